@@ -1,0 +1,120 @@
+# The front door. Each target installs what it lacks (Debian packages by name, Python packages into .venv), so that
+# `make demo` and `make test` are enough on a bare machine; a second run is quick and needs no network.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+JOBS ?= $(shell nproc)
+
+# Debian's own cmake and python3 where they are: a second one in front on PATH may lack headers or be too old.
+# Not := since a target may have to install them first.
+CMAKE = $(firstword $(wildcard /usr/bin/cmake) cmake)
+CTEST = $(firstword $(wildcard /usr/bin/ctest) ctest)
+SYSTEM_PYTHON = $(firstword $(wildcard /usr/bin/python3) python3)
+PY := .venv/bin/python
+
+BUILD_PACKAGES := g++ cmake ninja-build ca-certificates python3 python3-dev python3-venv libeigen3-dev \
+  libopenblas-openmp-dev libfmt-dev nlohmann-json3-dev libpng-dev libjpeg-dev libtiff-dev zlib1g-dev \
+  librandom123-dev libcli11-dev libgtest-dev libgmock-dev
+NEED := tools/need_packages.sh
+
+.PHONY: help demo build test test-cpp test-python test-asan test-tsan test-wheel bench reproduce docs lint format \
+  install clean packages
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+demo: .venv/ready ## a noisy photograph, the cleaned one and the dictionary learned from it, into build/demo
+	@$(CMAKE) --preset release > build/configure.log || { cat build/configure.log; exit 1; }
+	$(CMAKE) --build --preset release --parallel $(JOBS) --target riata_cli _riata
+	$(PY) examples/demo.py
+
+build: .venv/ready ## library, command (build/release/riata), Python extension (.venv/bin/python), tests, examples
+	@$(CMAKE) --preset release > build/configure.log || { cat build/configure.log; exit 1; }
+	$(CMAKE) --build --preset release --parallel $(JOBS)
+
+test: build ## everything: layering, C++, command, Python, examples, a consumer of the installed package
+	$(PY) tools/run_tests.py
+
+test-cpp: build ## the C++ tests and examples alone; ARGS="-R name" goes to ctest
+	$(CTEST) --preset release --parallel $(JOBS) $(ARGS)
+
+test-python: build ## the tests of the command and of the Python package alone; ARGS="-k name" goes to pytest
+	$(PY) -m pytest tests $(ARGS)
+
+test-asan: .venv/ready ## C++, command and Python tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	$(CMAKE) --preset asan
+	$(CMAKE) --build --preset asan --parallel $(JOBS)
+	$(PY) tools/run_tests.py --sanitizer asan
+
+test-tsan: .venv/ready ## C++ tests under ThreadSanitizer (Clang and its OpenMP runtime)
+	@$(NEED) clang libomp-dev
+	$(CMAKE) --preset tsan
+	$(CMAKE) --build --preset tsan --parallel $(JOBS)
+	$(PY) tools/run_tests.py --sanitizer tsan
+
+test-wheel: .venv/ready ## pip install . into a fresh environment, then import it and run the command it brings
+	tools/test_wheel.sh
+
+bench: build bench/.venv/ready ## the numbers, in one run with the peers, as JSON lines in bench/results/latest.jsonl
+	bench/.venv/bin/python bench/run.py $(ARGS)
+
+# make reproduce                               lists the experiments
+# make reproduce E=paper/figure SIZE=small     runs one; exits with 0 only if its claim holds
+SIZE ?= small
+reproduce: build ## published figures again: make reproduce lists them, E=paper/figure SIZE=small|paper runs one
+ifndef E
+	@echo "Experiments (make reproduce E=<paper>/<figure> SIZE=small|paper):"
+	@cd experiments && find . -mindepth 3 -maxdepth 3 -name run.py -printf '  %P\n' | sed 's|/run.py||' | sort
+else
+	@[ -f "experiments/$(E)/run.py" ] || { echo "no experiment $(E): \`make reproduce\` lists what there is" >&2; exit 2; }
+	@case "$(SIZE)" in small|paper) ;; *) echo "SIZE=$(SIZE), must be small or paper" >&2; exit 2 ;; esac
+	$(PY) experiments/$(E)/run.py --size $(SIZE) $(ARGS)
+endif
+
+docs: build ## the manual into build/docs: C++ by Doxygen, Python by pdoc
+	@$(NEED) doxygen
+	@$(PY) -c 'import pdoc' 2>/dev/null || $(PY) -m pip install -q 'pdoc>=14'
+	mkdir -p build/docs
+	doxygen docs/Doxyfile
+	$(PY) -m pdoc --docformat numpy --output-directory build/docs/python riata
+	@echo "build/docs/cpp/html/index.html  build/docs/python/index.html"
+
+lint: .venv/ready ## layering, and formatting of the C++ sources (nothing is changed)
+	@$(NEED) clang-format
+	$(PY) tools/check_layering.py
+	find src cli python/bindings tests examples -name '*.[ch]pp' | xargs clang-format --dry-run -Werror
+
+format: packages ## formats the C++ sources in place
+	@$(NEED) clang-format
+	find src cli python/bindings tests examples -name '*.[ch]pp' | xargs clang-format -i
+
+# make install PREFIX=/somewhere: library, headers, CMake package and command.
+PREFIX ?= /usr/local
+install: build ## library, headers, CMake package and command into PREFIX (/usr/local)
+	$(CMAKE) --install build/release --prefix "$(PREFIX)"
+
+clean: ## removes what was built; .venv stays
+	rm -rf build python/riata/*.so python/riata/_riata.pyi
+
+packages:
+	@$(NEED) $(BUILD_PACKAGES)
+
+# The environment of the build and the tests. The .pth file shows it the package in python/, where the release preset
+# builds the extension: no installation after each change.
+.venv/ready: tools/requirements-dev.txt | packages
+	@mkdir -p build
+	[ -x $(PY) ] || $(SYSTEM_PYTHON) -m venv .venv
+	$(PY) -m pip install -q -r tools/requirements-dev.txt
+	echo '$(CURDIR)/python' > "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/riata.pth"
+	touch $@
+
+# The peers have their own environment, so that the tests never come to depend on them.
+bench/.venv/ready: bench/requirements.txt .venv/ready
+	[ -x bench/.venv/bin/python ] || $(SYSTEM_PYTHON) -m venv bench/.venv
+	bench/.venv/bin/python -m pip install -q -r bench/requirements.txt
+	echo '$(CURDIR)/python' > "$$(bench/.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/riata.pth"
+	touch $@

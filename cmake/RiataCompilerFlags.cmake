@@ -1,0 +1,27 @@
+# riata_flags: what every target of ours is compiled with, and nobody else's. The library, its doors and its tests must
+# share these: they instantiate the same Eigen templates, and the linker keeps one copy, whichever it meets first.
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Debug, Release or RelWithDebInfo" FORCE)
+endif()
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)  # so that what is installed loads the OpenBLAS it was linked with
+
+add_library(riata_flags INTERFACE)
+target_compile_options(riata_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow
+  # Not -ffast-math: NaN, infinity and the order of sums matter here. These two lose nothing we use (errno of sqrt,
+  # traps on floating-point exceptions) and without them loops that hold a sqrt or a select do not vectorise.
+  -fno-math-errno -fno-trapping-math)
+
+if(RIATA_NATIVE)
+  add_compile_options(-march=native)
+endif()
+
+if(RIATA_SANITIZE)
+  # Of directory scope: GoogleTest apart, all code of the process must be instrumented.
+  add_compile_options(-fsanitize=${RIATA_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${RIATA_SANITIZE})
+  # Functions dispatched by ifunc are resolved before the sanitizer's runtime has started, and crash in it.
+  add_compile_definitions(RIATA_NO_DISPATCH)
+endif()

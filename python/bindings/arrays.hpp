@@ -1,0 +1,102 @@
+// Arrays at the Python boundary. NumPy's C-ordered (n_signals, n_features) is riata's n_features x n_signals byte for
+// byte, so nothing is copied in either direction.
+#pragma once
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/variant.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "riata/core/types.hpp"
+#include "riata/operators/dense_dictionary.hpp"
+#include "riata/terms/l1.hpp"
+#include "riata/terms/reg.hpp"
+
+namespace riata::python {
+
+namespace nb = nanobind;
+
+/// C-ordered arrays in this precision and no other: the array picks the overload, nothing is converted.
+template <class T>
+using Array1 = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+template <class T>
+using Array2 = nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+
+inline nb::arg array_arg(const char* name) { return nb::arg(name).noconvert(); }
+
+/// A view of (rows, columns) as a columns x rows matrix.
+template <Scalar T>
+Eigen::Map<const Matrix<T>> view(const Array2<T>& array) {
+  return {array.data(), static_cast<Index>(array.shape(1)), static_cast<Index>(array.shape(0))};
+}
+
+/// A dictionary owns its atoms: this is the one copy.
+template <Scalar T>
+DenseDictionary<T> to_dictionary(const Array2<T>& atoms) {
+  return DenseDictionary<T>(Matrix<T>(view<T>(atoms)));
+}
+
+template <class T>
+std::vector<T> to_vector(const std::optional<Array1<T>>& array) {
+  return array ? std::vector<T>(array->data(), array->data() + array->size()) : std::vector<T>();
+}
+
+/// What riata's Python functions pass as reg: a number, "0.1max", or one number per signal.
+using PythonReg = std::variant<double, std::string, Array1<double>>;
+
+inline Reg to_reg(const PythonReg& reg) {
+  if (const auto* value = std::get_if<double>(&reg)) return Reg(*value);
+  if (const auto* text = std::get_if<std::string>(&reg)) return Reg::parse(*text);
+  return Reg(to_vector<double>(std::get<Array1<double>>(reg)));
+}
+
+inline PenaltyOptions to_penalty(bool positive, const std::optional<Array1<double>>& weights) {
+  return {.positive = positive, .weights = to_vector<double>(weights)};
+}
+
+namespace detail {
+
+template <class Owned, class Data>
+nb::object owned_array(Owned&& owned, Data data, std::initializer_list<size_t> shape) {
+  auto* kept = new Owned(std::forward<Owned>(owned));
+  nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<Owned*>(p); });
+  using T = std::remove_pointer_t<decltype(data(*kept))>;
+  return nb::cast(nb::ndarray<nb::numpy, T>(data(*kept), shape, owner));
+}
+
+}  // namespace detail
+
+/// The matrix itself, seen as a NumPy array (columns, rows) that frees it at the end.
+template <Scalar T>
+nb::object to_numpy(Matrix<T>&& matrix) {
+  const auto rows = static_cast<size_t>(matrix.rows()), columns = static_cast<size_t>(matrix.cols());
+  return detail::owned_array(std::move(matrix), [](Matrix<T>& m) { return m.data(); }, {columns, rows});
+}
+
+template <class T>
+nb::object to_numpy(Eigen::Matrix<T, Eigen::Dynamic, 1>&& vector) {
+  const auto n = static_cast<size_t>(vector.size());
+  using Owned = Eigen::Matrix<T, Eigen::Dynamic, 1>;
+  return detail::owned_array(std::move(vector), [](Owned& v) { return v.data(); }, {n});
+}
+
+template <class T>
+nb::object to_numpy(std::vector<T>&& vector) {
+  const size_t n = vector.size();
+  return detail::owned_array(std::move(vector), [](std::vector<T>& v) { return v.data(); }, {n});
+}
+
+/// None where nothing was asked for.
+template <class A>
+nb::object to_numpy_if(bool wanted, A&& array) {
+  return wanted ? to_numpy(std::forward<A>(array)) : nb::none();
+}
+
+}  // namespace riata::python

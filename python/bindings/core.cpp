@@ -1,0 +1,41 @@
+#include <fmt/format.h>
+#include <nanobind/stl/string.h>
+
+#include "module.hpp"
+#include "riata/core/error.hpp"
+#include "riata/core/status.hpp"
+#include "riata/version.hpp"
+
+namespace riata::python {
+
+namespace nb = nanobind;
+
+void bind_core(nb::module_& m) {
+  m.attr("__version__") = version;
+  m.attr("status_names") = nb::make_tuple(to_string(Status::converged), to_string(Status::max_iter_reached),
+                                          to_string(Status::max_time_reached), to_string(Status::interrupted));
+
+  // std::invalid_argument becomes ValueError by itself.
+  nb::register_exception_translator([](const std::exception_ptr& failure, void*) {
+    try {
+      std::rethrow_exception(failure);
+    } catch (const Error& error) {
+      PyErr_SetString(PyExc_OSError, error.what());
+    } catch (const Interrupted&) {
+      PyErr_SetNone(PyExc_KeyboardInterrupt);
+    }
+  });
+
+  nb::class_<IterationInfo>(m, "IterationInfo", "What a learner tells about one accepted iteration.")
+      .def_ro("phase", &IterationInfo::phase, "0: dictionary alone, 1: dictionary and step factors")
+      .def_ro("iteration", &IterationInfo::iteration, "accepted iterations so far")
+      .def_ro("value", &IterationInfo::value, "objective after the iteration")
+      .def_ro("step", &IterationInfo::step, "accepted step of the line search")
+      .def_ro("seconds", &IterationInfo::seconds, "wall time since the start of learning")
+      .def("__repr__", [](const IterationInfo& info) {
+        return fmt::format("IterationInfo(phase={}, iteration={}, value={:.6g}, step={:.3g}, seconds={:.3f})", info.phase,
+                           info.iteration, info.value, info.step, info.seconds);
+      });
+}
+
+}  // namespace riata::python

@@ -1,0 +1,66 @@
+// Where a computation runs, and how Ctrl-C and callbacks reach it. Computations run without the GIL.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+#include <chrono>
+#include <optional>
+
+#include "riata/core/status.hpp"
+#include "riata/core/threads.hpp"
+
+namespace riata::python {
+
+namespace nb = nanobind;
+
+/// What a pending signal does to a run.
+enum class OnInterrupt {
+  raise,  ///< KeyboardInterrupt, or whatever the handler raised, leaves the call
+  stop    ///< KeyboardInterrupt asks the run for its best result so far
+};
+
+/// Lets Python look at pending signals, every 50 ms at most: each look takes the GIL from other Python threads.
+class SignalPoll {
+ public:
+  explicit SignalPoll(OnInterrupt on_interrupt) : on_interrupt_(on_interrupt) {}
+
+  bool operator()() {
+    const auto now = Clock::now();
+    if (stopped_ || now - last_ < std::chrono::milliseconds(50)) return stopped_;
+    const nb::gil_scoped_acquire gil;
+    last_ = now;
+    if (PyErr_CheckSignals() == 0) return false;
+    nb::python_error error;  // takes Python's pending exception
+    if (on_interrupt_ == OnInterrupt::raise || !error.matches(PyExc_KeyboardInterrupt)) throw error;
+    return stopped_ = true;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  OnInterrupt on_interrupt_;
+  bool stopped_ = false;
+  Clock::time_point last_ = Clock::now();
+};
+
+/// `n_threads` None: all cores this process may use.
+inline Execution to_execution(std::optional<int> n_threads, OnInterrupt on_interrupt = OnInterrupt::raise) {
+  return {.n_threads = n_threads.value_or(0), .stop_requested = SignalPoll(on_interrupt)};
+}
+
+/// Runs `compute` without the GIL.
+template <class Compute>
+auto without_gil(const Compute& compute) {
+  const nb::gil_scoped_release release;
+  return compute();
+}
+
+/// A Python callable as observer: what it raises leaves the run, a true return value stops it.
+inline Observer to_observer(const nb::object& callback) {
+  if (callback.is_none()) return {};
+  return [&callback](const IterationInfo& info) {
+    const nb::gil_scoped_acquire gil;
+    return nb::cast<bool>(nb::bool_(callback(info))) ? Action::stop : Action::keep_going;
+  };
+}
+
+}  // namespace riata::python

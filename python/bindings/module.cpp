@@ -1,0 +1,14 @@
+// The module riata._riata: C++ functions on checked, C-ordered arrays. Documentation, checks of types and shapes, and
+// result classes live in the Python files beside it.
+#include "module.hpp"
+
+NB_MODULE(_riata, m) {
+  m.doc() = "The compiled core of riata. Use the functions of the package riata.";
+  riata::python::bind_core(m);
+  riata::python::bind_operators(m);
+  riata::python::bind_datasets(m);
+  riata::python::bind_solvers(m);
+  riata::python::bind_unrolled(m);
+  riata::python::bind_learning(m);
+  riata::python::bind_imaging(m);
+}

@@ -1,0 +1,16 @@
+// One function per folder of src/riata; each adds that folder's functions to the module.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+namespace riata::python {
+
+void bind_core(nanobind::module_& m);
+void bind_datasets(nanobind::module_& m);
+void bind_imaging(nanobind::module_& m);
+void bind_learning(nanobind::module_& m);
+void bind_operators(nanobind::module_& m);
+void bind_solvers(nanobind::module_& m);
+void bind_unrolled(nanobind::module_& m);
+
+}  // namespace riata::python

@@ -1,0 +1,21 @@
+// Who is at fault decides the exception: the caller gets std::invalid_argument, the world riata::Error.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+namespace riata {
+
+/// The world failed: a file cannot be read or written, the disk is full. Python sees OSError, the CLI exits with 1.
+class Error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// The user asked to stop (Ctrl-C) where no partial result exists. Python sees KeyboardInterrupt, the CLI exits with 130.
+class Interrupted : public std::exception {
+ public:
+  const char* what() const noexcept override { return "interrupted"; }
+};
+
+}  // namespace riata

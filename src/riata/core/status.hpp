@@ -1,0 +1,30 @@
+// How a run ended, and the one hook through which a caller watches or stops it.
+#pragma once
+
+#include <functional>
+
+namespace riata {
+
+enum class Status : signed char {
+  converged,         ///< the certificate or the tolerance was met
+  max_iter_reached,  ///< the iteration limit came first
+  max_time_reached,  ///< the time limit came first
+  interrupted        ///< the observer or Ctrl-C asked to stop; the result is the best so far
+};
+
+/// "converged", "max_iter", "max_time" or "interrupted".
+const char* to_string(Status status);
+
+/// What a learner tells about one accepted iteration.
+struct IterationInfo {
+  int phase = 0;        ///< 0: dictionary alone, 1: dictionary and step factors
+  int iteration = 0;    ///< accepted iterations so far, both phases together
+  double value = 0;     ///< objective after the iteration
+  double step = 0;      ///< accepted step of the line search
+  double seconds = 0;   ///< wall time since the start of learning, resumed runs included
+};
+
+enum class Action { keep_going, stop };
+using Observer = std::function<Action(const IterationInfo&)>;
+
+}  // namespace riata

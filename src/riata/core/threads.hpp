@@ -1,0 +1,24 @@
+// Parallelism over independent tasks (tiles, lanes). Results never depend on the number of threads: a task's work and
+// the order in which tasks are combined are fixed by the problem's size alone.
+#pragma once
+
+#include <functional>
+
+#include "riata/core/types.hpp"
+
+namespace riata {
+
+/// Where and how long a computation may run.
+struct Execution {
+  int n_threads = 0;                     ///< 0: all cores this process may use (OMP_NUM_THREADS is respected)
+  std::function<bool()> stop_requested = {};  ///< polled from the calling thread alone; true makes the call throw Interrupted
+};
+
+/// The number of threads `requested` stands for. @throws std::invalid_argument if negative
+int resolve_threads(int requested);
+
+/// Runs task(i, thread) for i in [0, n_tasks), thread in [0, resolve_threads(execution.n_threads)).
+/// The first exception thrown by a task stops the rest and is rethrown. @throws Interrupted
+void parallel_for(Index n_tasks, const Execution& execution, const std::function<void(Index task, int thread)>& task);
+
+}  // namespace riata

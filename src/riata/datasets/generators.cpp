@@ -1,0 +1,140 @@
+#include "riata/datasets/generators.hpp"
+
+#include <cmath>
+#include <numbers>
+
+#include "riata/core/check.hpp"
+#include "riata/core/random.hpp"
+#include "riata/operators/dense_dictionary.hpp"
+
+namespace riata::datasets {
+namespace {
+
+// One random stream per thing drawn, so that adding one never changes another.
+enum Stream : std::uint32_t { dictionary_stream = 1, code_stream, support_stream, noise_stream, perturbation_stream };
+
+void require_sizes(const char* where, Index n_features, Index n_atoms) {
+  require(n_features >= 1 && n_atoms >= 1, "{}: {} features and {} atoms, must be at least 1", where, n_features,
+          n_atoms);
+  require(n_features <= (Index{1} << 40) / n_atoms, "{}: {} features times {} atoms do not fit in memory", where,
+          n_features, n_atoms);
+}
+
+template <Scalar T>
+Matrix<T> normal_matrix(Index rows, Index columns, std::uint64_t seed, Stream stream) {
+  Matrix<T> A(rows, columns);
+  RandomStream random(seed, stream);
+  fill_normal<T>(random, A);
+  return A;
+}
+
+/// Cosines of frequencies 0, 1/m, ..., (m-1)/m of a half period over n samples; all but the first with zero mean.
+Matrix<double> cosines(Index n, Index m) {
+  Matrix<double> C(n, m);
+  for (Index k = 0; k < m; ++k) {
+    for (Index i = 0; i < n; ++i)
+      C(i, k) = std::cos(std::numbers::pi * (static_cast<double>(i) + 0.5) * static_cast<double>(k) *
+                         (1.0 / static_cast<double>(m)));
+    if (k > 0) C.col(k).array() -= C.col(k).mean();
+  }
+  return C;
+}
+
+}  // namespace
+
+template <Scalar T>
+Matrix<T> gaussian_dictionary(Index n_features, Index n_atoms, std::uint64_t seed) {
+  require_sizes("gaussian_dictionary", n_features, n_atoms);
+  Matrix<T> D = normal_matrix<T>(n_features, n_atoms, seed, dictionary_stream);
+  project_atoms(D, Constraint::unit_sphere);
+  return D;
+}
+
+template <Scalar T>
+Matrix<T> dct_dictionary(Index n_features, Index n_atoms) {
+  require_sizes("dct_dictionary", n_features, n_atoms);
+  const auto side = static_cast<Index>(std::llround(std::sqrt(static_cast<double>(n_features))));
+  Matrix<double> D(n_features, n_atoms);
+  if (side * side == n_features && n_features > 1) {
+    const auto m = static_cast<Index>(std::ceil(std::sqrt(static_cast<double>(n_atoms))));
+    const Matrix<double> C = cosines(side, std::max(m, Index{1}));
+    for (Index j = 0; j < n_atoms; ++j)
+      for (Index row = 0; row < side; ++row)
+        D.col(j).segment(row * side, side) = C(row, j / m) * C.col(j % m);
+  } else {
+    D = cosines(n_features, n_atoms);
+  }
+  project_atoms(D, Constraint::unit_sphere);
+  return D.template cast<T>();
+}
+
+SignalLaw parse_signal_law(std::string_view name) {
+  if (name == "gaussian") return SignalLaw::gaussian;
+  if (name == "coding") return SignalLaw::coding;
+  if (name == "sphere") return SignalLaw::sphere;
+  throw std::invalid_argument(fmt::format("law = '{}', must be one of 'gaussian', 'coding', 'sphere'", name));
+}
+
+template <Scalar T>
+Matrix<T> signals_on_b_infinity(const Matrix<T>& D, Index n_signals, SignalLaw law, std::uint64_t seed) {
+  require_sizes("signals_on_b_infinity", D.rows(), n_signals);
+  Matrix<T> X;
+  if (law == SignalLaw::coding)
+    X = D * normal_matrix<T>(D.cols(), n_signals, seed, code_stream);
+  else
+    X = normal_matrix<T>(D.rows(), n_signals, seed, code_stream);
+  if (law == SignalLaw::sphere) project_atoms(X, Constraint::unit_sphere);
+  return scale_to_b_infinity(D, std::move(X));
+}
+
+template <Scalar T>
+Matrix<T> scale_to_b_infinity(const Matrix<T>& D, Matrix<T> X) {
+  require(X.rows() == D.rows(), "scale_to_b_infinity: signals have {} features but atoms have {}; they must be equal",
+          X.rows(), D.rows());
+  for (Index i = 0; i < X.cols(); ++i) {
+    const T largest = (D.transpose() * X.col(i)).cwiseAbs().maxCoeff();
+    require(largest > T(0), "scale_to_b_infinity: signal {} is orthogonal to every atom", i);
+    X.col(i) /= largest;
+  }
+  return X;
+}
+
+template <Scalar T>
+Planted<T> planted(const PlantedOptions& options) {
+  require_sizes("planted", options.n_features, options.n_atoms);
+  require_sizes("planted", options.n_features + options.n_atoms, options.n_signals);
+  require(options.density > 0 && options.density <= 1, "planted: density = {}, must be in (0, 1]", options.density);
+  require(std::isfinite(options.noise_std) && options.noise_std >= 0, "planted: noise_std = {}, must be >= 0",
+          options.noise_std);
+  Planted<T> problem;
+  problem.dictionary = gaussian_dictionary<T>(options.n_features, options.n_atoms, options.seed);
+  problem.codes = normal_matrix<T>(options.n_atoms, options.n_signals, options.seed, code_stream);
+  RandomStream support(options.seed, support_stream);
+  for (Index i = 0; i < problem.codes.size(); ++i)
+    if (support.uniform() >= options.density) problem.codes.data()[i] = T(0);
+  problem.signals = problem.dictionary * problem.codes +
+                    static_cast<T>(options.noise_std) *
+                        normal_matrix<T>(options.n_features, options.n_signals, options.seed, noise_stream);
+  return problem;
+}
+
+template <Scalar T>
+Matrix<T> perturbed(const Matrix<T>& D, double relative, std::uint64_t seed) {
+  const T mean = D.mean();
+  const T std = std::sqrt((D.array() - mean).square().mean());
+  Matrix<T> moved = D + static_cast<T>(relative) * std * normal_matrix<T>(D.rows(), D.cols(), seed, perturbation_stream);
+  project_atoms(moved, Constraint::unit_sphere);
+  return moved;
+}
+
+#define RIATA_INSTANTIATE(T)                                                                    \
+  template Matrix<T> gaussian_dictionary<T>(Index, Index, std::uint64_t);                       \
+  template Matrix<T> dct_dictionary<T>(Index, Index);                                           \
+  template Matrix<T> signals_on_b_infinity<T>(const Matrix<T>&, Index, SignalLaw, std::uint64_t); \
+  template Matrix<T> scale_to_b_infinity<T>(const Matrix<T>&, Matrix<T>);                       \
+  template Planted<T> planted<T>(const PlantedOptions&);                                        \
+  template Matrix<T> perturbed<T>(const Matrix<T>&, double, std::uint64_t);
+RIATA_INSTANTIATE(float)
+RIATA_INSTANTIATE(double)
+
+}  // namespace riata::datasets

@@ -1,0 +1,55 @@
+// Seeded synthetic problems: dictionaries, signals on B_inf, planted dictionaries with sparse codes.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "riata/core/types.hpp"
+
+namespace riata::datasets {
+
+/// Independent standard normal entries, columns scaled to unit norm (each atom uniform on the sphere).
+template <Scalar T>
+Matrix<T> gaussian_dictionary(Index n_features, Index n_atoms, std::uint64_t seed);
+
+/// Cosines, overcomplete where n_atoms > n_features: two-dimensional (separable, over square patches) if n_features is a
+/// perfect square, else one-dimensional. The first atom is constant, the others have zero mean; all have unit norm.
+template <Scalar T>
+Matrix<T> dct_dictionary(Index n_features, Index n_atoms);
+
+/// The laws of signals on B_inf = { x : ||D^T x||_inf = 1 } in the literature of Ablin et al. (2019).
+enum class SignalLaw {
+  gaussian,  ///< x ~ N(0, I), scaled: the paper
+  coding,    ///< x = D z with z ~ N(0, I), scaled: the published code
+  sphere     ///< x uniform on the sphere, scaled: the lecture
+};
+SignalLaw parse_signal_law(std::string_view name);
+
+/// n_signals columns on B_inf of D, so that reg_max is 1 for each. @throws std::invalid_argument
+template <Scalar T>
+Matrix<T> signals_on_b_infinity(const Matrix<T>& D, Index n_signals, SignalLaw law, std::uint64_t seed);
+
+/// Any signals scaled onto B_inf of D, for images or digits. @throws std::invalid_argument if D^T x = 0 for some x
+template <Scalar T>
+Matrix<T> scale_to_b_infinity(const Matrix<T>& D, Matrix<T> X);
+
+struct PlantedOptions {
+  Index n_features = 30, n_atoms = 50, n_signals = 1000;
+  double density = 0.3;     ///< probability that a code entry is not zero; then standard normal
+  double noise_std = 0.1;
+  std::uint64_t seed = 0;
+};
+
+/// X = D Z + noise. `dictionary` has unit atoms.
+template <Scalar T>
+struct Planted {
+  Matrix<T> dictionary, codes, signals;
+};
+template <Scalar T>
+Planted<T> planted(const PlantedOptions& options);
+
+/// D + relative * std(D) * N(0, 1), columns scaled to unit norm: a start near the truth (Malezieux et al., 2022, 0.5).
+template <Scalar T>
+Matrix<T> perturbed(const Matrix<T>& D, double relative, std::uint64_t seed);
+
+}  // namespace riata::datasets

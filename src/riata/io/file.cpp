@@ -1,0 +1,48 @@
+#include "riata/io/file.hpp"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <system_error>
+
+#include "riata/core/error.hpp"
+
+namespace riata {
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void fail(const fs::path& path, int code) {
+  throw Error(fmt::format("cannot read {}: {}", path.string(), std::generic_category().message(code)));
+}
+
+}  // namespace
+
+File open_to_read(const fs::path& path) {
+  File file(std::fopen(path.c_str(), "rb"));
+  if (!file) fail(path, errno);
+  struct stat info {};
+  if (::fstat(::fileno(file.get()), &info) == 0 && S_ISDIR(info.st_mode)) fail(path, EISDIR);
+  return file;
+}
+
+std::size_t read_up_to(std::FILE* file, const fs::path& path, void* out, std::size_t n_bytes) {
+  const std::size_t n_read = n_bytes == 0 ? 0 : std::fread(out, 1, n_bytes, file);
+  if (n_read < n_bytes && std::ferror(file)) fail(path, errno);
+  return n_read;
+}
+
+void seek(std::FILE* file, const fs::path& path, std::uint64_t offset) {
+  if (::fseeko(file, static_cast<off_t>(offset), SEEK_SET) != 0) fail(path, errno);
+}
+
+std::uint64_t size_of(std::FILE* file, const fs::path& path) {
+  const off_t position = ::ftello(file);
+  if (position < 0 || ::fseeko(file, 0, SEEK_END) != 0) fail(path, errno);
+  const off_t size = ::ftello(file);
+  if (size < 0 || ::fseeko(file, position, SEEK_SET) != 0) fail(path, errno);
+  return static_cast<std::uint64_t>(size);
+}
+
+}  // namespace riata

@@ -1,0 +1,28 @@
+// Reading from the standard library's streams with riata's errors. Internal: not installed.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+
+namespace riata {
+
+struct FileCloser {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+using File = std::unique_ptr<std::FILE, FileCloser>;
+
+/// @throws riata::Error "cannot read PATH: No such file or directory"
+File open_to_read(const std::filesystem::path& path);
+
+/// The number of bytes read, less than n_bytes only at the end of the file. @throws riata::Error
+std::size_t read_up_to(std::FILE* file, const std::filesystem::path& path, void* out, std::size_t n_bytes);
+
+/// Moves to `offset` bytes from the start. @throws riata::Error, for one where a pipe cannot seek
+void seek(std::FILE* file, const std::filesystem::path& path, std::uint64_t offset);
+
+/// Leaves the position where it was. @throws riata::Error
+std::uint64_t size_of(std::FILE* file, const std::filesystem::path& path);
+
+}  // namespace riata

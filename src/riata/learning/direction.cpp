@@ -1,0 +1,98 @@
+#include "riata/learning/direction.hpp"
+
+#include "riata/core/check.hpp"
+#include "riata/linalg/blas.hpp"
+#include "riata/linalg/norms.hpp"
+#include "riata/solvers/certificate.hpp"
+
+namespace riata {
+
+template <Scalar T>
+UnrolledOptions UnrolledDirection<T>::network_at(const Parameters<T>& parameters) const {
+  UnrolledOptions network = options_.network;
+  if (const auto steps = parameters.find("steps"); steps != parameters.end()) {
+    const Vector<double> factors = steps->second.template cast<double>();
+    network.steps.assign(factors.begin(), factors.end());
+  }
+  if (options_.frobenius_lipschitz) {
+    const double bound = frobenius_norm_of_gram(parameters.at("dictionary"));
+    if (bound > 0) network.lipschitz = bound;
+  }
+  return network;
+}
+
+template <Scalar T>
+double UnrolledDirection<T>::value(const ConstMatrixRef<T>& batch, const Parameters<T>& parameters) {
+  return unrolled_loss<T>(batch, DenseDictionary<T>(parameters.at("dictionary")), reg_, network_at(parameters),
+                          {.loss = options_.loss, .reduction = options_.reduction});
+}
+
+template <Scalar T>
+Parameters<T> UnrolledDirection<T>::gradient(const ConstMatrixRef<T>& batch, const Parameters<T>& parameters,
+                                             const std::set<std::string>& names) {
+  const bool steps = names.contains("steps");
+  const auto result = unrolled_gradient<T>(batch, DenseDictionary<T>(parameters.at("dictionary")), reg_,
+                                           network_at(parameters),
+                                           {.loss = options_.loss,
+                                            .backprop = options_.backprop,
+                                            .reduction = options_.reduction,
+                                            .dictionary = true,
+                                            .steps = steps,
+                                            .reg = false,
+                                            .signals = false,
+                                            .codes = false});
+  Parameters<T> gradient{{"dictionary", result.dictionary}};
+  if (steps) gradient["steps"] = result.steps.template cast<T>();
+  return gradient;
+}
+
+template <Scalar T>
+double ExactDirection<T>::open(const ConstMatrixRef<T>& batch, const Parameters<T>& parameters, std::optional<double>) {
+  const DenseDictionary<T> D(parameters.at("dictionary"));
+  const bool warm = codes_.rows() == D.code_size() && codes_.cols() == batch.cols();
+  codes_ = encode<T>(batch, D, reg_, coder_, warm ? &codes_ : nullptr).codes;
+  return value(batch, parameters);
+}
+
+template <Scalar T>
+double ExactDirection<T>::value(const ConstMatrixRef<T>& batch, const Parameters<T>& parameters) {
+  const double sum = lasso_objective<T>(batch, DenseDictionary<T>(parameters.at("dictionary")), codes_, reg_,
+                                        coder_.penalty, coder_.execution)
+                         .sum();
+  return reduction_ == Reduction::mean ? sum / static_cast<double>(batch.cols()) : sum;
+}
+
+template <Scalar T>
+Parameters<T> ExactDirection<T>::gradient(const ConstMatrixRef<T>& batch, const Parameters<T>& parameters,
+                                          const std::set<std::string>&) {
+  const Matrix<T>& D = parameters.at("dictionary");
+  Matrix<T> gradient = Matrix<T>::Zero(D.rows(), D.cols());
+  constexpr Index block = 1024;  // bounds the residual's memory
+  const SingleThreadedBlas guard;
+  for (Index first = 0; first < batch.cols(); first += block) {
+    const Index n = std::min(block, batch.cols() - first);
+    Matrix<T> residual(D.rows(), n);
+    multiply<T>(D, codes_.middleCols(first, n), residual);
+    residual -= batch.middleCols(first, n);
+    add_outer<T>(T(1), residual, codes_.middleCols(first, n), gradient);
+  }
+  if (reduction_ == Reduction::mean) gradient /= static_cast<T>(batch.cols());
+  return {{"dictionary", std::move(gradient)}};
+}
+
+template <Scalar T>
+NamedTensors ExactDirection<T>::state() const {
+  return {{"direction.codes", to_tensor<T>(codes_)}};
+}
+
+template <Scalar T>
+void ExactDirection<T>::restore(const NamedTensors& state) {
+  codes_ = get_matrix<T>(state, "direction.codes", "checkpoint");
+}
+
+template class UnrolledDirection<float>;
+template class UnrolledDirection<double>;
+template class ExactDirection<float>;
+template class ExactDirection<double>;
+
+}  // namespace riata

@@ -1,0 +1,190 @@
+#include "riata/learning/learn_dictionary.hpp"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "riata/core/check.hpp"
+#include "riata/core/random.hpp"
+#include "riata/datasets/generators.hpp"
+#include "riata/solvers/certificate.hpp"
+#include "riata/solvers/tile_certificate.hpp"
+
+namespace riata {
+
+LearningMethod parse_learning_method(std::string_view name) {
+  if (name == "unrolled") return LearningMethod::unrolled;
+  if (name == "alternating") return LearningMethod::alternating;
+  if (name == "truncated") return LearningMethod::truncated;
+  if (name == "alternating-exact") return LearningMethod::alternating_exact;
+  throw std::invalid_argument(fmt::format(
+      "method = '{}', must be one of 'unrolled', 'alternating', 'truncated', 'alternating-exact'", name));
+}
+
+Init parse_init(std::string_view name) {
+  if (name == "data") return Init::data;
+  if (name == "random") return Init::random;
+  if (name == "dct") return Init::dct;
+  throw std::invalid_argument(fmt::format("init = '{}', must be 'data', 'random', 'dct' or an array", name));
+}
+
+void LearnOptions::validate() const {
+  UnrolledOptions{.layers = layers}.validate();
+  require(method == LearningMethod::truncated || !backprop, "backprop is for method 'truncated' alone");
+  require(method != LearningMethod::truncated || backprop, "method 'truncated' needs backprop, the layers to keep");
+  if (backprop)
+    require(*backprop >= 0 && *backprop <= layers, "backprop = {}, must be between 0 and layers = {}", *backprop, layers);
+  require(!learn_steps || method == LearningMethod::unrolled || method == LearningMethod::truncated,
+          "learn_steps needs a method that differentiates layers ('unrolled' or 'truncated')");
+  require(loss == Loss::lasso || method != LearningMethod::alternating_exact,
+          "loss = 'least_squares' needs unrolled layers; 'alternating-exact' minimises the lasso loss");
+  require(max_iter >= 1, "max_iter = {}, must be >= 1", max_iter);
+  require(std::isfinite(tol) && tol >= 0, "tol = {}, must be >= 0 and finite", tol);
+  if (max_time_s) require(std::isfinite(*max_time_s) && *max_time_s > 0, "max_time = {}, must be > 0 seconds", *max_time_s);
+  require(checkpoint_every >= 1, "checkpoint_every = {}, must be >= 1", checkpoint_every);
+  require(!resume || !checkpoint.empty(), "resume needs the path of a checkpoint");
+}
+
+namespace {
+
+/// 64-bit FNV-1a of the signals' bytes: enough to notice that a checkpoint belongs to other data.
+template <Scalar T>
+std::uint64_t hash_of(const ConstMatrixRef<T>& X) {
+  std::uint64_t hash = 14695981039346656037ull;
+  for (Index i = 0; i < X.cols(); ++i) {
+    const auto* bytes = reinterpret_cast<const unsigned char*>(X.col(i).data());
+    for (std::size_t k = 0; k < sizeof(T) * static_cast<std::size_t>(X.rows()); ++k)
+      hash = (hash ^ bytes[k]) * 1099511628211ull;
+  }
+  return hash;
+}
+
+/// Everything that decides the iterates; limits (max_iter, tol, max_time) and threads may change between runs.
+template <Scalar T>
+std::string fingerprint(const ConstMatrixRef<T>& X, const Matrix<T>& init, double reg, const LearnOptions& o) {
+  return nlohmann::json{{"dtype", sizeof(T) == 4 ? "float32" : "float64"},
+                        {"signals", X.cols()},
+                        {"signals_hash", hash_of<T>(X)},
+                        {"init_hash", hash_of<T>(init)},
+                        {"n_atoms", init.cols()},
+                        {"reg", reg},
+                        {"method", static_cast<int>(o.method)},
+                        {"layers", o.layers},
+                        {"algorithm", static_cast<int>(o.algorithm)},
+                        {"loss", static_cast<int>(o.loss)},
+                        {"backprop", o.backprop.value_or(-1)},
+                        {"learn_steps", o.learn_steps},
+                        {"frobenius_lipschitz", o.frobenius_lipschitz},
+                        {"return_extrapolated", o.return_extrapolated},
+                        {"reduction", static_cast<int>(o.reduction)},
+                        {"constraint", static_cast<int>(o.constraint)},
+                        {"replace_atoms", o.replace_atoms},
+                        {"coder_tol", o.coder_tol},
+                        {"positive", o.penalty.positive},
+                        {"weights", o.penalty.weights},
+                        {"random_state", o.seed}}
+      .dump();
+}
+
+template <Scalar T>
+void require_learnable(const ConstMatrixRef<T>& X) {
+  require(X.cols() > 0 && X.rows() > 0, "learn_dictionary: X holds no signals");
+  require_finite("learn_dictionary", "X", X);
+}
+
+template <Scalar T>
+Matrix<T> initial_dictionary(const ConstMatrixRef<T>& X, Index n_atoms, const LearnOptions& options) {
+  require(n_atoms >= 1, "n_atoms = {}, must be >= 1", n_atoms);
+  require(n_atoms <= (Index{1} << 40) / X.rows(), "n_atoms = {} with {} features does not fit in memory", n_atoms, X.rows());
+  if (options.init == Init::dct) return datasets::dct_dictionary<T>(X.rows(), n_atoms);
+  Matrix<T> D = datasets::gaussian_dictionary<T>(X.rows(), n_atoms, options.seed);
+  if (options.init == Init::random) return D;
+  // Random signals, distinct while there are enough; zero signals leave the random atom in place.
+  RandomStream random(options.seed, 100);
+  const auto order = random.choose(X.cols(), std::min(X.cols(), n_atoms));
+  for (Index j = 0; j < n_atoms; ++j) {
+    const Index i = j < std::ssize(order) ? order[static_cast<std::size_t>(j)]
+                                          : static_cast<Index>(random.below(static_cast<std::uint64_t>(X.cols())));
+    if (!X.col(i).isZero(0)) D.col(j) = X.col(i).stableNormalized();
+  }
+  return D;
+}
+
+template <Scalar T>
+std::unique_ptr<Direction<T>> make_direction(double reg, const LearnOptions& o) {
+  if (o.method == LearningMethod::alternating_exact)
+    return std::make_unique<ExactDirection<T>>(
+        reg, EncodeOptions{.tol = o.coder_tol, .penalty = o.penalty, .execution = o.execution}, o.reduction);
+  std::optional<int> backprop = o.backprop;
+  if (o.method == LearningMethod::alternating) backprop = 0;
+  return std::make_unique<UnrolledDirection<T>>(
+      reg, UnrolledDirectionOptions{.network = {.layers = o.layers,
+                                                .method = o.algorithm,
+                                                .return_extrapolated = o.return_extrapolated,
+                                                .penalty = o.penalty,
+                                                .execution = o.execution},
+                                    .loss = o.loss,
+                                    .reduction = o.reduction,
+                                    .backprop = backprop,
+                                    .frobenius_lipschitz = o.frobenius_lipschitz});
+}
+
+template <Scalar T>
+LearnResult<T> learn(const ConstMatrixRef<T>& X, Matrix<T> init, const Reg& weight, const LearnOptions& o,
+                     const Observer& observer) {
+  project_atoms(init, o.constraint);
+  const double reg = resolve_batch_reg<T>(weight, X, DenseDictionary<T>(init), o.penalty, o.execution);
+  const double unit = o.reduction == Reduction::mean ? static_cast<double>(X.cols()) : 1.0;
+  Checkpoint checkpoint{.path = o.checkpoint, .every = o.checkpoint_every, .resume = o.resume};
+  if (!o.checkpoint.empty()) checkpoint.fingerprint = fingerprint<T>(X, init, reg, o);
+  Parameters<T> parameters{{"dictionary", std::move(init)}};
+  if (o.method != LearningMethod::alternating_exact) parameters["steps"] = Matrix<T>::Ones(o.layers, 1);
+  Learner<T> learner(std::make_unique<FullBatchBorrowed<T>>(X), make_direction<T>(reg, o),
+                     LineSearch<T>({.unit = unit}), o.constraint,
+                     {.learn_steps = o.learn_steps, .max_iter = o.max_iter, .tol = o.tol, .max_time_s = o.max_time_s},
+                     {.replace = o.replace_atoms, .seed = o.seed}, std::move(checkpoint));
+  LearnResult<T> result = learner.fit(std::move(parameters), observer);
+  result.reg = reg;
+  return result;
+}
+
+template <Scalar T>
+LearnResult<T> learn_from(const ConstMatrixRef<T>& X, const Reg& reg, const LearnOptions& options,
+                          const Observer& observer, const auto& make_init) {
+  options.validate();
+  require_learnable<T>(X);
+  if (!options.centre) return learn<T>(X, make_init(X), reg, options, observer);
+  Matrix<T> centred = X;
+  centred.rowwise() -= X.colwise().mean();
+  return learn<T>(centred, make_init(ConstMatrixRef<T>(centred)), reg, options, observer);
+}
+
+}  // namespace
+
+template <Scalar T>
+LearnResult<T> learn_dictionary(const ConstMatrixRef<T>& X, Index n_atoms, const Reg& reg, const LearnOptions& options,
+                                const Observer& observer) {
+  return learn_from<T>(X, reg, options, observer,
+                       [&](const ConstMatrixRef<T>& signals) { return initial_dictionary<T>(signals, n_atoms, options); });
+}
+
+template <Scalar T>
+LearnResult<T> learn_dictionary(const ConstMatrixRef<T>& X, const Matrix<T>& init, const Reg& reg,
+                                const LearnOptions& options, const Observer& observer) {
+  return learn_from<T>(X, reg, options, observer, [&](const ConstMatrixRef<T>& signals) {
+    require(init.rows() == signals.rows(), "learn_dictionary: init has {} features but the signals have {}; they must be equal",
+            init.rows(), signals.rows());
+    require(init.cols() >= 1, "learn_dictionary: init holds no atoms");
+    require_finite("learn_dictionary", "init", init);
+    return init;
+  });
+}
+
+#define RIATA_INSTANTIATE(T)                                                                                       \
+  template LearnResult<T> learn_dictionary<T>(const ConstMatrixRef<T>&, Index, const Reg&, const LearnOptions&,    \
+                                              const Observer&);                                                    \
+  template LearnResult<T> learn_dictionary<T>(const ConstMatrixRef<T>&, const Matrix<T>&, const Reg&,              \
+                                              const LearnOptions&, const Observer&);
+RIATA_INSTANTIATE(float)
+RIATA_INSTANTIATE(double)
+
+}  // namespace riata

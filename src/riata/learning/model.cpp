@@ -1,0 +1,62 @@
+#include "riata/learning/model.hpp"
+
+#include "riata/core/check.hpp"
+#include "riata/io/safetensors.hpp"
+
+namespace riata {
+namespace {
+
+constexpr int format_version = 1;
+
+TensorFile read_model(const std::string& path) {
+  TensorFile file = read_safetensors(path);
+  const auto& metadata = file.metadata;
+  const auto format = metadata.find("format");
+  require(format != metadata.end() && format->second == "riata" && metadata.contains("format_version"),
+          "{} is not a riata model", path);
+  const std::string& version = metadata.at("format_version");
+  require(version == std::to_string(format_version),
+          "{} has model format version {}; this riata reads version {} (update riata)", path, version, format_version);
+  require(file.tensors.contains("dictionary"), "{}: tensor 'dictionary' is missing", path);
+  return file;
+}
+
+}  // namespace
+
+template <Scalar T>
+void save_model(const std::string& path, const Model<T>& model) {
+  require(model.dictionary.size() > 0, "save_model: the dictionary is empty");
+  require_finite("save_model", "dictionary", model.dictionary);
+  TensorFile file;
+  file.metadata = model.metadata;
+  file.metadata["format"] = "riata";
+  file.metadata["format_version"] = std::to_string(format_version);
+  file.metadata["kind"] = "dictionary";
+  file.metadata["conventions"] = "1/2 ||x - D z||^2 + reg ||z||_1 per signal; rows of `dictionary` are atoms";
+  file.tensors["dictionary"] = to_tensor<T>(model.dictionary);
+  if (!model.steps.empty()) file.tensors["steps"] = to_tensor(model.steps);
+  write_safetensors(path, file);
+}
+
+template <Scalar T>
+Model<T> load_model(const std::string& path) {
+  const TensorFile file = read_model(path);
+  Model<T> model;
+  model.dictionary = get_matrix<T>(file.tensors, "dictionary", path);
+  require(model.dictionary.size() > 0, "{}: the dictionary is empty", path);
+  require_finite(path.c_str(), "dictionary", model.dictionary);
+  if (file.tensors.contains("steps")) model.steps = get_vector<double>(file.tensors, "steps", path);
+  model.metadata = file.metadata;
+  return model;
+}
+
+bool model_is_float32(const std::string& path) {
+  return std::holds_alternative<std::vector<float>>(read_model(path).tensors.at("dictionary").data);
+}
+
+template void save_model<float>(const std::string&, const Model<float>&);
+template void save_model<double>(const std::string&, const Model<double>&);
+template Model<float> load_model<float>(const std::string&);
+template Model<double> load_model<double>(const std::string&);
+
+}  // namespace riata

@@ -1,0 +1,33 @@
+// A learned dictionary as one safetensors file, the same for C++, Python and the command line.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "riata/core/types.hpp"
+
+namespace riata {
+
+/// Tensors: `dictionary` (n_atoms, n_features) and, where there are any, `steps` (layers). Metadata: `format` = "riata",
+/// `format_version`, `kind` = "dictionary", `conventions`, and the training record as given.
+template <Scalar T>
+struct Model {
+  Matrix<T> dictionary;                         ///< n_features x n_atoms
+  std::vector<double> steps;                    ///< step factors; may be empty
+  std::map<std::string, std::string> metadata;  ///< free text, e.g. reg, layers, method, patch
+};
+
+/// Written atomically. @throws riata::Error if the file cannot be written
+template <Scalar T>
+void save_model(const std::string& path, const Model<T>& model);
+
+/// @throws riata::Error if the file cannot be read; std::invalid_argument if it is corrupt, no riata model, of a future
+/// format version, or of the other precision
+template <Scalar T>
+Model<T> load_model(const std::string& path);
+
+/// Is the stored dictionary float32 (else float64)?
+bool model_is_float32(const std::string& path);
+
+}  // namespace riata

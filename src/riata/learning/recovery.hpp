@@ -1,0 +1,20 @@
+// How well a dictionary recovers another.
+#pragma once
+
+#include <vector>
+
+#include "riata/core/types.hpp"
+
+namespace riata {
+
+/// max over assignments of the mean over the reference's atoms of |cosine|: 1 for the same atoms in any order and sign.
+/// Both are n_features x their own number of atoms; reference atoms left without a partner count 0.
+/// @throws std::invalid_argument if features differ or an entry is not finite
+template <Scalar T>
+double recovery_score(const ConstMatrixRef<T>& dictionary, const ConstMatrixRef<T>& reference);
+
+/// The assignment that maximises the sum of `scores` (rows x columns): for each row its column, or -1. O(n^3), shortest
+/// augmenting paths (Jonker and Volgenant, 1987).
+std::vector<Index> best_assignment(const Matrix<double>& scores);
+
+}  // namespace riata

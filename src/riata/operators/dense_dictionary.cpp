@@ -1,0 +1,51 @@
+#include "riata/operators/dense_dictionary.hpp"
+
+#include "riata/core/check.hpp"
+#include "riata/linalg/blas.hpp"
+#include "riata/linalg/norms.hpp"
+
+namespace riata {
+
+template <Scalar T>
+DenseDictionary<T>::DenseDictionary(Matrix<T> atoms) : atoms_(std::move(atoms)) {
+  require(atoms_.size() > 0, "dictionary: {} atoms of {} features, must have at least one of each", atoms_.cols(),
+          atoms_.rows());
+  require_finite("dictionary", "D", atoms_);
+}
+
+template <Scalar T>
+void DenseDictionary<T>::apply(const ConstMatrixRef<T>& codes, MatrixRef<T> signals) const {
+  multiply<T>(atoms_, codes, signals);
+}
+
+template <Scalar T>
+void DenseDictionary<T>::adjoint(const ConstMatrixRef<T>& signals, MatrixRef<T> codes) const {
+  multiply_transposed<T>(atoms_, signals, codes);
+}
+
+template <Scalar T>
+void DenseDictionary<T>::accumulate_gradient(T scale, const ConstMatrixRef<T>& R, const ConstMatrixRef<T>& Z,
+                                             MatrixRef<T> gradient) const {
+  add_outer<T>(scale, R, Z, gradient);
+}
+
+template <Scalar T>
+double DenseDictionary<T>::squared_norm() const {
+  return spectral_norm_squared(atoms_);
+}
+
+template <Scalar T>
+void project_atoms(Matrix<T>& atoms, Constraint constraint) {
+  for (Index j = 0; j < atoms.cols(); ++j) {
+    const T norm = atoms.col(j).stableNorm();
+    const bool scale = constraint == Constraint::unit_sphere ? norm > T(0) : norm > T(1);
+    if (scale) atoms.col(j) /= norm;
+  }
+}
+
+template class DenseDictionary<float>;
+template class DenseDictionary<double>;
+template void project_atoms<float>(Matrix<float>&, Constraint);
+template void project_atoms<double>(Matrix<double>&, Constraint);
+
+}  // namespace riata

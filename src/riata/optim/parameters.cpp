@@ -1,0 +1,19 @@
+#include "riata/optim/parameters.hpp"
+
+namespace riata {
+
+const char* to_string(Piece piece) {
+  switch (piece) {
+    case Piece::value:
+      return "value";
+    case Piece::gradient:
+      return "gradient";
+    case Piece::statistics:
+      return "statistics";
+    case Piece::codes:
+      return "codes";
+  }
+  return "unknown";
+}
+
+}  // namespace riata

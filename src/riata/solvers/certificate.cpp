@@ -1,0 +1,203 @@
+#include "riata/solvers/certificate.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "riata/core/check.hpp"
+#include "riata/linalg/blas.hpp"
+#include "riata/linalg/kernels.hpp"
+#include "riata/solvers/tile_certificate.hpp"
+
+namespace riata {
+
+template <Scalar T>
+TileCertificate<T>::TileCertificate(const Matrix<double>& dictionary, const L1<T>& penalty)
+    : D_(dictionary),
+      penalty_(penalty),
+      codes_(dictionary.cols(), solver_tile),
+      residuals_(dictionary.rows(), solver_tile),
+      correlations_(dictionary.cols(), solver_tile),
+      objectives_(solver_tile),
+      gaps_(solver_tile),
+      half_norms_sq_(solver_tile) {}
+
+template <Scalar T>
+void TileCertificate<T>::evaluate(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z,
+                                  const ConstVectorRef<T>& reg) {
+  const Index n = X.cols();
+  codes_.leftCols(n) = Z.template cast<double>();
+  multiply<double>(D_, codes_.leftCols(n), residuals_.leftCols(n));
+  residuals_.leftCols(n) = X.template cast<double>() - residuals_.leftCols(n);
+  multiply_transposed<double>(D_, residuals_.leftCols(n), correlations_.leftCols(n));
+  for (Index i = 0; i < n; ++i) {
+    const auto c = correlations_.col(i);
+    const double lambda = static_cast<double>(reg(i));
+    const double fit = 0.5 * residuals_.col(i).squaredNorm();
+    const double regularisation = lambda * penalty_.value(Z.col(i));
+    const double s = penalty_.dual_scaling(c, lambda);
+    objectives_(i) = fit + regularisation;
+    gaps_(i) = std::max(0.0, regularisation - s * codes_.col(i).dot(c) + (1 - s) * (1 - s) * fit);
+    half_norms_sq_(i) = 0.5 * X.col(i).template cast<double>().squaredNorm();
+  }
+}
+
+template <Scalar T>
+SignalRegMax<T>::SignalRegMax(const Matrix<T>& dictionary, const L1<T>& penalty) : D_(dictionary), penalty_(penalty) {
+  for (Index j = 0; j < D_.cols(); ++j)
+    largest_atom_ = std::max(largest_atom_, static_cast<double>(D_.col(j).stableNorm() / penalty.weight(j)));
+}
+
+template <Scalar T>
+T SignalRegMax<T>::operator()(const ConstVectorRef<T>& x, const ConstVectorRef<T>& correlations) const {
+  // A product's rounding is at most about n eps |x||D_j|: every atom that near to the maximum is a candidate.
+  const double rounding = 4.0 * static_cast<double>(x.size()) * static_cast<double>(std::numeric_limits<T>::epsilon()) *
+                          std::sqrt(fixed_order_dot(x.size(), x.data(), x.data())) * largest_atom_;
+  const double candidate_bound = penalty_.reg_max(correlations.template cast<double>()) - 2 * rounding;
+  double largest = 0;
+  for (Index j = 0; j < D_.cols(); ++j)
+    if (penalty_.pull(static_cast<double>(correlations(j)), j) >= candidate_bound)
+      largest = std::max(largest, penalty_.pull(fixed_order_dot(x.size(), D_.col(j).data(), x.data()), j));
+  return static_cast<T>(largest);
+}
+
+template <Scalar T>
+void require_signals(const char* where, const ConstMatrixRef<T>& X, const DenseDictionary<T>& D) {
+  require(X.cols() > 0, "{}: X holds no signals", where);
+  require(X.rows() == D.signal_size(), "{}: signals have {} features but atoms have {}; they must be equal", where,
+          X.rows(), D.signal_size());
+  require_finite(where, "X", X);
+}
+
+namespace {
+
+/// Calls visit(i, certificate, column) for every signal; tiles run in parallel, so visit writes to entry i alone.
+template <Scalar T, class Visit>
+void for_each_certificate(const char* where, const ConstMatrixRef<T>& X, const DenseDictionary<T>& D,
+                          const ConstMatrixRef<T>& Z, const Reg& reg, const PenaltyOptions& options,
+                          const Execution& execution, Visit visit) {
+  require_signals<T>(where, X, D);
+  require(Z.rows() == D.code_size() && Z.cols() == X.cols(), "{}: codes have shape ({}, {}), expected ({}, {})", where,
+          Z.cols(), Z.rows(), X.cols(), D.code_size());
+  require_finite(where, "Z", Z);
+  const L1<T> penalty(options, D.code_size());
+  require(!penalty.positive() || Z.size() == 0 || Z.minCoeff() >= T(0),
+          "{}: positive=True but Z holds the negative code {}", where, Z.size() == 0 ? 0.0 : double(Z.minCoeff()));
+  const Vector<T> regs = resolve_reg<T>(reg, X, D, options, execution);
+  const Matrix<double> dictionary = D.parameters().template cast<double>();
+  const SingleThreadedBlas guard;
+  const Index n_tiles = (X.cols() + solver_tile - 1) / solver_tile;
+  parallel_for(n_tiles, execution, [&](Index tile, int) {
+    const Index first = tile * solver_tile, n = std::min(solver_tile, X.cols() - first);
+    TileCertificate<T> certificate(dictionary, penalty);
+    certificate.evaluate(X.middleCols(first, n), Z.middleCols(first, n), regs.segment(first, n));
+    for (Index i = 0; i < n; ++i) visit(first + i, certificate, i, penalty, static_cast<double>(regs(first + i)));
+  });
+}
+
+}  // namespace
+
+template <Scalar T>
+Vector<double> lasso_objective(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
+                               const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg, const PenaltyOptions& penalty,
+                               const Execution& execution) {
+  Vector<double> objective(X.cols());
+  for_each_certificate<T>("lasso_objective", X, D, Z, reg, penalty, execution,
+                          [&](Index i, const auto& certificate, Index column, const auto&, double) {
+                            objective(i) = certificate.objective(column);
+                          });
+  return objective;
+}
+
+template <Scalar T>
+Vector<double> duality_gap(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
+                           const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg, const PenaltyOptions& penalty,
+                           const Execution& execution) {
+  Vector<double> gap(X.cols());
+  for_each_certificate<T>("duality_gap", X, D, Z, reg, penalty, execution,
+                          [&](Index i, const auto& certificate, Index column, const auto&, double) {
+                            gap(i) = certificate.gap(column);
+                          });
+  return gap;
+}
+
+template <Scalar T>
+Vector<double> kkt_violation(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
+                             const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg, const PenaltyOptions& options,
+                             const Execution& execution) {
+  Vector<double> violation = Vector<double>::Zero(X.cols());
+  for_each_certificate<T>(
+      "kkt_violation", X, D, Z, reg, options, execution,
+      [&](Index i, const auto& certificate, Index column, const L1<T>& penalty, double lambda) {
+        for (Index j = 0; j < D.code_size(); ++j)
+          violation(i) = std::max(violation(i), penalty.subgradient_distance(static_cast<double>(Z(j, i)),
+                                                                             certificate.correlations()(j, column),
+                                                                             lambda, j));
+      });
+  return violation;
+}
+
+template <Scalar T>
+Vector<T> reg_max(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const PenaltyOptions& options,
+                  const Execution& execution) {
+  require_signals<T>("reg_max", X, D);
+  const L1<T> penalty(options, D.code_size());
+  const SignalRegMax<T> signal_reg_max(D.parameters(), penalty);
+  Vector<T> largest(X.cols());
+  const SingleThreadedBlas guard;
+  const Index n_tiles = (X.cols() + solver_tile - 1) / solver_tile;
+  parallel_for(n_tiles, execution, [&](Index tile, int) {
+    const Index first = tile * solver_tile, n = std::min(solver_tile, X.cols() - first);
+    Matrix<T> correlations(D.code_size(), n);
+    D.adjoint(X.middleCols(first, n), correlations);
+    for (Index i = 0; i < n; ++i)
+      largest(first + i) = signal_reg_max(X.col(first + i), correlations.col(i));
+  });
+  return largest;
+}
+
+template <Scalar T>
+Vector<T> resolve_reg(const Reg& reg, const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
+                      const PenaltyOptions& penalty, const Execution& execution) {
+  if (const auto* value = std::get_if<double>(&reg.value())) return Vector<T>::Constant(X.cols(), static_cast<T>(*value));
+  if (const auto* fraction = std::get_if<Reg::FractionOfMax>(&reg.value()))
+    return reg_max<T>(X, D, penalty, execution) * static_cast<T>(fraction->value);
+  const auto& values = std::get<std::vector<double>>(reg.value());
+  require(static_cast<Index>(values.size()) == X.cols(), "reg: {} entries for {} signals; they must be equal",
+          values.size(), X.cols());
+  return Eigen::Map<const Vector<double>>(values.data(), X.cols()).template cast<T>();
+}
+
+template <Scalar T>
+double resolve_batch_reg(const Reg& reg, const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
+                         const PenaltyOptions& penalty, const Execution& execution) {
+  require(!reg.is_per_signal(), "reg: learning takes one weight for the batch, not one per signal");
+  if (const auto* value = std::get_if<double>(&reg.value())) return *value;
+  const double fraction = std::get<Reg::FractionOfMax>(reg.value()).value;
+  const double largest = static_cast<double>(reg_max<T>(X, D, penalty, execution).maxCoeff());
+  require(largest > 0, "reg: reg_max of the batch is 0 (all signals are zero), so a fraction of it is no weight");
+  return fraction * largest;
+}
+
+#define RIATA_INSTANTIATE(T)                                                                                         \
+  template class TileCertificate<T>;                                                                                 \
+  template class SignalRegMax<T>;                                                                                    \
+  template void require_signals<T>(const char*, const ConstMatrixRef<T>&, const DenseDictionary<T>&);                \
+  template Vector<double> lasso_objective<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&,                    \
+                                             const ConstMatrixRef<T>&, const Reg&, const PenaltyOptions&,            \
+                                             const Execution&);                                                      \
+  template Vector<double> duality_gap<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&,                        \
+                                         const ConstMatrixRef<T>&, const Reg&, const PenaltyOptions&,                \
+                                         const Execution&);                                                          \
+  template Vector<double> kkt_violation<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&,                      \
+                                           const ConstMatrixRef<T>&, const Reg&, const PenaltyOptions&,              \
+                                           const Execution&);                                                        \
+  template Vector<T> reg_max<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const PenaltyOptions&,          \
+                                const Execution&);                                                                   \
+  template Vector<T> resolve_reg<T>(const Reg&, const ConstMatrixRef<T>&, const DenseDictionary<T>&,                 \
+                                    const PenaltyOptions&, const Execution&);                                        \
+  template double resolve_batch_reg<T>(const Reg&, const ConstMatrixRef<T>&, const DenseDictionary<T>&,              \
+                                       const PenaltyOptions&, const Execution&);
+RIATA_INSTANTIATE(float)
+RIATA_INSTANTIATE(double)
+
+}  // namespace riata

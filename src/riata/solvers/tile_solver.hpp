@@ -1,0 +1,46 @@
+// How encode() drives an algorithm: one tile of signals at a time. Internal.
+#pragma once
+
+#include <memory>
+
+#include "riata/solvers/encode.hpp"
+#include "riata/solvers/tile_certificate.hpp"
+
+namespace riata {
+
+/// The signals of one tile whose solution is not known to be zero.
+template <Scalar T>
+struct SolverTile {
+  Matrix<T> X;             ///< signals
+  Matrix<T> correlations;  ///< D^T X
+  Matrix<T> Z;             ///< in: start; out: codes
+  Vector<T> reg;
+  Vector<double> target;   ///< absolute gap at which each signal is done
+  Eigen::VectorXi n_iter;  ///< out
+};
+
+template <Scalar T>
+class TileSolver {
+ public:
+  virtual ~TileSolver() = default;
+  virtual void solve(SolverTile<T>& tile) = 0;
+};
+
+/// What the workspaces of all threads share. Borrowed by the solvers.
+template <Scalar T>
+struct SharedProblem {
+  const DenseDictionary<T>& D;
+  const Matrix<double>& D_double;  ///< for certificates
+  const L1<T>& penalty;
+  const EncodeOptions& options;
+};
+
+/// ISTA or FISTA, by options.method. `lipschitz` >= ||D||_2^2.
+template <Scalar T>
+std::unique_ptr<TileSolver<T>> make_proximal_gradient(const SharedProblem<T>& problem, double lipschitz);
+
+/// `gram` = D^T D.
+template <Scalar T>
+std::unique_ptr<TileSolver<T>> make_coordinate_descent(const SharedProblem<T>& problem, const Matrix<T>& gram);
+
+}  // namespace riata

@@ -1,0 +1,93 @@
+#include "riata/terms/l1.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "riata/core/check.hpp"
+#include "riata/linalg/kernels.hpp"
+
+namespace riata {
+
+template <Scalar T>
+L1<T>::L1(const PenaltyOptions& options, Index n_atoms) : positive_(options.positive) {
+  const auto n = static_cast<Index>(options.weights.size());
+  require(n == 0 || n == n_atoms, "weights: {} entries for {} atoms; they must be equal", n, n_atoms);
+  for (Index j = 0; j < n; ++j) {
+    const double w = options.weights[static_cast<std::size_t>(j)];
+    require(std::isfinite(w) && w > 0, "weights: entry {} is {}, must be > 0 and finite", j, w);
+  }
+  weights_ = Eigen::Map<const Vector<double>>(options.weights.data(), n).template cast<T>();
+}
+
+template <Scalar T>
+double L1<T>::value(const ConstVectorRef<T>& z) const {
+  if (weights_.size() == 0) return z.template cast<double>().template lpNorm<1>();
+  return z.template cast<double>().cwiseAbs().dot(weights_.template cast<double>());
+}
+
+template <Scalar T>
+void L1<T>::prox(MatrixRef<T> V, const ConstVectorRef<T>& thresholds) const {
+  for (Index i = 0; i < V.cols(); ++i) {
+    if (!positive_ && weights_.size() == 0) {
+      soft_threshold(V.rows(), thresholds(i), V.col(i).data());
+    } else {
+      for (Index j = 0; j < V.rows(); ++j) V(j, i) = prox(V(j, i), thresholds(i), j);
+    }
+  }
+}
+
+template <Scalar T>
+void L1<T>::prox_vjp(const ConstMatrixRef<T>& Z, MatrixRef<T> cotangents,
+                     VectorRef<double> threshold_cotangents) const {
+  for (Index i = 0; i < Z.cols(); ++i) {
+    double sum = 0;
+    for (Index j = 0; j < Z.rows(); ++j) {
+      const T z = Z(j, i);
+      if (z == T(0)) {
+        cotangents(j, i) = T(0);
+      } else {
+        sum += static_cast<double>(weight(j)) * (z > T(0) ? cotangents(j, i) : -cotangents(j, i));
+      }
+    }
+    threshold_cotangents(i) = -sum;
+  }
+}
+
+template <Scalar T>
+void L1<T>::add_subgradient(const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& scales,
+                            MatrixRef<T> cotangents) const {
+  for (Index i = 0; i < Z.cols(); ++i)
+    for (Index j = 0; j < Z.rows(); ++j)
+      if (Z(j, i) != T(0)) cotangents(j, i) += Z(j, i) > T(0) ? scales(i) * weight(j) : -scales(i) * weight(j);
+}
+
+template <Scalar T>
+double L1<T>::pull(double correlation, Index atom) const {
+  return (positive_ ? std::max(correlation, 0.0) : std::abs(correlation)) / static_cast<double>(weight(atom));
+}
+
+template <Scalar T>
+double L1<T>::reg_max(const ConstVectorRef<double>& correlations) const {
+  double largest = 0;
+  for (Index j = 0; j < correlations.size(); ++j) largest = std::max(largest, pull(correlations(j), j));
+  return largest;
+}
+
+template <Scalar T>
+double L1<T>::dual_scaling(const ConstVectorRef<double>& correlations, double reg) const {
+  const double largest = reg_max(correlations);
+  return largest <= reg ? 1.0 : reg / largest;
+}
+
+template <Scalar T>
+double L1<T>::subgradient_distance(double z, double correlation, double reg, Index atom) const {
+  const double bound = reg * static_cast<double>(weight(atom));
+  if (z > 0) return std::abs(correlation - bound);
+  if (z < 0) return positive_ ? INFINITY : std::abs(correlation + bound);
+  return std::max(0.0, (positive_ ? correlation : std::abs(correlation)) - bound);
+}
+
+template class L1<float>;
+template class L1<double>;
+
+}  // namespace riata

@@ -1,0 +1,167 @@
+// N tied layers of ISTA or FISTA and their exact derivatives, for one tile of signals.
+//
+//   r_k = M (D y_k - x)                           the data fit's weights M, here mostly the identity
+//   z_{k+1} = prox_{alpha_k reg g}( y_k - alpha_k D^T r_k ),     alpha_k = s_k / L
+//   y_{k+1} = z_{k+1} + m_k (z_{k+1} - z_k)       m_k = 0 for ISTA, (t_k - 1) / t_{k+1} for FISTA
+//
+// Backward, with the cotangents of z_{k+1} and y_{k+1} at hand and h the prox's vector-Jacobian product:
+//
+//   D    += -alpha_k ( d<r_k, D h>/dD + d<M D h, D y_k>/dD )
+//   y_k   =  h - alpha_k D^T M D h,      x += alpha_k M D h
+//   s_k   = ( -<r_k, D h> + reg * threshold cotangent ) / L,     reg += alpha_k * threshold cotangent
+//
+// L is a constant of the derivative, as in every published code; sign(0) = 0. Any Dictionary, DataFit and penalty serve:
+// only apply, adjoint, accumulate_gradient, weigh, prox and prox_vjp are called.
+// Sources: Tolooshams and Ba (2021), Algorithm 2; Malezieux, Moreau and Kowalski (2022), Algorithm 2.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "riata/linalg/kernels.hpp"
+#include "riata/operators/dictionary.hpp"
+#include "riata/terms/least_squares.hpp"
+
+namespace riata {
+
+/// The scalars of the layers. `steps` holds alpha_k = s_k / L, `momenta` m_k; both have one entry per layer.
+struct LayerSchedule {
+  std::vector<double> steps;
+  std::vector<double> momenta;
+  double lipschitz = 1;
+  int n_layers() const { return static_cast<int>(steps.size()); }
+};
+
+/// m_k = (t_k - 1) / t_{k+1} of Beck and Teboulle (2009), or zeros.
+std::vector<double> layer_momenta(int n_layers, bool accelerate);
+
+/// The forward and backward pass of one tile. Owns its workspace, borrows the model; columns are signals.
+template <class Dict, class Fit, class Penalty>
+  requires Dictionary<Dict> && DataFit<Fit, typename Dict::scalar>
+class TilePass {
+ public:
+  using T = typename Dict::scalar;
+
+  /// Layers whose input and residual are kept: the last `stored` of the schedule's.
+  TilePass(const Dict& D, const Fit& fit, const Penalty& penalty, const LayerSchedule& schedule, int stored, Index tile)
+      : D_(D), fit_(fit), penalty_(penalty), schedule_(schedule), stored_(stored), tile_(tile) {
+    const Index m = D.code_size(), n = D.signal_size();
+    for (Matrix<T>* A : {&y_, &cotangent_y_, &cotangent_z_, &pull_}) A->resize(m, tile);
+    z_.assign(static_cast<std::size_t>(stored + 2), Matrix<T>(m, tile));
+    r_.assign(static_cast<std::size_t>(stored), Matrix<T>(n, tile));
+    Dh_.resize(n, tile);
+    r_scratch_.resize(n, tile);
+    thresholds_.resize(tile);
+    threshold_cotangents_.resize(tile);
+  }
+
+  /// Runs all layers from z = Z0 (zero if empty). `first` is the index of the tile's first signal.
+  void forward(const ConstMatrixRef<T>& X, const ConstVectorRef<T>& reg, Index first, const ConstMatrixRef<T>& Z0) {
+    n_ = X.cols();
+    const Index m = D_.code_size();
+    z_slot(0).leftCols(n_).setZero();
+    if (Z0.size() > 0) z_slot(0).leftCols(n_) = Z0;
+    y_.leftCols(n_) = z_slot(0).leftCols(n_);
+    for (int k = 0; k < schedule_.n_layers(); ++k) {
+      const T alpha = static_cast<T>(schedule_.steps[static_cast<std::size_t>(k)]);
+      Matrix<T>& r = residual_slot(k);
+      D_.apply(y_.leftCols(n_), r.leftCols(n_));
+      r.leftCols(n_) -= X;
+      fit_.weigh(MatrixRef<T>(r.leftCols(n_)), first);
+      D_.adjoint(r.leftCols(n_), pull_.leftCols(n_));
+      Matrix<T>& z = z_slot(k + 1);
+      gradient_step(n_ * m, y_.data(), alpha, pull_.data(), z.data());
+      thresholds_.head(n_) = alpha * reg;
+      penalty_.prox(z.leftCols(n_), thresholds_.head(n_));
+      extrapolate(n_ * m, z.data(), z_slot(k).data(), momentum(k), y_.data());
+    }
+  }
+
+  auto codes() const { return z_slot(schedule_.n_layers()).leftCols(n_); }
+  auto extrapolated() const { return y_.leftCols(n_); }
+
+  /// Cotangents of the outputs, to be set before backward(): of z_N and of y_N.
+  auto codes_cotangent() { return cotangent_z_.leftCols(n_); }
+  auto extrapolated_cotangent() { return cotangent_y_.leftCols(n_); }
+
+  /// Where backward() adds what it finds; an empty view or null pointer is skipped. `steps` and `reg` are in double.
+  struct Gradients {
+    MatrixRef<T> parameters;    ///< of the dictionary, or 0 x 0
+    MatrixRef<T> signals;       ///< n_features x tile, or 0 x 0
+    std::span<double> steps;    ///< one entry per layer, or empty
+    std::span<double> reg;      ///< one entry per signal of the tile, or empty
+  };
+
+  /// Back-propagates the two cotangents through the stored layers.
+  void backward(const ConstVectorRef<T>& reg, Index first, Gradients gradients) {
+    const Index m = D_.code_size();
+    for (int k = schedule_.n_layers() - 1; k >= schedule_.n_layers() - stored_; --k) {
+      const T alpha = static_cast<T>(schedule_.steps[static_cast<std::size_t>(k)]), m_k = momentum(k);
+      auto h = cotangent_z_.leftCols(n_);  // the cotangent of z_{k+1}, then h itself
+      auto c = cotangent_y_.leftCols(n_);  // the cotangent of y_{k+1}, then of y_k
+      // y_{k+1} = (1 + m_k) z_{k+1} - m_k z_k; pull_ takes the share of z_k
+      h += (T(1) + m_k) * c;
+      pull_.leftCols(n_) = -m_k * c;
+      penalty_.prox_vjp(z_slot(k + 1).leftCols(n_), h, threshold_cotangents_.head(n_));
+      auto Dh = Dh_.leftCols(n_);
+      D_.apply(h, Dh);
+      const auto r = residual_slot(k).leftCols(n_);
+      if (!gradients.steps.empty()) {
+        const double along = -r.template cast<double>().cwiseProduct(Dh.template cast<double>()).sum() +
+                             threshold_cotangents_.head(n_).dot(reg.template cast<double>());
+        gradients.steps[static_cast<std::size_t>(k)] += along / schedule_.lipschitz;
+      }
+      for (std::size_t i = 0; i < gradients.reg.size(); ++i)
+        gradients.reg[i] += schedule_.steps[static_cast<std::size_t>(k)] * threshold_cotangents_(static_cast<Index>(i));
+      if (gradients.parameters.size() > 0) D_.accumulate_gradient(-alpha, r, h, gradients.parameters);
+      fit_.weigh(MatrixRef<T>(Dh), first);  // M D h
+      if (gradients.parameters.size() > 0) {
+        rebuild_input(k);
+        D_.accumulate_gradient(-alpha, Dh, y_.leftCols(n_), gradients.parameters);
+      }
+      if (gradients.signals.size() > 0) gradients.signals += alpha * Dh;
+      D_.adjoint(Dh, c);                                                     // c = D^T M D h
+      gradient_step(n_ * m, h.data(), alpha, c.data(), c.data());            // c = h - alpha D^T M D h
+      cotangent_z_.swap(pull_);                                              // the cotangent of z_k so far
+    }
+  }
+
+ private:
+  T momentum(int k) const { return static_cast<T>(schedule_.momenta[static_cast<std::size_t>(k)]); }
+
+  /// y_k from z_k and z_{k-1}, as the forward pass made it.
+  void rebuild_input(int k) {
+    if (k == 0) {
+      y_.leftCols(n_) = z_slot(0).leftCols(n_);
+      return;
+    }
+    extrapolate(n_ * D_.code_size(), z_slot(k).data(), z_slot(k - 1).data(), momentum(k - 1), y_.data());
+  }
+
+  // z_{N - stored - 1}, ..., z_N are kept; the layers before them reuse the first two slots in turn.
+  Matrix<T>& z_slot(int k) { return z_[slot(k)]; }
+  const Matrix<T>& z_slot(int k) const { return z_[slot(k)]; }
+  std::size_t slot(int k) const {
+    const int first_kept = schedule_.n_layers() - stored_ - 1;
+    if (k >= first_kept) return static_cast<std::size_t>(k - first_kept);
+    return static_cast<std::size_t>((((k - first_kept) % 2) + 2) % 2);
+  }
+  Matrix<T>& residual_slot(int k) {
+    const int first_kept = schedule_.n_layers() - stored_;
+    return k >= first_kept ? r_[static_cast<std::size_t>(k - first_kept)] : r_scratch_;
+  }
+
+  const Dict& D_;
+  const Fit& fit_;
+  const Penalty& penalty_;
+  const LayerSchedule& schedule_;
+  const int stored_;
+  const Index tile_;
+  Index n_ = 0;
+  Matrix<T> y_, pull_, cotangent_y_, cotangent_z_, Dh_, r_scratch_;
+  std::vector<Matrix<T>> z_, r_;
+  Vector<T> thresholds_;
+  Vector<double> threshold_cotangents_;
+};
+
+}  // namespace riata

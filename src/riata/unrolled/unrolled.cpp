@@ -1,0 +1,264 @@
+#include "riata/unrolled/unrolled.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+
+#include "riata/core/check.hpp"
+#include "riata/linalg/blas.hpp"
+#include "riata/solvers/certificate.hpp"
+#include "riata/solvers/tile_certificate.hpp"
+#include "riata/unrolled/layers.hpp"
+
+namespace riata {
+
+Layers parse_layers(std::string_view name) {
+  if (name == "ista") return Layers::ista;
+  if (name == "fista") return Layers::fista;
+  throw std::invalid_argument(fmt::format("method = '{}', must be 'ista' or 'fista'", name));
+}
+
+Loss parse_loss(std::string_view name) {
+  if (name == "lasso") return Loss::lasso;
+  if (name == "least_squares") return Loss::least_squares;
+  throw std::invalid_argument(fmt::format("loss = '{}', must be 'lasso' or 'least_squares'", name));
+}
+
+Reduction parse_reduction(std::string_view name) {
+  if (name == "mean") return Reduction::mean;
+  if (name == "sum") return Reduction::sum;
+  throw std::invalid_argument(fmt::format("reduction = '{}', must be 'mean' or 'sum'", name));
+}
+
+void UnrolledOptions::validate() const {
+  require(layers >= 1 && layers <= 1'000'000, "layers = {}, must be between 1 and 1000000", layers);
+  require(steps.empty() || std::ssize(steps) == layers, "steps: {} entries for {} layers; they must be equal",
+          steps.size(), layers);
+  for (std::size_t i = 0; i < steps.size(); ++i)
+    require(std::isfinite(steps[i]), "steps: entry {} is {}, must be finite", i, steps[i]);
+  if (lipschitz)
+    require(std::isfinite(*lipschitz) && *lipschitz > 0, "lipschitz = {}, must be > 0 and finite", *lipschitz);
+}
+
+std::vector<double> layer_momenta(int n_layers, bool accelerate) {
+  std::vector<double> momenta(static_cast<std::size_t>(n_layers), 0.0);
+  double t = 1;
+  for (double& m : momenta) {
+    const double t_next = (1 + std::sqrt(1 + 4 * t * t)) / 2;
+    if (accelerate) m = (t - 1) / t_next;
+    t = t_next;
+  }
+  return momenta;
+}
+
+namespace {
+
+constexpr double tile_budget_bytes = 2 << 20;  // one tile's stored layers: about a core's second-level cache
+constexpr Index smallest_tile = 16, largest_tile = 128;
+constexpr Index most_lanes = 64;
+constexpr double lanes_budget_bytes = 8 << 20;  // all partial gradients together
+
+/// Signals per tile and partial sums: functions of the problem's size alone, so that no bit depends on the thread count.
+struct Partition {
+  Index tile, n_tiles, n_lanes;
+};
+
+template <Scalar T>
+Partition partition(Index n_features, Index n_atoms, Index n_signals, int stored) {
+  const double bytes_per_signal = static_cast<double>(sizeof(T)) * static_cast<double>((stored + 6) * n_atoms + (stored + 2) * n_features);
+  Index tile = static_cast<Index>(tile_budget_bytes / bytes_per_signal) / 16 * 16;
+  tile = std::clamp(tile, smallest_tile, largest_tile);
+  const Index n_tiles = (n_signals + tile - 1) / tile;
+  const double gradient_bytes = static_cast<double>(sizeof(T)) * static_cast<double>(n_features * n_atoms);
+  const Index affordable = std::max<Index>(8, static_cast<Index>(lanes_budget_bytes / gradient_bytes));
+  return {tile, n_tiles, std::min({n_tiles, most_lanes, affordable})};
+}
+
+/// The arguments of all three entry points, checked and completed.
+template <Scalar T>
+struct Problem {
+  Problem(const char* where, const ConstMatrixRef<T>& signals, const DenseDictionary<T>& dictionary, const Reg& weight,
+          const UnrolledOptions& options)
+      : X(signals), D(dictionary), penalty(options.penalty, dictionary.code_size()) {
+    options.validate();
+    require_signals<T>(where, X, D);
+    reg = resolve_reg<T>(weight, X, D, options.penalty, options.execution);
+    const double norm_sq = options.lipschitz ? *options.lipschitz : D.squared_norm();
+    schedule.lipschitz = norm_sq > 0 ? norm_sq : 1;
+    schedule.momenta = layer_momenta(options.layers, options.method == Layers::fista);
+    schedule.steps.assign(static_cast<std::size_t>(options.layers), 1 / schedule.lipschitz);
+    for (std::size_t i = 0; i < options.steps.size(); ++i) schedule.steps[i] *= options.steps[i];
+  }
+
+  using Pass = TilePass<DenseDictionary<T>, LeastSquares, L1<T>>;
+  std::unique_ptr<Pass> make_pass(int stored, Index tile) const {
+    return std::make_unique<Pass>(D, fit, penalty, schedule, stored, tile);
+  }
+
+  ConstMatrixRef<T> X;
+  const DenseDictionary<T>& D;
+  LeastSquares fit;
+  L1<T> penalty;
+  Vector<T> reg;
+  LayerSchedule schedule;
+};
+
+/// Calls work(tile's first signal, its size, pass, lane) for every tile, lane by lane; a lane's tiles run in order.
+template <Scalar T, class Work>
+void for_each_tile(const Problem<T>& problem, const Partition& parts, int stored, const Execution& execution,
+                   const Work& work) {
+  const SingleThreadedBlas guard;
+  std::vector<std::unique_ptr<typename Problem<T>::Pass>> passes(
+      static_cast<std::size_t>(resolve_threads(execution.n_threads)));
+  parallel_for(parts.n_lanes, execution, [&](Index lane, int thread) {
+    auto& pass = passes[static_cast<std::size_t>(thread)];
+    if (!pass) pass = problem.make_pass(stored, parts.tile);
+    for (Index t = lane; t < parts.n_tiles; t += parts.n_lanes) {
+      const Index first = t * parts.tile;
+      work(first, std::min(parts.tile, problem.X.cols() - first), *pass, lane);
+    }
+  });
+}
+
+/// The loss at one tile's output Z, in double, and the residual D Z - target.
+template <Scalar T>
+double tile_loss(const Problem<T>& problem, Loss loss, const ConstMatrixRef<T>& target, const ConstMatrixRef<T>& Z,
+                 const ConstVectorRef<T>& reg, MatrixRef<T> residual) {
+  problem.D.apply(Z, residual);
+  residual -= target;
+  double value = 0;
+  for (Index i = 0; i < Z.cols(); ++i) {
+    value += 0.5 * residual.col(i).template cast<double>().squaredNorm();
+    if (loss == Loss::lasso) value += static_cast<double>(reg(i)) * problem.penalty.value(Z.col(i));
+  }
+  return value;
+}
+
+}  // namespace
+
+template <Scalar T>
+Matrix<T> unrolled_encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,
+                          const UnrolledOptions& options, const Matrix<T>* init) {
+  const Problem<T> problem("unrolled_encode", X, D, reg, options);
+  if (init != nullptr) {
+    require(init->rows() == D.code_size() && init->cols() == X.cols(),
+            "unrolled_encode: init has shape ({}, {}), expected ({}, {})", init->cols(), init->rows(), X.cols(),
+            D.code_size());
+    require_finite("unrolled_encode", "init", *init);
+  }
+  const Partition parts = partition<T>(X.rows(), D.code_size(), X.cols(), 0);
+  Matrix<T> codes(D.code_size(), X.cols());
+  for_each_tile<T>(problem, parts, 0, options.execution, [&](Index first, Index n, auto& pass, Index) {
+    const Matrix<T> start = init != nullptr ? Matrix<T>(init->middleCols(first, n)) : Matrix<T>();
+    pass.forward(X.middleCols(first, n), problem.reg.segment(first, n), first, start);
+    if (options.return_extrapolated)
+      codes.middleCols(first, n) = pass.extrapolated();
+    else
+      codes.middleCols(first, n) = pass.codes();
+  });
+  return codes;
+}
+
+template <Scalar T>
+UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
+                                      const Reg& reg, const UnrolledOptions& options, const GradientOptions& wanted,
+                                      const Matrix<T>* target) {
+  const Problem<T> problem("unrolled_gradient", X, D, reg, options);
+  const int kept = wanted.backprop.value_or(options.layers);
+  require(kept >= 0 && kept <= options.layers, "backprop = {}, must be between 0 and layers = {}", kept, options.layers);
+  if (target != nullptr) {
+    require(target->rows() == X.rows() && target->cols() == X.cols(),
+            "unrolled_gradient: target has shape ({}, {}), expected the signals' ({}, {})", target->cols(),
+            target->rows(), X.cols(), X.rows());
+    require_finite("unrolled_gradient", "target", *target);
+  }
+  const Index n_features = X.rows(), n_atoms = D.code_size(), n_signals = X.cols();
+  const bool back = kept > 0 && (wanted.dictionary || wanted.steps || wanted.reg || wanted.signals);
+  const int stored = back ? kept : 0;
+  const Partition parts = partition<T>(n_features, n_atoms, n_signals, stored);
+  const double scale = wanted.reduction == Reduction::mean ? 1.0 / static_cast<double>(n_signals) : 1.0;
+
+  UnrolledGradient<T> result;
+  if (wanted.codes) result.codes.resize(n_atoms, n_signals);
+  if (wanted.signals) result.signals.setZero(n_features, n_signals);
+  std::vector<double> reg_gradient(wanted.reg ? static_cast<std::size_t>(n_signals) : 0);
+  struct Lane {
+    double value = 0;
+    Matrix<T> dictionary;
+    std::vector<double> steps;
+  };
+  std::vector<Lane> lanes(static_cast<std::size_t>(parts.n_lanes));
+
+  for_each_tile<T>(problem, parts, stored, options.execution, [&](Index first, Index n, auto& pass, Index lane_index) {
+    Lane& lane = lanes[static_cast<std::size_t>(lane_index)];
+    if (wanted.dictionary && lane.dictionary.size() == 0) lane.dictionary.setZero(n_features, n_atoms);
+    if (wanted.steps && lane.steps.empty()) lane.steps.assign(static_cast<std::size_t>(options.layers), 0.0);
+    const auto tile_reg = problem.reg.segment(first, n);
+    pass.forward(X.middleCols(first, n), tile_reg, first, Matrix<T>());
+    Matrix<T> Z = pass.codes();
+    if (options.return_extrapolated) Z = pass.extrapolated();
+    if (wanted.codes) result.codes.middleCols(first, n) = Z;
+
+    // The loss, its explicit derivatives, and the cotangent of the output.
+    Matrix<T> r(n_features, n);
+    const auto tile_target = target != nullptr ? ConstMatrixRef<T>(target->middleCols(first, n)) : ConstMatrixRef<T>(X.middleCols(first, n));
+    lane.value += tile_loss<T>(problem, wanted.loss, tile_target, Z, tile_reg, r);
+    r *= static_cast<T>(scale);
+    if (wanted.dictionary) D.accumulate_gradient(T(1), r, Z, lane.dictionary);
+    if (wanted.signals && target == nullptr) result.signals.middleCols(first, n) -= r;
+    if (wanted.reg && wanted.loss == Loss::lasso)
+      for (Index i = 0; i < n; ++i)
+        reg_gradient[static_cast<std::size_t>(first + i)] = scale * problem.penalty.value(Z.col(i));
+    if (!back) return;
+    Matrix<T> cotangent(n_atoms, n);
+    D.adjoint(r, cotangent);
+    if (wanted.loss == Loss::lasso) problem.penalty.add_subgradient(Z, static_cast<T>(scale) * tile_reg, cotangent);
+    pass.codes_cotangent().setZero();
+    pass.extrapolated_cotangent().setZero();
+    if (options.return_extrapolated)
+      pass.extrapolated_cotangent() = cotangent;
+    else
+      pass.codes_cotangent() = cotangent;
+    Matrix<T> nothing;
+    pass.backward(tile_reg, first,
+                  {.parameters = wanted.dictionary ? MatrixRef<T>(lane.dictionary) : MatrixRef<T>(nothing),
+                   .signals = wanted.signals ? MatrixRef<T>(result.signals.middleCols(first, n)) : MatrixRef<T>(nothing),
+                   .steps = std::span<double>(lane.steps),
+                   .reg = wanted.reg ? std::span<double>(reg_gradient).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n))
+                                     : std::span<double>()});
+  });
+
+  if (wanted.dictionary) result.dictionary.setZero(n_features, n_atoms);
+  if (wanted.steps) result.steps.setZero(options.layers);
+  for (const Lane& lane : lanes) {  // in order, whatever thread made them
+    result.value += scale * lane.value;
+    if (wanted.dictionary) result.dictionary += lane.dictionary;
+    if (wanted.steps) result.steps += Eigen::Map<const Vector<double>>(lane.steps.data(), options.layers);
+  }
+  if (wanted.reg) {
+    const Eigen::Map<const Vector<double>> per_signal(reg_gradient.data(), n_signals);
+    result.reg = reg.is_per_signal() ? Vector<double>(per_signal) : Vector<double>::Constant(1, per_signal.sum());
+  }
+  return result;
+}
+
+template <Scalar T>
+double unrolled_loss(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,
+                     const UnrolledOptions& options, const GradientOptions& wanted) {
+  const GradientOptions value_only{.loss = wanted.loss, .backprop = 0, .reduction = wanted.reduction,
+                                   .dictionary = false, .steps = false, .reg = false, .signals = false, .codes = false};
+  return unrolled_gradient<T>(X, D, reg, options, value_only).value;
+}
+
+#define RIATA_INSTANTIATE(T)                                                                                         \
+  template Matrix<T> unrolled_encode<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&,             \
+                                        const UnrolledOptions&, const Matrix<T>*);                                   \
+  template UnrolledGradient<T> unrolled_gradient<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&, \
+                                                    const UnrolledOptions&, const GradientOptions&,                  \
+                                                    const Matrix<T>*);                                               \
+  template double unrolled_loss<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&,                  \
+                                   const UnrolledOptions&, const GradientOptions&);
+RIATA_INSTANTIATE(float)
+RIATA_INSTANTIATE(double)
+
+}  // namespace riata

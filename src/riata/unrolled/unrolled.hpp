@@ -1,0 +1,79 @@
+// Sparse coding by a fixed number of ISTA or FISTA layers, and the gradient of a loss through them.
+//
+//   lasso           G_N(D) = 1/2 ||D z_N - x||^2 + reg g(z_N)
+//   least_squares   1/2 ||D z_N - x||^2            (of `target` instead of x where one is given)
+//
+// z_N(D, s, reg, x) is the output of N layers (layers.hpp). With every layer kept this is the gradient of deep dictionary
+// learning, g^2 of Malezieux, Moreau and Kowalski (2022) and g_ae-lasso, g_ae-ls of Tolooshams and Ba (2021); with none it
+// is the alternating-minimisation gradient (D z_N - x) z_N^T, g^1 and g_dec there.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "riata/core/threads.hpp"
+#include "riata/operators/dense_dictionary.hpp"
+#include "riata/terms/l1.hpp"
+#include "riata/terms/reg.hpp"
+
+namespace riata {
+
+enum class Layers { ista, fista };
+enum class Loss { lasso, least_squares };
+enum class Reduction { mean, sum };
+
+Layers parse_layers(std::string_view name);        ///< "ista" or "fista"
+Loss parse_loss(std::string_view name);            ///< "lasso" or "least_squares"
+Reduction parse_reduction(std::string_view name);  ///< "mean" or "sum"
+
+/// The network: what the forward pass needs.
+struct UnrolledOptions {
+  int layers = 20;                   ///< N >= 1
+  Layers method = Layers::fista;
+  std::vector<double> steps = {};    ///< factors s_i: layer i has step s_i / L and threshold s_i reg / L; empty: ones
+  std::optional<double> lipschitz = {};  ///< L > 0; by default ||D||_2^2 to rounding. A constant in every derivative
+  bool return_extrapolated = false;  ///< FISTA: the output is y_N instead of the prox point z_N
+  PenaltyOptions penalty = {};
+  Execution execution = {};
+  void validate() const;             ///< @throws std::invalid_argument naming the field, its value and the rule
+};
+
+/// Codes after N layers, n_atoms x n_signals, started from `init` (same shape) or zero.
+/// @throws std::invalid_argument if sizes disagree, an entry is not finite, or reg is not > 0
+template <Scalar T>
+Matrix<T> unrolled_encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,
+                          const UnrolledOptions& options = {}, const Matrix<T>* init = nullptr);
+
+/// The derivatives to take; what is not asked for costs nothing.
+struct GradientOptions {
+  Loss loss = Loss::lasso;
+  std::optional<int> backprop = {};  ///< the last K layers are differentiated, 0 <= K <= layers; by default all
+  Reduction reduction = Reduction::mean;
+  bool dictionary = true, steps = true, reg = true, signals = false, codes = true;
+};
+
+template <Scalar T>
+struct UnrolledGradient {
+  double value = 0;             ///< the loss, mean or sum over the signals
+  Matrix<T> dictionary;         ///< n_features x n_atoms, or 0 x 0
+  Vector<double> steps;         ///< one entry per layer, zero for layers not kept; or empty
+  Vector<double> reg;           ///< of reg's shape: one entry, or one per signal; with the explicit g(z). Or empty
+  Matrix<T> signals;            ///< n_features x n_signals, with the explicit -(D z - x) unless a target is given; or 0 x 0
+  Matrix<T> codes;              ///< n_atoms x n_signals: the output; or 0 x 0
+};
+
+/// Memory beyond the results is constant in the number of signals; bits do not depend on the number of threads.
+/// `target`, if given, has the shape of X and replaces it in the loss alone (supervised denoising).
+/// @throws std::invalid_argument as unrolled_encode, and if backprop > layers
+template <Scalar T>
+UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
+                                      const Reg& reg, const UnrolledOptions& options = {},
+                                      const GradientOptions& gradient = {}, const Matrix<T>* target = nullptr);
+
+/// The value alone: one forward pass, nothing stored. What line searches call.
+template <Scalar T>
+double unrolled_loss(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,
+                     const UnrolledOptions& options = {}, const GradientOptions& gradient = {});
+
+}  // namespace riata
