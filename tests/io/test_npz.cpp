@@ -36,8 +36,8 @@ std::string zip64_archive(const std::string& content) {
   const std::string local = "PK\3\4" + shared + n(20, 2) + "a.npy" + n(1, 2) + n(16, 2) + sizes;
   const std::string other_field = n(0x5455, 2) + n(1, 2) + "x";
   const std::string extra = other_field + n(1, 2) + n(24, 2) + sizes + n(0, 8);
-  const std::string entry =
-      "PK\1\2" + n(45, 2) + shared + n(extra.size(), 2) + n(0, 10) + n(0xffffffff, 4) + "a.npy" + extra;
+  const std::string entry = "PK\1\2" + n(45, 2) + shared + n(extra.size(), 2) + n(0, 8) + n(0, 2) +
+                            n(0xffffffff, 4) + "a.npy" + extra;
   const std::uint64_t directory = local.size() + content.size();
   const std::string end64 = "PK\6\6" + n(44, 8) + n(45, 2) + n(45, 2) + n(0, 8) + n(1, 8) + n(1, 8) +
                             n(entry.size(), 8) + n(directory, 8);

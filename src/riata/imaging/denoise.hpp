@@ -1,9 +1,8 @@
 // Denoising a picture with a dictionary learned from the noisy picture alone.
 #pragma once
 
-#include <functional>
 #include <optional>
-#include <string>
+#include <vector>
 
 #include "riata/core/threads.hpp"
 #include "riata/io/images.hpp"
@@ -11,40 +10,52 @@
 
 namespace riata {
 
+/// A picture as numbers, in any unit: row-major, channels interleaved.
+struct Picture {
+  Index height = 0, width = 0, channels = 1;
+  std::vector<float> samples;
+};
+
+/// The colour channels in 8-bit grey levels (0 ... 255, fractions for 16-bit files); alpha is left out.
+Picture to_picture(const Image& image);
+/// The reverse: rounded and clipped to the depth of `like`, whose alpha channel is kept.
+Image to_image(const Picture& picture, const Image& like);
+
 struct DenoiseOptions {
-  std::optional<double> sigma;   ///< standard deviation of the noise in units of 8-bit grey levels (0..255); estimated if absent
-  Index n_atoms = 256;
-  Index patch = 8;               ///< side of the square patches
-  int layers = 20;               ///< unrolled FISTA layers of the learner
-  std::optional<double> reg;     ///< learning weight in units of sigma
+  std::optional<double> sigma = {};  ///< standard deviation of the noise, in the picture's unit; estimated if absent
+  std::optional<Index> n_atoms = {};
+  std::optional<Index> patch = {};   ///< side of the square patches
+  int layers = 20;                   ///< unrolled FISTA layers of the learner
+  std::optional<double> reg = {};    ///< learning weight, in the picture's unit
   LearningMethod method = LearningMethod::unrolled;  ///< unrolled or alternating
-  bool plain = false;            ///< the documents' variant: 128 atoms, 10 x 10 patches, l1 reconstruction, plain average
-  bool learn = true;             ///< false: keep the overcomplete DCT
+  bool plain = false;  ///< the documents' variant: 128 atoms, 10 x 10 patches, l1 reconstruction, plain averaging
+  bool learn = true;   ///< false: code with the overcomplete DCT that learning would start from
   std::uint64_t seed = 0;
-  std::optional<double> max_time_s;  ///< of learning
-  Execution execution;
-  void validate() const;
+  Execution execution = {};
+  void validate() const;  ///< @throws std::invalid_argument naming the field, its value and the rule
 };
 
 struct DenoiseResult {
-  Image image;                 ///< depth and channels of the input; alpha untouched
-  Matrix<float> dictionary;    ///< patch^2 x n_atoms
-  double sigma = 0;            ///< given or estimated, in 8-bit grey levels
-  double reg = 0;              ///< learning weight used, in 8-bit grey levels
-  History history;             ///< of learning
+  Picture picture;            ///< of the input's shape
+  Matrix<float> dictionary;   ///< patch^2 x n_atoms
+  double sigma = 0;           ///< given or estimated
+  double reg = 0;             ///< learning weight used
+  Index patch = 0;
   int layers = 0;
+  History history;            ///< of learning
   Status status = Status::converged;
 };
 
-/// Memory beyond the pictures is bounded: patches are coded in blocks. Bits do not depend on the number of threads.
-/// @throws std::invalid_argument for an image smaller than a patch, or bad options
-DenoiseResult denoise(const Image& noisy, const DenoiseOptions& options = {}, const Observer& observer = {});
+/// Memory beyond a few copies of the picture is bounded: patches are coded in blocks. Same seed, same bits, for any number
+/// of threads. `observer` watches learning; stopping there codes with the best dictionary so far.
+/// @throws std::invalid_argument for a picture smaller than a patch or not finite, or bad options
+DenoiseResult denoise(const Picture& noisy, const DenoiseOptions& options = {}, const Observer& observer = {});
 
-/// Standard deviation of white noise in a picture, in 8-bit grey levels.
-double estimate_sigma(const Image& image);
+/// Standard deviation of white noise in a picture, in its unit: a robust spread of its finest diagonal wavelet details.
+double estimate_sigma(const Picture& picture);
 
-/// 10 log10(peak^2 / mean squared difference) over the colour channels, in dB; infinity for equal pictures. The peak is
-/// 2^bit_depth - 1. @throws std::invalid_argument if the shapes differ
-double psnr(const Image& image, const Image& reference);
+/// 10 log10(peak^2 / mean squared difference) in dB; infinity for equal pictures.
+/// @throws std::invalid_argument if the shapes differ or peak is not > 0
+double psnr(const Picture& picture, const Picture& reference, double peak = 255);
 
 }  // namespace riata

@@ -1,0 +1,92 @@
+#include "riata/linalg/kernels.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "support/precision.hpp"
+#include "support/random_arrays.hpp"
+
+namespace riata::testing {
+namespace {
+
+template <class T>
+class Kernels : public ::testing::Test {
+ protected:
+  static std::vector<T> random(Index n) {
+    std::vector<T> v(static_cast<std::size_t>(n));
+    for (T& value : v) value = static_cast<T>(draw_.normal());
+    return v;
+  }
+  static inline Draw draw_{21};
+};
+TYPED_TEST_SUITE(Kernels, BothPrecisions, PrecisionName);
+
+constexpr Index lengths[] = {0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 100, 1001};
+
+/// The store to memory keeps the compiler from fusing what the library promises not to fuse.
+template <class T>
+T product(T a, T b) {
+  volatile T p = a * b;
+  return p;
+}
+
+TYPED_TEST(Kernels, EqualPlainLoopsBitForBit) {
+  using T = TypeParam;
+  for (const Index n : lengths) {
+    const std::vector<T> a = this->random(n), b = this->random(n);
+    const T s = T(0.3);
+    std::vector<T> step(a.size()), in_place_y = a, in_place_g = b, shrunk = a, extrapolated(a.size()), sum = b;
+    gradient_step(n, a.data(), s, b.data(), step.data());
+    gradient_step(n, in_place_y.data(), s, b.data(), in_place_y.data());
+    gradient_step(n, a.data(), s, in_place_g.data(), in_place_g.data());
+    soft_threshold(n, s, shrunk.data());
+    extrapolate(n, a.data(), b.data(), s, extrapolated.data());
+    add_scaled(n, s, a.data(), sum.data());
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      const T expected_step = a[i] - product(s, b[i]);
+      EXPECT_EQ(step[i], expected_step) << "entry " << i << " of " << n;
+      EXPECT_EQ(in_place_y[i], expected_step);
+      EXPECT_EQ(in_place_g[i], expected_step);
+      EXPECT_EQ(shrunk[i], std::abs(a[i]) > s ? (a[i] > 0 ? a[i] - s : a[i] + s) : T(0));
+      EXPECT_EQ(extrapolated[i], a[i] + product(s, a[i] - b[i]));
+      EXPECT_EQ(sum[i], b[i] + product(s, a[i]));
+    }
+  }
+}
+
+TYPED_TEST(Kernels, ShrinkToZeroExactly_AtTheThreshold) {
+  using T = TypeParam;
+  std::vector<T> v = {T(0.5), T(-0.5), T(0), T(-0.0), T(0.25), std::nextafter(T(0.5), T(1))};
+  soft_threshold(std::ssize(v), T(0.5), v.data());
+  for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(v[i], T(0)) << i;
+  EXPECT_GT(v[5], T(0));
+  std::vector<T> untouched = {T(-2), T(0), T(3)};
+  soft_threshold(3, T(0), untouched.data());
+  EXPECT_EQ(untouched, (std::vector<T>{T(-2), T(0), T(3)}));
+}
+
+TYPED_TEST(Kernels, SumDotProductsInOneOrder_WhateverTheAlignment) {
+  using T = TypeParam;
+  for (const Index n : lengths) {
+    const std::vector<T> a = this->random(n), b = this->random(n);
+    const double dot = fixed_order_dot(n, a.data(), b.data());
+    long double exact = 0, scale = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      const long double term = static_cast<long double>(a[i]) * b[i];
+      exact += term;
+      scale += std::abs(term);
+    }
+    EXPECT_NEAR(dot, static_cast<double>(exact), rounding<double>(static_cast<double>(n), static_cast<double>(scale)));
+    for (std::size_t offset = 1; offset < 16; ++offset) {
+      std::vector<T> moved_a(offset), moved_b(16 - offset);
+      moved_a.insert(moved_a.end(), a.begin(), a.end());
+      moved_b.insert(moved_b.end(), b.begin(), b.end());
+      EXPECT_EQ(fixed_order_dot(n, moved_a.data() + offset, moved_b.data() + 16 - offset), dot) << n << ' ' << offset;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace riata::testing
