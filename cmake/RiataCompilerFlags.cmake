@@ -10,9 +10,12 @@ set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)  # so that what is installed loads the
 add_library(riata_flags INTERFACE)
 target_compile_options(riata_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow
+  -Wno-missing-field-initializers  # {.tol = 1e-8} leaves the other options at their defaults on purpose
   # Not -ffast-math: NaN, infinity and the order of sums matter here. These two lose nothing we use (errno of sqrt,
   # traps on floating-point exceptions) and without them loops that hold a sqrt or a select do not vectorise.
-  -fno-math-errno -fno-trapping-math)
+  -fno-math-errno -fno-trapping-math
+  # The same bits on every processor: no fused multiply-add where the code did not ask for one.
+  -ffp-contract=off)
 
 if(RIATA_NATIVE)
   add_compile_options(-march=native)

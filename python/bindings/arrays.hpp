@@ -29,7 +29,7 @@ using Array1 = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 template <class T>
 using Array2 = nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
-inline nb::arg array_arg(const char* name) { return nb::arg(name).noconvert(); }
+inline auto array_arg(const char* name) { return nb::arg(name).noconvert(); }
 
 /// A view of (rows, columns) as a columns x rows matrix.
 template <Scalar T>

@@ -4,6 +4,7 @@
 
 #include "arrays.hpp"
 #include "execution.hpp"
+#include "history.hpp"
 #include "module.hpp"
 #include "riata/learning/learn_dictionary.hpp"
 #include "riata/learning/model.hpp"
@@ -22,15 +23,6 @@ bool is_frobenius(const std::string& lipschitz) {
   if (lipschitz == "spectral") return false;
   if (lipschitz == "frobenius") return true;
   throw std::invalid_argument("lipschitz = '" + lipschitz + "', must be 'spectral' or 'frobenius'");
-}
-
-nb::dict to_python(History&& history) {
-  nb::dict fields;
-  fields["value"] = to_numpy(std::move(history.value));
-  fields["step"] = to_numpy(std::move(history.step));
-  fields["seconds"] = to_numpy(std::move(history.seconds));
-  fields["phase"] = to_numpy(std::move(history.phase));
-  return fields;
 }
 
 template <Scalar T>

@@ -1,7 +1,10 @@
 #include "riata/datasets/generators.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <utility>
+#include <vector>
 
 #include "riata/core/check.hpp"
 #include "riata/core/random.hpp"
@@ -57,10 +60,16 @@ Matrix<T> dct_dictionary(Index n_features, Index n_atoms) {
   Matrix<double> D(n_features, n_atoms);
   if (side * side == n_features && n_features > 1) {
     const auto m = static_cast<Index>(std::ceil(std::sqrt(static_cast<double>(n_atoms))));
-    const Matrix<double> C = cosines(side, std::max(m, Index{1}));
+    const Matrix<double> C = cosines(side, m);
+    std::vector<std::pair<Index, Index>> waves;  // (vertical, horizontal) frequencies, low ones first
+    for (Index a = 0; a < m; ++a)
+      for (Index b = 0; b < m; ++b) waves.emplace_back(a, b);
+    std::stable_sort(waves.begin(), waves.end(), [](const auto& u, const auto& v) {
+      return u.first * u.first + u.second * u.second < v.first * v.first + v.second * v.second;
+    });
     for (Index j = 0; j < n_atoms; ++j)
       for (Index row = 0; row < side; ++row)
-        D.col(j).segment(row * side, side) = C(row, j / m) * C.col(j % m);
+        D.col(j).segment(row * side, side) = C(row, waves[static_cast<std::size_t>(j)].first) * C.col(waves[static_cast<std::size_t>(j)].second);
   } else {
     D = cosines(n_features, n_atoms);
   }

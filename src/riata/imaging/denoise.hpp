@@ -25,7 +25,7 @@ struct DenoiseOptions {
   std::optional<double> sigma = {};  ///< standard deviation of the noise, in the picture's unit; estimated if absent
   std::optional<Index> n_atoms = {};
   std::optional<Index> patch = {};   ///< side of the square patches
-  int layers = 20;                   ///< unrolled FISTA layers of the learner
+  int layers = 12;                   ///< unrolled FISTA layers of the learner
   std::optional<double> reg = {};    ///< learning weight, in the picture's unit
   LearningMethod method = LearningMethod::unrolled;  ///< unrolled or alternating
   bool plain = false;  ///< the documents' variant: 128 atoms, 10 x 10 patches, l1 reconstruction, plain averaging

@@ -80,12 +80,16 @@ Image read_image(const fs::path& path) {
   throw std::invalid_argument(fmt::format("{} is not a PNG, JPEG or TIFF image", path.string()));
 }
 
+void require_writable_as(const fs::path& path, const Image& like) {
+  if (writer_for(path) == write_jpeg)
+    require(like.bit_depth == 8 && !like.has_alpha,
+            "{}: a JPEG holds neither 16 bits nor alpha; write .png or .tif", path.string());
+}
+
 void write_image(const fs::path& path, const Image& image) {
   const Writer write = writer_for(path);
   require_well_formed(image);
-  if (write == write_jpeg)
-    require(image.bit_depth == 8 && !image.has_alpha,
-            "{}: a JPEG holds neither 16 bits nor alpha; write .png or .tif", path.string());
+  require_writable_as(path, image);
   write_atomically(path, [&](std::FILE* file) { write(file, path.string(), image); });
 }
 

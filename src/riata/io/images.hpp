@@ -26,6 +26,10 @@ struct Image {
 /// several pages), riata::Error for unreadable files
 Image read_image(const std::filesystem::path& path);
 
+/// The refusals of write_image() that can be known before there are samples: those of the extension and of
+/// the depth and alpha of `like`. @throws std::invalid_argument
+void require_writable_as(const std::filesystem::path& path, const Image& like);
+
 /// Writes atomically in the format of the extension: .png, .jpg, .jpeg (quality 95, full colour resolution),
 /// .tif, .tiff (deflate). PNG and TIFF keep every bit.
 /// @throws std::invalid_argument for an unknown extension, a malformed image, 16 bits or alpha as JPEG;

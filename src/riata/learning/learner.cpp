@@ -67,10 +67,21 @@ LearnResult<T> Learner<T>::fit(Parameters<T> initial, const Observer& observer) 
   state.parameters = std::move(initial);
   project_atoms(state.parameters.at("dictionary"), constraint_);
   if (checkpoint_.resume && std::filesystem::exists(checkpoint_.path)) load(state);
+  // An interruption undoes its iteration, so that a resumed run repeats it from where it began.
+  State before;
+  LineSearch<T> update_before = update_;
+  NamedTensors direction_before;
   try {
-    while (!state.finished && iterate(state, observer)) continue;
+    do {
+      before = state;
+      update_before = update_;
+      if (!checkpoint_.path.empty()) direction_before = direction_->state();
+    } while (!state.finished && iterate(state, observer));
   } catch (const Interrupted&) {
-    state.result.status = Status::interrupted;  // state holds the last accepted parameters
+    state = std::move(before);
+    update_ = update_before;
+    if (!checkpoint_.path.empty()) direction_->restore(direction_before);
+    state.result.status = Status::interrupted;
   }
   if (!checkpoint_.path.empty()) save(state);
   state.result.dictionary = state.parameters.at("dictionary");

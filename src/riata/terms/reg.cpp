@@ -32,7 +32,7 @@ Reg Reg::parse(std::string_view text) {
   std::string_view digits = text;
   const bool fraction = digits.ends_with("max");
   if (fraction) digits.remove_suffix(3);
-  if (fraction && digits.ends_with("*")) digits.remove_suffix(1);
+  if (fraction && digits.size() > 1 && digits.ends_with("*")) digits.remove_suffix(1);
   double value = fraction && digits.empty() ? 1.0 : 0.0;
   if (!digits.empty() || !fraction) {
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);

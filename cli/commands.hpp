@@ -1,0 +1,19 @@
+// The subcommands. Each adds its options to `app` and returns what runs it once they are parsed; the value is the exit
+// code. Errors are exceptions: main() turns them into one sentence and a code.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+namespace riata::cli {
+
+enum ExitCode { ok = 0, world_failed = 1, bad_usage = 2, interrupted_by_user = 130 };
+
+using Run = std::function<int()>;
+
+Run add_denoise(CLI::App& app);
+Run add_learn(CLI::App& app);
+Run add_encode(CLI::App& app);
+Run add_info(CLI::App& app);
+
+}  // namespace riata::cli

@@ -1,0 +1,191 @@
+// riata encode: a dictionary and signals in, sparse codes out, each with its certificate.
+#include "riata/solvers/encode.hpp"
+
+#include <chrono>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "commands.hpp"
+#include "inputs.hpp"
+#include "interrupt.hpp"
+#include "outputs.hpp"
+#include "riata/core/check.hpp"
+#include "riata/io/arrays.hpp"
+#include "riata/solvers/certificate.hpp"
+#include "riata/unrolled/unrolled.hpp"
+
+namespace riata::cli {
+namespace {
+
+struct Encode {
+  std::string dictionary, input, output;
+  std::optional<Reg> reg;
+  std::optional<int> layers;
+  std::string method = "auto";
+  bool centre = false;
+  EncodeOptions options;
+  Talk talk;
+
+  int run();
+
+ private:
+  AnyMatrix signals_of(const LoadedDictionary& loaded);
+  void adopt(const Metadata& metadata);
+  template <Scalar T>
+  int encode(const LoadedDictionary& loaded, const Matrix<T>& X);
+  template <Scalar T>
+  EncodeResult<T> code(const LoadedDictionary& loaded, const Matrix<T>& X) const;
+  template <Scalar T>
+  EncodeResult<T> unroll(const LoadedDictionary& loaded, const Matrix<T>& X) const;
+  template <Scalar T>
+  void write(const EncodeResult<T>& result) const;
+};
+
+std::string value_of(const Metadata& metadata, const std::string& key) {
+  const auto found = metadata.find(key);
+  return found == metadata.end() ? "" : found->second;
+}
+
+/// What the model was learned with holds where the command line says nothing.
+void Encode::adopt(const Metadata& metadata) {
+  if (const std::string text = value_of(metadata, "reg"); !reg && !text.empty()) reg = Reg::parse(text);
+  require(reg.has_value(), "--reg is required: {} does not say with which weight it was learned", dictionary);
+  if (value_of(metadata, "positive") == "true") options.penalty.positive = true;
+  if (value_of(metadata, "centred") == "true") centre = true;
+  if (layers && method == "auto") method = value_of(metadata, "algorithm") == "ista" ? "ista" : "fista";
+}
+
+/// The side of the square patches that the atoms are.
+Index patch_of(const LoadedDictionary& loaded, const std::string& name) {
+  const Index n_features = std::visit([](const auto& D) { return D.rows(); }, loaded.atoms);
+  Index side = 1;
+  while (side * side < n_features) ++side;
+  require(side * side == n_features, "{} has atoms of {} features, which are no square patches of a picture", name,
+          n_features);
+  return side;
+}
+
+AnyMatrix Encode::signals_of(const LoadedDictionary& loaded) {
+  const bool is_picture = !is_array_name(input);
+  AnyMatrix signals =
+      read_signals({input}, {.patch = is_picture ? patch_of(loaded, dictionary) : 1, .max_patches = {}, .seed = 0});
+  // A picture has no precision of its own.
+  if (is_picture) signals = converted(std::move(signals), precision_of(loaded.atoms));
+  if (centre) cli::centre(signals);
+  return signals;
+}
+
+int Encode::run() {
+  require_good_outputs({file_of(dictionary), file_of(input)}, {output});
+  require_extension(output, {".npy", ".npz"}, "codes");
+  options.method = parse_solver(method);
+  options.validate();
+  if (layers) {
+    require(method != "cd", "method = 'cd' has no layers; with --layers choose 'ista' or 'fista'");
+    UnrolledOptions{.layers = *layers}.validate();
+  }
+  const LoadedDictionary loaded = read_dictionary(dictionary);
+  adopt(loaded.metadata);
+  const AnyMatrix signals = signals_of(loaded);
+  catch_interrupts();
+  options.execution.stop_requested = interrupt_requested;
+  return std::visit([&](const auto& X) { return encode(loaded, X); }, signals);
+}
+
+/// N layers, with the model's step factors, and the certificate of what they give.
+template <Scalar T>
+EncodeResult<T> Encode::unroll(const LoadedDictionary& loaded, const Matrix<T>& X) const {
+  const DenseDictionary<T> D(std::get<Matrix<T>>(loaded.atoms));
+  const UnrolledOptions network{.layers = *layers,
+                                .method = parse_layers(method),
+                                .steps = loaded.steps,
+                                .penalty = options.penalty,
+                                .execution = options.execution};
+  EncodeResult<T> result;
+  result.codes = unrolled_encode<T>(X, D, *reg, network);
+  result.objective = lasso_objective<T>(X, D, result.codes, *reg, options.penalty, options.execution);
+  result.gap = duality_gap<T>(X, D, result.codes, *reg, options.penalty, options.execution);
+  result.n_iter = Eigen::VectorXi::Constant(X.cols(), *layers);
+  result.method = options.method;
+  return result;
+}
+
+template <Scalar T>
+EncodeResult<T> Encode::code(const LoadedDictionary& loaded, const Matrix<T>& X) const {
+  const auto& atoms = in_precision_of_signals<T>(loaded.atoms, dictionary);
+  require(atoms.rows() == X.rows(), "{} has {} features but the atoms of {} have {}; they must be equal", input, X.rows(),
+          dictionary, atoms.rows());
+  if (layers) return unroll<T>(loaded, X);
+  return riata::encode<T>(X, DenseDictionary<T>(atoms), *reg, options);
+}
+
+template <Scalar T>
+void Encode::write(const EncodeResult<T>& result) const {
+  if (output.ends_with(".npy")) return write_npy(output, to_tensor<T>(result.codes));
+  const auto per_signal = [](const auto& values) { return std::vector<double>(values.begin(), values.end()); };
+  const std::vector<std::int64_t> n_iter(result.n_iter.begin(), result.n_iter.end());
+  write_npz(output, {{"codes", to_tensor<T>(result.codes)},
+                     {"objective", to_tensor(per_signal(result.objective))},
+                     {"gap", to_tensor(per_signal(result.gap))},
+                     {"n_iter", Tensor{{std::ssize(n_iter)}, n_iter}}});
+}
+
+template <Scalar T>
+int Encode::encode(const LoadedDictionary& loaded, const Matrix<T>& X) {
+  const auto start = std::chrono::steady_clock::now();
+  const EncodeResult<T> result = code<T>(loaded, X);
+  write(result);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const auto n_open = std::count(result.status.begin(), result.status.end(), Status::max_iter_reached);
+  const double density = static_cast<double>((result.codes.array() != T(0)).count()) / static_cast<double>(result.codes.size());
+  const char* status = layers ? "layers" : to_string(n_open == 0 ? Status::converged : Status::max_iter_reached);
+  tell(talk,
+       {{"output", output},
+        {"n_signals", X.cols()},
+        {"n_features", X.rows()},
+        {"n_atoms", result.codes.rows()},
+        {"dtype", std::is_same_v<T, float> ? "float32" : "float64"},
+        {"method", method},
+        {"layers", layers ? nlohmann::ordered_json(*layers) : nlohmann::ordered_json(nullptr)},
+        {"objective", result.objective.mean()},
+        {"gap", result.gap.maxCoeff()},
+        {"n_iter", result.n_iter.maxCoeff()},
+        {"density", density},
+        {"n_not_converged", n_open},
+        {"seconds", seconds},
+        {"status", status}},
+       fmt::format("{}: codes of {} signals in {} atoms, {:.1f} % not zero, mean objective {:.6g}, largest gap {:.2g}, {:.1f} s",
+                   output, X.cols(), result.codes.rows(), 100 * density, result.objective.mean(), result.gap.maxCoeff(),
+                   seconds));
+  if (n_open > 0 && !talk.quiet)
+    fmt::print(stderr, "riata encode: {} of {} signals did not reach tol = {} within max_iter = {}; their gaps are reported\n",
+               n_open, X.cols(), options.tol, options.max_iter);
+  return ok;
+}
+
+}  // namespace
+
+Run add_encode(CLI::App& app) {
+  const auto command = std::make_shared<Encode>();
+  EncodeOptions& options = command->options;
+  app.add_option("DICTIONARY", command->dictionary, "A model (.safetensors) or an array (n_atoms, n_features): .npy, .npz")
+      ->type_name("FILE")
+      ->required();
+  app.add_option("IN", command->input, ".npy, .npz or .npz:KEY of shape (n_signals, n_features), or a picture: all its patches")
+      ->type_name("FILE")
+      ->required();
+  add_output(app, command->output, "The codes: .npy, or .npz with codes, objective, gap and n_iter");
+  add_reg(app, command->reg, "Weight of the penalty, or a fraction of each signal's reg_max: 0.1max; default: the model's");
+  app.add_option("--method", command->method, "auto, ista, fista or cd (coordinate descent)")->capture_default_str();
+  app.add_option("--tol", options.tol, "A signal is done when gap <= tol * ||x||^2 / 2")->capture_default_str();
+  app.add_option("--max-iter", options.max_iter, "Iterations or sweeps, at most")->capture_default_str();
+  app.add_option("--layers", command->layers, "Run exactly N layers, with the model's step factors, instead of a solver");
+  app.add_flag("--positive", options.penalty.positive, "Codes must be >= 0 (also if the model was learned so)");
+  app.add_flag("--centre", command->centre, "Subtract each signal's mean first (also if the model was learned so)");
+  add_threads(app, options.execution.n_threads);
+  add_talk(app, command->talk);
+  app.footer("Example: riata encode model.safetensors signals.npy -o codes.npz --reg 0.1max");
+  return [command] { return command->run(); };
+}
+
+}  // namespace riata::cli

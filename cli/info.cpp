@@ -1,0 +1,141 @@
+// riata info: what a file holds, and what riata this is.
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "commands.hpp"
+#include "inputs.hpp"
+#include "outputs.hpp"
+#include "riata/core/check.hpp"
+#include "riata/core/threads.hpp"
+#include "riata/io/arrays.hpp"
+#include "riata/io/images.hpp"
+#include "riata/io/safetensors.hpp"
+#include "riata/version.hpp"
+
+namespace riata::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Info {
+  std::vector<std::string> files;
+  Talk talk;
+  int run() const;
+};
+
+/// Smallest and largest finite value; null where there is none.
+template <class Values>
+void add_range(Json& json, const Values& values) {
+  double low = std::numeric_limits<double>::infinity(), high = -low;
+  std::size_t n_not_finite = 0;
+  for (const auto value : values) {
+    const auto v = static_cast<double>(value);
+    if (!std::isfinite(v)) {
+      ++n_not_finite;
+      continue;
+    }
+    low = std::min(low, v);
+    high = std::max(high, v);
+  }
+  json["min"] = low <= high ? Json(low) : Json(nullptr);
+  json["max"] = low <= high ? Json(high) : Json(nullptr);
+  if (n_not_finite > 0) json["n_not_finite"] = n_not_finite;
+}
+
+Json describe(const Tensor& tensor) {
+  constexpr const char* dtypes[] = {"float32", "float64", "int64"};
+  Json json{{"shape", tensor.shape}, {"dtype", dtypes[tensor.data.index()]}};
+  std::visit([&](const auto& values) { add_range(json, values); }, tensor.data);
+  return json;
+}
+
+Json describe(const NamedTensors& tensors) {
+  Json json = Json::object();
+  for (const auto& [name, tensor] : tensors) json[name] = describe(tensor);
+  return json;
+}
+
+Json describe_image(const std::string& name) {
+  const Image image = read_image(name);
+  Json json{{"file", name},
+            {"kind", "image"},
+            {"height", image.height},
+            {"width", image.width},
+            {"channels", image.channels},
+            {"alpha", image.has_alpha},
+            {"bits", image.bit_depth}};
+  add_range(json, image.samples);
+  return json;
+}
+
+Json describe_file(const std::string& name) {
+  if (name.ends_with(".npz")) return {{"file", name}, {"kind", "arrays"}, {"tensors", describe(read_npz(name))}};
+  if (is_array_name(name)) {
+    Json json{{"file", name}, {"kind", "array"}};
+    json.update(describe(read_array(name)));
+    return json;
+  }
+  if (!name.ends_with(".safetensors")) return describe_image(name);
+  const TensorFile file = read_safetensors(name);
+  const bool is_model = file.metadata.contains("format") && file.metadata.at("format") == "riata";
+  return {{"file", name},
+          {"kind", is_model ? "model" : "tensors"},
+          {"tensors", describe(file.tensors)},
+          {"metadata", file.metadata}};
+}
+
+std::string range_text(const Json& json) {
+  std::string text = json["min"].is_null() ? "no finite values"
+                                           : fmt::format("from {:.6g} to {:.6g}", json["min"].get<double>(),
+                                                         json["max"].get<double>());
+  if (json.contains("n_not_finite")) text += fmt::format(", {} not finite", json["n_not_finite"].get<std::size_t>());
+  return text;
+}
+
+std::string array_text(const Json& json) {
+  std::string shape;
+  for (const Json& n : json["shape"]) shape += (shape.empty() ? "" : ", ") + n.dump();
+  return fmt::format("({}) {}, {}", shape, json["dtype"].get<std::string>(), range_text(json));
+}
+
+std::string text_of(const Json& json) {
+  const auto kind = json["kind"].get<std::string>();
+  std::string text = json["file"].get<std::string>() + ": " + kind;
+  if (kind == "image")
+    text += fmt::format(", {} x {} pixels, {} channel{}{} of {} bits, {}", json["height"].get<Index>(),
+                        json["width"].get<Index>(), json["channels"].get<Index>(), json["channels"] == 1 ? "" : "s",
+                        json["alpha"].get<bool>() ? " with alpha" : "", json["bits"].get<int>(), range_text(json));
+  if (kind == "array") text += ' ' + array_text(json);
+  if (json.contains("tensors"))
+    for (const auto& [name, tensor] : json["tensors"].items()) text += fmt::format("\n  {} {}", name, array_text(tensor));
+  if (json.contains("metadata"))
+    for (const auto& [key, value] : json["metadata"].items())
+      text += fmt::format("\n  {} = {}", key, value.get<std::string>());
+  return text;
+}
+
+int Info::run() const {
+  Json json{{"version", version}, {"threads", resolve_threads(0)}};
+  std::string text = files.empty() ? fmt::format("riata {}, {} threads", version, resolve_threads(0)) : "";
+  json["files"] = Json::array();
+  for (const std::string& file : files) {
+    json["files"].push_back(describe_file(file));
+    text += (text.empty() ? "" : "\n") + text_of(json["files"].back());
+  }
+  tell(talk, json, text);
+  return ok;
+}
+
+}  // namespace
+
+Run add_info(CLI::App& app) {
+  const auto command = std::make_shared<Info>();
+  app.add_option("FILE", command->files, "Models, arrays and pictures; none: riata itself")->type_name("FILE");
+  app.add_flag("--json", command->talk.json, "Print one JSON object on one line");
+  app.footer("Example: riata info model.safetensors --json");
+  return [command] { return command->run(); };
+}
+
+}  // namespace riata::cli

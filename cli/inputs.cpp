@@ -1,0 +1,189 @@
+#include "inputs.hpp"
+
+#include <algorithm>
+
+#include "riata/core/check.hpp"
+#include "riata/imaging/denoise.hpp"
+#include "riata/io/arrays.hpp"
+#include "riata/learning/model.hpp"
+#include "riata/learning/sampler.hpp"
+#include "riata/operators/patches.hpp"
+
+namespace riata::cli {
+namespace {
+
+constexpr std::string_view archive_key = ".npz:";
+
+/// One channel of a picture.
+struct Plane {
+  PatchGrid grid;
+  std::vector<float> samples;
+};
+
+std::vector<Plane> read_planes(const std::vector<std::string>& names, Index patch) {
+  std::vector<Plane> planes;
+  for (const std::string& name : names) {
+    const Picture picture = to_picture(read_image(name));
+    const PatchGrid grid(picture.height, picture.width, patch);
+    for (Index c = 0; c < picture.channels; ++c) {
+      Plane plane{grid, std::vector<float>(static_cast<std::size_t>(picture.height * picture.width))};
+      for (std::size_t i = 0; i < plane.samples.size(); ++i)
+        plane.samples[i] = picture.samples[i * static_cast<std::size_t>(picture.channels) + static_cast<std::size_t>(c)];
+      planes.push_back(std::move(plane));
+    }
+  }
+  return planes;
+}
+
+Matrix<float> read_patches(const std::vector<std::string>& names, const PatchOptions& options) {
+  require(!options.max_patches || *options.max_patches >= 1, "max_patches = {}, must be >= 1",
+          options.max_patches.value_or(1));
+  const std::vector<Plane> planes = read_planes(names, options.patch);
+  Index n_all = 0;
+  for (const Plane& plane : planes) n_all += plane.grid.count();
+  const Index n_wanted = std::min(options.max_patches.value_or(n_all), n_all);
+  Matrix<float> patches(options.patch * options.patch, n_wanted);
+  Index n_before = 0, n_done = 0;
+  for (const Plane& plane : planes) {
+    n_before += plane.grid.count();
+    // Each plane gives its share; the shares add up to n_wanted whatever the rounding.
+    const Index share = n_wanted * n_before / n_all - n_done;
+    if (share == plane.grid.count()) {
+      patches.middleCols(n_done, share) = extract_patches(plane.samples.data(), plane.grid, 0, share);
+    } else if (share > 0) {
+      PatchSampler<float> sampler(plane.samples.data(), plane.grid.height(), plane.grid.width(),
+                                  {.patch = options.patch, .n_patches = share, .centred = false, .seed = options.seed});
+      patches.middleCols(n_done, share) = sampler.batch();
+    }
+    n_done += share;
+  }
+  return patches;
+}
+
+template <Scalar T>
+AnyMatrix stacked(const std::vector<AnyMatrix>& parts) {
+  Index n = 0;
+  for (const AnyMatrix& part : parts) n += std::get<Matrix<T>>(part).cols();
+  Matrix<T> all(std::get<Matrix<T>>(parts.front()).rows(), n);
+  n = 0;
+  for (const AnyMatrix& part : parts) {
+    const Matrix<T>& X = std::get<Matrix<T>>(part);
+    all.middleCols(n, X.cols()) = X;
+    n += X.cols();
+  }
+  return all;
+}
+
+AnyMatrix read_arrays(const std::vector<std::string>& names) {
+  const auto n_features = [](const AnyMatrix& X) { return std::visit([](const auto& M) { return M.rows(); }, X); };
+  std::vector<AnyMatrix> parts;
+  for (const std::string& name : names) {
+    parts.push_back(read_matrix(name, "n_signals"));
+    require(n_features(parts.back()) == n_features(parts.front()), "{} has {} features but {} has {}; they must be equal",
+            name, n_features(parts.back()), names.front(), n_features(parts.front()));
+    require(precision_of(parts.back()) == precision_of(parts.front()), "{} is {} but {} is {}; they must be equal", name,
+            to_string(precision_of(parts.back())), names.front(), to_string(precision_of(parts.front())));
+  }
+  if (parts.size() == 1) return std::move(parts.front());
+  return precision_of(parts.front()) == Precision::float32 ? stacked<float>(parts) : stacked<double>(parts);
+}
+
+}  // namespace
+
+Precision parse_precision(std::string_view name) {
+  if (name == "float32") return Precision::float32;
+  if (name == "float64") return Precision::float64;
+  throw std::invalid_argument(fmt::format("dtype = '{}', must be 'float32' or 'float64'", name));
+}
+
+const char* to_string(Precision precision) { return precision == Precision::float32 ? "float32" : "float64"; }
+
+Precision precision_of(const AnyMatrix& matrix) {
+  return std::holds_alternative<Matrix<float>>(matrix) ? Precision::float32 : Precision::float64;
+}
+
+AnyMatrix converted(AnyMatrix matrix, Precision precision) {
+  if (precision_of(matrix) == precision) return matrix;
+  if (precision == Precision::float32) {
+    Matrix<float> narrow = std::get<Matrix<double>>(matrix).cast<float>();
+    require_finite("dtype float32", "the converted array", narrow);  // 1e300 has no float32
+    return narrow;
+  }
+  return Matrix<double>(std::get<Matrix<float>>(matrix).cast<double>());
+}
+
+bool is_array_name(const std::string& name) {
+  return name.ends_with(".npy") || name.ends_with(".npz") || name.find(archive_key) != std::string::npos;
+}
+
+std::string file_of(const std::string& name) {
+  const auto at = name.rfind(archive_key);
+  return at == std::string::npos ? name : name.substr(0, at + archive_key.size() - 1);
+}
+
+Tensor read_array(const std::string& name) {
+  const std::string file = file_of(name);
+  if (!file.ends_with(".npz")) return read_npy(file);
+  NamedTensors arrays = read_npz(file);
+  std::string names;
+  for (const auto& [key, array] : arrays) names += (names.empty() ? "" : ", ") + key;
+  if (file == name) {
+    require(!arrays.empty(), "{} holds no arrays", file);
+    require(arrays.size() == 1, "{} holds several arrays ({}); choose one, as in {}:{}", file, names, file,
+            arrays.begin()->first);
+    return std::move(arrays.begin()->second);
+  }
+  const auto found = arrays.find(name.substr(file.size() + 1));
+  require(found != arrays.end(), "{} has no array '{}'; it holds: {}", file, name.substr(file.size() + 1), names);
+  return std::move(found->second);
+}
+
+AnyMatrix read_matrix(const std::string& name, const char* rows) {
+  const Tensor array = read_array(name);
+  require(array.shape.size() == 2, "{} has {} dimension{}; expected 2: ({}, n_features)", name, array.shape.size(),
+          array.shape.size() == 1 ? "" : "s", rows);
+  require(array.shape[0] > 0 && array.shape[1] > 0, "{} has shape ({}, {}); expected at least one row and one column", name,
+          array.shape[0], array.shape[1]);
+  const auto as_matrix = [&]<class T>(const std::vector<T>& values) -> AnyMatrix {
+    using Real = std::conditional_t<std::is_same_v<T, float>, float, double>;
+    Matrix<Real> matrix =
+        Eigen::Map<const Matrix<T>>(values.data(), array.shape[1], array.shape[0]).template cast<Real>();
+    require_finite(name.c_str(), "the array", matrix);
+    return matrix;
+  };
+  return std::visit(as_matrix, array.data);
+}
+
+AnyMatrix read_signals(const std::vector<std::string>& names, const PatchOptions& options) {
+  const auto n_arrays = std::count_if(names.begin(), names.end(), is_array_name);
+  require(n_arrays == 0 || n_arrays == std::ssize(names), "arrays and pictures cannot be mixed in one run");
+  if (n_arrays == 0) return read_patches(names, options);
+  return read_arrays(names);
+}
+
+void centre(AnyMatrix& signals) {
+  std::visit([](auto& X) { X.rowwise() -= X.colwise().mean().eval(); }, signals);
+}
+
+LoadedDictionary read_dictionary(const std::string& name) {
+  if (is_array_name(name)) return {.atoms = read_matrix(name, "n_atoms")};
+  require(name.ends_with(".safetensors"), "{} is neither a model (.safetensors) nor an array (.npy, .npz)", name);
+  const auto load = [&]<class T>(T) {
+    Model<T> model = load_model<T>(name);
+    return LoadedDictionary{std::move(model.dictionary), std::move(model.steps), std::move(model.metadata)};
+  };
+  return model_is_float32(name) ? load(float{}) : load(double{});
+}
+
+template <Scalar T>
+const Matrix<T>& in_precision_of_signals(const AnyMatrix& matrix, const std::string& name) {
+  const auto* same = std::get_if<Matrix<T>>(&matrix);
+  require(same != nullptr, "{} is {} but the signals are {}; they must be equal (convert one with numpy.astype)", name,
+          to_string(precision_of(matrix)), std::is_same_v<T, float> ? "float32" : "float64");
+  return *same;
+}
+
+template const Matrix<float>& in_precision_of_signals(const AnyMatrix&, const std::string&);
+template const Matrix<double>& in_precision_of_signals(const AnyMatrix&, const std::string&);
+
+}  // namespace riata::cli

@@ -1,0 +1,62 @@
+// What commands read: signals from arrays and pictures, dictionaries from models and arrays.
+//
+// A name ending in .npy, .npz or .npz:KEY is an array (n_signals, n_features); anything else must be a picture, whose
+// overlapping square patches, channel after channel, are the signals, in 8-bit grey levels.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "riata/core/tensors.hpp"
+#include "riata/core/types.hpp"
+
+namespace riata::cli {
+
+/// n_features x n, in the precision of the file.
+using AnyMatrix = std::variant<Matrix<float>, Matrix<double>>;
+
+enum class Precision { float32, float64 };
+Precision parse_precision(std::string_view name);
+Precision precision_of(const AnyMatrix& matrix);
+const char* to_string(Precision precision);
+AnyMatrix converted(AnyMatrix matrix, Precision precision);
+
+bool is_array_name(const std::string& name);
+/// The file of an array's name: "data.npz" for "data.npz:train".
+std::string file_of(const std::string& name);
+
+/// The array of a .npy file, or of a .npz archive under its key or alone. @throws std::invalid_argument, riata::Error
+Tensor read_array(const std::string& name);
+
+/// Checks rank and size, and refuses NaN and infinity. `rows` names the rows of the file: "n_signals" or "n_atoms".
+AnyMatrix read_matrix(const std::string& name, const char* rows);
+
+struct PatchOptions {
+  Index patch = 8;                        ///< side of a picture's patches
+  std::optional<Index> max_patches = {};  ///< of all pictures together, drawn at random; absent: all, in raster order
+  std::uint64_t seed = 0;
+};
+
+/// All inputs, one after the other; arrays of one precision, or pictures (float32), not both.
+AnyMatrix read_signals(const std::vector<std::string>& names, const PatchOptions& options);
+
+/// Subtracts from each signal its mean.
+void centre(AnyMatrix& signals);
+
+struct LoadedDictionary {
+  AnyMatrix atoms;
+  std::vector<double> steps = {};
+  std::map<std::string, std::string> metadata = {};
+};
+
+/// A model (.safetensors) or a plain array (.npy, .npz).
+LoadedDictionary read_dictionary(const std::string& name);
+
+/// The matrix in the precision of the signals. @throws std::invalid_argument if it has the other one
+template <Scalar T>
+const Matrix<T>& in_precision_of_signals(const AnyMatrix& matrix, const std::string& name);
+
+}  // namespace riata::cli

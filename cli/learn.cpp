@@ -1,0 +1,230 @@
+// riata learn: signals or pictures in, a dictionary out.
+#include <chrono>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "commands.hpp"
+#include "inputs.hpp"
+#include "interrupt.hpp"
+#include "outputs.hpp"
+#include "progress.hpp"
+#include "riata/core/check.hpp"
+#include "riata/core/error.hpp"
+#include "riata/learning/learn_dictionary.hpp"
+#include "riata/learning/model.hpp"
+#include "riata/learning/recovery.hpp"
+#include "riata/learning/sampler.hpp"
+#include "riata/version.hpp"
+
+namespace riata::cli {
+namespace {
+
+Constraint parse_constraint(std::string_view name) {
+  if (name == "unit_sphere") return Constraint::unit_sphere;
+  if (name == "unit_ball") return Constraint::unit_ball;
+  throw std::invalid_argument(fmt::format("constraint = '{}', must be 'unit_sphere' or 'unit_ball'", name));
+}
+
+struct Learn {
+  std::vector<std::string> inputs;
+  std::string output, init = "data", reference, trace;
+  std::optional<Index> n_atoms;
+  std::optional<Reg> reg;
+  std::optional<std::string> dtype;
+  LearnOptions options;
+  bool centre = false;
+  PatchOptions patches{.patch = PatchSamplerOptions{}.patch, .max_patches = PatchSamplerOptions{}.n_patches};
+  std::string method = "unrolled";
+  Talk talk;
+
+  int run();
+
+ private:
+  bool has_pictures() const { return !is_array_name(inputs.front()); }
+  bool init_is_file() const { return is_array_name(init) || init.ends_with(".safetensors"); }
+  void check();
+  template <Scalar T>
+  int learn(const Matrix<T>& X);
+  template <Scalar T>
+  LearnResult<T> fit(const Matrix<T>& X);
+  template <Scalar T>
+  void save(const LearnResult<T>& result, Index n_signals) const;
+
+  std::optional<AnyMatrix> init_atoms_, reference_atoms_;
+};
+
+/// All that can be refused before the signals are read.
+void Learn::check() {
+  options.method = parse_learning_method(method);
+  options.seed = patches.seed;
+  options.validate();
+  std::vector<std::string> files;
+  for (const std::string& input : inputs) files.push_back(file_of(input));
+  if (init_is_file()) files.push_back(file_of(init));
+  files.push_back(file_of(reference));
+  require_good_outputs(files, {output, options.checkpoint, trace});
+  require_extension(output, {".safetensors"}, "models");
+  if (init_is_file()) {
+    init_atoms_ = read_dictionary(init).atoms;
+    const Index n_init = std::visit([](const auto& D) { return D.cols(); }, *init_atoms_);
+    require(n_atoms.value_or(n_init) == n_init, "--atoms {} but {} holds {} atoms; they must be equal",
+            n_atoms.value_or(0), init, n_init);
+  } else {
+    options.init = parse_init(init);
+    require(n_atoms.has_value(), "--atoms is required unless --init names a file");
+  }
+  if (!reference.empty()) reference_atoms_ = read_dictionary(reference).atoms;
+}
+
+int Learn::run() {
+  check();
+  AnyMatrix signals = read_signals(inputs, patches);
+  if (dtype) signals = converted(std::move(signals), parse_precision(*dtype));
+  if (centre) cli::centre(signals);
+  catch_interrupts();
+  return std::visit([this](const auto& X) { return learn(X); }, signals);
+}
+
+template <Scalar T>
+LearnResult<T> Learn::fit(const Matrix<T>& X) {
+  Progress progress(!talk.quiet, options.max_iter);
+  options.execution.stop_requested = interrupt_requested;
+  const auto watch = [&](const IterationInfo& info) {
+    progress.show(info);
+    return interrupt_requested() ? Action::stop : Action::keep_going;
+  };
+  if (init_atoms_) return learn_dictionary<T>(X, in_precision_of_signals<T>(*init_atoms_, init), *reg, options, watch);
+  return learn_dictionary<T>(X, *n_atoms, *reg, options, watch);
+}
+
+/// The metadata hold no times: the same run gives the same file.
+template <Scalar T>
+void Learn::save(const LearnResult<T>& result, Index n_signals) const {
+  Metadata metadata{{"riata_version", version},
+                    {"method", method},
+                    {"reg", fmt::format("{}", result.reg)},
+                    {"centred", centre ? "true" : "false"},
+                    {"positive", options.penalty.positive ? "true" : "false"},
+                    {"seed", fmt::format("{}", options.seed)},
+                    {"n_signals", fmt::format("{}", n_signals)},
+                    {"iterations", fmt::format("{}", result.history.value.size())},
+                    {"final_value", fmt::format("{}", result.history.value.back())},
+                    {"status", to_string(result.status)}};
+  if (options.method != LearningMethod::alternating_exact) {
+    metadata["layers"] = fmt::format("{}", options.layers);
+    metadata["algorithm"] = options.algorithm == Layers::fista ? "fista" : "ista";
+    metadata["loss"] = options.loss == Loss::lasso ? "lasso" : "least_squares";
+  }
+  if (options.backprop) metadata["backprop"] = fmt::format("{}", *options.backprop);
+  if (has_pictures()) metadata["patch"] = fmt::format("{}", patches.patch);
+  save_model<T>(output, {.dictionary = result.dictionary,
+                         .steps = options.learn_steps ? result.steps : std::vector<double>{},
+                         .metadata = std::move(metadata)});
+}
+
+template <Scalar T>
+int Learn::learn(const Matrix<T>& X) {
+  if (reference_atoms_) {
+    const Index n_features = in_precision_of_signals<T>(*reference_atoms_, reference).rows();
+    require(n_features == X.rows(), "{} has {} features but the signals have {}; they must be equal", reference, n_features,
+            X.rows());
+  }
+  const auto start = std::chrono::steady_clock::now();
+  LearnResult<T> result = fit<T>(X);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const bool is_stopped = result.status == Status::interrupted;
+  if (is_stopped && result.history.value.empty()) throw Interrupted();
+  if (result.history.value.empty()) result.history = {.value = {result.initial_value}, .step = {0}, .seconds = {0}, .phase = {0}};
+  save(result, X.cols());
+  if (!trace.empty()) write_trace(trace, result.history);
+
+  nlohmann::ordered_json score = nullptr;
+  if (reference_atoms_) score = recovery_score<T>(result.dictionary, std::get<Matrix<T>>(*reference_atoms_));
+  std::string summary = fmt::format("{}: {} atoms of {} features from {} signals, objective {:.6g} (at the start {:.6g}), {} "
+                                    "iterations, {}, {:.1f} s",
+                                    output, result.dictionary.cols(), X.rows(), X.cols(), result.history.value.back(),
+                                    result.initial_value, result.history.value.size(), to_string(result.status), seconds);
+  if (reference_atoms_) summary += fmt::format(", recovery score {:.4f}", score.get<double>());
+  tell(talk,
+       {{"output", output},
+        {"n_atoms", result.dictionary.cols()},
+        {"n_features", X.rows()},
+        {"n_signals", X.cols()},
+        {"dtype", std::is_same_v<T, float> ? "float32" : "float64"},
+        {"method", method},
+        {"layers", options.layers},
+        {"reg", result.reg},
+        {"iterations", result.history.value.size()},
+        {"initial_value", result.initial_value},
+        {"value", result.history.value.back()},
+        {"n_replaced", result.n_replaced},
+        {"recovery_score", score},
+        {"seconds", seconds},
+        {"status", to_string(result.status)}},
+       summary);
+  if (!is_stopped) return ok;
+  fmt::print(stderr, "riata learn: interrupted after {} iterations; the best model so far is in {}{}\n",
+             result.history.value.size(), output, options.checkpoint.empty() ? "" : " (--resume continues)");
+  return interrupted_by_user;
+}
+
+void add_model_options(CLI::App& app, Learn& command) {
+  LearnOptions& options = command.options;
+  app.add_option("--atoms", command.n_atoms, "Atoms of the dictionary");
+  add_reg(app, command.reg, "Weight of the penalty, or a fraction of the signals' largest reg_max: 0.1max")->required();
+  app.add_option("--method", command.method, "unrolled, alternating (K = 0), truncated (last K layers), alternating-exact")
+      ->capture_default_str();
+  app.add_option("--layers", options.layers, "Unrolled layers N")->capture_default_str();
+  app.add_option("--backprop", options.backprop, "K: the layers that 'truncated' differentiates");
+  app.add_flag("--learn-steps", options.learn_steps, "Then learn dictionary and step factors together");
+  add_choice(app, "--algorithm", options.algorithm, parse_layers, {"fista", "ista"}, "What the layers are");
+  add_choice(app, "--loss", options.loss, parse_loss, {"lasso", "least_squares"}, "What learning minimises");
+  add_choice(app, "--constraint", options.constraint, parse_constraint, {"unit_sphere", "unit_ball"}, "On each atom");
+  app.add_flag("--positive", options.penalty.positive, "Codes must be >= 0");
+  app.add_option("--init", command.init, "data, random, dct, or a file: .npy, .npz or a model")
+      ->type_name("data|random|dct|FILE")
+      ->capture_default_str();
+}
+
+void add_signal_options(CLI::App& app, Learn& command) {
+  app.add_flag("--centre", command.centre, "Subtract each signal's mean first");
+  app.add_option("--patch", command.patches.patch, "Pictures: side of the square patches")->capture_default_str();
+  app.add_option("--max-patches", command.patches.max_patches, "Pictures: patches drawn at random; all if there are fewer")
+      ->default_str(fmt::format("{}", *command.patches.max_patches));
+  app.add_option("--dtype", command.dtype, "Precision; default: that of the arrays, float32 for pictures")
+      ->type_name("float32|float64");
+  app.add_option("--reference", command.reference, "A dictionary to compare with: reports recovery_score")
+      ->type_name("FILE");
+}
+
+void add_run_options(CLI::App& app, Learn& command) {
+  LearnOptions& options = command.options;
+  app.add_option("--max-iter", options.max_iter, "Accepted iterations, at most")->capture_default_str();
+  app.add_option("--tol", options.tol, "Relative decrease that ends a phase")->capture_default_str();
+  app.add_option("--max-time", options.max_time_s, "Seconds, at most");
+  app.add_option("--checkpoint", options.checkpoint, "Where a killed run continues from")->type_name("FILE");
+  app.add_option("--checkpoint-every", options.checkpoint_every, "Iterations between checkpoints")->capture_default_str();
+  app.add_flag("--resume", options.resume, "Continue from the checkpoint if it exists, bit for bit");
+  app.add_option("--seed", command.patches.seed, "Same seed, same bits")->capture_default_str();
+  add_threads(app, options.execution.n_threads);
+  app.add_option("--trace", command.trace, "iteration,phase,value,step,seconds as .csv")->type_name("FILE");
+  add_talk(app, command.talk);
+}
+
+}  // namespace
+
+Run add_learn(CLI::App& app) {
+  const auto command = std::make_shared<Learn>();
+  app.add_option("IN", command->inputs,
+                 ".npy, .npz or .npz:KEY of shape (n_signals, n_features), or pictures: their patches, in 8-bit grey levels")
+      ->type_name("FILE")
+      ->required();
+  add_output(app, command->output, "The model: .safetensors");
+  add_model_options(app, *command);
+  add_signal_options(app, *command);
+  add_run_options(app, *command);
+  app.footer("Example: riata learn signals.npy -o model.safetensors --atoms 100 --reg 0.1max");
+  return [command] { return command->run(); };
+}
+
+}  // namespace riata::cli

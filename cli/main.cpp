@@ -1,0 +1,76 @@
+// The command riata: finds the subcommand, runs it, and turns what went wrong into one sentence and an exit code.
+#include <cstdio>
+#include <new>
+
+#include "commands.hpp"
+#include "fmt/format.h"
+#include "riata/core/error.hpp"
+#include "riata/version.hpp"
+
+namespace {
+
+using namespace riata;
+using namespace riata::cli;
+
+struct Command {
+  CLI::App* app;
+  Run run;
+};
+
+std::vector<Command> add_commands(CLI::App& app) {
+  const auto add = [&app](const char* name, const char* purpose, Run (*add_options)(CLI::App&)) {
+    CLI::App* command = app.add_subcommand(name, purpose);
+    return Command{command, add_options(*command)};
+  };
+  return {add("denoise", "Clean a picture with a dictionary learned from the noisy picture alone", add_denoise),
+          add("learn", "Learn a dictionary from signals or from patches of pictures", add_learn),
+          add("encode", "Sparse codes of signals, or of a picture's patches, in a dictionary", add_encode),
+          add("info", "Describe models, arrays and pictures, or riata itself", add_info)};
+}
+
+/// What was written to standard output must have arrived: `riata info > /dev/full` is a failure.
+int flushed(int code) {
+  if (std::fflush(stdout) != 0 || std::ferror(stdout)) throw Error("cannot write to standard output");
+  return code;
+}
+
+int run(CLI::App& app, const std::vector<Command>& commands, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& request) {  // --help, --version
+    return flushed(app.exit(request));
+  }
+  for (const Command& command : commands)
+    if (command.app->parsed()) return flushed(command.run());
+  return bad_usage;
+}
+
+int fail(const CLI::App& app, int code, const char* sentence) {
+  std::string name = app.get_name();
+  for (const CLI::App* command : app.get_subcommands()) name += ' ' + command->get_name();
+  fmt::print(stderr, "{}: {}\n", name, sentence);
+  return code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Sparse coding and dictionary learning by unrolled optimisation", "riata");
+  app.set_version_flag("--version", fmt::format("riata {}", version));
+  app.require_subcommand(1);
+  app.footer("Each command has its own help: riata denoise --help");
+  const std::vector<Command> commands = add_commands(app);
+  try {
+    return run(app, commands, argc, argv);
+  } catch (const CLI::ParseError& failure) {
+    return fail(app, bad_usage, failure.what());
+  } catch (const std::invalid_argument& failure) {
+    return fail(app, bad_usage, failure.what());
+  } catch (const Interrupted& failure) {
+    return fail(app, interrupted_by_user, failure.what());
+  } catch (const std::bad_alloc&) {
+    return fail(app, world_failed, "out of memory");
+  } catch (const std::exception& failure) {
+    return fail(app, world_failed, failure.what());
+  }
+}

@@ -1,0 +1,53 @@
+// What the subcommands' options have in common. Defaults shown by --help are read from the option structs.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <initializer_list>
+#include <optional>
+#include <string>
+
+#include "riata/terms/reg.hpp"
+
+namespace riata::cli {
+
+/// How a command talks: one JSON object on one line of stdout, or a sentence, or nothing.
+struct Talk {
+  bool json = false, quiet = false;
+};
+
+inline void add_talk(CLI::App& app, Talk& talk) {
+  app.add_flag("--json", talk.json, "Print one JSON object on one line, last on stdout");
+  app.add_flag("--quiet", talk.quiet, "Neither progress nor summary");
+}
+
+inline CLI::Option* add_output(CLI::App& app, std::string& output, const char* help) {
+  return app.add_option("-o,--output", output, help)->type_name("FILE")->required();
+}
+
+inline CLI::Option* add_threads(CLI::App& app, int& n_threads) {
+  return app.add_option("--threads", n_threads, "Threads; 0: all cores. Results do not depend on it")
+      ->capture_default_str();
+}
+
+inline CLI::Option* add_reg(CLI::App& app, std::optional<Reg>& reg, const char* help) {
+  return app
+      .add_option_function<std::string>("--reg", [&reg](const std::string& text) { reg = Reg::parse(text); }, help)
+      ->type_name("NUMBER|FRACTIONmax");
+}
+
+/// An option whose values have names. `parse` turns a name into a value, or throws the sentence that lists them.
+template <class Choice>
+CLI::Option* add_choice(CLI::App& app, const char* flag, Choice& target, Choice (*parse)(std::string_view),
+                        std::initializer_list<const char*> names, const char* help) {
+  std::string default_name, all;
+  for (const char* name : names) {
+    if (parse(name) == target) default_name = name;
+    all += (all.empty() ? "" : "|") + std::string(name);
+  }
+  return app
+      .add_option_function<std::string>(flag, [&target, parse](const std::string& name) { target = parse(name); }, help)
+      ->type_name(all)
+      ->default_str(default_name);
+}
+
+}  // namespace riata::cli

@@ -1,0 +1,77 @@
+#include "outputs.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <system_error>
+
+#include "riata/core/check.hpp"
+#include "riata/core/error.hpp"
+#include "riata/io/atomic_file.hpp"
+
+namespace riata::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+void require_writable(const fs::path& path) {
+  const auto fail = [&](int code) {
+    throw Error(fmt::format("cannot write {}: {}", path.string(), std::generic_category().message(code)));
+  };
+  std::error_code failure;
+  const fs::path target = fs::weakly_canonical(path, failure);  // a link counts as what it names
+  if (failure) fail(failure.value());
+  if (fs::is_directory(target, failure)) fail(EISDIR);
+  const fs::path folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
+  if (fs::exists(folder, failure) && !fs::is_directory(folder, failure)) fail(ENOTDIR);
+  if (::access(fs::exists(target, failure) ? target.c_str() : folder.c_str(), W_OK) != 0) fail(errno);
+}
+
+bool is_same_file(const fs::path& a, const fs::path& b) {
+  std::error_code ignored;
+  return fs::equivalent(a, b, ignored) || fs::weakly_canonical(a, ignored) == fs::weakly_canonical(b, ignored);
+}
+
+}  // namespace
+
+void require_good_outputs(const std::vector<std::string>& inputs, const std::vector<std::string>& outputs) {
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    if (outputs[i].empty()) continue;
+    for (const std::string& input : inputs)
+      if (!input.empty()) require_distinct_output(input, outputs[i]);
+    for (std::size_t k = 0; k < i; ++k)
+      require(outputs[k].empty() || !is_same_file(outputs[k], outputs[i]),
+              "{} and {} are one file; choose another name for one of them", outputs[k], outputs[i]);
+    require_writable(outputs[i]);
+  }
+}
+
+void require_extension(const std::string& path, std::initializer_list<std::string_view> extensions, const char* what) {
+  std::string all;
+  for (const std::string_view extension : extensions) {
+    if (path.ends_with(extension)) return;
+    all += (all.empty() ? "" : " or ") + std::string(extension);
+  }
+  throw std::invalid_argument(fmt::format("{} has the extension '{}'; {} are written as {}", path,
+                                          fs::path(path).extension().string(), what, all));
+}
+
+void write_trace(const std::string& path, const History& history) {
+  std::string text = "iteration,phase,value,step,seconds\n";
+  for (std::size_t i = 0; i < history.value.size(); ++i)
+    text += fmt::format("{},{},{},{},{:.6f}\n", i + 1, history.phase[i], history.value[i], history.step[i],
+                        history.seconds[i]);
+  write_atomically(path, text);
+}
+
+void tell(const Talk& talk, const nlohmann::ordered_json& json, const std::string& summary) {
+  if (talk.json)
+    fmt::print("{}\n", json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  else if (!talk.quiet)
+    fmt::print("{}\n", summary);
+}
+
+}  // namespace riata::cli

@@ -1,0 +1,167 @@
+"""What the functions return."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ._arguments import Array
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class EncodeResult:
+    """Codes and what they are worth; returned by `encode`.
+
+    Attributes
+    ----------
+    codes : ndarray (n_signals, n_atoms)
+        In the precision of the signals.
+    objective, gap : ndarray (n_signals,)
+        Objective and duality gap in float64, recomputed at the codes; the gap is in units of the objective.
+    n_iter : ndarray (n_signals,)
+        Iterations, or sweeps over the atoms for coordinate descent.
+    status : ndarray (n_signals,)
+        "converged", or "max_iter" where the gap is still above the tolerance.
+    method : str
+        The solver that ran.
+    """
+
+    codes: Array
+    objective: Array
+    gap: Array
+    n_iter: Array
+    status: Array
+    method: str
+
+    def __repr__(self) -> str:
+        n_signals, n_atoms = self.codes.shape
+        done = int(np.sum(self.status == "converged"))
+        return (f"EncodeResult({n_signals} signals, {n_atoms} atoms, method='{self.method}', "
+                f"{done} converged, largest gap {self.gap.max():.2g})")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class UnrolledGradient:
+    """A loss after N layers and its derivatives; returned by `unrolled_gradient`. What was not asked for is None.
+
+    Attributes
+    ----------
+    value : float
+        The loss, mean or sum over the signals.
+    gradient : ndarray (n_atoms, n_features) or None
+        With respect to the dictionary.
+    codes : ndarray (n_signals, n_atoms) or None
+        The network's output.
+    step_gradient : ndarray (layers,) or None
+        With respect to the step factors, float64; zero for layers that are not differentiated.
+    reg_gradient : float, ndarray (n_signals,) or None
+        Of the shape of reg, float64.
+    signal_gradient : ndarray (n_signals, n_features) or None
+        With respect to the signals.
+    """
+
+    value: float
+    gradient: Array | None
+    codes: Array | None
+    step_gradient: Array | None
+    reg_gradient: float | Array | None
+    signal_gradient: Array | None
+
+    def __repr__(self) -> str:
+        fields = ("gradient", "codes", "step_gradient", "reg_gradient", "signal_gradient")
+        there = ", ".join(name for name in fields if getattr(self, name) is not None)
+        return f"UnrolledGradient(value={self.value:.6g}, with {there or 'nothing else'})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class History(Mapping[str, Any]):
+    """One entry per accepted iteration; a mapping as well, so that pandas.DataFrame(history) works.
+
+    Attributes
+    ----------
+    value, step, seconds : ndarray
+        Objective after the iteration, accepted step of the line search, wall time since the start.
+    phase : ndarray of int
+        0: the dictionary moved, 1: dictionary and step factors moved.
+    """
+
+    value: Array
+    step: Array
+    seconds: Array
+    phase: Array
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self.__dataclass_fields__:
+            raise KeyError(name)
+        return getattr(self, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.__dataclass_fields__)
+
+    def __len__(self) -> int:
+        return len(self.__dataclass_fields__)
+
+    def __repr__(self) -> str:
+        return f"History({len(self.value)} iterations)"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LearnResult:
+    """A learned dictionary; returned by `learn_dictionary`.
+
+    Attributes
+    ----------
+    dictionary : ndarray (n_atoms, n_features)
+        In the precision of the signals.
+    steps : ndarray (layers,)
+        Step factors of the layers; ones unless they were learned, empty for exact codes.
+    history : History
+        Value, accepted step, seconds and phase of every accepted iteration.
+    initial_value : float
+        The objective before the first step.
+    reg : float
+        The weight used, as a number.
+    n_replaced : int
+        Dead or duplicate atoms that were replaced.
+    status : str
+        "converged", "max_iter", "max_time" or "interrupted".
+    """
+
+    dictionary: Array
+    steps: Array
+    history: History
+    initial_value: float
+    reg: float
+    n_replaced: int
+    status: str
+
+    def __repr__(self) -> str:
+        n_atoms, n_features = self.dictionary.shape
+        value = self.history.value[-1] if len(self.history.value) else self.initial_value
+        return (f"LearnResult({n_atoms} atoms of {n_features} features, {len(self.history.value)} iterations, "
+                f"value {self.initial_value:.6g} -> {value:.6g}, status='{self.status}')")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Model:
+    """A model file's contents; returned by `load_model`.
+
+    Attributes
+    ----------
+    dictionary : ndarray (n_atoms, n_features)
+    steps : ndarray (layers,)
+        Step factors; empty where the file has none.
+    metadata : dict of str
+        The training record.
+    """
+
+    dictionary: Array
+    steps: Array
+    metadata: dict[str, str]
+
+    def __repr__(self) -> str:
+        n_atoms, n_features = self.dictionary.shape
+        return f"Model({n_atoms} atoms of {n_features} features, {len(self.steps)} steps)"

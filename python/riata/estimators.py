@@ -1,0 +1,356 @@
+"""Estimators with scikit-learn's names and contract: thin shells over `encode`, `unrolled_encode`, `learn_dictionary`."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from ._arguments import Array
+from ._sklearn_compat import CoderTags, validate_data
+from .coding import encode
+from .learning import learn_dictionary
+from .unrolling import unrolled_encode
+
+__all__ = ["DictionaryLearning", "SparseCoder"]
+
+_FLOATS = (np.float64, np.float32)
+_SOLVERS = {"lasso_cd": "cd", "lasso_fista": "fista"}
+_FIT_ALGORITHMS = ("unrolled", "alternating", "truncated", "alternating-exact")
+
+
+class _Coder(CoderTags, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """What both estimators share: coding with a dictionary, and the way back."""
+
+    _algorithms: tuple[str, ...] = tuple(_SOLVERS)
+
+    def _encode(self, X: Array, dictionary: Array, alpha: Any) -> Array:
+        name = self.transform_algorithm
+        if name not in self._algorithms:
+            raise ValueError(f"transform_algorithm = {name!r}, must be one of {', '.join(map(repr, self._algorithms))}")
+        dictionary = dictionary.astype(X.dtype, copy=False)
+        options = {"positive": self.positive_code, "n_threads": _n_threads(self.n_jobs)}
+        if name == "unrolled":
+            codes = unrolled_encode(X, dictionary, alpha, self.layers, steps=self.steps_, **options)
+        else:
+            result = encode(X, dictionary, alpha, method=_SOLVERS[name], max_iter=self.transform_max_iter, **options)
+            open_signals = int(np.sum(result.status != "converged"))
+            if open_signals:
+                _warn_not_converged(f"{open_signals} of {len(X)} signals stopped at transform_max_iter = "
+                                    f"{self.transform_max_iter}; the largest duality gap is {result.gap.max():.2g}")
+            codes = result.codes
+        if self.split_sign:
+            codes = np.hstack([np.maximum(codes, 0), -np.minimum(codes, 0)])
+        return codes
+
+    def _decode(self, codes: Any, dictionary: Array) -> Array:
+        codes = check_array(codes, dtype=_FLOATS)
+        expected = len(dictionary) * (2 if self.split_sign else 1)
+        if codes.shape[1] != expected:
+            raise ValueError(f"the codes have {codes.shape[1]} columns, expected {expected}")
+        if self.split_sign:
+            codes = codes[:, :len(dictionary)] - codes[:, len(dictionary):]
+        return codes @ dictionary.astype(codes.dtype, copy=False)
+
+
+class SparseCoder(_Coder):
+    """Sparse codes of signals in a given dictionary, with scikit-learn's interface.
+
+    Departure from scikit-learn: `transform_algorithm` defaults to "lasso_cd", since orthogonal matching pursuit is not
+    there yet, and `n_jobs` counts threads of this process.
+
+    Parameters
+    ----------
+    dictionary : array (n_components, n_features)
+        The atoms.
+    transform_algorithm : {"lasso_cd", "lasso_fista"}
+        Coordinate descent or FISTA, to the same certified tolerance.
+    transform_alpha : float or str, optional
+        Weight of the l1 norm, or a fraction of each signal's `reg_max` such as "0.1max"; 1 by default.
+    split_sign : bool
+        Return positive and negative parts side by side.
+    n_jobs : int, optional
+        Threads; all by default, -1 likewise, -2 all but one.
+    positive_code : bool
+        Codes must be >= 0.
+    transform_max_iter : int
+        Iterations; a ConvergenceWarning says when they did not suffice.
+
+    Attributes
+    ----------
+    n_components_ : int
+        Number of atoms.
+    n_features_in_ : int
+        Number of features seen in fit.
+
+    Examples
+    --------
+    >>> import riata
+    >>> problem = riata.datasets.planted(n_features=20, n_atoms=40, n_signals=100)
+    >>> riata.SparseCoder(problem.dictionary, transform_alpha=0.5).fit_transform(problem.signals).shape
+    (100, 40)
+    """
+
+    _requires_fit = False
+
+    def __init__(self, dictionary: Any, *, transform_algorithm: str = "lasso_cd", transform_alpha: Any = None,
+                 split_sign: bool = False, n_jobs: int | None = None, positive_code: bool = False,
+                 transform_max_iter: int = 1000) -> None:
+        self.dictionary = dictionary
+        self.transform_algorithm = transform_algorithm
+        self.transform_alpha = transform_alpha
+        self.split_sign = split_sign
+        self.n_jobs = n_jobs
+        self.positive_code = positive_code
+        self.transform_max_iter = transform_max_iter
+
+    def fit(self, X: Any, y: Any = None) -> SparseCoder:
+        """Check that X fits the dictionary; there is nothing to learn.
+
+        Parameters
+        ----------
+        X : array (n_samples, n_features)
+            Signals.
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        X = validate_data(self, X, dtype=_FLOATS)
+        self._require_features(X, self._atoms())
+        self.n_components_ = len(self.dictionary)
+        return self
+
+    def transform(self, X: Any, y: Any = None) -> Array:
+        """Codes of the signals.
+
+        Parameters
+        ----------
+        X : array (n_samples, n_features)
+            Signals.
+        y : ignored
+
+        Returns
+        -------
+        ndarray (n_samples, n_components), or twice as many columns with split_sign
+        """
+        X = validate_data(self, X, reset=False, dtype=_FLOATS, order="C")
+        dictionary = self._atoms()
+        self._require_features(X, dictionary)
+        return self._encode(X, dictionary, 1.0 if self.transform_alpha is None else self.transform_alpha)
+
+    def inverse_transform(self, X: Any) -> Array:
+        """Signals from codes: X @ dictionary.
+
+        Parameters
+        ----------
+        X : array (n_samples, n_components)
+            Codes.
+
+        Returns
+        -------
+        ndarray (n_samples, n_features)
+        """
+        return self._decode(X, self._atoms())
+
+    def _atoms(self) -> Array:
+        return check_array(self.dictionary, dtype=_FLOATS, order="C")
+
+    @staticmethod
+    def _require_features(X: Array, dictionary: Array) -> None:
+        if X.shape[1] != dictionary.shape[1]:
+            raise ValueError(f"X has {X.shape[1]} features, but SparseCoder is expecting {dictionary.shape[1]} features "
+                             "as input: those of its dictionary")
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.dictionary) * (2 if self.split_sign else 1)
+
+
+class DictionaryLearning(_Coder):
+    """Dictionary learning through unrolled sparse coding, with scikit-learn's interface.
+
+    Minimises the mean over the samples of 1/2 ||x - z D||^2 + alpha ||z||_1 over unit-norm atoms.
+
+    Departures from scikit-learn: `fit_algorithm` names riata's methods, `transform_algorithm` defaults to "lasso_cd"
+    (orthogonal matching pursuit is not there yet), and `n_jobs` counts threads of this process.
+
+    Parameters
+    ----------
+    n_components : int, optional
+        Number of atoms; n_features by default.
+    alpha : float or str
+        Weight of the l1 norm, or a fraction of reg_max such as "0.1max".
+    max_iter : int
+        Accepted iterations of the line search.
+    tol : float
+        Relative decrease of the objective that ends the fit.
+    fit_algorithm : {"unrolled", "alternating", "truncated", "alternating-exact"}
+        `method` of `learn_dictionary`.
+    transform_algorithm : {"lasso_cd", "lasso_fista", "unrolled"}
+        Exact codes, or the network of `layers` layers with the learned steps.
+    transform_alpha : float or str, optional
+        Weight when transforming; alpha by default.
+    layers : int
+        Unrolled layers.
+    backprop : int, optional
+        Layers that "truncated" differentiates.
+    learn_steps : bool
+        Learn the step factors too.
+    constraint : {"unit_sphere", "unit_ball"}
+        Of the atoms.
+    dict_init : array (n_components, n_features) or {"data", "random", "dct"}, optional
+        Start; random samples by default.
+    callback : callable, optional
+        As in `learn_dictionary`.
+    verbose : bool
+        Log every iteration to the logger "riata", level INFO.
+    split_sign : bool
+        Return positive and negative parts side by side.
+    random_state : int, RandomState, Generator or None
+        Seed.
+    positive_code : bool
+        Codes must be >= 0.
+    n_jobs : int, optional
+        Threads; all by default, -1 likewise, -2 all but one. The results do not depend on it.
+    transform_max_iter : int
+        Iterations when transforming.
+
+    Attributes
+    ----------
+    components_ : ndarray (n_components, n_features)
+        The dictionary.
+    steps_ : ndarray (layers,)
+        Step factors.
+    error_ : ndarray (n_iter_,)
+        Objective after each iteration.
+    n_iter_ : int
+        Iterations run.
+    n_features_in_ : int
+        Number of features seen in fit.
+
+    Examples
+    --------
+    >>> import riata
+    >>> X = riata.datasets.planted(n_features=10, n_atoms=15, n_signals=200, density=0.2).signals
+    >>> model = riata.DictionaryLearning(15, alpha=0.1, tol=1e-3, random_state=0).fit(X)
+    >>> model.components_.shape, model.transform(X).shape
+    ((15, 10), (200, 15))
+    """
+
+    _algorithms = (*_SOLVERS, "unrolled")
+
+    def __init__(self, n_components: int | None = None, *, alpha: Any = 1, max_iter: int = 300, tol: float = 1e-6,
+                 fit_algorithm: str = "unrolled", transform_algorithm: str = "lasso_cd", transform_alpha: Any = None,
+                 layers: int = 20, backprop: int | None = None, learn_steps: bool = False,
+                 constraint: str = "unit_sphere", dict_init: Any = None, callback: Callable[[Any], Any] | None = None,
+                 verbose: bool = False, split_sign: bool = False, random_state: Any = None,
+                 positive_code: bool = False, n_jobs: int | None = None, transform_max_iter: int = 1000) -> None:
+        self.n_components = n_components
+        self.alpha = alpha
+        self.max_iter = max_iter
+        self.tol = tol
+        self.fit_algorithm = fit_algorithm
+        self.transform_algorithm = transform_algorithm
+        self.transform_alpha = transform_alpha
+        self.layers = layers
+        self.backprop = backprop
+        self.learn_steps = learn_steps
+        self.constraint = constraint
+        self.dict_init = dict_init
+        self.callback = callback
+        self.verbose = verbose
+        self.split_sign = split_sign
+        self.random_state = random_state
+        self.positive_code = positive_code
+        self.n_jobs = n_jobs
+        self.transform_max_iter = transform_max_iter
+
+    def fit(self, X: Any, y: Any = None) -> DictionaryLearning:
+        """Learn the dictionary.
+
+        Parameters
+        ----------
+        X : array (n_samples, n_features)
+            Signals.
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        if self.fit_algorithm not in _FIT_ALGORITHMS:
+            raise ValueError(f"fit_algorithm = {self.fit_algorithm!r}, must be one of "
+                             f"{', '.join(map(repr, _FIT_ALGORITHMS))}")
+        X = validate_data(self, X, dtype=_FLOATS, order="C")
+        init = "data" if self.dict_init is None else self.dict_init
+        if not isinstance(init, str):
+            init = check_array(init, dtype=X.dtype, order="C")
+        result = learn_dictionary(
+            X, X.shape[1] if self.n_components is None else self.n_components, self.alpha, layers=self.layers,
+            method=self.fit_algorithm, backprop=self.backprop, learn_steps=self.learn_steps, init=init,
+            max_iter=self.max_iter, tol=self.tol, random_state=self.random_state, n_threads=_n_threads(self.n_jobs),
+            callback=self.callback, constraint=self.constraint, positive=self.positive_code, verbose=self.verbose)
+        self.components_ = result.dictionary
+        self.steps_ = result.steps if len(result.steps) else np.ones(self.layers)
+        self.error_ = result.history.value
+        self.n_iter_ = max(1, len(self.error_))  # the iteration that found nothing better counts
+        if result.status == "max_iter":
+            _warn_not_converged(f"the fit stopped at max_iter = {self.max_iter} before the relative decrease fell "
+                                f"below tol = {self.tol}")
+        return self
+
+    def transform(self, X: Any) -> Array:
+        """Codes of the signals in the learned dictionary.
+
+        Parameters
+        ----------
+        X : array (n_samples, n_features)
+            Signals.
+
+        Returns
+        -------
+        ndarray (n_samples, n_components), or twice as many columns with split_sign
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=_FLOATS, order="C")
+        return self._encode(X, self.components_, self.alpha if self.transform_alpha is None else self.transform_alpha)
+
+    def inverse_transform(self, X: Any) -> Array:
+        """Signals from codes: X @ components_.
+
+        Parameters
+        ----------
+        X : array (n_samples, n_components)
+            Codes.
+
+        Returns
+        -------
+        ndarray (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        return self._decode(X, self.components_)
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.components_) * (2 if self.split_sign else 1)
+
+
+def _n_threads(n_jobs: int | None) -> int | None:
+    """scikit-learn's counting: -1 all cores, -2 all but one. None is all, as threads of one process cost nothing."""
+    if n_jobs is None or n_jobs == -1:
+        return None
+    if n_jobs < 0:
+        return max(1, len(os.sched_getaffinity(0)) + 1 + n_jobs)
+    return n_jobs
+
+
+def _warn_not_converged(sentence: str) -> None:
+    warnings.warn(sentence, ConvergenceWarning, stacklevel=3)

@@ -1,0 +1,239 @@
+"""Denoising of pictures, patches, and the peak signal-to-noise ratio."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import _riata
+from ._arguments import (Array, as_float, as_int, as_matrix, as_optional_float, as_seed, as_size,
+                         as_text, as_threads)
+from ._results import History
+
+_PEAKS = {"uint8": 255.0, "uint16": 65535.0}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DenoiseResult:
+    """A cleaned picture; returned by `denoise`.
+
+    Attributes
+    ----------
+    image : ndarray
+        Shape and dtype of the input.
+    dictionary : ndarray (n_atoms, patch * patch)
+        Learned from the noisy picture, float32.
+    sigma, reg : float
+        Noise level, given or estimated, and learning weight used, in the unit of `sigma`.
+    psnr_in, psnr_out : float or None
+        Against the reference, before and after, in dB.
+    layers : int
+        Unrolled layers.
+    history : History
+        Of learning.
+    status : str
+        How learning ended.
+    """
+
+    image: Array
+    dictionary: Array
+    sigma: float
+    reg: float
+    psnr_in: float | None
+    psnr_out: float | None
+    layers: int
+    history: History
+    status: str
+
+    def __repr__(self) -> str:
+        shape = " x ".join(map(str, self.image.shape))
+        psnr = "" if self.psnr_in is None else f", {self.psnr_in:.2f} -> {self.psnr_out:.2f} dB"
+        return f"DenoiseResult({shape}, sigma {self.sigma:.3g}, {len(self.dictionary)} atoms{psnr})"
+
+
+def denoise(image: Any, sigma: float | None = None, reference: Any = None, n_atoms: int | None = None,
+            patch: int | None = None, layers: int | None = None, reg: float | None = None,
+            method: str = "unrolled", plain: bool = False, random_state: Any = 0, n_threads: int | None = None, *,
+            learn: bool = True, peak: float = 255.0,
+            callback: Callable[[Any], Any] | None = None) -> DenoiseResult:
+    """Clean a picture with a dictionary learned from the noisy picture alone.
+
+    Parameters
+    ----------
+    image : array (height, width) or (height, width, channels)
+        uint8, uint16, float32 or float64. Computed in single precision.
+    sigma : float, optional
+        Standard deviation of the noise: in 8-bit grey levels (0 to 255) for integer pictures, also 16-bit ones, and in
+        the picture's own unit for floating-point ones. Estimated by default.
+    reference : array, optional
+        The clean picture, for psnr_in and psnr_out.
+    n_atoms, patch, layers : int, optional
+        Atoms, side of the patches, unrolled layers.
+    reg : float, optional
+        Learning weight, in the unit of sigma.
+    method : {"unrolled", "alternating"}
+        How the dictionary is learned.
+    plain : bool
+        The variant of the literature: 128 atoms, 10 x 10 patches, l1 reconstruction.
+    random_state : int, RandomState, Generator or None
+        Seed.
+    n_threads : int, optional
+        All cores by default. The result does not depend on it.
+    learn : bool
+        False: code with the overcomplete cosine dictionary that learning would start from.
+    peak : float
+        Largest value of a floating-point picture (1.0 where pixels run from 0 to 1); for the PSNR alone.
+    callback : callable, optional
+        Watches learning, as in `learn_dictionary`; returning True ends learning early.
+
+    Returns
+    -------
+    DenoiseResult
+        image, dictionary, sigma, psnr_in, psnr_out and more.
+
+    Examples
+    --------
+    >>> import numpy as np, riata
+    >>> clean = np.add.outer(np.arange(32.0), np.arange(32.0)) * 4
+    >>> noisy = clean + 10 * np.random.default_rng(0).standard_normal(clean.shape)
+    >>> result = riata.denoise(noisy, sigma=10, reference=clean, n_atoms=32, patch=6)
+    >>> bool(result.psnr_out > result.psnr_in + 3)
+    True
+    """
+    where = "denoise"
+    image = np.asarray(image)
+    pixels, unit = _as_pixels(where, image)
+    if reference is not None:
+        psnr_in = psnr(image, reference, peak=_PEAKS.get(str(image.dtype), peak))
+    fields = _riata.denoise(
+        pixels, sigma=as_optional_float(where, "sigma", sigma),
+        n_atoms=None if n_atoms is None else as_size(where, "n_atoms", n_atoms),
+        patch=None if patch is None else as_int(where, "patch", patch),
+        layers=None if layers is None else as_int(where, "layers", layers), reg=as_optional_float(where, "reg", reg),
+        method=as_text(where, "method", method), plain=bool(plain), learn=bool(learn),
+        seed=as_seed(where, random_state), n_threads=as_threads(where, n_threads), callback=callback)
+    cleaned = _from_pixels(fields.pop("pixels").reshape(image.shape), unit, image.dtype)
+    psnr_out = None if reference is None else psnr(cleaned, reference, peak=_PEAKS.get(str(image.dtype), peak))
+    return DenoiseResult(**fields | {"image": cleaned, "history": History(**fields["history"]),
+                                     "psnr_in": None if reference is None else psnr_in, "psnr_out": psnr_out})
+
+
+def _as_pixels(where: str, image: Array) -> tuple[Array, float]:
+    """(height, width, channels) in float32, integers in 8-bit grey levels; and the integer steps per grey level."""
+    if str(image.dtype) not in ("uint8", "uint16", "float32", "float64"):
+        raise TypeError(f"{where}: image holds {image.dtype}; expected uint8, uint16, float32 or float64")
+    if image.ndim not in (2, 3):
+        raise ValueError(f"{where}: image has shape {image.shape}, expected (height, width) or (height, width, channels)")
+    unit = 257.0 if image.dtype == np.uint16 else 1.0
+    pixels = image.astype(np.float32, order="C")
+    if unit != 1.0:
+        pixels /= np.float32(unit)
+    return pixels.reshape(*image.shape[:2], -1), unit
+
+
+def _from_pixels(pixels: Array, unit: float, dtype: np.dtype[Any]) -> Array:
+    if dtype.kind == "f":
+        return pixels.astype(dtype, copy=False)
+    pixels *= np.float32(unit)
+    return np.clip(np.rint(pixels, out=pixels), 0, _PEAKS[str(dtype)], out=pixels).astype(dtype)
+
+
+def psnr(image: Any, reference: Any, peak: float | None = None) -> float:
+    """Peak signal-to-noise ratio, 10 log10(peak^2 / mean squared difference), in dB.
+
+    Parameters
+    ----------
+    image, reference : array
+        Pictures of equal shape, of any dtype.
+    peak : float, optional
+        Largest possible value: by default 65535 for uint16 and 255 for all others, so give 1.0 where pixels run from
+        0 to 1.
+
+    Returns
+    -------
+    float
+        Infinity for equal pictures.
+
+    Examples
+    --------
+    >>> import numpy as np, riata
+    >>> round(riata.psnr(np.full((8, 8), 110, np.uint8), np.full((8, 8), 100, np.uint8)), 2)
+    28.13
+    """
+    image, reference = np.asarray(image), np.asarray(reference)
+    if image.shape != reference.shape:
+        raise ValueError(f"psnr: image has shape {image.shape} but reference has {reference.shape}; they must be equal")
+    if image.size == 0:
+        raise ValueError("psnr: the pictures are empty")
+    if peak is None and {str(image.dtype), str(reference.dtype)} == {"uint8", "uint16"}:
+        raise TypeError(f"psnr: image is {image.dtype} but reference is {reference.dtype}; they must be equal")
+    peak = _PEAKS.get(str(image.dtype), 255.0) if peak is None else as_float("psnr", "peak", peak)
+    if not (peak > 0 and math.isfinite(peak)):
+        raise ValueError(f"psnr: peak = {peak}, must be > 0 and finite")
+    rows = zip(np.atleast_1d(image), np.atleast_1d(reference))  # row by row: no copy of the whole pictures
+    error = sum(float(np.sum(np.square(np.subtract(a, b, dtype=np.float64)))) for a, b in rows) / image.size
+    return 10 * math.log10(peak**2 / error) if error > 0 else math.inf
+
+
+def extract_patches(image: Any, patch: int, stride: int = 1) -> Array:
+    """Overlapping square patches of a grey image, in raster order.
+
+    Parameters
+    ----------
+    image : array (height, width)
+        float32 or float64; integers become float64.
+    patch : int
+        Side of the patches.
+    stride : int
+        Step between patches; those at the far edges are always there, so that every pixel is covered.
+
+    Returns
+    -------
+    ndarray (n_patches, patch * patch)
+
+    Examples
+    --------
+    >>> import numpy as np, riata
+    >>> riata.extract_patches(np.arange(9.0).reshape(3, 3), 2)[:2]
+    array([[0., 1., 3., 4.],
+           [1., 2., 4., 5.]])
+    """
+    where = "extract_patches"
+    return _riata.extract_patches(as_matrix(where, "image", image, "(height, width)"), as_size(where, "patch", patch),
+                                  as_size(where, "stride", stride))
+
+
+def average_patches(patches: Any, shape: tuple[int, int], stride: int = 1) -> Array:
+    """The image whose pixels average all patches that cover them: the way back from `extract_patches`.
+
+    Parameters
+    ----------
+    patches : array (n_patches, patch * patch)
+        Patches in raster order.
+    shape : (height, width)
+        Of the image.
+    stride : int
+        As in `extract_patches`.
+
+    Returns
+    -------
+    ndarray (height, width)
+
+    Examples
+    --------
+    >>> import numpy as np, riata
+    >>> image = np.arange(12.0).reshape(3, 4)
+    >>> np.allclose(riata.average_patches(riata.extract_patches(image, 2), image.shape), image)
+    True
+    """
+    where = "average_patches"
+    patches = as_matrix(where, "patches", patches, "(n_patches, patch * patch)")
+    side = math.isqrt(patches.shape[1])
+    if side * side != patches.shape[1]:
+        raise ValueError(f"{where}: patches have {patches.shape[1]} entries, which is no square")
+    height, width = (as_size(where, "shape", size) for size in shape)
+    return _riata.average_patches(patches, height, width, side, as_size(where, "stride", stride))

@@ -1,0 +1,250 @@
+"""Dictionary learning, recovery scores, model files."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from . import _riata
+from ._arguments import (as_float, as_int, as_matrix, as_optional_float,
+                         as_optional_like, as_reg, as_seed, as_size, as_text, as_threads, as_vector)
+from ._results import History, LearnResult, Model
+
+_logger = logging.getLogger("riata")
+_CODER_TOL = 1e-8
+
+
+def learn_dictionary(X: Any, n_atoms: int, reg: Any, layers: int = 20, method: str = "unrolled",
+                     backprop: int | None = None, learn_steps: bool = False, init: Any = "data",
+                     lipschitz: str = "spectral", return_extrapolated: bool = False, max_iter: int = 300,
+                     max_time: float | None = None, tol: float = 1e-6,
+                     checkpoint: str | os.PathLike[str] | None = None, checkpoint_every: int = 10,
+                     resume: bool = False, random_state: Any = 0, n_threads: int | None = None,
+                     callback: Callable[[Any], Any] | None = None, *, algorithm: str = "fista", loss: str = "lasso",
+                     reduction: str = "mean", constraint: str = "unit_sphere", centre: bool = False,
+                     replace_atoms: bool = True, positive: bool = False, weights: Any = None, verbose: bool = False,
+                     progress: bool = False) -> LearnResult:
+    """Learn a dictionary by projected gradient with a line search on the loss after N layers of sparse coding.
+
+    Ctrl-C stops the run and returns the best dictionary so far with status "interrupted".
+
+    Parameters
+    ----------
+    X : array (n_signals, n_features)
+        Signals, taken as given (see `centre`).
+    n_atoms : int
+        Number of atoms.
+    reg : float or str
+        Weight of the penalty; a fraction such as "0.1max" is of the largest `reg_max` of the signals at the initial
+        dictionary.
+    layers : int
+        Number of layers N.
+    method : {"unrolled", "alternating", "truncated", "alternating-exact"}
+        Gradient through all layers; with the codes held constant (K = 0); through the last `backprop` layers; or
+        classical alternating minimisation on warm-started exact codes.
+    backprop : int, optional
+        K of "truncated".
+    learn_steps : bool
+        Then learn dictionary and step factors together.
+    init : {"data", "random", "dct"} or array (n_atoms, n_features)
+        Where to start.
+    lipschitz : {"spectral", "frobenius"}
+        The bound behind the layers' steps; "frobenius" replays a published code.
+    return_extrapolated : bool
+        Codes are FISTA's extrapolated points; likewise for replays.
+    max_iter : int
+        Accepted iterations, both phases together.
+    max_time : float, optional
+        Seconds.
+    tol : float
+        Relative decrease between accepted iterations that ends a phase.
+    checkpoint : path, optional
+        File from which a killed run resumes, bit for bit.
+    checkpoint_every : int
+        Accepted iterations between writes.
+    resume : bool
+        Start from the checkpoint if it exists.
+    random_state : int, RandomState, Generator or None
+        Seed. The same seed gives the same bits for any number of threads.
+    n_threads : int, optional
+        All cores by default.
+    callback : callable, optional
+        Called after every accepted iteration with an object that has phase, iteration, value, step and seconds.
+        Returning True stops the run.
+    algorithm : {"fista", "ista"}
+        The layers.
+    loss : {"lasso", "least_squares"}
+        What is minimised.
+    reduction : {"mean", "sum"}
+        Of the values in the history; the dictionary is the same.
+    constraint : {"unit_sphere", "unit_ball"}
+        Of the atoms.
+    centre : bool
+        Subtract each signal's mean first.
+    replace_atoms : bool
+        Replace dead and duplicate atoms where that does not raise the value.
+    positive, weights
+        As in `encode`.
+    verbose : bool
+        Log every iteration to the logger "riata", level INFO.
+    progress : bool
+        Show a tqdm bar on a terminal, if tqdm is installed.
+
+    Returns
+    -------
+    LearnResult
+        dictionary, steps, history, initial_value, reg, n_replaced, status.
+
+    Examples
+    --------
+    >>> import riata
+    >>> problem = riata.datasets.planted(n_features=10, n_atoms=15, n_signals=200, density=0.2)
+    >>> result = riata.learn_dictionary(problem.signals, 15, "0.1max", layers=10, max_iter=20)
+    >>> result.dictionary.shape
+    (15, 10)
+    >>> bool(result.history.value[-1] < result.initial_value)
+    True
+    """
+    where = "learn_dictionary"
+    X = as_matrix(where, "X", X)
+    if not isinstance(init, str):
+        init = as_optional_like(where, "init", init, "X", X, "(n_atoms, n_features)")
+        if init is None:
+            raise TypeError(f"{where}: init = None, must be 'data', 'random', 'dct' or an array")
+        if n_atoms != len(init):
+            raise ValueError(f"{where}: init has {len(init)} atoms but n_atoms = {n_atoms}; they must be equal")
+    with _observer(callback, verbose, progress, max_iter) as observer:
+        fields = _riata.learn_dictionary(
+            X, as_size(where, "n_atoms", n_atoms), as_reg(where, reg), layers=as_int(where, "layers", layers),
+            method=as_text(where, "method", method),
+            backprop=None if backprop is None else as_int(where, "backprop", backprop),
+            learn_steps=bool(learn_steps), init=init, lipschitz=as_text(where, "lipschitz", lipschitz),
+            return_extrapolated=bool(return_extrapolated), max_iter=as_int(where, "max_iter", max_iter),
+            max_time=as_optional_float(where, "max_time", max_time), tol=as_float(where, "tol", tol),
+            checkpoint="" if checkpoint is None else os.fspath(checkpoint),
+            checkpoint_every=as_int(where, "checkpoint_every", checkpoint_every), resume=bool(resume),
+            seed=as_seed(where, random_state), n_threads=as_threads(where, n_threads), callback=observer,
+            algorithm=as_text(where, "algorithm", algorithm), loss=as_text(where, "loss", loss),
+            reduction=as_text(where, "reduction", reduction), constraint=as_text(where, "constraint", constraint),
+            centre=bool(centre), replace_atoms=bool(replace_atoms), coder_tol=_CODER_TOL, positive=bool(positive),
+            weights=as_vector(where, "weights", weights))
+    result = LearnResult(**fields | {"history": History(**fields["history"])})
+    if result.status == "interrupted":
+        _logger.warning("%s: interrupted after %d iterations; this is the best dictionary so far", where,
+                        len(result.history.value))
+    return result
+
+
+@contextlib.contextmanager
+def _observer(callback: Callable[[Any], Any] | None, verbose: bool, progress: bool, max_iter: int) -> Any:
+    """What C++ calls after each iteration, or None."""
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback = {callback!r}, must be callable")
+    bar = _progress_bar(max_iter) if progress else None
+    if callback is None and not verbose and bar is None:
+        yield None
+        return
+
+    def observe(info: Any) -> bool:
+        if verbose:
+            _logger.info("iteration %d  value %.6g  step %.3g  %.1f s", info.iteration, info.value, info.step,
+                         info.seconds)
+        if bar is not None:
+            bar.set_postfix(value=f"{info.value:.6g}", refresh=False)
+            bar.update()
+        return bool(callback(info)) if callback is not None else False
+
+    with bar if bar is not None else contextlib.nullcontext():
+        yield observe
+
+
+def _progress_bar(total: int) -> Any:
+    if not sys.stderr.isatty():
+        return None
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        return None
+    return tqdm(total=total, unit="iteration", leave=False)
+
+
+def recovery_score(D: Any, D_ref: Any) -> float:
+    """How well a dictionary recovers another: 1 for the same atoms in any order and sign.
+
+    The largest mean |cosine| over one-to-one assignments of atoms to the reference's; reference atoms left without a
+    partner count 0.
+
+    Parameters
+    ----------
+    D : array (n_atoms, n_features)
+        Learned dictionary.
+    D_ref : array (n_atoms_ref, n_features)
+        Reference.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> import numpy as np, riata
+    >>> riata.recovery_score([[0.0, -1.0], [2.0, 0.0]], np.eye(2))
+    1.0
+    """
+    where, shape = "recovery_score", "(n_atoms, n_features)"
+    D = as_matrix(where, "D", D)
+    return _riata.recovery_score(D, as_optional_like(where, "D_ref", D_ref, "D", D, shape))
+
+
+def save_model(path: str | os.PathLike[str], dictionary: Any, steps: Any = None,
+               metadata: Mapping[str, Any] | None = None) -> None:
+    """Write a model as safetensors, the same file that the command `riata` reads.
+
+    Parameters
+    ----------
+    path : path
+        Written atomically.
+    dictionary : array (n_atoms, n_features), LearnResult or Model
+        With a result, its steps are stored too.
+    steps : array (layers,), optional
+        Step factors.
+    metadata : mapping, optional
+        Training record; values are stored as text.
+
+    Examples
+    --------
+    >>> import os, riata, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "model.safetensors")
+    ...     riata.save_model(path, riata.datasets.dct_dictionary(64, 128), metadata={"reg": 0.1})
+    ...     riata.load_model(path)
+    Model(128 atoms of 64 features, 0 steps)
+    """
+    if isinstance(dictionary, (LearnResult, Model)):
+        steps = dictionary.steps if steps is None else steps
+        if metadata is None and isinstance(dictionary, Model):
+            metadata = dictionary.metadata
+        dictionary = dictionary.dictionary
+    _riata.save_model(os.fspath(path), as_matrix("save_model", "dictionary", dictionary, "(n_atoms, n_features)"),
+                      as_vector("save_model", "steps", steps),
+                      {str(key): str(value) for key, value in (metadata or {}).items()})
+
+
+def load_model(path: str | os.PathLike[str]) -> Model:
+    """Read a model that `save_model` or the command `riata` wrote.
+
+    Parameters
+    ----------
+    path : path
+        A safetensors file.
+
+    Returns
+    -------
+    Model
+        dictionary (float32 or float64 as stored), steps, metadata.
+    """
+    return Model(**_riata.load_model(os.fspath(path)))

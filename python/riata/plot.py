@@ -1,0 +1,120 @@
+"""Pictures of dictionaries and of learning. Needs matplotlib, imported when used."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ._arguments import Array, as_matrix
+
+__all__ = ["convergence", "dictionary", "mosaic"]
+
+
+def mosaic(D: Any, patch_shape: tuple[int, int] | None = None, columns: int | None = None, gap: int = 1) -> Array:
+    """Atoms as one image, each stretched to its own range [-1, 1] around zero; gaps are 1 (white).
+
+    Parameters
+    ----------
+    D : array (n_atoms, height * width)
+        Dictionary of image patches.
+    patch_shape : (height, width), optional
+        Square by default.
+    columns : int, optional
+        Atoms per row; nearly square by default.
+    gap : int
+        Pixels between atoms.
+
+    Returns
+    -------
+    ndarray (rows, columns)
+
+    Examples
+    --------
+    >>> import riata.plot
+    >>> riata.plot.mosaic(riata.datasets.dct_dictionary(64, 256)).shape
+    (145, 145)
+    """
+    D = as_matrix("mosaic", "D", D)
+    n_atoms, n_features = D.shape
+    height, width = patch_shape or (math.isqrt(n_features),) * 2
+    if height * width != n_features:
+        raise ValueError(f"mosaic: atoms of {n_features} features are no patches of {height} x {width}; give patch_shape")
+    columns = columns or math.ceil(math.sqrt(n_atoms))
+    rows = math.ceil(n_atoms / columns)
+    image = np.ones((rows * (height + gap) + gap, columns * (width + gap) + gap), dtype=D.dtype)
+    for i, atom in enumerate(D):
+        top, left = gap + i // columns * (height + gap), gap + i % columns * (width + gap)
+        image[top:top + height, left:left + width] = atom.reshape(height, width) / (np.abs(atom).max() or 1)
+    return image
+
+
+def dictionary(D: Any, patch_shape: tuple[int, int] | None = None, ax: Any = None) -> Any:
+    """Draw the atoms: a mosaic where they are square patches (or `patch_shape` is given), else as curves.
+
+    Parameters
+    ----------
+    D : array (n_atoms, n_features)
+        Dictionary.
+    patch_shape : (height, width), optional
+        Of the patches.
+    ax : matplotlib Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    matplotlib Axes
+    """
+    D = as_matrix("dictionary", "D", D)
+    ax = ax or _new_axes()
+    if patch_shape is None and math.isqrt(D.shape[1]) ** 2 != D.shape[1]:
+        spread = 2 * np.abs(D).max()
+        ax.plot(D.T - spread * np.arange(len(D)), linewidth=1, color="C0")
+        ax.set(xlabel="feature", yticks=[])
+    else:
+        ax.imshow(mosaic(D, patch_shape), cmap="gray", vmin=-1, vmax=1, interpolation="nearest")
+        ax.set_axis_off()
+    return ax
+
+
+def convergence(results: Any, ax: Any = None, against: str = "iterations") -> Any:
+    """Draw the objective's course above the smallest value seen, on a logarithmic scale.
+
+    Parameters
+    ----------
+    results : LearnResult or mapping of names to LearnResult
+        One curve each.
+    ax : matplotlib Axes, optional
+        Where to draw; a new figure by default.
+    against : {"iterations", "seconds"}
+        The horizontal axis.
+
+    Returns
+    -------
+    matplotlib Axes
+    """
+    if against not in ("iterations", "seconds"):
+        raise ValueError(f"convergence: against = {against!r}, must be 'iterations' or 'seconds'")
+    named = results if isinstance(results, Mapping) else {"": results}
+    values = {name: np.append(result.initial_value, result.history.value) for name, result in named.items()}
+    smallest = min(value.min() for value in values.values())
+    ax = ax or _new_axes()
+    for name, result in named.items():
+        seconds = np.append(0.0, result.history.seconds)
+        x = seconds if against == "seconds" else np.arange(len(seconds))
+        above = values[name] - smallest
+        ax.plot(x[above > 0], above[above > 0], label=name or None)
+    ax.set(yscale="log", xlabel=against, ylabel="objective above the smallest")
+    if len(named) > 1:
+        ax.legend()
+    return ax
+
+
+def _new_axes() -> Any:
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError("riata.plot needs matplotlib: pip install matplotlib") from error
+    return plt.figure().add_subplot()

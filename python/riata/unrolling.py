@@ -1,0 +1,143 @@
+"""Sparse coding by a fixed number of layers, and the gradient of a loss through them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from . import _riata
+from ._arguments import (Array, as_int, as_matrices, as_optional_float, as_optional_like, as_reg, as_text, as_threads,
+                         as_vector)
+from ._results import UnrolledGradient
+
+_WRT = ("dictionary", "steps", "reg", "signals")
+
+
+def unrolled_encode(X: Any, D: Any, reg: Any, layers: int, method: str = "fista", steps: Any = None,
+                    lipschitz: float | None = None, init: Any = None, return_extrapolated: bool = False,
+                    n_threads: int | None = None, *, positive: bool = False, weights: Any = None) -> Array:
+    """Codes after N layers of ISTA or FISTA: the forward pass of an unrolled network.
+
+    Layer k is z <- prox(y - (s_k / L) (y D - x) D^T) with threshold s_k reg / L.
+
+    Parameters
+    ----------
+    X : array (n_signals, n_features)
+        Signals.
+    D : array (n_atoms, n_features)
+        Dictionary, in the precision of X.
+    reg : float, array (n_signals,) or str
+        Weight of the penalty, as in `encode`.
+    layers : int
+        Number of layers N.
+    method : {"fista", "ista"}
+        With or without momentum.
+    steps : array (layers,), optional
+        Step factors s_k; ones by default.
+    lipschitz : float, optional
+        L; by default ||D||_2^2 to rounding.
+    init : array (n_signals, n_atoms), optional
+        Codes to start from; zeros by default.
+    return_extrapolated : bool
+        The output is FISTA's extrapolated point instead of the last prox.
+    n_threads : int, optional
+        All cores by default.
+    positive, weights
+        As in `encode`.
+
+    Returns
+    -------
+    ndarray (n_signals, n_atoms)
+
+    Examples
+    --------
+    >>> import riata
+    >>> problem = riata.datasets.planted(n_features=20, n_atoms=40, n_signals=5)
+    >>> riata.unrolled_encode(problem.signals, problem.dictionary, 0.1, layers=10).shape
+    (5, 40)
+    """
+    where = "unrolled_encode"
+    X, D = as_matrices(where, X=X, D=D)
+    return _riata.unrolled_encode(
+        X, D, as_reg(where, reg),
+        **_network(where, layers, method, steps, lipschitz, return_extrapolated, n_threads, positive, weights),
+        init=as_optional_like(where, "init", init, "X", X, "(n_signals, n_atoms)"))
+
+
+def unrolled_gradient(X: Any, D: Any, reg: Any, layers: int, method: str = "fista", loss: str = "lasso",
+                      backprop: int | None = None, lipschitz: float | None = None, steps: Any = None,
+                      target: Any = None, wrt: Iterable[str] = ("dictionary", "steps", "reg"),
+                      return_codes: bool = True, return_extrapolated: bool = False, reduction: str = "mean",
+                      n_threads: int | None = None, *, positive: bool = False,
+                      weights: Any = None) -> UnrolledGradient:
+    """A loss at the output of N layers, differentiated through them.
+
+    Parameters
+    ----------
+    X : array (n_signals, n_features)
+        Signals.
+    D : array (n_atoms, n_features)
+        Dictionary, in the precision of X.
+    reg : float, array (n_signals,) or str
+        Weight of the penalty, as in `encode`.
+    layers : int
+        Number of layers N.
+    method : {"fista", "ista"}
+        With or without momentum.
+    loss : {"lasso", "least_squares"}
+        1/2 ||z D - x||^2 with or without reg ||z||_1.
+    backprop : int, optional
+        K, the last layers that are differentiated; all by default. 0 gives the gradient of alternating minimisation.
+    lipschitz : float, optional
+        L; by default ||D||_2^2 to rounding. A constant in every derivative.
+    steps : array (layers,), optional
+        Step factors s_k; ones by default.
+    target : array (n_signals, n_features), optional
+        Replaces the signals in the loss (supervised denoising).
+    wrt : tuple of {"dictionary", "steps", "reg", "signals"}
+        The derivatives to take. The others are None and cost nothing.
+    return_codes : bool
+        Without codes the memory does not grow with the number of signals.
+    return_extrapolated : bool
+        The output, where value and gradients are taken, is FISTA's extrapolated point.
+    reduction : {"mean", "sum"}
+        Over the signals.
+    n_threads : int, optional
+        All cores by default. The results do not depend on it.
+    positive, weights
+        As in `encode`.
+
+    Returns
+    -------
+    UnrolledGradient
+        value, gradient, codes, step_gradient, reg_gradient, signal_gradient.
+
+    Examples
+    --------
+    >>> import riata
+    >>> problem = riata.datasets.planted(n_features=20, n_atoms=40, n_signals=100)
+    >>> result = riata.unrolled_gradient(problem.signals, problem.dictionary, 0.1, layers=10)
+    >>> result.gradient.shape, result.step_gradient.shape, type(result.reg_gradient)
+    ((40, 20), (10,), <class 'float'>)
+    """
+    where = "unrolled_gradient"
+    X, D = as_matrices(where, X=X, D=D)
+    wanted = {wrt} if isinstance(wrt, str) else set(wrt)
+    for name in wanted.difference(_WRT):
+        raise ValueError(f"{where}: wrt names {name!r}, must be among {', '.join(map(repr, _WRT))}")
+    return UnrolledGradient(**_riata.unrolled_gradient(
+        X, D, as_reg(where, reg),
+        **_network(where, layers, method, steps, lipschitz, return_extrapolated, n_threads, positive, weights),
+        loss=as_text(where, "loss", loss),
+        backprop=None if backprop is None else as_int(where, "backprop", backprop),
+        reduction=as_text(where, "reduction", reduction), wrt=wanted, return_codes=bool(return_codes),
+        target=as_optional_like(where, "target", target, "X", X, "(n_signals, n_features)")))
+
+
+def _network(where: str, layers: int, method: str, steps: Any, lipschitz: float | None, return_extrapolated: bool,
+             n_threads: int | None, positive: bool, weights: Any) -> dict[str, Any]:
+    return {"layers": as_int(where, "layers", layers), "method": as_text(where, "method", method),
+            "steps": as_vector(where, "steps", steps),
+            "lipschitz": as_optional_float(where, "lipschitz", lipschitz),
+            "return_extrapolated": bool(return_extrapolated), "positive": bool(positive),
+            "weights": as_vector(where, "weights", weights), "n_threads": as_threads(where, n_threads)}

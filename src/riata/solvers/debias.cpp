@@ -1,0 +1,66 @@
+#include "riata/solvers/debias.hpp"
+
+#include <Eigen/Cholesky>
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "riata/core/check.hpp"
+#include "riata/linalg/blas.hpp"
+#include "riata/solvers/tile_certificate.hpp"
+
+namespace riata {
+namespace {
+
+constexpr double ridge = 1e-4;
+
+/// The atoms of a code, the largest first when there are more than `limit`.
+template <Scalar T>
+void find_support(const ConstVectorRef<T>& z, Index limit, std::vector<Index>& support) {
+  support.clear();
+  for (Index j = 0; j < z.size(); ++j)
+    if (z(j) != T(0)) support.push_back(j);
+  if (limit <= 0 || std::ssize(support) <= limit) return;
+  std::stable_sort(support.begin(), support.end(), [&](Index a, Index b) { return std::abs(z(a)) > std::abs(z(b)); });
+  support.resize(static_cast<std::size_t>(limit));
+}
+
+}  // namespace
+
+template <Scalar T>
+Matrix<T> debias(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
+                 const NonDeduced<ConstMatrixRef<T>>& Z, Index max_support, const Execution& execution) {
+  require_signals<T>("debias", X, D);
+  require(Z.rows() == D.code_size() && Z.cols() == X.cols(), "debias: codes have shape ({}, {}), expected ({}, {})",
+          Z.cols(), Z.rows(), X.cols(), D.code_size());
+  require(max_support >= 0, "debias: max_support = {}, must be >= 0", max_support);
+  const SingleThreadedBlas guard;
+  const Index n_atoms = D.code_size();
+  Matrix<T> gram(n_atoms, n_atoms);
+  multiply_transposed<T>(D.parameters(), D.parameters(), gram);
+  Matrix<T> result = Matrix<T>::Zero(n_atoms, X.cols());
+  const Index n_tiles = (X.cols() + solver_tile - 1) / solver_tile;
+  parallel_for(n_tiles, execution, [&](Index tile, int) {
+    const Index first = tile * solver_tile, n = std::min(solver_tile, X.cols() - first);
+    Matrix<T> correlations(n_atoms, n);
+    D.adjoint(X.middleCols(first, n), correlations);
+    std::vector<Index> S;
+    for (Index i = 0; i < n; ++i) {
+      find_support<T>(Z.col(first + i), max_support, S);
+      if (S.empty()) continue;
+      Matrix<T> H = gram(S, S);
+      H.diagonal() *= static_cast<T>(1 + ridge);
+      const Vector<T> c = correlations.col(i)(S);
+      const Vector<T> z = H.llt().solve(c);
+      if (z.allFinite()) result.col(first + i)(S) = z;
+    }
+  });
+  return result;
+}
+
+template Matrix<float> debias<float>(const ConstMatrixRef<float>&, const DenseDictionary<float>&,
+                                     const ConstMatrixRef<float>&, Index, const Execution&);
+template Matrix<double> debias<double>(const ConstMatrixRef<double>&, const DenseDictionary<double>&,
+                                       const ConstMatrixRef<double>&, Index, const Execution&);
+
+}  // namespace riata

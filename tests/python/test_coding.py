@@ -1,0 +1,103 @@
+"""encode and its certificates against plain NumPy formulas."""
+
+import numpy as np
+import pytest
+
+import riata
+
+METHODS = ["auto", "cd", "fista", "ista"]
+
+
+@pytest.fixture
+def problem():
+    return riata.datasets.planted(n_features=20, n_atoms=30, n_signals=150, random_state=3)
+
+
+def objective(X, D, Z, reg, weights=1.0):
+    return 0.5 * ((X - Z @ D) ** 2).sum(axis=1) + reg * (np.abs(Z) * weights).sum(axis=1)
+
+
+def gap(X, D, Z, reg, weights=1.0, positive=False):
+    R = X - Z @ D
+    pull = (R @ D.T if positive else np.abs(R @ D.T)) / weights
+    s = np.minimum(1, reg / np.maximum(pull.max(axis=1), 1e-300))
+    theta = s[:, None] * R
+    dual = 0.5 * (X**2).sum(axis=1) - 0.5 * ((X - theta) ** 2).sum(axis=1)
+    return objective(X, D, Z, reg, weights) - dual
+
+
+def violation(X, D, Z, reg, weights=1.0, positive=False):
+    C, bound = (X - Z @ D) @ D.T, reg * np.broadcast_to(weights, Z.shape)
+    at_zero = np.maximum((C if positive else np.abs(C)) - bound, 0)
+    return np.where(Z != 0, np.abs(C - bound * np.sign(Z)), at_zero).max(axis=1)
+
+
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_certificates_equal_their_formulas(problem, positive, weighted):
+    rng = np.random.default_rng(0)
+    X, D = problem.signals, problem.dictionary
+    weights = rng.uniform(0.5, 2, len(D)) if weighted else None
+    Z = rng.standard_normal((len(X), len(D))) * (rng.random((len(X), len(D))) < 0.2)
+    Z = np.abs(Z) if positive else Z
+    w = 1.0 if weights is None else weights
+    options = dict(positive=positive, weights=weights)
+    np.testing.assert_allclose(riata.lasso_objective(X, D, Z, 0.2, **options), objective(X, D, Z, 0.2, w), rtol=1e-12)
+    np.testing.assert_allclose(riata.duality_gap(X, D, Z, 0.2, **options), gap(X, D, Z, 0.2, w, positive), rtol=1e-10)
+    np.testing.assert_allclose(riata.kkt_violation(X, D, Z, 0.2, **options), violation(X, D, Z, 0.2, w, positive),
+                               rtol=1e-12)
+    C = X @ D.T
+    np.testing.assert_allclose(riata.reg_max(X, D, **options), ((C if positive else np.abs(C)) / w).max(axis=1),
+                               rtol=1e-14)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("positive", [False, True])
+def test_codes_are_certified_by_the_formula_of_the_test(problem, method, positive):
+    X, D = problem.signals, problem.dictionary
+    weights = np.linspace(0.5, 1.5, len(D))
+    result = riata.encode(X, D, 0.3, method=method, tol=1e-8, positive=positive, weights=weights)
+    half_norms = 0.5 * (X**2).sum(axis=1)
+    assert (result.status == "converged").all()
+    assert (gap(X, D, result.codes, 0.3, weights, positive) <= 1.01e-8 * half_norms).all()
+    np.testing.assert_allclose(result.objective, objective(X, D, result.codes, 0.3, weights), rtol=1e-12)
+    assert result.codes.shape == (150, 30) and result.n_iter.shape == result.gap.shape == (150,)
+    assert not positive or result.codes.min() >= 0
+    assert result.method == {"auto": "cd"}.get(method, method)
+
+
+def test_reg_is_a_number_one_per_signal_or_a_fraction(problem):
+    X, D = problem.signals, problem.dictionary
+    largest = riata.reg_max(X, D)
+    same = [riata.encode(X, D, reg).codes for reg in ("0.25max", "0.25*max", 0.25 * largest)]
+    np.testing.assert_array_equal(same[0], same[1])
+    np.testing.assert_array_equal(same[0], same[2])
+    np.testing.assert_array_equal(riata.encode(X, D, np.float32(0.5)).codes,
+                                  riata.encode(X, D, np.full(len(X), 0.5)).codes)
+    assert not riata.encode(X, D, largest).codes.any()
+    assert not riata.encode(X, D, "max").codes.any()
+    np.testing.assert_array_equal(riata.lasso_objective(X, D, same[0], "0.25max"),
+                                  riata.lasso_objective(X, D, same[0], 0.25 * largest))
+
+
+def test_a_signal_that_does_not_converge_says_so(problem):
+    result = riata.encode(problem.signals, problem.dictionary, "0.01max", method="ista", tol=1e-12, max_iter=3)
+    assert set(result.status) == {"max_iter"}
+    assert (result.n_iter == 3).all()
+
+
+def test_a_warm_start_at_the_solution_is_done_at_once(problem):
+    X, D = problem.signals, problem.dictionary
+    first = riata.encode(X, D, 0.3, method="fista", tol=1e-8)
+    again = riata.encode(X, D, 0.3, method="fista", tol=1e-6, init=first.codes)
+    assert again.n_iter.sum() < first.n_iter.sum() / 4
+    assert (again.status == "converged").all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_no_bit_depends_on_the_threads(dtype):
+    problem = riata.datasets.planted(n_signals=2000, dtype=dtype)
+    X, D = problem.signals, problem.dictionary
+    one, two = (riata.encode(X, D, 0.1, tol=1e-4, n_threads=n) for n in (1, 2))
+    np.testing.assert_array_equal(one.codes, two.codes)
+    np.testing.assert_array_equal(one.gap, two.gap)

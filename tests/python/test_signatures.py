@@ -1,0 +1,134 @@
+"""The names, orders and defaults that scripts outside the project rely on; what importing riata brings along."""
+
+import doctest
+import importlib
+import inspect
+import logging
+import pickle
+import subprocess
+import sys
+
+import pytest
+
+import riata
+
+NO_DEFAULT = inspect.Parameter.empty
+KEPT = {
+    "encode": dict(X=NO_DEFAULT, D=NO_DEFAULT, reg=NO_DEFAULT, method="auto", tol=1e-6, max_iter=10000, n_threads=None),
+    "unrolled_encode": dict(X=NO_DEFAULT, D=NO_DEFAULT, reg=NO_DEFAULT, layers=NO_DEFAULT, method="fista", steps=None,
+                            lipschitz=None, init=None, return_extrapolated=False, n_threads=None),
+    "lasso_objective": dict(X=NO_DEFAULT, D=NO_DEFAULT, Z=NO_DEFAULT, reg=NO_DEFAULT),
+    "duality_gap": dict(X=NO_DEFAULT, D=NO_DEFAULT, Z=NO_DEFAULT, reg=NO_DEFAULT),
+    "kkt_violation": dict(X=NO_DEFAULT, D=NO_DEFAULT, Z=NO_DEFAULT, reg=NO_DEFAULT),
+    "reg_max": dict(X=NO_DEFAULT, D=NO_DEFAULT),
+    "unrolled_gradient": dict(X=NO_DEFAULT, D=NO_DEFAULT, reg=NO_DEFAULT, layers=NO_DEFAULT, method="fista",
+                              loss="lasso", backprop=None, lipschitz=None, steps=None, target=None,
+                              wrt=("dictionary", "steps", "reg"), return_codes=True, return_extrapolated=False,
+                              reduction="mean", n_threads=None),
+    "learn_dictionary": dict(X=NO_DEFAULT, n_atoms=NO_DEFAULT, reg=NO_DEFAULT, layers=20, method="unrolled",
+                             backprop=None, learn_steps=False, init="data", lipschitz="spectral",
+                             return_extrapolated=False, max_iter=300, max_time=None, tol=1e-6, checkpoint=None,
+                             checkpoint_every=10, resume=False, random_state=0, n_threads=None, callback=None),
+    "recovery_score": dict(D=NO_DEFAULT, D_ref=NO_DEFAULT),
+    "denoise": dict(image=NO_DEFAULT, sigma=None, reference=None, n_atoms=None, patch=None, layers=None, reg=None,
+                    method="unrolled", plain=False, random_state=0, n_threads=None),
+    "extract_patches": dict(image=NO_DEFAULT, patch=NO_DEFAULT, stride=1),
+    "average_patches": dict(patches=NO_DEFAULT, shape=NO_DEFAULT, stride=1),
+    "psnr": dict(image=NO_DEFAULT, reference=NO_DEFAULT, peak=None),
+    "save_model": dict(path=NO_DEFAULT, dictionary=NO_DEFAULT, steps=None, metadata=None),
+    "load_model": dict(path=NO_DEFAULT),
+    "datasets.signals_on_b_infinity": dict(D=NO_DEFAULT, n_signals=NO_DEFAULT, law="gaussian", random_state=0),
+    "datasets.scale_to_b_infinity": dict(D=NO_DEFAULT, X=NO_DEFAULT),
+}
+PENALISED = ["encode", "unrolled_encode", "lasso_objective", "duality_gap", "kkt_violation", "reg_max",
+             "unrolled_gradient", "learn_dictionary"]
+
+
+def function(name):
+    module, _, last = name.rpartition(".")
+    return getattr(getattr(riata, module) if module else riata, last)
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_a_signature_is_kept(name):
+    parameters = list(inspect.signature(function(name)).parameters.values())
+    positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    assert {p.name: p.default for p in positional} == KEPT[name]
+    assert [p.name for p in positional] == list(KEPT[name])
+
+
+@pytest.mark.parametrize("name", PENALISED)
+def test_positive_and_weights_may_follow(name):
+    parameters = inspect.signature(function(name)).parameters
+    assert parameters["positive"].default is False
+    assert parameters["weights"].default is None
+
+
+def test_everything_public_has_a_docstring_and_type_hints():
+    for name in riata.__all__:
+        value = getattr(riata, name)
+        if inspect.isfunction(value):
+            signature = inspect.signature(value)
+            assert "Parameters" in value.__doc__ or "Parameters as in" in value.__doc__, name
+            assert signature.return_annotation is not inspect.Signature.empty, name
+            assert all(p.annotation is not p.empty for p in signature.parameters.values()), name
+        else:
+            assert value.__doc__ or name == "__version__", name
+
+
+def test_every_parameter_is_documented():
+    for name in ["encode", "unrolled_encode", "unrolled_gradient", "learn_dictionary", "denoise"]:
+        section = inspect.getdoc(function(name)).split("Returns\n")[0]
+        documented = {word.strip() for line in section.splitlines() if line and not line.startswith(" ")
+                      for word in line.split(" : ")[0].split(",")}
+        assert set(inspect.signature(function(name)).parameters) <= documented, name
+
+
+def test_defaults_equal_those_of_the_library():
+    defaults = riata._riata.defaults
+    for name, options in defaults.items():
+        parameters = inspect.signature(function(name)).parameters
+        for option, value in options.items():
+            assert parameters[option].default == value, f"{name}: {option}"
+
+
+@pytest.mark.parametrize("module", ["coding", "datasets", "estimators", "imaging", "learning", "plot", "unrolling"])
+def test_the_examples_in_the_docstrings_run(module):
+    results = doctest.testmod(importlib.import_module(f"riata.{module}"))
+    assert results.attempted > 0 and results.failed == 0
+
+
+def test_importing_riata_imports_neither_scikit_learn_nor_matplotlib():
+    code = ("import sys, riata; print([m for m in ('sklearn', 'scipy', 'matplotlib', 'torch', 'mne', 'tqdm') "
+            "if m in sys.modules])")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_version_is_the_one_of_the_library():
+    assert riata.__version__ == riata._riata.__version__
+    assert riata.__version__.count(".") == 2
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'riata' has no attribute 'fista'"):
+        riata.fista
+
+
+def test_results_are_short_in_print_and_can_be_pickled():
+    problem = riata.datasets.planted(n_features=8, n_atoms=10, n_signals=20)
+    results = [riata.encode(problem.signals, problem.dictionary, 0.1),
+               riata.unrolled_gradient(problem.signals, problem.dictionary, 0.1, 5),
+               riata.learn_dictionary(problem.signals, 10, 0.1, max_iter=2), problem]
+    for result in results:
+        assert len(repr(result)) < 150
+        copy = pickle.loads(pickle.dumps(result))
+        assert repr(copy) == repr(result)
+
+
+def test_verbose_learning_goes_to_the_logger(caplog, capsys):
+    X = riata.datasets.planted(n_features=8, n_atoms=10, n_signals=50).signals
+    with caplog.at_level(logging.INFO, logger="riata"):
+        result = riata.learn_dictionary(X, 10, 0.1, max_iter=3, verbose=True, progress=True)
+    assert len(caplog.records) == len(result.history.value)
+    assert capsys.readouterr() == ("", "")

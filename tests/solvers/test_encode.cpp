@@ -1,0 +1,285 @@
+// Properties of the solvers beyond the certificate: rates, invariances, starts, threads, refusals.
+#include "riata/solvers/encode.hpp"
+
+#include <gtest/gtest.h>
+
+#include "riata/solvers/certificate.hpp"
+#include "support/lasso_oracle.hpp"
+#include "support/precision.hpp"
+#include "support/random_arrays.hpp"
+#include "support/sentences.hpp"
+#include "support/unrolled_oracle.hpp"
+
+namespace riata::testing {
+namespace {
+
+constexpr Solver all_methods[] = {Solver::ista, Solver::fista, Solver::coordinate_descent};
+const char* name_of(Solver method) {
+  const char* names[] = {"automatic", "ista", "fista", "coordinate descent"};
+  return names[static_cast<int>(method)];
+}
+
+template <class T>
+class Solvers : public ::testing::Test {
+ protected:
+  static constexpr double tight = std::is_same_v<T, double> ? 1e-13 : 1e-6;
+  static constexpr double close = std::is_same_v<T, double> ? 1e-6 : 1e-2;
+
+  /// More features than atoms: the solution is unique and the problem well conditioned.
+  static Matrix<T> strongly_convex_atoms() { return Draw(101).atoms(60, 25).template cast<T>(); }
+  static Matrix<T> signals(Index n_features, Index n_signals) {
+    return Draw(102).normal_matrix(n_features, n_signals).template cast<T>();
+  }
+  static EncodeOptions options(Solver method, double tol = tight) {
+    return {.method = method, .tol = tol, .max_iter = 20'000, .check_every = 1};
+  }
+  static double distance(const Matrix<T>& a, const Matrix<T>& b) {
+    return static_cast<double>((a - b).norm()) / (1e-300 + static_cast<double>(b.norm()));
+  }
+};
+TYPED_TEST_SUITE(Solvers, BothPrecisions, PrecisionName);
+
+TYPED_TEST(Solvers, AgreeOnStronglyConvexProblems) {
+  using T = TypeParam;
+  const Matrix<T> D = this->strongly_convex_atoms(), X = this->signals(60, 20);
+  for (const PenaltyOptions& penalty :
+       {PenaltyOptions{}, PenaltyOptions{.positive = true, .weights = Draw(103).weights(25)}}) {
+    std::vector<Matrix<T>> codes;
+    for (const Solver method : all_methods) {
+      EncodeOptions options = this->options(method);
+      options.penalty = penalty;
+      codes.push_back(encode<T>(X, D, Reg::fraction_of_max(0.2), options).codes);
+    }
+    EXPECT_LE(this->distance(codes[0], codes[2]), this->close);
+    EXPECT_LE(this->distance(codes[1], codes[2]), this->close);
+    EXPECT_FALSE(codes[2].isZero(0));
+  }
+}
+
+TYPED_TEST(Solvers, ScaleWithSignalsAndReg) {
+  using T = TypeParam;
+  const Matrix<T> D = this->strongly_convex_atoms(), X = this->signals(60, 10);
+  for (const Solver method : all_methods) {
+    const Matrix<T> codes = encode<T>(X, D, 0.25, this->options(method)).codes;
+    const Matrix<T> doubled = encode<T>(X * T(4), D, 1.0, this->options(method)).codes;
+    EXPECT_TRUE(doubled == codes * T(4)) << name_of(method);  // a power of two changes no digit
+    const Matrix<T> scaled = encode<T>(X * T(1e-6), D, 0.25e-6, this->options(method)).codes;
+    EXPECT_LE(this->distance(scaled * T(1e6), codes), this->close) << name_of(method);
+  }
+}
+
+TYPED_TEST(Solvers, PermuteWithTheAtoms) {
+  using T = TypeParam;
+  const Matrix<T> D = this->strongly_convex_atoms(), X = this->signals(60, 10);
+  const Matrix<T> reversed = D.rowwise().reverse();
+  for (const Solver method : all_methods) {
+    const Matrix<T> codes = encode<T>(X, D, 0.25, this->options(method)).codes;
+    const Matrix<T> permuted = encode<T>(X, reversed, 0.25, this->options(method)).codes;
+    EXPECT_LE(this->distance(permuted.colwise().reverse(), codes), this->close) << name_of(method);
+  }
+}
+
+TYPED_TEST(Solvers, NeedNoMoreIterationsFromAWarmStart_ForTheSameAnswer) {
+  using T = TypeParam;
+  const Matrix<T> D = this->strongly_convex_atoms(), X = this->signals(60, 20);
+  for (const Solver method : all_methods) {
+    const EncodeOptions options = this->options(method, std::is_same_v<T, double> ? 1e-10 : 1e-5);
+    const auto cold = encode<T>(X, D, 0.2, options);
+    const auto again = encode<T>(X, D, 0.2, options, &cold.codes);
+    EXPECT_TRUE((again.n_iter.array() <= cold.n_iter.array()).all()) << name_of(method);
+    EXPECT_LE(again.n_iter.maxCoeff(), 1 + (method == Solver::coordinate_descent ? 20 : 0)) << name_of(method);
+    EXPECT_LE(this->distance(again.codes, cold.codes), this->close) << name_of(method);
+    const auto near = encode<T>(X, D, 0.21, options);
+    const auto warm = encode<T>(X, D, 0.2, options, &near.codes);
+    EXPECT_LE(warm.n_iter.sum(), cold.n_iter.sum()) << name_of(method);
+    EXPECT_LE(this->distance(warm.codes, cold.codes), 10 * this->close) << name_of(method);
+  }
+}
+
+TYPED_TEST(Solvers, GiveTheSameBitsForAnyNumberOfThreads) {
+  using T = TypeParam;
+  const Matrix<T> D = Draw(104).atoms(30, 70).template cast<T>(), X = this->signals(30, 600);
+  for (const Solver method : all_methods) {
+    const auto run = [&](int n_threads) {
+      EncodeOptions options = this->options(method, 1e-4);
+      options.execution.n_threads = n_threads;
+      return encode<T>(X, D, Reg::fraction_of_max(0.3), options);
+    };
+    const auto one = run(1);
+    for (const int n_threads : {2, 3}) {
+      const auto many = run(n_threads);
+      EXPECT_TRUE(many.codes == one.codes) << name_of(method) << ", " << n_threads << " threads";
+      EXPECT_TRUE(many.gap == one.gap) << name_of(method) << ", " << n_threads << " threads";
+      EXPECT_TRUE(many.objective == one.objective) << name_of(method) << ", " << n_threads << " threads";
+      EXPECT_TRUE(many.n_iter == one.n_iter) << name_of(method) << ", " << n_threads << " threads";
+    }
+  }
+}
+
+TYPED_TEST(Solvers, MakeNegativeStartsFeasible_WhenCodesMustBePositive) {
+  using T = TypeParam;
+  const Matrix<T> D = this->strongly_convex_atoms(), X = this->signals(60, 5);
+  const Matrix<T> init = Matrix<T>::Constant(25, 5, T(-3));
+  for (const Solver method : all_methods) {
+    EncodeOptions options = this->options(method);
+    options.penalty.positive = true;
+    const auto started = encode<T>(X, D, 0.2, options, &init), plain = encode<T>(X, D, 0.2, options);
+    EXPECT_GE(started.codes.minCoeff(), T(0));
+    EXPECT_LE(this->distance(started.codes, plain.codes), this->close) << name_of(method);
+  }
+}
+
+TYPED_TEST(Solvers, SatisfyTheOptimalityConditions_OnDictionariesWithOneAtomOrOneFeature) {
+  using T = TypeParam;
+  for (const auto& [n, m] : {std::pair<Index, Index>{1, 1}, {1, 8}, {8, 1}}) {
+    const Matrix<T> D = Draw(105).atoms(n, m).template cast<T>(), X = this->signals(n, 3);
+    const LassoOracle oracle(D, {}, false);
+    for (const Solver method : all_methods) {
+      const auto result = encode<T>(X, D, 0.125, this->options(method));
+      for (Index i = 0; i < 3; ++i)
+        EXPECT_LE(oracle.kkt_violation(X.col(i), result.codes.col(i), 0.125), this->close * X.norm()) << name_of(method);
+    }
+  }
+}
+
+TEST(Ista, NeverRaisesTheObjective_AndKeepsItsRate) {
+  const Matrix<double> D = Draw(106).atoms(15, 40), X = Draw(107).normal_matrix(15, 6);
+  const double L = lipschitz_of(D);
+  const LassoOracle oracle(D, {}, false);
+  const auto best = encode<double>(X, D, 0.2, {.method = Solver::coordinate_descent, .tol = 1e-14});
+  Vector<double> before = Vector<double>::Constant(6, INFINITY);
+  for (int k = 1; k <= 80; ++k) {
+    const auto result = encode<double>(X, D, 0.2, {.method = Solver::ista, .tol = 0, .max_iter = k});
+    for (Index i = 0; i < 6; ++i) {
+      const double objective = oracle.objective(X.col(i), result.codes.col(i), 0.2);
+      const double least = oracle.objective(X.col(i), best.codes.col(i), 0.2);
+      EXPECT_LE(objective, before(i) * (1 + 1e-15)) << "iteration " << k;
+      EXPECT_LE(objective - least, L * best.codes.col(i).squaredNorm() / (2 * k)) << "iteration " << k;
+      EXPECT_EQ(result.n_iter(i), k);
+      before(i) = objective;
+    }
+  }
+}
+
+TEST(Fista, KeepsTheRateOfBeckAndTeboulle) {
+  const Matrix<double> D = Draw(108).atoms(15, 40), X = Draw(109).normal_matrix(15, 6);
+  const double L = lipschitz_of(D);
+  const LassoOracle oracle(D, {}, false);
+  const auto best = encode<double>(X, D, 0.05, {.method = Solver::coordinate_descent, .tol = 1e-14});
+  for (int k = 1; k <= 200; ++k) {
+    const auto result =
+        encode<double>(X, D, 0.05, {.method = Solver::fista, .tol = 0, .max_iter = k, .restart = false});
+    for (Index i = 0; i < 6; ++i) {
+      const double excess =
+          oracle.objective(X.col(i), result.codes.col(i), 0.05) - oracle.objective(X.col(i), best.codes.col(i), 0.05);
+      EXPECT_LE(excess, 2 * L * best.codes.col(i).squaredNorm() / ((k + 1.0) * (k + 1.0))) << "iteration " << k;
+    }
+  }
+}
+
+TEST(Fista, WithoutRestart_RunsTheLayersOfItsDefinition) {
+  const Matrix<double> D = Draw(110).atoms(15, 40), X = Draw(111).normal_matrix(15, 4);
+  for (const Solver method : {Solver::ista, Solver::fista}) {
+    const OracleNetwork net{.accelerate = method == Solver::fista,
+                            .lipschitz = lipschitz_of(D),
+                            .weights = Eigen::VectorXd::Ones(40)};
+    const OracleInput input{.D = D, .X = X, .target = {}, .steps = Eigen::VectorXd::Ones(30),
+                            .reg = Eigen::VectorXd::Constant(4, 0.1)};
+    const auto result = encode<double>(X, D, 0.1, {.method = method, .tol = 0, .max_iter = 30, .restart = false});
+    EXPECT_LE((result.codes - run_network(net, input).z.back()).cwiseAbs().maxCoeff(), 1e-12) << name_of(method);
+  }
+}
+
+TEST(Fista, NeedsFewerIterationsWithRestart) {
+  const Matrix<double> D = Draw(112).atoms(60, 25), X = Draw(113).normal_matrix(60, 10);
+  EncodeOptions options{.method = Solver::fista, .tol = 1e-12, .max_iter = 100'000, .check_every = 1};
+  const auto restarted = encode<double>(X, D, 0.1, options);
+  options.restart = false;
+  const auto plain = encode<double>(X, D, 0.1, options);
+  EXPECT_LT(restarted.n_iter.sum(), plain.n_iter.sum());
+}
+
+TEST(Encode, SaysWhatTheAutomaticMethodPicked) {
+  const Matrix<double> small = Draw(114).atoms(2, 30), large = Draw(115).atoms(2, 8193), x = Draw(116).normal_matrix(2, 1);
+  EXPECT_EQ(encode<double>(x, small, Reg::fraction_of_max(0.9)).method, Solver::coordinate_descent);
+  EXPECT_EQ(encode<double>(x, large, Reg::fraction_of_max(0.9), {.max_iter = 5}).method, Solver::fista);
+  EXPECT_EQ(encode<double>(x, small, 0.1, {.method = Solver::ista}).method, Solver::ista);
+}
+
+TEST(Encode, StopsPerSignal_AndSaysWhichOnesItLeftUnfinished) {
+  Matrix<double> X = Draw(117).normal_matrix(20, 3);
+  X.col(1).setZero();
+  const auto result = encode<double>(X, Draw(118).atoms(20, 60), 0.01, {.method = Solver::ista, .max_iter = 3});
+  EXPECT_EQ(result.status[0], Status::max_iter_reached);
+  EXPECT_EQ(result.status[1], Status::converged);
+  EXPECT_EQ(result.n_iter(0), 3);
+  EXPECT_EQ(result.n_iter(1), 0);
+  EXPECT_EQ(result.gap(1), 0);
+}
+
+TEST(Encode, LeavesADictionaryOfZerosAtZero) {
+  const Matrix<double> X = Draw(119).normal_matrix(4, 2);
+  for (const Solver method : all_methods)
+    EXPECT_TRUE(encode<double>(X, Matrix<double>(Matrix<double>::Zero(4, 3)), 0.1, {.method = method}).codes.isZero(0));
+}
+
+TEST(Encode, StopsWhenAskedTo) {
+  const Matrix<double> D = Draw(120).atoms(20, 60), X = Draw(121).normal_matrix(20, 2000);
+  int polls = 0;
+  EncodeOptions options;
+  options.execution.stop_requested = [&] { return ++polls > 1; };
+  EXPECT_ANY_THROW(encode<double>(X, D, 0.01, options));
+}
+
+TEST(SolverNames, ParseToWhatTheySay) {
+  EXPECT_EQ(parse_solver("auto"), Solver::automatic);
+  EXPECT_EQ(parse_solver("ista"), Solver::ista);
+  EXPECT_EQ(parse_solver("fista"), Solver::fista);
+  EXPECT_EQ(parse_solver("cd"), Solver::coordinate_descent);
+}
+
+TEST(SolversBadInput, IsRefusedInOneSentence) {
+  const DenseDictionary<double> D(Draw(122).atoms(4, 6));
+  const Matrix<double> X = Draw(123).normal_matrix(4, 3), Z = Matrix<double>::Zero(6, 3), wrong = Matrix<double>::Ones(5, 3);
+  Matrix<double> bad = X, bad_codes = Z, negative = Z;
+  bad(3, 0) = NAN;
+  bad_codes(2, 1) = INFINITY;
+  negative(0, 2) = -0.5;
+  const auto with = [&](const EncodeOptions& options) {
+    return [&, options] { encode<double>(X, D, 0.1, options); };
+  };
+  const Reg two_entries(std::vector<double>{1, 2});
+  const BadInput table[] = {
+      {"tol = -1, must be >= 0 and finite", with({.tol = -1})},
+      {"tol = nan, must be >= 0 and finite", with({.tol = NAN})},
+      {"max_iter = 0, must be >= 1", with({.max_iter = 0})},
+      {"check_every = 0, must be >= 1", with({.check_every = 0})},
+      {"n_threads = -1, must be >= 0 (0 means all cores)", with({.execution = {.n_threads = -1, .stop_requested = {}}})},
+      {"weights: 2 entries for 6 atoms; they must be equal", with({.penalty = {.positive = false, .weights = {1, 2}}})},
+      {"encode: X holds no signals", [&] { encode<double>(Matrix<double>(4, 0), D, 0.1); }},
+      {"encode: signals have 5 features but atoms have 4; they must be equal", [&] { encode<double>(wrong, D, 0.1); }},
+      {"encode: X holds nan at row 0, column 3; expected finite numbers", [&] { encode<double>(bad, D, 0.1); }},
+      {"encode: init has shape (3, 5), expected (3, 6)", [&] { encode<double>(X, D, 0.1, {}, &wrong); }},
+      {"encode: init holds inf at row 1, column 2; expected finite numbers",
+       [&] { encode<double>(X, D, 0.1, {}, &bad_codes); }},
+      {"reg: 2 entries for 3 signals; they must be equal", [&] { encode<double>(X, D, two_entries); }},
+      {"reg = 0, must be > 0 and finite", [&] { encode<double>(X, D, 0.0); }},
+      {"method = 'lars', must be one of 'auto', 'ista', 'fista', 'cd'", [] { parse_solver("lars"); }},
+      {"lasso_objective: codes have shape (3, 5), expected (3, 6)", [&] { lasso_objective<double>(X, D, wrong, 0.1); }},
+      {"lasso_objective: X holds no signals",
+       [&] { lasso_objective<double>(Matrix<double>(4, 0), D, Matrix<double>(6, 0), 0.1); }},
+      {"duality_gap: Z holds inf at row 1, column 2; expected finite numbers",
+       [&] { duality_gap<double>(X, D, bad_codes, 0.1); }},
+      {"kkt_violation: positive=True but Z holds the negative code -0.5",
+       [&] { kkt_violation<double>(X, D, negative, 0.1, {.positive = true, .weights = {}}); }},
+      {"reg_max: X holds nan at row 0, column 3; expected finite numbers", [&] { reg_max<double>(bad, D); }},
+      {"reg: learning takes one weight for the batch, not one per signal",
+       [&] { resolve_batch_reg<double>(two_entries, X, D, {}, {}); }},
+      {"reg: reg_max of the batch is 0 (all signals are zero), so a fraction of it is no weight",
+       [&] { resolve_batch_reg<double>(Reg::fraction_of_max(0.1), Matrix<double>::Zero(4, 3), D, {}, {}); }},
+  };
+  for (const BadInput& row : table) EXPECT_EQ(refusal_of(row.call), row.sentence);
+}
+
+}  // namespace
+}  // namespace riata::testing

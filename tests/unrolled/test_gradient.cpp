@@ -1,0 +1,157 @@
+#include <gtest/gtest.h>
+
+#include "riata/solvers/certificate.hpp"
+#include "unrolled/networks.hpp"
+
+namespace riata::testing {
+namespace {
+
+double relative_error(const Eigen::MatrixXd& computed, const Eigen::MatrixXd& expected) {
+  if (computed.rows() != expected.rows() || computed.cols() != expected.cols()) return INFINITY;
+  const double error = (computed - expected).norm();
+  return error == 0 ? 0 : error / std::max(expected.norm(), 1e-3);  // below 1e-3 differences have no digits left
+}
+
+/// Every gradient of the library against central differences of the oracle, with its first N - K iterates held.
+void expect_gradients_to_equal_differences(const NetworkCase& kind, std::uint64_t seed) {
+  Network net = draw_network(kind, seed);
+  const auto result =
+      unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, net.gradient, net.target());
+  const auto value = [&] { return loss_with_held(net.oracle, net.input, net.trace, kind.kept); };
+  const std::string about = kind.describe() + ", seed " + std::to_string(seed);
+  EXPECT_NEAR(result.value, value(), 1e-13 * (1 + value())) << about;
+  EXPECT_LE((result.codes - net.trace.output(net.oracle)).cwiseAbs().maxCoeff(), 1e-12) << about;
+  EXPECT_LE(relative_error(result.dictionary, central_differences(net.input.D, value)), 1e-7) << "dictionary: " << about;
+  EXPECT_LE(relative_error(result.steps, central_differences(net.input.steps, value)), 1e-7) << "steps: " << about;
+  EXPECT_LE(relative_error(result.signals, central_differences(net.input.X, value)), 1e-7) << "signals: " << about;
+  const Eigen::MatrixXd per_signal = central_differences(net.input.reg, value);
+  const Eigen::MatrixXd reg = kind.reg_per_signal ? per_signal : Eigen::MatrixXd::Constant(1, 1, per_signal.sum());
+  EXPECT_LE(relative_error(result.reg, reg), 1e-7) << "reg: " << about;
+}
+
+TEST(UnrolledGradient, EqualsFiniteDifferences_InEveryVariant) {
+  for_each_network_case(expect_gradients_to_equal_differences);
+}
+
+TEST(UnrolledGradient, Truncated_EqualsFiniteDifferencesWithTheFirstIteratesHeld) {
+  for (const int kept : {0, 1, 2, 4})
+    for_each_network_case([&](NetworkCase kind, std::uint64_t seed) {
+      kind.kept = kept;
+      expect_gradients_to_equal_differences(kind, seed + 1000);
+    });
+}
+
+TEST(UnrolledGradient, EqualsFiniteDifferences_WithOneLayerAndWithMany) {
+  for (const Layers method : {Layers::ista, Layers::fista})
+    for (const int layers : {1, 2, 25})
+      expect_gradients_to_equal_differences({.method = method, .layers = layers, .kept = layers}, 71);
+}
+
+TEST(UnrolledGradient, WithNoLayerKept_IsTheAlternatingGradient) {
+  for (const bool extrapolated : {false, true}) {
+    const Network net = draw_network({.return_extrapolated = extrapolated, .kept = 0}, 72);
+    const auto result = unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, net.gradient);
+    const Eigen::MatrixXd& Z = net.trace.output(net.oracle);
+    const Eigen::MatrixXd r = net.input.D * Z - net.input.X;
+    EXPECT_LE((result.dictionary - r * Z.transpose() / 3).norm(), 1e-13);
+    EXPECT_LE((result.signals + r / 3).norm(), 1e-13);
+    EXPECT_NEAR(result.reg(0), Z.cwiseAbs().sum() / 3, 1e-13);
+    EXPECT_TRUE(result.steps == Eigen::VectorXd::Zero(6));
+  }
+}
+
+TEST(UnrolledGradient, OfABatch_IsTheSumOfThoseOfItsSignals) {
+  // Several tiles, of which the last is short: 300 signals.
+  const Network net = draw_network({.reduction = Reduction::sum, .weighted = true, .reg_per_signal = true,
+                                    .layers = 10, .kept = 10},
+                                   73, 20, 40, 300, 0);
+  for (const std::optional<int> kept : {std::optional<int>(), std::optional<int>(3), std::optional<int>(0)}) {
+    GradientOptions wanted = net.gradient;
+    wanted.backprop = kept;
+    const auto batch = unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, wanted);
+    UnrolledOptions alone = net.options;
+    alone.lipschitz = net.oracle.lipschitz;
+    double value = 0;
+    Matrix<double> dictionary = Matrix<double>::Zero(20, 40), signals(20, 300);
+    Vector<double> steps = Vector<double>::Zero(10), reg(300);
+    for (Index i = 0; i < 300; ++i) {
+      const auto one = unrolled_gradient<double>(net.input.X.col(i), net.input.D, net.input.reg(i), alone, wanted);
+      value += one.value;
+      dictionary += one.dictionary;
+      steps += one.steps;
+      reg(i) = one.reg(0);
+      signals.col(i) = one.signals;
+      EXPECT_LE((one.codes - batch.codes.col(i)).cwiseAbs().maxCoeff(), 1e-12);
+    }
+    EXPECT_NEAR(batch.value, value, 1e-12 * value);
+    EXPECT_LE((batch.dictionary - dictionary).norm(), 1e-12 * dictionary.norm());
+    EXPECT_LE((batch.steps - steps).norm(), 1e-12 * steps.norm());
+    EXPECT_LE((batch.reg - reg).norm(), 1e-12 * reg.norm());
+    EXPECT_LE((batch.signals - signals).norm(), 1e-12 * signals.norm());
+  }
+}
+
+TEST(UnrolledGradient, ValueIsTheMeanObjectiveAtTheCodes) {
+  for (const bool positive : {false, true}) {
+    const Network net = draw_network({.positive = positive, .weighted = true, .layers = 10, .kept = 10}, 74, 20, 40, 300, 0);
+    const auto result = unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options);
+    const Vector<double> objective =
+        lasso_objective<double>(net.input.X, net.input.D, result.codes, net.reg(), net.options.penalty);
+    EXPECT_NEAR(result.value, objective.mean(), 1e-13 * objective.mean());
+    EXPECT_NEAR(result.value, loss_at(net.oracle, net.input, net.trace.output(net.oracle)), 1e-12 * result.value);
+    EXPECT_EQ(unrolled_loss<double>(net.input.X, net.input.D, net.reg(), net.options), result.value);
+  }
+}
+
+TEST(UnrolledGradient, GivesOnlyWhatIsWanted) {
+  const Network net = draw_network({}, 75);
+  const auto all = unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, net.gradient);
+  for (unsigned bits = 0; bits < 32; ++bits) {
+    GradientOptions wanted = net.gradient;
+    wanted.dictionary = bits & 1;
+    wanted.steps = bits & 2;
+    wanted.reg = bits & 4;
+    wanted.signals = bits & 8;
+    wanted.codes = bits & 16;
+    const auto some = unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, wanted);
+    EXPECT_EQ(some.value, all.value);
+    EXPECT_EQ(some.dictionary, wanted.dictionary ? all.dictionary : Matrix<double>());
+    EXPECT_EQ(some.steps, wanted.steps ? all.steps : Vector<double>());
+    EXPECT_EQ(some.reg, wanted.reg ? all.reg : Vector<double>());
+    EXPECT_EQ(some.signals, wanted.signals ? all.signals : Matrix<double>());
+    EXPECT_EQ(some.codes, wanted.codes ? all.codes : Matrix<double>());
+  }
+}
+
+TEST(UnrolledGradient, InFloat_FollowsDouble) {
+  for (const Layers method : {Layers::ista, Layers::fista}) {
+    const Network net = draw_network({.method = method, .layers = 10, .kept = 10}, 76, 20, 40, 300, 1e-6);
+    const auto exact = unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, net.gradient);
+    const Matrix<float> X = net.input.X.cast<float>(), D = net.input.D.cast<float>();
+    const UnrolledGradient<float> rounded = unrolled_gradient<float>(X, D, net.reg(), net.options, net.gradient);
+    EXPECT_NEAR(rounded.value, exact.value, 1e-4 * exact.value);
+    EXPECT_LE(relative_error(rounded.dictionary.cast<double>(), exact.dictionary), 1e-4);
+    EXPECT_LE(relative_error(rounded.steps, exact.steps), 1e-4);
+    EXPECT_LE(relative_error(rounded.reg, exact.reg), 1e-4);
+    EXPECT_LE(relative_error(rounded.signals.cast<double>(), exact.signals), 1e-4);
+    EXPECT_LE(relative_error(rounded.codes.cast<double>(), exact.codes), 1e-4);
+  }
+}
+
+TEST(UnrolledGradient, StandsZeroSignalsAndZeroAtoms) {
+  Network net = draw_network({}, 77);
+  net.input.X.col(1).setZero();
+  net.input.D.col(2).setZero();
+  const auto result = unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, net.gradient);
+  EXPECT_TRUE(result.codes.col(1).isZero(0));
+  EXPECT_TRUE(result.codes.row(2).isZero(0));
+  EXPECT_TRUE(result.dictionary.allFinite());
+  EXPECT_TRUE(result.dictionary.col(2).isZero(0));
+  const Matrix<double> zero = Matrix<double>::Zero(5, 7);
+  const auto nothing = unrolled_gradient<double>(net.input.X, zero, net.reg(), net.options, net.gradient);
+  EXPECT_TRUE(nothing.codes.isZero(0));
+  EXPECT_NEAR(nothing.value, 0.5 * net.input.X.squaredNorm() / 3, 1e-13);
+}
+
+}  // namespace
+}  // namespace riata::testing

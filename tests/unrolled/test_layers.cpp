@@ -1,0 +1,220 @@
+// The engine of the layers with other parts than the library's own: a data fit with weights that differ from signal to
+// signal, and a small one-dimensional convolutional dictionary. Each against the dense problem that equals it.
+#include "riata/unrolled/layers.hpp"
+
+#include <gtest/gtest.h>
+
+#include "riata/operators/dense_dictionary.hpp"
+#include "riata/terms/l1.hpp"
+#include "unrolled/networks.hpp"
+
+namespace riata::testing {
+namespace {
+
+/// 1/2 sum_t M_ti (D z_i - x_i)_t^2
+struct MaskedFit {
+  Matrix<double> M;
+  void weigh(MatrixRef<double> residuals, Index first) const {
+    residuals.array() *= M.middleCols(first, residuals.cols()).array();
+  }
+};
+static_assert(DataFit<MaskedFit, double>);
+
+/// sum_k d_k * z_k (full convolution): kernels are columns, a code holds the activations of one kernel after another.
+class Convolution {
+ public:
+  using scalar = double;
+  Convolution(Matrix<double> kernels, Index signal_size) : kernels_(std::move(kernels)), n_(signal_size) {}
+
+  Index signal_size() const { return n_; }
+  Index positions() const { return n_ - kernels_.rows() + 1; }
+  Index code_size() const { return kernels_.cols() * positions(); }
+  const Matrix<double>& parameters() const { return kernels_; }
+  double squared_norm() const { return lipschitz_of(dense()); }
+
+  void apply(const ConstMatrixRef<double>& Z, MatrixRef<double> X) const {
+    X.setZero();
+    visit([&](Index k, Index p, Index t) { X.row(p + t) += kernels_(t, k) * Z.row(k * positions() + p); });
+  }
+  void adjoint(const ConstMatrixRef<double>& X, MatrixRef<double> Z) const {
+    Z.setZero();
+    visit([&](Index k, Index p, Index t) { Z.row(k * positions() + p) += kernels_(t, k) * X.row(p + t); });
+  }
+  void accumulate_gradient(double scale, const ConstMatrixRef<double>& R, const ConstMatrixRef<double>& Z,
+                           MatrixRef<double> gradient) const {
+    visit([&](Index k, Index p, Index t) { gradient(t, k) += scale * R.row(p + t).dot(Z.row(k * positions() + p)); });
+  }
+
+  /// The same map as a matrix, and the gradient of its kernels from that of the matrix.
+  Matrix<double> dense() const {
+    Matrix<double> A = Matrix<double>::Zero(n_, code_size());
+    visit([&](Index k, Index p, Index t) { A(p + t, k * positions() + p) = kernels_(t, k); });
+    return A;
+  }
+  Matrix<double> kernels_gradient(const Matrix<double>& of_dense) const {
+    Matrix<double> gradient = Matrix<double>::Zero(kernels_.rows(), kernels_.cols());
+    visit([&](Index k, Index p, Index t) { gradient(t, k) += of_dense(p + t, k * positions() + p); });
+    return gradient;
+  }
+
+ private:
+  template <class Visit>
+  void visit(const Visit& each) const {
+    for (Index k = 0; k < kernels_.cols(); ++k)
+      for (Index p = 0; p < positions(); ++p)
+        for (Index t = 0; t < kernels_.rows(); ++t) each(k, p, t);
+  }
+  Matrix<double> kernels_;
+  Index n_;
+};
+static_assert(Dictionary<Convolution>);
+
+struct PassResult {
+  double value = 0;
+  Matrix<double> codes, parameters, signals;
+  std::vector<double> steps, reg;
+};
+
+/// Value and gradients of the Lasso loss, summed, by the engine: tiles of two signals, the last one short.
+template <class Dict, class Fit>
+PassResult run_engine(const Dict& D, const Fit& fit, const L1<double>& penalty, const LayerSchedule& schedule,
+                      const Matrix<double>& X, const Vector<double>& reg, int stored) {
+  const Index tile = 2, m = D.code_size();
+  PassResult result{.codes = Matrix<double>(m, X.cols()),
+                    .parameters = Matrix<double>::Zero(D.parameters().rows(), D.parameters().cols()),
+                    .signals = Matrix<double>::Zero(X.rows(), X.cols()),
+                    .steps = std::vector<double>(schedule.steps.size()),
+                    .reg = std::vector<double>(static_cast<std::size_t>(X.cols()))};
+  TilePass<Dict, Fit, L1<double>> pass(D, fit, penalty, schedule, stored, tile);
+  for (Index first = 0; first < X.cols(); first += tile) {
+    const Index n = std::min(tile, X.cols() - first);
+    pass.forward(X.middleCols(first, n), reg.segment(first, n), first, Matrix<double>());
+    const Matrix<double> Z = pass.codes();
+    result.codes.middleCols(first, n) = Z;
+    Matrix<double> r(X.rows(), n), weighted, cotangent(m, n);
+    D.apply(Z, r);
+    r -= X.middleCols(first, n);
+    weighted = r;
+    fit.weigh(MatrixRef<double>(weighted), first);
+    for (Index i = 0; i < n; ++i) {
+      result.value += 0.5 * r.col(i).dot(weighted.col(i)) + reg(first + i) * penalty.value(Z.col(i));
+      result.reg[static_cast<std::size_t>(first + i)] += penalty.value(Z.col(i));
+    }
+    D.accumulate_gradient(1, weighted, Z, result.parameters);
+    result.signals.middleCols(first, n) -= weighted;
+    D.adjoint(weighted, cotangent);
+    penalty.add_subgradient(Z, reg.segment(first, n), cotangent);
+    pass.codes_cotangent() = cotangent;
+    pass.extrapolated_cotangent().setZero();
+    pass.backward(reg.segment(first, n), first,
+                  {.parameters = result.parameters,
+                   .signals = result.signals.middleCols(first, n),
+                   .steps = result.steps,
+                   .reg = std::span<double>(result.reg).subspan(static_cast<std::size_t>(first),
+                                                               static_cast<std::size_t>(n))});
+  }
+  return result;
+}
+
+double distance(const Matrix<double>& a, const Matrix<double>& b) { return (a - b).norm() / (1 + b.norm()); }
+Eigen::Map<const Vector<double>> as_vector(const std::vector<double>& v) { return {v.data(), std::ssize(v)}; }
+
+constexpr int n_layers = 8;
+constexpr int stored_layers[] = {n_layers, 3, 1};
+
+LayerSchedule schedule_with(double lipschitz, const std::vector<double>& factors, Layers method) {
+  LayerSchedule schedule{.steps = factors,
+                         .momenta = layer_momenta(n_layers, method == Layers::fista),
+                         .lipschitz = lipschitz};
+  for (double& s : schedule.steps) s /= lipschitz;
+  return schedule;
+}
+
+std::vector<double> random_factors(Draw& draw) {
+  std::vector<double> factors(n_layers);
+  for (double& s : factors) s = draw.uniform(0.6, 1.2);
+  return factors;
+}
+
+TEST(LayersWithAMaskedFit, EqualTheDenseProblemWithScaledRows) {
+  // sqrt(M_i) moved into the dictionary and the signal makes the same problem, another one for every signal.
+  Draw draw(81);
+  const Index n = 9, m = 14, n_signals = 5;
+  const Matrix<double> D = draw.atoms(n, m), X = draw.normal_matrix(n, n_signals);
+  Matrix<double> M(n, n_signals);
+  for (Index i = 0; i < M.size(); ++i) M.data()[i] = draw.coin(0.3) ? 0 : draw.uniform(0.3, 1);  // gaps and weights
+  Vector<double> reg(n_signals);
+  for (double& r : reg) r = draw.uniform(0.05, 0.2);
+  const PenaltyOptions options{.positive = false, .weights = draw.weights(m)};
+  const std::vector<double> factors = random_factors(draw);
+  const double lipschitz = lipschitz_of(D);
+  for (const Layers method : {Layers::ista, Layers::fista})
+    for (const int stored : stored_layers) {
+      const auto engine = run_engine(DenseDictionary<double>(D), MaskedFit{M}, L1<double>(options, m),
+                                     schedule_with(lipschitz, factors, method), X, reg, stored);
+      double value = 0;
+      Matrix<double> dictionary = Matrix<double>::Zero(n, m), signals(n, n_signals), codes(m, n_signals);
+      Vector<double> steps = Vector<double>::Zero(n_layers), reg_gradient(n_signals);
+      for (Index i = 0; i < n_signals; ++i) {
+        const Vector<double> root = M.col(i).cwiseSqrt();
+        const Matrix<double> x = root.cwiseProduct(X.col(i));
+        const auto dense = unrolled_gradient<double>(
+            x, Matrix<double>(root.asDiagonal() * D), reg(i),
+            {.layers = n_layers, .method = method, .steps = factors, .lipschitz = lipschitz, .penalty = options},
+            {.backprop = stored, .reduction = Reduction::sum, .signals = true});
+        value += dense.value;
+        codes.col(i) = dense.codes;
+        dictionary += root.asDiagonal() * dense.dictionary;
+        signals.col(i) = root.asDiagonal() * dense.signals;
+        steps += dense.steps;
+        reg_gradient(i) = dense.reg(0);
+      }
+      EXPECT_NEAR(engine.value, value, 1e-12 * value) << stored << " layers kept";
+      EXPECT_LE(distance(engine.codes, codes), 1e-12) << stored << " layers kept";
+      EXPECT_LE(distance(engine.parameters, dictionary), 1e-12) << stored << " layers kept";
+      EXPECT_LE(distance(engine.signals, signals), 1e-12) << stored << " layers kept";
+      EXPECT_LE(distance(as_vector(engine.steps), steps), 1e-12) << stored << " layers kept";
+      EXPECT_LE(distance(as_vector(engine.reg), reg_gradient), 1e-12) << stored << " layers kept";
+    }
+}
+
+TEST(LayersWithAConvolutionalDictionary, EqualTheDenseProblemOfItsMatrix) {
+  Draw draw(82);
+  const Index n_signals = 3;
+  const Convolution D(draw.atoms(4, 3), 15);
+  const Matrix<double> A = D.dense(), X = draw.normal_matrix(15, n_signals);
+  const std::vector<double> factors = random_factors(draw);
+  const Vector<double> reg = Vector<double>::Constant(n_signals, 0.2);
+  const double lipschitz = D.squared_norm();
+  for (const Layers method : {Layers::ista, Layers::fista})
+    for (const bool positive : {false, true})
+      for (const int stored : stored_layers) {
+        const PenaltyOptions options{.positive = positive, .weights = {}};
+        const auto engine = run_engine(D, LeastSquares(), L1<double>(options, D.code_size()),
+                                       schedule_with(lipschitz, factors, method), X, reg, stored);
+        const auto dense = unrolled_gradient<double>(
+            X, A, 0.2,
+            {.layers = n_layers, .method = method, .steps = factors, .lipschitz = lipschitz, .penalty = options},
+            {.backprop = stored, .reduction = Reduction::sum, .signals = true});
+        EXPECT_NEAR(engine.value, dense.value, 1e-12 * dense.value) << stored << " layers kept";
+        EXPECT_LE(distance(engine.codes, dense.codes), 1e-12) << stored << " layers kept";
+        EXPECT_LE(distance(engine.parameters, D.kernels_gradient(dense.dictionary)), 1e-12) << stored << " layers kept";
+        EXPECT_LE(distance(engine.signals, dense.signals), 1e-12) << stored << " layers kept";
+        EXPECT_LE(distance(as_vector(engine.steps), dense.steps), 1e-12) << stored << " layers kept";
+        EXPECT_NEAR(as_vector(engine.reg).sum(), dense.reg(0), 1e-12 * std::abs(dense.reg(0)));
+      }
+}
+
+TEST(LayerMomenta, FollowTheRecursionOfBeckAndTeboulle) {
+  const std::vector<double> momenta = layer_momenta(4, true);
+  double t = 1;
+  for (const double m : momenta) {
+    const double t_next = (1 + std::sqrt(1 + 4 * t * t)) / 2;
+    EXPECT_NEAR(m, (t - 1) / t_next, 1e-15);
+    t = t_next;
+  }
+  EXPECT_EQ(layer_momenta(3, false), (std::vector<double>{0, 0, 0}));
+}
+
+}  // namespace
+}  // namespace riata::testing
