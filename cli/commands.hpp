@@ -1,5 +1,5 @@
-// The subcommands. Each adds its options to `app` and returns what runs it once they are parsed; the value is the exit
-// code. Errors are exceptions: main() turns them into one sentence and a code.
+// The subcommands. Each adds its options to `app` and returns what runs it once they are parsed; the value is
+// the exit code. Errors are exceptions: main() turns them into one sentence and a code.
 #pragma once
 
 #include <CLI/CLI.hpp>

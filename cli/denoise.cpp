@@ -32,10 +32,7 @@ struct Denoise {
   const char* method() const;
 };
 
-const char* Denoise::method() const {
-  if (keep_dct) return "dct";
-  return options.method == LearningMethod::alternating ? "alternating" : "unrolled";
-}
+const char* Denoise::method() const { return keep_dct ? "dct" : to_string(options.method); }
 
 /// Ctrl-C and --max-time end the learning; the picture is then cleaned with the best dictionary so far.
 DenoiseResult Denoise::clean(const Picture& noisy) const {
@@ -60,7 +57,7 @@ void Denoise::save(const DenoiseResult& result) const {
                                              {"reg", fmt::format("{}", result.reg)},
                                              {"sigma", fmt::format("{}", result.sigma)},
                                              {"patch", fmt::format("{}", result.patch)},
-                                             {"centred", "true"},
+                                             {"centred", options.plain ? "false" : "true"},
                                              {"seed", fmt::format("{}", options.seed)},
                                              {"iterations", fmt::format("{}", result.history.value.size())},
                                              {"status", to_string(result.status)}}});
@@ -98,9 +95,10 @@ int Denoise::run() {
 
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const bool is_stopped = interrupt_requested();
-  std::string summary = fmt::format("{}: sigma {:.4g}{}, {} atoms of {} x {}, {} iterations, {:.1f} s", output, result.sigma,
-                                    options.sigma ? "" : " (estimated)", result.dictionary.cols(), result.patch,
-                                    result.patch, result.history.value.size(), seconds);
+  std::string summary =
+      fmt::format("{}: sigma {:.4g}{}, {} atoms of {} x {}, {} iterations, {:.1f} s", output, result.sigma,
+                  options.sigma ? "" : " (estimated)", result.dictionary.cols(), result.patch, result.patch,
+                  result.history.value.size(), seconds);
   if (psnr_in) summary += fmt::format(", {:.2f} dB (noisy: {:.2f} dB)", *psnr_out, *psnr_in);
   tell(talk,
        {{"output", output},
@@ -119,8 +117,10 @@ int Denoise::run() {
         {"status", to_string(is_stopped ? Status::interrupted : result.status)}},
        summary);
   if (!is_stopped) return ok;
-  fmt::print(stderr, "riata denoise: interrupted after {} iterations; {} was cleaned with the best dictionary so far\n",
-             result.history.value.size(), output);
+  fmt::print(
+      stderr,
+      "riata denoise: interrupted after {} iterations; {} was cleaned with the best dictionary so far\n",
+      result.history.value.size(), output);
   return interrupted_by_user;
 }
 
@@ -129,20 +129,27 @@ int Denoise::run() {
 Run add_denoise(CLI::App& app) {
   const auto command = std::make_shared<Denoise>();
   DenoiseOptions& options = command->options;
-  app.add_option("IN", command->input, "PNG, JPEG or TIFF, grey or colour, 8 or 16 bits")->type_name("FILE")->required();
+  app.add_option("IN", command->input, "PNG, JPEG or TIFF, grey or colour, 8 or 16 bits")
+      ->type_name("FILE")
+      ->required();
   add_output(app, command->output, "The cleaned picture: .png, .jpg or .tif");
-  app.add_option("--sigma", options.sigma, "Standard deviation of the noise in 8-bit grey levels; default: estimated");
-  app.add_option("--reference", command->reference, "The clean picture, to report psnr_in and psnr_out")->type_name("FILE");
+  app.add_option("--sigma", options.sigma,
+                 "Standard deviation of the noise in 8-bit grey levels; default: estimated");
+  app.add_option("--reference", command->reference, "The clean picture, to report psnr_in and psnr_out")
+      ->type_name("FILE");
   app.add_option("--atoms", options.n_atoms, "Atoms of the dictionary; default: chosen by riata");
   app.add_option("--patch", options.patch, "Side of the square patches; default: chosen by riata");
   app.add_option("--layers", options.layers, "Unrolled FISTA layers of the learner")->capture_default_str();
   app.add_option("--reg", options.reg, "Learning weight in 8-bit grey levels; default: from sigma");
   add_choice(app, "--method", options.method, parse_learning_method, {"unrolled", "alternating"},
              "Gradient through the layers, or of the dictionary alone");
-  app.add_flag("--plain", options.plain, "The documents' variant: 128 atoms, 10 x 10 patches, l1 reconstruction");
-  app.add_flag("--dct", command->keep_dct, "No learning: keep the overcomplete DCT that learning starts from");
-  app.add_option("--model-out", command->model_out, "Also write the dictionary: .safetensors")->type_name("FILE");
-  app.add_option("--seed", options.seed, "Same seed, same bits")->capture_default_str();
+  app.add_flag("--plain", options.plain,
+               "The documents' variant: 128 atoms, 10 x 10 patches, l1 reconstruction");
+  app.add_flag("--dct", command->keep_dct,
+               "No learning: keep the overcomplete DCT that learning starts from");
+  app.add_option("--model-out", command->model_out, "Also write the dictionary: .safetensors")
+      ->type_name("FILE");
+  add_seed(app, options.seed);
   app.add_option("--max-time", command->max_time_s, "Seconds of learning, at most");
   add_threads(app, options.execution.n_threads);
   add_talk(app, command->talk);

@@ -60,15 +60,15 @@ Index patch_of(const LoadedDictionary& loaded, const std::string& name) {
   const Index n_features = std::visit([](const auto& D) { return D.rows(); }, loaded.atoms);
   Index side = 1;
   while (side * side < n_features) ++side;
-  require(side * side == n_features, "{} has atoms of {} features, which are no square patches of a picture", name,
-          n_features);
+  require(side * side == n_features, "{} has atoms of {} features, which are no square patches of a picture",
+          name, n_features);
   return side;
 }
 
 AnyMatrix Encode::signals_of(const LoadedDictionary& loaded) {
   const bool is_picture = !is_array_name(input);
-  AnyMatrix signals =
-      read_signals({input}, {.patch = is_picture ? patch_of(loaded, dictionary) : 1, .max_patches = {}, .seed = 0});
+  AnyMatrix signals = read_signals(
+      {input}, {.patch = is_picture ? patch_of(loaded, dictionary) : 1, .max_patches = {}, .seed = 0});
   // A picture has no precision of its own.
   if (is_picture) signals = converted(std::move(signals), precision_of(loaded.atoms));
   if (centre) cli::centre(signals);
@@ -113,8 +113,8 @@ EncodeResult<T> Encode::unroll(const LoadedDictionary& loaded, const Matrix<T>& 
 template <Scalar T>
 EncodeResult<T> Encode::code(const LoadedDictionary& loaded, const Matrix<T>& X) const {
   const auto& atoms = in_precision_of_signals<T>(loaded.atoms, dictionary);
-  require(atoms.rows() == X.rows(), "{} has {} features but the atoms of {} have {}; they must be equal", input, X.rows(),
-          dictionary, atoms.rows());
+  require(atoms.rows() == X.rows(), "{} has {} features but the atoms of {} have {}; they must be equal",
+          input, X.rows(), dictionary, atoms.rows());
   if (layers) return unroll<T>(loaded, X);
   return riata::encode<T>(X, DenseDictionary<T>(atoms), *reg, options);
 }
@@ -122,7 +122,9 @@ EncodeResult<T> Encode::code(const LoadedDictionary& loaded, const Matrix<T>& X)
 template <Scalar T>
 void Encode::write(const EncodeResult<T>& result) const {
   if (output.ends_with(".npy")) return write_npy(output, to_tensor<T>(result.codes));
-  const auto per_signal = [](const auto& values) { return std::vector<double>(values.begin(), values.end()); };
+  const auto per_signal = [](const auto& values) {
+    return std::vector<double>(values.begin(), values.end());
+  };
   const std::vector<std::int64_t> n_iter(result.n_iter.begin(), result.n_iter.end());
   write_npz(output, {{"codes", to_tensor<T>(result.codes)},
                      {"objective", to_tensor(per_signal(result.objective))},
@@ -137,8 +139,10 @@ int Encode::encode(const LoadedDictionary& loaded, const Matrix<T>& X) {
   write(result);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const auto n_open = std::count(result.status.begin(), result.status.end(), Status::max_iter_reached);
-  const double density = static_cast<double>((result.codes.array() != T(0)).count()) / static_cast<double>(result.codes.size());
-  const char* status = layers ? "layers" : to_string(n_open == 0 ? Status::converged : Status::max_iter_reached);
+  const double density =
+      static_cast<double>((result.codes.array() != T(0)).count()) / static_cast<double>(result.codes.size());
+  const char* status =
+      layers ? "layers" : to_string(n_open == 0 ? Status::converged : Status::max_iter_reached);
   tell(talk,
        {{"output", output},
         {"n_signals", X.cols()},
@@ -154,11 +158,14 @@ int Encode::encode(const LoadedDictionary& loaded, const Matrix<T>& X) {
         {"n_not_converged", n_open},
         {"seconds", seconds},
         {"status", status}},
-       fmt::format("{}: codes of {} signals in {} atoms, {:.1f} % not zero, mean objective {:.6g}, largest gap {:.2g}, {:.1f} s",
-                   output, X.cols(), result.codes.rows(), 100 * density, result.objective.mean(), result.gap.maxCoeff(),
-                   seconds));
+       fmt::format("{}: codes of {} signals in {} atoms, {:.1f} % not zero, mean objective {:.6g}, largest "
+                   "gap {:.2g}, {:.1f} s",
+                   output, X.cols(), result.codes.rows(), 100 * density, result.objective.mean(),
+                   result.gap.maxCoeff(), seconds));
   if (n_open > 0 && !talk.quiet)
-    fmt::print(stderr, "riata encode: {} of {} signals did not reach tol = {} within max_iter = {}; their gaps are reported\n",
+    fmt::print(stderr,
+               "riata encode: {} of {} signals did not reach tol = {} within max_iter = {}; their gaps are "
+               "reported\n",
                n_open, X.cols(), options.tol, options.max_iter);
   return ok;
 }
@@ -168,20 +175,28 @@ int Encode::encode(const LoadedDictionary& loaded, const Matrix<T>& X) {
 Run add_encode(CLI::App& app) {
   const auto command = std::make_shared<Encode>();
   EncodeOptions& options = command->options;
-  app.add_option("DICTIONARY", command->dictionary, "A model (.safetensors) or an array (n_atoms, n_features): .npy, .npz")
+  app.add_option("DICTIONARY", command->dictionary,
+                 "A model (.safetensors) or an array (n_atoms, n_features): .npy, .npz")
       ->type_name("FILE")
       ->required();
-  app.add_option("IN", command->input, ".npy, .npz or .npz:KEY of shape (n_signals, n_features), or a picture: all its patches")
+  app.add_option("IN", command->input,
+                 ".npy, .npz or .npz:KEY of shape (n_signals, n_features), or a picture: all its patches")
       ->type_name("FILE")
       ->required();
   add_output(app, command->output, "The codes: .npy, or .npz with codes, objective, gap and n_iter");
-  add_reg(app, command->reg, "Weight of the penalty, or a fraction of each signal's reg_max: 0.1max; default: the model's");
-  app.add_option("--method", command->method, "auto, ista, fista or cd (coordinate descent)")->capture_default_str();
-  app.add_option("--tol", options.tol, "A signal is done when gap <= tol * ||x||^2 / 2")->capture_default_str();
+  add_reg(app, command->reg,
+          "Weight of the penalty, or a fraction of each signal's reg_max: 0.1max; default: the model's");
+  app.add_option("--method", command->method, "auto, ista, fista or cd (coordinate descent)")
+      ->capture_default_str();
+  app.add_option("--tol", options.tol, "A signal is done when gap <= tol * ||x||^2 / 2")
+      ->capture_default_str();
   app.add_option("--max-iter", options.max_iter, "Iterations or sweeps, at most")->capture_default_str();
-  app.add_option("--layers", command->layers, "Run exactly N layers, with the model's step factors, instead of a solver");
-  app.add_flag("--positive", options.penalty.positive, "Codes must be >= 0 (also if the model was learned so)");
-  app.add_flag("--centre", command->centre, "Subtract each signal's mean first (also if the model was learned so)");
+  app.add_option("--layers", command->layers,
+                 "Run exactly N layers, with the model's step factors, instead of a solver");
+  app.add_flag("--positive", options.penalty.positive,
+               "Codes must be >= 0 (also if the model was learned so)");
+  app.add_flag("--centre", command->centre,
+               "Subtract each signal's mean first (also if the model was learned so)");
   add_threads(app, options.execution.n_threads);
   add_talk(app, command->talk);
   app.footer("Example: riata encode model.safetensors signals.npy -o codes.npz --reg 0.1max");

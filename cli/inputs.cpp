@@ -28,7 +28,8 @@ std::vector<Plane> read_planes(const std::vector<std::string>& names, Index patc
     for (Index c = 0; c < picture.channels; ++c) {
       Plane plane{grid, std::vector<float>(static_cast<std::size_t>(picture.height * picture.width))};
       for (std::size_t i = 0; i < plane.samples.size(); ++i)
-        plane.samples[i] = picture.samples[i * static_cast<std::size_t>(picture.channels) + static_cast<std::size_t>(c)];
+        plane.samples[i] =
+            picture.samples[i * static_cast<std::size_t>(picture.channels) + static_cast<std::size_t>(c)];
       planes.push_back(std::move(plane));
     }
   }
@@ -51,8 +52,9 @@ Matrix<float> read_patches(const std::vector<std::string>& names, const PatchOpt
     if (share == plane.grid.count()) {
       patches.middleCols(n_done, share) = extract_patches(plane.samples.data(), plane.grid, 0, share);
     } else if (share > 0) {
-      PatchSampler<float> sampler(plane.samples.data(), plane.grid.height(), plane.grid.width(),
-                                  {.patch = options.patch, .n_patches = share, .centred = false, .seed = options.seed});
+      PatchSampler<float> sampler(
+          plane.samples.data(), plane.grid.height(), plane.grid.width(),
+          {.patch = options.patch, .n_patches = share, .centred = false, .seed = options.seed});
       patches.middleCols(n_done, share) = sampler.batch();
     }
     n_done += share;
@@ -75,14 +77,18 @@ AnyMatrix stacked(const std::vector<AnyMatrix>& parts) {
 }
 
 AnyMatrix read_arrays(const std::vector<std::string>& names) {
-  const auto n_features = [](const AnyMatrix& X) { return std::visit([](const auto& M) { return M.rows(); }, X); };
+  const auto n_features = [](const AnyMatrix& X) {
+    return std::visit([](const auto& M) { return M.rows(); }, X);
+  };
   std::vector<AnyMatrix> parts;
   for (const std::string& name : names) {
     parts.push_back(read_matrix(name, "n_signals"));
-    require(n_features(parts.back()) == n_features(parts.front()), "{} has {} features but {} has {}; they must be equal",
-            name, n_features(parts.back()), names.front(), n_features(parts.front()));
-    require(precision_of(parts.back()) == precision_of(parts.front()), "{} is {} but {} is {}; they must be equal", name,
-            to_string(precision_of(parts.back())), names.front(), to_string(precision_of(parts.front())));
+    require(n_features(parts.back()) == n_features(parts.front()),
+            "{} has {} features but {} has {}; they must be equal", name, n_features(parts.back()),
+            names.front(), n_features(parts.front()));
+    require(precision_of(parts.back()) == precision_of(parts.front()),
+            "{} is {} but {} is {}; they must be equal", name, to_string(precision_of(parts.back())),
+            names.front(), to_string(precision_of(parts.front())));
   }
   if (parts.size() == 1) return std::move(parts.front());
   return precision_of(parts.front()) == Precision::float32 ? stacked<float>(parts) : stacked<double>(parts);
@@ -134,16 +140,18 @@ Tensor read_array(const std::string& name) {
     return std::move(arrays.begin()->second);
   }
   const auto found = arrays.find(name.substr(file.size() + 1));
-  require(found != arrays.end(), "{} has no array '{}'; it holds: {}", file, name.substr(file.size() + 1), names);
+  require(found != arrays.end(), "{} has no array '{}'; it holds: {}", file, name.substr(file.size() + 1),
+          names);
   return std::move(found->second);
 }
 
 AnyMatrix read_matrix(const std::string& name, const char* rows) {
   const Tensor array = read_array(name);
-  require(array.shape.size() == 2, "{} has {} dimension{}; expected 2: ({}, n_features)", name, array.shape.size(),
-          array.shape.size() == 1 ? "" : "s", rows);
-  require(array.shape[0] > 0 && array.shape[1] > 0, "{} has shape ({}, {}); expected at least one row and one column", name,
-          array.shape[0], array.shape[1]);
+  require(array.shape.size() == 2, "{} has {} dimension{}; expected 2: ({}, n_features)", name,
+          array.shape.size(), array.shape.size() == 1 ? "" : "s", rows);
+  require(array.shape[0] > 0 && array.shape[1] > 0,
+          "{} has shape ({}, {}); expected at least one row and one column", name, array.shape[0],
+          array.shape[1]);
   const auto as_matrix = [&]<class T>(const std::vector<T>& values) -> AnyMatrix {
     using Real = std::conditional_t<std::is_same_v<T, float>, float, double>;
     Matrix<Real> matrix =
@@ -167,7 +175,8 @@ void centre(AnyMatrix& signals) {
 
 LoadedDictionary read_dictionary(const std::string& name) {
   if (is_array_name(name)) return {.atoms = read_matrix(name, "n_atoms")};
-  require(name.ends_with(".safetensors"), "{} is neither a model (.safetensors) nor an array (.npy, .npz)", name);
+  require(name.ends_with(".safetensors"), "{} is neither a model (.safetensors) nor an array (.npy, .npz)",
+          name);
   const auto load = [&]<class T>(T) {
     Model<T> model = load_model<T>(name);
     return LoadedDictionary{std::move(model.dictionary), std::move(model.steps), std::move(model.metadata)};
@@ -178,7 +187,8 @@ LoadedDictionary read_dictionary(const std::string& name) {
 template <Scalar T>
 const Matrix<T>& in_precision_of_signals(const AnyMatrix& matrix, const std::string& name) {
   const auto* same = std::get_if<Matrix<T>>(&matrix);
-  require(same != nullptr, "{} is {} but the signals are {}; they must be equal (convert one with numpy.astype)", name,
+  require(same != nullptr,
+          "{} is {} but the signals are {}; they must be equal (convert one with numpy.astype)", name,
           to_string(precision_of(matrix)), std::is_same_v<T, float> ? "float32" : "float64");
   return *same;
 }

@@ -1,7 +1,7 @@
 // What commands read: signals from arrays and pictures, dictionaries from models and arrays.
 //
-// A name ending in .npy, .npz or .npz:KEY is an array (n_signals, n_features); anything else must be a picture, whose
-// overlapping square patches, channel after channel, are the signals, in 8-bit grey levels.
+// A name ending in .npy, .npz or .npz:KEY is an array (n_signals, n_features); anything else must be a
+// picture, whose overlapping square patches, channel after channel, are the signals, in 8-bit grey levels.
 #pragma once
 
 #include <map>
@@ -28,15 +28,18 @@ bool is_array_name(const std::string& name);
 /// The file of an array's name: "data.npz" for "data.npz:train".
 std::string file_of(const std::string& name);
 
-/// The array of a .npy file, or of a .npz archive under its key or alone. @throws std::invalid_argument, riata::Error
+/// The array of a .npy file, or of a .npz archive under its key or alone. @throws std::invalid_argument,
+/// riata::Error
 Tensor read_array(const std::string& name);
 
-/// Checks rank and size, and refuses NaN and infinity. `rows` names the rows of the file: "n_signals" or "n_atoms".
+/// Checks rank and size, and refuses NaN and infinity. `rows` names the rows of the file: "n_signals" or
+/// "n_atoms".
 AnyMatrix read_matrix(const std::string& name, const char* rows);
 
 struct PatchOptions {
-  Index patch = 8;                        ///< side of a picture's patches
-  std::optional<Index> max_patches = {};  ///< of all pictures together, drawn at random; absent: all, in raster order
+  Index patch = 8;  ///< side of a picture's patches
+  std::optional<Index> max_patches =
+      {};  ///< of all pictures together, drawn at random; absent: all, in raster order
   std::uint64_t seed = 0;
 };
 

@@ -34,7 +34,6 @@ struct Learn {
   LearnOptions options;
   bool centre = false;
   PatchOptions patches{.patch = PatchSamplerOptions{}.patch, .max_patches = PatchSamplerOptions{}.n_patches};
-  std::string method = "unrolled";
   Talk talk;
 
   int run();
@@ -55,7 +54,6 @@ struct Learn {
 
 /// All that can be refused before the signals are read.
 void Learn::check() {
-  options.method = parse_learning_method(method);
   options.seed = patches.seed;
   options.validate();
   std::vector<std::string> files;
@@ -93,7 +91,8 @@ LearnResult<T> Learn::fit(const Matrix<T>& X) {
     progress.show(info);
     return interrupt_requested() ? Action::stop : Action::keep_going;
   };
-  if (init_atoms_) return learn_dictionary<T>(X, in_precision_of_signals<T>(*init_atoms_, init), *reg, options, watch);
+  if (init_atoms_)
+    return learn_dictionary<T>(X, in_precision_of_signals<T>(*init_atoms_, init), *reg, options, watch);
   return learn_dictionary<T>(X, *n_atoms, *reg, options, watch);
 }
 
@@ -101,7 +100,7 @@ LearnResult<T> Learn::fit(const Matrix<T>& X) {
 template <Scalar T>
 void Learn::save(const LearnResult<T>& result, Index n_signals) const {
   Metadata metadata{{"riata_version", version},
-                    {"method", method},
+                    {"method", to_string(options.method)},
                     {"reg", fmt::format("{}", result.reg)},
                     {"centred", centre ? "true" : "false"},
                     {"positive", options.penalty.positive ? "true" : "false"},
@@ -126,24 +125,26 @@ template <Scalar T>
 int Learn::learn(const Matrix<T>& X) {
   if (reference_atoms_) {
     const Index n_features = in_precision_of_signals<T>(*reference_atoms_, reference).rows();
-    require(n_features == X.rows(), "{} has {} features but the signals have {}; they must be equal", reference, n_features,
-            X.rows());
+    require(n_features == X.rows(), "{} has {} features but the signals have {}; they must be equal",
+            reference, n_features, X.rows());
   }
   const auto start = std::chrono::steady_clock::now();
   LearnResult<T> result = fit<T>(X);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const bool is_stopped = result.status == Status::interrupted;
   if (is_stopped && result.history.value.empty()) throw Interrupted();
-  if (result.history.value.empty()) result.history = {.value = {result.initial_value}, .step = {0}, .seconds = {0}, .phase = {0}};
+  if (result.history.value.empty())
+    result.history = {.value = {result.initial_value}, .step = {0}, .seconds = {0}, .phase = {0}};
   save(result, X.cols());
   if (!trace.empty()) write_trace(trace, result.history);
 
   nlohmann::ordered_json score = nullptr;
   if (reference_atoms_) score = recovery_score<T>(result.dictionary, std::get<Matrix<T>>(*reference_atoms_));
-  std::string summary = fmt::format("{}: {} atoms of {} features from {} signals, objective {:.6g} (at the start {:.6g}), {} "
-                                    "iterations, {}, {:.1f} s",
-                                    output, result.dictionary.cols(), X.rows(), X.cols(), result.history.value.back(),
-                                    result.initial_value, result.history.value.size(), to_string(result.status), seconds);
+  std::string summary = fmt::format(
+      "{}: {} atoms of {} features from {} signals, objective {:.6g} (at the start {:.6g}), {} "
+      "iterations, {}, {:.1f} s",
+      output, result.dictionary.cols(), X.rows(), X.cols(), result.history.value.back(), result.initial_value,
+      result.history.value.size(), to_string(result.status), seconds);
   if (reference_atoms_) summary += fmt::format(", recovery score {:.4f}", score.get<double>());
   tell(talk,
        {{"output", output},
@@ -151,7 +152,7 @@ int Learn::learn(const Matrix<T>& X) {
         {"n_features", X.rows()},
         {"n_signals", X.cols()},
         {"dtype", std::is_same_v<T, float> ? "float32" : "float64"},
-        {"method", method},
+        {"method", to_string(options.method)},
         {"layers", options.layers},
         {"reg", result.reg},
         {"iterations", result.history.value.size()},
@@ -171,15 +172,18 @@ int Learn::learn(const Matrix<T>& X) {
 void add_model_options(CLI::App& app, Learn& command) {
   LearnOptions& options = command.options;
   app.add_option("--atoms", command.n_atoms, "Atoms of the dictionary");
-  add_reg(app, command.reg, "Weight of the penalty, or a fraction of the signals' largest reg_max: 0.1max")->required();
-  app.add_option("--method", command.method, "unrolled, alternating (K = 0), truncated (last K layers), alternating-exact")
-      ->capture_default_str();
+  add_reg(app, command.reg, "Weight of the penalty, or a fraction of the signals' largest reg_max: 0.1max")
+      ->required();
+  add_choice(app, "--method", options.method, parse_learning_method,
+             {"unrolled", "alternating", "truncated", "alternating-exact"},
+             "Gradient through all layers, through none, through the last K; or exact codes");
   app.add_option("--layers", options.layers, "Unrolled layers N")->capture_default_str();
   app.add_option("--backprop", options.backprop, "K: the layers that 'truncated' differentiates");
   app.add_flag("--learn-steps", options.learn_steps, "Then learn dictionary and step factors together");
   add_choice(app, "--algorithm", options.algorithm, parse_layers, {"fista", "ista"}, "What the layers are");
   add_choice(app, "--loss", options.loss, parse_loss, {"lasso", "least_squares"}, "What learning minimises");
-  add_choice(app, "--constraint", options.constraint, parse_constraint, {"unit_sphere", "unit_ball"}, "On each atom");
+  add_choice(app, "--constraint", options.constraint, parse_constraint, {"unit_sphere", "unit_ball"},
+             "On each atom");
   app.add_flag("--positive", options.penalty.positive, "Codes must be >= 0");
   app.add_option("--init", command.init, "data, random, dct, or a file: .npy, .npz or a model")
       ->type_name("data|random|dct|FILE")
@@ -188,8 +192,10 @@ void add_model_options(CLI::App& app, Learn& command) {
 
 void add_signal_options(CLI::App& app, Learn& command) {
   app.add_flag("--centre", command.centre, "Subtract each signal's mean first");
-  app.add_option("--patch", command.patches.patch, "Pictures: side of the square patches")->capture_default_str();
-  app.add_option("--max-patches", command.patches.max_patches, "Pictures: patches drawn at random; all if there are fewer")
+  app.add_option("--patch", command.patches.patch, "Pictures: side of the square patches")
+      ->capture_default_str();
+  app.add_option("--max-patches", command.patches.max_patches,
+                 "Pictures: patches drawn at random; all if there are fewer")
       ->default_str(fmt::format("{}", *command.patches.max_patches));
   app.add_option("--dtype", command.dtype, "Precision; default: that of the arrays, float32 for pictures")
       ->type_name("float32|float64");
@@ -203,9 +209,10 @@ void add_run_options(CLI::App& app, Learn& command) {
   app.add_option("--tol", options.tol, "Relative decrease that ends a phase")->capture_default_str();
   app.add_option("--max-time", options.max_time_s, "Seconds, at most");
   app.add_option("--checkpoint", options.checkpoint, "Where a killed run continues from")->type_name("FILE");
-  app.add_option("--checkpoint-every", options.checkpoint_every, "Iterations between checkpoints")->capture_default_str();
+  app.add_option("--checkpoint-every", options.checkpoint_every, "Iterations between checkpoints")
+      ->capture_default_str();
   app.add_flag("--resume", options.resume, "Continue from the checkpoint if it exists, bit for bit");
-  app.add_option("--seed", command.patches.seed, "Same seed, same bits")->capture_default_str();
+  add_seed(app, command.patches.seed);
   add_threads(app, options.execution.n_threads);
   app.add_option("--trace", command.trace, "iteration,phase,value,step,seconds as .csv")->type_name("FILE");
   add_talk(app, command.talk);
@@ -216,7 +223,8 @@ void add_run_options(CLI::App& app, Learn& command) {
 Run add_learn(CLI::App& app) {
   const auto command = std::make_shared<Learn>();
   app.add_option("IN", command->inputs,
-                 ".npy, .npz or .npz:KEY of shape (n_signals, n_features), or pictures: their patches, in 8-bit grey levels")
+                 ".npy, .npz or .npz:KEY of shape (n_signals, n_features), or pictures: their patches, in "
+                 "8-bit grey levels")
       ->type_name("FILE")
       ->required();
   add_output(app, command->output, "The model: .safetensors");

@@ -1,9 +1,11 @@
-// The command riata: finds the subcommand, runs it, and turns what went wrong into one sentence and an exit code.
+// The command riata: finds the subcommand, runs it, and turns what went wrong into one sentence and an exit
+// code.
+#include <fmt/format.h>
+
 #include <cstdio>
 #include <new>
 
 #include "commands.hpp"
-#include "fmt/format.h"
 #include "riata/core/error.hpp"
 #include "riata/version.hpp"
 
@@ -22,10 +24,11 @@ std::vector<Command> add_commands(CLI::App& app) {
     CLI::App* command = app.add_subcommand(name, purpose);
     return Command{command, add_options(*command)};
   };
-  return {add("denoise", "Clean a picture with a dictionary learned from the noisy picture alone", add_denoise),
-          add("learn", "Learn a dictionary from signals or from patches of pictures", add_learn),
-          add("encode", "Sparse codes of signals, or of a picture's patches, in a dictionary", add_encode),
-          add("info", "Describe models, arrays and pictures, or riata itself", add_info)};
+  return {
+      add("denoise", "Clean a picture with a dictionary learned from the noisy picture alone", add_denoise),
+      add("learn", "Learn a dictionary from signals or from patches of pictures", add_learn),
+      add("encode", "Sparse codes of signals, or of a picture's patches, in a dictionary", add_encode),
+      add("info", "Describe models, arrays and pictures, or riata itself", add_info)};
 }
 
 /// What was written to standard output must have arrived: `riata info > /dev/full` is a failure.

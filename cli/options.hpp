@@ -2,11 +2,12 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <initializer_list>
 #include <optional>
 #include <string>
 
-#include "riata/terms/reg.hpp"
+#include "riata/learning/learn_dictionary.hpp"
 
 namespace riata::cli {
 
@@ -14,6 +15,13 @@ namespace riata::cli {
 struct Talk {
   bool json = false, quiet = false;
 };
+
+/// The reverse of parse_learning_method().
+inline const char* to_string(LearningMethod method) {
+  for (const char* name : {"unrolled", "alternating", "truncated"})
+    if (parse_learning_method(name) == method) return name;
+  return "alternating-exact";
+}
 
 inline void add_talk(CLI::App& app, Talk& talk) {
   app.add_flag("--json", talk.json, "Print one JSON object on one line, last on stdout");
@@ -29,13 +37,26 @@ inline CLI::Option* add_threads(CLI::App& app, int& n_threads) {
       ->capture_default_str();
 }
 
+/// @throws std::invalid_argument. CLI11 itself would wrap -1 round to 2^64 - 1.
+std::uint64_t parse_seed(std::string_view text);
+
+inline CLI::Option* add_seed(CLI::App& app, std::uint64_t& seed) {
+  return app
+      .add_option_function<std::string>(
+          "--seed", [&seed](const std::string& text) { seed = parse_seed(text); }, "Same seed, same bits")
+      ->type_name("INT")
+      ->default_str(std::to_string(seed));
+}
+
 inline CLI::Option* add_reg(CLI::App& app, std::optional<Reg>& reg, const char* help) {
   return app
-      .add_option_function<std::string>("--reg", [&reg](const std::string& text) { reg = Reg::parse(text); }, help)
+      .add_option_function<std::string>(
+          "--reg", [&reg](const std::string& text) { reg = Reg::parse(text); }, help)
       ->type_name("NUMBER|FRACTIONmax");
 }
 
-/// An option whose values have names. `parse` turns a name into a value, or throws the sentence that lists them.
+/// An option whose values have names. `parse` turns a name into a value, or throws the sentence that lists
+/// them.
 template <class Choice>
 CLI::Option* add_choice(CLI::App& app, const char* flag, Choice& target, Choice (*parse)(std::string_view),
                         std::initializer_list<const char*> names, const char* help) {
@@ -45,7 +66,8 @@ CLI::Option* add_choice(CLI::App& app, const char* flag, Choice& target, Choice 
     all += (all.empty() ? "" : "|") + std::string(name);
   }
   return app
-      .add_option_function<std::string>(flag, [&target, parse](const std::string& name) { target = parse(name); }, help)
+      .add_option_function<std::string>(
+          flag, [&target, parse](const std::string& name) { target = parse(name); }, help)
       ->type_name(all)
       ->default_str(default_name);
 }

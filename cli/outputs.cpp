@@ -32,7 +32,8 @@ void require_writable(const fs::path& path) {
 
 bool is_same_file(const fs::path& a, const fs::path& b) {
   std::error_code ignored;
-  return fs::equivalent(a, b, ignored) || fs::weakly_canonical(a, ignored) == fs::weakly_canonical(b, ignored);
+  return fs::equivalent(a, b, ignored) ||
+         fs::weakly_canonical(a, ignored) == fs::weakly_canonical(b, ignored);
 }
 
 }  // namespace
@@ -49,7 +50,8 @@ void require_good_outputs(const std::vector<std::string>& inputs, const std::vec
   }
 }
 
-void require_extension(const std::string& path, std::initializer_list<std::string_view> extensions, const char* what) {
+void require_extension(const std::string& path, std::initializer_list<std::string_view> extensions,
+                       const char* what) {
   std::string all;
   for (const std::string_view extension : extensions) {
     if (path.ends_with(extension)) return;

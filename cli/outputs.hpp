@@ -14,13 +14,14 @@ namespace riata::cli {
 
 using Metadata = std::map<std::string, std::string>;
 
-/// Refuses outputs that are an input or one another, or that could not be written: a missing folder is noticed before an
-/// hour of learning. Empty names are skipped.
+/// Refuses outputs that are an input or one another, or that could not be written: a missing folder is
+/// noticed before an hour of learning. Empty names are skipped.
 /// @throws std::invalid_argument, riata::Error
 void require_good_outputs(const std::vector<std::string>& inputs, const std::vector<std::string>& outputs);
 
 /// @throws std::invalid_argument unless `path` ends in one of `extensions`
-void require_extension(const std::string& path, std::initializer_list<std::string_view> extensions, const char* what);
+void require_extension(const std::string& path, std::initializer_list<std::string_view> extensions,
+                       const char* what);
 
 /// iteration,phase,value,step,seconds: one line per accepted iteration.
 void write_trace(const std::string& path, const History& history);

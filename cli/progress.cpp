@@ -12,7 +12,8 @@ constexpr const char* clear_line = "\r\033[K";
 
 std::string bar(int done, int all) {
   constexpr int width = 24;
-  const auto filled = static_cast<std::size_t>(static_cast<long long>(std::min(done, all)) * width / std::max(all, 1));
+  const auto filled =
+      static_cast<std::size_t>(static_cast<long long>(std::min(done, all)) * width / std::max(all, 1));
   return fmt::format("[{}{}] ", std::string(filled, '#'), std::string(width - filled, ' '));
 }
 

@@ -15,6 +15,8 @@ root=$scratch/root
 
 [ "$(id -u)" -eq 0 ] || { echo "$0: must run as root (it makes and enters a root file system)" >&2; exit 2; }
 command -v debootstrap >/dev/null || { echo "$0: debootstrap is missing: apt-get install debootstrap" >&2; exit 2; }
+# A mount and process space of our own: whatever happens below, nothing stays mounted and nothing keeps running.
+[ -n "${RIATA_FRESH_INSIDE:-}" ] || RIATA_FRESH_INSIDE=1 exec unshare --mount --pid --fork --kill-child "$0" "$@"
 mkdir -p "$scratch"
 
 # --- The bare root ---------------------------------------------------------------------------------------------------
@@ -30,17 +32,9 @@ if [ ! -f "$scratch/bare.tar" ]; then
   rm -rf "$scratch/bare"
 fi
 
-leave() {
-  for mount in proc dev/pts dev; do
-    mountpoint -q "$root/$mount" && umount "$root/$mount"
-  done
-  return 0
-}
-leave
-rm -rf "$root"
+rm -rf --one-file-system "$root"
 mkdir "$root"
 tar -C "$root" -xf "$scratch/bare.tar"
-trap leave EXIT
 mount -t proc proc "$root/proc"
 mount --bind /dev "$root/dev"
 mount --bind /dev/pts "$root/dev/pts"

@@ -1,5 +1,5 @@
-// Arrays at the Python boundary. NumPy's C-ordered (n_signals, n_features) is riata's n_features x n_signals byte for
-// byte, so nothing is copied in either direction.
+// Arrays at the Python boundary. NumPy's C-ordered (n_signals, n_features) is riata's n_features x n_signals
+// byte for byte, so nothing is copied in either direction.
 #pragma once
 
 #include <nanobind/nanobind.h>

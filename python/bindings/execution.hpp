@@ -4,6 +4,7 @@
 #include <nanobind/nanobind.h>
 
 #include <chrono>
+#include <memory>
 #include <optional>
 
 #include "riata/core/status.hpp"
@@ -19,7 +20,8 @@ enum class OnInterrupt {
   stop    ///< KeyboardInterrupt asks the run for its best result so far
 };
 
-/// Lets Python look at pending signals, every 50 ms at most: each look takes the GIL from other Python threads.
+/// Lets Python look at pending signals, every 50 ms at most: each look takes the GIL from other Python
+/// threads.
 class SignalPoll {
  public:
   explicit SignalPoll(OnInterrupt on_interrupt) : on_interrupt_(on_interrupt) {}
@@ -42,9 +44,10 @@ class SignalPoll {
   Clock::time_point last_ = Clock::now();
 };
 
-/// `n_threads` None: all cores this process may use.
+/// `n_threads` None: all cores this process may use. Copies of the result share one SignalPoll.
 inline Execution to_execution(std::optional<int> n_threads, OnInterrupt on_interrupt = OnInterrupt::raise) {
-  return {.n_threads = n_threads.value_or(0), .stop_requested = SignalPoll(on_interrupt)};
+  const auto poll = std::make_shared<SignalPoll>(on_interrupt);
+  return {.n_threads = n_threads.value_or(0), .stop_requested = [poll] { return (*poll)(); }};
 }
 
 /// Runs `compute` without the GIL.

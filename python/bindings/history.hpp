@@ -6,7 +6,7 @@
 
 namespace riata::python {
 
-inline nb::dict to_python(History&& history) {
+inline nb::dict history_to_python(History&& history) {
   nb::dict fields;
   fields["value"] = to_numpy(std::move(history.value));
   fields["step"] = to_numpy(std::move(history.step));

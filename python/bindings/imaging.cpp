@@ -22,11 +22,19 @@ Picture to_picture(const Pixels& pixels) {
 }  // namespace
 
 void bind_imaging(nb::module_& m) {
+  const DenoiseOptions standard;
+  nb::dict defaults;
+  defaults["plain"] = standard.plain;
+  defaults["learn"] = standard.learn;
+  defaults["random_state"] = standard.seed;
+  m.attr("defaults")["denoise"] = defaults;
+
   m.def(
       "denoise",
-      [](const Pixels& pixels, std::optional<double> sigma, std::optional<Index> n_atoms, std::optional<Index> patch,
-         std::optional<int> layers, std::optional<double> reg, const std::string& method, bool plain, bool learn,
-         std::uint64_t seed, std::optional<int> n_threads, const nb::object& callback) {
+      [](const Pixels& pixels, std::optional<double> sigma, std::optional<Index> n_atoms,
+         std::optional<Index> patch, std::optional<int> layers, std::optional<double> reg,
+         const std::string& method, bool plain, bool learn, std::uint64_t seed, std::optional<int> n_threads,
+         const nb::object& callback) {
         DenoiseOptions options{.sigma = sigma,
                                .n_atoms = n_atoms,
                                .patch = patch,
@@ -45,7 +53,7 @@ void bind_imaging(nb::module_& m) {
         fields["sigma"] = result.sigma;
         fields["reg"] = result.reg;
         fields["layers"] = result.layers;
-        fields["history"] = to_python(std::move(result.history));
+        fields["history"] = history_to_python(std::move(result.history));
         fields["status"] = to_string(result.status);
         return fields;
       },

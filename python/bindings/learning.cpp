@@ -30,7 +30,7 @@ nb::dict to_python(LearnResult<T>&& result) {
   nb::dict fields;
   fields["dictionary"] = to_numpy(std::move(result.dictionary));
   fields["steps"] = to_numpy(std::move(result.steps));
-  fields["history"] = to_python(std::move(result.history));
+  fields["history"] = history_to_python(std::move(result.history));
   fields["initial_value"] = result.initial_value;
   fields["reg"] = result.reg;
   fields["n_replaced"] = result.n_replaced;
@@ -44,11 +44,11 @@ void bind_learn_dictionary(nb::module_& m) {
       "learn_dictionary",
       [](const Array2<T>& X, Index n_atoms, const PythonReg& reg, int layers, const std::string& method,
          std::optional<int> backprop, bool learn_steps, const std::variant<std::string, Array2<T>>& init,
-         const std::string& lipschitz, bool return_extrapolated, int max_iter, std::optional<double> max_time, double tol,
-         const std::string& checkpoint, int checkpoint_every, bool resume, std::uint64_t seed,
-         std::optional<int> n_threads, const nb::object& callback, const std::string& algorithm, const std::string& loss,
-         const std::string& reduction, const std::string& constraint, bool centre, bool replace_atoms, double coder_tol,
-         bool positive, const std::optional<Array1<double>>& weights) {
+         const std::string& lipschitz, bool return_extrapolated, int max_iter, std::optional<double> max_time,
+         double tol, const std::string& checkpoint, int checkpoint_every, bool resume, std::uint64_t seed,
+         std::optional<int> n_threads, const nb::object& callback, const std::string& algorithm,
+         const std::string& loss, const std::string& reduction, const std::string& constraint, bool centre,
+         bool replace_atoms, bool positive, const std::optional<Array1<double>>& weights) {
         const auto* init_name = std::get_if<std::string>(&init);
         const LearnOptions options{.method = parse_learning_method(method),
                                    .layers = layers,
@@ -66,7 +66,6 @@ void bind_learn_dictionary(nb::module_& m) {
                                    .tol = tol,
                                    .max_time_s = max_time,
                                    .replace_atoms = replace_atoms,
-                                   .coder_tol = coder_tol,
                                    .checkpoint = checkpoint,
                                    .checkpoint_every = checkpoint_every,
                                    .resume = resume,
@@ -76,7 +75,8 @@ void bind_learn_dictionary(nb::module_& m) {
         const Reg weight = to_reg(reg);
         const Observer observer = to_observer(callback);
         return to_python<T>(without_gil([&] {
-          if (init_name != nullptr) return learn_dictionary<T>(view<T>(X), n_atoms, weight, options, observer);
+          if (init_name != nullptr)
+            return learn_dictionary<T>(view<T>(X), n_atoms, weight, options, observer);
           const Matrix<T> start = view<T>(std::get<Array2<T>>(init));
           return learn_dictionary<T>(view<T>(X), start, weight, options, observer);
         }));
@@ -84,9 +84,10 @@ void bind_learn_dictionary(nb::module_& m) {
       array_arg("X"), nb::arg("n_atoms"), array_arg("reg"), nb::arg("layers"), nb::arg("method"),
       nb::arg("backprop").none(), nb::arg("learn_steps"), array_arg("init"), nb::arg("lipschitz"),
       nb::arg("return_extrapolated"), nb::arg("max_iter"), nb::arg("max_time").none(), nb::arg("tol"),
-      nb::arg("checkpoint"), nb::arg("checkpoint_every"), nb::arg("resume"), nb::arg("seed"), nb::arg("n_threads").none(),
-      nb::arg("callback").none(), nb::arg("algorithm"), nb::arg("loss"), nb::arg("reduction"), nb::arg("constraint"),
-      nb::arg("centre"), nb::arg("replace_atoms"), nb::arg("coder_tol"), nb::arg("positive"), array_arg("weights").none());
+      nb::arg("checkpoint"), nb::arg("checkpoint_every"), nb::arg("resume"), nb::arg("seed"),
+      nb::arg("n_threads").none(), nb::arg("callback").none(), nb::arg("algorithm"), nb::arg("loss"),
+      nb::arg("reduction"), nb::arg("constraint"), nb::arg("centre"), nb::arg("replace_atoms"),
+      nb::arg("positive"), array_arg("weights").none());
 }
 
 template <Scalar T>
@@ -122,10 +123,25 @@ void bind_precision(nb::module_& m) {
 }  // namespace
 
 void bind_learning(nb::module_& m) {
+  const LearnOptions options;
+  nb::dict defaults;
+  defaults["layers"] = options.layers;
+  defaults["learn_steps"] = options.learn_steps;
+  defaults["return_extrapolated"] = options.return_extrapolated;
+  defaults["centre"] = options.centre;
+  defaults["max_iter"] = options.max_iter;
+  defaults["tol"] = options.tol;
+  defaults["replace_atoms"] = options.replace_atoms;
+  defaults["checkpoint_every"] = options.checkpoint_every;
+  defaults["resume"] = options.resume;
+  defaults["random_state"] = options.seed;
+  m.attr("defaults")["learn_dictionary"] = defaults;
+
   bind_precision<float>(m);
   bind_precision<double>(m);
   m.def(
-      "load_model", [](const std::string& path) { return model_is_float32(path) ? load<float>(path) : load<double>(path); },
+      "load_model",
+      [](const std::string& path) { return model_is_float32(path) ? load<float>(path) : load<double>(path); },
       nb::arg("path"));
 }
 

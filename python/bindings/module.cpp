@@ -1,5 +1,5 @@
-// The module riata._riata: C++ functions on checked, C-ordered arrays. Documentation, checks of types and shapes, and
-// result classes live in the Python files beside it.
+// The module riata._riata: C++ functions on checked, C-ordered arrays. Documentation, checks of types and
+// shapes, and result classes live in the Python files beside it.
 #include "module.hpp"
 
 NB_MODULE(_riata, m) {

@@ -10,10 +10,14 @@ namespace {
 
 const char* name_of(Solver solver) {
   switch (solver) {
-    case Solver::automatic: return "auto";
-    case Solver::ista: return "ista";
-    case Solver::fista: return "fista";
-    case Solver::coordinate_descent: return "cd";
+    case Solver::automatic:
+      return "auto";
+    case Solver::ista:
+      return "ista";
+    case Solver::fista:
+      return "fista";
+    case Solver::coordinate_descent:
+      return "cd";
   }
   return "";
 }
@@ -36,9 +40,9 @@ template <Scalar T>
 void bind_encode(nb::module_& m) {
   m.def(
       "encode",
-      [](const Array2<T>& X, const Array2<T>& D, const PythonReg& reg, const std::string& method, double tol, int max_iter,
-         const std::optional<Array2<T>>& init, bool positive, const std::optional<Array1<double>>& weights,
-         std::optional<int> n_threads) {
+      [](const Array2<T>& X, const Array2<T>& D, const PythonReg& reg, const std::string& method, double tol,
+         int max_iter, const std::optional<Array2<T>>& init, bool positive,
+         const std::optional<Array1<double>>& weights, std::optional<int> n_threads) {
         const EncodeOptions options{.method = parse_solver(method),
                                     .tol = tol,
                                     .max_iter = max_iter,
@@ -50,8 +54,9 @@ void bind_encode(nb::module_& m) {
           return encode<T>(view<T>(X), to_dictionary<T>(D), weight, options, init ? &start : nullptr);
         }));
       },
-      array_arg("X"), array_arg("D"), array_arg("reg"), nb::arg("method"), nb::arg("tol"), nb::arg("max_iter"),
-      array_arg("init").none(), nb::arg("positive"), array_arg("weights").none(), nb::arg("n_threads").none());
+      array_arg("X"), array_arg("D"), array_arg("reg"), nb::arg("method"), nb::arg("tol"),
+      nb::arg("max_iter"), array_arg("init").none(), nb::arg("positive"), array_arg("weights").none(),
+      nb::arg("n_threads").none());
 }
 
 /// One of lasso_objective, duality_gap, kkt_violation: they share their signature.
@@ -64,11 +69,12 @@ void bind_certificate(nb::module_& m, const char* name) {
         const PenaltyOptions penalty = to_penalty(positive, weights);
         const Execution execution = to_execution(n_threads);
         const Reg weight = to_reg(reg);
-        return to_numpy(without_gil(
-            [&] { return certificate(view<T>(X), to_dictionary<T>(D), view<T>(Z), weight, penalty, execution); }));
+        return to_numpy(without_gil([&] {
+          return certificate(view<T>(X), to_dictionary<T>(D), view<T>(Z), weight, penalty, execution);
+        }));
       },
-      array_arg("X"), array_arg("D"), array_arg("Z"), array_arg("reg"), nb::arg("positive"), array_arg("weights").none(),
-      nb::arg("n_threads").none());
+      array_arg("X"), array_arg("D"), array_arg("Z"), array_arg("reg"), nb::arg("positive"),
+      array_arg("weights").none(), nb::arg("n_threads").none());
 }
 
 template <Scalar T>
@@ -79,9 +85,11 @@ void bind_reg_max(nb::module_& m) {
          std::optional<int> n_threads) {
         const PenaltyOptions penalty = to_penalty(positive, weights);
         const Execution execution = to_execution(n_threads);
-        return to_numpy(without_gil([&] { return reg_max<T>(view<T>(X), to_dictionary<T>(D), penalty, execution); }));
+        return to_numpy(
+            without_gil([&] { return reg_max<T>(view<T>(X), to_dictionary<T>(D), penalty, execution); }));
       },
-      array_arg("X"), array_arg("D"), nb::arg("positive"), array_arg("weights").none(), nb::arg("n_threads").none());
+      array_arg("X"), array_arg("D"), nb::arg("positive"), array_arg("weights").none(),
+      nb::arg("n_threads").none());
 }
 
 template <Scalar T>
@@ -96,6 +104,13 @@ void bind_precision(nb::module_& m) {
 }  // namespace
 
 void bind_solvers(nb::module_& m) {
+  const EncodeOptions options;
+  nb::dict defaults;
+  defaults["method"] = name_of(options.method);
+  defaults["tol"] = options.tol;
+  defaults["max_iter"] = options.max_iter;
+  m.attr("defaults")["encode"] = defaults;
+
   bind_precision<float>(m);
   bind_precision<double>(m);
 }

@@ -1,8 +1,8 @@
 """Sparse coding and dictionary learning by unrolled optimisation.
 
-Signals are rows: X (n_signals, n_features), dictionary D (n_atoms, n_features), codes Z (n_signals, n_atoms), and the
-objective per signal is 1/2 ||x - z D||^2 + reg ||z||_1. float32 stays float32, integers become float64, and arrays in
-C order are read in place.
+Signals are rows: X (n_signals, n_features), dictionary D (n_atoms, n_features), codes Z (n_signals,
+n_atoms), and the objective per signal is 1/2 ||x - z D||^2 + reg ||z||_1. float32 stays float32, integers
+become float64, and arrays in C order are read in place.
 
 Estimators with scikit-learn's interface: `SparseCoder`, `DictionaryLearning`. Pictures: `riata.plot`.
 """
@@ -25,10 +25,32 @@ if TYPE_CHECKING:
     from .estimators import DictionaryLearning, SparseCoder
 
 __all__ = [
-    "DenoiseResult", "DictionaryLearning", "EncodeResult", "History", "LearnResult", "Model", "SparseCoder",
-    "UnrolledGradient", "__version__", "average_patches", "datasets", "denoise", "duality_gap", "encode",
-    "extract_patches", "kkt_violation", "lasso_objective", "learn_dictionary", "load_model", "plot", "psnr",
-    "recovery_score", "reg_max", "save_model", "unrolled_encode", "unrolled_gradient",
+    "DenoiseResult",
+    "DictionaryLearning",
+    "EncodeResult",
+    "History",
+    "LearnResult",
+    "Model",
+    "SparseCoder",
+    "UnrolledGradient",
+    "__version__",
+    "average_patches",
+    "datasets",
+    "denoise",
+    "duality_gap",
+    "encode",
+    "extract_patches",
+    "kkt_violation",
+    "lasso_objective",
+    "learn_dictionary",
+    "load_model",
+    "plot",
+    "psnr",
+    "recovery_score",
+    "reg_max",
+    "save_model",
+    "unrolled_encode",
+    "unrolled_gradient",
 ]
 
 # scikit-learn takes a second to import and matplotlib may be absent, so what needs them comes when asked for.

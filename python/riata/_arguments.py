@@ -1,7 +1,7 @@
 """What the public functions take: arrays, weights and numbers are checked here, once, before C++ sees them.
 
-C++ states every rule about values (ranges, equal sizes, finite entries); here are the rules that Python's freedom makes
-necessary: types, dtypes, ranks, contiguity.
+C++ states every rule about values (ranges, equal sizes, finite entries); here are the rules that Python's
+freedom makes necessary: types, dtypes, ranks, contiguity.
 """
 
 from __future__ import annotations
@@ -22,16 +22,19 @@ _SHAPES = {"X": "(n_signals, n_features)", "D": "(n_atoms, n_features)", "Z": "(
 def as_float_array(where: str, name: str, value: Any) -> Array:
     """C-ordered float32 or float64; integers and booleans become float64. No copy where none is needed."""
     if hasattr(value, "toarray") and hasattr(value, "nnz"):
-        raise TypeError(f"{where}: {name} is a sparse matrix, expected a dense array "
-                        f"(convert with {name}.toarray())")
+        raise TypeError(
+            f"{where}: {name} is a sparse matrix, expected a dense array (convert with {name}.toarray())"
+        )
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{where}: {name} is a masked array, expected a plain one (fill it or drop the rows)")
     array = np.asarray(value)
     if array.dtype.kind in "iub":
         return np.ascontiguousarray(array, dtype=np.float64) if array.ndim else array.astype(np.float64)
     if array.dtype.kind != "f" or array.dtype.itemsize not in (4, 8):
-        raise TypeError(f"{where}: {name} holds {array.dtype}; expected float32 or float64 "
-                        "(or integers, which become float64)")
+        raise TypeError(
+            f"{where}: {name} holds {array.dtype}; expected float32 or float64 "
+            "(or integers, which become float64)"
+        )
     return np.require(array, dtype=array.dtype.newbyteorder("="), requirements=["C", "A"])
 
 
@@ -40,8 +43,10 @@ def as_matrix(where: str, name: str, value: Any, shape: str | None = None) -> Ar
     array = as_float_array(where, name, value)
     shape = shape or _SHAPES[name]
     if array.ndim == 1 and name == "X":
-        raise ValueError(f"{where}: X has shape {array.shape}, expected {shape}; reshape a single signal to "
-                         "(1, n_features) with X.reshape(1, -1)")
+        raise ValueError(
+            f"{where}: X has shape {array.shape}, expected {shape}; reshape a single signal to "
+            "(1, n_features) with X.reshape(1, -1)"
+        )
     if array.ndim != 2:
         raise ValueError(f"{where}: {name} has shape {array.shape}, expected {shape}")
     return array
@@ -56,11 +61,14 @@ def as_matrices(where: str, **values: Any) -> tuple[Array, ...]:
     return tuple(arrays.values())
 
 
-def require_same_precision(where: str, first: str, given_first: Any, a: Array, second: str, given_second: Any,
-                           b: Array) -> None:
+def require_same_precision(
+    where: str, first: str, given_first: Any, a: Array, second: str, given_second: Any, b: Array
+) -> None:
     if a.dtype != b.dtype:
-        raise TypeError(f"{where}: {first} is {_describe(given_first, a)} but {second} is "
-                        f"{_describe(given_second, b)}; they must be equal (convert one with astype)")
+        raise TypeError(
+            f"{where}: {first} is {_describe(given_first, a)} but {second} is "
+            f"{_describe(given_second, b)}; they must be equal (convert one with astype)"
+        )
 
 
 def _describe(given: Any, array: Array) -> str:
@@ -68,7 +76,9 @@ def _describe(given: Any, array: Array) -> str:
     return str(array.dtype) if dtype.kind == "f" else f"{array.dtype} (made from {dtype})"
 
 
-def as_optional_like(where: str, name: str, value: Any, first: str, reference: Array, shape: str) -> Array | None:
+def as_optional_like(
+    where: str, name: str, value: Any, first: str, reference: Array, shape: str
+) -> Array | None:
     """as_matrix() in the precision of `reference`; None passes."""
     if value is None:
         return None
@@ -93,7 +103,9 @@ def as_reg(where: str, reg: Any) -> float | str | Array:
         return reg
     array = np.asarray(reg)
     if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
-        raise TypeError(f"{where}: reg = {reg!r}, must be a number, one number per signal, or a text such as '0.1max'")
+        raise TypeError(
+            f"{where}: reg = {reg!r}, must be a number, one number per signal, or a text such as '0.1max'"
+        )
     if array.ndim > 1:
         raise ValueError(f"{where}: reg has shape {array.shape}, expected a number or (n_signals,)")
     return float(array) if array.ndim == 0 else np.ascontiguousarray(array, dtype=np.float64)
@@ -152,5 +164,7 @@ def as_seed(where: str, random_state: Any) -> int:
         if not 0 <= random_state < 2**64:
             raise ValueError(f"{where}: random_state = {random_state}, must be between 0 and 2**64 - 1")
         return int(random_state)
-    raise TypeError(f"{where}: random_state = {random_state!r}, must be None, an integer, a numpy RandomState "
-                    "or a numpy Generator")
+    raise TypeError(
+        f"{where}: random_state = {random_state!r}, must be None, an integer, a numpy RandomState "
+        "or a numpy Generator"
+    )

@@ -39,13 +39,16 @@ class EncodeResult:
     def __repr__(self) -> str:
         n_signals, n_atoms = self.codes.shape
         done = int(np.sum(self.status == "converged"))
-        return (f"EncodeResult({n_signals} signals, {n_atoms} atoms, method='{self.method}', "
-                f"{done} converged, largest gap {self.gap.max():.2g})")
+        return (
+            f"EncodeResult({n_signals} signals, {n_atoms} atoms, method='{self.method}', "
+            f"{done} converged, largest gap {self.gap.max():.2g})"
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class UnrolledGradient:
-    """A loss after N layers and its derivatives; returned by `unrolled_gradient`. What was not asked for is None.
+    """A loss after N layers and its derivatives; returned by `unrolled_gradient`. What was not asked for is
+    None.
 
     Attributes
     ----------
@@ -141,8 +144,10 @@ class LearnResult:
     def __repr__(self) -> str:
         n_atoms, n_features = self.dictionary.shape
         value = self.history.value[-1] if len(self.history.value) else self.initial_value
-        return (f"LearnResult({n_atoms} atoms of {n_features} features, {len(self.history.value)} iterations, "
-                f"value {self.initial_value:.6g} -> {value:.6g}, status='{self.status}')")
+        return (
+            f"LearnResult({n_atoms} atoms of {n_features} features, {len(self.history.value)} iterations, "
+            f"value {self.initial_value:.6g} -> {value:.6g}, status='{self.status}')"
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)

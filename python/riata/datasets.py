@@ -1,4 +1,4 @@
-"""Seeded generators of dictionaries, signals and planted problems. The same seed gives the same numbers everywhere."""
+"""Seeded generators of dictionaries, signals and planted problems: same seed, same numbers."""
 
 from __future__ import annotations
 
@@ -10,11 +10,20 @@ import numpy as np
 from . import _riata
 from ._arguments import Array, as_float, as_matrices, as_matrix, as_seed, as_size, as_text
 
-__all__ = ["Planted", "dct_dictionary", "gaussian_dictionary", "perturbed", "planted", "scale_to_b_infinity",
-           "signals_on_b_infinity"]
+__all__ = [
+    "Planted",
+    "dct_dictionary",
+    "gaussian_dictionary",
+    "perturbed",
+    "planted",
+    "scale_to_b_infinity",
+    "signals_on_b_infinity",
+]
 
 
-def gaussian_dictionary(n_features: int, n_atoms: int, random_state: Any = 0, dtype: Any = np.float64) -> Array:
+def gaussian_dictionary(
+    n_features: int, n_atoms: int, random_state: Any = 0, dtype: Any = np.float64
+) -> Array:
     """Atoms drawn uniformly from the unit sphere.
 
     Parameters
@@ -37,12 +46,17 @@ def gaussian_dictionary(n_features: int, n_atoms: int, random_state: Any = 0, dt
     (20, 10)
     """
     where = "gaussian_dictionary"
-    return _riata.gaussian_dictionary(as_size(where, "n_features", n_features), as_size(where, "n_atoms", n_atoms),
-                                      as_seed(where, random_state), single=_is_single(where, dtype))
+    return _riata.gaussian_dictionary(
+        as_size(where, "n_features", n_features),
+        as_size(where, "n_atoms", n_atoms),
+        as_seed(where, random_state),
+        single=_is_single(where, dtype),
+    )
 
 
 def dct_dictionary(n_features: int, n_atoms: int, dtype: Any = np.float64) -> Array:
-    """Cosines, overcomplete where n_atoms > n_features; separable over square patches if n_features is a square.
+    """Cosines, overcomplete where n_atoms > n_features; separable over square patches if n_features is a
+    square.
 
     The first atom is constant, the others have zero mean; all have unit norm.
 
@@ -64,8 +78,11 @@ def dct_dictionary(n_features: int, n_atoms: int, dtype: Any = np.float64) -> Ar
     (256, 64)
     """
     where = "dct_dictionary"
-    return _riata.dct_dictionary(as_size(where, "n_features", n_features), as_size(where, "n_atoms", n_atoms),
-                                 single=_is_single(where, dtype))
+    return _riata.dct_dictionary(
+        as_size(where, "n_features", n_features),
+        as_size(where, "n_atoms", n_atoms),
+        single=_is_single(where, dtype),
+    )
 
 
 def signals_on_b_infinity(D: Any, n_signals: int, law: str = "gaussian", random_state: Any = 0) -> Array:
@@ -95,8 +112,12 @@ def signals_on_b_infinity(D: Any, n_signals: int, law: str = "gaussian", random_
     array([1., 1., 1., 1., 1.])
     """
     where = "signals_on_b_infinity"
-    return _riata.signals_on_b_infinity(as_matrix(where, "D", D), as_size(where, "n_signals", n_signals),
-                                        as_text(where, "law", law), as_seed(where, random_state))
+    return _riata.signals_on_b_infinity(
+        as_matrix(where, "D", D),
+        as_size(where, "n_signals", n_signals),
+        as_text(where, "law", law),
+        as_seed(where, random_state),
+    )
 
 
 def scale_to_b_infinity(D: Any, X: Any) -> Array:
@@ -140,11 +161,19 @@ class Planted:
     codes: Array
 
     def __repr__(self) -> str:
-        return f"Planted({len(self.signals)} signals of {self.signals.shape[1]} features, {len(self.dictionary)} atoms)"
+        (n_signals, n_features), n_atoms = self.signals.shape, len(self.dictionary)
+        return f"Planted({n_signals} signals of {n_features} features, {n_atoms} atoms)"
 
 
-def planted(n_features: int = 30, n_atoms: int = 50, n_signals: int = 1000, density: float = 0.3,
-            noise_std: float = 0.1, random_state: Any = 0, dtype: Any = np.float64) -> Planted:
+def planted(
+    n_features: int = 30,
+    n_atoms: int = 50,
+    n_signals: int = 1000,
+    density: float = 0.3,
+    noise_std: float = 0.1,
+    random_state: Any = 0,
+    dtype: Any = np.float64,
+) -> Planted:
     """Signals X = Z D + noise with a random unit-norm dictionary and sparse normal codes.
 
     Parameters
@@ -172,10 +201,17 @@ def planted(n_features: int = 30, n_atoms: int = 50, n_signals: int = 1000, dens
     Planted(1000 signals of 30 features, 50 atoms)
     """
     where = "planted"
-    return Planted(**_riata.planted(
-        as_size(where, "n_features", n_features), as_size(where, "n_atoms", n_atoms),
-        as_size(where, "n_signals", n_signals), as_float(where, "density", density),
-        as_float(where, "noise_std", noise_std), as_seed(where, random_state), single=_is_single(where, dtype)))
+    return Planted(
+        **_riata.planted(
+            as_size(where, "n_features", n_features),
+            as_size(where, "n_atoms", n_atoms),
+            as_size(where, "n_signals", n_signals),
+            as_float(where, "density", density),
+            as_float(where, "noise_std", noise_std),
+            as_seed(where, random_state),
+            single=_is_single(where, dtype),
+        )
+    )
 
 
 def perturbed(D: Any, relative: float = 0.5, random_state: Any = 0) -> Array:
@@ -202,8 +238,9 @@ def perturbed(D: Any, relative: float = 0.5, random_state: Any = 0) -> Array:
     True
     """
     where = "perturbed"
-    return _riata.perturbed(as_matrix(where, "D", D), as_float(where, "relative", relative),
-                            as_seed(where, random_state))
+    return _riata.perturbed(
+        as_matrix(where, "D", D), as_float(where, "relative", relative), as_seed(where, random_state)
+    )
 
 
 def _is_single(where: str, dtype: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Estimators with scikit-learn's names and contract: thin shells over `encode`, `unrolled_encode`, `learn_dictionary`."""
+"""Estimators with scikit-learn's names and contract: thin shells over riata's functions."""
 
 from __future__ import annotations
 
@@ -33,17 +33,23 @@ class _Coder(CoderTags, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def _encode(self, X: Array, dictionary: Array, alpha: Any) -> Array:
         name = self.transform_algorithm
         if name not in self._algorithms:
-            raise ValueError(f"transform_algorithm = {name!r}, must be one of {', '.join(map(repr, self._algorithms))}")
+            raise ValueError(
+                f"transform_algorithm = {name!r}, must be one of {', '.join(map(repr, self._algorithms))}"
+            )
         dictionary = dictionary.astype(X.dtype, copy=False)
         options = {"positive": self.positive_code, "n_threads": _n_threads(self.n_jobs)}
         if name == "unrolled":
             codes = unrolled_encode(X, dictionary, alpha, self.layers, steps=self.steps_, **options)
         else:
-            result = encode(X, dictionary, alpha, method=_SOLVERS[name], max_iter=self.transform_max_iter, **options)
+            result = encode(
+                X, dictionary, alpha, method=_SOLVERS[name], max_iter=self.transform_max_iter, **options
+            )
             open_signals = int(np.sum(result.status != "converged"))
             if open_signals:
-                _warn_not_converged(f"{open_signals} of {len(X)} signals stopped at transform_max_iter = "
-                                    f"{self.transform_max_iter}; the largest duality gap is {result.gap.max():.2g}")
+                _warn_not_converged(
+                    f"{open_signals} of {len(X)} signals stopped at transform_max_iter = "
+                    f"{self.transform_max_iter}; the largest duality gap is {result.gap.max():.2g}"
+                )
             codes = result.codes
         if self.split_sign:
             codes = np.hstack([np.maximum(codes, 0), -np.minimum(codes, 0)])
@@ -55,15 +61,15 @@ class _Coder(CoderTags, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         if codes.shape[1] != expected:
             raise ValueError(f"the codes have {codes.shape[1]} columns, expected {expected}")
         if self.split_sign:
-            codes = codes[:, :len(dictionary)] - codes[:, len(dictionary):]
+            codes = codes[:, : len(dictionary)] - codes[:, len(dictionary) :]
         return codes @ dictionary.astype(codes.dtype, copy=False)
 
 
 class SparseCoder(_Coder):
     """Sparse codes of signals in a given dictionary, with scikit-learn's interface.
 
-    Departure from scikit-learn: `transform_algorithm` defaults to "lasso_cd", since orthogonal matching pursuit is not
-    there yet, and `n_jobs` counts threads of this process.
+    Departure from scikit-learn: `transform_algorithm` defaults to "lasso_cd", since orthogonal matching
+    pursuit is not there yet, and `n_jobs` counts threads of this process.
 
     Parameters
     ----------
@@ -99,9 +105,17 @@ class SparseCoder(_Coder):
 
     _requires_fit = False
 
-    def __init__(self, dictionary: Any, *, transform_algorithm: str = "lasso_cd", transform_alpha: Any = None,
-                 split_sign: bool = False, n_jobs: int | None = None, positive_code: bool = False,
-                 transform_max_iter: int = 1000) -> None:
+    def __init__(
+        self,
+        dictionary: Any,
+        *,
+        transform_algorithm: str = "lasso_cd",
+        transform_alpha: Any = None,
+        split_sign: bool = False,
+        n_jobs: int | None = None,
+        positive_code: bool = False,
+        transform_max_iter: int = 1000,
+    ) -> None:
         self.dictionary = dictionary
         self.transform_algorithm = transform_algorithm
         self.transform_alpha = transform_alpha
@@ -166,8 +180,10 @@ class SparseCoder(_Coder):
     @staticmethod
     def _require_features(X: Array, dictionary: Array) -> None:
         if X.shape[1] != dictionary.shape[1]:
-            raise ValueError(f"X has {X.shape[1]} features, but SparseCoder is expecting {dictionary.shape[1]} features "
-                             "as input: those of its dictionary")
+            raise ValueError(
+                f"X has {X.shape[1]} features, but SparseCoder is expecting {dictionary.shape[1]} features "
+                "as input: those of its dictionary"
+            )
 
     @property
     def _n_features_out(self) -> int:
@@ -179,8 +195,8 @@ class DictionaryLearning(_Coder):
 
     Minimises the mean over the samples of 1/2 ||x - z D||^2 + alpha ||z||_1 over unit-norm atoms.
 
-    Departures from scikit-learn: `fit_algorithm` names riata's methods, `transform_algorithm` defaults to "lasso_cd"
-    (orthogonal matching pursuit is not there yet), and `n_jobs` counts threads of this process.
+    Departures from scikit-learn: `fit_algorithm` names riata's methods, `transform_algorithm` defaults to
+    "lasso_cd" (orthogonal matching pursuit is not there yet), and `n_jobs` counts threads of this process.
 
     Parameters
     ----------
@@ -247,12 +263,29 @@ class DictionaryLearning(_Coder):
 
     _algorithms = (*_SOLVERS, "unrolled")
 
-    def __init__(self, n_components: int | None = None, *, alpha: Any = 1, max_iter: int = 300, tol: float = 1e-6,
-                 fit_algorithm: str = "unrolled", transform_algorithm: str = "lasso_cd", transform_alpha: Any = None,
-                 layers: int = 20, backprop: int | None = None, learn_steps: bool = False,
-                 constraint: str = "unit_sphere", dict_init: Any = None, callback: Callable[[Any], Any] | None = None,
-                 verbose: bool = False, split_sign: bool = False, random_state: Any = None,
-                 positive_code: bool = False, n_jobs: int | None = None, transform_max_iter: int = 1000) -> None:
+    def __init__(
+        self,
+        n_components: int | None = None,
+        *,
+        alpha: Any = 1,
+        max_iter: int = 300,
+        tol: float = 1e-6,
+        fit_algorithm: str = "unrolled",
+        transform_algorithm: str = "lasso_cd",
+        transform_alpha: Any = None,
+        layers: int = 20,
+        backprop: int | None = None,
+        learn_steps: bool = False,
+        constraint: str = "unit_sphere",
+        dict_init: Any = None,
+        callback: Callable[[Any], Any] | None = None,
+        verbose: bool = False,
+        split_sign: bool = False,
+        random_state: Any = None,
+        positive_code: bool = False,
+        n_jobs: int | None = None,
+        transform_max_iter: int = 1000,
+    ) -> None:
         self.n_components = n_components
         self.alpha = alpha
         self.max_iter = max_iter
@@ -287,24 +320,41 @@ class DictionaryLearning(_Coder):
         self
         """
         if self.fit_algorithm not in _FIT_ALGORITHMS:
-            raise ValueError(f"fit_algorithm = {self.fit_algorithm!r}, must be one of "
-                             f"{', '.join(map(repr, _FIT_ALGORITHMS))}")
+            raise ValueError(
+                f"fit_algorithm = {self.fit_algorithm!r}, must be one of "
+                f"{', '.join(map(repr, _FIT_ALGORITHMS))}"
+            )
         X = validate_data(self, X, dtype=_FLOATS, order="C")
         init = "data" if self.dict_init is None else self.dict_init
         if not isinstance(init, str):
             init = check_array(init, dtype=X.dtype, order="C")
         result = learn_dictionary(
-            X, X.shape[1] if self.n_components is None else self.n_components, self.alpha, layers=self.layers,
-            method=self.fit_algorithm, backprop=self.backprop, learn_steps=self.learn_steps, init=init,
-            max_iter=self.max_iter, tol=self.tol, random_state=self.random_state, n_threads=_n_threads(self.n_jobs),
-            callback=self.callback, constraint=self.constraint, positive=self.positive_code, verbose=self.verbose)
+            X,
+            X.shape[1] if self.n_components is None else self.n_components,
+            self.alpha,
+            layers=self.layers,
+            method=self.fit_algorithm,
+            backprop=self.backprop,
+            learn_steps=self.learn_steps,
+            init=init,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            random_state=self.random_state,
+            n_threads=_n_threads(self.n_jobs),
+            callback=self.callback,
+            constraint=self.constraint,
+            positive=self.positive_code,
+            verbose=self.verbose,
+        )
         self.components_ = result.dictionary
         self.steps_ = result.steps if len(result.steps) else np.ones(self.layers)
         self.error_ = result.history.value
         self.n_iter_ = max(1, len(self.error_))  # the iteration that found nothing better counts
         if result.status == "max_iter":
-            _warn_not_converged(f"the fit stopped at max_iter = {self.max_iter} before the relative decrease fell "
-                                f"below tol = {self.tol}")
+            _warn_not_converged(
+                f"the fit stopped at max_iter = {self.max_iter} before the relative decrease fell "
+                f"below tol = {self.tol}"
+            )
         return self
 
     def transform(self, X: Any) -> Array:
@@ -321,7 +371,9 @@ class DictionaryLearning(_Coder):
         """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=_FLOATS, order="C")
-        return self._encode(X, self.components_, self.alpha if self.transform_alpha is None else self.transform_alpha)
+        return self._encode(
+            X, self.components_, self.alpha if self.transform_alpha is None else self.transform_alpha
+        )
 
     def inverse_transform(self, X: Any) -> Array:
         """Signals from codes: X @ components_.
@@ -344,7 +396,8 @@ class DictionaryLearning(_Coder):
 
 
 def _n_threads(n_jobs: int | None) -> int | None:
-    """scikit-learn's counting: -1 all cores, -2 all but one. None is all, as threads of one process cost nothing."""
+    """scikit-learn's counting: -1 all cores, -2 all but one. None is all, as threads of one process cost
+    nothing."""
     if n_jobs is None or n_jobs == -1:
         return None
     if n_jobs < 0:

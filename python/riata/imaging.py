@@ -10,8 +10,17 @@ from typing import Any
 import numpy as np
 
 from . import _riata
-from ._arguments import (Array, as_float, as_int, as_matrix, as_optional_float, as_seed, as_size,
-                         as_text, as_threads)
+from ._arguments import (
+    Array,
+    as_float,
+    as_int,
+    as_matrix,
+    as_optional_float,
+    as_seed,
+    as_size,
+    as_text,
+    as_threads,
+)
 from ._results import History
 
 _PEAKS = {"uint8": 255.0, "uint16": 65535.0}
@@ -55,11 +64,23 @@ class DenoiseResult:
         return f"DenoiseResult({shape}, sigma {self.sigma:.3g}, {len(self.dictionary)} atoms{psnr})"
 
 
-def denoise(image: Any, sigma: float | None = None, reference: Any = None, n_atoms: int | None = None,
-            patch: int | None = None, layers: int | None = None, reg: float | None = None,
-            method: str = "unrolled", plain: bool = False, random_state: Any = 0, n_threads: int | None = None, *,
-            learn: bool = True, peak: float = 255.0,
-            callback: Callable[[Any], Any] | None = None) -> DenoiseResult:
+def denoise(
+    image: Any,
+    sigma: float | None = None,
+    reference: Any = None,
+    n_atoms: int | None = None,
+    patch: int | None = None,
+    layers: int | None = None,
+    reg: float | None = None,
+    method: str = "unrolled",
+    plain: bool = False,
+    random_state: Any = 0,
+    n_threads: int | None = None,
+    *,
+    learn: bool = True,
+    peak: float = 255.0,
+    callback: Callable[[Any], Any] | None = None,
+) -> DenoiseResult:
     """Clean a picture with a dictionary learned from the noisy picture alone.
 
     Parameters
@@ -67,8 +88,8 @@ def denoise(image: Any, sigma: float | None = None, reference: Any = None, n_ato
     image : array (height, width) or (height, width, channels)
         uint8, uint16, float32 or float64. Computed in single precision.
     sigma : float, optional
-        Standard deviation of the noise: in 8-bit grey levels (0 to 255) for integer pictures, also 16-bit ones, and in
-        the picture's own unit for floating-point ones. Estimated by default.
+        Standard deviation of the noise: in 8-bit grey levels (0 to 255) for integer pictures, also 16-bit
+        ones, and in the picture's own unit for floating-point ones. Estimated by default.
     reference : array, optional
         The clean picture, for psnr_in and psnr_out.
     n_atoms, patch, layers : int, optional
@@ -110,24 +131,43 @@ def denoise(image: Any, sigma: float | None = None, reference: Any = None, n_ato
     if reference is not None:
         psnr_in = psnr(image, reference, peak=_PEAKS.get(str(image.dtype), peak))
     fields = _riata.denoise(
-        pixels, sigma=as_optional_float(where, "sigma", sigma),
+        pixels,
+        sigma=as_optional_float(where, "sigma", sigma),
         n_atoms=None if n_atoms is None else as_size(where, "n_atoms", n_atoms),
         patch=None if patch is None else as_int(where, "patch", patch),
-        layers=None if layers is None else as_int(where, "layers", layers), reg=as_optional_float(where, "reg", reg),
-        method=as_text(where, "method", method), plain=bool(plain), learn=bool(learn),
-        seed=as_seed(where, random_state), n_threads=as_threads(where, n_threads), callback=callback)
+        layers=None if layers is None else as_int(where, "layers", layers),
+        reg=as_optional_float(where, "reg", reg),
+        method=as_text(where, "method", method),
+        plain=bool(plain),
+        learn=bool(learn),
+        seed=as_seed(where, random_state),
+        n_threads=as_threads(where, n_threads),
+        callback=callback,
+    )
     cleaned = _from_pixels(fields.pop("pixels").reshape(image.shape), unit, image.dtype)
-    psnr_out = None if reference is None else psnr(cleaned, reference, peak=_PEAKS.get(str(image.dtype), peak))
-    return DenoiseResult(**fields | {"image": cleaned, "history": History(**fields["history"]),
-                                     "psnr_in": None if reference is None else psnr_in, "psnr_out": psnr_out})
+    psnr_out = (
+        None if reference is None else psnr(cleaned, reference, peak=_PEAKS.get(str(image.dtype), peak))
+    )
+    return DenoiseResult(
+        **fields
+        | {
+            "image": cleaned,
+            "history": History(**fields["history"]),
+            "psnr_in": None if reference is None else psnr_in,
+            "psnr_out": psnr_out,
+        }
+    )
 
 
 def _as_pixels(where: str, image: Array) -> tuple[Array, float]:
-    """(height, width, channels) in float32, integers in 8-bit grey levels; and the integer steps per grey level."""
+    """(height, width, channels) in float32, integers in 8-bit grey levels; and the integer steps per grey
+    level."""
     if str(image.dtype) not in ("uint8", "uint16", "float32", "float64"):
         raise TypeError(f"{where}: image holds {image.dtype}; expected uint8, uint16, float32 or float64")
     if image.ndim not in (2, 3):
-        raise ValueError(f"{where}: image has shape {image.shape}, expected (height, width) or (height, width, channels)")
+        raise ValueError(
+            f"{where}: image has shape {image.shape}, expected (height, width) or (height, width, channels)"
+        )
     unit = 257.0 if image.dtype == np.uint16 else 1.0
     pixels = image.astype(np.float32, order="C")
     if unit != 1.0:
@@ -150,8 +190,8 @@ def psnr(image: Any, reference: Any, peak: float | None = None) -> float:
     image, reference : array
         Pictures of equal shape, of any dtype.
     peak : float, optional
-        Largest possible value: by default 65535 for uint16 and 255 for all others, so give 1.0 where pixels run from
-        0 to 1.
+        Largest possible value: by default 65535 for uint16 and 255 for all others, so give 1.0 where pixels
+        run from 0 to 1.
 
     Returns
     -------
@@ -166,11 +206,15 @@ def psnr(image: Any, reference: Any, peak: float | None = None) -> float:
     """
     image, reference = np.asarray(image), np.asarray(reference)
     if image.shape != reference.shape:
-        raise ValueError(f"psnr: image has shape {image.shape} but reference has {reference.shape}; they must be equal")
+        raise ValueError(
+            f"psnr: image has shape {image.shape} but reference has {reference.shape}; they must be equal"
+        )
     if image.size == 0:
         raise ValueError("psnr: the pictures are empty")
     if peak is None and {str(image.dtype), str(reference.dtype)} == {"uint8", "uint16"}:
-        raise TypeError(f"psnr: image is {image.dtype} but reference is {reference.dtype}; they must be equal")
+        raise TypeError(
+            f"psnr: image is {image.dtype} but reference is {reference.dtype}; they must be equal"
+        )
     peak = _PEAKS.get(str(image.dtype), 255.0) if peak is None else as_float("psnr", "peak", peak)
     if not (peak > 0 and math.isfinite(peak)):
         raise ValueError(f"psnr: peak = {peak}, must be > 0 and finite")
@@ -203,8 +247,11 @@ def extract_patches(image: Any, patch: int, stride: int = 1) -> Array:
            [1., 2., 4., 5.]])
     """
     where = "extract_patches"
-    return _riata.extract_patches(as_matrix(where, "image", image, "(height, width)"), as_size(where, "patch", patch),
-                                  as_size(where, "stride", stride))
+    return _riata.extract_patches(
+        as_matrix(where, "image", image, "(height, width)"),
+        as_size(where, "patch", patch),
+        as_size(where, "stride", stride),
+    )
 
 
 def average_patches(patches: Any, shape: tuple[int, int], stride: int = 1) -> Array:

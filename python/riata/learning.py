@@ -10,25 +10,57 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import _riata
-from ._arguments import (as_float, as_int, as_matrix, as_optional_float,
-                         as_optional_like, as_reg, as_seed, as_size, as_text, as_threads, as_vector)
+from ._arguments import (
+    as_float,
+    as_int,
+    as_matrix,
+    as_optional_float,
+    as_optional_like,
+    as_reg,
+    as_seed,
+    as_size,
+    as_text,
+    as_threads,
+    as_vector,
+)
 from ._results import History, LearnResult, Model
 
 _logger = logging.getLogger("riata")
-_CODER_TOL = 1e-8
 
 
-def learn_dictionary(X: Any, n_atoms: int, reg: Any, layers: int = 20, method: str = "unrolled",
-                     backprop: int | None = None, learn_steps: bool = False, init: Any = "data",
-                     lipschitz: str = "spectral", return_extrapolated: bool = False, max_iter: int = 300,
-                     max_time: float | None = None, tol: float = 1e-6,
-                     checkpoint: str | os.PathLike[str] | None = None, checkpoint_every: int = 10,
-                     resume: bool = False, random_state: Any = 0, n_threads: int | None = None,
-                     callback: Callable[[Any], Any] | None = None, *, algorithm: str = "fista", loss: str = "lasso",
-                     reduction: str = "mean", constraint: str = "unit_sphere", centre: bool = False,
-                     replace_atoms: bool = True, positive: bool = False, weights: Any = None, verbose: bool = False,
-                     progress: bool = False) -> LearnResult:
-    """Learn a dictionary by projected gradient with a line search on the loss after N layers of sparse coding.
+def learn_dictionary(
+    X: Any,
+    n_atoms: int,
+    reg: Any,
+    layers: int = 20,
+    method: str = "unrolled",
+    backprop: int | None = None,
+    learn_steps: bool = False,
+    init: Any = "data",
+    lipschitz: str = "spectral",
+    return_extrapolated: bool = False,
+    max_iter: int = 300,
+    max_time: float | None = None,
+    tol: float = 1e-6,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_every: int = 10,
+    resume: bool = False,
+    random_state: Any = 0,
+    n_threads: int | None = None,
+    callback: Callable[[Any], Any] | None = None,
+    *,
+    algorithm: str = "fista",
+    loss: str = "lasso",
+    reduction: str = "mean",
+    constraint: str = "unit_sphere",
+    centre: bool = False,
+    replace_atoms: bool = True,
+    positive: bool = False,
+    weights: Any = None,
+    verbose: bool = False,
+    progress: bool = False,
+) -> LearnResult:
+    """Learn a dictionary by projected gradient on the loss after N layers of sparse coding.
 
     Ctrl-C stops the run and returns the best dictionary so far with status "interrupted".
 
@@ -39,13 +71,13 @@ def learn_dictionary(X: Any, n_atoms: int, reg: Any, layers: int = 20, method: s
     n_atoms : int
         Number of atoms.
     reg : float or str
-        Weight of the penalty; a fraction such as "0.1max" is of the largest `reg_max` of the signals at the initial
-        dictionary.
+        Weight of the penalty; a fraction such as "0.1max" is of the largest `reg_max` of the signals at the
+        initial dictionary.
     layers : int
         Number of layers N.
     method : {"unrolled", "alternating", "truncated", "alternating-exact"}
-        Gradient through all layers; with the codes held constant (K = 0); through the last `backprop` layers; or
-        classical alternating minimisation on warm-started exact codes.
+        Gradient through all layers; with the codes held constant (K = 0); through the last `backprop`
+        layers; or classical alternating minimisation on warm-started exact codes.
     backprop : int, optional
         K of "truncated".
     learn_steps : bool
@@ -73,8 +105,8 @@ def learn_dictionary(X: Any, n_atoms: int, reg: Any, layers: int = 20, method: s
     n_threads : int, optional
         All cores by default.
     callback : callable, optional
-        Called after every accepted iteration with an object that has phase, iteration, value, step and seconds.
-        Returning True stops the run.
+        Called after every accepted iteration with an object that has phase, iteration, value, step and
+        seconds. Returning True stops the run.
     algorithm : {"fista", "ista"}
         The layers.
     loss : {"lasso", "least_squares"}
@@ -116,26 +148,46 @@ def learn_dictionary(X: Any, n_atoms: int, reg: Any, layers: int = 20, method: s
         if init is None:
             raise TypeError(f"{where}: init = None, must be 'data', 'random', 'dct' or an array")
         if n_atoms != len(init):
-            raise ValueError(f"{where}: init has {len(init)} atoms but n_atoms = {n_atoms}; they must be equal")
+            raise ValueError(
+                f"{where}: init has {len(init)} atoms but n_atoms = {n_atoms}; they must be equal"
+            )
     with _observer(callback, verbose, progress, max_iter) as observer:
         fields = _riata.learn_dictionary(
-            X, as_size(where, "n_atoms", n_atoms), as_reg(where, reg), layers=as_int(where, "layers", layers),
+            X,
+            as_size(where, "n_atoms", n_atoms),
+            as_reg(where, reg),
+            layers=as_int(where, "layers", layers),
             method=as_text(where, "method", method),
             backprop=None if backprop is None else as_int(where, "backprop", backprop),
-            learn_steps=bool(learn_steps), init=init, lipschitz=as_text(where, "lipschitz", lipschitz),
-            return_extrapolated=bool(return_extrapolated), max_iter=as_int(where, "max_iter", max_iter),
-            max_time=as_optional_float(where, "max_time", max_time), tol=as_float(where, "tol", tol),
+            learn_steps=bool(learn_steps),
+            init=init,
+            lipschitz=as_text(where, "lipschitz", lipschitz),
+            return_extrapolated=bool(return_extrapolated),
+            max_iter=as_int(where, "max_iter", max_iter),
+            max_time=as_optional_float(where, "max_time", max_time),
+            tol=as_float(where, "tol", tol),
             checkpoint="" if checkpoint is None else os.fspath(checkpoint),
-            checkpoint_every=as_int(where, "checkpoint_every", checkpoint_every), resume=bool(resume),
-            seed=as_seed(where, random_state), n_threads=as_threads(where, n_threads), callback=observer,
-            algorithm=as_text(where, "algorithm", algorithm), loss=as_text(where, "loss", loss),
-            reduction=as_text(where, "reduction", reduction), constraint=as_text(where, "constraint", constraint),
-            centre=bool(centre), replace_atoms=bool(replace_atoms), coder_tol=_CODER_TOL, positive=bool(positive),
-            weights=as_vector(where, "weights", weights))
+            checkpoint_every=as_int(where, "checkpoint_every", checkpoint_every),
+            resume=bool(resume),
+            seed=as_seed(where, random_state),
+            n_threads=as_threads(where, n_threads),
+            callback=observer,
+            algorithm=as_text(where, "algorithm", algorithm),
+            loss=as_text(where, "loss", loss),
+            reduction=as_text(where, "reduction", reduction),
+            constraint=as_text(where, "constraint", constraint),
+            centre=bool(centre),
+            replace_atoms=bool(replace_atoms),
+            positive=bool(positive),
+            weights=as_vector(where, "weights", weights),
+        )
     result = LearnResult(**fields | {"history": History(**fields["history"])})
     if result.status == "interrupted":
-        _logger.warning("%s: interrupted after %d iterations; this is the best dictionary so far", where,
-                        len(result.history.value))
+        _logger.warning(
+            "%s: interrupted after %d iterations; this is the best dictionary so far",
+            where,
+            len(result.history.value),
+        )
     return result
 
 
@@ -151,8 +203,13 @@ def _observer(callback: Callable[[Any], Any] | None, verbose: bool, progress: bo
 
     def observe(info: Any) -> bool:
         if verbose:
-            _logger.info("iteration %d  value %.6g  step %.3g  %.1f s", info.iteration, info.value, info.step,
-                         info.seconds)
+            _logger.info(
+                "iteration %d  value %.6g  step %.3g  %.1f s",
+                info.iteration,
+                info.value,
+                info.step,
+                info.seconds,
+            )
         if bar is not None:
             bar.set_postfix(value=f"{info.value:.6g}", refresh=False)
             bar.update()
@@ -175,8 +232,8 @@ def _progress_bar(total: int) -> Any:
 def recovery_score(D: Any, D_ref: Any) -> float:
     """How well a dictionary recovers another: 1 for the same atoms in any order and sign.
 
-    The largest mean |cosine| over one-to-one assignments of atoms to the reference's; reference atoms left without a
-    partner count 0.
+    The largest mean |cosine| over one-to-one assignments of atoms to the reference's; reference atoms left
+    without a partner count 0.
 
     Parameters
     ----------
@@ -200,8 +257,12 @@ def recovery_score(D: Any, D_ref: Any) -> float:
     return _riata.recovery_score(D, as_optional_like(where, "D_ref", D_ref, "D", D, shape))
 
 
-def save_model(path: str | os.PathLike[str], dictionary: Any, steps: Any = None,
-               metadata: Mapping[str, Any] | None = None) -> None:
+def save_model(
+    path: str | os.PathLike[str],
+    dictionary: Any,
+    steps: Any = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> None:
     """Write a model as safetensors, the same file that the command `riata` reads.
 
     Parameters
@@ -229,9 +290,12 @@ def save_model(path: str | os.PathLike[str], dictionary: Any, steps: Any = None,
         if metadata is None and isinstance(dictionary, Model):
             metadata = dictionary.metadata
         dictionary = dictionary.dictionary
-    _riata.save_model(os.fspath(path), as_matrix("save_model", "dictionary", dictionary, "(n_atoms, n_features)"),
-                      as_vector("save_model", "steps", steps),
-                      {str(key): str(value) for key, value in (metadata or {}).items()})
+    _riata.save_model(
+        os.fspath(path),
+        as_matrix("save_model", "dictionary", dictionary, "(n_atoms, n_features)"),
+        as_vector("save_model", "steps", steps),
+        {str(key): str(value) for key, value in (metadata or {}).items()},
+    )
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:

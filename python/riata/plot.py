@@ -13,7 +13,9 @@ from ._arguments import Array, as_matrix
 __all__ = ["convergence", "dictionary", "mosaic"]
 
 
-def mosaic(D: Any, patch_shape: tuple[int, int] | None = None, columns: int | None = None, gap: int = 1) -> Array:
+def mosaic(
+    D: Any, patch_shape: tuple[int, int] | None = None, columns: int | None = None, gap: int = 1
+) -> Array:
     """Atoms as one image, each stretched to its own range [-1, 1] around zero; gaps are 1 (white).
 
     Parameters
@@ -41,13 +43,17 @@ def mosaic(D: Any, patch_shape: tuple[int, int] | None = None, columns: int | No
     n_atoms, n_features = D.shape
     height, width = patch_shape or (math.isqrt(n_features),) * 2
     if height * width != n_features:
-        raise ValueError(f"mosaic: atoms of {n_features} features are no patches of {height} x {width}; give patch_shape")
+        raise ValueError(
+            f"mosaic: atoms of {n_features} features are no patches of {height} x {width}; give patch_shape"
+        )
     columns = columns or math.ceil(math.sqrt(n_atoms))
     rows = math.ceil(n_atoms / columns)
     image = np.ones((rows * (height + gap) + gap, columns * (width + gap) + gap), dtype=D.dtype)
     for i, atom in enumerate(D):
         top, left = gap + i // columns * (height + gap), gap + i % columns * (width + gap)
-        image[top:top + height, left:left + width] = atom.reshape(height, width) / (np.abs(atom).max() or 1)
+        image[top : top + height, left : left + width] = atom.reshape(height, width) / (
+            np.abs(atom).max() or 1
+        )
     return image
 
 

@@ -6,16 +6,37 @@ from collections.abc import Iterable
 from typing import Any
 
 from . import _riata
-from ._arguments import (Array, as_int, as_matrices, as_optional_float, as_optional_like, as_reg, as_text, as_threads,
-                         as_vector)
+from ._arguments import (
+    Array,
+    as_int,
+    as_matrices,
+    as_optional_float,
+    as_optional_like,
+    as_reg,
+    as_text,
+    as_threads,
+    as_vector,
+)
 from ._results import UnrolledGradient
 
 _WRT = ("dictionary", "steps", "reg", "signals")
 
 
-def unrolled_encode(X: Any, D: Any, reg: Any, layers: int, method: str = "fista", steps: Any = None,
-                    lipschitz: float | None = None, init: Any = None, return_extrapolated: bool = False,
-                    n_threads: int | None = None, *, positive: bool = False, weights: Any = None) -> Array:
+def unrolled_encode(
+    X: Any,
+    D: Any,
+    reg: Any,
+    layers: int,
+    method: str = "fista",
+    steps: Any = None,
+    lipschitz: float | None = None,
+    init: Any = None,
+    return_extrapolated: bool = False,
+    n_threads: int | None = None,
+    *,
+    positive: bool = False,
+    weights: Any = None,
+) -> Array:
     """Codes after N layers of ISTA or FISTA: the forward pass of an unrolled network.
 
     Layer k is z <- prox(y - (s_k / L) (y D - x) D^T) with threshold s_k reg / L.
@@ -59,17 +80,36 @@ def unrolled_encode(X: Any, D: Any, reg: Any, layers: int, method: str = "fista"
     where = "unrolled_encode"
     X, D = as_matrices(where, X=X, D=D)
     return _riata.unrolled_encode(
-        X, D, as_reg(where, reg),
-        **_network(where, layers, method, steps, lipschitz, return_extrapolated, n_threads, positive, weights),
-        init=as_optional_like(where, "init", init, "X", X, "(n_signals, n_atoms)"))
+        X,
+        D,
+        as_reg(where, reg),
+        **_network(
+            where, layers, method, steps, lipschitz, return_extrapolated, n_threads, positive, weights
+        ),
+        init=as_optional_like(where, "init", init, "X", X, "(n_signals, n_atoms)"),
+    )
 
 
-def unrolled_gradient(X: Any, D: Any, reg: Any, layers: int, method: str = "fista", loss: str = "lasso",
-                      backprop: int | None = None, lipschitz: float | None = None, steps: Any = None,
-                      target: Any = None, wrt: Iterable[str] = ("dictionary", "steps", "reg"),
-                      return_codes: bool = True, return_extrapolated: bool = False, reduction: str = "mean",
-                      n_threads: int | None = None, *, positive: bool = False,
-                      weights: Any = None) -> UnrolledGradient:
+def unrolled_gradient(
+    X: Any,
+    D: Any,
+    reg: Any,
+    layers: int,
+    method: str = "fista",
+    loss: str = "lasso",
+    backprop: int | None = None,
+    lipschitz: float | None = None,
+    steps: Any = None,
+    target: Any = None,
+    wrt: Iterable[str] = ("dictionary", "steps", "reg"),
+    return_codes: bool = True,
+    return_extrapolated: bool = False,
+    reduction: str = "mean",
+    n_threads: int | None = None,
+    *,
+    positive: bool = False,
+    weights: Any = None,
+) -> UnrolledGradient:
     """A loss at the output of N layers, differentiated through them.
 
     Parameters
@@ -87,7 +127,8 @@ def unrolled_gradient(X: Any, D: Any, reg: Any, layers: int, method: str = "fist
     loss : {"lasso", "least_squares"}
         1/2 ||z D - x||^2 with or without reg ||z||_1.
     backprop : int, optional
-        K, the last layers that are differentiated; all by default. 0 gives the gradient of alternating minimisation.
+        K, the last layers that are differentiated; all by default. 0 gives the gradient of alternating
+        minimisation.
     lipschitz : float, optional
         L; by default ||D||_2^2 to rounding. A constant in every derivative.
     steps : array (layers,), optional
@@ -125,19 +166,42 @@ def unrolled_gradient(X: Any, D: Any, reg: Any, layers: int, method: str = "fist
     wanted = {wrt} if isinstance(wrt, str) else set(wrt)
     for name in wanted.difference(_WRT):
         raise ValueError(f"{where}: wrt names {name!r}, must be among {', '.join(map(repr, _WRT))}")
-    return UnrolledGradient(**_riata.unrolled_gradient(
-        X, D, as_reg(where, reg),
-        **_network(where, layers, method, steps, lipschitz, return_extrapolated, n_threads, positive, weights),
-        loss=as_text(where, "loss", loss),
-        backprop=None if backprop is None else as_int(where, "backprop", backprop),
-        reduction=as_text(where, "reduction", reduction), wrt=wanted, return_codes=bool(return_codes),
-        target=as_optional_like(where, "target", target, "X", X, "(n_signals, n_features)")))
+    return UnrolledGradient(
+        **_riata.unrolled_gradient(
+            X,
+            D,
+            as_reg(where, reg),
+            **_network(
+                where, layers, method, steps, lipschitz, return_extrapolated, n_threads, positive, weights
+            ),
+            loss=as_text(where, "loss", loss),
+            backprop=None if backprop is None else as_int(where, "backprop", backprop),
+            reduction=as_text(where, "reduction", reduction),
+            wrt=wanted,
+            return_codes=bool(return_codes),
+            target=as_optional_like(where, "target", target, "X", X, "(n_signals, n_features)"),
+        )
+    )
 
 
-def _network(where: str, layers: int, method: str, steps: Any, lipschitz: float | None, return_extrapolated: bool,
-             n_threads: int | None, positive: bool, weights: Any) -> dict[str, Any]:
-    return {"layers": as_int(where, "layers", layers), "method": as_text(where, "method", method),
-            "steps": as_vector(where, "steps", steps),
-            "lipschitz": as_optional_float(where, "lipschitz", lipschitz),
-            "return_extrapolated": bool(return_extrapolated), "positive": bool(positive),
-            "weights": as_vector(where, "weights", weights), "n_threads": as_threads(where, n_threads)}
+def _network(
+    where: str,
+    layers: int,
+    method: str,
+    steps: Any,
+    lipschitz: float | None,
+    return_extrapolated: bool,
+    n_threads: int | None,
+    positive: bool,
+    weights: Any,
+) -> dict[str, Any]:
+    return {
+        "layers": as_int(where, "layers", layers),
+        "method": as_text(where, "method", method),
+        "steps": as_vector(where, "steps", steps),
+        "lipschitz": as_optional_float(where, "lipschitz", lipschitz),
+        "return_extrapolated": bool(return_extrapolated),
+        "positive": bool(positive),
+        "weights": as_vector(where, "weights", weights),
+        "n_threads": as_threads(where, n_threads),
+    }

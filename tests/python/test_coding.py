@@ -42,13 +42,19 @@ def test_the_certificates_equal_their_formulas(problem, positive, weighted):
     Z = np.abs(Z) if positive else Z
     w = 1.0 if weights is None else weights
     options = dict(positive=positive, weights=weights)
-    np.testing.assert_allclose(riata.lasso_objective(X, D, Z, 0.2, **options), objective(X, D, Z, 0.2, w), rtol=1e-12)
-    np.testing.assert_allclose(riata.duality_gap(X, D, Z, 0.2, **options), gap(X, D, Z, 0.2, w, positive), rtol=1e-10)
-    np.testing.assert_allclose(riata.kkt_violation(X, D, Z, 0.2, **options), violation(X, D, Z, 0.2, w, positive),
-                               rtol=1e-12)
+    np.testing.assert_allclose(
+        riata.lasso_objective(X, D, Z, 0.2, **options), objective(X, D, Z, 0.2, w), rtol=1e-12
+    )
+    np.testing.assert_allclose(
+        riata.duality_gap(X, D, Z, 0.2, **options), gap(X, D, Z, 0.2, w, positive), rtol=1e-10
+    )
+    np.testing.assert_allclose(
+        riata.kkt_violation(X, D, Z, 0.2, **options), violation(X, D, Z, 0.2, w, positive), rtol=1e-12
+    )
     C = X @ D.T
-    np.testing.assert_allclose(riata.reg_max(X, D, **options), ((C if positive else np.abs(C)) / w).max(axis=1),
-                               rtol=1e-14)
+    np.testing.assert_allclose(
+        riata.reg_max(X, D, **options), ((C if positive else np.abs(C)) / w).max(axis=1), rtol=1e-14
+    )
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -72,16 +78,20 @@ def test_reg_is_a_number_one_per_signal_or_a_fraction(problem):
     same = [riata.encode(X, D, reg).codes for reg in ("0.25max", "0.25*max", 0.25 * largest)]
     np.testing.assert_array_equal(same[0], same[1])
     np.testing.assert_array_equal(same[0], same[2])
-    np.testing.assert_array_equal(riata.encode(X, D, np.float32(0.5)).codes,
-                                  riata.encode(X, D, np.full(len(X), 0.5)).codes)
+    np.testing.assert_array_equal(
+        riata.encode(X, D, np.float32(0.5)).codes, riata.encode(X, D, np.full(len(X), 0.5)).codes
+    )
     assert not riata.encode(X, D, largest).codes.any()
     assert not riata.encode(X, D, "max").codes.any()
-    np.testing.assert_array_equal(riata.lasso_objective(X, D, same[0], "0.25max"),
-                                  riata.lasso_objective(X, D, same[0], 0.25 * largest))
+    np.testing.assert_array_equal(
+        riata.lasso_objective(X, D, same[0], "0.25max"), riata.lasso_objective(X, D, same[0], 0.25 * largest)
+    )
 
 
 def test_a_signal_that_does_not_converge_says_so(problem):
-    result = riata.encode(problem.signals, problem.dictionary, "0.01max", method="ista", tol=1e-12, max_iter=3)
+    result = riata.encode(
+        problem.signals, problem.dictionary, "0.01max", method="ista", tol=1e-12, max_iter=3
+    )
     assert set(result.status) == {"max_iter"}
     assert (result.n_iter == 3).all()
 

@@ -1,4 +1,4 @@
-"""The names, orders and defaults that scripts outside the project rely on; what importing riata brings along."""
+"""The names, orders and defaults that scripts outside the project rely on; what importing riata brings."""
 
 import doctest
 import importlib
@@ -14,34 +14,97 @@ import riata
 
 NO_DEFAULT = inspect.Parameter.empty
 KEPT = {
-    "encode": dict(X=NO_DEFAULT, D=NO_DEFAULT, reg=NO_DEFAULT, method="auto", tol=1e-6, max_iter=10000, n_threads=None),
-    "unrolled_encode": dict(X=NO_DEFAULT, D=NO_DEFAULT, reg=NO_DEFAULT, layers=NO_DEFAULT, method="fista", steps=None,
-                            lipschitz=None, init=None, return_extrapolated=False, n_threads=None),
+    "encode": dict(
+        X=NO_DEFAULT, D=NO_DEFAULT, reg=NO_DEFAULT, method="auto", tol=1e-6, max_iter=10000, n_threads=None
+    ),
+    "unrolled_encode": dict(
+        X=NO_DEFAULT,
+        D=NO_DEFAULT,
+        reg=NO_DEFAULT,
+        layers=NO_DEFAULT,
+        method="fista",
+        steps=None,
+        lipschitz=None,
+        init=None,
+        return_extrapolated=False,
+        n_threads=None,
+    ),
     "lasso_objective": dict(X=NO_DEFAULT, D=NO_DEFAULT, Z=NO_DEFAULT, reg=NO_DEFAULT),
     "duality_gap": dict(X=NO_DEFAULT, D=NO_DEFAULT, Z=NO_DEFAULT, reg=NO_DEFAULT),
     "kkt_violation": dict(X=NO_DEFAULT, D=NO_DEFAULT, Z=NO_DEFAULT, reg=NO_DEFAULT),
     "reg_max": dict(X=NO_DEFAULT, D=NO_DEFAULT),
-    "unrolled_gradient": dict(X=NO_DEFAULT, D=NO_DEFAULT, reg=NO_DEFAULT, layers=NO_DEFAULT, method="fista",
-                              loss="lasso", backprop=None, lipschitz=None, steps=None, target=None,
-                              wrt=("dictionary", "steps", "reg"), return_codes=True, return_extrapolated=False,
-                              reduction="mean", n_threads=None),
-    "learn_dictionary": dict(X=NO_DEFAULT, n_atoms=NO_DEFAULT, reg=NO_DEFAULT, layers=20, method="unrolled",
-                             backprop=None, learn_steps=False, init="data", lipschitz="spectral",
-                             return_extrapolated=False, max_iter=300, max_time=None, tol=1e-6, checkpoint=None,
-                             checkpoint_every=10, resume=False, random_state=0, n_threads=None, callback=None),
+    "unrolled_gradient": dict(
+        X=NO_DEFAULT,
+        D=NO_DEFAULT,
+        reg=NO_DEFAULT,
+        layers=NO_DEFAULT,
+        method="fista",
+        loss="lasso",
+        backprop=None,
+        lipschitz=None,
+        steps=None,
+        target=None,
+        wrt=("dictionary", "steps", "reg"),
+        return_codes=True,
+        return_extrapolated=False,
+        reduction="mean",
+        n_threads=None,
+    ),
+    "learn_dictionary": dict(
+        X=NO_DEFAULT,
+        n_atoms=NO_DEFAULT,
+        reg=NO_DEFAULT,
+        layers=20,
+        method="unrolled",
+        backprop=None,
+        learn_steps=False,
+        init="data",
+        lipschitz="spectral",
+        return_extrapolated=False,
+        max_iter=300,
+        max_time=None,
+        tol=1e-6,
+        checkpoint=None,
+        checkpoint_every=10,
+        resume=False,
+        random_state=0,
+        n_threads=None,
+        callback=None,
+    ),
     "recovery_score": dict(D=NO_DEFAULT, D_ref=NO_DEFAULT),
-    "denoise": dict(image=NO_DEFAULT, sigma=None, reference=None, n_atoms=None, patch=None, layers=None, reg=None,
-                    method="unrolled", plain=False, random_state=0, n_threads=None),
+    "denoise": dict(
+        image=NO_DEFAULT,
+        sigma=None,
+        reference=None,
+        n_atoms=None,
+        patch=None,
+        layers=None,
+        reg=None,
+        method="unrolled",
+        plain=False,
+        random_state=0,
+        n_threads=None,
+    ),
     "extract_patches": dict(image=NO_DEFAULT, patch=NO_DEFAULT, stride=1),
     "average_patches": dict(patches=NO_DEFAULT, shape=NO_DEFAULT, stride=1),
     "psnr": dict(image=NO_DEFAULT, reference=NO_DEFAULT, peak=None),
     "save_model": dict(path=NO_DEFAULT, dictionary=NO_DEFAULT, steps=None, metadata=None),
     "load_model": dict(path=NO_DEFAULT),
-    "datasets.signals_on_b_infinity": dict(D=NO_DEFAULT, n_signals=NO_DEFAULT, law="gaussian", random_state=0),
+    "datasets.signals_on_b_infinity": dict(
+        D=NO_DEFAULT, n_signals=NO_DEFAULT, law="gaussian", random_state=0
+    ),
     "datasets.scale_to_b_infinity": dict(D=NO_DEFAULT, X=NO_DEFAULT),
 }
-PENALISED = ["encode", "unrolled_encode", "lasso_objective", "duality_gap", "kkt_violation", "reg_max",
-             "unrolled_gradient", "learn_dictionary"]
+PENALISED = [
+    "encode",
+    "unrolled_encode",
+    "lasso_objective",
+    "duality_gap",
+    "kkt_violation",
+    "reg_max",
+    "unrolled_gradient",
+    "learn_dictionary",
+]
 
 
 def function(name):
@@ -79,8 +142,12 @@ def test_everything_public_has_a_docstring_and_type_hints():
 def test_every_parameter_is_documented():
     for name in ["encode", "unrolled_encode", "unrolled_gradient", "learn_dictionary", "denoise"]:
         section = inspect.getdoc(function(name)).split("Returns\n")[0]
-        documented = {word.strip() for line in section.splitlines() if line and not line.startswith(" ")
-                      for word in line.split(" : ")[0].split(",")}
+        documented = {
+            word.strip()
+            for line in section.splitlines()
+            if line and not line.startswith(" ")
+            for word in line.split(" : ")[0].split(",")
+        }
         assert set(inspect.signature(function(name)).parameters) <= documented, name
 
 
@@ -92,15 +159,19 @@ def test_defaults_equal_those_of_the_library():
             assert parameters[option].default == value, f"{name}: {option}"
 
 
-@pytest.mark.parametrize("module", ["coding", "datasets", "estimators", "imaging", "learning", "plot", "unrolling"])
+@pytest.mark.parametrize(
+    "module", ["coding", "datasets", "estimators", "imaging", "learning", "plot", "unrolling"]
+)
 def test_the_examples_in_the_docstrings_run(module):
     results = doctest.testmod(importlib.import_module(f"riata.{module}"))
     assert results.attempted > 0 and results.failed == 0
 
 
 def test_importing_riata_imports_neither_scikit_learn_nor_matplotlib():
-    code = ("import sys, riata; print([m for m in ('sklearn', 'scipy', 'matplotlib', 'torch', 'mne', 'tqdm') "
-            "if m in sys.modules])")
+    code = (
+        "import sys, riata; print([m for m in ('sklearn', 'scipy', 'matplotlib', 'torch', 'mne', 'tqdm') "
+        "if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -117,9 +188,12 @@ def test_an_unknown_name_is_an_attribute_error():
 
 def test_results_are_short_in_print_and_can_be_pickled():
     problem = riata.datasets.planted(n_features=8, n_atoms=10, n_signals=20)
-    results = [riata.encode(problem.signals, problem.dictionary, 0.1),
-               riata.unrolled_gradient(problem.signals, problem.dictionary, 0.1, 5),
-               riata.learn_dictionary(problem.signals, 10, 0.1, max_iter=2), problem]
+    results = [
+        riata.encode(problem.signals, problem.dictionary, 0.1),
+        riata.unrolled_gradient(problem.signals, problem.dictionary, 0.1, 5),
+        riata.learn_dictionary(problem.signals, 10, 0.1, max_iter=2),
+        problem,
+    ]
     for result in results:
         assert len(repr(result)) < 150
         copy = pickle.loads(pickle.dumps(result))

@@ -44,9 +44,9 @@ struct Network {
   const Matrix<double>* target() const { return input.target.size() > 0 ? &input.target : nullptr; }
 };
 
-/// Draws until no threshold's argument, and no output, is within 1e-4 of a kink.
+/// Draws until no threshold's argument, and no output, is within `kink_distance` of a kink.
 inline Network draw_network(const NetworkCase& kind, std::uint64_t seed, Index n_features = 5, Index n_atoms = 7,
-                            Index n_signals = 3, double kink_distance = 1e-4) {
+                            Index n_signals = 3, double kink_distance = 1e-3) {
   Draw draw(seed);
   Network net;
   do {

@@ -104,15 +104,17 @@ TEST(UnrolledGradient, ValueIsTheMeanObjectiveAtTheCodes) {
 }
 
 TEST(UnrolledGradient, GivesOnlyWhatIsWanted) {
-  const Network net = draw_network({}, 75);
+  Network net = draw_network({}, 75);
+  net.gradient.usage = true;
   const auto all = unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, net.gradient);
-  for (unsigned bits = 0; bits < 32; ++bits) {
+  for (unsigned bits = 0; bits < 64; ++bits) {
     GradientOptions wanted = net.gradient;
     wanted.dictionary = bits & 1;
     wanted.steps = bits & 2;
     wanted.reg = bits & 4;
     wanted.signals = bits & 8;
     wanted.codes = bits & 16;
+    wanted.usage = bits & 32;
     const auto some = unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, wanted);
     EXPECT_EQ(some.value, all.value);
     EXPECT_EQ(some.dictionary, wanted.dictionary ? all.dictionary : Matrix<double>());
@@ -120,6 +122,17 @@ TEST(UnrolledGradient, GivesOnlyWhatIsWanted) {
     EXPECT_EQ(some.reg, wanted.reg ? all.reg : Vector<double>());
     EXPECT_EQ(some.signals, wanted.signals ? all.signals : Matrix<double>());
     EXPECT_EQ(some.codes, wanted.codes ? all.codes : Matrix<double>());
+    EXPECT_EQ(some.usage, wanted.usage ? all.usage : Vector<double>());
+  }
+}
+
+TEST(UnrolledGradient, UsageIsTheSquaredNormOfEachAtomsCodes) {
+  for (const Reduction reduction : {Reduction::mean, Reduction::sum}) {
+    Network net = draw_network({.reduction = reduction, .layers = 10, .kept = 10}, 78, 20, 40, 300, 0);
+    net.gradient.usage = true;
+    const auto result = unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, net.gradient);
+    const Eigen::VectorXd expected = net.trace.output(net.oracle).rowwise().squaredNorm();
+    EXPECT_LE((result.usage - expected / (reduction == Reduction::mean ? 300 : 1)).norm(), 1e-12 * expected.norm());
   }
 }
 

@@ -96,18 +96,15 @@ void learn(const Plane& plane, const Picture& noisy, const Recipe& recipe, const
   const ConstMatrixRef<float> patches = sampler->batch();
   if (patches.cols() == 0) return;  // nothing rises above the noise
   const UnrolledOptions network{.layers = options.layers, .execution = options.execution};
-  const DenseDictionary<float> D(result.dictionary);
-  // The loss is nearly quadratic in an atom, with curvature mean_i z_ij^2: its inverse is the step to try first.
-  const double usage = unrolled_encode<float>(patches, D, result.reg, network).squaredNorm() /
-                       static_cast<double>(patches.cols() * recipe.n_atoms);
-  if (usage == 0) return;
   std::optional<int> backprop;
   if (options.method == LearningMethod::alternating) backprop = 0;
   Learner<float> learner(
       std::move(sampler),
       std::make_unique<UnrolledDirection<float>>(result.reg,
-                                                 UnrolledDirectionOptions{.network = network, .backprop = backprop}),
-      LineSearch<float>({.first = 4 / usage, .largest = 1e4 / usage, .smallest = 1e-20 / usage, .grow = 4}),
+                                                 UnrolledDirectionOptions{.network = network,
+                                                                          .backprop = backprop,
+                                                                          .scale_by_usage = true}),
+      LineSearch<float>({.first = 2, .grow = 2}),
       Constraint::unit_sphere, {.max_iter = recipe.max_iter, .tol = 1e-5}, {.seed = options.seed});
   auto learned = learner.fit({{"dictionary", result.dictionary}}, observer);
   result.dictionary = std::move(learned.dictionary);

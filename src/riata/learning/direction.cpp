@@ -40,8 +40,14 @@ Parameters<T> UnrolledDirection<T>::gradient(const ConstMatrixRef<T>& batch, con
                                             .steps = steps,
                                             .reg = false,
                                             .signals = false,
-                                            .codes = false});
+                                            .codes = false,
+                                            .usage = options_.scale_by_usage});
   Parameters<T> gradient{{"dictionary", result.dictionary}};
+  if (options_.scale_by_usage) {
+    const double floor = 0.1 * result.usage.mean();
+    for (Index j = 0; j < result.usage.size(); ++j)
+      if (result.usage(j) + floor > 0) gradient["dictionary"].col(j) /= static_cast<T>(result.usage(j) + floor);
+  }
   if (steps) gradient["steps"] = result.steps.template cast<T>();
   return gradient;
 }

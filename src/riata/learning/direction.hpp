@@ -43,6 +43,9 @@ struct UnrolledDirectionOptions {
   Loss loss = Loss::lasso;
   Reduction reduction = Reduction::mean;
   std::optional<int> backprop = {}; ///< K; by default N
+  /// Divide the gradient of atom j by u_j + mean(u) / 10, u_j the mean of z_j^2 over the batch. The loss is nearly quadratic
+  /// in an atom with that curvature, so steps near 1 suit atoms used often and seldom alike, whatever the signals' unit.
+  bool scale_by_usage = false;
   bool frobenius_lipschitz = false; ///< L = ||D^T D||_F instead of ||D||_2^2: the published code's bound, for replays
 };
 

@@ -186,6 +186,7 @@ UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X, co
     double value = 0;
     Matrix<T> dictionary;
     std::vector<double> steps;
+    Vector<double> usage;
   };
   std::vector<Lane> lanes(static_cast<std::size_t>(parts.n_lanes));
 
@@ -198,6 +199,10 @@ UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X, co
     Matrix<T> Z = pass.codes();
     if (options.return_extrapolated) Z = pass.extrapolated();
     if (wanted.codes) result.codes.middleCols(first, n) = Z;
+    if (wanted.usage) {
+      if (lane.usage.size() == 0) lane.usage.setZero(n_atoms);
+      lane.usage += Z.template cast<double>().rowwise().squaredNorm();
+    }
 
     // The loss, its explicit derivatives, and the cotangent of the output.
     Matrix<T> r(n_features, n);
@@ -230,10 +235,12 @@ UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X, co
 
   if (wanted.dictionary) result.dictionary.setZero(n_features, n_atoms);
   if (wanted.steps) result.steps.setZero(options.layers);
+  if (wanted.usage) result.usage.setZero(n_atoms);
   for (const Lane& lane : lanes) {  // in order, whatever thread made them
     result.value += scale * lane.value;
     if (wanted.dictionary) result.dictionary += lane.dictionary;
     if (wanted.steps) result.steps += Eigen::Map<const Vector<double>>(lane.steps.data(), options.layers);
+    if (wanted.usage) result.usage += scale * lane.usage;
   }
   if (wanted.reg) {
     const Eigen::Map<const Vector<double>> per_signal(reg_gradient.data(), n_signals);

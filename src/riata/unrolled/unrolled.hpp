@@ -50,7 +50,7 @@ struct GradientOptions {
   Loss loss = Loss::lasso;
   std::optional<int> backprop = {};  ///< the last K layers are differentiated, 0 <= K <= layers; by default all
   Reduction reduction = Reduction::mean;
-  bool dictionary = true, steps = true, reg = true, signals = false, codes = true;
+  bool dictionary = true, steps = true, reg = true, signals = false, codes = true, usage = false;
 };
 
 template <Scalar T>
@@ -61,6 +61,7 @@ struct UnrolledGradient {
   Vector<double> reg;           ///< of reg's shape: one entry, or one per signal; with the explicit g(z). Or empty
   Matrix<T> signals;            ///< n_features x n_signals, with the explicit -(D z - x) unless a target is given; or 0 x 0
   Matrix<T> codes;              ///< n_atoms x n_signals: the output; or 0 x 0
+  Vector<double> usage;         ///< per atom, the mean or sum of z_j^2 at the output: the loss's curvature there; or empty
 };
 
 /// Memory beyond the results is constant in the number of signals; bits do not depend on the number of threads.

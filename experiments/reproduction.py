@@ -1,0 +1,48 @@
+"""What every experiment shares: its command line, its outputs, and the verdict on its claims."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from pathlib import Path
+
+
+class Reproduction:
+    """One figure: parses ``--size`` and ``--seed``, collects rows and claims, writes them, exits with the verdict."""
+
+    def __init__(self, script: str, description: str) -> None:
+        parser = argparse.ArgumentParser(description=description)
+        parser.add_argument("--size", choices=["small", "paper"], default="small")
+        parser.add_argument("--seed", type=int, default=0)
+        parser.add_argument("--output", type=Path, help="folder for the CSV and the picture (default: build/experiments/...)")
+        arguments = parser.parse_args()
+        here = Path(script).resolve().parent
+        self.paper_size = arguments.size == "paper"
+        self.seed = arguments.seed
+        root = Path(__file__).resolve().parent
+        self.output = arguments.output or root.parent / "build" / "experiments" / here.relative_to(root) / arguments.size
+        self.output.mkdir(parents=True, exist_ok=True)
+        self._failed: list[str] = []
+
+    def write_rows(self, name: str, rows: list[dict]) -> None:
+        path = self.output / name
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        print(f"wrote {path}")
+
+    def save_figure(self, figure, name: str) -> None:
+        path = self.output / name
+        figure.savefig(path, dpi=150, bbox_inches="tight")
+        print(f"wrote {path}")
+
+    def claim(self, sentence: str, holds: bool) -> None:
+        print(f"  {'holds' if holds else 'FAILS'}: {sentence}")
+        if not holds:
+            self._failed.append(sentence)
+
+    def finish(self) -> None:
+        """Exit code 0 only if every claim holds."""
+        sys.exit(1 if self._failed else 0)

@@ -1,0 +1,109 @@
+"""The command under test: $RIATA_CLI, or build/release/riata."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = Path(os.environ.get("RIATA_CLI", ROOT / "build/release/riata")).resolve()
+# Threads that wait passively: tests share their machine.
+ENVIRONMENT = os.environ | {"OMP_WAIT_POLICY": "passive"}
+
+
+class Riata:
+    """Runs the command in one folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def start(self, *arguments):
+        return subprocess.Popen([COMMAND, *map(str, arguments)], cwd=self.folder, env=ENVIRONMENT, text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def run(self, *arguments, stdout=subprocess.PIPE):
+        return subprocess.run([COMMAND, *map(str, arguments)], cwd=self.folder, env=ENVIRONMENT, text=True, timeout=300,
+                              stdout=stdout, stderr=subprocess.PIPE)
+
+    def __call__(self, *arguments):
+        """Runs it, expects success, gives stdout."""
+        done = self.run(*arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def json(self, *arguments):
+        """Runs it with --json: exactly one line, one object."""
+        lines = self(*arguments, "--json").splitlines()
+        assert len(lines) == 1
+        return json.loads(lines[0])
+
+
+# Safetensors in a few lines, to look at what the command wrote and to make files it must refuse.
+DTYPES = {"F32": np.float32, "F64": np.float64, "I64": np.int64}
+
+
+def read_safetensors(path):
+    """(tensors, metadata)"""
+    data = path.read_bytes()
+    n = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + n])
+    metadata = header.pop("__metadata__", {})
+    values = data[8 + n :]
+    tensors = {name: np.frombuffer(values[slice(*place["data_offsets"])], DTYPES[place["dtype"]]).reshape(place["shape"])
+               for name, place in header.items()}
+    return tensors, metadata
+
+
+def write_safetensors(path, tensors, metadata):
+    header, values = {"__metadata__": metadata}, b""
+    for name, array in tensors.items():
+        dtype = next(key for key, value in DTYPES.items() if value == array.dtype)
+        begin, values = len(values), values + array.tobytes()
+        header[name] = {"dtype": dtype, "shape": array.shape, "data_offsets": [begin, len(values)]}
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + values)
+
+
+@pytest.fixture
+def riata(tmp_path):
+    return Riata(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def riata_in():
+    """riata_in(folder): the command in another folder than tmp_path."""
+    return Riata
+
+
+@pytest.fixture(scope="session")
+def planted():
+    """600 signals of 16 features with sparse codes in 24 unit atoms, and noise: (X, D)."""
+    random = np.random.default_rng(0)
+    D = random.standard_normal((24, 16))
+    D /= np.linalg.norm(D, axis=1, keepdims=True)
+    Z = random.standard_normal((600, 24)) * (random.random((600, 24)) < 0.2)
+    return Z @ D + 0.05 * random.standard_normal((600, 16)), D
+
+
+@pytest.fixture(scope="session")
+def photograph():
+    """48 x 48 grey pixels, uint8, clean."""
+    with Image.open(ROOT / "examples/images/camera.png") as image:
+        return np.array(image.convert("L"))[80:128, 200:248].copy()
+
+
+@pytest.fixture(scope="session")
+def noisy(photograph):
+    noise = 25 * np.random.default_rng(1).standard_normal(photograph.shape)
+    return np.clip(np.rint(photograph + noise), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def safetensors():
+    """read(path) -> (tensors, metadata) and write(path, tensors, metadata)."""
+    return SimpleNamespace(read=read_safetensors, write=write_safetensors)

@@ -1,0 +1,238 @@
+"""Each bad input gives its one sentence on stderr and its exit code, prints nothing else and leaves nothing behind.
+
+2: wrong usage or bad data; 1: the world failed.
+"""
+
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+LEARN = "learn X.npy -o new.safetensors --atoms 5 --reg 0.1 "
+ENCODE = "encode D.npy X.npy -o new.npz --reg 0.1 "
+DENOISE = "denoise p.png -o new.png --sigma 25 "
+
+CASES = [
+    # usage
+    ("", 2, "A subcommand is required"),
+    ("learn X.npy -o new.safetensors --atoms 5", 2, "--reg is required"),
+    ("learn -o new.safetensors --atoms 5 --reg 1", 2, "IN is required"),
+    ("learn X.npy --atoms 5 --reg 1", 2, "--output is required"),
+    ("learn X.npy -o new.safetensors --reg 1", 2, "--atoms is required unless --init names a file"),
+    (LEARN + "--foo", 2, "The following argument was not expected: --foo"),
+    (LEARN + "--layers many", 2, "Could not convert: --layers = many"),
+    (LEARN + "--layers 2.5", 2, "Could not convert: --layers = 2.5"),
+    (DENOISE + "--seed -1", 2, "seed = '-1', must be an integer from 0 to 18446744073709551615"),
+    # learn: numbers and choices
+    (LEARN.replace("0.1", "0"), 2, "reg = 0, must be > 0 and finite"),
+    (LEARN.replace("0.1", "-1"), 2, "reg = -1, must be > 0 and finite"),
+    (LEARN.replace("0.1", "nan"), 2, "reg = nan, must be > 0 and finite"),
+    (LEARN.replace("0.1", "much"), 2, "reg = 'much' is neither a number nor a fraction of reg_max such as 0.1max"),
+    (LEARN.replace("5", "0"), 2, "n_atoms = 0, must be >= 1"),
+    (LEARN.replace("5", "9000000000000"), 2, "n_atoms = 9000000000000 with 16 features does not fit in memory"),
+    (LEARN + "--layers 0", 2, "layers = 0, must be between 1 and 1000000"),
+    (LEARN + "--method magic", 2,
+     "method = 'magic', must be one of 'unrolled', 'alternating', 'truncated', 'alternating-exact'"),
+    (LEARN + "--method truncated", 2, "method 'truncated' needs backprop, the layers to keep"),
+    (LEARN + "--method truncated --backprop 21", 2, "backprop = 21, must be between 0 and layers = 20"),
+    (LEARN + "--backprop 3", 2, "backprop is for method 'truncated' alone"),
+    (LEARN + "--method alternating --learn-steps", 2,
+     "learn_steps needs a method that differentiates layers ('unrolled' or 'truncated')"),
+    (LEARN + "--method alternating-exact --loss least_squares", 2,
+     "loss = 'least_squares' needs unrolled layers; 'alternating-exact' minimises the lasso loss"),
+    (LEARN + "--algorithm newton", 2, "method = 'newton', must be 'ista' or 'fista'"),
+    (LEARN + "--constraint none", 2, "constraint = 'none', must be 'unit_sphere' or 'unit_ball'"),
+    (LEARN + "--init zeros", 2, "init = 'zeros', must be 'data', 'random', 'dct' or an array"),
+    (LEARN + "--dtype float16", 2, "dtype = 'float16', must be 'float32' or 'float64'"),
+    (LEARN + "--max-iter 0", 2, "max_iter = 0, must be >= 1"),
+    (LEARN + "--tol -1", 2, "tol = -1, must be >= 0 and finite"),
+    (LEARN + "--max-time 0", 2, "max_time = 0, must be > 0 seconds"),
+    (LEARN + "--threads -2", 2, "n_threads = -2, must be >= 0 (0 means all cores)"),
+    (LEARN + "--resume", 2, "resume needs the path of a checkpoint"),
+    (LEARN + "--checkpoint new.c --checkpoint-every 0", 2, "checkpoint_every = 0, must be >= 1"),
+    # learn: files
+    (LEARN.replace("X.npy", "missing.npy"), 1, "cannot read missing.npy: No such file or directory"),
+    (LEARN.replace("X.npy", "folder.npy"), 1, "cannot read folder.npy: Is a directory"),
+    (LEARN.replace("X.npy", "nan.npy"), 2, "nan.npy: the array holds nan at row 3, column 2; expected finite numbers"),
+    (LEARN.replace("X.npy", "inf.npy"), 2, "inf.npy: the array holds -inf at row 0, column 15; expected finite numbers"),
+    (LEARN.replace("X.npy", "empty.npy"), 2, "empty.npy has shape (0, 16); expected at least one row and one column"),
+    (LEARN.replace("X.npy", "vector.npy"), 2, "vector.npy has 1 dimension; expected 2: (n_signals, n_features)"),
+    (LEARN.replace("X.npy", "cube.npy"), 2, "cube.npy has 3 dimensions; expected 2: (n_signals, n_features)"),
+    (LEARN.replace("X.npy", "half.npy"), 2,
+     "half.npy holds float16; expected float32, float64 or integers (convert with numpy.astype)"),
+    (LEARN.replace("X.npy", "objects.npy"), 2,
+     "objects.npy holds Python objects; expected float32, float64 or integers (convert with numpy.astype)"),
+    (LEARN.replace("X.npy", "huge.npy"), 2, "huge.npy has the impossible shape (4611686018427387904, 16)"),
+    (LEARN.replace("X.npy", "uncountable.npy"), 2, "uncountable.npy has a dimension too large to count"),
+    (LEARN.replace("X.npy", "cut.npy"), 2, "cut.npy is truncated: header promises 6400 bytes, file holds 6300"),
+    (LEARN.replace("X.npy", "text.npy"), 2, "text.npy is not an .npy file"),
+    (LEARN.replace("X.npy", "text.txt"), 2, "text.txt is not a PNG, JPEG or TIFF image"),
+    (LEARN.replace("X.npy", "two.npz"), 2, "two.npz holds several arrays (a, b); choose one, as in two.npz:a"),
+    (LEARN.replace("X.npy", "two.npz:c"), 2, "two.npz has no array 'c'; it holds: a, b"),
+    (LEARN.replace("X.npy", "cut.npz"), 2, "cut.npz is not a zip archive, or is truncated"),
+    (LEARN.replace("X.npy", "X.npy X32.npy"), 2, "X32.npy is float32 but X.npy is float64; they must be equal"),
+    (LEARN.replace("X.npy", "X.npy wide.npy"), 2, "wide.npy has 17 features but X.npy has 16; they must be equal"),
+    (LEARN.replace("X.npy", "X.npy p.png"), 2, "arrays and pictures cannot be mixed in one run"),
+    (LEARN.replace("X.npy", "zeros.npy").replace("0.1", "0.1max"), 2,
+     "reg: reg_max of the batch is 0 (all signals are zero), so a fraction of it is no weight"),
+    (LEARN.replace("X.npy", "p.png") + "--patch 49", 2, "the image is 48 x 48 pixels, smaller than a patch of 49 x 49"),
+    (LEARN.replace("X.npy", "p.png") + "--patch 0", 2, "patch = 0, must be >= 1"),
+    (LEARN.replace("X.npy", "p.png") + "--max-patches 0", 2, "max_patches = 0, must be >= 1"),
+    (LEARN + "--init D.npy", 2, "--atoms 5 but D.npy holds 24 atoms; they must be equal"),
+    ("learn X32.npy -o new.safetensors --reg 0.1 --init D.npy", 2,
+     "D.npy is float64 but the signals are float32; they must be equal (convert one with numpy.astype)"),
+    ("learn X.npy -o new.safetensors --reg 0.1 --init wide.npy", 2,
+     "learn_dictionary: init has 17 features but the signals have 16; they must be equal"),
+    (LEARN + "--reference wide.npy", 2, "wide.npy has 17 features but the signals have 16; they must be equal"),
+    (LEARN + "--checkpoint other.ckpt --resume", 2,
+     "checkpoint other.ckpt belongs to another run: it was made with n_atoms = 6, this run has 5"),
+    (LEARN + "--checkpoint model.safetensors --resume", 2, "checkpoint model.safetensors: not a riata checkpoint"),
+    (LEARN + "--checkpoint cut.ckpt --resume", 2, None),
+    # outputs
+    (LEARN.replace("new.", "nowhere/new."), 1, "cannot write nowhere/new.safetensors: No such file or directory"),
+    (LEARN.replace("new.", "text.txt/new."), 1, "cannot write text.txt/new.safetensors: Not a directory"),
+    (LEARN.replace("new.safetensors", "folder.npy"), 1, "cannot write folder.npy: Is a directory"),
+    (LEARN.replace("new.", "full."), 1, "cannot write full.safetensors: No space left on device"),
+    (LEARN.replace("new.safetensors", "new.bin"), 2,
+     "new.bin has the extension '.bin'; models are written as .safetensors"),
+    (LEARN.replace("new.safetensors", "X.npy"), 2, "output X.npy is the input itself; choose another name"),
+    (LEARN.replace("new.safetensors", "link.safetensors"), 2,
+     "output link.safetensors is the input itself; choose another name"),
+    (LEARN + "--trace new.safetensors", 2,
+     "new.safetensors and new.safetensors are one file; choose another name for one of them"),
+    (LEARN + "--trace nowhere/t.csv", 1, "cannot write nowhere/t.csv: No such file or directory"),
+    # encode
+    ("encode D.npy X.npy -o new.npz", 2, "--reg is required: D.npy does not say with which weight it was learned"),
+    (ENCODE.replace("0.1", "-1max"), 2, "reg = -1, must be > 0 and finite"),
+    (ENCODE.replace("new.npz", "new.txt"), 2, "new.txt has the extension '.txt'; codes are written as .npy or .npz"),
+    (ENCODE + "--method lars", 2, "method = 'lars', must be one of 'auto', 'ista', 'fista', 'cd'"),
+    (ENCODE + "--method cd --layers 3", 2, "method = 'cd' has no layers; with --layers choose 'ista' or 'fista'"),
+    (ENCODE.replace("X.npy", "X32.npy"), 2,
+     "D.npy is float64 but the signals are float32; they must be equal (convert one with numpy.astype)"),
+    (ENCODE.replace("X.npy", "wide.npy"), 2,
+     "wide.npy has 17 features but the atoms of D.npy have 16; they must be equal"),
+    (ENCODE.replace("D.npy", "vector.npy"), 2, "vector.npy has 1 dimension; expected 2: (n_atoms, n_features)"),
+    (ENCODE.replace("D.npy", "wide.npy").replace("X.npy", "p.png"), 2,
+     "wide.npy has atoms of 17 features, which are no square patches of a picture"),
+    (ENCODE.replace("D.npy", "text.txt"), 2, "text.txt is neither a model (.safetensors) nor an array (.npy, .npz)"),
+    (ENCODE.replace("D.npy", "future.safetensors"), 2,
+     "future.safetensors has model format version 2; this riata reads version 1 (update riata)"),
+    (ENCODE.replace("D.npy", "foreign.safetensors"), 2, "foreign.safetensors is not a riata model"),
+    (ENCODE.replace("D.npy", "hollow.safetensors"), 2, "hollow.safetensors: tensor 'dictionary' is missing"),
+    (ENCODE.replace("D.npy", "cut.safetensors"), 2, None),
+    (ENCODE.replace("D.npy", "short.safetensors"), 2, "short.safetensors is not a safetensors file: it holds 5 bytes"),
+    (ENCODE.replace("D.npy", "stepped.safetensors") + "--layers 4", 2,
+     "steps: 3 entries for 4 layers; they must be equal"),
+    # denoise
+    (DENOISE.replace("25", "-1"), 2, "sigma = -1, must be > 0 and finite"),
+    (DENOISE.replace("25", "inf"), 2, "sigma = inf, must be > 0 and finite"),
+    (DENOISE + "--reg 0", 2, "reg = 0, must be > 0 and finite"),
+    (DENOISE + "--atoms 0", 2, "n_atoms = 0, must be between 1 and 65536"),
+    (DENOISE + "--patch 1", 2, "patch = 1, must be between 2 and 64"),
+    (DENOISE + "--patch 50", 2, "denoise: the picture is 48 x 48 pixels, smaller than a patch of 50 x 50"),
+    (DENOISE + "--layers -3", 2, "layers = -3, must be between 1 and 1000000"),
+    (DENOISE + "--max-time -1", 2, "max_time = -1, must be > 0 seconds"),
+    (DENOISE + "--method truncated", 2, "denoise: method must be 'unrolled' or 'alternating'"),
+    (DENOISE + "--reference small.png", 2,
+     "psnr: the picture is 48 x 48 with 1 channels, the reference 20 x 20 with 1; they must be equal"),
+    (DENOISE.replace("p.png", "missing.png"), 1, "cannot read missing.png: No such file or directory"),
+    (DENOISE.replace("p.png", "cut.png"), 2, "cut.png is not a readable PNG: Read Error (truncated?)"),
+    (DENOISE.replace("p.png", "X.npy"), 2, "X.npy is not a PNG, JPEG or TIFF image"),
+    (DENOISE.replace("new.png", "p.png"), 2, "output p.png is the input itself; choose another name"),
+    (DENOISE.replace("new.png", "link.png"), 2, "output link.png is the input itself; choose another name"),
+    (DENOISE.replace("new.png", "nowhere/new.png"), 1, "cannot write nowhere/new.png: No such file or directory"),
+    (DENOISE.replace("new.png", "full.png") + "--dct --atoms 64", 1, "cannot write full.png: No space left on device"),
+    (DENOISE.replace("new.png", "new.gif"), 2,
+     "new.gif has the extension '.gif'; images are written as .png, .jpg, .jpeg, .tif or .tiff"),
+    (DENOISE.replace("p.png", "deep.png").replace("new.png", "new.jpg"), 2,
+     "new.jpg: a JPEG holds neither 16 bits nor alpha; write .png or .tif"),
+    (DENOISE + "--model-out new.npz", 2, "new.npz has the extension '.npz'; models are written as .safetensors"),
+    # info
+    ("info missing.npy", 1, "cannot read missing.npy: No such file or directory"),
+    ("info X.npy text.txt", 2, "text.txt is not a PNG, JPEG or TIFF image"),
+]
+
+
+def npy(path, shape, data=b"", descr="<f8"):
+    """An .npy file whose header says what it likes."""
+    header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}".encode()
+    header += b" " * (-(len(header) + 11) % 64) + b"\n"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + data)
+
+
+def spoilt(X, row, column, value):
+    X = X.copy()
+    X[row, column] = value
+    return X
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, planted, photograph, safetensors):
+    here = tmp_path_factory.mktemp("bad")
+    X, D = planted[0][:50], planted[1]
+    arrays = {"X": X, "X32": X.astype(np.float32), "D": D, "nan": spoilt(X, 3, 2, np.nan), "inf": spoilt(X, 0, 15, -np.inf),
+              "empty": X[:0], "vector": X[0], "cube": X[None], "half": X.astype(np.float16), "wide": np.ones((4, 17)),
+              "zeros": np.zeros((9, 16)), "objects": np.array([[None] * 16])}
+    for name, array in arrays.items():
+        np.save(here / f"{name}.npy", array)
+    (here / "cut.npy").write_bytes((here / "X.npy").read_bytes()[:-100])
+    npy(here / "huge.npy", (2**62, 16))
+    npy(here / "uncountable.npy", (2**70, 16))
+    for name in ("text.npy", "text.txt"):
+        (here / name).write_text("no data here\n")
+    (here / "folder.npy").mkdir()
+    np.savez(here / "two.npz", a=X, b=X)
+    (here / "cut.npz").write_bytes((here / "two.npz").read_bytes()[:500])
+
+    Image.fromarray(photograph).save(here / "p.png")
+    Image.fromarray(photograph[:20, :20]).save(here / "small.png")
+    Image.fromarray(photograph.astype(np.uint16) * 257).save(here / "deep.png")
+    (here / "cut.png").write_bytes((here / "p.png").read_bytes()[:700])
+    (here / "link.png").symlink_to("p.png")
+    (here / "link.safetensors").symlink_to("X.npy")
+    for name in ("full.png", "full.safetensors"):
+        (here / name).symlink_to("/dev/full")
+
+    good = {"format": "riata", "format_version": "1", "kind": "dictionary"}
+    models = {"model": ({"dictionary": D}, good), "future": ({"dictionary": D}, good | {"format_version": "2"}),
+              "foreign": ({"dictionary": D}, {}), "hollow": ({"atoms": D}, good),
+              "stepped": ({"dictionary": D, "steps": np.ones(3)}, good)}
+    for name, (tensors, metadata) in models.items():
+        safetensors.write(here / f"{name}.safetensors", tensors, metadata)
+    (here / "cut.safetensors").write_bytes((here / "model.safetensors").read_bytes()[:-9])
+    (here / "short.safetensors").write_bytes(b"12345")
+    return here
+
+
+@pytest.fixture(scope="module")
+def bad_riata(folder, riata_in):
+    from_here = riata_in(folder)
+    learn = ("learn", "X.npy", "-o", "other.safetensors", "--atoms", 6, "--reg", 0.1, "--max-iter", 2)
+    from_here(*learn, "--checkpoint", "other.ckpt")
+    (folder / "cut.ckpt").write_bytes((folder / "other.ckpt").read_bytes()[:-9])
+    return from_here
+
+
+def contents(folder):
+    return {f.name: os.lstat(f).st_mtime_ns for f in folder.iterdir()}
+
+
+@pytest.mark.parametrize("command, code, sentence", CASES, ids=[case[0] or "nothing" for case in CASES])
+def test_one_sentence_one_code_and_nothing_left_behind(bad_riata, folder, command, code, sentence):
+    before = contents(folder)
+    done = bad_riata.run(*command.split())
+    if sentence is None:  # where in the file it is cut decides the words
+        assert done.stderr.startswith(f"riata {command.split()[0]}: cut.") and " is truncated" in done.stderr
+        assert done.stderr.count("\n") == 1
+    else:
+        assert done.stderr == f"riata{' ' * bool(command)}{command.split(' ')[0]}: {sentence}\n"
+    assert done.returncode == code
+    assert done.stdout == ""
+    assert contents(folder) == before
+
+
+def test_output_that_cannot_be_printed_is_a_failure(bad_riata):
+    with open("/dev/full", "w") as full:
+        done = bad_riata.run("info", stdout=full)
+    assert done.returncode == 1 and done.stderr == "riata info: cannot write to standard output\n"

@@ -1,0 +1,123 @@
+"""riata encode and riata info."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path, planted):
+    X, D = planted
+    np.save(tmp_path / "X.npy", X)
+    np.save(tmp_path / "D.npy", D)
+
+
+def lasso(X, D, Z, reg):
+    return 0.5 * np.sum((X - Z @ D) ** 2, axis=1) + reg * np.abs(Z).sum(axis=1)
+
+
+def gap(X, D, Z, reg):
+    R = X - Z @ D
+    theta = R * np.minimum(1, reg / np.abs(R @ D.T).max(axis=1, keepdims=True))
+    dual = 0.5 * np.sum(X**2, axis=1) - 0.5 * np.sum((X - theta) ** 2, axis=1)
+    return lasso(X, D, Z, reg) - dual
+
+
+@pytest.mark.parametrize("method", ["auto", "cd", "fista", "ista"])
+def test_codes_carry_their_certificate(riata, tmp_path, planted, method):
+    X, D = planted
+    report = riata.json("encode", "D.npy", "X.npy", "-o", "c.npz", "--reg", 0.3, "--method", method, "--tol", 1e-8)
+    with np.load(tmp_path / "c.npz") as file:
+        assert set(file) == {"codes", "objective", "gap", "n_iter"}
+        codes = file["codes"]
+        np.testing.assert_allclose(file["objective"], lasso(X, D, codes, 0.3), rtol=1e-12)
+        np.testing.assert_allclose(file["gap"], gap(X, D, codes, 0.3), atol=1e-11)
+        assert np.all(file["gap"] <= 1e-8 * 0.5 * np.sum(X**2, axis=1))
+        assert file["n_iter"].shape == (600,)
+    assert codes.shape == (600, 24)
+    assert report["status"] == "converged" and report["n_not_converged"] == 0
+
+
+def test_npy_holds_the_codes_alone_and_threads_do_not_matter(riata, tmp_path):
+    for threads in (1, 2):
+        riata("encode", "D.npy", "X.npy", "-o", f"{threads}.npy", "--reg", "0.1max", "--threads", threads)
+    assert np.load(tmp_path / "1.npy").shape == (600, 24)
+    assert (tmp_path / "1.npy").read_bytes() == (tmp_path / "2.npy").read_bytes()
+
+
+def test_reg_max_gives_zero_and_positive_gives_no_negative_code(riata, tmp_path):
+    riata("encode", "D.npy", "X.npy", "-o", "c.npy", "--reg", "1max")
+    assert not np.load(tmp_path / "c.npy").any()
+    riata("encode", "D.npy", "X.npy", "-o", "c.npy", "--reg", "0.1max", "--positive")
+    assert np.load(tmp_path / "c.npy").min() == 0
+
+
+def test_max_iter_is_reported_not_an_error(riata):
+    done = riata.run("encode", "D.npy", "X.npy", "-o", "c.npz", "--reg", 0.1, "--method", "ista", "--max-iter", 10, "--json")
+    assert done.returncode == 0
+    report = json.loads(done.stdout)
+    assert report["status"] == "max_iter" and report["n_not_converged"] > 0
+    assert done.stderr == (f"riata encode: {report['n_not_converged']} of 600 signals did not reach tol = 1e-06 within "
+                           "max_iter = 10; their gaps are reported\n")
+
+
+def test_a_model_brings_its_reg_and_its_steps(riata, tmp_path, planted):
+    X, _ = planted
+    riata("learn", "X.npy", "-o", "m.safetensors", "--atoms", 20, "--reg", 0.2, "--max-iter", 20, "--learn-steps",
+          "--layers", 8)
+    riata("encode", "m.safetensors", "X.npy", "-o", "a.npy")
+    riata("encode", "m.safetensors", "X.npy", "-o", "b.npy", "--reg", 0.2)
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+    report = riata.json("encode", "m.safetensors", "X.npy", "-o", "c.npz", "--layers", 8)
+    assert report["layers"] == 8 and report["method"] == "fista" and report["status"] == "layers"
+    loss = json.loads(riata("info", "m.safetensors", "--json"))["files"][0]["metadata"]["final_value"]
+    # The mean objective after the learned layers is the value at which learning ended.
+    assert report["objective"] == pytest.approx(float(loss), rel=1e-12)
+
+
+def test_layers_are_unrolled_ista(riata, tmp_path, planted):
+    X, D = planted
+    riata("encode", "D.npy", "X.npy", "-o", "c.npy", "--reg", 0.2, "--layers", 7, "--method", "ista")
+    L, Z = np.linalg.norm(D, 2) ** 2, np.zeros((600, 24))
+    for _ in range(7):
+        V = Z - (Z @ D - X) @ D.T / L
+        Z = np.sign(V) * np.maximum(np.abs(V) - 0.2 / L, 0)
+    np.testing.assert_allclose(np.load(tmp_path / "c.npy"), Z, atol=1e-12)
+
+
+def test_a_picture_is_coded_patch_by_patch_as_it_was_learned(riata, tmp_path, photograph):
+    Image.fromarray(photograph).save(tmp_path / "p.png")
+    riata("learn", "p.png", "-o", "m.safetensors", "--atoms", 30, "--reg", 20, "--max-iter", 3, "--patch", 6, "--centre")
+    riata("encode", "m.safetensors", "p.png", "-o", "c.npy")
+    windows = np.lib.stride_tricks.sliding_window_view(photograph.astype(np.float32), (6, 6)).reshape(-1, 36)
+    np.save(tmp_path / "w.npy", windows)
+    riata("encode", "m.safetensors", "w.npy", "-o", "d.npy")
+    assert np.load(tmp_path / "c.npy").dtype == np.float32
+    np.testing.assert_array_equal(np.load(tmp_path / "c.npy"), np.load(tmp_path / "d.npy"))
+
+
+def test_info_describes_arrays_models_and_pictures(riata, tmp_path, photograph, planted):
+    Image.fromarray(photograph).save(tmp_path / "p.png")
+    np.save(tmp_path / "bad.npy", np.array([[1, np.nan], [-3, np.inf]], np.float32))
+    riata("learn", "X.npy", "-o", "m.safetensors", "--atoms", 5, "--reg", 0.2, "--max-iter", 2)
+    about = json.loads(riata("info", "X.npy", "bad.npy", "m.safetensors", "p.png", "--json"))
+    X, bad, model, picture = about["files"]
+    assert X["shape"] == [600, 16] and X["dtype"] == "float64" and X["max"] == planted[0].max()
+    assert (bad["min"], bad["max"], bad["n_not_finite"]) == (-3, 1, 2)
+    assert model["kind"] == "model" and model["tensors"]["dictionary"]["shape"] == [5, 16]
+    assert model["metadata"]["reg"] == "0.2"
+    assert (picture["height"], picture["width"], picture["channels"], picture["bits"]) == (48, 48, 1, 8)
+    text = riata("info", "X.npy", "p.png")
+    assert "X.npy: array (600, 16) float64, from " in text and "p.png: image, 48 x 48 pixels, 1 channel of 8 bits" in text
+
+
+def test_version_and_help(riata):
+    version = json.loads(riata("info", "--json"))["version"]
+    assert riata("--version") == f"riata {version}\n"
+    assert riata("info").startswith(f"riata {version}, ")
+    for command in ("denoise", "learn", "encode", "info"):
+        text = riata(command, "--help")
+        assert text.rstrip().splitlines()[-1].startswith(f"Example: riata {command} ")
+    assert "--tol FLOAT=1e-06" in riata("encode", "--help").replace(" [1e-06]", "=1e-06")

@@ -1,0 +1,124 @@
+"""riata learn: what it writes, and that the same run gives the same bits."""
+
+import csv
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SHORT = ("--atoms", 24, "--max-iter", 15)
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path, planted):
+    X, D = planted
+    np.save(tmp_path / "X.npy", X)
+    np.save(tmp_path / "X32.npy", X.astype(np.float32))
+    np.save(tmp_path / "D.npy", D)
+    np.savez(tmp_path / "two.npz", first=X[:300], second=X[300:])
+
+
+def objective(X, D, reg):
+    """The lasso objective after coding by plain ISTA: slow, and sharing nothing with riata."""
+    L, Z = np.linalg.norm(D, 2) ** 2, np.zeros((len(X), len(D)))
+    for _ in range(3000):
+        V = Z - (Z @ D - X) @ D.T / L
+        Z = np.sign(V) * np.maximum(np.abs(V) - reg / L, 0)
+    return np.mean(0.5 * np.sum((X - Z @ D) ** 2, axis=1) + reg * np.abs(Z).sum(axis=1))
+
+
+def test_learns_a_planted_dictionary_and_says_so(riata, tmp_path, planted, safetensors):
+    X, D = planted
+    report = riata.json("learn", "X.npy", "-o", "m.safetensors", "--atoms", 24, "--reg", 0.1, "--reference", "D.npy",
+                        "--max-iter", 150, "--trace", "t.csv")
+    tensors, metadata = safetensors.read(tmp_path / "m.safetensors")
+    assert tensors.keys() == {"dictionary"} and tensors["dictionary"].shape == (24, 16)
+    assert tensors["dictionary"].dtype == np.float64
+    np.testing.assert_allclose(np.linalg.norm(tensors["dictionary"], axis=1), 1, rtol=1e-12)
+    cosines = np.abs(tensors["dictionary"] @ D.T)
+    assert report["recovery_score"] <= cosines.max(axis=0).mean() + 1e-12
+    assert report["recovery_score"] > 0.85
+    assert objective(X, tensors["dictionary"], 0.1) <= report["value"] < report["initial_value"]
+    assert report["value"] == pytest.approx(objective(X, tensors["dictionary"], 0.1), rel=0.02)
+    expected = {"reg": "0.1", "layers": "20", "method": "unrolled", "centred": "false", "seed": "0", "n_signals": "600"}
+    assert expected.items() <= metadata.items()
+    assert metadata["iterations"] == str(report["iterations"])
+    assert float(metadata["final_value"]) == report["value"]
+    with open(tmp_path / "t.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["iteration", "phase", "value", "step", "seconds"]
+    assert len(rows) == report["iterations"] and float(rows[-1]["value"]) == report["value"]
+    assert all(float(a["value"]) > float(b["value"]) for a, b in zip(rows, rows[1:]))
+
+
+@pytest.mark.parametrize("options", [
+    ("--method", "alternating"), ("--method", "alternating-exact"), ("--method", "truncated", "--backprop", 5),
+    ("--learn-steps",), ("--algorithm", "ista"), ("--loss", "least_squares"), ("--positive",), ("--centre",),
+    ("--constraint", "unit_ball"), ("--init", "random"), ("--init", "dct"), ("--init", "D.npy"), ("--layers", 5)])
+def test_every_choice_lowers_the_objective(riata, tmp_path, options, safetensors):
+    report = riata.json("learn", "X.npy", "-o", "m.safetensors", *SHORT, "--reg", "0.1max", *options)
+    assert report["value"] < report["initial_value"]
+    assert ("steps" in safetensors.read(tmp_path / "m.safetensors")[0]) == ("--learn-steps" in options)
+
+
+def test_same_bits_for_one_and_two_threads_and_again(riata, tmp_path):
+    for name, threads in (("a", 1), ("b", 2), ("c", 2)):
+        riata("learn", "X32.npy", "-o", f"{name}.safetensors", *SHORT, "--reg", "0.1max", "--threads", threads)
+    one = (tmp_path / "a.safetensors").read_bytes()
+    assert one == (tmp_path / "b.safetensors").read_bytes() == (tmp_path / "c.safetensors").read_bytes()
+
+
+def test_another_seed_gives_another_dictionary(riata, tmp_path):
+    for seed in (0, 1):
+        riata("learn", "X.npy", "-o", f"{seed}.safetensors", *SHORT, "--reg", "0.1max", "--seed", seed)
+    assert (tmp_path / "0.safetensors").read_bytes() != (tmp_path / "1.safetensors").read_bytes()
+
+
+def test_precision_is_that_of_the_arrays_unless_told(riata):
+    dtype = lambda *more: riata.json("learn", "-o", "m.safetensors", *SHORT, "--reg", 0.1, *more)["dtype"]
+    assert dtype("X.npy") == "float64"
+    assert dtype("X32.npy") == "float32"
+    assert dtype("X.npy", "--dtype", "float32") == "float32"
+
+
+def test_integers_become_double(riata, tmp_path):
+    np.save(tmp_path / "I.npy", np.rint(10 * np.load(tmp_path / "X.npy")).astype(np.int32))
+    assert riata.json("learn", "I.npy", "-o", "m.safetensors", *SHORT, "--reg", "0.1max")["dtype"] == "float64"
+
+
+def test_arrays_of_an_archive_are_stacked(riata, tmp_path):
+    riata("learn", "X.npy", "-o", "whole.safetensors", *SHORT, "--reg", 0.1)
+    riata("learn", "two.npz:first", "two.npz:second", "-o", "parts.safetensors", *SHORT, "--reg", 0.1)
+    assert (tmp_path / "whole.safetensors").read_bytes() == (tmp_path / "parts.safetensors").read_bytes()
+
+
+def test_a_model_is_a_start_and_a_reference(riata):
+    riata("learn", "X.npy", "-o", "m.safetensors", *SHORT, "--reg", 0.1)
+    report = riata.json("learn", "X.npy", "-o", "n.safetensors", "--reg", 0.1, "--init", "m.safetensors", "--reference",
+                        "m.safetensors", "--max-iter", 1)
+    assert report["n_atoms"] == 24 and report["recovery_score"] > 0.99
+
+
+def test_pictures_give_patches(riata, tmp_path, photograph, safetensors):
+    Image.fromarray(photograph).save(tmp_path / "grey.png")
+    Image.fromarray(np.dstack([photograph] * 3)).save(tmp_path / "colour.tif")
+    learn = ("-o", "m.safetensors", "--atoms", 20, "--reg", 30, "--max-iter", 3, "--centre", "--patch", 6)
+    assert riata.json("learn", "grey.png", *learn)["n_signals"] == 43 * 43
+    assert riata.json("learn", "grey.png", "colour.tif", *learn)["n_signals"] == 4 * 43 * 43
+    report = riata.json("learn", "grey.png", "colour.tif", *learn, "--max-patches", 501)
+    assert report["n_signals"] == 501 and report["n_features"] == 36 and report["dtype"] == "float32"
+    assert {"patch": "6", "centred": "true"}.items() <= safetensors.read(tmp_path / "m.safetensors")[1].items()
+
+
+def test_max_time_stops(riata):
+    report = riata.json("learn", "X.npy", "-o", "m.safetensors", "--atoms", 24, "--reg", 0.1, "--max-time", 0.05, "--tol", 0,
+                        "--max-iter", 1000000)
+    assert report["status"] == "max_time" and report["seconds"] < 5
+
+
+def test_quiet_says_nothing_and_the_summary_is_one_line(riata):
+    learn = ("learn", "X.npy", "-o", "m.safetensors", *SHORT, "--reg", 0.1)
+    assert riata(*learn, "--quiet") == ""
+    done = riata.run(*learn)
+    assert done.stdout.startswith("m.safetensors: 24 atoms of 16 features from 600 signals, objective ")
+    assert done.stdout.count("\n") == 1 and done.stderr == ""

@@ -1,0 +1,80 @@
+"""A run that is killed or interrupted at any moment and then resumed ends with the same bits as one that never was."""
+
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+
+METHODS = {
+    "unrolled": ("--learn-steps", "--max-iter", 40),
+    "alternating-exact": ("--method", "alternating-exact", "--max-iter", 40),
+}
+
+
+def command(output, method):
+    return ("learn", "X.npy", "-o", output, "--atoms", 40, "--reg", 0.1, "--tol", 0, "--seed", 3, "--threads", 2,
+            *METHODS[method])
+
+
+@pytest.fixture
+def signals(tmp_path, planted):
+    np.save(tmp_path / "X.npy", planted[0])
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["kill", "ctrl-c"])
+def test_five_interruptions_change_nothing(riata, tmp_path, signals, how, method):
+    start = time.monotonic()
+    riata(*command("whole.safetensors", method))
+    duration = time.monotonic() - start
+
+    # Killed at random fractions of the whole run's time; what was kept shortens the next one.
+    resumed = (*command("parts.safetensors", method), "--checkpoint", "c.safetensors", "--checkpoint-every", 1, "--resume")
+    random = np.random.default_rng(7)
+    stopped = 0
+    for _ in range(5):
+        run = riata.start(*resumed)
+        try:
+            run.wait(0.02 + random.uniform(0, 0.35) * duration)
+        except subprocess.TimeoutExpired:
+            run.send_signal(how)
+        _, errors = run.communicate(timeout=60)
+        if run.returncode == 0:  # done before its moment came
+            break
+        stopped += 1
+        assert run.returncode in (-how, 130 if how == signal.SIGINT else -how)  # -2: before the command watched
+        if run.returncode == 130:
+            assert errors.startswith("riata learn: interrupted")
+    riata(*resumed)
+    assert stopped >= 2, f"only {stopped} interruptions hit a run of {duration:.2f} s"
+    assert (tmp_path / "parts.safetensors").read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
+
+
+def test_ctrl_c_leaves_the_best_model_so_far(riata, tmp_path, signals, safetensors):
+    endless = ("learn", "X.npy", "-o", "m.safetensors", "--atoms", 40, "--reg", 0.1, "--tol", 0, "--max-iter", 1000000,
+               "--method", "alternating-exact", "--checkpoint", "c.safetensors", "--checkpoint-every", 1)
+    run = riata.start(*endless)
+    while not (tmp_path / "c.safetensors").exists():
+        assert run.poll() is None
+        time.sleep(0.01)
+    run.send_signal(signal.SIGINT)
+    _, errors = run.communicate(timeout=60)
+    assert run.returncode == 130
+    tensors, metadata = safetensors.read(tmp_path / "m.safetensors")
+    assert tensors["dictionary"].shape == (40, 16) and metadata["status"] == "interrupted"
+    assert errors == (f"riata learn: interrupted after {metadata['iterations']} iterations; the best model so far is in "
+                      "m.safetensors (--resume continues)\n")
+    assert {f.name for f in tmp_path.iterdir()} == {"X.npy", "m.safetensors", "c.safetensors"}
+
+
+def test_a_finished_run_resumes_to_itself_and_more_iterations_may_follow(riata, tmp_path, signals):
+    learn = ("learn", "X.npy", "-o", "m.safetensors", "--atoms", 20, "--reg", 0.1, "--tol", 0)
+    kept = ("--checkpoint", "c.safetensors", "--resume")
+    riata(*learn, "--max-iter", 12)
+    whole = (tmp_path / "m.safetensors").read_bytes()
+    riata(*learn, *kept, "--max-iter", 5)
+    for _ in range(2):
+        riata(*learn, *kept, "--max-iter", 12)
+        assert (tmp_path / "m.safetensors").read_bytes() == whole

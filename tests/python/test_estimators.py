@@ -1,0 +1,219 @@
+"""SparseCoder and DictionaryLearning keep scikit-learn's contract."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import riata
+from riata import DictionaryLearning, SparseCoder
+
+
+@pytest.fixture(scope="module")
+def problem():
+    return riata.datasets.planted(n_features=12, n_atoms=20, n_signals=150)
+
+
+@parametrize_with_checks([DictionaryLearning()])
+def test_dictionary_learning_passes_every_check(estimator, check):
+    check(estimator)
+
+
+class RecordingSparseCoder(SparseCoder):
+    """Notes the widths of data that its dictionary could not take."""
+
+    widths: set = set()
+
+    @classmethod
+    def _require_features(cls, X, dictionary):
+        if X.shape[1] != dictionary.shape[1]:
+            cls.widths.add(X.shape[1])
+        SparseCoder._require_features(X, dictionary)
+
+
+# Checks whose data have several widths, which one dictionary cannot take.
+CANNOT_APPLY: dict[str, str] = {}
+
+
+@parametrize_with_checks([RecordingSparseCoder(np.random.RandomState(0).normal(size=(5, 3)))])
+def test_sparse_coder_passes_every_check_at_the_width_of_its_data(estimator, check):
+    """Each check makes up its own data: tried with a dictionary of 3 features, then of the data's number."""
+    name = getattr(check, "func", check).__name__
+    if name in CANNOT_APPLY:
+        pytest.skip(CANNOT_APPLY[name])
+    RecordingSparseCoder.widths.clear()
+    try:
+        check(estimator)
+    except Exception:
+        if len(RecordingSparseCoder.widths) != 1:
+            raise
+        (width,) = RecordingSparseCoder.widths
+        check(clone(estimator).set_params(dictionary=np.random.RandomState(0).normal(size=(5, width))))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda p: SparseCoder(p.dictionary, transform_alpha=0.1, split_sign=True),
+        lambda p: DictionaryLearning(20, alpha=0.1, tol=1e-2, random_state=0),
+    ],
+)
+def test_clone_parameters_repr_and_pickle(problem, make):
+    estimator = make(problem)
+    parameters = estimator.get_params()
+    twin = clone(estimator)
+    assert set(twin.get_params()) == set(parameters)
+    assert twin.set_params(transform_max_iter=77).get_params()["transform_max_iter"] == 77
+    assert repr(estimator).startswith(type(estimator).__name__ + "(")
+    estimator.fit(problem.signals)
+    again = pickle.loads(pickle.dumps(estimator))
+    np.testing.assert_array_equal(again.transform(problem.signals), estimator.transform(problem.signals))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_precision_is_kept(problem, dtype):
+    X = problem.signals.astype(dtype)
+    coder = SparseCoder(problem.dictionary, transform_alpha=0.1)
+    assert coder.fit_transform(X).dtype == dtype
+    model = DictionaryLearning(20, alpha=0.1, tol=1e-2, random_state=0).fit(X)
+    assert model.components_.dtype == model.transform(X).dtype == dtype
+    assert model.inverse_transform(model.transform(X)).dtype == dtype
+
+
+def test_the_coder_is_encode(problem):
+    X, D = problem.signals, problem.dictionary
+    codes = SparseCoder(D, transform_alpha="0.2max", positive_code=True).transform(
+        X
+    )  # without fit, as scikit-learn's
+    np.testing.assert_array_equal(
+        codes, riata.encode(X, D, "0.2max", method="cd", max_iter=1000, positive=True).codes
+    )
+    halves = SparseCoder(D, transform_alpha=0.1, split_sign=True).fit(X)
+    split, codes = halves.transform(X), SparseCoder(D, transform_alpha=0.1).transform(X)
+    np.testing.assert_array_equal(split[:, :20] - split[:, 20:], codes)
+    assert split.min() >= 0 and len(halves.get_feature_names_out()) == 40
+    np.testing.assert_allclose(halves.inverse_transform(split), codes @ D, atol=1e-12)
+
+
+def test_the_coder_agrees_with_scikit_learns(problem):
+    from sklearn.decomposition import SparseCoder as Theirs
+
+    options = dict(transform_algorithm="lasso_cd", transform_alpha=0.3)
+    ours, theirs = (
+        C(problem.dictionary, **options).fit_transform(problem.signals) for C in (SparseCoder, Theirs)
+    )
+    np.testing.assert_allclose(
+        riata.lasso_objective(problem.signals, problem.dictionary, ours, 0.3),
+        riata.lasso_objective(problem.signals, problem.dictionary, theirs, 0.3),
+        rtol=1e-3,
+    )
+
+
+def test_dictionary_learning_is_learn_dictionary(problem):
+    X = problem.signals
+    model = DictionaryLearning(20, alpha=0.1, layers=7, max_iter=6, tol=0, random_state=5)
+    with pytest.warns(ConvergenceWarning, match="the fit stopped at max_iter = 6"):
+        model.fit(X)
+    result = riata.learn_dictionary(X, 20, 0.1, layers=7, max_iter=6, tol=0, random_state=5)
+    np.testing.assert_array_equal(model.components_, result.dictionary)
+    np.testing.assert_array_equal(model.error_, result.history.value)
+    assert model.n_iter_ == 6 and model.n_features_in_ == 12 and len(model.steps_) == 7
+    model.set_params(transform_algorithm="unrolled")
+    np.testing.assert_array_equal(model.transform(X), riata.unrolled_encode(X, result.dictionary, 0.1, 7))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(fit_algorithm="alternating"),
+        dict(fit_algorithm="truncated", backprop=2),
+        dict(fit_algorithm="alternating-exact"),
+        dict(learn_steps=True),
+        dict(dict_init="dct"),
+        dict(positive_code=True),
+        dict(constraint="unit_ball"),
+    ],
+)
+def test_the_options_of_the_learner_pass_through(problem, options):
+    model = DictionaryLearning(20, alpha=0.1, tol=1e-2, random_state=0, **options).fit(problem.signals)
+    codes = model.transform(problem.signals)
+    assert codes.shape == (150, 20) and len(model.steps_) == 20
+    assert codes.min() >= 0 or not options.get("positive_code")
+
+
+def test_dict_init_and_callback_are_used(problem):
+    seen = []
+    model = DictionaryLearning(
+        20,
+        alpha=0.1,
+        dict_init=problem.dictionary.astype(np.float32),
+        callback=lambda info: seen.append(info.iteration) or info.iteration == 2,
+    )
+    model.fit(problem.signals)
+    assert seen == [1, 2] and riata.recovery_score(model.components_, problem.dictionary) > 0.95
+
+
+def test_no_bit_depends_on_n_jobs(problem):
+    models = [
+        DictionaryLearning(20, alpha=0.1, tol=1e-3, random_state=0, n_jobs=n).fit(problem.signals)
+        for n in (None, 1, 2, -1, -2)
+    ]
+    for model in models[1:]:
+        np.testing.assert_array_equal(model.components_, models[0].components_)
+
+
+def test_unfinished_codes_are_a_convergence_warning(problem):
+    coder = SparseCoder(problem.dictionary, transform_alpha="0.01max", transform_max_iter=1)
+    with pytest.warns(ConvergenceWarning, match=r"\d+ of 150 signals stopped at transform_max_iter = 1"):
+        coder.fit_transform(problem.signals)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        coder.set_params(transform_max_iter=1000).fit_transform(problem.signals)
+
+
+def test_they_work_in_a_pipeline(problem):
+    pipeline = make_pipeline(StandardScaler(), DictionaryLearning(20, alpha=0.1, tol=1e-2, random_state=0))
+    assert pipeline.fit_transform(problem.signals).shape == (150, 20)
+
+
+@pytest.mark.parametrize(
+    "make, sentence",
+    [
+        (
+            lambda p: SparseCoder(p.dictionary, transform_algorithm="omp").fit_transform(p.signals),
+            "transform_algorithm = 'omp', must be one of 'lasso_cd', 'lasso_fista'",
+        ),
+        (
+            lambda p: SparseCoder(p.dictionary).fit(p.signals[:, :5]),
+            "X has 5 features, but SparseCoder is expecting 12 features as input",
+        ),
+        (
+            lambda p: SparseCoder(p.dictionary).inverse_transform(np.ones((2, 3))),
+            "the codes have 3 columns, expected 20",
+        ),
+        (
+            lambda p: DictionaryLearning(fit_algorithm="lars").fit(p.signals),
+            "fit_algorithm = 'lars', must be one of 'unrolled', 'alternating', 'truncated', 'alternating-exact'",
+        ),
+        (
+            lambda p: DictionaryLearning(dict_init=np.ones((3, 12)), n_components=4).fit(p.signals),
+            "init has 3 atoms but n_atoms = 4; they must be equal",
+        ),
+        (lambda p: DictionaryLearning(alpha=-1).fit(p.signals), "reg = -1, must be > 0 and finite"),
+    ],
+)
+def test_bad_parameters_are_named_when_fitting(problem, make, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        make(problem)
+
+
+def test_unfitted_use_is_refused(problem):
+    for method in ("transform", "inverse_transform"):
+        with pytest.raises(NotFittedError):
+            getattr(DictionaryLearning(), method)(problem.signals)

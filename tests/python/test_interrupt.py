@@ -1,0 +1,80 @@
+"""Ctrl-C and callbacks stop a computation soon, and learning keeps what it has."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+START = (
+    "import numpy as np, riata; X = np.random.default_rng(0).standard_normal((4000, 64)); "
+    "D = riata.datasets.gaussian_dictionary(64, 256); print('go', flush=True); "
+)
+LONG = {
+    "encode": "riata.encode(np.tile(X, (20, 1)), D, '0.001max', method='ista', tol=0, max_iter=1000)",
+    "unrolled_gradient": "riata.unrolled_gradient(np.tile(X, (100, 1)), D, 0.1, 300, wrt=())",
+    "learn_dictionary": "r = riata.learn_dictionary(X, 256, '0.1max', layers=30, max_iter=100000, tol=0); "
+    "print(r.status, len(r.history.value), r.dictionary.shape, flush=True)",
+}
+
+
+def interrupted(statement, after=1.0):
+    """Runs the statement in a process, sends it SIGINT: (stdout, stderr, seconds until it ended)."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", START + statement], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "go\n"
+    time.sleep(after)
+    assert process.poll() is None, process.stderr.read()
+    sent = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    return out, err, time.monotonic() - sent
+
+
+@pytest.mark.parametrize("name", ["encode", "unrolled_gradient"])
+def test_ctrl_c_raises_keyboard_interrupt(name):
+    _, err, seconds = interrupted(LONG[name])
+    assert err.rstrip().endswith("KeyboardInterrupt"), err
+    assert seconds < 10
+
+
+def test_ctrl_c_ends_learning_with_the_best_dictionary_so_far():
+    out, err, seconds = interrupted(LONG["learn_dictionary"], after=2.0)
+    status, iterations, *shape = out.split(maxsplit=2)
+    assert status == "interrupted" and shape == ["(256, 64)\n"], out + err
+    assert f"interrupted after {iterations} iterations" in err
+    assert seconds < 10
+
+
+def test_a_second_ctrl_c_is_not_swallowed():
+    statement = LONG["learn_dictionary"] + "; import time; time.sleep(60)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", START + statement], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "go\n"
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline().startswith("interrupted")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert err.rstrip().endswith("KeyboardInterrupt"), err
+
+
+def test_what_a_signal_handler_raises_comes_through():
+    statement = (
+        "import signal\ndef handler(*_): raise OSError('enough')\nsignal.signal(signal.SIGINT, handler)\n"
+        "print('ready', flush=True)\n" + LONG["encode"]
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", START + "\n" + statement],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "go\n" and process.stdout.readline() == "ready\n"
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert err.rstrip().endswith("OSError: enough"), err

@@ -1,0 +1,202 @@
+"""learn_dictionary, recovery scores and model files."""
+
+import numpy as np
+import pytest
+
+import riata
+
+METHODS = {"unrolled": {}, "alternating": {}, "truncated": {"backprop": 3}, "alternating-exact": {}}
+
+
+@pytest.fixture(scope="module")
+def problem():
+    return riata.datasets.planted(n_features=16, n_atoms=24, n_signals=400, density=0.15, noise_std=0.05)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_improves_dictionary_and_objective(problem, method):
+    start = riata.datasets.perturbed(problem.dictionary, 0.5, random_state=1)
+    result = riata.learn_dictionary(
+        problem.signals, 24, 0.1, method=method, init=start, max_iter=60, **METHODS[method]
+    )
+    values = np.append(result.initial_value, result.history.value)
+    assert (np.diff(values) < 0).all()
+    np.testing.assert_allclose(np.linalg.norm(result.dictionary, axis=1), 1, rtol=1e-12)
+    assert riata.recovery_score(result.dictionary, problem.dictionary) > riata.recovery_score(
+        start, problem.dictionary
+    )
+    assert len(result.steps) == (0 if method == "alternating-exact" else 20)
+    assert result.status in ("converged", "max_iter")
+
+
+def test_the_history_is_a_mapping_of_equal_arrays(problem):
+    history = riata.learn_dictionary(problem.signals, 24, "0.1max", max_iter=5).history
+    assert list(history) == ["value", "step", "seconds", "phase"]
+    assert {len(history[name]) for name in history} == {5}
+    assert (
+        (np.diff(history["seconds"]) >= 0).all() and (history.step > 0).all() and (history.phase == 0).all()
+    )
+
+
+def test_a_fraction_is_of_the_largest_reg_max_at_the_start(problem):
+    start = riata.datasets.perturbed(problem.dictionary)
+    result = riata.learn_dictionary(problem.signals, 24, "0.1max", init=start, max_iter=1)
+    assert result.reg == pytest.approx(0.1 * riata.reg_max(problem.signals, start).max(), rel=1e-12)
+
+
+def test_the_value_is_the_loss_at_the_dictionary_returned(problem):
+    for loss in ("lasso", "least_squares"):
+        result = riata.learn_dictionary(
+            problem.signals, 24, 0.1, layers=8, loss=loss, max_iter=4, replace_atoms=False
+        )
+        again = riata.unrolled_gradient(problem.signals, result.dictionary, 0.1, 8, loss=loss, wrt=())
+        assert again.value == result.history.value[-1]
+
+
+def test_learned_steps_end_no_higher(problem):
+    options = dict(layers=5, max_iter=80, tol=1e-4)
+    alone = riata.learn_dictionary(problem.signals, 24, 0.1, **options)
+    both = riata.learn_dictionary(problem.signals, 24, 0.1, learn_steps=True, **options | {"max_iter": 160})
+    assert both.history.value[-1] <= alone.history.value[-1]
+    assert set(both.history.phase) == {0, 1} and not np.allclose(both.steps, 1)
+
+
+def test_sum_and_mean_give_the_same_dictionary_value_for_value(problem):
+    mean, total = (
+        riata.learn_dictionary(problem.signals, 24, 0.1, max_iter=5, reduction=r) for r in ("mean", "sum")
+    )
+    np.testing.assert_allclose(total.history.value, 400 * mean.history.value, rtol=1e-9)
+    np.testing.assert_allclose(total.dictionary, mean.dictionary, atol=1e-9)
+
+
+@pytest.mark.parametrize("random_state", [0, 7, np.random.RandomState(3), np.random.default_rng(3), None])
+def test_any_random_state_is_accepted(problem, random_state):
+    assert (
+        riata.learn_dictionary(problem.signals, 24, 0.1, max_iter=1, random_state=random_state).status
+        == "max_iter"
+    )
+
+
+def test_the_same_seed_gives_the_same_bits_for_any_number_of_threads(problem):
+    results = [
+        riata.learn_dictionary(problem.signals, 24, 0.1, max_iter=8, random_state=4, n_threads=n).dictionary
+        for n in (1, 2, 3)
+    ]
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[0], results[2])
+
+
+def test_a_callback_sees_every_iteration_and_can_stop(problem):
+    seen = []
+
+    def callback(info):
+        seen.append((info.phase, info.iteration, info.value, info.step, info.seconds))
+        return info.iteration == 3
+
+    result = riata.learn_dictionary(problem.signals, 24, 0.1, callback=callback)
+    assert result.status == "interrupted" and len(seen) == 3
+    np.testing.assert_array_equal([row[2] for row in seen], result.history.value)
+
+
+def test_what_a_callback_raises_comes_through(problem):
+    def callback(info):
+        raise LookupError(f"at {info.iteration}")
+
+    with pytest.raises(LookupError, match="at 1"):
+        riata.learn_dictionary(problem.signals, 24, 0.1, callback=callback)
+
+
+@pytest.mark.parametrize("method", ["unrolled", "alternating-exact"])
+def test_a_resumed_run_has_the_bits_of_an_uninterrupted_one(problem, tmp_path, method):
+    path = tmp_path / "checkpoint.safetensors"
+    options = dict(method=method, layers=6, checkpoint_every=4, tol=0)
+    whole = riata.learn_dictionary(problem.signals, 24, 0.1, max_iter=20, **options)
+    riata.learn_dictionary(
+        problem.signals,
+        24,
+        0.1,
+        max_iter=20,
+        checkpoint=path,
+        callback=lambda info: info.iteration == 10,
+        **options,
+    )
+    resumed = riata.learn_dictionary(
+        problem.signals, 24, 0.1, max_iter=20, checkpoint=path, resume=True, **options
+    )
+    np.testing.assert_array_equal(resumed.dictionary, whole.dictionary)
+    np.testing.assert_array_equal(resumed.history.value, whole.history.value)
+
+
+def test_max_time_ends_a_run(problem):
+    result = riata.learn_dictionary(
+        np.tile(problem.signals, (10, 1)), 24, 0.1, tol=0, max_iter=10**6, max_time=0.5
+    )
+    assert result.status == "max_time"
+
+
+@pytest.mark.parametrize("init", ["data", "random", "dct"])
+@pytest.mark.parametrize("constraint", ["unit_sphere", "unit_ball"])
+def test_inits_and_constraints(problem, init, constraint):
+    result = riata.learn_dictionary(problem.signals, 24, 0.1, init=init, constraint=constraint, max_iter=3)
+    assert result.dictionary.shape == (24, 16)
+    assert (np.linalg.norm(result.dictionary, axis=1) <= 1 + 1e-12).all()
+
+
+def test_centring_makes_offsets_irrelevant(problem):
+    offset = problem.signals + np.arange(400)[:, None]
+    results = [
+        riata.learn_dictionary(X, 24, 0.1, init=problem.dictionary, centre=True, max_iter=3).dictionary
+        for X in (problem.signals, offset)
+    ]
+    np.testing.assert_allclose(results[0], results[1], atol=1e-8)
+
+
+def test_positive_codes_and_weights_reach_the_loss(problem):
+    options = dict(positive=True, weights=np.linspace(0.5, 2, 24))
+    result = riata.learn_dictionary(
+        problem.signals, 24, 0.1, layers=6, max_iter=3, replace_atoms=False, **options
+    )
+    again = riata.unrolled_gradient(problem.signals, result.dictionary, 0.1, 6, wrt=(), **options)
+    assert again.value == result.history.value[-1]
+
+
+def test_the_recovery_score_ignores_sign_and_order():
+    rng = np.random.default_rng(0)
+    D = riata.datasets.gaussian_dictionary(10, 12)
+    shuffled = (D * rng.choice([-3.0, 0.5], (12, 1)))[rng.permutation(12)]
+    assert riata.recovery_score(shuffled, D) == pytest.approx(1, abs=1e-14)
+    assert riata.recovery_score(D, shuffled[:5]) == pytest.approx(1, abs=1e-14)
+    assert riata.recovery_score(shuffled[:6], D) == pytest.approx(0.5, abs=1e-14)
+
+
+def test_the_recovery_score_is_the_optimal_assignment():
+    from scipy.optimize import linear_sum_assignment
+
+    for seed, (n, m) in enumerate([(8, 8), (5, 9), (9, 5), (1, 3)]):
+        A = riata.datasets.gaussian_dictionary(6, n, seed)
+        B = riata.datasets.gaussian_dictionary(6, m, seed + 100)
+        cosines = np.abs(A @ B.T)
+        expected = cosines[linear_sum_assignment(-cosines)].sum() / m
+        assert riata.recovery_score(A, B) == pytest.approx(expected, rel=1e-13)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_model_survives_the_disk(tmp_path, dtype):
+    path = tmp_path / "model.safetensors"
+    D = riata.datasets.gaussian_dictionary(6, 9, dtype=dtype)
+    riata.save_model(path, D, steps=[1.0, 0.9], metadata={"reg": 0.1, "method": "unrolled"})
+    model = riata.load_model(path)
+    assert model.dictionary.dtype == dtype
+    np.testing.assert_array_equal(model.dictionary, D)
+    np.testing.assert_array_equal(model.steps, [1.0, 0.9])
+    assert model.metadata["reg"] == "0.1" and model.metadata["method"] == "unrolled"
+    riata.save_model(path, model)
+    np.testing.assert_array_equal(riata.load_model(path).steps, [1.0, 0.9])
+
+
+def test_a_learned_result_can_be_saved_as_it_is(problem, tmp_path):
+    result = riata.learn_dictionary(problem.signals, 24, 0.1, layers=4, max_iter=1)
+    riata.save_model(tmp_path / "model.safetensors", result)
+    np.testing.assert_array_equal(
+        riata.load_model(tmp_path / "model.safetensors").dictionary, result.dictionary
+    )
