@@ -151,7 +151,7 @@ def duality_gap(
     --------
     >>> import numpy as np, riata
     >>> X, D = np.array([[1.0, 2.0]]), np.eye(2)
-    >>> riata.duality_gap(X, D, [[0.9, 1.9]], reg=0.1)  # the solution
+    >>> riata.duality_gap(X, D, [[0.9, 1.9]], reg=0.1).round(12)  # the solution
     array([0.])
     """
     return _certificate("duality_gap", X, D, Z, reg, positive, weights, n_threads)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 METHODS = {
-    "unrolled": ("--learn-steps", "--max-iter", 40),
-    "alternating-exact": ("--method", "alternating-exact", "--max-iter", 40),
+    "unrolled": ("--learn-steps", "--max-iter", 120),
+    "alternating-exact": ("--method", "alternating-exact", "--max-iter", 120),
 }
 
 

@@ -169,12 +169,12 @@ def test_no_bit_depends_on_n_jobs(problem):
 
 
 def test_unfinished_codes_are_a_convergence_warning(problem):
-    coder = SparseCoder(problem.dictionary, transform_alpha="0.01max", transform_max_iter=1)
+    coder = SparseCoder(problem.dictionary, transform_alpha="0.1max", transform_max_iter=1)
     with pytest.warns(ConvergenceWarning, match=r"\d+ of 150 signals stopped at transform_max_iter = 1"):
         coder.fit_transform(problem.signals)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        coder.set_params(transform_max_iter=1000).fit_transform(problem.signals)
+        coder.set_params(transform_max_iter=10000).fit_transform(problem.signals)
 
 
 def test_they_work_in_a_pipeline(problem):

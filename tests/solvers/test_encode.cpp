@@ -87,7 +87,8 @@ TYPED_TEST(Solvers, NeedNoMoreIterationsFromAWarmStart_ForTheSameAnswer) {
     const auto cold = encode<T>(X, D, 0.2, options);
     const auto again = encode<T>(X, D, 0.2, options, &cold.codes);
     EXPECT_TRUE((again.n_iter.array() <= cold.n_iter.array()).all()) << name_of(method);
-    EXPECT_LE(again.n_iter.maxCoeff(), 1 + (method == Solver::coordinate_descent ? 20 : 0)) << name_of(method);
+    EXPECT_LE(again.n_iter.maxCoeff(), 1 + (method == Solver::coordinate_descent ? 20 : 0))
+        << name_of(method);
     EXPECT_LE(this->distance(again.codes, cold.codes), this->close) << name_of(method);
     const auto near = encode<T>(X, D, 0.21, options);
     const auto warm = encode<T>(X, D, 0.2, options, &near.codes);
@@ -137,7 +138,8 @@ TYPED_TEST(Solvers, SatisfyTheOptimalityConditions_OnDictionariesWithOneAtomOrOn
     for (const Solver method : all_methods) {
       const auto result = encode<T>(X, D, 0.125, this->options(method));
       for (Index i = 0; i < 3; ++i)
-        EXPECT_LE(oracle.kkt_violation(X.col(i), result.codes.col(i), 0.125), this->close * X.norm()) << name_of(method);
+        EXPECT_LE(oracle.kkt_violation(X.col(i), result.codes.col(i), 0.125), this->close * X.norm())
+            << name_of(method);
     }
   }
 }
@@ -170,9 +172,10 @@ TEST(Fista, KeepsTheRateOfBeckAndTeboulle) {
     const auto result =
         encode<double>(X, D, 0.05, {.method = Solver::fista, .tol = 0, .max_iter = k, .restart = false});
     for (Index i = 0; i < 6; ++i) {
-      const double excess =
-          oracle.objective(X.col(i), result.codes.col(i), 0.05) - oracle.objective(X.col(i), best.codes.col(i), 0.05);
-      EXPECT_LE(excess, 2 * L * best.codes.col(i).squaredNorm() / ((k + 1.0) * (k + 1.0))) << "iteration " << k;
+      const double excess = oracle.objective(X.col(i), result.codes.col(i), 0.05) -
+                            oracle.objective(X.col(i), best.codes.col(i), 0.05);
+      EXPECT_LE(excess, 2 * L * best.codes.col(i).squaredNorm() / ((k + 1.0) * (k + 1.0)))
+          << "iteration " << k;
     }
   }
 }
@@ -183,10 +186,15 @@ TEST(Fista, WithoutRestart_RunsTheLayersOfItsDefinition) {
     const OracleNetwork net{.accelerate = method == Solver::fista,
                             .lipschitz = lipschitz_of(D),
                             .weights = Eigen::VectorXd::Ones(40)};
-    const OracleInput input{.D = D, .X = X, .target = {}, .steps = Eigen::VectorXd::Ones(30),
+    const OracleInput input{.D = D,
+                            .X = X,
+                            .target = {},
+                            .steps = Eigen::VectorXd::Ones(30),
                             .reg = Eigen::VectorXd::Constant(4, 0.1)};
-    const auto result = encode<double>(X, D, 0.1, {.method = method, .tol = 0, .max_iter = 30, .restart = false});
-    EXPECT_LE((result.codes - run_network(net, input).z.back()).cwiseAbs().maxCoeff(), 1e-12) << name_of(method);
+    const auto result =
+        encode<double>(X, D, 0.1, {.method = method, .tol = 0, .max_iter = 30, .restart = false});
+    EXPECT_LE((result.codes - run_network(net, input).z.back()).cwiseAbs().maxCoeff(), 1e-12)
+        << name_of(method);
   }
 }
 
@@ -200,7 +208,8 @@ TEST(Fista, NeedsFewerIterationsWithRestart) {
 }
 
 TEST(Encode, SaysWhatTheAutomaticMethodPicked) {
-  const Matrix<double> small = Draw(114).atoms(2, 30), large = Draw(115).atoms(2, 8193), x = Draw(116).normal_matrix(2, 1);
+  const Matrix<double> small = Draw(114).atoms(2, 30), large = Draw(115).atoms(2, 8193),
+                       x = Draw(116).normal_matrix(2, 1);
   EXPECT_EQ(encode<double>(x, small, Reg::fraction_of_max(0.9)).method, Solver::coordinate_descent);
   EXPECT_EQ(encode<double>(x, large, Reg::fraction_of_max(0.9), {.max_iter = 5}).method, Solver::fista);
   EXPECT_EQ(encode<double>(x, small, 0.1, {.method = Solver::ista}).method, Solver::ista);
@@ -209,7 +218,8 @@ TEST(Encode, SaysWhatTheAutomaticMethodPicked) {
 TEST(Encode, StopsPerSignal_AndSaysWhichOnesItLeftUnfinished) {
   Matrix<double> X = Draw(117).normal_matrix(20, 3);
   X.col(1).setZero();
-  const auto result = encode<double>(X, Draw(118).atoms(20, 60), 0.01, {.method = Solver::ista, .max_iter = 3});
+  const auto result =
+      encode<double>(X, Draw(118).atoms(20, 60), 0.01, {.method = Solver::ista, .max_iter = 3});
   EXPECT_EQ(result.status[0], Status::max_iter_reached);
   EXPECT_EQ(result.status[1], Status::converged);
   EXPECT_EQ(result.n_iter(0), 3);
@@ -220,7 +230,8 @@ TEST(Encode, StopsPerSignal_AndSaysWhichOnesItLeftUnfinished) {
 TEST(Encode, LeavesADictionaryOfZerosAtZero) {
   const Matrix<double> X = Draw(119).normal_matrix(4, 2);
   for (const Solver method : all_methods)
-    EXPECT_TRUE(encode<double>(X, Matrix<double>(Matrix<double>::Zero(4, 3)), 0.1, {.method = method}).codes.isZero(0));
+    EXPECT_TRUE(encode<double>(X, Matrix<double>(Matrix<double>::Zero(4, 3)), 0.1, {.method = method})
+                    .codes.isZero(0));
 }
 
 TEST(Encode, StopsWhenAskedTo) {
@@ -240,7 +251,8 @@ TEST(SolverNames, ParseToWhatTheySay) {
 
 TEST(SolversBadInput, IsRefusedInOneSentence) {
   const DenseDictionary<double> D(Draw(122).atoms(4, 6));
-  const Matrix<double> X = Draw(123).normal_matrix(4, 3), Z = Matrix<double>::Zero(6, 3), wrong = Matrix<double>::Ones(5, 3);
+  const Matrix<double> X = Draw(123).normal_matrix(4, 3), Z = Matrix<double>::Zero(6, 3),
+                       wrong = Matrix<double>::Ones(5, 3);
   Matrix<double> bad = X, bad_codes = Z, negative = Z;
   bad(3, 0) = NAN;
   bad_codes(2, 1) = INFINITY;
@@ -254,18 +266,23 @@ TEST(SolversBadInput, IsRefusedInOneSentence) {
       {"tol = nan, must be >= 0 and finite", with({.tol = NAN})},
       {"max_iter = 0, must be >= 1", with({.max_iter = 0})},
       {"check_every = 0, must be >= 1", with({.check_every = 0})},
-      {"n_threads = -1, must be >= 0 (0 means all cores)", with({.execution = {.n_threads = -1, .stop_requested = {}}})},
-      {"weights: 2 entries for 6 atoms; they must be equal", with({.penalty = {.positive = false, .weights = {1, 2}}})},
+      {"n_threads = -1, must be >= 0 (0 means all cores)",
+       with({.execution = {.n_threads = -1, .stop_requested = {}}})},
+      {"weights: 2 entries for 6 atoms; they must be equal",
+       with({.penalty = {.positive = false, .weights = {1, 2}}})},
       {"encode: X holds no signals", [&] { encode<double>(Matrix<double>(4, 0), D, 0.1); }},
-      {"encode: signals have 5 features but atoms have 4; they must be equal", [&] { encode<double>(wrong, D, 0.1); }},
-      {"encode: X holds nan at row 0, column 3; expected finite numbers", [&] { encode<double>(bad, D, 0.1); }},
+      {"encode: signals have 5 features but atoms have 4; they must be equal",
+       [&] { encode<double>(wrong, D, 0.1); }},
+      {"encode: X holds nan at row 0, column 3; expected finite numbers",
+       [&] { encode<double>(bad, D, 0.1); }},
       {"encode: init has shape (3, 5), expected (3, 6)", [&] { encode<double>(X, D, 0.1, {}, &wrong); }},
       {"encode: init holds inf at row 1, column 2; expected finite numbers",
        [&] { encode<double>(X, D, 0.1, {}, &bad_codes); }},
       {"reg: 2 entries for 3 signals; they must be equal", [&] { encode<double>(X, D, two_entries); }},
       {"reg = 0, must be > 0 and finite", [&] { encode<double>(X, D, 0.0); }},
       {"method = 'lars', must be one of 'auto', 'ista', 'fista', 'cd'", [] { parse_solver("lars"); }},
-      {"lasso_objective: codes have shape (3, 5), expected (3, 6)", [&] { lasso_objective<double>(X, D, wrong, 0.1); }},
+      {"lasso_objective: codes have shape (3, 5), expected (3, 6)",
+       [&] { lasso_objective<double>(X, D, wrong, 0.1); }},
       {"lasso_objective: X holds no signals",
        [&] { lasso_objective<double>(Matrix<double>(4, 0), D, Matrix<double>(6, 0), 0.1); }},
       {"duality_gap: Z holds inf at row 1, column 2; expected finite numbers",

@@ -3,6 +3,7 @@
 
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/encode.hpp"
+#include "riata/solvers/tile_certificate.hpp"
 #include "support/lasso_oracle.hpp"
 #include "support/precision.hpp"
 #include "support/random_arrays.hpp"
@@ -29,8 +30,10 @@ class RegMax : public ::testing::Test {
                   {.positive = true, .weights = weights}};
   }
 
-  EncodeResult<T> solve(const Matrix<T>& X, const Reg& reg, Solver method, const PenaltyOptions& penalty) const {
-    return encode<T>(X, D_, reg, {.method = method, .tol = 0, .max_iter = 30, .penalty = penalty, .execution = {}});
+  EncodeResult<T> solve(const Matrix<T>& X, const Reg& reg, Solver method,
+                        const PenaltyOptions& penalty) const {
+    return encode<T>(X, D_, reg,
+                     {.method = method, .tol = 0, .max_iter = 30, .penalty = penalty, .execution = {}});
   }
   static Reg as_reg(const Vector<T>& values) {
     return Reg(std::vector<double>(values.data(), values.data() + values.size()));
@@ -53,6 +56,21 @@ TYPED_TEST(RegMax, HasTheSameBits_WhateverTheBatch) {
   }
 }
 
+TYPED_TEST(RegMax, HasTheSameBits_WhateverTheRoundingOfTheProductThatFoundTheAtom) {
+  using T = TypeParam;
+  Draw draw(92);
+  for (const PenaltyOptions& penalty : this->penalties_) {
+    const L1<T> l1(penalty, 120);
+    const SignalRegMax<T> signal_reg_max(this->D_, l1);
+    const Vector<T> all = reg_max<T>(this->X_, this->D_, penalty);
+    for (Index i = 0; i < 200; ++i) {
+      Vector<T> correlations = this->D_.transpose() * this->X_.col(i);
+      for (T& c : correlations) c *= static_cast<T>(1 + 4 * epsilon<T> * draw.normal());
+      EXPECT_EQ(signal_reg_max(this->X_.col(i), correlations), all(i)) << "signal " << i;
+    }
+  }
+}
+
 TYPED_TEST(RegMax, GivesExactlyZeroCodes_WithEveryMethodAndBatch) {
   using T = TypeParam;
   for (const PenaltyOptions& penalty : this->penalties_) {
@@ -63,7 +81,8 @@ TYPED_TEST(RegMax, GivesExactlyZeroCodes_WithEveryMethodAndBatch) {
           const Matrix<T> X = this->X_.middleCols(first, size);
           const auto result = this->solve(X, this->as_reg(all.segment(first, size)), method, penalty);
           EXPECT_TRUE(result.codes.isZero(0)) << "batch of " << size << " from " << first;
-          for (const Status status : result.status)  // at tol = 0 the gap of a zero code is only zero up to rounding
+          for (const Status status :
+               result.status)  // at tol = 0 the gap of a zero code is only zero up to rounding
             EXPECT_TRUE(status == Status::converged || status == Status::max_iter_reached);
         }
       const auto fraction = this->solve(this->X_, Reg::fraction_of_max(1), method, penalty);
@@ -85,7 +104,8 @@ TYPED_TEST(RegMax, GivesExactlyZeroCodes_AboveTheTrueMaximum_AndOthersBelow) {
     for (const Solver method : all_methods) {
       EXPECT_TRUE(this->solve(this->X_, this->as_reg(above), method, penalty).codes.isZero(0));
       const auto result = this->solve(this->X_, this->as_reg(below), method, penalty);
-      for (Index i = 0; i < 200; ++i) EXPECT_EQ(result.codes.col(i).isZero(0), this->X_.col(i).isZero(0)) << i;
+      for (Index i = 0; i < 200; ++i)
+        EXPECT_EQ(result.codes.col(i).isZero(0), this->X_.col(i).isZero(0)) << i;
     }
   }
 }
@@ -103,7 +123,8 @@ TYPED_TEST(RegMax, ResolvesAFractionPerSignal_AndForTheBatch) {
   const Vector<T> all = reg_max<T>(this->X_, this->D_);
   EXPECT_TRUE(resolve_reg<T>(Reg::fraction_of_max(0.5), this->X_, this->D_, {}, {}) == (all * T(0.5)).eval());
   EXPECT_TRUE(resolve_reg<T>(0.25, this->X_, this->D_, {}, {}) == Vector<T>::Constant(200, T(0.25)));
-  EXPECT_EQ(resolve_batch_reg<T>(Reg::fraction_of_max(0.5), this->X_, this->D_, {}, {}), 0.5 * static_cast<double>(all.maxCoeff()));
+  EXPECT_EQ(resolve_batch_reg<T>(Reg::fraction_of_max(0.5), this->X_, this->D_, {}, {}),
+            0.5 * static_cast<double>(all.maxCoeff()));
   EXPECT_EQ(resolve_batch_reg<T>(0.25, this->X_, this->D_, {}, {}), 0.25);
 }
 

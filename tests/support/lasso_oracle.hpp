@@ -1,5 +1,5 @@
-// The oracle of sparse coding: objective, duality gap and optimality violation written from their definitions, in 80 bits,
-// for one signal. Shares no code with the library.
+// The oracle of sparse coding: objective, duality gap and optimality violation written from their
+// definitions, in 80 bits, for one signal. Shares no code with the library.
 //
 //   F(z) = 1/2 ||x - D z||^2 + reg sum_j w_j |z_j|,      c = D^T (x - D z)
 //   gap  = F(z) - ( 1/2 ||x||^2 - 1/2 ||x - s (x - D z)||^2 )
@@ -24,7 +24,9 @@ struct LassoOracle {
 
   template <class Derived>
   LassoOracle(const Eigen::MatrixBase<Derived>& dictionary, const std::vector<double>& w, bool positive_codes)
-      : D(dictionary.template cast<Real>()), weights(RealVector::Ones(dictionary.cols())), positive(positive_codes) {
+      : D(dictionary.template cast<Real>()),
+        weights(RealVector::Ones(dictionary.cols())),
+        positive(positive_codes) {
     for (std::size_t j = 0; j < w.size(); ++j) weights(static_cast<Eigen::Index>(j)) = w[j];
   }
 
@@ -45,7 +47,8 @@ struct LassoOracle {
     return static_cast<double>(objective_of(x, z, reg) - dual);
   }
 
-  /// max_j |c_j - reg w_j sign(z_j)| where z_j != 0, and of (|c_j| - reg w_j)_+ elsewhere ((c_j - reg w_j)_+ if z >= 0).
+  /// max_j |c_j - reg w_j sign(z_j)| where z_j != 0, and of (|c_j| - reg w_j)_+ elsewhere ((c_j - reg w_j)_+
+  /// if z >= 0).
   template <class X, class Z>
   double kkt_violation(const X& signal, const Z& code, double reg) const {
     const RealVector z = real(code), c = D.transpose() * (real(signal) - D * z);
@@ -53,7 +56,8 @@ struct LassoOracle {
     for (Eigen::Index j = 0; j < c.size(); ++j) {
       const Real bound = reg * weights(j);
       if (z(j) > 0) worst = std::max(worst, std::abs(c(j) - bound));
-      if (z(j) < 0) worst = positive ? std::numeric_limits<Real>::infinity() : std::max(worst, std::abs(c(j) + bound));
+      if (z(j) < 0)
+        worst = positive ? std::numeric_limits<Real>::infinity() : std::max(worst, std::abs(c(j) + bound));
       if (z(j) == 0) worst = std::max(worst, (positive ? c(j) : std::abs(c(j))) - bound);
     }
     return static_cast<double>(worst);

@@ -1,5 +1,5 @@
-// Random Lasso problems: ordinary, correlated and duplicated atoms; two-sided, non-negative and weighted penalties; now and
-// then an atom or a signal of zeros. Drawn in double, rounded to T.
+// Random Lasso problems: ordinary, correlated and duplicated atoms; two-sided, non-negative and weighted
+// penalties; now and then an atom or a signal of zeros. Drawn in double, rounded to T.
 #pragma once
 
 #include <cstdlib>
@@ -23,19 +23,29 @@ struct LassoProblem {
   Atoms atoms = Atoms::ordinary;
   Matrix<T> X, D;
   PenaltyOptions penalty;
-  double fraction = 0;        // of each signal's reg_max
-  std::vector<double> regs;   // one per signal, rounded to T
+  double fraction = 0;       // of each signal's reg_max
+  std::vector<double> regs;  // one per signal, rounded to T
 
   LassoOracle oracle() const { return {D, penalty.weights, penalty.positive}; }
   double reg(Index i) const { return regs[static_cast<std::size_t>(i)]; }
   double half_norm_sq(Index i) const { return 0.5 * X.col(i).template cast<double>().squaredNorm(); }
 
+  /// The largest cosine between two atoms: 1 when one is repeated, near 1 when many share few dimensions.
+  double coherence() const {
+    Eigen::MatrixXd unit = D.template cast<double>();
+    for (Index j = 0; j < unit.cols(); ++j) unit.col(j).stableNormalize();
+    Eigen::MatrixXd cosines = (unit.transpose() * unit).cwiseAbs();
+    cosines.diagonal().setZero();
+    return cosines.maxCoeff();
+  }
+
   std::string describe() const {
     const char* names[] = {"ordinary", "correlated", "duplicated"};
     std::ostringstream text;
     text << "problem " << seed << ": " << D.rows() << " features, " << D.cols() << ' '
-         << names[static_cast<int>(atoms)] << " atoms, " << X.cols() << " signals, reg = " << fraction << " reg_max"
-         << (penalty.positive ? ", non-negative" : "") << (penalty.weights.empty() ? "" : ", weighted");
+         << names[static_cast<int>(atoms)] << " atoms, " << X.cols() << " signals, reg = " << fraction
+         << " reg_max" << (penalty.positive ? ", non-negative" : "")
+         << (penalty.weights.empty() ? "" : ", weighted");
     return text.str();
   }
 };
@@ -60,7 +70,8 @@ LassoProblem<T> random_lasso(int seed) {
   if (seed % 4 == 2)
     for (Index j = 0; j < n_atoms; ++j) D.col(j) *= draw.log_uniform(0.5, 2);  // atoms need not have norm 1
   const Index n_signals = draw.integer(1, 3);
-  Eigen::MatrixXd X = D * draw.sparse_matrix(n_atoms, n_signals, 0.1) + 0.2 * draw.normal_matrix(n_features, n_signals);
+  Eigen::MatrixXd X =
+      D * draw.sparse_matrix(n_atoms, n_signals, 0.1) + 0.2 * draw.normal_matrix(n_features, n_signals);
   if (seed % 7 == 3) X.col(0).setZero();
   problem.D = D.cast<T>();
   problem.X = X.cast<T>();

@@ -1,5 +1,5 @@
-// The oracle of unrolled networks: N layers by plain loops in double, and central differences of any function of them.
-// Shares no code with the library.
+// The oracle of unrolled networks: N layers by plain loops in double, and central differences of any function
+// of them. Shares no code with the library.
 #pragma once
 
 #include <Eigen/Core>
@@ -16,23 +16,26 @@ struct OracleNetwork {
   bool accelerate = true;
   bool return_extrapolated = false;
   bool positive = false;
-  bool lasso = true;              // the loss; else least squares
-  bool mean = true;               // over the signals; else their sum
+  bool lasso = true;  // the loss; else least squares
+  bool mean = true;   // over the signals; else their sum
   double lipschitz = 1;
-  Eigen::VectorXd weights;        // one per atom
+  Eigen::VectorXd weights;  // one per atom
 };
 
 /// All that a derivative may be taken of; `target` is what the loss compares with if it is not empty.
 struct OracleInput {
   Eigen::MatrixXd D, X, target;
-  Eigen::VectorXd steps, reg;     // one factor per layer; one weight per signal
+  Eigen::VectorXd steps, reg;  // one factor per layer; one weight per signal
 };
 
 /// z_k and y_k for k = 0, ..., N: one matrix each, atoms x signals.
 struct OracleTrace {
   std::vector<Eigen::MatrixXd> z, y;
-  double kink_distance = std::numeric_limits<double>::infinity();  // of any threshold's argument from its threshold
-  const Eigen::MatrixXd& output(const OracleNetwork& net) const { return net.return_extrapolated ? y.back() : z.back(); }
+  double kink_distance =
+      std::numeric_limits<double>::infinity();  // of any threshold's argument from its threshold
+  const Eigen::MatrixXd& output(const OracleNetwork& net) const {
+    return net.return_extrapolated ? y.back() : z.back();
+  }
 };
 
 inline double lipschitz_of(const Eigen::MatrixXd& D) {
@@ -45,7 +48,8 @@ inline void run_layers(const OracleNetwork& net, const OracleInput& in, OracleTr
   const Eigen::Index m = in.D.cols(), n_signals = in.X.cols();
   double t = 1;
   for (Eigen::Index k = 0; k < in.steps.size(); ++k) {
-    const double t_next = (1 + std::sqrt(1 + 4 * t * t)) / 2, momentum = net.accelerate ? (t - 1) / t_next : 0;
+    const double t_next = (1 + std::sqrt(1 + 4 * t * t)) / 2,
+                 momentum = net.accelerate ? (t - 1) / t_next : 0;
     t = t_next;
     if (k + 1 < static_cast<Eigen::Index>(trace.z.size())) continue;  // held
     const Eigen::MatrixXd& y = trace.y.back();
@@ -67,9 +71,11 @@ inline void run_layers(const OracleNetwork& net, const OracleInput& in, OracleTr
   }
 }
 
-inline OracleTrace run_network(const OracleNetwork& net, const OracleInput& in, const Eigen::MatrixXd& start = {}) {
+inline OracleTrace run_network(const OracleNetwork& net, const OracleInput& in,
+                               const Eigen::MatrixXd& start = {}) {
   OracleTrace trace;
-  trace.z.push_back(start.size() > 0 ? start : Eigen::MatrixXd(Eigen::MatrixXd::Zero(in.D.cols(), in.X.cols())));
+  trace.z.push_back(start.size() > 0 ? start
+                                     : Eigen::MatrixXd(Eigen::MatrixXd::Zero(in.D.cols(), in.X.cols())));
   trace.y = trace.z;
   run_layers(net, in, trace);
   return trace;
@@ -85,8 +91,10 @@ inline double loss_at(const OracleNetwork& net, const OracleInput& in, const Eig
   return net.mean ? sum / static_cast<double>(Z.cols()) : sum;
 }
 
-/// The loss as a function of `in`, with the first N - K iterates (and so their momentum) held at those of `trace`.
-inline double loss_with_held(const OracleNetwork& net, const OracleInput& in, const OracleTrace& trace, int kept) {
+/// The loss as a function of `in`, with the first N - K iterates (and so their momentum) held at those of
+/// `trace`.
+inline double loss_with_held(const OracleNetwork& net, const OracleInput& in, const OracleTrace& trace,
+                             int kept) {
   const auto n_held = static_cast<std::ptrdiff_t>(trace.z.size()) - kept;  // z_0, ..., z_{N-K}
   OracleTrace rerun;
   rerun.z.assign(trace.z.begin(), trace.z.begin() + n_held);
@@ -95,8 +103,8 @@ inline double loss_with_held(const OracleNetwork& net, const OracleInput& in, co
   return loss_at(net, in, rerun.output(net));
 }
 
-/// d value / d entry of every entry of `array`, by central differences at h and 2 h extrapolated to h = 0 (error h^4);
-/// leaves `array` as it was. Kinks must be further away than 2 h can move anything.
+/// d value / d entry of every entry of `array`, by central differences at h and 2 h extrapolated to h = 0
+/// (error h^4); leaves `array` as it was. Kinks must be further away than 2 h can move anything.
 template <class Array>
 Eigen::MatrixXd central_differences(Array& array, const std::function<double()>& value, double h = 1e-4) {
   Eigen::MatrixXd gradient(array.rows(), array.cols());

@@ -26,7 +26,8 @@ std::vector<PenaltyOptions> all_penalties() {
 }
 
 std::string describe(const PenaltyOptions& options) {
-  return std::string(options.positive ? "non-negative" : "two-sided") + (options.weights.empty() ? "" : ", weighted");
+  return std::string(options.positive ? "non-negative" : "two-sided") +
+         (options.weights.empty() ? "" : ", weighted");
 }
 
 double weight_of(const PenaltyOptions& options, Index j) {
@@ -82,7 +83,8 @@ TYPED_TEST(L1Penalty, ProxBeatsAGridAndRandomPoints) {
         const double best = objective(u), slack = 8 * epsilon<T> * (1 + v * v);
         for (double at = -6; at <= 6; at += 0.01) EXPECT_LE(best, objective(at) + slack) << describe(options);
         for (int k = 0; k < 100; ++k) EXPECT_LE(best, objective(u + 1e-3 * draw.normal()) + slack);
-        EXPECT_EQ(penalty.prox(V(j, i), thresholds(i), j), U(j, i));  // one coordinate and whole columns agree
+        EXPECT_EQ(penalty.prox(V(j, i), thresholds(i), j),
+                  U(j, i));  // one coordinate and whole columns agree
       }
   }
 }
@@ -92,9 +94,11 @@ TYPED_TEST(L1Penalty, ProxIsFirmlyNonexpansive) {
   Draw draw(54);
   for (const PenaltyOptions& options : all_penalties()) {
     const L1<T> penalty(options, n_atoms);
-    const Matrix<T> A = draw.normal_matrix(n_atoms, 200).template cast<T>(), B = draw.normal_matrix(n_atoms, 200).template cast<T>();
+    const Matrix<T> A = draw.normal_matrix(n_atoms, 200).template cast<T>(),
+                    B = draw.normal_matrix(n_atoms, 200).template cast<T>();
     const Vector<T> thresholds = Vector<T>::Constant(200, T(0.4));
-    const Eigen::MatrixXd p = (this->prox(penalty, A, thresholds) - this->prox(penalty, B, thresholds)).template cast<double>();
+    const Eigen::MatrixXd p =
+        (this->prox(penalty, A, thresholds) - this->prox(penalty, B, thresholds)).template cast<double>();
     const Eigen::MatrixXd d = (A - B).template cast<double>();
     for (Index i = 0; i < 200; ++i)
       EXPECT_LE(p.col(i).squaredNorm(), p.col(i).dot(d.col(i)) + 8 * epsilon<T> * d.col(i).squaredNorm())

@@ -17,8 +17,8 @@ TEST(Reg, ParsesNumbersAndFractions) {
     double value;
     bool fraction;
   } table[] = {
-      {"0.1", 0.1, false},      {"1e-3", 1e-3, false},  {"25", 25, false},      {"0.1max", 0.1, true},
-      {"0.1*max", 0.1, true},   {"1e-2max", 0.01, true}, {"max", 1, true},      {"2*max", 2, true},
+      {"0.1", 0.1, false},    {"1e-3", 1e-3, false},   {"25", 25, false}, {"0.1max", 0.1, true},
+      {"0.1*max", 0.1, true}, {"1e-2max", 0.01, true}, {"max", 1, true},  {"2*max", 2, true},
   };
   for (const auto& row : table) {
     const Reg reg = Reg::parse(row.text);
@@ -34,8 +34,8 @@ TEST(Reg, ParsesNumbersAndFractions) {
 }
 
 TEST(Reg, RefusesTextThatIsNoWeight) {
-  for (const std::string text :
-       {"", "abc", "0.1 max", " 0.1", "0.1 ", "0,1", "0.1maxi", "0.1**max", "*max", "*", "0.1*", "+0.1", "1e999"})
+  for (const std::string text : {"", "abc", "0.1 max", " 0.1", "0.1 ", "0,1", "0.1maxi", "0.1**max", "*max",
+                                 "*", "0.1*", "+0.1", "1e999"})
     EXPECT_EQ(refusal_of([&] { Reg::parse(text); }),
               "reg = '" + text + "' is neither a number nor a fraction of reg_max such as 0.1max");
   const BadInput table[] = {
@@ -54,7 +54,10 @@ TEST(Reg, RefusesValuesThatAreNoWeight) {
       {"reg = nan, must be > 0 and finite", [] { Reg(std::numeric_limits<double>::quiet_NaN()); }},
       {"reg = inf, must be > 0 and finite", [] { Reg::fraction_of_max(INFINITY); }},
       {"reg = -1, must be > 0 and finite", [] { Reg::fraction_of_max(-1); }},
-      {"reg: entry 1 is -1, must be >= 0 and finite", [] { Reg(std::vector<double>{1, -1}); }},
+      {"reg: entry 1 is -1, must be >= 0 and finite",
+       [] {
+         Reg(std::vector<double>{1, -1});
+       }},
       {"reg: entry 0 is nan, must be >= 0 and finite", [] { Reg(std::vector<double>{NAN}); }},
   };
   for (const BadInput& row : table) EXPECT_EQ(refusal_of(row.call), row.sentence);

@@ -1,5 +1,6 @@
-// The engine of the layers with other parts than the library's own: a data fit with weights that differ from signal to
-// signal, and a small one-dimensional convolutional dictionary. Each against the dense problem that equals it.
+// The engine of the layers with other parts than the library's own: a data fit with weights that differ from
+// signal to signal, and a small one-dimensional convolutional dictionary. Each against the dense problem that
+// equals it.
 #include "riata/unrolled/layers.hpp"
 
 #include <gtest/gtest.h>
@@ -20,7 +21,8 @@ struct MaskedFit {
 };
 static_assert(DataFit<MaskedFit, double>);
 
-/// sum_k d_k * z_k (full convolution): kernels are columns, a code holds the activations of one kernel after another.
+/// sum_k d_k * z_k (full convolution): kernels are columns, a code holds the activations of one kernel after
+/// another.
 class Convolution {
  public:
   using scalar = double;
@@ -42,7 +44,9 @@ class Convolution {
   }
   void accumulate_gradient(double scale, const ConstMatrixRef<double>& R, const ConstMatrixRef<double>& Z,
                            MatrixRef<double> gradient) const {
-    visit([&](Index k, Index p, Index t) { gradient(t, k) += scale * R.row(p + t).dot(Z.row(k * positions() + p)); });
+    visit([&](Index k, Index p, Index t) {
+      gradient(t, k) += scale * R.row(p + t).dot(Z.row(k * positions() + p));
+    });
   }
 
   /// The same map as a matrix, and the gradient of its kernels from that of the matrix.
@@ -110,8 +114,8 @@ PassResult run_engine(const Dict& D, const Fit& fit, const L1<double>& penalty, 
                   {.parameters = result.parameters,
                    .signals = result.signals.middleCols(first, n),
                    .steps = result.steps,
-                   .reg = std::span<double>(result.reg).subspan(static_cast<std::size_t>(first),
-                                                               static_cast<std::size_t>(n))});
+                   .reg = std::span<double>(result.reg)
+                              .subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n))});
   }
   return result;
 }
@@ -123,9 +127,8 @@ constexpr int n_layers = 8;
 constexpr int stored_layers[] = {n_layers, 3, 1};
 
 LayerSchedule schedule_with(double lipschitz, const std::vector<double>& factors, Layers method) {
-  LayerSchedule schedule{.steps = factors,
-                         .momenta = layer_momenta(n_layers, method == Layers::fista),
-                         .lipschitz = lipschitz};
+  LayerSchedule schedule{
+      .steps = factors, .momenta = layer_momenta(n_layers, method == Layers::fista), .lipschitz = lipschitz};
   for (double& s : schedule.steps) s /= lipschitz;
   return schedule;
 }
@@ -142,7 +145,8 @@ TEST(LayersWithAMaskedFit, EqualTheDenseProblemWithScaledRows) {
   const Index n = 9, m = 14, n_signals = 5;
   const Matrix<double> D = draw.atoms(n, m), X = draw.normal_matrix(n, n_signals);
   Matrix<double> M(n, n_signals);
-  for (Index i = 0; i < M.size(); ++i) M.data()[i] = draw.coin(0.3) ? 0 : draw.uniform(0.3, 1);  // gaps and weights
+  for (Index i = 0; i < M.size(); ++i)
+    M.data()[i] = draw.coin(0.3) ? 0 : draw.uniform(0.3, 1);  // gaps and weights
   Vector<double> reg(n_signals);
   for (double& r : reg) r = draw.uniform(0.05, 0.2);
   const PenaltyOptions options{.positive = false, .weights = draw.weights(m)};
@@ -158,10 +162,14 @@ TEST(LayersWithAMaskedFit, EqualTheDenseProblemWithScaledRows) {
       for (Index i = 0; i < n_signals; ++i) {
         const Vector<double> root = M.col(i).cwiseSqrt();
         const Matrix<double> x = root.cwiseProduct(X.col(i));
-        const auto dense = unrolled_gradient<double>(
-            x, Matrix<double>(root.asDiagonal() * D), reg(i),
-            {.layers = n_layers, .method = method, .steps = factors, .lipschitz = lipschitz, .penalty = options},
-            {.backprop = stored, .reduction = Reduction::sum, .signals = true});
+        const auto dense =
+            unrolled_gradient<double>(x, Matrix<double>(root.asDiagonal() * D), reg(i),
+                                      {.layers = n_layers,
+                                       .method = method,
+                                       .steps = factors,
+                                       .lipschitz = lipschitz,
+                                       .penalty = options},
+                                      {.backprop = stored, .reduction = Reduction::sum, .signals = true});
         value += dense.value;
         codes.col(i) = dense.codes;
         dictionary += root.asDiagonal() * dense.dictionary;
@@ -192,13 +200,18 @@ TEST(LayersWithAConvolutionalDictionary, EqualTheDenseProblemOfItsMatrix) {
         const PenaltyOptions options{.positive = positive, .weights = {}};
         const auto engine = run_engine(D, LeastSquares(), L1<double>(options, D.code_size()),
                                        schedule_with(lipschitz, factors, method), X, reg, stored);
-        const auto dense = unrolled_gradient<double>(
-            X, A, 0.2,
-            {.layers = n_layers, .method = method, .steps = factors, .lipschitz = lipschitz, .penalty = options},
-            {.backprop = stored, .reduction = Reduction::sum, .signals = true});
+        const auto dense =
+            unrolled_gradient<double>(X, A, 0.2,
+                                      {.layers = n_layers,
+                                       .method = method,
+                                       .steps = factors,
+                                       .lipschitz = lipschitz,
+                                       .penalty = options},
+                                      {.backprop = stored, .reduction = Reduction::sum, .signals = true});
         EXPECT_NEAR(engine.value, dense.value, 1e-12 * dense.value) << stored << " layers kept";
         EXPECT_LE(distance(engine.codes, dense.codes), 1e-12) << stored << " layers kept";
-        EXPECT_LE(distance(engine.parameters, D.kernels_gradient(dense.dictionary)), 1e-12) << stored << " layers kept";
+        EXPECT_LE(distance(engine.parameters, D.kernels_gradient(dense.dictionary)), 1e-12)
+            << stored << " layers kept";
         EXPECT_LE(distance(engine.signals, dense.signals), 1e-12) << stored << " layers kept";
         EXPECT_LE(distance(as_vector(engine.steps), dense.steps), 1e-12) << stored << " layers kept";
         EXPECT_NEAR(as_vector(engine.reg).sum(), dense.reg(0), 1e-12 * std::abs(dense.reg(0)));
