@@ -65,7 +65,7 @@ bench: build bench/.venv/ready ## the numbers, in one run with the peers, as JSO
 # make reproduce                               lists the experiments
 # make reproduce E=paper/figure SIZE=small     runs one; exits with 0 only if its claim holds
 SIZE ?= small
-reproduce: build ## published figures again: make reproduce lists them, E=paper/figure SIZE=small|paper runs one
+reproduce: $(if $(E),build) ## published figures again: make reproduce lists them, E=paper/figure SIZE=small|paper runs one
 ifndef E
 	@echo "Experiments (make reproduce E=<paper>/<figure> SIZE=small|paper):"
 	@cd experiments && find . -mindepth 3 -maxdepth 3 -name run.py -printf '  %P\n' | sed 's|/run.py||' | sort

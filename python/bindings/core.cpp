@@ -11,7 +11,7 @@ namespace riata::python {
 namespace nb = nanobind;
 
 void bind_core(nb::module_& m) {
-  m.attr("__version__") = version;
+  m.attr("version") = version;
   m.attr("status_names") =
       nb::make_tuple(to_string(Status::converged), to_string(Status::max_iter_reached),
                      to_string(Status::max_time_reached), to_string(Status::interrupted));

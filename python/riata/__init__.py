@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import datasets
 from ._results import EncodeResult, History, LearnResult, Model, UnrolledGradient
-from ._riata import __version__
+from ._riata import version as __version__
 from .coding import duality_gap, encode, kkt_violation, lasso_objective, reg_max
 from .imaging import DenoiseResult, average_patches, denoise, extract_patches, psnr
 from .learning import learn_dictionary, load_model, recovery_score, save_model

@@ -104,6 +104,7 @@ class SparseCoder(_Coder):
     """
 
     _requires_fit = False
+    _required_parameters = ("dictionary",)  # read by scikit-learn before 1.6 alone
 
     def __init__(
         self,

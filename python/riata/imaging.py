@@ -218,7 +218,8 @@ def psnr(image: Any, reference: Any, peak: float | None = None) -> float:
     peak = _PEAKS.get(str(image.dtype), 255.0) if peak is None else as_float("psnr", "peak", peak)
     if not (peak > 0 and math.isfinite(peak)):
         raise ValueError(f"psnr: peak = {peak}, must be > 0 and finite")
-    rows = zip(np.atleast_1d(image), np.atleast_1d(reference))  # row by row: no copy of the whole pictures
+    # Row by row: no copy of the whole pictures.
+    rows = zip(np.atleast_1d(image), np.atleast_1d(reference), strict=True)
     error = sum(float(np.sum(np.square(np.subtract(a, b, dtype=np.float64)))) for a, b in rows) / image.size
     return 10 * math.log10(peak**2 / error) if error > 0 else math.inf
 

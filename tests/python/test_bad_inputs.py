@@ -27,8 +27,8 @@ ARRAYS = [
     (
         lambda: riata.encode(X[0], D, 0.1),
         ValueError,
-        "encode: X has shape (4,), expected (n_signals, n_features); reshape a single signal to (1, n_features) with "
-        "X.reshape(1, -1)",
+        "encode: X has shape (4,), expected (n_signals, n_features); reshape a single signal to "
+        "(1, n_features) with X.reshape(1, -1)",
     ),
     (
         lambda: riata.encode(X[None], D, 0.1),
@@ -53,7 +53,7 @@ ARRAYS = [
     (
         lambda: riata.encode(f32(X), D.astype(int), 0.1),
         TypeError,
-        "encode: X is float32 but D is float64 (made from int64); they must be equal (convert one with astype)",
+        "encode: X is float32 but D is float64 (made from int64); they must be equal",
     ),
     (
         lambda: riata.lasso_objective(X, D, f32(Z), 0.1),

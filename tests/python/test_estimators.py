@@ -199,7 +199,7 @@ def test_they_work_in_a_pipeline(problem):
         ),
         (
             lambda p: DictionaryLearning(fit_algorithm="lars").fit(p.signals),
-            "fit_algorithm = 'lars', must be one of 'unrolled', 'alternating', 'truncated', 'alternating-exact'",
+            "fit_algorithm = 'lars', must be one of 'unrolled', 'alternating', 'truncated'",
         ),
         (
             lambda p: DictionaryLearning(dict_init=np.ones((3, 12)), n_components=4).fit(p.signals),

@@ -177,13 +177,13 @@ def test_importing_riata_imports_neither_scikit_learn_nor_matplotlib():
 
 
 def test_the_version_is_the_one_of_the_library():
-    assert riata.__version__ == riata._riata.__version__
+    assert riata.__version__ == riata._riata.version
     assert riata.__version__.count(".") == 2
 
 
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'riata' has no attribute 'fista'"):
-        riata.fista
+        _ = riata.fista
 
 
 def test_results_are_short_in_print_and_can_be_pickled():
