@@ -164,6 +164,11 @@ Vector<T> resolve_reg(const Reg& reg, const NonDeduced<ConstMatrixRef<T>>& X, co
   const auto& values = std::get<std::vector<double>>(reg.value());
   require(static_cast<Index>(values.size()) == X.cols(), "reg: {} entries for {} signals; they must be equal",
           values.size(), X.cols());
+  if (const auto zero = std::find(values.begin(), values.end(), 0.0); zero != values.end()) {
+    const Vector<T> largest = reg_max<T>(X, D, penalty, execution);  // 0 is a weight only where the code is 0 anyway
+    for (Index i = zero - values.begin(); i < X.cols(); ++i)
+      require(values[static_cast<std::size_t>(i)] > 0 || largest(i) == T(0), "reg: entry {} is 0, must be > 0", i);
+  }
   return Eigen::Map<const Vector<double>>(values.data(), X.cols()).template cast<T>();
 }
 

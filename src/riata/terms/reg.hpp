@@ -19,7 +19,7 @@ class Reg {
   /// "0.1", "0.1max" or "0.1*max". @throws std::invalid_argument
   static Reg parse(std::string_view text);
 
-  /// Every value is finite and > 0; checked on construction.
+  /// Every value is finite and > 0; entries of a vector may be 0 for signals whose reg_max is 0.
   const std::variant<double, std::vector<double>, FractionOfMax>& value() const { return value_; }
   bool is_per_signal() const { return std::holds_alternative<std::vector<double>>(value_); }
 
