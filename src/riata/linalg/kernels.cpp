@@ -11,10 +11,6 @@
 #endif
 #define RIATA_INLINE [[gnu::always_inline]] inline
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("fp-contract=off")  // the avx512f clone would fuse multiply and add
-#endif
-
 namespace riata {
 namespace {
 

@@ -5,11 +5,11 @@
 // Friedman, Hastie, Hoefling and Tibshirani (2007). Sweeps over all atoms alternate with sweeps over the support alone.
 // The gap is first estimated from q, which costs n_atoms operations; when that closes, residual and correlations are
 // computed afresh in double (q has drifted by then) and the signal either leaves or goes on from the fresh q.
-// A signal that is slow (nearly collinear atoms) goes on in cycles of full sweeps with Anderson extrapolation between them
-// (Bertrand and Massias, 2021, algorithm 2), kept only where it lowers the objective.
+// A signal that is slow (nearly collinear atoms) gets a Newton step on its support before each further sweep.
 // Cost per sweep: one comparison per atom and n_atoms multiply-adds per coordinate that moves.
 #include <Eigen/Cholesky>
 #include <cmath>
+#include <limits>
 
 #include "riata/linalg/blas.hpp"
 #include "riata/linalg/kernels.hpp"
@@ -58,11 +58,7 @@ class CoordinateDescent final : public TileSolver<T> {
     const double half_x_sq = 0.5 * tile.X.col(i).template cast<double>().squaredNorm();
     const int first_sweep = tile.n_iter(i);
     while (tile.n_iter(i) < max_sweeps_) {
-      if (tile.n_iter(i) - first_sweep >= patience) {
-        if (!extrapolated_cycle(tile, i)) return;
-        if (estimated_gap(tile, i, half_x_sq) <= estimate_target_(i)) return;
-        continue;
-      }
+      if (tile.n_iter(i) - first_sweep >= patience) newton_on_support(tile, i);
       support_.clear();
       T moved = 0;
       for (Index j = 0; j < G_.cols(); ++j) {
@@ -74,7 +70,9 @@ class CoordinateDescent final : public TileSolver<T> {
         stuck_[static_cast<std::size_t>(i)] = tile.n_iter(i) == first_sweep + 1;  // not even fresh correlations move it
         return;
       }
-      for (T inner = moved; inner > T(0.1) * moved && tile.n_iter(i) < max_sweeps_; ++tile.n_iter(i)) {
+      T inner = moved;  // a drift along dependent atoms never slows down: hence the second limit
+      const int last_inner = std::min(max_sweeps_, tile.n_iter(i) + support_sweeps);
+      for (; inner > T(0.1) * moved && tile.n_iter(i) < last_inner; ++tile.n_iter(i)) {
         inner = 0;
         for (const Index j : support_) inner = std::max(inner, update(z, q, reg, j));
       }
@@ -82,41 +80,42 @@ class CoordinateDescent final : public TileSolver<T> {
     }
   }
 
-  /// cycle_length full sweeps, then the combination of their iterates that would cancel their differences, if it is better.
-  /// False if nothing moves any more.
-  bool extrapolated_cycle(SolverTile<T>& tile, Index i) {
+  /// Newton steps on the support with the signs held, F being quadratic there:  d = (G_SS + delta I)^-1 (q_S - reg s_S).
+  /// A step ends where the first coordinate reaches zero, which leaves the support; then the next. The ridge delta turns
+  /// directions without curvature into long steps, and F never rises: its change is at most -(t - t^2 / 2) (q_S - reg s_S)^T d.
+  void newton_on_support(SolverTile<T>& tile, Index i) {
     auto z = tile.Z.col(i);
     auto q = q_.col(i);
-    const auto correlations = tile.correlations.col(i);
-    const T reg = tile.reg(i);
-    iterates_.resize(z.size(), cycle_length + 1);
-    iterates_.col(0) = z.template cast<double>();
-    for (Index k = 1; k <= cycle_length; ++k) {
-      T moved = 0;
-      for (Index j = 0; j < G_.cols(); ++j) moved = std::max(moved, update(z.data(), q.data(), reg, j));
-      if (++tile.n_iter(i); moved == T(0)) return false;
-      iterates_.col(k) = z.template cast<double>();
+    const auto reg = static_cast<double>(tile.reg(i));
+    for (double t = 0; t < 1;) {
+      support_.clear();
+      for (Index j = 0; j < z.size(); ++j)
+        if (z(j) != T(0)) support_.push_back(j);
+      if (support_.empty() || std::ssize(support_) > largest_newton) return;
+      Matrix<double> H = G_(support_, support_).template cast<double>();
+      // Above the rounding of G, so that H is positive definite.
+      const double ridge = std::max(1e-10, 4.0 * std::numeric_limits<T>::epsilon() * static_cast<double>(H.rows()));
+      H.diagonal().array() += ridge * H.diagonal().maxCoeff();
+      Vector<double> d = q(support_).template cast<double>();
+      for (Index k = 0; k < d.size(); ++k) {
+        const Index j = support_[static_cast<std::size_t>(k)];
+        d(k) -= (z(j) > T(0) ? reg : -reg) * static_cast<double>(penalty_.weight(j));
+      }
+      H.ldlt().solveInPlace(d);
+      if (!d.allFinite()) return;
+      t = 1;
+      for (Index k = 0; k < d.size(); ++k)
+        if (const auto z_k = static_cast<double>(z(support_[static_cast<std::size_t>(k)])); z_k * d(k) < 0)
+          t = std::min(t, -z_k / d(k));
+      for (Index k = 0; k < d.size(); ++k) {
+        const Index j = support_[static_cast<std::size_t>(k)];
+        const double z_new = static_cast<double>(z(j)) + t * d(k);
+        const bool reached_zero = t < 1 && z_new * static_cast<double>(z(j)) <= std::numeric_limits<T>::epsilon() * z(j) * z(j);
+        const T change = (reached_zero ? T(0) : static_cast<T>(z_new)) - z(j);
+        z(j) += change;
+        add_scaled(G_.rows(), -change, G_.col(j).data(), q.data());
+      }
     }
-    const Matrix<double> U = iterates_.rightCols(cycle_length) - iterates_.leftCols(cycle_length);
-    Matrix<double> H = U.transpose() * U;
-    H.diagonal().array() += 1e-12 * H.trace();
-    Vector<double> w = H.ldlt().solve(Vector<double>::Ones(cycle_length));
-    w /= w.sum();
-    if (!w.allFinite()) return true;
-    Vector<T> z_new = (iterates_.rightCols(cycle_length) * w).template cast<T>();
-    if (penalty_.positive()) z_new = z_new.cwiseMax(T(0));
-    Vector<T> q_new = correlations;
-    for (Index j = 0; j < z_new.size(); ++j)
-      if (z_new(j) != T(0)) add_scaled(G_.rows(), -z_new(j), G_.col(j).data(), q_new.data());
-    const auto objective = [&](const auto& code, const auto& pull) {  // up to 1/2 ||x||^2
-      return static_cast<double>(reg) * penalty_.value(code) -
-             0.5 * code.template cast<double>().dot((correlations + pull).template cast<double>());
-    };
-    if (objective(z_new, q_new) < objective(z, q)) {
-      z = z_new;
-      q = q_new;
-    }
-    return true;
   }
 
   /// Moves z_j to its minimiser and q with it; returns how far, in units of the signal.
@@ -163,15 +162,15 @@ class CoordinateDescent final : public TileSolver<T> {
     pending_ = std::move(still_pending);
   }
 
-  static constexpr int patience = 200;       // sweeps before a signal counts as slow
-  static constexpr Index cycle_length = 5;
+  static constexpr int support_sweeps = 20;      // at most, between sweeps over all atoms
+  static constexpr int patience = 100;           // sweeps before a signal counts as slow
+  static constexpr Index largest_newton = 1024;  // atoms; beyond it sweeps are cheaper
 
   const Matrix<T>& G_;
   const L1<T>& penalty_;
   const int max_sweeps_;
   TileCertificate<T> certificate_;
   Matrix<T> q_;
-  Matrix<double> iterates_;
   Vector<double> estimate_target_;
   std::vector<Index> pending_, support_;
   std::vector<bool> stuck_;
