@@ -98,7 +98,7 @@ def draw(experiment: Reproduction, rows: list[dict]) -> None:
     import matplotlib.pyplot as plt
 
     panels = [("steps", "accepted gradient steps", "log"), ("value", "loss above the best", "log"), ("score", "recovery score", "linear")]
-    figure, axes = plt.subplots(2, 3, figsize=(12, 6.5), sharex=True)
+    figure, axes = plt.subplots(2, 3, figsize=(12, 6.5), sharex=True, layout="constrained")
     best = {k: min(row["value"] for row in rows if row["dictionary"] == k) for k in {row["dictionary"] for row in rows}}
     for line, variant in zip(axes, VARIANTS):
         for axis, (key, label, scale) in zip(line, panels):
@@ -120,6 +120,9 @@ def draw(experiment: Reproduction, rows: list[dict]) -> None:
     axes[0, 0].legend(frameon=False)
     for axis in axes[1]:
         axis.set_xlabel("layers N")
+        axis.xaxis.set_major_formatter(plt.ScalarFormatter())
+        axis.xaxis.set_minor_formatter(plt.NullFormatter())
+        axis.set_xticks([5, 10, 30, 100, 1000] if experiment.paper_size else [5, 10, 30])
     experiment.save_figure(figure, "figure4.png")
 
 
