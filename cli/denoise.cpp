@@ -17,6 +17,12 @@
 namespace riata::cli {
 namespace {
 
+LearningMethod parse_method(std::string_view name) {
+  require(name == "unrolled" || name == "alternating", "method = '{}', must be 'unrolled' or 'alternating'",
+          name);
+  return parse_learning_method(name);
+}
+
 struct Denoise {
   std::string input, output, reference, model_out;
   DenoiseOptions options;
@@ -141,7 +147,7 @@ Run add_denoise(CLI::App& app) {
   app.add_option("--patch", options.patch, "Side of the square patches; default: chosen by riata");
   app.add_option("--layers", options.layers, "Unrolled FISTA layers of the learner")->capture_default_str();
   app.add_option("--reg", options.reg, "Learning weight in 8-bit grey levels; default: from sigma");
-  add_choice(app, "--method", options.method, parse_learning_method, {"unrolled", "alternating"},
+  add_choice(app, "--method", options.method, parse_method, {"unrolled", "alternating"},
              "Gradient through the layers, or of the dictionary alone");
   app.add_flag("--plain", options.plain,
                "The documents' variant: 128 atoms, 10 x 10 patches, l1 reconstruction");

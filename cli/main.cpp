@@ -45,12 +45,18 @@ int run(CLI::App& app, const std::vector<Command>& commands, int argc, char** ar
   }
   for (const Command& command : commands)
     if (command.app->parsed()) return flushed(command.run());
-  return bad_usage;
+  throw std::invalid_argument(
+      "a command is required: denoise, learn, encode or info (riata --help tells more)");
 }
 
-int fail(const CLI::App& app, int code, const char* sentence) {
+int fail(const CLI::App& app, int code, std::string_view sentence) {
   std::string name = app.get_name();
-  for (const CLI::App* command : app.get_subcommands()) name += ' ' + command->get_name();
+  for (const CLI::App* command : app.get_subcommands()) {
+    name += ' ' + command->get_name();
+    // The library's sentence may begin with the function's name, which is the command's.
+    if (const std::string where = command->get_name() + ": "; sentence.starts_with(where))
+      sentence.remove_prefix(where.size());
+  }
   fmt::print(stderr, "{}: {}\n", name, sentence);
   return code;
 }
@@ -60,7 +66,7 @@ int fail(const CLI::App& app, int code, const char* sentence) {
 int main(int argc, char** argv) {
   CLI::App app("Sparse coding and dictionary learning by unrolled optimisation", "riata");
   app.set_version_flag("--version", fmt::format("riata {}", version));
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);  // run() refuses none: CLI11 would not name an unknown one
   app.footer("Each command has its own help: riata denoise --help");
   const std::vector<Command> commands = add_commands(app);
   try {

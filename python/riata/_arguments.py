@@ -142,6 +142,12 @@ def as_text(where: str, name: str, value: Any) -> str:
     return value
 
 
+def as_callback(where: str, callback: Any) -> Any:
+    if callback is not None and not callable(callback):
+        raise TypeError(f"{where}: callback = {callback!r}, must be callable")
+    return callback
+
+
 def as_threads(where: str, n_threads: Any) -> int | None:
     """None: all cores that the process may use (OMP_NUM_THREADS is respected)."""
     if n_threads is None:

@@ -124,7 +124,7 @@ class LearnResult:
     history : History
         Value, accepted step, seconds and phase of every accepted iteration.
     initial_value : float
-        The objective before the first step.
+        The objective before the first step; NaN if the run was stopped before it was known.
     reg : float
         The weight used, as a number.
     n_replaced : int

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from ._arguments import Array
+from ._arguments import Array, as_int
 from ._sklearn_compat import CoderTags, validate_data
 from .coding import encode
 from .learning import learn_dictionary
@@ -37,7 +37,7 @@ class _Coder(CoderTags, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                 f"transform_algorithm = {name!r}, must be one of {', '.join(map(repr, self._algorithms))}"
             )
         dictionary = dictionary.astype(X.dtype, copy=False)
-        options = {"positive": self.positive_code, "n_threads": _n_threads(self.n_jobs)}
+        options = {"positive": self.positive_code, "n_threads": _n_threads(self)}
         if name == "unrolled":
             codes = unrolled_encode(X, dictionary, alpha, self.layers, steps=self.steps_, **options)
         else:
@@ -341,7 +341,7 @@ class DictionaryLearning(_Coder):
             max_iter=self.max_iter,
             tol=self.tol,
             random_state=self.random_state,
-            n_threads=_n_threads(self.n_jobs),
+            n_threads=_n_threads(self),
             callback=self.callback,
             constraint=self.constraint,
             positive=self.positive_code,
@@ -396,10 +396,14 @@ class DictionaryLearning(_Coder):
         return len(self.components_) * (2 if self.split_sign else 1)
 
 
-def _n_threads(n_jobs: int | None) -> int | None:
+def _n_threads(estimator: _Coder) -> int | None:
     """scikit-learn's counting: -1 all cores, -2 all but one. None is all, as threads of one process cost
     nothing."""
-    if n_jobs is None or n_jobs == -1:
+    where = type(estimator).__name__
+    n_jobs = -1 if estimator.n_jobs is None else as_int(where, "n_jobs", estimator.n_jobs)
+    if n_jobs == 0:
+        raise ValueError(f"{where}: n_jobs = 0, must be >= 1, negative or None")
+    if n_jobs == -1:
         return None
     if n_jobs < 0:
         return max(1, len(os.sched_getaffinity(0)) + 1 + n_jobs)

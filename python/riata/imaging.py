@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from . import _riata
 from ._arguments import (
     Array,
+    as_callback,
     as_float,
     as_int,
     as_matrix,
@@ -24,6 +25,7 @@ from ._arguments import (
 from ._results import History
 
 _PEAKS = {"uint8": 255.0, "uint16": 65535.0}
+_METHODS = ("unrolled", "alternating")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -126,7 +128,9 @@ def denoise(
     True
     """
     where = "denoise"
-    image = np.asarray(image)
+    if as_text(where, "method", method) not in _METHODS:
+        raise ValueError(f"{where}: method = {method!r}, must be {' or '.join(map(repr, _METHODS))}")
+    image = _in_native_order(np.asarray(image))
     pixels, unit = _as_pixels(where, image)
     if reference is not None:
         psnr_in = psnr(image, reference, peak=_PEAKS.get(str(image.dtype), peak))
@@ -137,12 +141,12 @@ def denoise(
         patch=None if patch is None else as_int(where, "patch", patch),
         layers=None if layers is None else as_int(where, "layers", layers),
         reg=as_optional_float(where, "reg", reg),
-        method=as_text(where, "method", method),
+        method=method,
         plain=bool(plain),
         learn=bool(learn),
         seed=as_seed(where, random_state),
         n_threads=as_threads(where, n_threads),
-        callback=callback,
+        callback=as_callback(where, callback),
     )
     cleaned = _from_pixels(fields.pop("pixels").reshape(image.shape), unit, image.dtype)
     psnr_out = (
@@ -159,6 +163,10 @@ def denoise(
     )
 
 
+def _in_native_order(image: Array) -> Array:
+    return image.astype(image.dtype.newbyteorder("="), copy=False)
+
+
 def _as_pixels(where: str, image: Array) -> tuple[Array, float]:
     """(height, width, channels) in float32, integers in 8-bit grey levels; and the integer steps per grey
     level."""
@@ -168,8 +176,13 @@ def _as_pixels(where: str, image: Array) -> tuple[Array, float]:
         raise ValueError(
             f"{where}: image has shape {image.shape}, expected (height, width) or (height, width, channels)"
         )
+    if image.size == 0:
+        raise ValueError(f"{where}: image has shape {image.shape}, expected at least one pixel")
     unit = 257.0 if image.dtype == np.uint16 else 1.0
-    pixels = image.astype(np.float32, order="C")
+    with np.errstate(over="ignore"):
+        pixels = image.astype(np.float32, order="C")
+    if image.dtype == np.float64 and np.any(np.isinf(pixels) & np.isfinite(image)):
+        raise ValueError(f"{where}: image holds numbers too large for the single precision it is computed in")
     if unit != 1.0:
         pixels /= np.float32(unit)
     return pixels.reshape(*image.shape[:2], -1), unit
@@ -204,7 +217,7 @@ def psnr(image: Any, reference: Any, peak: float | None = None) -> float:
     >>> round(riata.psnr(np.full((8, 8), 110, np.uint8), np.full((8, 8), 100, np.uint8)), 2)
     28.13
     """
-    image, reference = np.asarray(image), np.asarray(reference)
+    image, reference = (_in_native_order(np.asarray(picture)) for picture in (image, reference))
     if image.shape != reference.shape:
         raise ValueError(
             f"psnr: image has shape {image.shape} but reference has {reference.shape}; they must be equal"
@@ -221,6 +234,8 @@ def psnr(image: Any, reference: Any, peak: float | None = None) -> float:
     # Row by row: no copy of the whole pictures.
     rows = zip(np.atleast_1d(image), np.atleast_1d(reference), strict=True)
     error = sum(float(np.sum(np.square(np.subtract(a, b, dtype=np.float64)))) for a, b in rows) / image.size
+    if not math.isfinite(error):
+        raise ValueError("psnr: the pictures hold NaN or infinity; expected finite numbers")
     return 10 * math.log10(peak**2 / error) if error > 0 else math.inf
 
 
@@ -283,5 +298,7 @@ def average_patches(patches: Any, shape: tuple[int, int], stride: int = 1) -> Ar
     side = math.isqrt(patches.shape[1])
     if side * side != patches.shape[1]:
         raise ValueError(f"{where}: patches have {patches.shape[1]} entries, which is no square")
+    if not isinstance(shape, Sequence) or len(shape) != 2:
+        raise ValueError(f"{where}: shape = {shape!r}, must be (height, width)")
     height, width = (as_size(where, "shape", size) for size in shape)
     return _riata.average_patches(patches, height, width, side, as_size(where, "stride", stride))

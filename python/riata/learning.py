@@ -11,6 +11,7 @@ from typing import Any
 
 from . import _riata
 from ._arguments import (
+    as_callback,
     as_float,
     as_int,
     as_matrix,
@@ -151,7 +152,7 @@ def learn_dictionary(
             raise ValueError(
                 f"{where}: init has {len(init)} atoms but n_atoms = {n_atoms}; they must be equal"
             )
-    with _observer(callback, verbose, progress, max_iter) as observer:
+    with _observer(as_callback(where, callback), verbose, progress, max_iter) as observer:
         fields = _riata.learn_dictionary(
             X,
             as_size(where, "n_atoms", n_atoms),
@@ -194,8 +195,6 @@ def learn_dictionary(
 @contextlib.contextmanager
 def _observer(callback: Callable[[Any], Any] | None, verbose: bool, progress: bool, max_iter: int) -> Any:
     """What C++ calls after each iteration, or None."""
-    if callback is not None and not callable(callback):
-        raise TypeError(f"callback = {callback!r}, must be callable")
     bar = _progress_bar(max_iter) if progress else None
     if callback is None and not verbose and bar is None:
         yield None

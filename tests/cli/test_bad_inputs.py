@@ -15,7 +15,7 @@ DENOISE = "denoise p.png -o new.png --sigma 25 "
 
 CASES = [
     # usage
-    ("", 2, "A subcommand is required"),
+    ("", 2, "a command is required: denoise, learn, encode or info (riata --help tells more)"),
     ("learn X.npy -o new.safetensors --atoms 5", 2, "--reg is required"),
     ("learn -o new.safetensors --atoms 5 --reg 1", 2, "IN is required"),
     ("learn X.npy --atoms 5 --reg 1", 2, "--output is required"),
@@ -130,10 +130,11 @@ CASES = [
     (DENOISE + "--reg 0", 2, "reg = 0, must be > 0 and finite"),
     (DENOISE + "--atoms 0", 2, "n_atoms = 0, must be between 1 and 65536"),
     (DENOISE + "--patch 1", 2, "patch = 1, must be between 2 and 64"),
-    (DENOISE + "--patch 50", 2, "denoise: the picture is 48 x 48 pixels, smaller than a patch of 50 x 50"),
+    (DENOISE + "--patch 50", 2, "the picture is 48 x 48 pixels, smaller than a patch of 50 x 50"),
     (DENOISE + "--layers -3", 2, "layers = -3, must be between 1 and 1000000"),
     (DENOISE + "--max-time -1", 2, "max_time = -1, must be > 0 seconds"),
-    (DENOISE + "--method truncated", 2, "denoise: method must be 'unrolled' or 'alternating'"),
+    (DENOISE + "--method truncated", 2, "method = 'truncated', must be 'unrolled' or 'alternating'"),
+    (DENOISE + "--method magic", 2, "method = 'magic', must be 'unrolled' or 'alternating'"),
     (DENOISE + "--reference small.png", 2,
      "psnr: the picture is 48 x 48 with 1 channels, the reference 20 x 20 with 1; they must be equal"),
     (DENOISE.replace("p.png", "missing.png"), 1, "cannot read missing.png: No such file or directory"),
@@ -236,3 +237,9 @@ def test_output_that_cannot_be_printed_is_a_failure(bad_riata):
     with open("/dev/full", "w") as full:
         done = bad_riata.run("info", stdout=full)
     assert done.returncode == 1 and done.stderr == "riata info: cannot write to standard output\n"
+
+
+def test_an_unknown_command_is_named(bad_riata):
+    done = bad_riata.run("clean")
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr == "riata: The following argument was not expected: clean\n"

@@ -94,5 +94,10 @@ TEST(Status, SaysItsName) {
   EXPECT_STREQ(Interrupted().what(), "interrupted");
 }
 
+TEST(Threads, AnAbsurdNumberIsCapped) {
+  EXPECT_EQ(resolve_threads(3), 3);
+  EXPECT_LE(resolve_threads(2'000'000'000), 4096);
+}
+
 }  // namespace
 }  // namespace riata::testing

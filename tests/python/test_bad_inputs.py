@@ -324,7 +324,7 @@ LEARNING = [
         ValueError,
         "learn_dictionary: random_state = -1, must be between 0 and 2**64 - 1",
     ),
-    (lambda: learn(X, callback=3), TypeError, "callback = 3, must be callable"),
+    (lambda: learn(X, callback=3), TypeError, "learn_dictionary: callback = 3, must be callable"),
     (lambda: riata.recovery_score(D[:, :2], D), ValueError, "features"),
 ]
 
@@ -352,6 +352,7 @@ DATA = [
     ),
     (lambda: datasets.planted(density=0.0), ValueError, "planted: density = 0, must be in (0, 1]"),
     (lambda: datasets.planted(noise_std=-1.0), ValueError, "planted: noise_std = -1, must be >= 0"),
+    (lambda: datasets.planted(n_signals=0), ValueError, "planted: 0 signals, must be at least 1"),
 ]
 
 IMAGES = [
@@ -379,6 +380,21 @@ IMAGES = [
         "psnr: image has shape (16, 16) but reference has (15, 16); they must be equal",
     ),
     (lambda: riata.psnr(IMAGE, IMAGE, peak=0.0), ValueError, "psnr: peak = 0.0, must be > 0 and finite"),
+    (
+        lambda: riata.psnr(IMAGE * np.nan, IMAGE),
+        ValueError,
+        "psnr: the pictures hold NaN or infinity; expected finite numbers",
+    ),
+    (
+        lambda: riata.average_patches(np.ones((4, 9)), (16,)),
+        ValueError,
+        "average_patches: shape = (16,), must be (height, width)",
+    ),
+    (
+        lambda: riata.average_patches(np.ones((4, 9)), 16),
+        ValueError,
+        "average_patches: shape = 16, must be (height, width)",
+    ),
     (lambda: riata.psnr(IMAGE[:0], IMAGE[:0]), ValueError, "psnr: the pictures are empty"),
     (
         lambda: riata.psnr(IMAGE.astype("u1"), IMAGE.astype("u2")),
@@ -396,6 +412,27 @@ IMAGES = [
         "denoise: image has shape (16,), expected (height, width) or (height, width, channels)",
     ),
     (lambda: riata.denoise(IMAGE * np.nan, sigma=10), ValueError, "finite"),
+    (
+        lambda: riata.denoise(np.full((16, 16), 1e300), sigma=10),
+        ValueError,
+        "denoise: image holds numbers too large for the single precision it is computed in",
+    ),
+    (
+        lambda: riata.denoise(IMAGE[:0], sigma=10),
+        ValueError,
+        "denoise: image has shape (0, 16), expected at least one pixel",
+    ),
+    (lambda: riata.denoise(IMAGE, sigma=10, callback=3), TypeError, "denoise: callback = 3, must be callable"),
+    (
+        lambda: riata.denoise(IMAGE, sigma=5, method="truncated"),
+        ValueError,
+        "denoise: method = 'truncated', must be 'unrolled' or 'alternating'",
+    ),
+    (
+        lambda: riata.denoise(IMAGE, sigma=5, method="magic"),
+        ValueError,
+        "denoise: method = 'magic', must be 'unrolled' or 'alternating'",
+    ),
     (lambda: riata.denoise(IMAGE, sigma=-1.0), ValueError, "sigma = -1, must be"),
     (lambda: riata.denoise(IMAGE, sigma=5, patch=32), ValueError, "smaller than a patch of 32 x 32"),
     (

@@ -217,3 +217,17 @@ def test_unfitted_use_is_refused(problem):
     for method in ("transform", "inverse_transform"):
         with pytest.raises(NotFittedError):
             getattr(DictionaryLearning(), method)(problem.signals)
+
+
+@pytest.mark.parametrize(
+    "n_jobs, exception, sentence",
+    [
+        (0, ValueError, "n_jobs = 0, must be >= 1, negative or None"),
+        ("2", TypeError, "n_jobs = '2', must be an integer"),
+    ],
+)
+def test_a_bad_n_jobs_is_refused_by_its_own_name(problem, n_jobs, exception, sentence):
+    with pytest.raises(exception, match="DictionaryLearning: " + sentence):
+        DictionaryLearning(5, n_jobs=n_jobs).fit(problem.signals)
+    with pytest.raises(exception, match="SparseCoder: " + sentence):
+        SparseCoder(problem.dictionary, n_jobs=n_jobs).fit_transform(problem.signals)

@@ -86,3 +86,13 @@ def test_the_input_is_left_alone(noisy):
     image.setflags(write=False)
     riata.denoise(image, **FAST)
     np.testing.assert_array_equal(image, noisy.astype(np.float32))
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float64"])
+def test_the_byte_order_of_the_input_does_not_matter(noisy, dtype):
+    image = np.clip(noisy, 0, 255).astype(dtype)
+    expected = riata.denoise(image, reference=image + 1, **FAST)
+    swapped = image.astype(image.dtype.newbyteorder())
+    result = riata.denoise(swapped, reference=(image + 1).astype(swapped.dtype), **FAST)
+    np.testing.assert_array_equal(result.image, expected.image)
+    assert result.psnr_in == expected.psnr_in and result.psnr_out == expected.psnr_out

@@ -127,6 +127,12 @@ def test_a_resumed_run_has_the_bits_of_an_uninterrupted_one(problem, tmp_path, m
     np.testing.assert_array_equal(resumed.history.value, whole.history.value)
 
 
+def test_a_run_stopped_before_its_first_evaluation_claims_no_value(problem):
+    result = riata.learn_dictionary(problem.signals, 24, 0.1, max_time=1e-12)
+    assert result.status == "max_time" and len(result.history.value) == 0
+    assert np.isnan(result.initial_value)
+
+
 def test_max_time_ends_a_run(problem):
     result = riata.learn_dictionary(
         np.tile(problem.signals, (10, 1)), 24, 0.1, tol=0, max_iter=10**6, max_time=0.5

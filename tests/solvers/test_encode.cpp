@@ -298,5 +298,37 @@ TEST(SolversBadInput, IsRefusedInOneSentence) {
   for (const BadInput& row : table) EXPECT_EQ(refusal_of(row.call), row.sentence);
 }
 
+TEST(CoordinateDescent, StaysAccurate_WhereRoundingPutsTheTargetOutOfReach) {
+  // Thousands of sweeps: without fresh correlations their rounding piles up to a relative gap of 1e-4.
+  const Matrix<float> D = Draw(121).atoms(64, 256).cast<float>();
+  const Matrix<float> X = Draw(122).normal_matrix(64, 20).cast<float>();
+  const auto result = encode<float>(X, D, Reg::fraction_of_max(0.05), {.method = Solver::coordinate_descent, .tol = 1e-9});
+  for (Index i = 0; i < X.cols(); ++i)
+    EXPECT_LE(result.gap(i), 2e-5 * 0.5 * static_cast<double>(X.col(i).squaredNorm())) << "signal " << i;
+}
+
+TEST(CoordinateDescent, ForgetsAStartOnZeroAtoms) {
+  Matrix<double> D = Draw(123).atoms(10, 6);
+  D.col(3).setZero();
+  const Matrix<double> X = Draw(124).normal_matrix(10, 4), start = Matrix<double>::Constant(6, 4, 2.0);
+  const auto result = encode<double>(X, D, 0.1, {.method = Solver::coordinate_descent, .tol = 1e-12}, &start);
+  EXPECT_TRUE(result.codes.row(3).isZero(0));
+  EXPECT_LE(result.n_iter.maxCoeff(), 100);  // no Newton step needed to get rid of them
+  for (const Status status : result.status) EXPECT_EQ(status, Status::converged);
+}
+
+TEST(Encode, RefusesWeightsBeyondFloat) {
+  const Matrix<float> X = Matrix<float>::Ones(4, 2), D = Matrix<float>::Identity(4, 4);
+  const BadInput table[] = {
+      {"reg = 1e+39, must be > 0 and finite in the signals' precision", [&] { encode<float>(X, D, 1e39); }},
+      {"reg = 1e-50, must be > 0 and finite in the signals' precision", [&] { encode<float>(X, D, 1e-50); }},
+      {"reg: entry 1 is 1e+39, must be > 0 and finite in the signals' precision",
+       [&] { encode<float>(X, D, Reg(std::vector<double>{1, 1e39})); }},
+      {"weights: entry 2 is 1e-50, must be > 0 and finite",
+       [&] { encode<float>(X, D, 0.1, {.penalty = {.weights = {1, 1, 1e-50, 1}}}); }},
+  };
+  for (const BadInput& row : table) EXPECT_EQ(refusal_of(row.call), row.sentence);
+}
+
 }  // namespace
 }  // namespace riata::testing

@@ -219,5 +219,14 @@ TYPED_TEST(L1Penalty, RefusesWeightsThatDoNotFit) {
   for (const BadInput& row : table) EXPECT_EQ(refusal_of(row.call), row.sentence);
 }
 
+TYPED_TEST(L1Penalty, ProxAtANegativeThreshold_PushesAwayFromZero) {
+  using T = TypeParam;  // what a negative step factor asks for: sign(v) (|v| + |threshold| w)
+  for (const std::vector<double>& weights : {std::vector<double>{}, std::vector<double>{1, 1, 1}}) {
+    const L1<T> penalty({.positive = false, .weights = weights}, 3);
+    const Matrix<T> U = this->prox(penalty, Vector<T>{{T(0.25), T(-2), T(0)}}, Vector<T>::Constant(1, T(-1)));
+    EXPECT_EQ(U, (Vector<T>{{T(1.25), T(-3), T(0)}}));
+  }
+}
+
 }  // namespace
 }  // namespace riata::testing

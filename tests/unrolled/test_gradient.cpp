@@ -181,5 +181,22 @@ TEST(UnrolledGradient, StandsZeroSignalsAndZeroAtoms) {
   EXPECT_NEAR(nothing.value, 0.5 * net.input.X.squaredNorm() / 3, 1e-13);
 }
 
+TEST(UnrolledGradient, EqualsDifferencesAtNegativeStepFactors) {
+  Network net = draw_network({}, 79);
+  net.options.steps.assign(static_cast<std::size_t>(net.options.layers), 1.0);
+  net.options.steps[1] = -0.5;
+  net.options.lipschitz = net.oracle.lipschitz;
+  const auto value = [&](const UnrolledOptions& o) {
+    return unrolled_loss<double>(net.input.X, net.input.D, net.reg(), o, net.gradient);
+  };
+  const auto result = unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, net.gradient);
+  for (int k = 0; k < net.options.layers; ++k) {
+    UnrolledOptions up = net.options, down = net.options;
+    up.steps[static_cast<std::size_t>(k)] += 1e-6;
+    down.steps[static_cast<std::size_t>(k)] -= 1e-6;
+    EXPECT_NEAR(result.steps(k), (value(up) - value(down)) / 2e-6, 1e-7) << "layer " << k;
+  }
+}
+
 }  // namespace
 }  // namespace riata::testing

@@ -12,9 +12,11 @@
 
 namespace riata {
 
+constexpr int most_threads = 1024;  // a slip such as n_threads = 10^9 must not exhaust the machine
+
 int resolve_threads(int requested) {
   require(requested >= 0, "n_threads = {}, must be >= 0 (0 means all cores)", requested);
-  return requested > 0 ? requested : omp_get_max_threads();
+  return requested > 0 ? std::min(requested, most_threads) : omp_get_max_threads();
 }
 
 void parallel_for(Index n_tasks, const Execution& execution, const std::function<void(Index, int)>& task) {

@@ -14,7 +14,7 @@ struct Execution {
   std::function<bool()> stop_requested = {};  ///< polled from the calling thread alone; true makes the call throw Interrupted
 };
 
-/// The number of threads `requested` stands for. @throws std::invalid_argument if negative
+/// The number of threads `requested` stands for, at most 1024. @throws std::invalid_argument if negative
 int resolve_threads(int requested);
 
 /// Runs task(i, thread) for i in [0, n_tasks), thread in [0, resolve_threads(execution.n_threads)).

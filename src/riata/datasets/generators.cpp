@@ -23,6 +23,12 @@ void require_sizes(const char* where, Index n_features, Index n_atoms) {
           n_features, n_atoms);
 }
 
+void require_signals(const char* where, Index entries, Index n_signals) {
+  require(n_signals >= 1, "{}: {} signals, must be at least 1", where, n_signals);
+  require(entries <= (Index{1} << 40) / n_signals, "{}: {} signals with {} entries each do not fit in memory", where, n_signals,
+          entries);
+}
+
 template <Scalar T>
 Matrix<T> normal_matrix(Index rows, Index columns, std::uint64_t seed, Stream stream) {
   Matrix<T> A(rows, columns);
@@ -31,14 +37,14 @@ Matrix<T> normal_matrix(Index rows, Index columns, std::uint64_t seed, Stream st
   return A;
 }
 
-/// Cosines of frequencies 0, 1/m, ..., (m-1)/m of a half period over n samples; all but the first with zero mean.
+/// Cosines of frequencies 0, 1/m, ..., (m-1)/m of a half period over n samples; all but the first with zero mean (where n > 1).
 Matrix<double> cosines(Index n, Index m) {
   Matrix<double> C(n, m);
   for (Index k = 0; k < m; ++k) {
     for (Index i = 0; i < n; ++i)
       C(i, k) = std::cos(std::numbers::pi * (static_cast<double>(i) + 0.5) * static_cast<double>(k) *
                          (1.0 / static_cast<double>(m)));
-    if (k > 0) C.col(k).array() -= C.col(k).mean();
+    if (k > 0 && n > 1) C.col(k).array() -= C.col(k).mean();
   }
   return C;
 }
@@ -86,7 +92,7 @@ SignalLaw parse_signal_law(std::string_view name) {
 
 template <Scalar T>
 Matrix<T> signals_on_b_infinity(const Matrix<T>& D, Index n_signals, SignalLaw law, std::uint64_t seed) {
-  require_sizes("signals_on_b_infinity", D.rows(), n_signals);
+  require_signals("signals_on_b_infinity", D.rows() + D.cols(), n_signals);
   Matrix<T> X;
   if (law == SignalLaw::coding)
     X = D * normal_matrix<T>(D.cols(), n_signals, seed, code_stream);
@@ -111,7 +117,7 @@ Matrix<T> scale_to_b_infinity(const Matrix<T>& D, Matrix<T> X) {
 template <Scalar T>
 Planted<T> planted(const PlantedOptions& options) {
   require_sizes("planted", options.n_features, options.n_atoms);
-  require_sizes("planted", options.n_features + options.n_atoms, options.n_signals);
+  require_signals("planted", options.n_features + options.n_atoms, options.n_signals);
   require(options.density > 0 && options.density <= 1, "planted: density = {}, must be in (0, 1]", options.density);
   require(std::isfinite(options.noise_std) && options.noise_std >= 0, "planted: noise_std = {}, must be >= 0",
           options.noise_std);

@@ -162,7 +162,7 @@ void Learner<T>::replace_atoms(State& state, const Parameters<T>& gradient) {
     if (!dead && !copy) continue;
     const auto signal = batch.col(static_cast<Index>(random.below(static_cast<std::uint64_t>(batch.cols()))));
     if (signal.isZero(0)) continue;
-    trial.at("dictionary").col(j) = signal.normalized();
+    trial.at("dictionary").col(j) = signal.stableNormalized();
     ++replaced;
   }
   if (replaced == 0) return;

@@ -2,6 +2,7 @@
 // choice of the five; learn_dictionary() names the common choices.
 #pragma once
 
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -49,7 +50,7 @@ struct LearnResult {
   Matrix<T> dictionary;         ///< n_features x n_atoms
   std::vector<double> steps;    ///< step factors, one per layer; empty if the coder has none
   History history;
-  double initial_value = 0;     ///< the objective before the first step
+  double initial_value = std::numeric_limits<double>::quiet_NaN();  ///< the objective before the first step, if known
   double reg = 0;               ///< the weight used, as a number
   int n_replaced = 0;           ///< dead or duplicate atoms replaced
   Status status = Status::converged;

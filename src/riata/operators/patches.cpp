@@ -12,8 +12,9 @@ PatchGrid::PatchGrid(Index height, Index width, Index patch, Index stride)
   require(stride >= 1, "stride = {}, must be >= 1", stride);
   require(height >= patch && width >= patch, "the image is {} x {} pixels, smaller than a patch of {} x {}", height,
           width, patch, patch);
-  rows_ = (height - patch + stride - 1) / stride + 1;
-  columns_ = (width - patch + stride - 1) / stride + 1;
+  const auto corners = [stride](Index last) { return last / stride + (last % stride > 0 ? 1 : 0) + 1; };
+  rows_ = corners(height - patch);
+  columns_ = corners(width - patch);
 }
 
 Index PatchGrid::top(Index i) const { return std::min((i / columns_) * stride_, height_ - patch_); }

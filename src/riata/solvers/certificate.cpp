@@ -158,12 +158,19 @@ Vector<T> reg_max(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<
 template <Scalar T>
 Vector<T> resolve_reg(const Reg& reg, const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
                       const PenaltyOptions& penalty, const Execution& execution) {
-  if (const auto* value = std::get_if<double>(&reg.value())) return Vector<T>::Constant(X.cols(), static_cast<T>(*value));
+  const auto is_weight = [](double value) { return std::isfinite(static_cast<T>(value)) && static_cast<T>(value) > T(0); };
+  if (const auto* value = std::get_if<double>(&reg.value())) {
+    require(is_weight(*value), "reg = {}, must be > 0 and finite in the signals' precision", *value);
+    return Vector<T>::Constant(X.cols(), static_cast<T>(*value));
+  }
   if (const auto* fraction = std::get_if<Reg::FractionOfMax>(&reg.value()))
     return reg_max<T>(X, D, penalty, execution) * static_cast<T>(fraction->value);
   const auto& values = std::get<std::vector<double>>(reg.value());
   require(static_cast<Index>(values.size()) == X.cols(), "reg: {} entries for {} signals; they must be equal",
           values.size(), X.cols());
+  for (std::size_t i = 0; i < values.size(); ++i)
+    require(values[i] == 0 || is_weight(values[i]), "reg: entry {} is {}, must be > 0 and finite in the signals' precision", i,
+            values[i]);
   if (const auto zero = std::find(values.begin(), values.end(), 0.0); zero != values.end()) {
     const Vector<T> largest = reg_max<T>(X, D, penalty, execution);  // 0 is a weight only where the code is 0 anyway
     for (Index i = zero - values.begin(); i < X.cols(); ++i)

@@ -4,7 +4,8 @@
 //
 // Friedman, Hastie, Hoefling and Tibshirani (2007). Sweeps over all atoms alternate with sweeps over the support alone.
 // The gap is first estimated from q, which costs n_atoms operations; when that closes, residual and correlations are
-// computed afresh in double (q has drifted by then) and the signal either leaves or goes on from the fresh q.
+// computed afresh in double (q has drifted by then) and the signal either leaves or goes on from the fresh q. The same
+// happens every few hundred sweeps, lest rounding pile up in q where the target is out of reach.
 // A signal that is slow (nearly collinear atoms) gets a Newton step on its support before each further sweep.
 // Cost per sweep: one comparison per atom and n_atoms multiply-adds per coordinate that moves.
 #include <Eigen/Cholesky>
@@ -50,15 +51,16 @@ class CoordinateDescent final : public TileSolver<T> {
     stuck_.assign(static_cast<std::size_t>(n), false);
   }
 
-  /// Sweeps over signal i until the estimated gap reaches its target, nothing moves, or the sweeps are used up.
+  /// Sweeps over signal i until the estimated gap reaches its target, nothing moves, q is due to be refreshed, or the
+  /// sweeps are used up.
   void descend(SolverTile<T>& tile, Index i) {
     T* z = tile.Z.col(i).data();
     T* q = q_.col(i).data();
     const T reg = tile.reg(i);
     const double half_x_sq = 0.5 * tile.X.col(i).template cast<double>().squaredNorm();
     const int first_sweep = tile.n_iter(i);
-    while (tile.n_iter(i) < max_sweeps_) {
-      if (tile.n_iter(i) - first_sweep >= patience) newton_on_support(tile, i);
+    while (tile.n_iter(i) < max_sweeps_ && tile.n_iter(i) - first_sweep < sweeps_between_refreshes) {
+      if (tile.n_iter(i) >= patience) newton_on_support(tile, i);
       support_.clear();
       T moved = 0;
       for (Index j = 0; j < G_.cols(); ++j) {
@@ -76,7 +78,10 @@ class CoordinateDescent final : public TileSolver<T> {
         inner = 0;
         for (const Index j : support_) inner = std::max(inner, update(z, q, reg, j));
       }
-      if (estimated_gap(tile, i, half_x_sq) <= estimate_target_(i)) return;
+      if (estimated_gap(tile, i, half_x_sq) <= estimate_target_(i)) {
+        estimate_target_(i) *= 0.1;  // should the certificate disagree
+        return;
+      }
     }
   }
 
@@ -118,10 +123,13 @@ class CoordinateDescent final : public TileSolver<T> {
     }
   }
 
-  /// Moves z_j to its minimiser and q with it; returns how far, in units of the signal.
+  /// Moves z_j to its minimiser (0 for a zero atom) and q with it; returns how far, in units of the signal.
   T update(T* z, T* q, T reg, Index j) const {
     const T norm_sq = G_(j, j);
-    if (norm_sq == T(0)) return T(0);
+    if (norm_sq == T(0)) {
+      z[j] = T(0);
+      return T(0);
+    }
     const T change = penalty_.prox(z[j] + q[j] / norm_sq, reg / norm_sq, j) - z[j];
     if (change == T(0)) return T(0);
     z[j] += change;
@@ -138,7 +146,7 @@ class CoordinateDescent final : public TileSolver<T> {
     return reg * penalty_.value(tile.Z.col(i)) - s * zq + (1 - s) * (1 - s) * std::max(0.0, half_r_sq);
   }
 
-  /// Evaluates the pending signals afresh; those not done go on with exact correlations and a stricter estimate.
+  /// Evaluates the pending signals afresh; those not done go on with exact correlations.
   void certify(SolverTile<T>& tile) {
     const auto n = static_cast<Index>(pending_.size());
     Matrix<T> X(tile.X.rows(), n), Z(tile.Z.rows(), n);
@@ -156,13 +164,13 @@ class CoordinateDescent final : public TileSolver<T> {
       if (certificate_.gap(k) <= tile.target(i) || tile.n_iter(i) >= max_sweeps_ || stuck_[static_cast<std::size_t>(i)])
         continue;
       q_.col(i) = certificate_.correlations().col(k).template cast<T>();
-      estimate_target_(i) *= 0.1;
       still_pending.push_back(i);
     }
     pending_ = std::move(still_pending);
   }
 
   static constexpr int support_sweeps = 20;      // at most, between sweeps over all atoms
+  static constexpr int sweeps_between_refreshes = 200;
   static constexpr int patience = 100;           // sweeps before a signal counts as slow
   static constexpr Index largest_newton = 1024;  // atoms; beyond it sweeps are cheaper
 

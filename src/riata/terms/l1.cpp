@@ -14,7 +14,8 @@ L1<T>::L1(const PenaltyOptions& options, Index n_atoms) : positive_(options.posi
   require(n == 0 || n == n_atoms, "weights: {} entries for {} atoms; they must be equal", n, n_atoms);
   for (Index j = 0; j < n; ++j) {
     const double w = options.weights[static_cast<std::size_t>(j)];
-    require(std::isfinite(w) && w > 0, "weights: entry {} is {}, must be > 0 and finite", j, w);
+    const auto rounded = static_cast<T>(w);  // float holds less
+    require(std::isfinite(rounded) && rounded > T(0), "weights: entry {} is {}, must be > 0 and finite", j, w);
   }
   weights_ = Eigen::Map<const Vector<double>>(options.weights.data(), n).template cast<T>();
 }
@@ -28,7 +29,13 @@ double L1<T>::value(const ConstVectorRef<T>& z) const {
 template <Scalar T>
 void L1<T>::prox(MatrixRef<T> V, const ConstVectorRef<T>& thresholds) const {
   for (Index i = 0; i < V.cols(); ++i) {
-    if (!positive_ && weights_.size() == 0) {
+    if (!positive_ && thresholds(i) < T(0)) {
+      // A negative step factor: the minimiser of 1/2 (u - v)^2 - |t| |u| moves away from zero.
+      for (Index j = 0; j < V.rows(); ++j) {
+        const T v = V(j, i), t = thresholds(i) * weight(j);
+        V(j, i) = v > T(0) ? v - t : v < T(0) ? v + t : T(0);
+      }
+    } else if (!positive_ && weights_.size() == 0) {
       soft_threshold(V.rows(), thresholds(i), V.col(i).data());
     } else {
       for (Index j = 0; j < V.rows(); ++j) V(j, i) = prox(V(j, i), thresholds(i), j);
