@@ -4,7 +4,7 @@
 //   1. sigma: given, or estimated
 //   2. D = argmin over unit atoms of mean_i F(z_N(x_i, D), D) over centred patches x_i that hold more than noise
 //   3. every overlapping patch estimated from its sparse code (patch_coder.hpp)
-//   4. each pixel the weighted mean of the patches that cover it
+//   4. each pixel the weighted mean of the patches that cover it; the bias of clipped noise undone (clipping.hpp)
 //
 // Every constant below is in units of sigma, so the result scales with the picture. docs/denoising.md has the
 // measurements behind them.
@@ -15,6 +15,7 @@
 
 #include "riata/core/check.hpp"
 #include "riata/datasets/generators.hpp"
+#include "riata/imaging/clipping.hpp"
 #include "riata/imaging/patch_coder.hpp"
 #include "riata/learning/sampler.hpp"
 #include "riata/linalg/blas.hpp"
@@ -167,6 +168,7 @@ DenoiseResult denoise(const Picture& noisy, const DenoiseOptions& options, const
   learn(planes[0], noisy, recipe, options, observer, result);
   for (Plane& plane : planes) code(plane, noisy, recipe, options, result);
   merge(planes, result.picture);
+  if (!options.plain) undo_clipping(noisy, result.sigma, result.picture);
   return result;
 }
 

@@ -10,8 +10,8 @@
 namespace riata {
 namespace {
 
-constexpr std::array path_in_sigmas{4.0, 3.5, 3.0};
-constexpr double price_per_atom = 8, temperature = 4;  // in units of sigma^2
+constexpr std::array path_in_sigmas{4.0, 3.5, 3.0, 2.5};
+constexpr double price_per_atom = 6, temperature = 4;  // in units of sigma^2
 constexpr double coder_tol = 1e-4;                     // relative gap; supports settle long before
 
 }  // namespace

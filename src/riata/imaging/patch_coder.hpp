@@ -12,10 +12,10 @@ struct PatchEstimate {
   Vector<float> weights;  ///< n
 };
 
-/// The default coder. Each centred patch is coded at three weights, reg = 4, 3.5 and 3 sigma; least squares on each support
-/// (and on the empty one) gives four fits, which are averaged with weights
+/// The default coder. Each centred patch is coded at reg = 4, 3.5, 3 and 2.5 sigma; least squares on each support (and on
+/// the empty one) gives five fits, which are averaged with weights
 ///
-///   exp( -( ||r||^2 + 8 sigma^2 |S| ) / (4 sigma^2) )
+///   exp( -( ||r||^2 + 6 sigma^2 |S| ) / (4 sigma^2) )
 ///
 /// (aggregation by exponential weights: Leung and Barron, 2006, with a dearer price per atom because the Lasso chose the
 /// atoms from the same noise). A patch weighs 1 / (1 + mean |S|) in the picture.
