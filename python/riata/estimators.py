@@ -347,6 +347,8 @@ class DictionaryLearning(_Coder):
             positive=self.positive_code,
             verbose=self.verbose,
         )
+        if result.status == "interrupted" and len(result.history["value"]) == 0 and self.callback is None:
+            raise KeyboardInterrupt  # nothing was learned that could be kept
         self.components_ = result.dictionary
         self.steps_ = result.steps if len(result.steps) else np.ones(self.layers)
         self.error_ = result.history.value

@@ -206,3 +206,17 @@ def test_a_learned_result_can_be_saved_as_it_is(problem, tmp_path):
     np.testing.assert_array_equal(
         riata.load_model(tmp_path / "model.safetensors").dictionary, result.dictionary
     )
+
+
+def test_a_checkpoint_never_overwrites_another_file(tmp_path):
+    """Only a checkpoint may lie where a checkpoint goes."""
+    path = tmp_path / "signals.npy"
+    X = np.random.default_rng(0).standard_normal((20, 4))
+    np.save(path, X)
+    before = path.read_bytes()
+    with pytest.raises(ValueError):
+        riata.learn_dictionary(X, 5, 0.1, layers=3, max_iter=2, checkpoint=str(path))
+    riata.save_model(tmp_path / "model.safetensors", dictionary=X)
+    with pytest.raises(ValueError, match="not a riata checkpoint"):
+        riata.learn_dictionary(X, 5, 0.1, layers=3, max_iter=2, checkpoint=str(tmp_path / "model.safetensors"))
+    assert path.read_bytes() == before

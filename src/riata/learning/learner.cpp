@@ -19,6 +19,12 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
+void require_checkpoint(const TensorFile& file, const std::string& path) {
+  const auto format = file.metadata.find("format");
+  require(format != file.metadata.end() && format->second == checkpoint_format, "checkpoint {}: not a riata checkpoint",
+          path);
+}
+
 /// The first key whose value differs, as a sentence; empty if the runs agree.
 std::string difference(const std::string& stored, const std::string& wanted) {
   const auto a = nlohmann::json::parse(stored, nullptr, false), b = nlohmann::json::parse(wanted, nullptr, false);
@@ -57,6 +63,7 @@ Learner<T>::Learner(std::unique_ptr<Sampler<T>> sampler, std::unique_ptr<Directi
       schedule_(schedule),
       atoms_(atoms),
       checkpoint_(std::move(checkpoint)) {
+  require(atoms_.check_every >= 1, "learner: check_every = {}, must be >= 1", atoms_.check_every);
   for (const Piece needed : LineSearch<T>::needs())
     require(direction_->produces().contains(needed),
             "learner: the line search needs the {} of the direction, which does not produce it", to_string(needed));
@@ -67,7 +74,12 @@ LearnResult<T> Learner<T>::fit(Parameters<T> initial, const Observer& observer) 
   State state;
   state.parameters = std::move(initial);
   project_atoms(state.parameters.at("dictionary"), constraint_);
-  if (checkpoint_.resume && std::filesystem::exists(checkpoint_.path)) load(state);
+  if (!checkpoint_.path.empty() && std::filesystem::exists(checkpoint_.path)) {
+    if (checkpoint_.resume)
+      load(state);
+    else
+      require_checkpoint(read_safetensors(checkpoint_.path), checkpoint_.path);  // nothing else is overwritten
+  }
   // An interruption undoes its iteration, so that a resumed run repeats it from where it began.
   State before;
   LineSearch<T> update_before = update_;
@@ -196,8 +208,7 @@ template <Scalar T>
 void Learner<T>::load(State& state) {
   const std::string where = fmt::format("checkpoint {}", checkpoint_.path);
   const TensorFile file = read_safetensors(checkpoint_.path);
-  const auto format = file.metadata.find("format");
-  require(format != file.metadata.end() && format->second == checkpoint_format, "{}: not a riata checkpoint", where);
+  require_checkpoint(file, checkpoint_.path);
   const auto stored = file.metadata.find("fingerprint");
   const std::string reason = difference(stored == file.metadata.end() ? "" : stored->second, checkpoint_.fingerprint);
   require(reason.empty(), "{} belongs to another run: {}", where, reason);
@@ -207,8 +218,11 @@ void Learner<T>::load(State& state) {
   history.step = get_vector<double>(file.tensors, "history.step", where);
   history.seconds = get_vector<double>(file.tensors, "history.seconds", where);
   const auto phases = file.tensors.find("history.phase");
-  require(phases != file.tensors.end(), "{}: tensor 'history.phase' is missing", where);
-  history.phase = std::get<std::vector<std::int64_t>>(phases->second.data);
+  const auto* phase_values = phases == file.tensors.end() ? nullptr : std::get_if<std::vector<std::int64_t>>(&phases->second.data);
+  require(phase_values != nullptr && phase_values->size() == history.value.size() &&
+              history.step.size() == history.value.size() && history.seconds.size() == history.value.size(),
+          "{}: the history is damaged", where);
+  history.phase = *phase_values;
   state.phase = static_cast<int>(get_integer(file.tensors, "phase", where));
   state.finished = get_integer(file.tensors, "finished", where) != 0;
   state.result.n_replaced = static_cast<int>(get_integer(file.tensors, "n_replaced", where));

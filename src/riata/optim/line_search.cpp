@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "riata/core/check.hpp"
+
 namespace riata {
 
 template <Scalar T>
@@ -30,7 +32,9 @@ NamedTensors LineSearch<T>::state() const {
 
 template <Scalar T>
 void LineSearch<T>::restore(const NamedTensors& state) {
-  t_ = get_vector<double>(state, "line_search.t", "checkpoint").at(0);
+  const auto values = get_vector<double>(state, "line_search.t", "checkpoint");
+  require(values.size() == 1, "checkpoint: tensor 'line_search.t' is damaged");
+  t_ = values[0];
 }
 
 template class LineSearch<float>;
