@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "riata/core/check.hpp"
+#include "riata/core/error.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/tile_certificate.hpp"
@@ -114,6 +115,7 @@ void for_each_tile(const Problem<T>& problem, const Partition& parts, int stored
     auto& pass = passes[static_cast<std::size_t>(thread)];
     if (!pass) pass = problem.make_pass(stored, parts.tile);
     for (Index t = lane; t < parts.n_tiles; t += parts.n_lanes) {
+      if (thread == 0 && execution.stop_requested && execution.stop_requested()) throw Interrupted();
       const Index first = t * parts.tile;
       work(first, std::min(parts.tile, problem.X.cols() - first), *pass, lane);
     }
