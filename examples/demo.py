@@ -25,22 +25,6 @@ def add_noise(image, sigma, seed=0):
     return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
 
 
-def mosaic(dictionary, channels=1):
-    """All atoms as one picture, those that vary most first; each atom has its own contrast."""
-    side = round((dictionary.shape[1] / channels) ** 0.5)
-    atoms = dictionary[np.argsort(-dictionary.std(axis=1), kind="stable")].reshape(len(dictionary), side, side, -1)
-    atoms = atoms.mean(axis=3)
-    columns = int(np.ceil(len(atoms) ** 0.5))
-    rows = -(-len(atoms) // columns)
-    canvas = np.ones((rows * (side + 1) + 1, columns * (side + 1) + 1))
-    for k, atom in enumerate(atoms):
-        i, j = divmod(k, columns)
-        low, high = atom.min(), atom.max()
-        tile = (atom - low) / (high - low) if high > low else np.full_like(atom, 0.5)
-        canvas[i * (side + 1) + 1 : (i + 1) * (side + 1), j * (side + 1) + 1 : (j + 1) * (side + 1)] = tile
-    return canvas
-
-
 def compare(pictures, path):
     """Pictures side by side, each under its title."""
     figure, axes = plt.subplots(1, len(pictures), figsize=(5 * len(pictures), 5.4), layout="constrained")
@@ -67,7 +51,8 @@ def main():
     seconds = time.perf_counter() - start
 
     denoised = np.clip(np.rint(result.image), 0, 255).astype(np.uint8)
-    atoms = mosaic(result.dictionary, channels=1 if clean.ndim == 2 else clean.shape[2])
+    by_contrast = np.argsort(-result.dictionary.std(axis=1), kind="stable")
+    atoms = (riata.plot.mosaic(result.dictionary[by_contrast]) + 1) / 2
     args.output.mkdir(parents=True, exist_ok=True)
     Image.fromarray(noisy).save(args.output / "noisy.png")
     Image.fromarray(denoised).save(args.output / "denoised.png")
