@@ -2,6 +2,7 @@
 
 #include <cblas.h>
 #include <gtest/gtest.h>
+#include <omp.h>
 
 #include "support/precision.hpp"
 #include "support/random_arrays.hpp"
@@ -66,17 +67,18 @@ TYPED_TEST(Products, ReadAndWriteBlocksOfColumns) {
   EXPECT_EQ(out, Matrix<T>::Constant(11, 7, T(5)));  // nothing beside the block was written
 }
 
-TEST(SingleThreadedBlas, RestoresTheCallersSetting_WhenTheLastGuardGoes) {
-  const int before = openblas_get_num_threads();
-  openblas_set_num_threads(2);
-  {
-    const SingleThreadedBlas outer;
-    EXPECT_EQ(openblas_get_num_threads(), 1);
-    { const SingleThreadedBlas inner; }
-    EXPECT_EQ(openblas_get_num_threads(), 1);
-  }
-  EXPECT_EQ(openblas_get_num_threads(), 2);
-  openblas_set_num_threads(before);
+TYPED_TEST(Products, LeaveTheCallersThreadsAsTheyWere) {
+  using T = TypeParam;
+  const int threads = omp_get_max_threads(), blas_threads = openblas_get_num_threads();
+  omp_set_num_threads(3);
+  const Matrix<T> A = this->random(300, 300);
+  Matrix<T> out(300, 300);
+  multiply<T>(A, A, out);
+  multiply_transposed<T>(A, A, out);
+  add_outer<T>(T(1), A, A, out);
+  EXPECT_EQ(omp_get_max_threads(), 3);
+  EXPECT_EQ(openblas_get_num_threads(), blas_threads);
+  omp_set_num_threads(threads);
 }
 
 }  // namespace

@@ -18,7 +18,6 @@
 #include "riata/imaging/clipping.hpp"
 #include "riata/imaging/patch_coder.hpp"
 #include "riata/learning/sampler.hpp"
-#include "riata/linalg/blas.hpp"
 #include "riata/operators/patches.hpp"
 
 namespace riata {
@@ -153,7 +152,6 @@ DenoiseResult denoise(const Picture& noisy, const DenoiseOptions& options, const
   require(std::all_of(noisy.samples.begin(), noisy.samples.end(), [](float v) { return std::isfinite(v); }),
           "denoise: the picture holds NaN or infinity; expected finite numbers");
 
-  const SingleThreadedBlas guard;
   DenoiseResult result;
   result.picture = noisy;
   result.patch = recipe.patch;

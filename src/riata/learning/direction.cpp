@@ -74,7 +74,6 @@ Parameters<T> ExactDirection<T>::gradient(const ConstMatrixRef<T>& batch, const 
   const Matrix<T>& D = parameters.at("dictionary");
   Matrix<T> gradient = Matrix<T>::Zero(D.rows(), D.cols());
   constexpr Index block = 1024;  // bounds the residual's memory
-  const SingleThreadedBlas guard;
   for (Index first = 0; first < batch.cols(); first += block) {
     const Index n = std::min(block, batch.cols() - first);
     Matrix<T> residual(D.rows(), n);

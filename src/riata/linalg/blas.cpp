@@ -1,43 +1,40 @@
 #include "riata/linalg/blas.hpp"
 
 #include <cblas.h>
-
-#include <mutex>
+#include <omp.h>
 
 namespace riata {
 namespace {
 
-std::mutex guard_mutex;
-int n_guards = 0;
-int threads_before = 1;
+/// OpenBLAS (OpenMP build) asks omp_get_max_threads() at each product; that setting belongs to the calling thread alone.
+class OneThread {
+ public:
+  OneThread() { omp_set_num_threads(1); }
+  ~OneThread() { omp_set_num_threads(before_); }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_ = omp_get_max_threads();
+};
 
 int as_int(Index i) { return static_cast<int>(i); }
 
 void gemm(CBLAS_TRANSPOSE op_a, CBLAS_TRANSPOSE op_b, Index m, Index n, Index k, float alpha, const float* A, Index lda,
           const float* B, Index ldb, float beta, float* C, Index ldc) {
+  const OneThread scope;
   cblas_sgemm(CblasColMajor, op_a, op_b, as_int(m), as_int(n), as_int(k), alpha, A, as_int(lda), B, as_int(ldb), beta,
               C, as_int(ldc));
 }
 
 void gemm(CBLAS_TRANSPOSE op_a, CBLAS_TRANSPOSE op_b, Index m, Index n, Index k, double alpha, const double* A,
           Index lda, const double* B, Index ldb, double beta, double* C, Index ldc) {
+  const OneThread scope;
   cblas_dgemm(CblasColMajor, op_a, op_b, as_int(m), as_int(n), as_int(k), alpha, A, as_int(lda), B, as_int(ldb), beta,
               C, as_int(ldc));
 }
 
 }  // namespace
-
-SingleThreadedBlas::SingleThreadedBlas() {
-  const std::lock_guard lock(guard_mutex);
-  if (n_guards++ > 0) return;
-  threads_before = openblas_get_num_threads();
-  if (threads_before != 1) openblas_set_num_threads(1);
-}
-
-SingleThreadedBlas::~SingleThreadedBlas() {
-  const std::lock_guard lock(guard_mutex);
-  if (--n_guards == 0 && threads_before != 1) openblas_set_num_threads(threads_before);
-}
 
 template <Scalar T>
 void multiply(const NonDeduced<ConstMatrixRef<T>>& A, const NonDeduced<ConstMatrixRef<T>>& B, MatrixRef<T> out) {

@@ -1,19 +1,10 @@
-// The only door to BLAS. Products are single-threaded: threads live outside, over tiles.
+// The only door to BLAS. Every product runs on the calling thread: threads live outside, over tiles (two thread pools on
+// the same cores cost factors of 2 to 10), and results do not depend on how many there are.
 #pragma once
 
 #include "riata/core/types.hpp"
 
 namespace riata {
-
-/// While one of these lives, OpenBLAS runs every product on the calling thread (two thread pools on the same cores cost
-/// factors of 2 to 10). Nested and concurrent guards are counted; the last one restores the caller's setting.
-class SingleThreadedBlas {
- public:
-  SingleThreadedBlas();
-  ~SingleThreadedBlas();
-  SingleThreadedBlas(const SingleThreadedBlas&) = delete;
-  SingleThreadedBlas& operator=(const SingleThreadedBlas&) = delete;
-};
 
 /// out = A B. `out` must not alias A or B.
 template <Scalar T>

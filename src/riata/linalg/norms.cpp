@@ -11,7 +11,6 @@ namespace {
 constexpr Index max_exact_side = 2000;
 
 Matrix<double> smaller_gram(const Matrix<double>& A) {
-  const SingleThreadedBlas guard;
   const Index side = std::min(A.rows(), A.cols());
   Matrix<double> G(side, side);
   if (A.rows() <= A.cols()) {

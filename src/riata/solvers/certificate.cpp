@@ -84,7 +84,6 @@ void for_each_certificate(const char* where, const ConstMatrixRef<T>& X, const D
           "{}: positive=True but Z holds the negative code {}", where, Z.size() == 0 ? 0.0 : double(Z.minCoeff()));
   const Vector<T> regs = resolve_reg<T>(reg, X, D, options, execution);
   const Matrix<double> dictionary = D.parameters().template cast<double>();
-  const SingleThreadedBlas guard;
   const Index n_tiles = (X.cols() + solver_tile - 1) / solver_tile;
   parallel_for(n_tiles, execution, [&](Index tile, int) {
     const Index first = tile * solver_tile, n = std::min(solver_tile, X.cols() - first);
@@ -143,7 +142,6 @@ Vector<T> reg_max(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<
   const L1<T> penalty(options, D.code_size());
   const SignalRegMax<T> signal_reg_max(D.parameters(), penalty);
   Vector<T> largest(X.cols());
-  const SingleThreadedBlas guard;
   const Index n_tiles = (X.cols() + solver_tile - 1) / solver_tile;
   parallel_for(n_tiles, execution, [&](Index tile, int) {
     const Index first = tile * solver_tile, n = std::min(solver_tile, X.cols() - first);

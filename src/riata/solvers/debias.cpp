@@ -34,7 +34,6 @@ Matrix<T> debias(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T
   require(Z.rows() == D.code_size() && Z.cols() == X.cols(), "debias: codes have shape ({}, {}), expected ({}, {})",
           Z.cols(), Z.rows(), X.cols(), D.code_size());
   require(max_support >= 0, "debias: max_support = {}, must be >= 0", max_support);
-  const SingleThreadedBlas guard;
   const Index n_atoms = D.code_size();
   Matrix<T> gram(n_atoms, n_atoms);
   multiply_transposed<T>(D.parameters(), D.parameters(), gram);

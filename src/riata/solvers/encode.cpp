@@ -114,7 +114,6 @@ EncodeResult<T> encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictio
   Solver method = options.method;
   if (method == Solver::automatic) method = n_atoms <= max_gram_atoms ? Solver::coordinate_descent : Solver::fista;
 
-  const SingleThreadedBlas guard;
   EncodeOptions chosen = options;
   chosen.method = method;
   const Matrix<double> D_double = D.parameters().template cast<double>();

@@ -6,7 +6,6 @@
 
 #include "riata/core/check.hpp"
 #include "riata/core/error.hpp"
-#include "riata/linalg/blas.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/tile_certificate.hpp"
 #include "riata/unrolled/layers.hpp"
@@ -108,7 +107,6 @@ struct Problem {
 template <Scalar T, class Work>
 void for_each_tile(const Problem<T>& problem, const Partition& parts, int stored, const Execution& execution,
                    const Work& work) {
-  const SingleThreadedBlas guard;
   std::vector<std::unique_ptr<typename Problem<T>::Pass>> passes(
       static_cast<std::size_t>(resolve_threads(execution.n_threads)));
   parallel_for(parts.n_lanes, execution, [&](Index lane, int thread) {
