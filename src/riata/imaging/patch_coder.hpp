@@ -12,13 +12,13 @@ struct PatchEstimate {
   Vector<float> weights;  ///< n
 };
 
-/// The default coder. Each centred patch is coded at reg = 4, 3.5, 3 and 2.5 sigma; least squares on each support (and on
-/// the empty one) gives five fits, which are averaged with weights
+/// The default coder. Each centred patch is coded at reg = 5, 3 and 2 sigma. Least squares on each support S gives a fit;
+/// the patch's mean (S empty) and the patch itself (n - 1 atoms) are two more. They are averaged with weights
 ///
-///   exp( -( ||r||^2 + 6 sigma^2 |S| ) / (4 sigma^2) )
+///   exp( -( ||r||^2 / sigma^2 + 1.2 |S| (1 + log(m / |S|)) ) / 4 )
 ///
-/// (aggregation by exponential weights: Leung and Barron, 2006, with a dearer price per atom because the Lasso chose the
-/// atoms from the same noise). A patch weighs 1 / (1 + mean |S|) in the picture.
+/// (aggregation by exponential weights: Leung and Barron, 2006; the price is the logarithm of the number of supports of
+/// that size). A patch weighs 1 / (1 + mean |S|) in the picture.
 PatchEstimate estimate_by_aggregation(Matrix<float> patches, const DenseDictionary<float>& D, double sigma,
                                       const Execution& execution);
 

@@ -50,6 +50,18 @@ RIATA_INLINE double fixed_order_dot_loop(Index n, const T* a, const T* b) {
   return sum;
 }
 
+template <class T>
+RIATA_INLINE Index first_outside_loop(Index n, const T* v, T low, T high) {
+  Index i = 0;
+  for (; i + 32 <= n; i += 32) {
+    int outside = 0;
+    for (Index k = 0; k < 32; ++k) outside |= static_cast<int>(v[i + k] < low) | static_cast<int>(v[i + k] > high);
+    if (outside != 0) break;
+  }
+  while (i < n && !(v[i] < low) && !(v[i] > high)) ++i;
+  return i;
+}
+
 }  // namespace
 
 RIATA_DISPATCHED void gradient_step(Index n, const float* y, float step, const float* g, float* out) {
@@ -74,5 +86,12 @@ RIATA_DISPATCHED void add_scaled(Index n, double a, const double* x, double* y) 
 
 RIATA_DISPATCHED double fixed_order_dot(Index n, const float* a, const float* b) { return fixed_order_dot_loop(n, a, b); }
 RIATA_DISPATCHED double fixed_order_dot(Index n, const double* a, const double* b) { return fixed_order_dot_loop(n, a, b); }
+
+RIATA_DISPATCHED Index first_outside(Index n, const float* v, float low, float high) {
+  return first_outside_loop(n, v, low, high);
+}
+RIATA_DISPATCHED Index first_outside(Index n, const double* v, double low, double high) {
+  return first_outside_loop(n, v, low, high);
+}
 
 }  // namespace riata

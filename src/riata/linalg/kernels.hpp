@@ -26,4 +26,8 @@ void add_scaled(Index n, double a, const double* x, double* y);
 double fixed_order_dot(Index n, const float* a, const float* b);
 double fixed_order_dot(Index n, const double* a, const double* b);
 
+/// The first i with v_i < low or v_i > high; n if there is none.
+Index first_outside(Index n, const float* v, float low, float high);
+Index first_outside(Index n, const double* v, double low, double high);
+
 }  // namespace riata

@@ -2,12 +2,12 @@
 //
 //   q = D^T (x - D z);   z_j <- prox_{reg g_j / G_jj}( z_j + q_j / G_jj ),   q <- q - G_j (change of z_j),   G = D^T D
 //
-// Friedman, Hastie, Hoefling and Tibshirani (2007). Sweeps over all atoms alternate with sweeps over the support alone.
-// The gap is first estimated from q, which costs n_atoms operations; when that closes, residual and correlations are
-// computed afresh in double (q has drifted by then) and the signal either leaves or goes on from the fresh q. The same
-// happens every few hundred sweeps, lest rounding pile up in q where the target is out of reach.
-// A signal that is slow (nearly collinear atoms) gets a Newton step on its support before each further sweep.
-// Cost per sweep: one comparison per atom and n_atoms multiply-adds per coordinate that moves.
+// Friedman, Hastie, Hoefling and Tibshirani (2007). A sweep visits the support and the zeros that their correlation pulls out,
+// found by a vectorised scan; once a sweep leaves the support as it is, a Newton step on it follows.
+// The gap is first estimated from q, which costs little; when that closes, residual and correlations are computed afresh in
+// double (q has drifted by then) and the signal either leaves or goes on from the fresh q. It also leaves when a fresh start
+// no longer brings the gap down: rounding forbids more.
+// Cost per sweep: the scan, and n_atoms multiply-adds per coordinate that moves.
 #include <Eigen/Cholesky>
 #include <cmath>
 #include <limits>
@@ -48,102 +48,145 @@ class CoordinateDescent final : public TileSolver<T> {
       q_ -= GZ;
     }
     estimate_target_ = 0.5 * tile.target;
-    stuck_.assign(static_cast<std::size_t>(n), false);
+    last_gap_.setConstant(n, std::numeric_limits<double>::infinity());
   }
 
-  /// Sweeps over signal i until the estimated gap reaches its target, nothing moves, q is due to be refreshed, or the
-  /// sweeps are used up.
+  /// Sweeps over signal i, Newton steps between them, until the estimated gap reaches its target or q is due to be refreshed:
+  /// after many sweeps, or once Newton steps on a settled support no longer help.
   void descend(SolverTile<T>& tile, Index i) {
     T* z = tile.Z.col(i).data();
     T* q = q_.col(i).data();
     const T reg = tile.reg(i);
     const double half_x_sq = 0.5 * tile.X.col(i).template cast<double>().squaredNorm();
-    const int first_sweep = tile.n_iter(i);
-    while (tile.n_iter(i) < max_sweeps_ && tile.n_iter(i) - first_sweep < sweeps_between_refreshes) {
-      if (tile.n_iter(i) >= patience) newton_on_support(tile, i);
-      support_.clear();
-      T moved = 0;
-      for (Index j = 0; j < G_.cols(); ++j) {
-        moved = std::max(moved, update(z, q, reg, j));
-        if (z[j] != T(0)) support_.push_back(j);
-      }
+    const int last_sweep = tile.n_iter(i) + std::min(max_sweeps_ - tile.n_iter(i), sweeps_between_refreshes);
+    support_.clear();
+    for (Index j = 0; j < G_.cols(); ++j)
+      if (z[j] != T(0)) support_.push_back(j);
+    for (bool polished = false; tile.n_iter(i) < last_sweep;) {
+      const bool settled = sweep(z, q, reg);
       ++tile.n_iter(i);
-      if (moved == T(0)) {
-        stuck_[static_cast<std::size_t>(i)] = tile.n_iter(i) == first_sweep + 1;  // not even fresh correlations move it
-        return;
-      }
-      T inner = moved;  // a drift along dependent atoms never slows down: hence the second limit
-      const int last_inner = std::min(max_sweeps_, tile.n_iter(i) + support_sweeps);
-      for (; inner > T(0.1) * moved && tile.n_iter(i) < last_inner; ++tile.n_iter(i)) {
-        inner = 0;
-        for (const Index j : support_) inner = std::max(inner, update(z, q, reg, j));
-      }
-      if (estimated_gap(tile, i, half_x_sq) <= estimate_target_(i)) {
+      const double gap = estimated_gap(tile, i, half_x_sq);
+      if (gap <= estimate_target_(i)) {
         estimate_target_(i) *= 0.1;  // should the certificate disagree
         return;
       }
+      if (settled && polished) return;
+      polished = settled && newton_on_support(tile, i);
     }
   }
 
+  /// Visits the atoms that can move: the support, then the zeros that their correlation pulls out. Did no atom enter or leave?
+  bool sweep(T* z, T* q, T reg) {
+    bool settled = true;
+    for (const Index j : support_) {
+      update(z, q, reg, j);
+      settled &= z[j] != T(0);
+    }
+    for (Index j = next_pulled(q, reg, 0); j < G_.cols(); j = next_pulled(q, reg, j + 1)) {
+      const bool entered = z[j] == T(0);
+      update(z, q, reg, j);
+      if (entered && z[j] != T(0)) {
+        support_.push_back(j);
+        settled = false;
+      }
+    }
+    std::erase_if(support_, [&](Index j) { return z[j] == T(0); });
+    return settled;
+  }
+
+  /// The first atom from j on whose correlation is larger than reg w_j (n_atoms if none): a zero there moves.
+  Index next_pulled(const T* q, T reg, Index j) const {
+    const T limit = reg * (T(1) + T(4) * std::numeric_limits<T>::epsilon());
+    if (penalty_.uniform())
+      return j + first_outside(G_.cols() - j, q + j, penalty_.positive() ? -std::numeric_limits<T>::infinity() : -limit, limit);
+    while (j < G_.cols() && penalty_.pull(static_cast<double>(q[j]), j) <= static_cast<double>(limit)) ++j;
+    return j;
+  }
+
   /// Newton steps on the support with the signs held, F being quadratic there:  d = (G_SS + delta I)^-1 (q_S - reg s_S).
-  /// A step ends where the first coordinate reaches zero, which leaves the support; then the next. The ridge delta turns
-  /// directions without curvature into long steps, and F never rises: its change is at most -(t - t^2 / 2) (q_S - reg s_S)^T d.
-  void newton_on_support(SolverTile<T>& tile, Index i) {
+  /// A step ends where the first coordinate reaches zero, which leaves the support; then the next (feature-sign search,
+  /// Lee, Battle, Raina and Ng, 2006). The ridge delta turns directions without curvature into long steps, and F never
+  /// rises: its change is at most -(t - t^2 / 2) (q_S - reg s_S)^T d.
+  bool newton_on_support(SolverTile<T>& tile, Index i) {
     auto z = tile.Z.col(i);
     auto q = q_.col(i);
     const auto reg = static_cast<double>(tile.reg(i));
     for (double t = 0; t < 1;) {
-      support_.clear();
-      for (Index j = 0; j < z.size(); ++j)
-        if (z(j) != T(0)) support_.push_back(j);
-      if (support_.empty() || std::ssize(support_) > largest_newton) return;
-      Matrix<double> H = G_(support_, support_).template cast<double>();
-      // Above the rounding of G, so that H is positive definite.
-      const double ridge = std::max(1e-10, 4.0 * std::numeric_limits<T>::epsilon() * static_cast<double>(H.rows()));
-      H.diagonal().array() += ridge * H.diagonal().maxCoeff();
-      Vector<double> d = q(support_).template cast<double>();
-      for (Index k = 0; k < d.size(); ++k) {
+      const Index n = std::ssize(support_);
+      if (n == 0 || n > largest_newton) return false;
+      d_.resize(n);
+      for (Index k = 0; k < n; ++k) {
         const Index j = support_[static_cast<std::size_t>(k)];
-        d(k) -= (z(j) > T(0) ? reg : -reg) * static_cast<double>(penalty_.weight(j));
+        d_(k) = static_cast<double>(q(j)) - (z(j) > T(0) ? reg : -reg) * static_cast<double>(penalty_.weight(j));
       }
-      H.ldlt().solveInPlace(d);
-      if (!d.allFinite()) return;
+      if (!solve_on_support(d_)) return false;
       t = 1;
-      for (Index k = 0; k < d.size(); ++k)
-        if (const auto z_k = static_cast<double>(z(support_[static_cast<std::size_t>(k)])); z_k * d(k) < 0)
-          t = std::min(t, -z_k / d(k));
-      for (Index k = 0; k < d.size(); ++k) {
+      for (Index k = 0; k < n; ++k)
+        if (const auto z_k = static_cast<double>(z(support_[static_cast<std::size_t>(k)])); z_k * d_(k) < 0)
+          t = std::min(t, -z_k / d_(k));
+      for (Index k = 0; k < n; ++k) {
         const Index j = support_[static_cast<std::size_t>(k)];
-        const double z_new = static_cast<double>(z(j)) + t * d(k);
-        const bool reached_zero = t < 1 && z_new * static_cast<double>(z(j)) <= std::numeric_limits<T>::epsilon() * z(j) * z(j);
-        const T change = (reached_zero ? T(0) : static_cast<T>(z_new)) - z(j);
+        const double before = static_cast<double>(z(j)), after = before + t * d_(k);
+        const bool reached_zero = t < 1 && after * before <= 4 * std::numeric_limits<T>::epsilon() * before * before;
+        const T change = (reached_zero ? T(0) : static_cast<T>(after)) - z(j);
         z(j) += change;
         add_scaled(G_.rows(), -change, G_.col(j).data(), q.data());
       }
+      std::erase_if(support_, [&](Index j) { return z(j) == T(0); });
     }
+    return true;
   }
 
-  /// Moves z_j to its minimiser (0 for a zero atom) and q with it; returns how far, in units of the signal.
-  T update(T* z, T* q, T reg, Index j) const {
+  /// d <- (G_SS + delta I)^-1 d, with delta above the rounding of G.
+  bool solve_on_support(Vector<double>& d) {
+    const Index n = d.size();
+    H_.resize(n, n);
+    double largest = 0;
+    for (Index k = 0; k < n; ++k) {
+      const T* column = G_.col(support_[static_cast<std::size_t>(k)]).data();
+      for (Index l = k; l < n; ++l) H_(l, k) = static_cast<double>(column[support_[static_cast<std::size_t>(l)]]);
+      largest = std::max(largest, H_(k, k));
+    }
+    const double ridge = std::max(1e-10, 4.0 * std::numeric_limits<T>::epsilon() * static_cast<double>(n));
+    H_.diagonal().array() += ridge * largest;
+    const Eigen::LLT<Eigen::Ref<Matrix<double>>> factor(H_);
+    if (factor.info() != Eigen::Success) return false;
+    factor.solveInPlace(d);
+    return d.allFinite();
+  }
+
+  /// Moves z_j to its minimiser (0 for a zero atom) and q with it.
+  void update(T* z, T* q, T reg, Index j) const {
     const T norm_sq = G_(j, j);
     if (norm_sq == T(0)) {
       z[j] = T(0);
-      return T(0);
+      return;
     }
     const T change = penalty_.prox(z[j] + q[j] / norm_sq, reg / norm_sq, j) - z[j];
-    if (change == T(0)) return T(0);
+    if (change == T(0)) return;
     z[j] += change;
     add_scaled(G_.rows(), -change, G_.col(j).data(), q);
-    return std::abs(change) * std::sqrt(norm_sq);
   }
 
   /// reg g(z) - s z^T q + (1 - s)^2 / 2 ||r||^2, with ||r||^2 = ||x||^2 - z^T D^T x - z^T q.
   double estimated_gap(const SolverTile<T>& tile, Index i, double half_x_sq) const {
-    const auto z = tile.Z.col(i).template cast<double>();
-    const Vector<double> q = q_.col(i).template cast<double>();
-    const double reg = static_cast<double>(tile.reg(i)), zq = z.dot(q), s = penalty_.dual_scaling(q, reg);
-    const double half_r_sq = half_x_sq - 0.5 * (z.dot(tile.correlations.col(i).template cast<double>()) + zq);
-    return reg * penalty_.value(tile.Z.col(i)) - s * zq + (1 - s) * (1 - s) * std::max(0.0, half_r_sq);
+    const auto z = tile.Z.col(i), q = q_.col(i), c = tile.correlations.col(i);
+    double g = 0, zq = 0, zc = 0;
+    for (const Index j : support_) {
+      const auto z_j = static_cast<double>(z(j));
+      g += std::abs(z_j) * static_cast<double>(penalty_.weight(j));
+      zq += z_j * static_cast<double>(q(j));
+      zc += z_j * static_cast<double>(c(j));
+    }
+    const double reg = static_cast<double>(tile.reg(i)), largest = largest_pull(i),
+                 s = largest <= reg ? 1.0 : reg / largest;
+    return reg * g - s * zq + (1 - s) * (1 - s) * std::max(0.0, half_x_sq - 0.5 * (zc + zq));
+  }
+
+  double largest_pull(Index i) const {
+    const auto q = q_.col(i);
+    if (!penalty_.uniform()) return penalty_.reg_max(q.template cast<double>());
+    return static_cast<double>(penalty_.positive() ? q.maxCoeff() : q.cwiseAbs().maxCoeff());
   }
 
   /// Evaluates the pending signals afresh; those not done go on with exact correlations.
@@ -161,17 +204,16 @@ class CoordinateDescent final : public TileSolver<T> {
     std::vector<Index> still_pending;
     for (Index k = 0; k < n; ++k) {
       const Index i = pending_[static_cast<std::size_t>(k)];
-      if (certificate_.gap(k) <= tile.target(i) || tile.n_iter(i) >= max_sweeps_ || stuck_[static_cast<std::size_t>(i)])
-        continue;
+      const bool stalled = certificate_.gap(k) > 0.9 * last_gap_(i);
+      if (certificate_.gap(k) <= tile.target(i) || tile.n_iter(i) >= max_sweeps_ || stalled) continue;
+      last_gap_(i) = certificate_.gap(k);
       q_.col(i) = certificate_.correlations().col(k).template cast<T>();
       still_pending.push_back(i);
     }
     pending_ = std::move(still_pending);
   }
 
-  static constexpr int support_sweeps = 20;      // at most, between sweeps over all atoms
   static constexpr int sweeps_between_refreshes = 200;
-  static constexpr int patience = 100;           // sweeps before a signal counts as slow
   static constexpr Index largest_newton = 1024;  // atoms; beyond it sweeps are cheaper
 
   const Matrix<T>& G_;
@@ -179,9 +221,10 @@ class CoordinateDescent final : public TileSolver<T> {
   const int max_sweeps_;
   TileCertificate<T> certificate_;
   Matrix<T> q_;
-  Vector<double> estimate_target_;
+  Vector<double> estimate_target_, last_gap_;
   std::vector<Index> pending_, support_;
-  std::vector<bool> stuck_;
+  Matrix<double> H_;
+  Vector<double> d_;
 };
 
 }  // namespace

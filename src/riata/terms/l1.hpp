@@ -55,6 +55,7 @@ class L1 {
 
   T weight(Index atom) const { return weights_.size() ? weights_(atom) : T(1); }
   bool positive() const { return positive_; }
+  bool uniform() const { return weights_.size() == 0; }  ///< all weights are 1
   /// The correlation's pull: |c_j| / w_j, or c_j / w_j when codes are non-negative.
   double pull(double correlation, Index atom) const;
 
