@@ -131,6 +131,8 @@ class LearnResult:
         Dead or duplicate atoms that were replaced.
     status : str
         "converged", "max_iter", "max_time" or "interrupted".
+    positive, centred : bool
+        Whether codes were kept non-negative, and the signals' means subtracted.
     """
 
     dictionary: Array
@@ -140,6 +142,8 @@ class LearnResult:
     reg: float
     n_replaced: int
     status: str
+    positive: bool = False
+    centred: bool = False
 
     def __repr__(self) -> str:
         n_atoms, n_features = self.dictionary.shape
