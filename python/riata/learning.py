@@ -84,7 +84,7 @@ def learn_dictionary(
     learn_steps : bool
         Then learn dictionary and step factors together.
     init : {"data", "random", "dct"} or array (n_atoms, n_features)
-        Where to start.
+        Where to start; no atom may be zero.
     lipschitz : {"spectral", "frobenius"}
         The bound behind the layers' steps; "frobenius" replays a published code.
     return_extrapolated : bool

@@ -299,6 +299,16 @@ LEARNING = [
         ValueError,
         "learn_dictionary: init has 2 features but the signals have 4; they must be equal",
     ),
+    (
+        lambda: learn(X, init=D * [[1], [0], [1]]),
+        ValueError,
+        "learn_dictionary: atom 1 of init is zero; expected atoms with a direction",
+    ),
+    (
+        lambda: learn(X, init=D * 0, constraint="unit_ball"),
+        ValueError,
+        "learn_dictionary: atom 0 of init is zero; expected atoms with a direction",
+    ),
     (lambda: learn(X, init=f32(D)), TypeError, "learn_dictionary: X is float64 but init is float32"),
     (
         lambda: learn(X, lipschitz="exact"),
