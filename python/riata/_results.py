@@ -108,7 +108,7 @@ class History(Mapping[str, Any]):
         return len(self.__dataclass_fields__)
 
     def __repr__(self) -> str:
-        return f"History({len(self.value)} iterations)"
+        return f"History({_counted(len(self.value))})"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -149,7 +149,7 @@ class LearnResult:
         n_atoms, n_features = self.dictionary.shape
         value = self.history.value[-1] if len(self.history.value) else self.initial_value
         return (
-            f"LearnResult({n_atoms} atoms of {n_features} features, {len(self.history.value)} iterations, "
+            f"LearnResult({n_atoms} atoms of {n_features} features, {_counted(len(self.history.value))}, "
             f"value {self.initial_value:.6g} -> {value:.6g}, status='{self.status}')"
         )
 
@@ -174,3 +174,7 @@ class Model:
     def __repr__(self) -> str:
         n_atoms, n_features = self.dictionary.shape
         return f"Model({n_atoms} atoms of {n_features} features, {len(self.steps)} steps)"
+
+
+def _counted(iterations: int) -> str:
+    return f"{iterations} iteration" + ("" if iterations == 1 else "s")

@@ -186,9 +186,10 @@ def learn_dictionary(
     result = LearnResult(**fields)
     if result.status == "interrupted":
         _logger.warning(
-            "%s: interrupted after %d iterations; this is the best dictionary so far",
+            "%s: interrupted after %d iteration%s; this is the best dictionary so far",
             where,
             len(result.history.value),
+            "" if len(result.history.value) == 1 else "s",
         )
     return result
 

@@ -282,6 +282,11 @@ LEARNING = [
         ValueError,
         "method 'truncated' needs backprop, the layers to keep",
     ),
+    (
+        lambda: learn(X, algorithm="newton"),
+        ValueError,
+        "algorithm = 'newton', must be 'ista' or 'fista'",
+    ),
     (lambda: learn(X, backprop=3), ValueError, "backprop is for method 'truncated' alone"),
     (
         lambda: learn(X, method="alternating", learn_steps=True),

@@ -55,7 +55,7 @@ def test_ctrl_c_ends_learning_with_the_best_dictionary_so_far():
     out, err, seconds = interrupted(LONG["learn_dictionary"], after=2.0)
     status, iterations, *shape = out.split(maxsplit=2)
     assert status == "interrupted" and shape == ["(256, 64)\n"], out + err
-    assert f"interrupted after {iterations} iterations" in err
+    assert f"interrupted after {iterations} iteration" in err
     assert seconds < 60  # it ended by itself; how soon depends on the machine
 
 
