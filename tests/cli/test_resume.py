@@ -93,3 +93,28 @@ def test_a_run_that_ended_goes_on_with_a_smaller_tolerance(riata, tmp_path, sign
     assert first["status"] == "converged" and first["iterations"] < whole["iterations"]
     riata(*learn, *kept, "--tol", 1e-5)
     assert (tmp_path / "m.safetensors").read_bytes() == bits
+
+
+DAMAGES = {
+    "of another length": {"history.step": np.ones(99)},
+    "no phases": {"history.phase": None},
+    "phases of another type": {"history.phase": np.zeros(3)},
+    "no values": {"values": np.zeros(2)},
+    "no tolerance": {"tol": np.zeros(0)},
+}
+SENTENCES = {"no values": "tensor 'values' is damaged", "no tolerance": "tensor 'tol' is damaged"}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint_is_refused(riata, tmp_path, signals, safetensors, damage):
+    learn = ("learn", "X.npy", "-o", "m.safetensors", "--atoms", 20, "--reg", 0.1, "--tol", 0.1, "--checkpoint", "c.safetensors")
+    riata(*learn)
+    tensors, metadata = safetensors.read(tmp_path / "c.safetensors")
+    assert tensors["finished"] == 1
+    tensors = {name: array for name, array in (tensors | DAMAGES[damage]).items() if array is not None}
+    safetensors.write(tmp_path / "c.safetensors", tensors, metadata)
+    before = (tmp_path / "c.safetensors").read_bytes()
+    done = riata.run(*learn, "--resume")
+    sentence = SENTENCES.get(damage, "the history is damaged")
+    assert (done.returncode, done.stderr) == (2, f"riata learn: checkpoint c.safetensors: {sentence}\n")
+    assert (tmp_path / "c.safetensors").read_bytes() == before
