@@ -102,9 +102,9 @@ int Denoise::run() {
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const bool is_stopped = interrupt_requested();
   std::string summary =
-      fmt::format("{}: sigma {:.4g}{}, {} atoms of {} x {}, {} iterations, {:.1f} s", output, result.sigma,
+      fmt::format("{}: sigma {:.4g}{}, {} atoms of {} x {}, {}, {:.1f} s", output, result.sigma,
                   options.sigma ? "" : " (estimated)", result.dictionary.cols(), result.patch, result.patch,
-                  result.history.value.size(), seconds);
+                  counted(result.history.value.size(), "iteration"), seconds);
   if (psnr_in) summary += fmt::format(", {:.2f} dB (noisy: {:.2f} dB)", *psnr_out, *psnr_in);
   tell(talk,
        {{"output", output},
@@ -125,8 +125,8 @@ int Denoise::run() {
   if (!is_stopped) return ok;
   fmt::print(
       stderr,
-      "riata denoise: interrupted after {} iterations; {} was cleaned with the best dictionary so far\n",
-      result.history.value.size(), output);
+      "riata denoise: interrupted after {}; {} was cleaned with the best dictionary so far\n",
+      counted(result.history.value.size(), "iteration"), output);
   return interrupted_by_user;
 }
 

@@ -25,6 +25,14 @@ Constraint parse_constraint(std::string_view name) {
   throw std::invalid_argument(fmt::format("constraint = '{}', must be 'unit_sphere' or 'unit_ball'", name));
 }
 
+Layers parse_algorithm(std::string_view name) { return parse_layers(name, "algorithm"); }
+
+/// After the last iteration, or at the start if there was none.
+template <Scalar T>
+double final_value(const LearnResult<T>& result) {
+  return result.history.value.empty() ? result.initial_value : result.history.value.back();
+}
+
 struct Learn {
   std::vector<std::string> inputs;
   std::string output, init = "data", reference, trace;
@@ -107,7 +115,7 @@ void Learn::save(const LearnResult<T>& result, Index n_signals) const {
                     {"seed", fmt::format("{}", options.seed)},
                     {"n_signals", fmt::format("{}", n_signals)},
                     {"iterations", fmt::format("{}", result.history.value.size())},
-                    {"final_value", fmt::format("{}", result.history.value.back())},
+                    {"final_value", fmt::format("{}", final_value(result))},
                     {"status", to_string(result.status)}};
   if (options.method != LearningMethod::alternating_exact) {
     metadata["layers"] = fmt::format("{}", options.layers);
@@ -129,22 +137,20 @@ int Learn::learn(const Matrix<T>& X) {
             reference, n_features, X.rows());
   }
   const auto start = std::chrono::steady_clock::now();
-  LearnResult<T> result = fit<T>(X);
+  const LearnResult<T> result = fit<T>(X);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const bool is_stopped = result.status == Status::interrupted;
   if (is_stopped && result.history.value.empty()) throw Interrupted();
-  if (result.history.value.empty())
-    result.history = {.value = {result.initial_value}, .step = {0}, .seconds = {0}, .phase = {0}};
   save(result, X.cols());
   if (!trace.empty()) write_trace(trace, result.history);
 
   nlohmann::ordered_json score = nullptr;
   if (reference_atoms_) score = recovery_score<T>(result.dictionary, std::get<Matrix<T>>(*reference_atoms_));
   std::string summary = fmt::format(
-      "{}: {} atoms of {} features from {} signals, objective {:.6g} (at the start {:.6g}), {} "
-      "iterations, {}, {:.1f} s",
-      output, result.dictionary.cols(), X.rows(), X.cols(), result.history.value.back(), result.initial_value,
-      result.history.value.size(), to_string(result.status), seconds);
+      "{}: {} atoms of {} features from {} signals, objective {:.6g} (at the start {:.6g}), {}, "
+      "{}, {:.1f} s",
+      output, result.dictionary.cols(), X.rows(), X.cols(), final_value(result), result.initial_value,
+      counted(result.history.value.size(), "iteration"), to_string(result.status), seconds);
   if (reference_atoms_) summary += fmt::format(", recovery score {:.4f}", score.get<double>());
   tell(talk,
        {{"output", output},
@@ -157,15 +163,15 @@ int Learn::learn(const Matrix<T>& X) {
         {"reg", result.reg},
         {"iterations", result.history.value.size()},
         {"initial_value", result.initial_value},
-        {"value", result.history.value.back()},
+        {"value", final_value(result)},
         {"n_replaced", result.n_replaced},
         {"recovery_score", score},
         {"seconds", seconds},
         {"status", to_string(result.status)}},
        summary);
   if (!is_stopped) return ok;
-  fmt::print(stderr, "riata learn: interrupted after {} iterations; the best model so far is in {}{}\n",
-             result.history.value.size(), output, options.checkpoint.empty() ? "" : " (--resume continues)");
+  fmt::print(stderr, "riata learn: interrupted after {}; the best model so far is in {}{}\n",
+             counted(result.history.value.size(), "iteration"), output, options.checkpoint.empty() ? "" : " (--resume continues)");
   return interrupted_by_user;
 }
 
@@ -180,7 +186,7 @@ void add_model_options(CLI::App& app, Learn& command) {
   app.add_option("--layers", options.layers, "Unrolled layers N")->capture_default_str();
   app.add_option("--backprop", options.backprop, "K: the layers that 'truncated' differentiates");
   app.add_flag("--learn-steps", options.learn_steps, "Then learn dictionary and step factors together");
-  add_choice(app, "--algorithm", options.algorithm, parse_layers, {"fista", "ista"}, "What the layers are");
+  add_choice(app, "--algorithm", options.algorithm, parse_algorithm, {"fista", "ista"}, "What the layers are");
   add_choice(app, "--loss", options.loss, parse_loss, {"lasso", "least_squares"}, "What learning minimises");
   add_choice(app, "--constraint", options.constraint, parse_constraint, {"unit_sphere", "unit_ball"},
              "On each atom");

@@ -61,6 +61,8 @@ void require_extension(const std::string& path, std::initializer_list<std::strin
                                           fs::path(path).extension().string(), what, all));
 }
 
+std::string counted(std::size_t n, const char* noun) { return fmt::format("{} {}{}", n, noun, n == 1 ? "" : "s"); }
+
 void write_trace(const std::string& path, const History& history) {
   std::string text = "iteration,phase,value,step,seconds\n";
   for (std::size_t i = 0; i < history.value.size(); ++i)

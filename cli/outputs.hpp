@@ -24,6 +24,9 @@ void require_extension(const std::string& path, std::initializer_list<std::strin
                        const char* what);
 
 /// iteration,phase,value,step,seconds: one line per accepted iteration.
+/// "1 iteration", "2 iterations".
+std::string counted(std::size_t n, const char* noun);
+
 void write_trace(const std::string& path, const History& history);
 
 /// The summary, in the form the user asked for.

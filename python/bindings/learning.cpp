@@ -52,7 +52,7 @@ void bind_learn_dictionary(nb::module_& m) {
         const auto* init_name = std::get_if<std::string>(&init);
         const LearnOptions options{.method = parse_learning_method(method),
                                    .layers = layers,
-                                   .algorithm = parse_layers(algorithm),
+                                   .algorithm = parse_layers(algorithm, "algorithm"),
                                    .loss = parse_loss(loss),
                                    .backprop = backprop,
                                    .learn_steps = learn_steps,

@@ -108,7 +108,7 @@ class History(Mapping[str, Any]):
         return len(self.__dataclass_fields__)
 
     def __repr__(self) -> str:
-        return f"History({len(self.value)} iterations)"
+        return f"History({_counted(len(self.value))})"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -131,6 +131,8 @@ class LearnResult:
         Dead or duplicate atoms that were replaced.
     status : str
         "converged", "max_iter", "max_time" or "interrupted".
+    positive, centred : bool
+        Whether codes were kept non-negative, and the signals' means subtracted.
     """
 
     dictionary: Array
@@ -140,12 +142,14 @@ class LearnResult:
     reg: float
     n_replaced: int
     status: str
+    positive: bool = False
+    centred: bool = False
 
     def __repr__(self) -> str:
         n_atoms, n_features = self.dictionary.shape
         value = self.history.value[-1] if len(self.history.value) else self.initial_value
         return (
-            f"LearnResult({n_atoms} atoms of {n_features} features, {len(self.history.value)} iterations, "
+            f"LearnResult({n_atoms} atoms of {n_features} features, {_counted(len(self.history.value))}, "
             f"value {self.initial_value:.6g} -> {value:.6g}, status='{self.status}')"
         )
 
@@ -170,3 +174,7 @@ class Model:
     def __repr__(self) -> str:
         n_atoms, n_features = self.dictionary.shape
         return f"Model({n_atoms} atoms of {n_features} features, {len(self.steps)} steps)"
+
+
+def _counted(iterations: int) -> str:
+    return f"{iterations} iteration" + ("" if iterations == 1 else "s")

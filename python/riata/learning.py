@@ -84,7 +84,7 @@ def learn_dictionary(
     learn_steps : bool
         Then learn dictionary and step factors together.
     init : {"data", "random", "dct"} or array (n_atoms, n_features)
-        Where to start.
+        Where to start; no atom may be zero.
     lipschitz : {"spectral", "frobenius"}
         The bound behind the layers' steps; "frobenius" replays a published code.
     return_extrapolated : bool
@@ -130,7 +130,7 @@ def learn_dictionary(
     Returns
     -------
     LearnResult
-        dictionary, steps, history, initial_value, reg, n_replaced, status.
+        dictionary, steps, history, initial_value, reg, n_replaced, status, positive, centred.
 
     Examples
     --------
@@ -182,12 +182,14 @@ def learn_dictionary(
             positive=bool(positive),
             weights=as_vector(where, "weights", weights),
         )
-    result = LearnResult(**fields | {"history": History(**fields["history"])})
+    fields |= {"history": History(**fields["history"]), "positive": bool(positive), "centred": bool(centre)}
+    result = LearnResult(**fields)
     if result.status == "interrupted":
         _logger.warning(
-            "%s: interrupted after %d iterations; this is the best dictionary so far",
+            "%s: interrupted after %d iteration%s; this is the best dictionary so far",
             where,
             len(result.history.value),
+            "" if len(result.history.value) == 1 else "s",
         )
     return result
 
@@ -269,11 +271,12 @@ def save_model(
     path : path
         Written atomically.
     dictionary : array (n_atoms, n_features), LearnResult or Model
-        With a result, its steps are stored too.
+        With a result its steps are stored too, and as metadata reg, positive, centred, iterations, final_value
+        and status: what `riata encode` needs to code as the dictionary was learned.
     steps : array (layers,), optional
         Step factors.
     metadata : mapping, optional
-        Training record; values are stored as text.
+        Training record; values are stored as text. With a result, added to its own and stronger.
 
     Examples
     --------
@@ -286,7 +289,9 @@ def save_model(
     """
     if isinstance(dictionary, (LearnResult, Model)):
         steps = dictionary.steps if steps is None else steps
-        if metadata is None and isinstance(dictionary, Model):
+        if isinstance(dictionary, LearnResult):
+            metadata = _record(dictionary) | dict(metadata or {})
+        elif metadata is None:
             metadata = dictionary.metadata
         dictionary = dictionary.dictionary
     _riata.save_model(
@@ -295,6 +300,19 @@ def save_model(
         as_vector("save_model", "steps", steps),
         {str(key): str(value) for key, value in (metadata or {}).items()},
     )
+
+
+def _record(result: LearnResult) -> dict[str, str]:
+    """The part of the command's training record that a result knows."""
+    values = result.history.value
+    return {
+        "reg": repr(float(result.reg)),
+        "positive": "true" if result.positive else "false",
+        "centred": "true" if result.centred else "false",
+        "iterations": str(len(values)),
+        "final_value": repr(float(values[-1] if len(values) else result.initial_value)),
+        "status": result.status,
+    }
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:

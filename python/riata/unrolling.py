@@ -54,7 +54,7 @@ def unrolled_encode(
     method : {"fista", "ista"}
         With or without momentum.
     steps : array (layers,), optional
-        Step factors s_k; ones by default.
+        Step factors s_k, of any sign; ones by default.
     lipschitz : float, optional
         L; by default ||D||_2^2 to rounding.
     init : array (n_signals, n_atoms), optional
@@ -132,7 +132,7 @@ def unrolled_gradient(
     lipschitz : float, optional
         L; by default ||D||_2^2 to rounding. A constant in every derivative.
     steps : array (layers,), optional
-        Step factors s_k; ones by default.
+        Step factors s_k, of any sign; ones by default.
     target : array (n_signals, n_features), optional
         Replaces the signals in the loss (supervised denoising).
     wrt : tuple of {"dictionary", "steps", "reg", "signals"}

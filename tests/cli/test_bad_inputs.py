@@ -41,7 +41,7 @@ CASES = [
      "learn_steps needs a method that differentiates layers ('unrolled' or 'truncated')"),
     (LEARN + "--method alternating-exact --loss least_squares", 2,
      "loss = 'least_squares' needs unrolled layers; 'alternating-exact' minimises the lasso loss"),
-    (LEARN + "--algorithm newton", 2, "method = 'newton', must be 'ista' or 'fista'"),
+    (LEARN + "--algorithm newton", 2, "algorithm = 'newton', must be 'ista' or 'fista'"),
     (LEARN + "--constraint none", 2, "constraint = 'none', must be 'unit_sphere' or 'unit_ball'"),
     (LEARN + "--init zeros", 2, "init = 'zeros', must be 'data', 'random', 'dct' or an array"),
     (LEARN + "--dtype float16", 2, "dtype = 'float16', must be 'float32' or 'float64'"),

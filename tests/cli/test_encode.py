@@ -121,3 +121,17 @@ def test_version_and_help(riata):
         text = riata(command, "--help")
         assert text.rstrip().splitlines()[-1].startswith(f"Example: riata {command} ")
     assert "--tol FLOAT=1e-06" in riata("encode", "--help").replace(" [1e-06]", "=1e-06")
+
+
+def test_a_model_saved_by_python_brings_its_reg_positivity_and_centring(riata, tmp_path, planted):
+    package = pytest.importorskip("riata")
+    X = planted[0]
+    np.save(tmp_path / "X.npy", X)
+    result = package.learn_dictionary(X, 20, 0.25, layers=5, max_iter=3, positive=True, centre=True)
+    package.save_model(tmp_path / "m.safetensors", result)
+    riata("encode", "m.safetensors", "X.npy", "-o", "c.npy", "--tol", 1e-8)
+    centred = X - X.mean(axis=1, keepdims=True)
+    expected = package.encode(centred, result.dictionary, 0.25, tol=1e-8, positive=True).codes
+    np.testing.assert_allclose(np.load(tmp_path / "c.npy"), expected, atol=1e-6)
+    text = riata("info", "m.safetensors")
+    assert "reg = 0.25" in text and "positive = true" in text

@@ -122,3 +122,18 @@ def test_quiet_says_nothing_and_the_summary_is_one_line(riata):
     done = riata.run(*learn)
     assert done.stdout.startswith("m.safetensors: 24 atoms of 16 features from 600 signals, objective ")
     assert done.stdout.count("\n") == 1 and done.stderr == ""
+
+
+def test_a_run_without_an_iteration_says_so(riata, tmp_path, safetensors):
+    np.save(tmp_path / "zeros.npy", np.zeros((30, 16)))
+    learn = ("learn", "zeros.npy", "-o", "m.safetensors", "--atoms", 5, "--reg", 0.1, "--trace", "t.csv")
+    report = riata.json(*learn)
+    assert report["iterations"] == 0 and report["value"] == report["initial_value"] == 0
+    assert safetensors.read(tmp_path / "m.safetensors")[1]["iterations"] == "0"
+    assert (tmp_path / "t.csv").read_text() == "iteration,phase,value,step,seconds\n"
+
+
+def test_one_iteration_is_no_plural(riata):
+    learn = ("learn", "X.npy", "-o", "m.safetensors", "--atoms", 24, "--reg", 0.1, "--max-iter")
+    assert ", 1 iteration, max_iter, " in riata(*learn, 1)
+    assert ", 2 iterations, max_iter, " in riata(*learn, 2)

@@ -18,6 +18,10 @@ def command(output, method):
             *METHODS[method])
 
 
+def counted(iterations):
+    return f"{iterations} iteration" + "s" * (int(iterations) != 1)
+
+
 @pytest.fixture
 def signals(tmp_path, planted):
     np.save(tmp_path / "X.npy", planted[0])
@@ -64,7 +68,7 @@ def test_ctrl_c_leaves_the_best_model_so_far(riata, tmp_path, signals, safetenso
     assert run.returncode == 130
     tensors, metadata = safetensors.read(tmp_path / "m.safetensors")
     assert tensors["dictionary"].shape == (40, 16) and metadata["status"] == "interrupted"
-    assert errors == (f"riata learn: interrupted after {metadata['iterations']} iterations; the best model so far is in "
+    assert errors == (f"riata learn: interrupted after {counted(metadata['iterations'])}; the best model so far is in "
                       "m.safetensors (--resume continues)\n")
     assert {f.name for f in tmp_path.iterdir()} == {"X.npy", "m.safetensors", "c.safetensors"}
 
@@ -78,3 +82,39 @@ def test_a_finished_run_resumes_to_itself_and_more_iterations_may_follow(riata, 
     for _ in range(2):
         riata(*learn, *kept, "--max-iter", 12)
         assert (tmp_path / "m.safetensors").read_bytes() == whole
+
+
+def test_a_run_that_ended_goes_on_with_a_smaller_tolerance(riata, tmp_path, signals):
+    learn = ("learn", "X.npy", "-o", "m.safetensors", "--atoms", 20, "--reg", 0.1)
+    whole = riata.json(*learn, "--tol", 1e-5)
+    bits = (tmp_path / "m.safetensors").read_bytes()
+    kept = ("--checkpoint", "c.safetensors", "--resume")
+    first = riata.json(*learn, *kept, "--tol", 1e-2)
+    assert first["status"] == "converged" and first["iterations"] < whole["iterations"]
+    riata(*learn, *kept, "--tol", 1e-5)
+    assert (tmp_path / "m.safetensors").read_bytes() == bits
+
+
+DAMAGES = {
+    "of another length": {"history.step": np.ones(99)},
+    "no phases": {"history.phase": None},
+    "phases of another type": {"history.phase": np.zeros(3)},
+    "no values": {"values": np.zeros(2)},
+    "no tolerance": {"tol": np.zeros(0)},
+}
+SENTENCES = {"no values": "tensor 'values' is damaged", "no tolerance": "tensor 'tol' is damaged"}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint_is_refused(riata, tmp_path, signals, safetensors, damage):
+    learn = ("learn", "X.npy", "-o", "m.safetensors", "--atoms", 20, "--reg", 0.1, "--tol", 0.1, "--checkpoint", "c.safetensors")
+    riata(*learn)
+    tensors, metadata = safetensors.read(tmp_path / "c.safetensors")
+    assert tensors["finished"] == 1
+    tensors = {name: array for name, array in (tensors | DAMAGES[damage]).items() if array is not None}
+    safetensors.write(tmp_path / "c.safetensors", tensors, metadata)
+    before = (tmp_path / "c.safetensors").read_bytes()
+    done = riata.run(*learn, "--resume")
+    sentence = SENTENCES.get(damage, "the history is damaged")
+    assert (done.returncode, done.stderr) == (2, f"riata learn: checkpoint c.safetensors: {sentence}\n")
+    assert (tmp_path / "c.safetensors").read_bytes() == before

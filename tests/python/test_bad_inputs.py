@@ -282,6 +282,11 @@ LEARNING = [
         ValueError,
         "method 'truncated' needs backprop, the layers to keep",
     ),
+    (
+        lambda: learn(X, algorithm="newton"),
+        ValueError,
+        "algorithm = 'newton', must be 'ista' or 'fista'",
+    ),
     (lambda: learn(X, backprop=3), ValueError, "backprop is for method 'truncated' alone"),
     (
         lambda: learn(X, method="alternating", learn_steps=True),
@@ -298,6 +303,16 @@ LEARNING = [
         lambda: learn(X, init=D[:, :2]),
         ValueError,
         "learn_dictionary: init has 2 features but the signals have 4; they must be equal",
+    ),
+    (
+        lambda: learn(X, init=D * [[1], [0], [1]]),
+        ValueError,
+        "learn_dictionary: atom 1 of init is zero; expected atoms with a direction",
+    ),
+    (
+        lambda: learn(X, init=D * 0, constraint="unit_ball"),
+        ValueError,
+        "learn_dictionary: atom 0 of init is zero; expected atoms with a direction",
     ),
     (lambda: learn(X, init=f32(D)), TypeError, "learn_dictionary: X is float64 but init is float32"),
     (

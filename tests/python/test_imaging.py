@@ -29,6 +29,15 @@ def test_averaging_an_images_own_patches_gives_the_image(clean, stride, dtype):
     np.testing.assert_allclose(riata.average_patches(patches, image.shape, stride), image, rtol=1e-6)
 
 
+@pytest.mark.parametrize("stride", [44, 10**6, 2**31, 2**62])
+def test_a_huge_stride_gives_the_four_corners(clean, stride):
+    patches = riata.extract_patches(clean, 4, stride)
+    windows = clean[:4, :4], clean[:4, -4:], clean[-4:, :4], clean[-4:, -4:]
+    if stride == 44:  # 52 columns of corners: 0, 44 and the last
+        windows = windows[0], clean[:4, 44:48], windows[1], windows[2], clean[-4:, 44:48], windows[3]
+    np.testing.assert_array_equal(patches, [window.ravel() for window in windows])
+
+
 def test_patches_are_rows_of_pixels_in_raster_order(clean):
     windows = np.lib.stride_tricks.sliding_window_view(clean, (4, 4)).reshape(-1, 16)
     np.testing.assert_array_equal(riata.extract_patches(clean, 4), windows)

@@ -30,10 +30,13 @@ def no_process_stays(monkeypatch):
         process.wait()
 
 
-def interrupted(statement, after=1.0):
+def interrupted(statement, after=1.0, setup=""):
     """Runs the statement in a process, sends it SIGINT: (stdout, stderr, seconds until it ended)."""
     process = subprocess.Popen(
-        [sys.executable, "-c", START + statement], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", setup + START + statement],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout.readline() == "go\n"
     time.sleep(after)
@@ -55,7 +58,7 @@ def test_ctrl_c_ends_learning_with_the_best_dictionary_so_far():
     out, err, seconds = interrupted(LONG["learn_dictionary"], after=2.0)
     status, iterations, *shape = out.split(maxsplit=2)
     assert status == "interrupted" and shape == ["(256, 64)\n"], out + err
-    assert f"interrupted after {iterations} iterations" in err
+    assert f"interrupted after {iterations} iteration" in err
     assert seconds < 60  # it ended by itself; how soon depends on the machine
 
 
@@ -89,3 +92,15 @@ def test_what_a_signal_handler_raises_comes_through():
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert err.rstrip().endswith("OSError: enough"), err
+
+
+def test_an_estimator_interrupted_before_its_first_iteration_raises_and_can_be_fitted_again():
+    statement = (
+        "\n"
+        "learner = riata.DictionaryLearning(256, alpha=0.1, max_iter=3)\n"
+        "try: learner.fit(np.tile(X, (150, 1)))\n"
+        "except KeyboardInterrupt: print('interrupted', hasattr(learner, 'components_'))\n"
+        "print(learner.fit(X[:200]).components_.shape, flush=True)"
+    )
+    out, err, _ = interrupted(statement, after=0.5, setup="import riata; riata.DictionaryLearning; ")
+    assert out.splitlines() == ["interrupted False", "(256, 64)"], out + err

@@ -208,6 +208,19 @@ def test_a_learned_result_can_be_saved_as_it_is(problem, tmp_path):
     )
 
 
+def test_a_saved_result_says_how_it_was_learned(problem, tmp_path):
+    path = tmp_path / "model.safetensors"
+    options = dict(layers=4, max_iter=2, positive=True, centre=True)
+    result = riata.learn_dictionary(problem.signals, 24, "0.1max", **options)
+    assert result.positive is True and result.centred is True
+    riata.save_model(path, result, metadata={"patch": 8, "status": "mine"})
+    metadata = riata.load_model(path).metadata
+    assert float(metadata["reg"]) == result.reg
+    assert float(metadata["final_value"]) == result.history.value[-1]
+    expected = {"positive": "true", "centred": "true", "iterations": "2", "patch": "8", "status": "mine"}
+    assert expected.items() <= metadata.items()
+
+
 def test_a_checkpoint_never_overwrites_another_file(tmp_path):
     """Only a checkpoint may lie where a checkpoint goes."""
     path = tmp_path / "signals.npy"

@@ -51,7 +51,8 @@ struct DenoiseResult {
 /// @throws std::invalid_argument for a picture smaller than a patch or not finite, or bad options
 DenoiseResult denoise(const Picture& noisy, const DenoiseOptions& options = {}, const Observer& observer = {});
 
-/// Standard deviation of white noise in a picture, in its unit: a robust spread of its finest diagonal wavelet details.
+/// Standard deviation of white noise in a picture, in its unit: a robust spread of the finest diagonal wavelet details
+/// in its weakly textured parts, freed from the effect of clipping. 0 where no window of 8 x 8 fits.
 double estimate_sigma(const Picture& picture);
 
 /// 10 log10(peak^2 / mean squared difference) in dB; infinity for equal pictures.

@@ -134,6 +134,32 @@ void widen_in_place(std::uint16_t* row, Index n) {
     row[i] = bytes[i];  // from the end: sample i covers bytes 2i and 2i + 1, never one still needed
 }
 
+void turn_upright(Image& image, int orientation) {
+  if (orientation < 2 || orientation > 8) return;
+  const bool is_transposed = orientation >= 5;
+  // Where the upright picture's first sample lies in the file, then the way to its right and down.
+  const bool from_right = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
+  const bool from_bottom = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+  const Index along_row = from_right ? -image.channels : image.channels;
+  const Index along_column = from_bottom ? -row_samples(image) : row_samples(image);
+  const std::uint16_t* corner = image.samples.data() + (from_right ? (image.width - 1) * image.channels : 0) +
+                                (from_bottom ? (image.height - 1) * row_samples(image) : 0);
+  Image upright = {.height = is_transposed ? image.width : image.height,
+                   .width = is_transposed ? image.height : image.width,
+                   .channels = image.channels,
+                   .bit_depth = image.bit_depth,
+                   .has_alpha = image.has_alpha,
+                   .samples = {}};
+  const Index right = is_transposed ? along_column : along_row, down = is_transposed ? along_row : along_column;
+  upright.samples.reserve(image.samples.size());
+  for (Index y = 0; y < upright.height; ++y)
+    for (Index x = 0; x < upright.width; ++x) {
+      const std::uint16_t* pixel = corner + y * down + x * right;
+      upright.samples.insert(upright.samples.end(), pixel, pixel + image.channels);
+    }
+  image = std::move(upright);
+}
+
 void narrow(const std::uint16_t* row, Index n, unsigned char* out) {
   std::transform(row, row + n, out, [](std::uint16_t sample) { return static_cast<unsigned char>(sample); });
 }

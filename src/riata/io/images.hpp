@@ -9,7 +9,7 @@
 
 namespace riata {
 
-/// Samples as the file holds them: no colour management, no change of orientation.
+/// Samples as the file holds them, without colour management, turned upright where the file says how it lies.
 struct Image {
   Index height = 0, width = 0;
   Index channels = 0;      ///< 1 grey, 3 red green blue; one more with alpha
@@ -21,7 +21,8 @@ struct Image {
 };
 
 /// Reads by content, whatever the name. Palettes and 1, 2, 4-bit PNGs are expanded to 8 bits; metadata are
-/// dropped. Memory stays near that of the samples.
+/// dropped, but JPEG (EXIF) and TIFF orientations are honoured, which takes a second copy of the samples; else memory
+/// stays near that of the samples.
 /// @throws std::invalid_argument for damaged files and for what an Image cannot hold (CMYK, floating point,
 /// several pages), riata::Error for unreadable files
 Image read_image(const std::filesystem::path& path);

@@ -50,6 +50,10 @@ std::uint16_t* append_row(Image& image);
 void widen_in_place(std::uint16_t* row, Index n);
 void narrow(const std::uint16_t* row, Index n, unsigned char* out);
 
+/// Turns the samples of an image whose file says how it lies: 1 upright (as is anything but 2 ... 8), 2 mirrored, 3 upside down,
+/// 4 flipped, 5 ... 8 lying on a side, as TIFF 6.0 and EXIF number them.
+void turn_upright(Image& image, int orientation);
+
 /// Readers: the file stands at its start; `name` appears in messages.
 Image read_png(std::FILE* file, const std::string& name);
 Image read_jpeg(std::FILE* file, const std::string& name);

@@ -5,6 +5,8 @@
 #include <jerror.h>
 
 #include <cerrno>
+#include <cstring>
+#include <span>
 
 #include "riata/core/check.hpp"
 #include "riata/io/images_codec.hpp"
@@ -60,6 +62,39 @@ struct JpegWriter {
   ~JpegWriter() { jpeg_destroy_compress(&codec); }
 };
 
+/// The orientation that EXIF gives, 1 if it gives none. A damaged record counts as none: it says nothing about the pixels.
+/// EXIF 2.3, section 4.6: "Exif\0\0", then a TIFF header and directory in the byte order that it names.
+int exif_orientation(std::span<const unsigned char> marker) {
+  constexpr std::size_t prefix = 6, header = 8, entry = 12;
+  if (marker.size() < prefix + header || std::memcmp(marker.data(), "Exif\0\0", prefix) != 0) return 1;
+  const auto tiff = marker.subspan(prefix);
+  const bool is_big_endian = tiff[0] == 'M';
+  if (std::memcmp(tiff.data(), is_big_endian ? "MM\0*" : "II*\0", 4) != 0) return 1;
+  const auto read = [&](std::size_t at, std::size_t n_bytes) {
+    std::size_t value = 0;
+    for (std::size_t i = 0; i < n_bytes; ++i) value = value << 8 | tiff[at + (is_big_endian ? i : n_bytes - 1 - i)];
+    return value;
+  };
+  const std::size_t directory = read(4, 4);
+  if (directory > tiff.size() - 2) return 1;
+  const std::size_t n_entries = read(directory, 2);
+  for (std::size_t i = 0; i < n_entries; ++i) {
+    const std::size_t at = directory + 2 + i * entry;
+    if (at + entry > tiff.size()) return 1;
+    constexpr std::size_t orientation = 0x0112, short_type = 3;
+    if (read(at, 2) != orientation) continue;
+    const bool is_one_short = read(at + 2, 2) == short_type && read(at + 4, 4) == 1;
+    return is_one_short ? static_cast<int>(read(at + 8, 2)) : 1;
+  }
+  return 1;
+}
+
+int orientation_of(const jpeg_decompress_struct& codec) {
+  for (const auto* marker = codec.marker_list; marker != nullptr; marker = marker->next)
+    if (const int orientation = exif_orientation({marker->data, marker->data_length}); orientation != 1) return orientation;
+  return 1;
+}
+
 void start_compression(jpeg_compress_struct& codec, std::FILE* file, const Image& image) {
   constexpr int quality = 95;
   jpeg_create_compress(&codec);
@@ -88,6 +123,7 @@ Image read_jpeg(std::FILE* file, const std::string& name) {
   run([&] {
     jpeg_create_decompress(&codec);
     jpeg_stdio_src(&codec, file);
+    jpeg_save_markers(&codec, JPEG_APP0 + 1, 0xFFFF);
     jpeg_read_header(&codec, TRUE);
   });
   const bool is_cmyk = codec.jpeg_color_space == JCS_CMYK || codec.jpeg_color_space == JCS_YCCK;
@@ -109,7 +145,9 @@ Image read_jpeg(std::FILE* file, const std::string& name) {
     run([&] { jpeg_read_scanlines(&codec, &row_bytes, 1); });
     widen_in_place(row, row_samples(image));
   }
+  const int orientation = orientation_of(codec);  // the markers go at the end
   run([&] { jpeg_finish_decompress(&codec); });
+  turn_upright(image, orientation);
   return image;
 }
 

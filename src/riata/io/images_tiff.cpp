@@ -196,6 +196,7 @@ Image read_tiff(std::FILE* file, const std::string& name) {
   else
     read_interleaved(tiff.get(), image, check);
   if (field<std::uint16_t>(tiff.get(), TIFFTAG_PHOTOMETRIC) == PHOTOMETRIC_MINISWHITE) invert_grey(image);
+  turn_upright(image, field<std::uint16_t>(tiff.get(), TIFFTAG_ORIENTATION));
   return image;
 }
 

@@ -175,6 +175,8 @@ LearnResult<T> learn_dictionary(const ConstMatrixRef<T>& X, const Matrix<T>& ini
             init.rows(), signals.rows());
     require(init.cols() >= 1, "learn_dictionary: init holds no atoms");
     require_finite("learn_dictionary", "init", init);
+    for (Index j = 0; j < init.cols(); ++j)
+      require(!init.col(j).isZero(0), "learn_dictionary: atom {} of init is zero; expected atoms with a direction", j);
     return init;
   });
 }

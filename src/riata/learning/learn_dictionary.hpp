@@ -58,7 +58,7 @@ template <Scalar T>
 LearnResult<T> learn_dictionary(const ConstMatrixRef<T>& X, Index n_atoms, const Reg& reg,
                                 const LearnOptions& options = {}, const Observer& observer = {});
 
-/// The same from a given dictionary (projected onto the constraint first).
+/// The same from a given dictionary, projected onto the constraint first. @throws std::invalid_argument if an atom is zero
 template <Scalar T>
 LearnResult<T> learn_dictionary(const ConstMatrixRef<T>& X, const Matrix<T>& init, const Reg& reg,
                                 const LearnOptions& options = {}, const Observer& observer = {});

@@ -198,6 +198,7 @@ void Learner<T>::save(const State& state) const {
   tensors["history.phase"] = {{std::ssize(history.phase)}, history.phase};
   tensors["phase"] = to_tensor(std::int64_t{state.phase});
   tensors["finished"] = to_tensor(std::int64_t{state.finished});
+  tensors["tol"] = to_tensor(std::vector<double>{schedule_.tol});
   tensors["n_replaced"] = to_tensor(std::int64_t{state.result.n_replaced});
   tensors["values"] = to_tensor(std::vector<double>{state.seconds(), state.result.initial_value,
                                                     state.known_value.value_or(std::nan(""))});
@@ -225,6 +226,12 @@ void Learner<T>::load(State& state) {
   history.phase = *phase_values;
   state.phase = static_cast<int>(get_integer(file.tensors, "phase", where));
   state.finished = get_integer(file.tensors, "finished", where) != 0;
+  // What ended at a larger tolerance goes on; checkpoints of old do not say at which they ended.
+  if (state.finished && file.tensors.contains("tol")) {
+    const auto tol = get_vector<double>(file.tensors, "tol", where);
+    require(tol.size() == 1, "{}: tensor 'tol' is damaged", where);
+    state.finished = schedule_.tol >= tol[0];
+  }
   state.result.n_replaced = static_cast<int>(get_integer(file.tensors, "n_replaced", where));
   const auto values = get_vector<double>(file.tensors, "values", where);
   require(values.size() == 3, "{}: tensor 'values' is damaged", where);

@@ -12,10 +12,10 @@
 
 namespace riata {
 
-Layers parse_layers(std::string_view name) {
+Layers parse_layers(std::string_view name, const char* argument) {
   if (name == "ista") return Layers::ista;
   if (name == "fista") return Layers::fista;
-  throw std::invalid_argument(fmt::format("method = '{}', must be 'ista' or 'fista'", name));
+  throw std::invalid_argument(fmt::format("{} = '{}', must be 'ista' or 'fista'", argument, name));
 }
 
 Loss parse_loss(std::string_view name) {

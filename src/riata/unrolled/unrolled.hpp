@@ -23,7 +23,8 @@ enum class Layers { ista, fista };
 enum class Loss { lasso, least_squares };
 enum class Reduction { mean, sum };
 
-Layers parse_layers(std::string_view name);        ///< "ista" or "fista"
+/// "ista" or "fista". @throws std::invalid_argument, which calls the name by its `argument`
+Layers parse_layers(std::string_view name, const char* argument = "method");
 Loss parse_loss(std::string_view name);            ///< "lasso" or "least_squares"
 Reduction parse_reduction(std::string_view name);  ///< "mean" or "sum"
 
@@ -31,7 +32,8 @@ Reduction parse_reduction(std::string_view name);  ///< "mean" or "sum"
 struct UnrolledOptions {
   int layers = 20;                   ///< N >= 1
   Layers method = Layers::fista;
-  std::vector<double> steps = {};    ///< factors s_i: layer i has step s_i / L and threshold s_i reg / L; empty: ones
+  std::vector<double> steps = {};    ///< factors s_i: layer i has step s_i / L and threshold s_i reg / L; any sign,
+                                     ///< since learning may pass zero; empty: ones
   std::optional<double> lipschitz = {};  ///< L > 0; by default ||D||_2^2 to rounding. A constant in every derivative
   bool return_extrapolated = false;  ///< FISTA: the output is y_N instead of the prox point z_N
   PenaltyOptions penalty = {};

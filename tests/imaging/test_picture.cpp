@@ -1,0 +1,54 @@
+#include <algorithm>
+#include <cmath>
+
+#include "riata/core/random.hpp"
+#include "riata/imaging/denoise.hpp"
+
+#include <gtest/gtest.h>
+
+namespace riata::testing {
+namespace {
+
+Picture shipped(const std::string& name) {
+  return to_picture(read_image(std::string(RIATA_EXAMPLE_IMAGES) + "/" + name));
+}
+
+/// As an 8-bit file would hold it: rounded and clipped.
+Picture with_noise(Picture picture, double sigma, std::uint64_t seed) {
+  RandomStream random(seed, 0);
+  for (float& v : picture.samples)
+    v = std::clamp(std::round(v + static_cast<float>(sigma * random.normal())), 0.0f, 255.0f);
+  return picture;
+}
+
+TEST(EstimateSigma, IsWithinFivePercent_OnNoisyPhotographsOfEightBits) {
+  for (const std::string name : {"ascent.png", "camera.png", "coins.png", "face_rgb_256x256.png"})
+    for (const double sigma : {10.0, 25.0, 50.0})
+      EXPECT_NEAR(estimate_sigma(with_noise(shipped(name), sigma, 3)), sigma, 0.05 * sigma) << name;
+}
+
+TEST(EstimateSigma, IsWithinAPercent_OnAFlatPicture) {
+  const Picture flat{.height = 600, .width = 500, .channels = 1, .samples = std::vector<float>(300'000, 128.0f)};
+  EXPECT_NEAR(estimate_sigma(with_noise(flat, 20, 4)), 20, 0.2);
+}
+
+TEST(EstimateSigma, ScalesWithTheUnit) {
+  const Picture noisy = with_noise(shipped("camera.png"), 25, 5);
+  Picture scaled = noisy;
+  for (float& v : scaled.samples) v *= 0.25f;
+  EXPECT_NEAR(estimate_sigma(scaled), estimate_sigma(noisy) / 4, 1e-6);
+}
+
+TEST(EstimateSigma, IsFinite_OnSmallFlatAndTwoValuedPictures) {
+  for (const Index side : {1, 7, 8, 9, 12, 15, 16, 17, 24}) {
+    Picture picture{.height = side, .width = side + 1, .channels = 1, .samples = {}};
+    picture.samples.assign(static_cast<std::size_t>(side * (side + 1)), 90.0f);
+    EXPECT_NEAR(estimate_sigma(picture), 0, 1e-6) << side;
+    for (std::size_t i = 0; i < picture.samples.size(); ++i) picture.samples[i] = (i * i / 3) % 2 == 0 ? 0.0f : 255.0f;
+    EXPECT_TRUE(std::isfinite(estimate_sigma(picture))) << side;
+    EXPECT_GE(estimate_sigma(picture), 0) << side;
+  }
+}
+
+}  // namespace
+}  // namespace riata::testing
