@@ -91,5 +91,37 @@ TYPED_TEST(Kernels, SumDotProductsInOneOrder_WhateverTheAlignment) {
   }
 }
 
+TYPED_TEST(Kernels, FindTheFirstEntryOutsideAnInterval) {
+  using T = TypeParam;
+  for (const Index n : lengths) {
+    std::vector<T> v(static_cast<std::size_t>(n), T(1));  // the bounds themselves are inside
+    EXPECT_EQ(first_outside(n, v.data(), T(-1), T(1)), n);
+    for (Index at = 0; at < n; ++at) {
+      v[static_cast<std::size_t>(at)] = at % 2 ? T(1.5) : T(-1.5);
+      EXPECT_EQ(first_outside(n, v.data(), T(-1), T(1)), at);
+      if (at + 1 < n) v.back() = T(2);  // a later one does not hide it
+      EXPECT_EQ(first_outside(n, v.data(), T(-1), T(1)), at);
+      v[static_cast<std::size_t>(at)] = v.back() = T(1);
+    }
+  }
+}
+
+TEST(SolvePositiveDefinite, LeavesNoResidual_AndRefusesWhatIsNotDefinite) {
+  Draw draw(3);
+  for (const Index n : {1, 2, 5, 16, 53}) {
+    const Matrix<double> R = draw.normal_matrix(n + 3, n);
+    const Matrix<double> A = R.transpose() * R;
+    const Vector<double> b = draw.normal_matrix(n, 1);
+    Matrix<double> factor = A;
+    Vector<double> x = b;
+    ASSERT_TRUE(solve_positive_definite(n, factor.data(), x.data()));
+    EXPECT_LE((A * x - b).norm(), 1e-12 * A.norm() * x.norm()) << n;
+  }
+  Matrix<double> indefinite(2, 2);
+  indefinite << 1, 2, 2, 1;
+  Vector<double> b = Vector<double>::Ones(2);
+  EXPECT_FALSE(solve_positive_definite(2, indefinite.data(), b.data()));
+}
+
 }  // namespace
 }  // namespace riata::testing

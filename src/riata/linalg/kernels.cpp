@@ -62,6 +62,30 @@ RIATA_INLINE Index first_outside_loop(Index n, const T* v, T low, T high) {
   return i;
 }
 
+RIATA_INLINE bool solve_positive_definite_loop(Index n, double* A, double* b) {
+  for (Index k = 0; k < n; ++k) {  // right-looking: column k is done, the columns after it are updated
+    double* __restrict column = A + k * n;
+    const double pivot = column[k];
+    if (!(pivot > 0)) return false;
+    const double scale = 1 / std::sqrt(pivot);
+    for (Index i = k; i < n; ++i) column[i] *= scale;
+    for (Index j = k + 1; j < n; ++j) {
+      double* __restrict other = A + j * n;
+      const double l = column[j];
+      for (Index i = j; i < n; ++i) other[i] -= l * column[i];
+    }
+    b[k] *= scale;  // forward substitution goes along
+    const double y = b[k];
+    for (Index i = k + 1; i < n; ++i) b[i] -= y * column[i];
+  }
+  for (Index k = n - 1; k >= 0; --k) {
+    double sum = b[k];
+    for (Index i = k + 1; i < n; ++i) sum -= A[i + k * n] * b[i];
+    b[k] = sum / A[k + k * n];
+  }
+  return true;
+}
+
 }  // namespace
 
 RIATA_DISPATCHED void gradient_step(Index n, const float* y, float step, const float* g, float* out) {
@@ -92,6 +116,10 @@ RIATA_DISPATCHED Index first_outside(Index n, const float* v, float low, float h
 }
 RIATA_DISPATCHED Index first_outside(Index n, const double* v, double low, double high) {
   return first_outside_loop(n, v, low, high);
+}
+
+RIATA_DISPATCHED bool solve_positive_definite(Index n, double* A, double* b) {
+  return solve_positive_definite_loop(n, A, b);
 }
 
 }  // namespace riata

@@ -26,6 +26,10 @@ void add_scaled(Index n, double a, const double* x, double* y);
 double fixed_order_dot(Index n, const float* a, const float* b);
 double fixed_order_dot(Index n, const double* a, const double* b);
 
+/// b <- A^-1 b for a symmetric positive definite A, n x n, column-major; reads and overwrites the lower triangle with its
+/// Cholesky factor. False if a pivot is not > 0: then A and b hold nothing of use. For small n.
+bool solve_positive_definite(Index n, double* A, double* b);
+
 /// The first i with v_i < low or v_i > high; n if there is none.
 Index first_outside(Index n, const float* v, float low, float high);
 Index first_outside(Index n, const double* v, double low, double high);

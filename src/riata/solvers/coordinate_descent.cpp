@@ -8,7 +8,6 @@
 // double (q has drifted by then) and the signal either leaves or goes on from the fresh q. It also leaves when a fresh start
 // no longer brings the gap down: rounding forbids more.
 // Cost per sweep: the scan, and n_atoms multiply-adds per coordinate that moves.
-#include <Eigen/Cholesky>
 #include <cmath>
 #include <limits>
 
@@ -149,10 +148,7 @@ class CoordinateDescent final : public TileSolver<T> {
     }
     const double ridge = std::max(1e-10, 4.0 * std::numeric_limits<T>::epsilon() * static_cast<double>(n));
     H_.diagonal().array() += ridge * largest;
-    const Eigen::LLT<Eigen::Ref<Matrix<double>>> factor(H_);
-    if (factor.info() != Eigen::Success) return false;
-    factor.solveInPlace(d);
-    return d.allFinite();
+    return solve_positive_definite(n, H_.data(), d.data()) && d.allFinite();
   }
 
   /// Moves z_j to its minimiser (0 for a zero atom) and q with it.
