@@ -1,6 +1,7 @@
 """What arrays may be, what becomes of them, and that they are not copied."""
 
 import gc
+import os
 import subprocess
 import sys
 
@@ -120,6 +121,7 @@ print(peak - before)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/status")
+@pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="AddressSanitizer keeps freed memory")
 def test_a_c_ordered_array_is_read_in_place_while_other_threads_run():
     grown = {
         kind: float(
