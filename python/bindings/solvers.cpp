@@ -8,20 +8,6 @@
 namespace riata::python {
 namespace {
 
-const char* name_of(Solver solver) {
-  switch (solver) {
-    case Solver::automatic:
-      return "auto";
-    case Solver::ista:
-      return "ista";
-    case Solver::fista:
-      return "fista";
-    case Solver::coordinate_descent:
-      return "cd";
-  }
-  return "";
-}
-
 template <Scalar T>
 nb::dict to_python(EncodeResult<T>&& result) {
   std::vector<signed char> status(result.status.size());
@@ -32,7 +18,7 @@ nb::dict to_python(EncodeResult<T>&& result) {
   fields["gap"] = to_numpy(std::move(result.gap));
   fields["n_iter"] = to_numpy(std::move(result.n_iter));
   fields["status"] = to_numpy(std::move(status));
-  fields["method"] = name_of(result.method);
+  fields["method"] = to_string(result.method);
   return fields;
 }
 
@@ -106,7 +92,7 @@ void bind_precision(nb::module_& m) {
 void bind_solvers(nb::module_& m) {
   const EncodeOptions options;
   nb::dict defaults;
-  defaults["method"] = name_of(options.method);
+  defaults["method"] = to_string(options.method);
   defaults["tol"] = options.tol;
   defaults["max_iter"] = options.max_iter;
   m.attr("defaults")["encode"] = defaults;
