@@ -26,7 +26,7 @@ Eigen::VectorXd spectrum_on_support(const Matrix<double>& D, const Z& z) {
 class OistaModes : public ::testing::TestWithParam<SupportNorm> {
  protected:
   const Matrix<double> D = Draw(201).atoms(20, 40), X = Draw(202).normal_matrix(20, 6);
-  const double reg = 0.4, L = lipschitz_of(D);
+  const double reg = 0.8, L = lipschitz_of(D);
   const LassoOracle oracle{D, {}, false};
   EncodeOptions options{.method = Solver::oista, .support_norm = GetParam()};
   Matrix<double> solution() const {
@@ -45,9 +45,11 @@ TEST_P(OistaModes, DecreaseTheObjectiveByTheLemma) {
       const double F = oracle.objective(X.col(i), before, reg), gamma = 1 / trace.step[k];
       EXPECT_LE(oracle.objective(X.col(i), after, reg) - F, -gamma / 2 * (after - before).squaredNorm() + 1e-14 * F)
           << "signal " << i << ", iteration " << k;
-      EXPECT_GE(trace.step[k], (1 - 1e-15) / L);
+      EXPECT_GE(trace.step[k], (1 - 1e-13) / L);
+      for (Index j = 0; j < D.cols(); ++j)
+        EXPECT_TRUE(!trace.accepted[k] || before(j) != 0 || after(j) == 0) << "accepted beyond the support";
       if (!trace.accepted[k]) {
-        EXPECT_DOUBLE_EQ(trace.step[k], 1 / L);
+        EXPECT_NEAR(trace.step[k] * L, 1, 1e-13);
       }
       EXPECT_NEAR(trace.objective[k], oracle.objective(X.col(i), after, reg), 1e-14 * F);
     }
