@@ -74,6 +74,15 @@ TYPED_TEST(RandomProblems, CoordinateDescentReachesThePromisedGapOnAll) {
   }
 }
 
+TYPED_TEST(RandomProblems, LarsReachesThePromisedGapOnAll) {
+  for (int seed = 0; seed < n_random_problems(); ++seed) {
+    const auto problem = random_lasso<TypeParam>(seed);
+    const auto result = this->solve(problem, Solver::lars, 10'000);
+    this->expect_honest(problem, result, 10'000);
+    if (this->within_reach(problem)) this->expect_converged(problem, result);
+  }
+}
+
 TYPED_TEST(RandomProblems, RestartedFistaReachesThePromisedGapOnAll) {
   for (int seed = 0; seed < n_random_problems(); ++seed) {
     const auto problem = random_lasso<TypeParam>(seed);

@@ -13,7 +13,7 @@ namespace {
 
 constexpr Index max_gram_atoms = 8192;
 
-constexpr std::initializer_list<const char*> solver_names = {"auto", "ista", "fista", "oista", "backtracking", "cd"};
+constexpr std::initializer_list<const char*> solver_names = {"auto", "ista", "fista", "oista", "backtracking", "cd", "lars"};
 
 /// The enumerator whose place among the names is that of `name`.
 template <class Choice>
@@ -157,7 +157,7 @@ EncodeResult<T> encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictio
   if (method == Solver::coordinate_descent) {
     gram.resize(n_atoms, n_atoms);
     multiply_transposed<T>(D.parameters(), D.parameters(), gram);
-  } else if (method != Solver::backtracking) {
+  } else if (is_proximal(method) && method != Solver::backtracking) {
     lipschitz = D.squared_norm();
   }
   const auto make_solver = [&] {
@@ -168,6 +168,8 @@ EncodeResult<T> encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictio
         return make_oista<T>(problem, lipschitz);
       case Solver::backtracking:
         return make_backtracking<T>(problem);
+      case Solver::lars:
+        return make_lars<T>(problem);
       default:
         return make_proximal_gradient<T>(problem, lipschitz);
     }
@@ -184,11 +186,12 @@ EncodeResult<T> encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictio
   const SignalRegMax<T> signal_reg_max(D.parameters(), penalty);
   std::vector<std::unique_ptr<TileEncoder<T>>> encoders(
       static_cast<std::size_t>(resolve_threads(options.execution.n_threads)));
-  const Index n_tiles = (n_signals + solver_tile - 1) / solver_tile;
+  const Index tile_size = method == Solver::lars ? 8 : solver_tile;  // paths are long, and gain nothing from company
+  const Index n_tiles = (n_signals + tile_size - 1) / tile_size;
   parallel_for(n_tiles, options.execution, [&](Index tile, int thread) {
     auto& encoder = encoders[static_cast<std::size_t>(thread)];
     if (!encoder) encoder = std::make_unique<TileEncoder<T>>(problem, make_solver(), signal_reg_max);
-    const Index first = tile * solver_tile, n = std::min(solver_tile, n_signals - first);
+    const Index first = tile * tile_size, n = std::min(tile_size, n_signals - first);
     encoder->encode(X.middleCols(first, n), regs.segment(first, n), first, result);
   });
   return result;

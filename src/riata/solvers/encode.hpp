@@ -23,7 +23,8 @@ enum class Solver {
   fista,              ///< accelerated; Beck and Teboulle (2009), with gradient restart by default
   oista,              ///< oracle ISTA; Ablin et al. (2019), step 1 / ||D_S||_2^2 on the current support
   backtracking,       ///< proximal gradient, each step found by trial; no norm of D is needed
-  coordinate_descent  ///< cyclic, on the Gram matrix, with active sets
+  coordinate_descent,  ///< cyclic, on the Gram matrix, with active sets
+  lars                 ///< the exact path down to reg, in double; an iteration is a knot, a start is not used
 };
 
 /// FISTA's extrapolation y = z + m (z - z_before), with k counted from the last restart.
@@ -46,7 +47,7 @@ enum class SupportNorm {
   estimated  ///< warm-started power iteration; a step that proves too long is refused and corrects the estimate
 };
 
-/// "auto", "ista", "fista", "oista", "backtracking" or "cd". @throws std::invalid_argument
+/// "auto", "ista", "fista", "oista", "backtracking", "cd" or "lars". @throws std::invalid_argument
 Solver parse_solver(std::string_view name);
 /// "beck-teboulle", "chambolle-dossal" or "greedy". @throws std::invalid_argument
 Momentum parse_momentum(std::string_view name);

@@ -47,6 +47,9 @@ std::unique_ptr<TileSolver<T>> make_oista(const SharedProblem<T>& problem, doubl
 template <Scalar T>
 std::unique_ptr<TileSolver<T>> make_backtracking(const SharedProblem<T>& problem);
 
+template <Scalar T>
+std::unique_ptr<TileSolver<T>> make_lars(const SharedProblem<T>& problem);
+
 /// `gram` = D^T D.
 template <Scalar T>
 std::unique_ptr<TileSolver<T>> make_coordinate_descent(const SharedProblem<T>& problem, const Matrix<T>& gram);
