@@ -61,7 +61,8 @@ def encode(
     method : {"auto", "cd", "fista", "ista", "oista", "backtracking", "lars"}
         Coordinate descent on the Gram matrix, FISTA with restarts, plain proximal gradient, the same with steps
         that follow the support (Ablin et al., 2019) or found by trial, or the exact path down to reg. "auto":
-        coordinate descent up to 8192 atoms, then FISTA.
+        coordinate descent up to 8192 atoms, then FISTA; the path for one or two signals in 1024 atoms and more
+        at reg >= reg_max / 4.
     tol : float
         A signal is done when its duality gap is at most tol * 1/2 ||x||^2.
     max_iter : int

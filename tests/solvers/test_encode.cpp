@@ -212,6 +212,10 @@ TEST(Encode, SaysWhatTheAutomaticMethodPicked) {
   EXPECT_EQ(encode<double>(x, small, Reg::fraction_of_max(0.9)).method, Solver::coordinate_descent);
   EXPECT_EQ(encode<double>(x, large, Reg::fraction_of_max(0.9), {.max_iter = 5}).method, Solver::fista);
   EXPECT_EQ(encode<double>(x, small, 0.1, {.method = Solver::ista}).method, Solver::ista);
+  const Matrix<double> wide = large.leftCols(1024), three = Draw(117).normal_matrix(2, 3);
+  EXPECT_EQ(encode<double>(x, wide, Reg::fraction_of_max(0.26)).method, Solver::lars);
+  EXPECT_EQ(encode<double>(x, wide, Reg::fraction_of_max(0.24)).method, Solver::coordinate_descent);
+  EXPECT_EQ(encode<double>(three, wide, Reg::fraction_of_max(0.9)).method, Solver::coordinate_descent);
 }
 
 TEST(Encode, StopsPerSignal_AndSaysWhichOnesItLeftUnfinished) {

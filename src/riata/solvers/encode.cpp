@@ -99,6 +99,18 @@ class TileEncoder {
   std::vector<Index> open_;
 };
 
+/// Coordinate descent while its Gram matrix is affordable; but one or two signals alone do not repay a large one where few
+/// knots of the path, and so few atoms, lie between reg_max and reg.
+template <Scalar T>
+Solver pick_solver(const ConstMatrixRef<T>& X, const DenseDictionary<T>& D, const Vector<T>& regs,
+                   const EncodeOptions& options) {
+  if (D.code_size() > max_gram_atoms) return Solver::fista;
+  if (X.cols() > 2 || D.code_size() < 1024) return Solver::coordinate_descent;
+  const Vector<T> largest = reg_max<T>(X, D, options.penalty, options.execution);
+  const bool sparse = (regs.array() >= T(0.25) * largest.array()).all();
+  return sparse ? Solver::lars : Solver::coordinate_descent;
+}
+
 }  // namespace
 
 Solver parse_solver(std::string_view name) { return parse<Solver>("method", name, solver_names); }
@@ -143,8 +155,8 @@ EncodeResult<T> encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictio
   }
   const L1<T> penalty(options.penalty, n_atoms);
   const Vector<T> regs = resolve_reg<T>(reg, X, D, options.penalty, options.execution);
-  Solver method = options.method;
-  if (method == Solver::automatic) method = n_atoms <= max_gram_atoms ? Solver::coordinate_descent : Solver::fista;
+  const Solver method =
+      options.method == Solver::automatic ? pick_solver<T>(X, D, regs, options) : options.method;
 
   EncodeOptions chosen = options;
   chosen.method = method;

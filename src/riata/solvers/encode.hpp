@@ -18,7 +18,8 @@
 namespace riata {
 
 enum class Solver {
-  automatic,          ///< coordinate descent while its Gram matrix is affordable (n_atoms <= 8192), else FISTA
+  automatic,          ///< coordinate descent up to 8192 atoms, else FISTA; LARS for one or two signals in 1024 atoms and
+                      ///< more at reg >= reg_max / 4. The result says which
   ista,               ///< proximal gradient, step 1 / ||D||_2^2
   fista,              ///< accelerated; Beck and Teboulle (2009), with gradient restart by default
   oista,              ///< oracle ISTA; Ablin et al. (2019), step 1 / ||D_S||_2^2 on the current support
