@@ -11,7 +11,7 @@
 // knot, T, are settled together: w is the solution of  min 1/2 ||D w||^2 - s^T w,  w_A free,  s_j w_j >= 0 on T,  by the
 // active-set method of Lawson and Hanson (1974). A dependent atom needs never enter (its correlation moves with those of
 // the atoms that span it), and the decomposition of D_A by its columns recognises one. Each knot starts from correlations
-// computed afresh, and codes are refined on A, so rounding does not pile up along the path.
+// computed afresh, so rounding does not pile up along the path.
 // Cost per knot: two products with D^T, 4 n m, and O(n |A|).
 #include "riata/solvers/lars.hpp"
 
@@ -77,7 +77,6 @@ class Homotopy {
     reg_ = drops < 0 && joins < 0 ? reg_min : reg_ - delta;
     drop_zeros();
     correlate();
-    refine();
     if (violation() <= promised_violation * largest_) return true;
     z_ = z_before;
     reg_ = reg_before;
@@ -189,20 +188,6 @@ class Homotopy {
         z_(j) = 0;
         remove(k);
       }
-  }
-
-  /// One Newton step on A towards c_A = reg s, where that is a correction and not noise blown up by dependent atoms.
-  void refine() {
-    Vector<double> g(std::ssize(A_)), z(std::ssize(A_));
-    for (std::size_t k = 0; k < A_.size(); ++k) {
-      g(static_cast<Index>(k)) = c_(A_[k]) - reg_ * s_(A_[k]);
-      z(static_cast<Index>(k)) = z_(A_[k]);
-    }
-    if (A_.empty() || g.cwiseAbs().maxCoeff() <= 0.25 * tie_) return;
-    const Vector<double> dz = qr_.solve(qr_.solve_transposed(g));
-    if (!(dz.cwiseAbs().array() <= 1e-6 * z.cwiseAbs().array()).all()) return;
-    for (std::size_t k = 0; k < A_.size(); ++k) z_(A_[k]) += dz(static_cast<Index>(k));
-    correlate();
   }
 
   static constexpr double promised_violation = 8e-13;  // of the optimality conditions, relative to reg_max
