@@ -81,7 +81,8 @@ int Encode::run() {
   options.method = parse_solver(method);
   options.validate();
   if (layers) {
-    require(method != "cd", "method = 'cd' has no layers; with --layers choose 'ista' or 'fista'");
+    require(method == "auto" || method == "ista" || method == "fista",
+            "method = '{}' has no layers; with --layers choose 'ista' or 'fista'", method);
     UnrolledOptions{.layers = *layers}.validate();
   }
   const LoadedDictionary loaded = read_dictionary(dictionary);
@@ -186,8 +187,12 @@ Run add_encode(CLI::App& app) {
   add_output(app, command->output, "The codes: .npy, or .npz with codes, objective, gap and n_iter");
   add_reg(app, command->reg,
           "Weight of the penalty, or a fraction of each signal's reg_max: 0.1max; default: the model's");
-  app.add_option("--method", command->method, "auto, ista, fista or cd (coordinate descent)")
+  app.add_option("--method", command->method, "auto, ista, fista, oista, backtracking, cd (coordinate descent) or lars (exact path)")
       ->capture_default_str();
+  add_choice(app, "--momentum", options.momentum, parse_momentum, {"beck-teboulle", "chambolle-dossal", "greedy"},
+             "FISTA's extrapolation");
+  add_choice(app, "--restart", options.restart, parse_restart, {"gradient", "objective", "never"},
+             "When FISTA forgets its momentum");
   app.add_option("--tol", options.tol, "A signal is done when gap <= tol * ||x||^2 / 2")
       ->capture_default_str();
   app.add_option("--max-iter", options.max_iter, "Iterations or sweeps, at most")->capture_default_str();

@@ -4,35 +4,39 @@
 #include "execution.hpp"
 #include "module.hpp"
 #include "riata/solvers/certificate.hpp"
+#include "riata/solvers/lars.hpp"
+#include "riata/solvers/omp.hpp"
 
 namespace riata::python {
 namespace {
 
-const char* name_of(Solver solver) {
-  switch (solver) {
-    case Solver::automatic:
-      return "auto";
-    case Solver::ista:
-      return "ista";
-    case Solver::fista:
-      return "fista";
-    case Solver::coordinate_descent:
-      return "cd";
+nb::object to_python(const std::vector<Status>& statuses) {
+  std::vector<signed char> status(statuses.size());
+  for (std::size_t i = 0; i < status.size(); ++i) status[i] = static_cast<signed char>(statuses[i]);
+  return to_numpy(std::move(status));
+}
+
+/// (objective, step, accepted) per signal.
+nb::list to_python(std::vector<StepTrace>&& traces) {
+  nb::list list;
+  for (StepTrace& trace : traces) {
+    std::vector<unsigned char> accepted(trace.accepted.begin(), trace.accepted.end());
+    list.append(nb::make_tuple(to_numpy(std::move(trace.objective)), to_numpy(std::move(trace.step)),
+                               to_numpy(std::move(accepted))));
   }
-  return "";
+  return list;
 }
 
 template <Scalar T>
 nb::dict to_python(EncodeResult<T>&& result) {
-  std::vector<signed char> status(result.status.size());
-  for (std::size_t i = 0; i < status.size(); ++i) status[i] = static_cast<signed char>(result.status[i]);
   nb::dict fields;
   fields["codes"] = to_numpy(std::move(result.codes));
   fields["objective"] = to_numpy(std::move(result.objective));
   fields["gap"] = to_numpy(std::move(result.gap));
   fields["n_iter"] = to_numpy(std::move(result.n_iter));
-  fields["status"] = to_numpy(std::move(status));
-  fields["method"] = name_of(result.method);
+  fields["status"] = to_python(result.status);
+  fields["method"] = to_string(result.method);
+  fields["trace"] = to_python(std::move(result.trace));
   return fields;
 }
 
@@ -42,10 +46,19 @@ void bind_encode(nb::module_& m) {
       "encode",
       [](const Array2<T>& X, const Array2<T>& D, const PythonReg& reg, const std::string& method, double tol,
          int max_iter, const std::optional<Array2<T>>& init, bool positive,
-         const std::optional<Array1<double>>& weights, std::optional<int> n_threads) {
+         const std::optional<Array1<double>>& weights, const std::string& momentum, double momentum_delay,
+         const std::string& restart, const std::string& support_norm, double shrink,
+         std::optional<double> first_step, bool record, std::optional<int> n_threads) {
         const EncodeOptions options{.method = parse_solver(method),
                                     .tol = tol,
                                     .max_iter = max_iter,
+                                    .momentum = parse_momentum(momentum),
+                                    .momentum_delay = momentum_delay,
+                                    .restart = parse_restart(restart),
+                                    .support_norm = parse_support_norm(support_norm),
+                                    .shrink = shrink,
+                                    .first_step = first_step,
+                                    .record = record,
                                     .penalty = to_penalty(positive, weights),
                                     .execution = to_execution(n_threads)};
         const Reg weight = to_reg(reg);
@@ -56,6 +69,42 @@ void bind_encode(nb::module_& m) {
       },
       array_arg("X"), array_arg("D"), array_arg("reg"), nb::arg("method"), nb::arg("tol"),
       nb::arg("max_iter"), array_arg("init").none(), nb::arg("positive"), array_arg("weights").none(),
+      nb::arg("momentum"), nb::arg("momentum_delay"), nb::arg("restart"), nb::arg("support_norm"), nb::arg("shrink"),
+      nb::arg("first_step").none(), nb::arg("record"), nb::arg("n_threads").none());
+}
+
+template <Scalar T>
+void bind_lasso_path(nb::module_& m) {
+  m.def(
+      "lasso_path",
+      [](const Array1<T>& x, const Array2<T>& D, double reg_min, int max_knots, bool positive,
+         const std::optional<Array1<double>>& weights) {
+        const PathOptions options{
+            .reg_min = reg_min, .max_knots = max_knots, .penalty = to_penalty(positive, weights)};
+        const Eigen::Map<const Vector<T>> signal(x.data(), static_cast<Index>(x.size()));
+        LassoPath<T> path = without_gil([&] { return lasso_path<T>(signal, to_dictionary<T>(D), options); });
+        return nb::make_tuple(to_numpy(std::move(path.regs)), to_numpy(std::move(path.codes)));
+      },
+      array_arg("x"), array_arg("D"), nb::arg("reg_min"), nb::arg("max_knots"), nb::arg("positive"),
+      array_arg("weights").none());
+}
+
+template <Scalar T>
+void bind_omp(nb::module_& m) {
+  m.def(
+      "omp",
+      [](const Array2<T>& X, const Array2<T>& D, std::optional<int> n_nonzero, std::optional<double> tol,
+         std::optional<int> n_threads) {
+        const OmpOptions options{.n_nonzero = n_nonzero, .tol = tol, .execution = to_execution(n_threads)};
+        OmpResult<T> result = without_gil([&] { return omp<T>(view<T>(X), to_dictionary<T>(D), options); });
+        nb::dict fields;
+        fields["codes"] = to_numpy(std::move(result.codes));
+        fields["error"] = to_numpy(std::move(result.error));
+        fields["n_nonzero"] = to_numpy(std::move(result.n_nonzero));
+        fields["status"] = to_python(result.status);
+        return fields;
+      },
+      array_arg("X"), array_arg("D"), nb::arg("n_nonzero").none(), nb::arg("tol").none(),
       nb::arg("n_threads").none());
 }
 
@@ -95,6 +144,8 @@ void bind_reg_max(nb::module_& m) {
 template <Scalar T>
 void bind_precision(nb::module_& m) {
   bind_encode<T>(m);
+  bind_lasso_path<T>(m);
+  bind_omp<T>(m);
   bind_certificate<T, lasso_objective<T>>(m, "lasso_objective");
   bind_certificate<T, duality_gap<T>>(m, "duality_gap");
   bind_certificate<T, kkt_violation<T>>(m, "kkt_violation");
@@ -106,10 +157,18 @@ void bind_precision(nb::module_& m) {
 void bind_solvers(nb::module_& m) {
   const EncodeOptions options;
   nb::dict defaults;
-  defaults["method"] = name_of(options.method);
+  defaults["method"] = to_string(options.method);
   defaults["tol"] = options.tol;
   defaults["max_iter"] = options.max_iter;
+  defaults["momentum_delay"] = options.momentum_delay;
+  defaults["shrink"] = options.shrink;
+  defaults["record"] = options.record;
   m.attr("defaults")["encode"] = defaults;
+  const PathOptions path;
+  nb::dict path_defaults;
+  path_defaults["reg_min"] = path.reg_min;
+  path_defaults["max_knots"] = path.max_knots;
+  m.attr("defaults")["lasso_path"] = path_defaults;
 
   bind_precision<float>(m);
   bind_precision<double>(m);

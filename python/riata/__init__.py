@@ -13,9 +13,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from . import datasets
-from ._results import EncodeResult, History, LearnResult, Model, UnrolledGradient
+from ._results import (
+    EncodeResult,
+    History,
+    LassoPath,
+    LearnResult,
+    Model,
+    OmpResult,
+    StepTrace,
+    UnrolledGradient,
+)
 from ._riata import version as __version__
-from .coding import duality_gap, encode, kkt_violation, lasso_objective, reg_max
+from .coding import duality_gap, encode, kkt_violation, lasso_objective, lasso_path, omp, reg_max
 from .imaging import DenoiseResult, average_patches, denoise, extract_patches, psnr
 from .learning import learn_dictionary, load_model, recovery_score, save_model
 from .unrolling import unrolled_encode, unrolled_gradient
@@ -29,9 +38,12 @@ __all__ = [
     "DictionaryLearning",
     "EncodeResult",
     "History",
+    "LassoPath",
     "LearnResult",
     "Model",
+    "OmpResult",
     "SparseCoder",
+    "StepTrace",
     "UnrolledGradient",
     "__version__",
     "average_patches",
@@ -42,8 +54,10 @@ __all__ = [
     "extract_patches",
     "kkt_violation",
     "lasso_objective",
+    "lasso_path",
     "learn_dictionary",
     "load_model",
+    "omp",
     "plot",
     "psnr",
     "recovery_score",

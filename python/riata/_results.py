@@ -12,6 +12,77 @@ from ._arguments import Array
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class StepTrace:
+    """What one signal went through: one entry per iteration.
+
+    Attributes
+    ----------
+    objective : ndarray (n_iter,)
+        After the iteration, in float64.
+    step : ndarray (n_iter,)
+        The step taken.
+    accepted : ndarray (n_iter,) of bool
+        For "oista": was it that of the support? For "backtracking": was it the first trial?
+    """
+
+    objective: Array
+    step: Array
+    accepted: Array
+
+    def __repr__(self) -> str:
+        return f"StepTrace({len(self.step)} iterations)"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LassoPath:
+    """The knots of a signal's regularisation path; returned by `lasso_path`.
+
+    Attributes
+    ----------
+    regs : ndarray (n_knots,)
+        Descending, from reg_max.
+    codes : ndarray (n_knots, n_atoms)
+        A solution at each.
+    """
+
+    regs: Array
+    codes: Array
+
+    def __repr__(self) -> str:
+        n_knots, n_atoms = self.codes.shape
+        return f"LassoPath({n_knots} knots, {n_atoms} atoms, reg {self.regs[0]:.3g} to {self.regs[-1]:.3g})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class OmpResult:
+    """Codes by orthogonal matching pursuit; returned by `omp`.
+
+    Attributes
+    ----------
+    codes : ndarray (n_signals, n_atoms)
+        In the precision of the signals.
+    error : ndarray (n_signals,)
+        ||x - z D||^2 in float64, recomputed at the codes.
+    n_nonzero : ndarray (n_signals,)
+        Atoms chosen.
+    status : ndarray (n_signals,)
+        "converged", or "max_iter" where `tol` was given and not met.
+    """
+
+    codes: Array
+    error: Array
+    n_nonzero: Array
+    status: Array
+
+    def __repr__(self) -> str:
+        n_signals, n_atoms = self.codes.shape
+        return (
+            f"OmpResult({n_signals} signals, {n_atoms} atoms, {self.n_nonzero.mean():.3g} chosen on average, "
+            f"largest error {self.error.max():.2g})"
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class EncodeResult:
     """Codes and what they are worth; returned by `encode`.
 
@@ -22,11 +93,13 @@ class EncodeResult:
     objective, gap : ndarray (n_signals,)
         Objective and duality gap in float64, recomputed at the codes; the gap is in units of the objective.
     n_iter : ndarray (n_signals,)
-        Iterations, or sweeps over the atoms for coordinate descent.
+        Iterations, sweeps over the atoms for coordinate descent, or knots for the path.
     status : ndarray (n_signals,)
         "converged", or "max_iter" where the gap is still above the tolerance.
     method : str
         The solver that ran.
+    trace : tuple of StepTrace or None
+        One per signal if `record` was asked for; empty where zero was known to be the solution.
     """
 
     codes: Array
@@ -35,6 +108,7 @@ class EncodeResult:
     n_iter: Array
     status: Array
     method: str
+    trace: tuple[StepTrace, ...] | None = None
 
     def __repr__(self) -> str:
         n_signals, n_atoms = self.codes.shape

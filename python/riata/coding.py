@@ -10,15 +10,19 @@ from . import _riata
 from ._arguments import (
     Array,
     as_float,
+    as_float_array,
     as_int,
     as_matrices,
+    as_matrix,
+    as_optional_float,
     as_optional_like,
     as_reg,
     as_text,
     as_threads,
     as_vector,
+    require_same_precision,
 )
-from ._results import EncodeResult
+from ._results import EncodeResult, LassoPath, OmpResult, StepTrace
 
 _STATUS_NAMES = np.array(_riata.status_names)
 
@@ -35,6 +39,13 @@ def encode(
     init: Any = None,
     positive: bool = False,
     weights: Any = None,
+    momentum: str = "beck-teboulle",
+    momentum_delay: float = 3.0,
+    restart: str = "gradient",
+    support_norm: str = "estimated",
+    shrink: float = 0.5,
+    first_step: float | None = None,
+    record: bool = False,
 ) -> EncodeResult:
     """Sparse codes of signals: z_i = argmin_z 1/2 ||x_i - z D||^2 + reg_i ||z||_1.
 
@@ -47,25 +58,43 @@ def encode(
     reg : float, array (n_signals,) or str
         Weight of the penalty, > 0: one number, one per signal, or a fraction of each signal's own `reg_max`
         such as "0.1max".
-    method : {"auto", "cd", "fista", "ista"}
-        Coordinate descent on the Gram matrix, FISTA with restarts, or plain proximal gradient.
+    method : {"auto", "cd", "fista", "ista", "oista", "backtracking", "lars"}
+        Coordinate descent on the Gram matrix, FISTA with restarts, plain proximal gradient, the same with steps
+        that follow the support (Ablin et al., 2019) or found by trial, or the exact path down to reg. "auto":
+        coordinate descent up to 8192 atoms, then FISTA; the path for one or two signals in 1024 atoms and more
+        at reg >= reg_max / 4.
     tol : float
         A signal is done when its duality gap is at most tol * 1/2 ||x||^2.
     max_iter : int
-        Iterations, or sweeps over the atoms.
+        Iterations, sweeps over the atoms, or knots of the path.
     n_threads : int, optional
         All cores by default. The results do not depend on it.
     init : array (n_signals, n_atoms), optional
-        Codes to start from; zeros by default.
+        Codes to start from; zeros by default. "lars" has no use for them.
     positive : bool
         Codes must be >= 0.
     weights : array (n_atoms,), optional
         Factors > 0 that multiply reg per atom.
+    momentum : {"beck-teboulle", "chambolle-dossal", "greedy"}
+        FISTA's extrapolation: (t_k - 1) / t_(k+1), (k - 1) / (k + momentum_delay), or 1 until the next restart.
+    momentum_delay : float
+        The a >= 2 of Chambolle and Dossal.
+    restart : {"gradient", "objective", "never"}
+        FISTA forgets its momentum where it points uphill, where the objective rose, or never.
+    support_norm : {"estimated", "exact"}
+        OISTA's squared norm of the atoms on the support: by power iteration, with steps that must prove their
+        descent, or by eigenvalues.
+    shrink : float
+        Backtracking multiplies a refused step by this.
+    first_step : float, optional
+        Backtracking's first trial at every iteration; the last step / shrink by default.
+    record : bool
+        Keep a trace; for the methods "ista", "fista", "oista" and "backtracking".
 
     Returns
     -------
     EncodeResult
-        codes, objective, gap, n_iter and status per signal, and the method that ran.
+        codes, objective, gap, n_iter and status per signal, the method that ran, and the trace if asked for.
 
     Examples
     --------
@@ -88,10 +117,122 @@ def encode(
         init=as_optional_like("encode", "init", init, "X", X, "(n_signals, n_atoms)"),
         positive=bool(positive),
         weights=as_vector("encode", "weights", weights),
+        momentum=as_text("encode", "momentum", momentum),
+        momentum_delay=as_float("encode", "momentum_delay", momentum_delay),
+        restart=as_text("encode", "restart", restart),
+        support_norm=as_text("encode", "support_norm", support_norm),
+        shrink=as_float("encode", "shrink", shrink),
+        first_step=as_optional_float("encode", "first_step", first_step),
+        record=bool(record),
         n_threads=as_threads("encode", n_threads),
     )
     fields["status"] = _STATUS_NAMES[fields["status"]]
+    fields["trace"] = (
+        tuple(StepTrace(objective, step, accepted.astype(bool)) for objective, step, accepted in fields["trace"])
+        if record
+        else None
+    )
     return EncodeResult(**fields)
+
+
+def lasso_path(
+    x: Any,
+    D: Any,
+    reg_min: float = 0.0,
+    max_knots: int = 10000,
+    *,
+    positive: bool = False,
+    weights: Any = None,
+) -> LassoPath:
+    """The codes of one signal for every weight, exactly: they are piecewise linear in reg, and these are the
+    knots (homotopy, LARS with drops).
+
+    Parameters
+    ----------
+    x : array (n_features,)
+        The signal, float32 or float64; integers become float64.
+    D : array (n_atoms, n_features)
+        Dictionary, in the precision of x. Atoms may be repeated or dependent: the codes are then one solution.
+    reg_min : float
+        Where the path ends, >= 0.
+    max_knots : int
+        At most so many knots.
+    positive, weights
+        As in `encode`.
+
+    Returns
+    -------
+    LassoPath
+        regs, descending from reg_max, and codes. Between two knots codes are interpolated linearly.
+
+    Examples
+    --------
+    >>> import numpy as np, riata
+    >>> path = riata.lasso_path(np.array([3.0, -1.0]), np.eye(2))
+    >>> path.regs
+    array([3., 1., 0.])
+    >>> path.codes[1]
+    array([2., 0.])
+    """
+    signal, D = as_float_array("lasso_path", "x", x), as_matrix("lasso_path", "D", D)
+    if signal.ndim != 1:
+        raise ValueError(f"lasso_path: x has shape {signal.shape}, expected (n_features,)")
+    require_same_precision("lasso_path", "x", x, signal, "D", D, D)
+    return LassoPath(
+        *_riata.lasso_path(
+            signal,
+            D,
+            reg_min=as_float("lasso_path", "reg_min", reg_min),
+            max_knots=as_int("lasso_path", "max_knots", max_knots),
+            positive=bool(positive),
+            weights=as_vector("lasso_path", "weights", weights),
+        )
+    )
+
+
+def omp(
+    X: Any,
+    D: Any,
+    n_nonzero: int | None = None,
+    tol: float | None = None,
+    n_threads: int | None = None,
+) -> OmpResult:
+    """Orthogonal matching pursuit: atoms are chosen one by one, codes are the least-squares fit on those chosen.
+
+    Parameters
+    ----------
+    X : array (n_signals, n_features)
+        Signals, float32 or float64; integers become float64.
+    D : array (n_atoms, n_features)
+        Dictionary, in the precision of X. Atoms need not have norm 1: correlations are divided by their norms.
+    n_nonzero : int, optional
+        At most so many atoms per signal.
+    tol : float, optional
+        Until ||x - z D||^2 <= tol ||x||^2. Give n_nonzero, tol or both.
+    n_threads : int, optional
+        All cores by default. The results do not depend on it.
+
+    Returns
+    -------
+    OmpResult
+        codes, error, n_nonzero and status per signal.
+
+    Examples
+    --------
+    >>> import numpy as np, riata
+    >>> riata.omp(np.array([[3.0, -1.0, 2.0]]), np.eye(3), n_nonzero=2).codes
+    array([[3., 0., 2.]])
+    """
+    X, D = as_matrices("omp", X=X, D=D)
+    fields = _riata.omp(
+        X,
+        D,
+        n_nonzero=None if n_nonzero is None else as_int("omp", "n_nonzero", n_nonzero),
+        tol=as_optional_float("omp", "tol", tol),
+        n_threads=as_threads("omp", n_threads),
+    )
+    fields["status"] = _STATUS_NAMES[fields["status"]]
+    return OmpResult(**fields)
 
 
 def lasso_objective(

@@ -9,4 +9,6 @@
 #include "riata/operators/patches.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/encode.hpp"
+#include "riata/solvers/lars.hpp"
+#include "riata/solvers/omp.hpp"
 #include "riata/unrolled/unrolled.hpp"

@@ -25,7 +25,7 @@ def gap(X, D, Z, reg):
     return lasso(X, D, Z, reg) - dual
 
 
-@pytest.mark.parametrize("method", ["auto", "cd", "fista", "ista"])
+@pytest.mark.parametrize("method", ["auto", "cd", "fista", "ista", "oista", "backtracking", "lars"])
 def test_codes_carry_their_certificate(riata, tmp_path, planted, method):
     X, D = planted
     report = riata.json("encode", "D.npy", "X.npy", "-o", "c.npz", "--reg", 0.3, "--method", method, "--tol", 1e-8)

@@ -5,7 +5,7 @@ import pytest
 
 import riata
 
-METHODS = ["auto", "cd", "fista", "ista"]
+METHODS = ["auto", "cd", "fista", "ista", "oista", "backtracking", "lars"]
 
 
 @pytest.fixture
@@ -111,3 +111,58 @@ def test_no_bit_depends_on_the_threads(dtype):
     one, two = (riata.encode(X, D, 0.1, tol=1e-4, n_threads=n) for n in (1, 2))
     np.testing.assert_array_equal(one.codes, two.codes)
     np.testing.assert_array_equal(one.gap, two.gap)
+
+
+def test_a_trace_has_an_entry_per_iteration(problem):
+    X, D = problem.signals, problem.dictionary
+    for method in ("ista", "fista", "oista", "backtracking"):
+        result = riata.encode(X[:5], D, 0.3, method=method, max_iter=30, tol=0.0, record=True)
+        for trace, last in zip(result.trace, result.objective):
+            assert trace.objective.shape == trace.step.shape == trace.accepted.shape == (30,)
+            assert trace.accepted.dtype == bool
+            assert trace.objective[-1] == pytest.approx(last, rel=1e-14)
+    assert riata.encode(X[:5], D, 0.3, method="ista").trace is None
+
+
+def test_fista_and_oista_and_backtracking_reach_the_same_codes_with_any_option(problem):
+    X, D = problem.signals, problem.dictionary
+    reference = riata.encode(X, D, 0.3, tol=1e-12).objective
+    for method, options in [
+        ("fista", dict(momentum="chambolle-dossal", momentum_delay=4)),
+        ("fista", dict(momentum="greedy", restart="objective")),
+        ("fista", dict(restart="never")),
+        ("oista", dict(support_norm="exact")),
+        ("backtracking", dict(shrink=0.9, first_step=1000.0)),
+    ]:
+        result = riata.encode(X, D, 0.3, method=method, tol=1e-9, **options)
+        assert (result.status == "converged").all(), (method, options)
+        np.testing.assert_allclose(result.objective, reference, rtol=1e-8)
+
+
+@pytest.mark.parametrize("positive", [False, True])
+def test_a_path_is_optimal_at_its_knots(problem, positive):
+    x, D = problem.signals[0], problem.dictionary
+    path = riata.lasso_path(x, D, positive=positive)
+    largest = riata.reg_max(x[None], D, positive=positive)[0]
+    assert path.regs[0] == pytest.approx(largest, rel=1e-14) and path.regs[-1] == 0
+    assert (np.diff(path.regs) <= 0).all() and not path.codes[0].any()
+    for reg, z in zip(path.regs, path.codes):
+        assert violation(x[None], D, z[None], reg, positive=positive)[0] <= 1e-12 * largest
+    reg = 0.37 * largest
+    middle = [np.interp(reg, path.regs[::-1], column[::-1]) for column in path.codes.T]
+    codes = riata.encode(x[None], D, reg, method="lars", positive=positive).codes[0]
+    np.testing.assert_allclose(middle, codes, atol=1e-12)
+    assert riata.lasso_path(x.astype(np.float32), D.astype(np.float32)).codes.dtype == np.float32
+
+
+def test_pursuit_agrees_with_scikit_learn(problem):
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    X, D = problem.signals, problem.dictionary
+    result = riata.omp(X, D, n_nonzero=4)
+    expected = linear_model.orthogonal_mp(D.T, X.T, n_nonzero_coefs=4).T
+    np.testing.assert_allclose(result.codes, expected, atol=1e-10)
+    np.testing.assert_allclose(result.error, ((X - result.codes @ D) ** 2).sum(axis=1), rtol=1e-10)
+    assert (result.n_nonzero == 4).all() and (result.status == "converged").all()
+    by_error = riata.omp(X, D, tol=0.1)
+    assert (by_error.error <= 0.1 * (X**2).sum(axis=1)).all()
+    assert set(riata.omp(X, D, n_nonzero=1, tol=1e-3).status) == {"max_iter"}

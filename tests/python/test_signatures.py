@@ -140,7 +140,7 @@ def test_everything_public_has_a_docstring_and_type_hints():
 
 
 def test_every_parameter_is_documented():
-    for name in ["encode", "unrolled_encode", "unrolled_gradient", "learn_dictionary", "denoise"]:
+    for name in ["encode", "lasso_path", "omp", "unrolled_encode", "unrolled_gradient", "learn_dictionary", "denoise"]:
         section = inspect.getdoc(function(name)).split("Returns\n")[0]
         documented = {
             word.strip()

@@ -18,7 +18,7 @@ template <class T>
 class RandomProblems : public ::testing::Test {
  protected:
   static EncodeResult<T> solve(const LassoProblem<T>& problem, Solver method, int max_iter,
-                               bool restart = true) {
+                               Restart restart = Restart::gradient) {
     return encode<T>(problem.X, problem.D, Reg(problem.regs),
                      {.method = method,
                       .tol = promised_gap<T>,
@@ -74,6 +74,15 @@ TYPED_TEST(RandomProblems, CoordinateDescentReachesThePromisedGapOnAll) {
   }
 }
 
+TYPED_TEST(RandomProblems, LarsReachesThePromisedGapOnAll) {
+  for (int seed = 0; seed < n_random_problems(); ++seed) {
+    const auto problem = random_lasso<TypeParam>(seed);
+    const auto result = this->solve(problem, Solver::lars, 10'000);
+    this->expect_honest(problem, result, 10'000);
+    if (this->within_reach(problem)) this->expect_converged(problem, result);
+  }
+}
+
 TYPED_TEST(RandomProblems, RestartedFistaReachesThePromisedGapOnAll) {
   for (int seed = 0; seed < n_random_problems(); ++seed) {
     const auto problem = random_lasso<TypeParam>(seed);
@@ -84,13 +93,13 @@ TYPED_TEST(RandomProblems, RestartedFistaReachesThePromisedGapOnAll) {
   }
 }
 
-TYPED_TEST(RandomProblems, IstaAndPlainFistaReachItWhereTheyCan_AndAreHonestElsewhere) {
+TYPED_TEST(RandomProblems, PlainMethodsReachItWhereTheyCan_AndAreHonestElsewhere) {
   for (int seed = 0; seed < n_random_problems(); ++seed) {
     const auto problem = random_lasso<TypeParam>(seed);
     const bool promised = problem.fraction >= 0.1 && problem.coherence() < 0.9;
     const int max_iter = promised ? 200'000 : 200;
-    for (const Solver method : {Solver::ista, Solver::fista}) {
-      const auto result = this->solve(problem, method, max_iter, /*restart=*/false);
+    for (const Solver method : {Solver::ista, Solver::fista, Solver::oista, Solver::backtracking}) {
+      const auto result = this->solve(problem, method, max_iter, Restart::never);
       this->expect_honest(problem, result, max_iter);
       if (promised) this->expect_converged(problem, result);
     }

@@ -13,6 +13,21 @@ namespace {
 
 constexpr Index max_gram_atoms = 8192;
 
+constexpr std::initializer_list<const char*> solver_names = {"auto", "ista", "fista", "oista", "backtracking", "cd", "lars"};
+
+/// The enumerator whose place among the names is that of `name`.
+template <class Choice>
+Choice parse(const char* option, std::string_view name, std::initializer_list<const char*> names) {
+  const auto found = std::find(names.begin(), names.end(), name);
+  require(found != names.end(), "{} = '{}', must be one of '{}'", option, name, fmt::join(names, "', '"));
+  return static_cast<Choice>(found - names.begin());
+}
+
+/// The methods that take steps along the gradient, and so have a trace.
+bool is_proximal(Solver method) {
+  return method == Solver::ista || method == Solver::fista || method == Solver::oista || method == Solver::backtracking;
+}
+
 /// The work of one thread: screens out the signals whose code is zero, solves the rest, certifies all.
 template <Scalar T>
 class TileEncoder {
@@ -71,6 +86,8 @@ class TileEncoder {
       const Index i = open_[static_cast<std::size_t>(k)];
       Z.col(i) = tile.Z.col(k);
       result.n_iter(first + i) = tile.n_iter(k);
+      if (problem_.options.record)
+        result.trace[static_cast<std::size_t>(first + i)] = std::move(tile.trace[static_cast<std::size_t>(k)]);
     }
   }
 
@@ -82,20 +99,47 @@ class TileEncoder {
   std::vector<Index> open_;
 };
 
+/// Coordinate descent while its Gram matrix is affordable; but one or two signals alone do not repay a large one where few
+/// knots of the path, and so few atoms, lie between reg_max and reg.
+template <Scalar T>
+Solver pick_solver(const ConstMatrixRef<T>& X, const DenseDictionary<T>& D, const Vector<T>& regs,
+                   const EncodeOptions& options) {
+  if (D.code_size() > max_gram_atoms) return Solver::fista;
+  if (X.cols() > 2 || D.code_size() < 1024) return Solver::coordinate_descent;
+  const Vector<T> largest = reg_max<T>(X, D, options.penalty, options.execution);
+  const bool sparse = (regs.array() >= T(0.25) * largest.array()).all();
+  return sparse ? Solver::lars : Solver::coordinate_descent;
+}
+
 }  // namespace
 
-Solver parse_solver(std::string_view name) {
-  if (name == "auto") return Solver::automatic;
-  if (name == "ista") return Solver::ista;
-  if (name == "fista") return Solver::fista;
-  if (name == "cd") return Solver::coordinate_descent;
-  throw std::invalid_argument(fmt::format("method = '{}', must be one of 'auto', 'ista', 'fista', 'cd'", name));
+Solver parse_solver(std::string_view name) { return parse<Solver>("method", name, solver_names); }
+
+Momentum parse_momentum(std::string_view name) {
+  return parse<Momentum>("momentum", name, {"beck-teboulle", "chambolle-dossal", "greedy"});
 }
+
+Restart parse_restart(std::string_view name) {
+  return parse<Restart>("restart", name, {"never", "gradient", "objective"});
+}
+
+SupportNorm parse_support_norm(std::string_view name) {
+  return parse<SupportNorm>("support_norm", name, {"exact", "estimated"});
+}
+
+const char* to_string(Solver method) { return solver_names.begin()[static_cast<std::size_t>(method)]; }
 
 void EncodeOptions::validate() const {
   require(std::isfinite(tol) && tol >= 0, "tol = {}, must be >= 0 and finite", tol);
   require(max_iter >= 1, "max_iter = {}, must be >= 1", max_iter);
   require(check_every >= 1, "check_every = {}, must be >= 1", check_every);
+  require(std::isfinite(momentum_delay) && momentum_delay >= 2, "momentum_delay = {}, must be >= 2 and finite",
+          momentum_delay);
+  require(momentum != Momentum::greedy || restart != Restart::never,
+          "momentum 'greedy' never settles without restarts; choose restart = 'gradient' or 'objective'");
+  require(shrink > 0 && shrink < 1, "shrink = {}, must be between 0 and 1", shrink);
+  require(!first_step || (std::isfinite(*first_step) && *first_step > 0), "first_step = {}, must be > 0 and finite",
+          first_step.value_or(1));
 }
 
 template <Scalar T>
@@ -111,24 +155,36 @@ EncodeResult<T> encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictio
   }
   const L1<T> penalty(options.penalty, n_atoms);
   const Vector<T> regs = resolve_reg<T>(reg, X, D, options.penalty, options.execution);
-  Solver method = options.method;
-  if (method == Solver::automatic) method = n_atoms <= max_gram_atoms ? Solver::coordinate_descent : Solver::fista;
+  const Solver method =
+      options.method == Solver::automatic ? pick_solver<T>(X, D, regs, options) : options.method;
 
   EncodeOptions chosen = options;
   chosen.method = method;
   const Matrix<double> D_double = D.parameters().template cast<double>();
   const SharedProblem<T> problem{D, D_double, penalty, chosen};
+  require(!options.record || is_proximal(method),
+          "encode: record is for the methods 'ista', 'fista', 'oista' and 'backtracking', not for '{}'", to_string(method));
   Matrix<T> gram;
   double lipschitz = 0;
   if (method == Solver::coordinate_descent) {
     gram.resize(n_atoms, n_atoms);
     multiply_transposed<T>(D.parameters(), D.parameters(), gram);
-  } else {
+  } else if (is_proximal(method) && method != Solver::backtracking) {
     lipschitz = D.squared_norm();
   }
   const auto make_solver = [&] {
-    return method == Solver::coordinate_descent ? make_coordinate_descent<T>(problem, gram)
-                                                : make_proximal_gradient<T>(problem, lipschitz);
+    switch (method) {
+      case Solver::coordinate_descent:
+        return make_coordinate_descent<T>(problem, gram);
+      case Solver::oista:
+        return make_oista<T>(problem, lipschitz);
+      case Solver::backtracking:
+        return make_backtracking<T>(problem);
+      case Solver::lars:
+        return make_lars<T>(problem);
+      default:
+        return make_proximal_gradient<T>(problem, lipschitz);
+    }
   };
 
   EncodeResult<T> result{.codes = init != nullptr ? *init : Matrix<T>::Zero(n_atoms, n_signals),
@@ -137,15 +193,17 @@ EncodeResult<T> encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictio
                          .n_iter = Eigen::VectorXi(n_signals),
                          .status = std::vector<Status>(static_cast<std::size_t>(n_signals)),
                          .method = method};
+  if (options.record) result.trace.resize(static_cast<std::size_t>(n_signals));
   if (penalty.positive()) result.codes = result.codes.cwiseMax(T(0));
   const SignalRegMax<T> signal_reg_max(D.parameters(), penalty);
   std::vector<std::unique_ptr<TileEncoder<T>>> encoders(
       static_cast<std::size_t>(resolve_threads(options.execution.n_threads)));
-  const Index n_tiles = (n_signals + solver_tile - 1) / solver_tile;
+  const Index tile_size = method == Solver::lars ? 8 : solver_tile;  // paths are long, and gain nothing from company
+  const Index n_tiles = (n_signals + tile_size - 1) / tile_size;
   parallel_for(n_tiles, options.execution, [&](Index tile, int thread) {
     auto& encoder = encoders[static_cast<std::size_t>(thread)];
     if (!encoder) encoder = std::make_unique<TileEncoder<T>>(problem, make_solver(), signal_reg_max);
-    const Index first = tile * solver_tile, n = std::min(solver_tile, n_signals - first);
+    const Index first = tile * tile_size, n = std::min(tile_size, n_signals - first);
     encoder->encode(X.middleCols(first, n), regs.segment(first, n), first, result);
   });
   return result;

@@ -18,24 +18,69 @@
 namespace riata {
 
 enum class Solver {
-  automatic,          ///< coordinate descent while its Gram matrix is affordable (n_atoms <= 8192), else FISTA
+  automatic,          ///< coordinate descent up to 8192 atoms, else FISTA; LARS for one or two signals in 1024 atoms and
+                      ///< more at reg >= reg_max / 4. The result says which
   ista,               ///< proximal gradient, step 1 / ||D||_2^2
   fista,              ///< accelerated; Beck and Teboulle (2009), with gradient restart by default
-  coordinate_descent  ///< cyclic, on the Gram matrix, with active sets
+  oista,              ///< oracle ISTA; Ablin et al. (2019), step 1 / ||D_S||_2^2 on the current support
+  backtracking,       ///< proximal gradient, each step found by trial; no norm of D is needed
+  coordinate_descent,  ///< cyclic, on the Gram matrix, with active sets
+  lars                 ///< the exact path down to reg, in double; an iteration is a knot, a start is not used
 };
 
-/// "auto", "ista", "fista" or "cd". @throws std::invalid_argument
+/// FISTA's extrapolation y = z + m (z - z_before), with k counted from the last restart.
+enum class Momentum {
+  beck_teboulle,     ///< m = (t_k - 1) / t_{k+1},  t_{k+1} = (1 + sqrt(1 + 4 t_k^2)) / 2
+  chambolle_dossal,  ///< m = (k - 1) / (k + a): the iterates converge for a > 2
+  greedy             ///< m = 1, until the restart; Liang, Luo and Schoenlieb (2022)
+};
+
+/// When FISTA forgets its momentum; O'Donoghue and Candes (2015).
+enum class Restart {
+  never,
+  gradient,  ///< where it points uphill: (y - z)^T (z - z_before) > 0
+  objective  ///< where F rose; costs one more product D z per iteration
+};
+
+/// What OISTA divides by.
+enum class SupportNorm {
+  exact,     ///< ||D_S||_2^2 from the symmetric eigenvalues: the paper's oracle
+  estimated  ///< warm-started power iteration; a step that proves too long is refused and corrects the estimate
+};
+
+/// "auto", "ista", "fista", "oista", "backtracking", "cd" or "lars". @throws std::invalid_argument
 Solver parse_solver(std::string_view name);
+/// "beck-teboulle", "chambolle-dossal" or "greedy". @throws std::invalid_argument
+Momentum parse_momentum(std::string_view name);
+/// "never", "gradient" or "objective". @throws std::invalid_argument
+Restart parse_restart(std::string_view name);
+/// "exact" or "estimated". @throws std::invalid_argument
+SupportNorm parse_support_norm(std::string_view name);
+/// The reverse of parse_solver().
+const char* to_string(Solver method);
 
 struct EncodeOptions {
   Solver method = Solver::automatic;
   double tol = 1e-6;        ///< a signal is done when gap <= tol * 1/2 ||x||^2; 0 runs all iterations
   int max_iter = 10000;     ///< iterations, or sweeps over the atoms for coordinate descent; reaching it is a Status
   int check_every = 10;     ///< iterations between gap evaluations of the proximal methods
-  bool restart = true;      ///< FISTA: forget the momentum where it points uphill (O'Donoghue and Candes, 2015)
+  Momentum momentum = Momentum::beck_teboulle;
+  double momentum_delay = 3;  ///< the a >= 2 of Chambolle and Dossal
+  Restart restart = Restart::gradient;
+  SupportNorm support_norm = SupportNorm::estimated;
+  double shrink = 0.5;        ///< backtracking: a refused step is multiplied by this, in (0, 1)
+  std::optional<double> first_step = {};  ///< backtracking: every iteration's first trial; absent: the last step / shrink
+  bool record = false;        ///< keep a trace; the proximal methods alone have one
   PenaltyOptions penalty = {};
   Execution execution = {};
   void validate() const;    ///< @throws std::invalid_argument naming the field, its value and the rule
+};
+
+/// What one signal went through: one entry per iteration.
+struct StepTrace {
+  std::vector<double> objective;  ///< F after the iteration, in double
+  std::vector<double> step;       ///< the step taken
+  std::vector<bool> accepted;     ///< OISTA: was it 1 / ||D_S||^2? Backtracking: was it the first trial? Else true
 };
 
 template <Scalar T>
@@ -46,6 +91,7 @@ struct EncodeResult {
   Eigen::VectorXi n_iter;       ///< iterations or sweeps
   std::vector<Status> status;   ///< converged, or max_iter_reached (also when rounding forbids any further progress)
   Solver method;                ///< the one that ran
+  std::vector<StepTrace> trace = {};  ///< one per signal with `record`; no entries where zero was known to be optimal
 };
 
 /// X is n_features x n_signals; `init`, if given, is n_atoms x n_signals and may not alias anything written.

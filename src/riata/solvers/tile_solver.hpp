@@ -17,6 +17,7 @@ struct SolverTile {
   Vector<T> reg;
   Vector<double> target;   ///< absolute gap at which each signal is done
   Eigen::VectorXi n_iter;  ///< out
+  std::vector<StepTrace> trace = {};  ///< out, one per signal, with options.record
 };
 
 template <Scalar T>
@@ -38,6 +39,16 @@ struct SharedProblem {
 /// ISTA or FISTA, by options.method. `lipschitz` >= ||D||_2^2.
 template <Scalar T>
 std::unique_ptr<TileSolver<T>> make_proximal_gradient(const SharedProblem<T>& problem, double lipschitz);
+
+/// OISTA. `lipschitz` >= ||D||_2^2.
+template <Scalar T>
+std::unique_ptr<TileSolver<T>> make_oista(const SharedProblem<T>& problem, double lipschitz);
+
+template <Scalar T>
+std::unique_ptr<TileSolver<T>> make_backtracking(const SharedProblem<T>& problem);
+
+template <Scalar T>
+std::unique_ptr<TileSolver<T>> make_lars(const SharedProblem<T>& problem);
 
 /// `gram` = D^T D.
 template <Scalar T>

@@ -1,0 +1,30 @@
+// The whole regularisation path of one signal, exactly: the codes are piecewise linear in reg, and these are the knots.
+#pragma once
+
+#include "riata/operators/dense_dictionary.hpp"
+#include "riata/terms/l1.hpp"
+
+namespace riata {
+
+struct PathOptions {
+  double reg_min = 0;       ///< where the path ends, >= 0
+  int max_knots = 10000;    ///< at most so many knots, the first included
+  PenaltyOptions penalty = {};
+  void validate() const;    ///< @throws std::invalid_argument
+};
+
+template <Scalar T>
+struct LassoPath {
+  Vector<T> regs;   ///< the knots, descending: regs(0) is reg_max; the last is reg_min unless max_knots came first, or
+                    ///< nearly collinear atoms have codes so large that rounding hides the next knot (reg < 1e-4 reg_max)
+  Matrix<T> codes;  ///< n_atoms x n_knots, a solution at each; between two knots the solution is their linear interpolation
+};
+
+/// All z(reg) = argmin_z 1/2 ||x - D z||^2 + reg g(z), reg from reg_max down to reg_min, by the homotopy (LARS) of Osborne,
+/// Presnell and Turlach (2000) and Efron et al. (2004). Where the solution is not unique (dependent atoms), one of them.
+/// x is n_features. Computed in double. reg_max = 0 gives the single knot 0; reg_min >= reg_max the single knot reg_min.
+/// @throws std::invalid_argument if sizes disagree or an entry is not finite
+template <Scalar T>
+LassoPath<T> lasso_path(const NonDeduced<ConstVectorRef<T>>& x, const DenseDictionary<T>& D, const PathOptions& options = {});
+
+}  // namespace riata

@@ -1,0 +1,127 @@
+// What ISTA, FISTA, OISTA and backtracking share: a tile of signals that take steps together and leave one by one as their
+// duality gap closes. Internal.
+#pragma once
+
+#include <vector>
+
+#include "riata/linalg/kernels.hpp"
+#include "riata/solvers/tile_solver.hpp"
+
+namespace riata {
+
+template <Scalar T>
+class ProximalTile : public TileSolver<T> {
+ public:
+  void solve(SolverTile<T>& tile) final {
+    open(tile);
+    start();
+    for (int k = 1; k <= options_.max_iter && n_active_ > 0; ++k) {
+      step();
+      const bool last = k == options_.max_iter, due = last || k % options_.check_every == 0;
+      if (due || options_.record) evaluate();
+      if (options_.record) record(tile);
+      if (due) retire(tile, k, last);
+    }
+  }
+
+ protected:
+  explicit ProximalTile(const SharedProblem<T>& problem)
+      : problem_(problem),
+        D_(problem.D),
+        penalty_(problem.penalty),
+        options_(problem.options),
+        certificate_(problem.D_double, problem.penalty) {}
+
+  /// Prepares the method's own state for the n_active_ signals whose start is Z_.
+  virtual void start() = 0;
+  /// Moves every active column of Z_ by one iteration, and says in steps_ and accepted_ how.
+  virtual void step() = 0;
+  /// Column `from` of the method's own state moves to column `to`.
+  virtual void keep(Index /*from*/, Index /*to*/) {}
+
+  /// gradients_ = D^T (D Y - X)
+  void compute_gradients(const Matrix<T>& Y) {
+    const Index n = n_active_;
+    D_.apply(Y.leftCols(n), residuals_.leftCols(n));
+    residuals_.leftCols(n) -= X_.leftCols(n);
+    D_.adjoint(residuals_.leftCols(n), gradients_.leftCols(n));
+  }
+
+  /// out_i = prox_{step reg g}( y_i - step gradient_i )
+  void proximal_step(Index i, const Matrix<T>& Y, T step, Matrix<T>& out) const {
+    gradient_step(Y.rows(), Y.col(i).data(), step, gradients_.col(i).data(), out.col(i).data());
+    penalty_.prox(out.middleCols(i, 1), Vector<T>::Constant(1, step * reg_(i)));
+  }
+
+  /// ||D d||^2 / ||d||^2 of d = y_i - z_i, in double; 0 where d = 0. Summed over the few atoms that move, so that a small d
+  /// has an exact image.
+  double curvature(Index i, const Matrix<T>& Y, const Matrix<T>& Z) {
+    image_.setZero(D_.signal_size());
+    double norm_sq = 0;
+    for (Index j = 0; j < Y.rows(); ++j) {
+      const double d = static_cast<double>(Y(j, i)) - static_cast<double>(Z(j, i));
+      if (d == 0) continue;
+      norm_sq += d * d;
+      add_scaled(image_.size(), d, problem_.D_double.col(j).data(), image_.data());
+    }
+    return norm_sq > 0 ? image_.squaredNorm() / norm_sq : 0;
+  }
+
+  const SharedProblem<T>& problem_;
+  const DenseDictionary<T>& D_;
+  const L1<T>& penalty_;
+  const EncodeOptions& options_;
+  Matrix<T> X_, Z_, residuals_, gradients_;  // the first n_active_ columns count
+  Vector<T> reg_, steps_;
+  std::vector<bool> accepted_;
+  Index n_active_ = 0;
+
+ private:
+  void open(SolverTile<T>& tile) {
+    n_active_ = tile.X.cols();
+    X_ = tile.X;
+    Z_ = tile.Z;
+    reg_ = tile.reg;
+    target_ = tile.target;
+    residuals_.resize(X_.rows(), n_active_);
+    gradients_.resize(Z_.rows(), n_active_);
+    steps_.resize(n_active_);
+    accepted_.assign(static_cast<std::size_t>(n_active_), true);
+    column_ = Eigen::Matrix<Index, Eigen::Dynamic, 1>::LinSpaced(n_active_, 0, n_active_ - 1);
+    if (options_.record) tile.trace.resize(static_cast<std::size_t>(n_active_));
+  }
+
+  void evaluate() { certificate_.evaluate(X_.leftCols(n_active_), Z_.leftCols(n_active_), reg_.head(n_active_)); }
+
+  void record(SolverTile<T>& tile) const {
+    for (Index i = 0; i < n_active_; ++i) {
+      StepTrace& trace = tile.trace[static_cast<std::size_t>(column_(i))];
+      trace.objective.push_back(certificate_.objective(i));
+      trace.step.push_back(static_cast<double>(steps_(i)));
+      trace.accepted.push_back(accepted_[static_cast<std::size_t>(i)]);
+    }
+  }
+
+  /// Hands over the signals whose gap has closed (at the last iteration: all) and closes the ranks.
+  void retire(SolverTile<T>& tile, int k, bool all) {
+    for (Index i = n_active_ - 1; i >= 0; --i) {
+      if (!all && certificate_.gap(i) > target_(i)) continue;
+      tile.Z.col(column_(i)) = Z_.col(i);
+      tile.n_iter(column_(i)) = k;
+      const Index last = --n_active_;
+      if (i == last) continue;
+      X_.col(i) = X_.col(last);
+      Z_.col(i) = Z_.col(last);
+      reg_(i) = reg_(last);
+      target_(i) = target_(last);
+      column_(i) = column_(last);
+      keep(last, i);
+    }
+  }
+
+  TileCertificate<T> certificate_;
+  Vector<double> target_, image_;
+  Eigen::Matrix<Index, Eigen::Dynamic, 1> column_;  // where each active signal stood in the tile
+};
+
+}  // namespace riata
