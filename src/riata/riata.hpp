@@ -9,4 +9,6 @@
 #include "riata/operators/patches.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/encode.hpp"
+#include "riata/solvers/implicit.hpp"
+#include "riata/unrolled/jacobian.hpp"
 #include "riata/unrolled/unrolled.hpp"

@@ -9,6 +9,7 @@
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/tile_certificate.hpp"
 #include "riata/unrolled/layers.hpp"
+#include "riata/unrolled/tangents.hpp"
 
 namespace riata {
 
@@ -51,6 +52,16 @@ std::vector<double> layer_momenta(int n_layers, bool accelerate) {
   return momenta;
 }
 
+LayerSchedule make_schedule(const UnrolledOptions& options, double squared_norm) {
+  LayerSchedule schedule;
+  const double norm_sq = options.lipschitz.value_or(squared_norm);
+  schedule.lipschitz = norm_sq > 0 ? norm_sq : 1;
+  schedule.momenta = layer_momenta(options.layers, options.method == Layers::fista);
+  schedule.steps.assign(static_cast<std::size_t>(options.layers), 1 / schedule.lipschitz);
+  for (std::size_t i = 0; i < options.steps.size(); ++i) schedule.steps[i] *= options.steps[i];
+  return schedule;
+}
+
 namespace {
 
 constexpr double tile_budget_bytes = 2 << 20;  // one tile's stored layers: about a core's second-level cache
@@ -83,11 +94,7 @@ struct Problem {
     options.validate();
     require_signals<T>(where, X, D);
     reg = resolve_reg<T>(weight, X, D, options.penalty, options.execution);
-    const double norm_sq = options.lipschitz ? *options.lipschitz : D.squared_norm();
-    schedule.lipschitz = norm_sq > 0 ? norm_sq : 1;
-    schedule.momenta = layer_momenta(options.layers, options.method == Layers::fista);
-    schedule.steps.assign(static_cast<std::size_t>(options.layers), 1 / schedule.lipschitz);
-    for (std::size_t i = 0; i < options.steps.size(); ++i) schedule.steps[i] *= options.steps[i];
+    schedule = make_schedule(options, options.lipschitz ? 0 : D.squared_norm());
   }
 
   using Pass = TilePass<DenseDictionary<T>, LeastSquares, L1<T>>;
