@@ -11,4 +11,5 @@
 #include "riata/solvers/encode.hpp"
 #include "riata/solvers/implicit.hpp"
 #include "riata/unrolled/jacobian.hpp"
+#include "riata/unrolled/stability.hpp"
 #include "riata/unrolled/unrolled.hpp"

@@ -1,6 +1,5 @@
 #include "riata/solvers/implicit.hpp"
 
-#include <Eigen/QR>
 #include <algorithm>
 #include <vector>
 
@@ -8,6 +7,7 @@
 #include "riata/linalg/blas.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/encode.hpp"
+#include "riata/solvers/support_system.hpp"
 #include "riata/solvers/tile_certificate.hpp"
 
 namespace riata {
@@ -15,31 +15,6 @@ namespace {
 
 constexpr Index tile_size = 16;
 constexpr Index most_lanes = 64;
-
-/// The optimality conditions of one signal on the support of its code.
-struct SupportSystem {
-  SupportSystem(const ConstVectorRef<double>& x, const Matrix<double>& D, const L1<double>& penalty,
-                const ConstVectorRef<double>& z) {
-    for (Index j = 0; j < z.size(); ++j)
-      if (z(j) != 0) S.push_back(j);
-    z_S = z(S);
-    D_S = D(Eigen::all, S);
-    r = x - D_S * z_S;
-    signs = z_S.cwiseSign();
-    weights.resize(z_S.size());
-    for (Index k = 0; k < weights.size(); ++k) weights(k) = penalty.weight(S[static_cast<std::size_t>(k)]);
-    if (!S.empty()) pseudo_inverse.compute(D_S);
-  }
-
-  /// p = (D_S^+)^T c_S and a_S = D_S^+ p
-  Vector<double> pull(const Vector<double>& c_S) const { return pseudo_inverse.transpose().solve(c_S); }
-  Vector<double> solve(const Vector<double>& p) const { return pseudo_inverse.solve(p); }
-
-  std::vector<Index> S;
-  Matrix<double> D_S;
-  Vector<double> z_S, r, signs, weights;
-  Eigen::CompleteOrthogonalDecomposition<Matrix<double>> pseudo_inverse;
-};
 
 template <Scalar T>
 void require_codes(const char* where, const char* name, const ConstMatrixRef<T>& Z, Index n_signals, Index n_atoms) {
