@@ -171,6 +171,7 @@ void bind_unrolled_stability(nb::module_& m) {
         auto result = without_gil(
             [&] { return unrolled_stability<T>(view<T>(X), to_dictionary<T>(D), weight, options); });
         nb::dict fields;
+        fields["unstable"] = to_numpy(std::move(result.unstable));
         fields["growth"] = to_numpy(std::move(result.growth));
         fields["safe_backprop"] = to_numpy(std::move(result.safe_backprop));
         fields["errors"] = to_numpy_if(return_errors, std::move(result.errors));

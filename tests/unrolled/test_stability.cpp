@@ -56,8 +56,8 @@ TEST(UnrolledStability, SafeBackprop_IsWhereTheGrowthOfTheTruncatedRecursionCros
       X, D, 0.1, {.network = {.layers = N, .method = Layers::ista}, .directions = std::nullopt, .tol = 1e-15});
   int n_unstable = 0;
   for (Index i = 0; i < 60; ++i) {
-    EXPECT_EQ(result.unstable[static_cast<std::size_t>(i)], result.growth(i) > 1.1);
-    if (!result.unstable[static_cast<std::size_t>(i)]) {
+    EXPECT_EQ(result.unstable(i), result.growth(i) > 1.1);
+    if (!result.unstable(i)) {
       EXPECT_EQ(result.safe_backprop(i), N);
       continue;
     }
@@ -95,12 +95,12 @@ TEST(UnrolledStability, RandomDirections_AgreeWithAllOfThem) {
       const auto estimate = unrolled_stability<double>(X, D, 0.1, options);
       options.directions = std::nullopt;
       const auto truth = unrolled_stability<double>(X, D, 0.1, options);
-      for (std::size_t i = 0; i < 25; ++i) {
-        const double growth = truth.growth(static_cast<Index>(i));
+      for (Index i = 0; i < 25; ++i) {
+        const double growth = truth.growth(i);
         if (growth > 1.05 && growth < 1.15) continue;
-        both += estimate.unstable[i] && truth.unstable[i];
-        predicted += estimate.unstable[i];
-        true_ones += truth.unstable[i];
+        both += estimate.unstable(i) && truth.unstable(i);
+        predicted += estimate.unstable(i);
+        true_ones += truth.unstable(i);
       }
     }
   }
@@ -133,7 +133,7 @@ TEST(UnrolledStability, ZeroCodesAreStable_AndDivergingOnesAreNot) {
   diverging.network.layers = 3000;
   diverging.network.lipschitz = 0.2;
   const auto result = unrolled_stability<double>(X, D, 0.1, diverging);
-  for (std::size_t i = 0; i < 5; ++i) EXPECT_TRUE(result.unstable[i]) << result.growth(static_cast<Index>(i));
+  for (Index i = 0; i < 5; ++i) EXPECT_TRUE(result.unstable(i)) << result.growth(i);
 }
 
 }  // namespace

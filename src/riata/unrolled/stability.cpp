@@ -159,8 +159,7 @@ UnrolledStability unrolled_stability(const NonDeduced<ConstMatrixRef<T>>& X, con
     }
     result.safe_backprop(i) = safe;
   });
-  result.unstable.resize(static_cast<std::size_t>(n_signals));
-  for (Index i = 0; i < n_signals; ++i) result.unstable[static_cast<std::size_t>(i)] = result.growth(i) > largest_stable_growth;
+  result.unstable = result.growth.array() > largest_stable_growth;
   return result;
 }
 

@@ -11,7 +11,6 @@
 #pragma once
 
 #include <optional>
-#include <vector>
 
 #include "riata/unrolled/unrolled.hpp"
 
@@ -29,7 +28,7 @@ struct StabilityOptions {
 inline constexpr double largest_stable_growth = 1.1;
 
 struct UnrolledStability {
-  std::vector<bool> unstable;     ///< per signal: growth > 1.1
+  Vector<bool> unstable;          ///< per signal: growth > 1.1
   Eigen::VectorXi safe_backprop;  ///< per signal: a depth K of growth <= 1.1 while that of K + 1 is above; or all layers
   Vector<double> growth;          ///< per signal, through all layers; infinite where the iterates diverge
   Matrix<double> errors;          ///< layers + 1 x n_signals if wanted: the error of J^k relative to J*'s norm
