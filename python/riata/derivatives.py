@@ -126,7 +126,7 @@ def unrolled_stability(
     *,
     lipschitz: float | None = None,
     steps: Any = None,
-    directions: int | None = 4,
+    directions: int | None = 2,
     return_errors: bool = False,
     tol: float = 1e-12,
     positive: bool = False,
@@ -155,8 +155,8 @@ def unrolled_stability(
     lipschitz, steps
         As in `unrolled_encode`. Too small an L makes instability more frequent.
     directions : int or None
-        Random directions per feature, always the same ones. None takes all: the error itself, n_atoms /
-        directions times dearer.
+        Random directions per feature, always the same ones, beside one along the exact code. None takes all
+        n_atoms: the error itself.
     return_errors : bool
         The error layer by layer as well. Costs the layers that are otherwise known not to matter.
     tol : float

@@ -19,26 +19,19 @@ namespace {
 
 constexpr int first_counted = 10;  // through the first layers the ratio is near 1 and says nothing
 
-/// So many random signs per row of D, or all n_features x n_atoms unit directions.
-RowDirections make_directions(std::optional<int> random_per_row, Index n_features, Index n_atoms) {
-  const Index per_row = random_per_row ? std::min<Index>(*random_per_row, n_atoms) : n_atoms;
-  RowDirections directions{.rows = {}, .weights = Matrix<double>::Zero(n_features * per_row, n_atoms)};
+/// So many random signs per row of D, or all n_features x n_atoms unit directions. Row t belongs to row t / per_row of D.
+Matrix<double> make_directions(std::optional<int> random_per_row, Index n_features, Index n_atoms) {
+  if (!random_per_row) return Matrix<double>::Identity(n_atoms, n_atoms).replicate(n_features, 1);
+  Matrix<double> signs(n_features * *random_per_row, n_atoms);
   RandomStream random(0);
-  for (Index t = 0; t < n_features * per_row; ++t) {
-    directions.rows.push_back(t / per_row);
-    if (per_row == n_atoms)
-      directions.weights(t, t % n_atoms) = 1;
-    else
-      for (Index j = 0; j < n_atoms; ++j) directions.weights(t, j) = random.bits() & 1 ? 1 : -1;
-  }
-  return directions;
+  for (double& w : signs.reshaped()) w = random.bits() & 1 ? 1 : -1;
+  return signs;
 }
 
 /// What all signals share.
 struct Probe {
-  Matrix<double> D, gram;
-  RowDirections directions;
-  Matrix<double> atoms_of_rows;
+  Matrix<double> D, gram, directions;
+  bool random = true;
   bool contracts = false;  ///< a layer whose support does not change lets no error grow
 };
 
@@ -47,19 +40,49 @@ double mean_of_rows(const Vector<double>& squares, Index n_rows) {
   return squares.reshaped(squares.size() / n_rows, n_rows).colwise().sum().cwiseSqrt().mean();
 }
 
+/// The directions for one signal, so scaled that squares over a row of D add up to an estimate of ||J_l||_F^2. Random ones go
+/// into the part along the code z, which is one direction more, and the rest: D_l z^T is most of J_l, and would be most of
+/// the chance.
+RowDirections directions_for(const Probe& probe, const Vector<double>& z) {
+  const Index n_rows = probe.D.rows(), given = probe.directions.rows() / n_rows, per_row = given + probe.random;
+  RowDirections directions{.rows = std::vector<Index>(static_cast<std::size_t>(n_rows * per_row)),
+                           .weights = Matrix<double>(n_rows * per_row, z.size())};
+  const Vector<double> unit = z.norm() > 0 ? Vector<double>(z / z.norm()) : z;
+  for (Index l = 0; l < n_rows; ++l)
+    for (Index t = 0; t < per_row; ++t) {
+      auto w = directions.weights.row(l * per_row + t);
+      directions.rows[static_cast<std::size_t>(l * per_row + t)] = l;
+      if (t == given) {
+        w = unit.transpose();
+        continue;
+      }
+      w = probe.directions.row(l * given + t);
+      if (!probe.random) continue;
+      w -= w.dot(unit) * unit.transpose();
+      w /= std::sqrt(static_cast<double>(given));
+    }
+  return directions;
+}
+
 /// The tangents of the exact code, n_directions x |S|:  (D_S^T D_S)^+ ( r_l w - D_l <w, z> )_S.
-Matrix<double> exact_tangents(const Probe& probe, const SupportSystem& at) {
-  if (at.S.empty()) return Matrix<double>(probe.directions.size(), 0);
-  const Matrix<double> w_S = probe.directions.weights(Eigen::all, at.S), D_rows = probe.atoms_of_rows(Eigen::all, at.S);
-  const Vector<double> along = w_S * at.z_S, r_rows = at.r(probe.directions.rows);
+Matrix<double> exact_tangents(const RowDirections& directions, const Matrix<double>& atoms_of_rows, const SupportSystem& at) {
+  if (at.S.empty()) return Matrix<double>(directions.size(), 0);
+  const Matrix<double> w_S = directions.weights(Eigen::all, at.S), D_rows = atoms_of_rows(Eigen::all, at.S);
+  const Vector<double> along = w_S * at.z_S, r_rows = at.r(directions.rows);
   return at.solve(at.pull((r_rows.asDiagonal() * w_S - along.asDiagonal() * D_rows).transpose())).transpose();
 }
 
 /// The error of the tangents of one signal's network relative to the exact code's.
 class TangentError {
  public:
-  TangentError(const Probe& probe, const SignalTrace& trace, const SupportSystem& at)
-      : probe_(probe), trace_(trace), S_(at.S), exact_(exact_tangents(probe, at)), settled_(trace.settled()) {
+  TangentError(const Probe& probe, const SignalTrace& trace, const Vector<double>& z, const SupportSystem& at)
+      : probe_(probe),
+        trace_(trace),
+        directions_(directions_for(probe, z)),
+        atoms_of_rows_(atoms_of(directions_, probe.D)),
+        S_(at.S),
+        exact_(exact_tangents(directions_, atoms_of_rows_, at)),
+        settled_(trace.support(trace.n_layers()) == at.S ? trace.settled() : trace.n_layers()) {
     scale_ = mean_of_rows(exact_.rowwise().squaredNorm(), probe.D.rows());
   }
 
@@ -86,7 +109,7 @@ class TangentError {
   /// The largest error from layer `first` on, with J = 0 there; stops once it is above `enough` or cannot rise any more.
   /// `errors`, if given, receives all.
   double growth(int first, double enough, double* errors) const {
-    Tangents tangents(trace_, probe_.gram, probe_.directions, probe_.atoms_of_rows, first);
+    Tangents tangents(trace_, probe_.gram, directions_, atoms_of_rows_, first);
     const int counted = std::min(first_counted, trace_.n_layers());
     double largest = first >= counted ? 1 : 0;
     if (errors != nullptr) errors[first] = of(tangents);
@@ -106,10 +129,12 @@ class TangentError {
  private:
   const Probe& probe_;
   const SignalTrace& trace_;
+  RowDirections directions_;
+  Matrix<double> atoms_of_rows_;
   std::vector<Index> S_;  // of the exact code
   Matrix<double> exact_;  // n_directions x |S|
   double scale_;
-  int settled_;
+  int settled_;  // from this layer on the support is that of the exact code
 };
 
 }  // namespace
@@ -127,9 +152,9 @@ UnrolledStability unrolled_stability(const NonDeduced<ConstMatrixRef<T>>& X, con
 
   Probe probe{.D = D.parameters().template cast<double>(),
               .gram = Matrix<double>(D.code_size(), D.code_size()),
-              .directions = make_directions(options.directions, D.signal_size(), D.code_size())};
+              .directions = make_directions(options.directions, D.signal_size(), D.code_size()),
+              .random = options.directions.has_value()};
   multiply_transposed<double>(probe.D, probe.D, probe.gram);
-  probe.atoms_of_rows = atoms_of(probe.directions, probe.D);
   probe.contracts = network.method == Layers::ista &&
                     *std::max_element(schedule.steps.begin(), schedule.steps.end()) * spectral_norm_squared(probe.D) <= 2 &&
                     *std::min_element(schedule.steps.begin(), schedule.steps.end()) >= 0;
@@ -148,7 +173,7 @@ UnrolledStability unrolled_stability(const NonDeduced<ConstMatrixRef<T>>& X, con
   parallel_for(n_signals, network.execution, [&](Index i, int) {
     const Vector<double> x = X.col(i).template cast<double>();
     const SignalTrace trace(probe.D, x, weights(i), penalty, schedule);
-    const TangentError error(probe, trace, SupportSystem(x, probe.D, penalty, codes.col(i)));
+    const TangentError error(probe, trace, codes.col(i), SupportSystem(x, probe.D, penalty, codes.col(i)));
     result.growth(i) = error.growth(0, std::numeric_limits<double>::infinity(), options.return_errors ? result.errors.col(i).data() : nullptr);
     // Bisection: depth `safe` is stable, depth `unsafe` is not.
     int safe = 0, unsafe = N;

@@ -7,7 +7,8 @@
 // 1 for J = 0. On the support of the solution it falls; before, while supports change, it may rise without bound, and
 // back-propagation through few layers is then nearer to J* than through many (Malezieux, Moreau and Kowalski 2022, section
 // 2.3). For w with independent signs as entries E ||J w||^2 = ||J||_F^2, so a few forward-mode vectors J_l w per row take the
-// place of the n_atoms columns of J_l, at that share of their cost, and the mean over the rows evens chance out.
+// place of the n_atoms columns of J_l, at that share of their cost. One of them is along the exact code, where the term
+// D_l z^T of the recursion acts; the random ones are orthogonal to it.
 #pragma once
 
 #include <optional>
@@ -18,7 +19,7 @@ namespace riata {
 
 struct StabilityOptions {
   UnrolledOptions network = {.method = Layers::ista};
-  std::optional<int> directions = 4;  ///< random ones per row of D, the same in every call; none: all entries of D, which
+  std::optional<int> directions = 2;  ///< random ones per row of D, the same in every call; none: all entries of D, which
                                       ///< gives the growth itself instead of its estimate
   double tol = 1e-12;       ///< of the exact codes: gap <= tol * 1/2 ||x||^2
   bool return_errors = false;
