@@ -21,7 +21,7 @@ BUILD_PACKAGES := g++ cmake ninja-build ca-certificates python3 python3-dev pyth
   librandom123-dev libcli11-dev libgtest-dev libgmock-dev
 NEED := tools/need_packages.sh
 
-.PHONY: help demo build test test-cpp test-python test-asan test-tsan test-wheel bench reproduce docs lint format \
+.PHONY: help demo build test test-cpp test-python test-torch test-asan test-tsan test-wheel bench reproduce docs lint format \
   install clean packages
 
 help: ## this list
@@ -44,6 +44,9 @@ test-cpp: build ## the C++ tests and examples alone; ARGS="-R name" goes to ctes
 
 test-python: build ## the tests of the command and of the Python package alone; ARGS="-k name" goes to pytest
 	$(PY) -m pytest tests $(ARGS)
+
+test-torch: build bench/.venv/torch ## riata.torch, in bench/.venv where PyTorch is
+	bench/.venv/bin/python -m pytest tests/torch $(ARGS)
 
 test-asan: .venv/ready ## C++, command and Python tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(CMAKE) --preset asan
@@ -117,4 +120,9 @@ bench/.venv/ready: bench/requirements.txt .venv/ready
 	[ -x bench/.venv/bin/python ] || $(SYSTEM_PYTHON) -m venv bench/.venv
 	bench/.venv/bin/python -m pip install -q -r bench/requirements.txt
 	echo '$(CURDIR)/python' > "$$(bench/.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/riata.pth"
+	touch $@
+
+# PyTorch is large: only its own tests bring it.
+bench/.venv/torch: bench/.venv/ready
+	bench/.venv/bin/python -m pip install -q pytest torch==2.13.0
 	touch $@

@@ -80,7 +80,7 @@ def main():
     results["C++ and examples (ctest)"] = run_ctest(preset, reports)
     if preset == "release":
         results["command, Python, package, experiments (pytest)"] = run_pytest(
-            ["tests/cli", "tests/python", "tests/packaging", "tests/experiments"], reports)
+            ["tests/cli", "tests/python", "tests/packaging", "tests/experiments", "tests/torch"], reports)
     elif preset == "asan":
         results["command, Python (pytest)"] = run_pytest(["tests/cli", "tests/python"], reports, **sanitized_python())
 

@@ -8,6 +8,7 @@ namespace riata::python {
 void bind_core(nanobind::module_& m);
 void bind_datasets(nanobind::module_& m);
 void bind_imaging(nanobind::module_& m);
+void bind_implicit(nanobind::module_& m);
 void bind_learning(nanobind::module_& m);
 void bind_operators(nanobind::module_& m);
 void bind_solvers(nanobind::module_& m);

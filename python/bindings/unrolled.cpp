@@ -7,6 +7,8 @@
 #include "arrays.hpp"
 #include "execution.hpp"
 #include "module.hpp"
+#include "riata/unrolled/jacobian.hpp"
+#include "riata/unrolled/stability.hpp"
 
 namespace riata::python {
 namespace {
@@ -104,6 +106,90 @@ void bind_unrolled_gradient(nb::module_& m) {
       array_arg("target").none());
 }
 
+template <Scalar T>
+void bind_unrolled_vjp(nb::module_& m) {
+  m.def(
+      "unrolled_vjp",
+      [](const Array2<T>& X, const Array2<T>& D, const PythonReg& reg, const Array2<T>& cotangent, int layers,
+         std::string method, std::optional<double> lipschitz, bool positive,
+         std::optional<Array1<double>> weights, std::optional<int> n_threads, std::optional<int> backprop) {
+        const UnrolledOptions options = Network{layers,   std::move(method),  {},       lipschitz, false,
+                                                positive, std::move(weights), n_threads}
+                                            .options();
+        const Reg weight = to_reg(reg);
+        auto result = without_gil([&] {
+          return unrolled_vjp<T>(view<T>(X), to_dictionary<T>(D), weight, view<T>(cotangent), options, backprop);
+        });
+        nb::dict fields;
+        fields["dictionary"] = to_numpy(std::move(result.dictionary));
+        fields["signals"] = to_numpy(std::move(result.signals));
+        fields["reg"] = to_numpy(std::move(result.reg));
+        return fields;
+      },
+      array_arg("X"), array_arg("D"), array_arg("reg"), array_arg("cotangent"), nb::arg("layers"),
+      nb::arg("method"), nb::arg("lipschitz").none(), nb::arg("positive"), array_arg("weights").none(),
+      nb::arg("n_threads").none(), nb::arg("backprop").none());
+}
+
+template <Scalar T>
+void bind_code_jacobian(nb::module_& m) {
+  m.def(
+      "code_jacobian",
+      [](const Array1<T>& x, const Array2<T>& D, const PythonReg& reg, Index row, int layers, std::string method,
+         std::optional<Array1<double>> steps, std::optional<double> lipschitz, bool return_extrapolated,
+         bool positive, std::optional<Array1<double>> weights, std::optional<int> n_threads,
+         std::optional<int> backprop) {
+        const Network network{layers,   std::move(method),  std::move(steps), lipschitz, return_extrapolated,
+                              positive, std::move(weights), n_threads};
+        const UnrolledOptions options = network.options();
+        const Reg weight = to_reg(reg);
+        return to_numpy(without_gil([&] {
+          const Eigen::Map<const Vector<T>> signal(x.data(), static_cast<Index>(x.size()));
+          // NumPy sees the transpose.
+          return Matrix<T>(
+              code_jacobian<T>(signal, to_dictionary<T>(D), weight, row, options, backprop).transpose());
+        }));
+      },
+      array_arg("x"), array_arg("D"), array_arg("reg"), nb::arg("row"), nb::arg("layers"), nb::arg("method"),
+      array_arg("steps").none(), nb::arg("lipschitz").none(), nb::arg("return_extrapolated"),
+      nb::arg("positive"), array_arg("weights").none(), nb::arg("n_threads").none(), nb::arg("backprop").none());
+}
+
+template <Scalar T>
+void bind_unrolled_stability(nb::module_& m) {
+  m.def(
+      "unrolled_stability",
+      [](const Array2<T>& X, const Array2<T>& D, const PythonReg& reg, int layers, std::string method,
+         std::optional<Array1<double>> steps, std::optional<double> lipschitz, bool return_extrapolated,
+         bool positive, std::optional<Array1<double>> weights, std::optional<int> n_threads,
+         std::optional<int> directions, double tol, bool return_errors) {
+        const Network network{layers,   std::move(method),  std::move(steps), lipschitz, return_extrapolated,
+                              positive, std::move(weights), n_threads};
+        const StabilityOptions options{
+            .network = network.options(), .directions = directions, .tol = tol, .return_errors = return_errors};
+        const Reg weight = to_reg(reg);
+        auto result = without_gil(
+            [&] { return unrolled_stability<T>(view<T>(X), to_dictionary<T>(D), weight, options); });
+        nb::dict fields;
+        fields["unstable"] = to_numpy(std::move(result.unstable));
+        fields["growth"] = to_numpy(std::move(result.growth));
+        fields["safe_backprop"] = to_numpy(std::move(result.safe_backprop));
+        fields["errors"] = to_numpy_if(return_errors, std::move(result.errors));
+        return fields;
+      },
+      array_arg("X"), array_arg("D"), array_arg("reg"), nb::arg("layers"), nb::arg("method"),
+      array_arg("steps").none(), nb::arg("lipschitz").none(), nb::arg("return_extrapolated"),
+      nb::arg("positive"), array_arg("weights").none(), nb::arg("n_threads").none(),
+      nb::arg("directions").none(), nb::arg("tol"), nb::arg("return_errors"));
+}
+
+template <Scalar T>
+void bind_derivatives(nb::module_& m) {
+  bind_unrolled_vjp<T>(m);
+  bind_code_jacobian<T>(m);
+  bind_unrolled_stability<T>(m);
+}
+
 }  // namespace
 
 void bind_unrolled(nb::module_& m) {
@@ -111,6 +197,8 @@ void bind_unrolled(nb::module_& m) {
   bind_unrolled_encode<double>(m);
   bind_unrolled_gradient<float>(m);
   bind_unrolled_gradient<double>(m);
+  bind_derivatives<float>(m);
+  bind_derivatives<double>(m);
 }
 
 }  // namespace riata::python

@@ -5,6 +5,7 @@ n_atoms), and the objective per signal is 1/2 ||x - z D||^2 + reg ||z||_1. float
 become float64, and arrays in C order are read in place.
 
 Estimators with scikit-learn's interface: `SparseCoder`, `DictionaryLearning`. Pictures: `riata.plot`.
+Inside PyTorch models: `riata.torch`.
 """
 
 from __future__ import annotations
@@ -16,15 +17,19 @@ from . import datasets
 from ._results import (
     EncodeResult,
     History,
+    HyperGradient,
+    ImplicitGradient,
     LassoPath,
     LearnResult,
     Model,
     OmpResult,
     StepTrace,
     UnrolledGradient,
+    UnrolledStability,
 )
 from ._riata import version as __version__
 from .coding import duality_gap, encode, kkt_violation, lasso_objective, lasso_path, omp, reg_max
+from .derivatives import code_jacobian, hypergradient, implicit_gradient, implicit_jvp, unrolled_stability
 from .imaging import DenoiseResult, average_patches, denoise, extract_patches, psnr
 from .learning import learn_dictionary, load_model, recovery_score, save_model
 from .unrolling import unrolled_encode, unrolled_gradient
@@ -38,6 +43,8 @@ __all__ = [
     "DictionaryLearning",
     "EncodeResult",
     "History",
+    "HyperGradient",
+    "ImplicitGradient",
     "LassoPath",
     "LearnResult",
     "Model",
@@ -45,13 +52,18 @@ __all__ = [
     "SparseCoder",
     "StepTrace",
     "UnrolledGradient",
+    "UnrolledStability",
     "__version__",
     "average_patches",
+    "code_jacobian",
     "datasets",
     "denoise",
     "duality_gap",
     "encode",
     "extract_patches",
+    "hypergradient",
+    "implicit_gradient",
+    "implicit_jvp",
     "kkt_violation",
     "lasso_objective",
     "lasso_path",
@@ -65,17 +77,23 @@ __all__ = [
     "save_model",
     "unrolled_encode",
     "unrolled_gradient",
+    "unrolled_stability",
 ]
 
 # scikit-learn takes a second to import and matplotlib may be absent, so what needs them comes when asked for.
-_LAZY = {"DictionaryLearning": ".estimators", "SparseCoder": ".estimators", "plot": ".plot"}
+_LAZY = {
+    "DictionaryLearning": ".estimators",
+    "SparseCoder": ".estimators",
+    "plot": ".plot",
+    "torch": ".torch",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 'riata' has no attribute {name!r}")
     module = importlib.import_module(_LAZY[name], __name__)
-    return module if name == "plot" else getattr(module, name)
+    return module if name in ("plot", "torch") else getattr(module, name)
 
 
 def __dir__() -> list[str]:

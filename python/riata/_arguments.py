@@ -52,6 +52,14 @@ def as_matrix(where: str, name: str, value: Any, shape: str | None = None) -> Ar
     return array
 
 
+def as_signal(where: str, name: str, value: Any) -> Array:
+    """as_float_array() with one dimension."""
+    array = as_float_array(where, name, value)
+    if array.ndim != 1:
+        raise ValueError(f"{where}: {name} has shape {array.shape}, expected (n_features,)")
+    return array
+
+
 def as_matrices(where: str, **values: Any) -> tuple[Array, ...]:
     """as_matrix() for several arrays, which must share their precision."""
     arrays = {name: as_matrix(where, name, value) for name, value in values.items()}

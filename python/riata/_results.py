@@ -154,6 +154,85 @@ class UnrolledGradient:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class UnrolledStability:
+    """Whether back-propagation through N layers is in its unstable regime; returned by `unrolled_stability`.
+
+    Attributes
+    ----------
+    unstable : ndarray (n_signals,) of bool
+        growth > 1.1.
+    safe_backprop : ndarray (n_signals,) of int
+        A depth K whose growth is at most 1.1 while that of K + 1 is above; all layers where they are stable.
+    growth : ndarray (n_signals,)
+        The largest error of the Jacobian after layer 10 on, relative to the norm of the exact code's.
+    errors : ndarray (n_signals, layers + 1) or None
+        That error layer by layer, from 1 at the start.
+    """
+
+    unstable: Array
+    safe_backprop: Array
+    growth: Array
+    errors: Array | None
+
+    def __repr__(self) -> str:
+        return (
+            f"UnrolledStability({int(self.unstable.sum())} of {len(self.unstable)} signals unstable, "
+            f"largest growth {self.growth.max():.3g})"
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ImplicitGradient:
+    """The derivatives of <cotangent, codes> at exact codes, summed over the signals; returned by
+    `implicit_gradient`.
+
+    Attributes
+    ----------
+    dictionary : ndarray (n_atoms, n_features)
+    signals : ndarray (n_signals, n_features)
+    reg : float or ndarray (n_signals,)
+        Of the shape of reg, float64; for a fraction of `reg_max`, by the resulting weight.
+    weights : ndarray (n_atoms,)
+        By the factors that multiply reg per atom (ones where none are given), float64.
+    codes : ndarray (n_signals, n_atoms)
+        The codes at which the derivatives were taken.
+    """
+
+    dictionary: Array
+    signals: Array
+    reg: float | Array
+    weights: Array
+    codes: Array
+
+    def __repr__(self) -> str:
+        n_atoms, n_features = self.dictionary.shape
+        return f"ImplicitGradient({len(self.codes)} signals, {n_atoms} atoms of {n_features} features)"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class HyperGradient:
+    """A held-out loss and its derivatives by the penalty's parameters; returned by `hypergradient`.
+
+    Attributes
+    ----------
+    value : float
+        The loss.
+    reg : float or ndarray (n_signals,)
+        Of the shape of reg, float64; for a fraction of `reg_max`, by the resulting weight.
+    weights : ndarray (n_atoms,)
+        By the factors that multiply reg per atom (ones where none are given), float64.
+    """
+
+    value: float
+    reg: float | Array
+    weights: Array
+
+    def __repr__(self) -> str:
+        reg = f"{self.reg:.6g}" if isinstance(self.reg, float) else f"{len(self.reg)} signals"
+        return f"HyperGradient(value={self.value:.6g}, reg={reg}, weights of {len(self.weights)} atoms)"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class History(Mapping[str, Any]):
     """One entry per accepted iteration; a mapping as well, so that pandas.DataFrame(history) works.
 

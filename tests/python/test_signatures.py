@@ -71,6 +71,34 @@ KEPT = {
         n_threads=None,
         callback=None,
     ),
+    "code_jacobian": dict(
+        x=NO_DEFAULT,
+        D=NO_DEFAULT,
+        reg=NO_DEFAULT,
+        layers=NO_DEFAULT,
+        row=NO_DEFAULT,
+        method="ista",
+        backprop=None,
+    ),
+    "implicit_gradient": dict(
+        X=NO_DEFAULT, D=NO_DEFAULT, reg=NO_DEFAULT, cotangent=NO_DEFAULT, codes=None, tol=1e-12
+    ),
+    "implicit_jvp": dict(
+        X=NO_DEFAULT, D=NO_DEFAULT, reg=NO_DEFAULT, dX=None, dD=None, dreg=None, codes=None, tol=1e-12
+    ),
+    "hypergradient": dict(
+        X=NO_DEFAULT,
+        D=NO_DEFAULT,
+        reg=NO_DEFAULT,
+        loss="least_squares",
+        X_held_out=None,
+        D_held_out=None,
+        codes=None,
+        tol=1e-12,
+    ),
+    "unrolled_stability": dict(
+        X=NO_DEFAULT, D=NO_DEFAULT, reg=NO_DEFAULT, layers=NO_DEFAULT, method="ista"
+    ),
     "recovery_score": dict(D=NO_DEFAULT, D_ref=NO_DEFAULT),
     "denoise": dict(
         image=NO_DEFAULT,
@@ -103,6 +131,11 @@ PENALISED = [
     "kkt_violation",
     "reg_max",
     "unrolled_gradient",
+    "code_jacobian",
+    "implicit_gradient",
+    "implicit_jvp",
+    "hypergradient",
+    "unrolled_stability",
     "learn_dictionary",
 ]
 
@@ -140,7 +173,7 @@ def test_everything_public_has_a_docstring_and_type_hints():
 
 
 def test_every_parameter_is_documented():
-    for name in ["encode", "lasso_path", "omp", "unrolled_encode", "unrolled_gradient", "learn_dictionary", "denoise"]:
+    for name in [*PENALISED[:2], *PENALISED[6:], "lasso_path", "omp", "denoise"]:
         section = inspect.getdoc(function(name)).split("Returns\n")[0]
         documented = {
             word.strip()
@@ -160,7 +193,7 @@ def test_defaults_equal_those_of_the_library():
 
 
 @pytest.mark.parametrize(
-    "module", ["coding", "datasets", "estimators", "imaging", "learning", "plot", "unrolling"]
+    "module", ["coding", "datasets", "derivatives", "estimators", "imaging", "learning", "plot", "unrolling"]
 )
 def test_the_examples_in_the_docstrings_run(module):
     results = doctest.testmod(importlib.import_module(f"riata.{module}"))
@@ -191,6 +224,9 @@ def test_results_are_short_in_print_and_can_be_pickled():
     results = [
         riata.encode(problem.signals, problem.dictionary, 0.1),
         riata.unrolled_gradient(problem.signals, problem.dictionary, 0.1, 5),
+        riata.unrolled_stability(problem.signals, problem.dictionary, 0.1, 20),
+        riata.implicit_gradient(problem.signals, problem.dictionary, 0.1, problem.codes),
+        riata.hypergradient(problem.signals, problem.dictionary, 0.1, X_held_out=problem.signals),
         riata.learn_dictionary(problem.signals, 10, 0.1, max_iter=2),
         problem,
     ]

@@ -198,5 +198,36 @@ TEST(UnrolledGradient, EqualsDifferencesAtNegativeStepFactors) {
   }
 }
 
+TEST(UnrolledVjp, WithALosssCotangent_IsTheGradientButForItsExplicitTerms) {
+  for_each_network_case([](NetworkCase kind, std::uint64_t seed) {
+    kind.reduction = Reduction::sum;
+    kind.kept = seed % 2 == 0 ? 6 : 2;
+    const Network net = draw_network(kind, seed + 3000);
+    const auto loss =
+        unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, net.gradient, net.target());
+    const Eigen::MatrixXd& Z = loss.codes;
+    const Eigen::MatrixXd r = net.input.D * Z - (net.target() != nullptr ? *net.target() : net.input.X);
+    Eigen::MatrixXd cotangent = net.input.D.transpose() * r;
+    Eigen::VectorXd explicit_reg = Eigen::VectorXd::Zero(3);
+    if (kind.loss == Loss::lasso)
+      for (Index i = 0; i < 3; ++i) {
+        cotangent.col(i) += net.input.reg(i) * net.oracle.weights.cwiseProduct(Z.col(i).cwiseSign());
+        explicit_reg(i) = net.oracle.weights.dot(Z.col(i).cwiseAbs());
+      }
+    const auto result =
+        unrolled_vjp<double>(net.input.X, net.input.D, net.reg(), cotangent, net.options, net.gradient.backprop);
+    const std::string about = kind.describe() + ", seed " + std::to_string(seed + 3000);
+    EXPECT_EQ(result.codes, Z);
+    EXPECT_LE(relative_error(result.dictionary + r * Z.transpose(), loss.dictionary), 1e-11) << about;
+    EXPECT_LE(relative_error(result.steps, loss.steps), 1e-11) << about;
+    EXPECT_LE(relative_error(net.target() != nullptr ? result.signals : Eigen::MatrixXd(result.signals - r), loss.signals),
+              1e-11)
+        << about;
+    const Eigen::VectorXd reg =
+        kind.reg_per_signal ? explicit_reg : Eigen::VectorXd::Constant(1, explicit_reg.sum());
+    EXPECT_LE(relative_error(result.reg + reg, loss.reg), 1e-11) << about;
+  });
+}
+
 }  // namespace
 }  // namespace riata::testing

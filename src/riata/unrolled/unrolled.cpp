@@ -9,6 +9,7 @@
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/tile_certificate.hpp"
 #include "riata/unrolled/layers.hpp"
+#include "riata/unrolled/tangents.hpp"
 
 namespace riata {
 
@@ -51,6 +52,16 @@ std::vector<double> layer_momenta(int n_layers, bool accelerate) {
   return momenta;
 }
 
+LayerSchedule make_schedule(const UnrolledOptions& options, double squared_norm) {
+  LayerSchedule schedule;
+  const double norm_sq = options.lipschitz.value_or(squared_norm);
+  schedule.lipschitz = norm_sq > 0 ? norm_sq : 1;
+  schedule.momenta = layer_momenta(options.layers, options.method == Layers::fista);
+  schedule.steps.assign(static_cast<std::size_t>(options.layers), 1 / schedule.lipschitz);
+  for (std::size_t i = 0; i < options.steps.size(); ++i) schedule.steps[i] *= options.steps[i];
+  return schedule;
+}
+
 namespace {
 
 constexpr double tile_budget_bytes = 2 << 20;  // one tile's stored layers: about a core's second-level cache
@@ -83,11 +94,7 @@ struct Problem {
     options.validate();
     require_signals<T>(where, X, D);
     reg = resolve_reg<T>(weight, X, D, options.penalty, options.execution);
-    const double norm_sq = options.lipschitz ? *options.lipschitz : D.squared_norm();
-    schedule.lipschitz = norm_sq > 0 ? norm_sq : 1;
-    schedule.momenta = layer_momenta(options.layers, options.method == Layers::fista);
-    schedule.steps.assign(static_cast<std::size_t>(options.layers), 1 / schedule.lipschitz);
-    for (std::size_t i = 0; i < options.steps.size(); ++i) schedule.steps[i] *= options.steps[i];
+    schedule = make_schedule(options, options.lipschitz ? 0 : D.squared_norm());
   }
 
   using Pass = TilePass<DenseDictionary<T>, LeastSquares, L1<T>>;
@@ -132,6 +139,12 @@ double tile_loss(const Problem<T>& problem, Loss loss, const ConstMatrixRef<T>& 
     if (loss == Loss::lasso) value += static_cast<double>(reg(i)) * problem.penalty.value(Z.col(i));
   }
   return value;
+}
+
+/// A derivative per signal in the shape of reg: as it is, or their sum.
+Vector<double> gradient_like(const Reg& reg, const std::vector<double>& per_signal) {
+  const Eigen::Map<const Vector<double>> all(per_signal.data(), std::ssize(per_signal));
+  return reg.is_per_signal() ? Vector<double>(all) : Vector<double>::Constant(1, all.sum());
 }
 
 }  // namespace
@@ -242,10 +255,61 @@ UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X, co
     if (wanted.steps) result.steps += Eigen::Map<const Vector<double>>(lane.steps.data(), options.layers);
     if (wanted.usage) result.usage += scale * lane.usage;
   }
-  if (wanted.reg) {
-    const Eigen::Map<const Vector<double>> per_signal(reg_gradient.data(), n_signals);
-    result.reg = reg.is_per_signal() ? Vector<double>(per_signal) : Vector<double>::Constant(1, per_signal.sum());
+  if (wanted.reg) result.reg = gradient_like(reg, reg_gradient);
+  return result;
+}
+
+template <Scalar T>
+UnrolledGradient<T> unrolled_vjp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,
+                                 const NonDeduced<ConstMatrixRef<T>>& cotangent, const UnrolledOptions& options,
+                                 std::optional<int> backprop) {
+  const Problem<T> problem("unrolled_vjp", X, D, reg, options);
+  const int kept = backprop.value_or(options.layers);
+  require(kept >= 0 && kept <= options.layers, "backprop = {}, must be between 0 and layers = {}", kept, options.layers);
+  const Index n_features = X.rows(), n_atoms = D.code_size(), n_signals = X.cols();
+  require(cotangent.rows() == n_atoms && cotangent.cols() == n_signals,
+          "unrolled_vjp: cotangent has shape ({}, {}), expected ({}, {})", cotangent.cols(), cotangent.rows(), n_signals,
+          n_atoms);
+  require_finite("unrolled_vjp", "cotangent", cotangent);
+  const Partition parts = partition<T>(n_features, n_atoms, n_signals, kept);
+  UnrolledGradient<T> result;
+  result.codes.resize(n_atoms, n_signals);
+  result.signals.setZero(n_features, n_signals);
+  std::vector<double> per_signal(static_cast<std::size_t>(n_signals));
+  struct Lane {
+    Matrix<T> dictionary;
+    std::vector<double> steps;
+  };
+  std::vector<Lane> lanes(static_cast<std::size_t>(parts.n_lanes));
+  for_each_tile<T>(problem, parts, kept, options.execution, [&](Index first, Index n, auto& pass, Index lane_index) {
+    Lane& lane = lanes[static_cast<std::size_t>(lane_index)];
+    if (lane.dictionary.size() == 0) lane.dictionary.setZero(n_features, n_atoms);
+    lane.steps.resize(static_cast<std::size_t>(options.layers));
+    const auto tile_reg = problem.reg.segment(first, n);
+    pass.forward(X.middleCols(first, n), tile_reg, first, Matrix<T>());
+    auto codes = result.codes.middleCols(first, n);
+    codes = pass.codes();
+    if (options.return_extrapolated) codes = pass.extrapolated();
+    pass.codes_cotangent().setZero();
+    pass.extrapolated_cotangent().setZero();
+    if (options.return_extrapolated)
+      pass.extrapolated_cotangent() = cotangent.middleCols(first, n);
+    else
+      pass.codes_cotangent() = cotangent.middleCols(first, n);
+    pass.backward(tile_reg, first,
+                  {.parameters = lane.dictionary,
+                   .signals = result.signals.middleCols(first, n),
+                   .steps = std::span<double>(lane.steps),
+                   .reg = std::span<double>(per_signal).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n))});
+  });
+  result.dictionary.setZero(n_features, n_atoms);
+  result.steps.setZero(options.layers);
+  for (const Lane& lane : lanes) {  // in order, whatever thread made them
+    result.dictionary += lane.dictionary;
+    result.steps += Eigen::Map<const Vector<double>>(lane.steps.data(), options.layers);
   }
+  result.reg = gradient_like(reg, per_signal);
+  result.value = result.codes.template cast<double>().cwiseProduct(cotangent.template cast<double>()).sum();
   return result;
 }
 
@@ -263,6 +327,8 @@ double unrolled_loss(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictiona
   template UnrolledGradient<T> unrolled_gradient<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&, \
                                                     const UnrolledOptions&, const GradientOptions&,                  \
                                                     const Matrix<T>*);                                               \
+  template UnrolledGradient<T> unrolled_vjp<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&,      \
+                                               const ConstMatrixRef<T>&, const UnrolledOptions&, std::optional<int>); \
   template double unrolled_loss<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&,                  \
                                    const UnrolledOptions&, const GradientOptions&);
 RIATA_INSTANTIATE(float)

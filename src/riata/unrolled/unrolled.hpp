@@ -75,6 +75,14 @@ UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X, co
                                       const Reg& reg, const UnrolledOptions& options = {},
                                       const GradientOptions& gradient = {}, const Matrix<T>* target = nullptr);
 
+/// Vector-Jacobian product of the output: the derivatives of <cotangent, codes> through the last `backprop` layers, all of
+/// them by default, by everything the layers depend on. `cotangent` is n_atoms x n_signals; nothing is averaged.
+/// @throws std::invalid_argument as unrolled_gradient
+template <Scalar T>
+UnrolledGradient<T> unrolled_vjp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,
+                                 const NonDeduced<ConstMatrixRef<T>>& cotangent, const UnrolledOptions& options = {},
+                                 std::optional<int> backprop = {});
+
 /// The value alone: one forward pass, nothing stored. What line searches call.
 template <Scalar T>
 double unrolled_loss(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,

@@ -1,0 +1,132 @@
+#include "riata/solvers/implicit.hpp"
+
+#include "arrays.hpp"
+#include "execution.hpp"
+#include "module.hpp"
+
+namespace riata::python {
+namespace {
+
+ImplicitOptions to_options(double tol, bool positive, const std::optional<Array1<double>>& weights,
+                           std::optional<int> n_threads) {
+  return {.tol = tol, .penalty = to_penalty(positive, weights), .execution = to_execution(n_threads)};
+}
+
+template <Scalar T>
+Matrix<T> to_matrix(const std::optional<Array2<T>>& array) {
+  return array ? Matrix<T>(view<T>(*array)) : Matrix<T>();
+}
+
+/// A number where reg is one.
+nb::object to_reg_gradient(const Reg& reg, Vector<double>&& gradient) {
+  return reg.is_per_signal() ? to_numpy(std::move(gradient)) : nb::cast(gradient(0));
+}
+
+template <Scalar T>
+void bind_implicit_gradient(nb::module_& m) {
+  m.def(
+      "implicit_gradient",
+      [](const Array2<T>& X, const Array2<T>& D, const PythonReg& reg, const Array2<T>& cotangent,
+         const std::optional<Array2<T>>& codes, double tol, bool positive,
+         const std::optional<Array1<double>>& weights, std::optional<int> n_threads) {
+        const ImplicitOptions options = to_options(tol, positive, weights, n_threads);
+        const Reg weight = to_reg(reg);
+        auto result = without_gil([&] {
+          const Matrix<T> given = to_matrix<T>(codes);
+          return implicit_gradient<T>(view<T>(X), to_dictionary<T>(D), weight, view<T>(cotangent), options,
+                                      codes ? &given : nullptr);
+        });
+        nb::dict fields;
+        fields["dictionary"] = to_numpy(std::move(result.dictionary));
+        fields["signals"] = to_numpy(std::move(result.signals));
+        fields["reg"] = to_reg_gradient(weight, std::move(result.reg));
+        fields["weights"] = to_numpy(std::move(result.weights));
+        fields["codes"] = to_numpy(std::move(result.codes));
+        return fields;
+      },
+      array_arg("X"), array_arg("D"), array_arg("reg"), array_arg("cotangent"), array_arg("codes").none(),
+      nb::arg("tol"), nb::arg("positive"), array_arg("weights").none(), nb::arg("n_threads").none());
+}
+
+template <Scalar T>
+void bind_implicit_jvp(nb::module_& m) {
+  m.def(
+      "implicit_jvp",
+      [](const Array2<T>& X, const Array2<T>& D, const PythonReg& reg, const std::optional<Array2<T>>& dX,
+         const std::optional<Array2<T>>& dD, const std::optional<Array1<double>>& dreg,
+         const std::optional<Array2<T>>& codes, double tol, bool positive,
+         const std::optional<Array1<double>>& weights, std::optional<int> n_threads) {
+        const ImplicitOptions options = to_options(tol, positive, weights, n_threads);
+        const Reg weight = to_reg(reg);
+        return to_numpy(without_gil([&] {
+          ImplicitDirection<T> direction{.dictionary = to_matrix<T>(dD), .signals = to_matrix<T>(dX)};
+          if (dreg) direction.reg = Eigen::Map<const Vector<double>>(dreg->data(), static_cast<Index>(dreg->size()));
+          const Matrix<T> given = to_matrix<T>(codes);
+          return implicit_jvp<T>(view<T>(X), to_dictionary<T>(D), weight, direction, options,
+                                 codes ? &given : nullptr);
+        }));
+      },
+      array_arg("X"), array_arg("D"), array_arg("reg"), array_arg("dX").none(), array_arg("dD").none(),
+      array_arg("dreg").none(), array_arg("codes").none(), nb::arg("tol"), nb::arg("positive"),
+      array_arg("weights").none(), nb::arg("n_threads").none());
+}
+
+template <Scalar T>
+void bind_implicit_jacobian(nb::module_& m) {
+  m.def(
+      "implicit_jacobian",
+      [](const Array1<T>& x, const Array2<T>& D, const PythonReg& reg, Index row, double tol, bool positive,
+         const std::optional<Array1<double>>& weights, std::optional<int> n_threads) {
+        const ImplicitOptions options = to_options(tol, positive, weights, n_threads);
+        const Reg weight = to_reg(reg);
+        return to_numpy(without_gil([&] {
+          const Eigen::Map<const Vector<T>> signal(x.data(), static_cast<Index>(x.size()));
+          // NumPy sees the transpose.
+          return Matrix<T>(implicit_jacobian<T>(signal, to_dictionary<T>(D), weight, row, options).transpose());
+        }));
+      },
+      array_arg("x"), array_arg("D"), array_arg("reg"), nb::arg("row"), nb::arg("tol"), nb::arg("positive"),
+      array_arg("weights").none(), nb::arg("n_threads").none());
+}
+
+template <Scalar T>
+void bind_hypergradient(nb::module_& m) {
+  m.def(
+      "hypergradient",
+      [](const Array2<T>& X, const Array2<T>& D, const PythonReg& reg, const Array2<T>& X_held_out,
+         const Array2<T>& D_held_out, const std::optional<Array2<T>>& codes, double tol, bool positive,
+         const std::optional<Array1<double>>& weights, std::optional<int> n_threads) {
+        const ImplicitOptions options = to_options(tol, positive, weights, n_threads);
+        const Reg weight = to_reg(reg);
+        auto result = without_gil([&] {
+          const Matrix<T> given = to_matrix<T>(codes);
+          return hypergradient<T>(view<T>(X), to_dictionary<T>(D), weight, view<T>(X_held_out),
+                                  to_dictionary<T>(D_held_out), options, codes ? &given : nullptr);
+        });
+        nb::dict fields;
+        fields["value"] = result.value;
+        fields["reg"] = to_reg_gradient(weight, std::move(result.reg));
+        fields["weights"] = to_numpy(std::move(result.weights));
+        return fields;
+      },
+      array_arg("X"), array_arg("D"), array_arg("reg"), array_arg("X_held_out"), array_arg("D_held_out"),
+      array_arg("codes").none(), nb::arg("tol"), nb::arg("positive"), array_arg("weights").none(),
+      nb::arg("n_threads").none());
+}
+
+template <Scalar T>
+void bind_precision(nb::module_& m) {
+  bind_implicit_gradient<T>(m);
+  bind_implicit_jvp<T>(m);
+  bind_implicit_jacobian<T>(m);
+  bind_hypergradient<T>(m);
+}
+
+}  // namespace
+
+void bind_implicit(nb::module_& m) {
+  bind_precision<float>(m);
+  bind_precision<double>(m);
+}
+
+}  // namespace riata::python

@@ -1,0 +1,49 @@
+#include "riata/unrolled/jacobian.hpp"
+
+#include "riata/core/check.hpp"
+#include "riata/core/error.hpp"
+#include "riata/linalg/blas.hpp"
+#include "riata/solvers/certificate.hpp"
+#include "riata/solvers/tile_certificate.hpp"
+#include "riata/unrolled/tangents.hpp"
+
+namespace riata {
+
+template <Scalar T>
+Matrix<T> code_jacobian(const NonDeduced<ConstVectorRef<T>>& x, const DenseDictionary<T>& D, const Reg& reg, Index row,
+                        const UnrolledOptions& options, std::optional<int> backprop) {
+  options.validate();
+  require_signals<T>("code_jacobian", ConstMatrixRef<T>(x), D);
+  require(row >= 0 && row < D.signal_size(), "row = {}, must be between 0 and n_features - 1 = {}", row,
+          D.signal_size() - 1);
+  const int kept = backprop.value_or(options.layers);
+  require(kept >= 0 && kept <= options.layers, "backprop = {}, must be between 0 and layers = {}", kept, options.layers);
+  const L1<double> penalty(options.penalty, D.code_size());
+  const auto weight = static_cast<double>(resolve_reg<T>(reg, ConstMatrixRef<T>(x), D, options.penalty, options.execution)(0));
+  const LayerSchedule schedule = make_schedule(options, options.lipschitz ? 0 : D.squared_norm());
+  const Matrix<double> atoms = D.parameters().template cast<double>();
+  const Vector<double> signal = x.template cast<double>();
+  const SignalTrace trace(atoms, signal, weight, penalty, schedule);
+
+  const Index n_atoms = D.code_size();
+  Matrix<double> gram(n_atoms, n_atoms);
+  multiply_transposed<double>(atoms, atoms, gram);
+  // One direction per entry of the row.
+  const RowDirections directions{.rows = std::vector<Index>(static_cast<std::size_t>(n_atoms), row),
+                                 .weights = Matrix<double>::Identity(n_atoms, n_atoms)};
+  const Matrix<double> atoms_of_rows = atoms_of(directions, atoms);
+  Tangents tangents(trace, gram, directions, atoms_of_rows, options.layers - kept);
+  while (tangents.layer() < options.layers) {
+    if (options.execution.stop_requested && options.execution.stop_requested()) throw Interrupted();
+    tangents.advance();
+  }
+  const Matrix<double> J = options.return_extrapolated ? tangents.dense_extrapolated() : tangents.dense();
+  return J.transpose().template cast<T>();  // row k of `dense` is the derivative along entry k
+}
+
+template Matrix<float> code_jacobian<float>(const ConstVectorRef<float>&, const DenseDictionary<float>&, const Reg&, Index,
+                                            const UnrolledOptions&, std::optional<int>);
+template Matrix<double> code_jacobian<double>(const ConstVectorRef<double>&, const DenseDictionary<double>&, const Reg&,
+                                              Index, const UnrolledOptions&, std::optional<int>);
+
+}  // namespace riata
