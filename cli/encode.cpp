@@ -165,7 +165,7 @@ int Encode::encode(const LoadedDictionary& loaded, const Matrix<T>& X) {
                    result.gap.maxCoeff(), seconds));
   if (n_open > 0 && !talk.quiet)
     fmt::print(stderr,
-               "riata encode: {} of {} signals did not reach tol = {} within max_iter = {}; their gaps are "
+               "riata encode: {} of {} signals did not reach tol = {} (max_iter = {}, or rounding forbids more); their gaps are "
                "reported\n",
                n_open, X.cols(), options.tol, options.max_iter);
   return ok;

@@ -328,6 +328,42 @@ TEST(CoordinateDescent, StaysAccurateAndGivesUpEarly_WhereRoundingPutsTheTargetO
   EXPECT_LE(result.n_iter.maxCoeff(), 1000);
 }
 
+TEST(CoordinateDescent, NeverRaisesTheObjective_AndStaysFeasible_FromDenseStarts) {
+  Draw draw(167);
+  for (int problem = 0; problem < 300; ++problem) {
+    const bool positive = draw.coin();
+    const Index n = draw.integer(2, 6), m = draw.integer(2, 12);
+    Matrix<double> D = draw.normal_matrix(n, m).cwiseAbs();
+    D.colwise().normalize();
+    const Matrix<double> X = draw.normal_matrix(n, 1), start = draw.normal_matrix(m, 1).cwiseAbs();
+    double before = std::numeric_limits<double>::infinity();
+    for (int sweeps = 1; sweeps <= 12; ++sweeps) {
+      const auto result = encode<double>(X, D, 0.05,
+                                         {.method = Solver::coordinate_descent, .tol = 0, .max_iter = sweeps, .penalty = {.positive = positive}}, &start);
+      EXPECT_TRUE(!positive || result.codes.minCoeff() >= 0) << problem << ", sweep " << sweeps;
+      EXPECT_LE(result.objective(0), before * (1 + 1e-12)) << problem << ", sweep " << sweeps;
+      before = result.objective(0);
+    }
+  }
+}
+
+TEST(CoordinateDescent, DoesNotCareHowAtomsAreScaled) {
+  // Toeplitz correlations of 0.99 and one atom 10^6 times larger: nothing rounds, so nothing may give up.
+  Draw draw(168);
+  const Index n = 80, m = 60;
+  Matrix<double> D(n, m + 1);
+  D.col(0) = draw.normal_vector(n);
+  for (Index j = 1; j <= m; ++j) D.col(j) = 0.99 * D.col(j - 1) + std::sqrt(1 - 0.99 * 0.99) * draw.normal_vector(n);
+  D.colwise().normalize();
+  const Matrix<double> X = D * draw.sparse_matrix(m + 1, 8, 0.3) + 0.1 * draw.normal_matrix(n, 8);
+  D.col(m) *= 1e6;
+  std::vector<double> weights(static_cast<std::size_t>(m + 1), 1.0);
+  weights.back() = 1e6;
+  const auto result = encode<double>(X, D, Reg::fraction_of_max(0.01),
+                                     {.method = Solver::coordinate_descent, .tol = 1e-8, .penalty = {.weights = weights}});
+  for (const Status status : result.status) EXPECT_EQ(status, Status::converged);
+}
+
 TEST(CoordinateDescent, ForgetsAStartOnZeroAtoms) {
   Matrix<double> D = Draw(123).atoms(10, 6);
   D.col(3).setZero();

@@ -5,8 +5,8 @@
 // Friedman, Hastie, Hoefling and Tibshirani (2007). A sweep visits the support and the zeros that their correlation pulls out,
 // found by a vectorised scan; once a sweep leaves the support as it is, a Newton step on it follows.
 // The gap is first estimated from q, which costs little; when that closes, residual and correlations are computed afresh in
-// double (q has drifted by then) and the signal either leaves or goes on from the fresh q. It also leaves when a fresh start
-// no longer brings the gap down: rounding forbids more.
+// double (q has drifted by then) and the signal either leaves or goes on from the fresh q. It also leaves when neither Newton
+// steps nor many plain sweeps bring the gap down by a tenth: rounding forbids more.
 // Cost per sweep: the scan, and n_atoms multiply-adds per coordinate that moves.
 #include <cmath>
 #include <limits>
@@ -47,7 +47,8 @@ class CoordinateDescent final : public TileSolver<T> {
       q_ -= GZ;
     }
     estimate_target_ = 0.5 * tile.target;
-    last_gap_.setConstant(n, std::numeric_limits<double>::infinity());
+    best_gap_.setConstant(n, std::numeric_limits<double>::infinity());
+    stalled_.assign(static_cast<std::size_t>(n), false);
   }
 
   /// Sweeps over signal i, Newton steps between them, until the estimated gap reaches its target or q is due to be refreshed:
@@ -61,36 +62,37 @@ class CoordinateDescent final : public TileSolver<T> {
     support_.clear();
     for (Index j = 0; j < G_.cols(); ++j)
       if (z[j] != T(0)) support_.push_back(j);
+    const bool newton = !stalled_[static_cast<std::size_t>(i)];
     for (bool polished = false; tile.n_iter(i) < last_sweep;) {
-      const bool settled = sweep(z, q, reg);
+      const Sweep result = sweep(z, q, reg);
       ++tile.n_iter(i);
-      const double gap = estimated_gap(tile, i, half_x_sq);
-      if (gap <= estimate_target_(i)) {
+      if (estimated_gap(tile, i, half_x_sq) <= estimate_target_(i)) {
         estimate_target_(i) *= 0.1;  // should the certificate disagree
         return;
       }
-      if (settled && polished) return;
-      polished = settled && newton_on_support(tile, i);
+      if (result == Sweep::nothing_moved || (result == Sweep::same_support && polished)) return;
+      polished = newton && result == Sweep::same_support && newton_on_support(tile, i);
     }
   }
 
-  /// Visits the atoms that can move: the support, then the zeros that their correlation pulls out. Did no atom enter or leave?
-  bool sweep(T* z, T* q, T reg) {
-    bool settled = true;
-    for (const Index j : support_) {
-      update(z, q, reg, j);
-      settled &= z[j] != T(0);
-    }
+  enum class Sweep { nothing_moved, same_support, new_support };
+
+  /// Visits the atoms that can move: the support, then the zeros that their correlation pulls out.
+  Sweep sweep(T* z, T* q, T reg) {
+    const auto is_zero = [z](Index j) { return z[j] == T(0); };
+    bool moved = false;
+    for (const Index j : support_) moved |= update(z, q, reg, j);
+    auto changes = static_cast<Index>(std::erase_if(support_, is_zero));
     for (Index j = next_pulled(q, reg, 0); j < G_.cols(); j = next_pulled(q, reg, j + 1)) {
-      const bool entered = z[j] == T(0);
-      update(z, q, reg, j);
-      if (entered && z[j] != T(0)) {
+      const bool was_zero = is_zero(j);
+      moved |= update(z, q, reg, j);
+      if (was_zero && !is_zero(j)) {
         support_.push_back(j);
-        settled = false;
+        ++changes;
       }
     }
-    std::erase_if(support_, [&](Index j) { return z[j] == T(0); });
-    return settled;
+    changes += static_cast<Index>(std::erase_if(support_, is_zero));
+    return !moved ? Sweep::nothing_moved : changes == 0 ? Sweep::same_support : Sweep::new_support;
   }
 
   /// The first atom from j on whose correlation is larger than reg w_j (n_atoms if none): a zero there moves.
@@ -102,15 +104,17 @@ class CoordinateDescent final : public TileSolver<T> {
     return j;
   }
 
-  /// Newton steps on the support with the signs held, F being quadratic there:  d = (G_SS + delta I)^-1 (q_S - reg s_S).
+  /// Newton steps on the support with the signs held, F being quadratic there:  d = (G_SS + delta diag G_SS)^-1 (q_S - reg s_S).
   /// A step ends where the first coordinate reaches zero, which leaves the support; then the next (feature-sign search,
-  /// Lee, Battle, Raina and Ng, 2006). The ridge delta turns directions without curvature into long steps, and F never
-  /// rises: its change is at most -(t - t^2 / 2) (q_S - reg s_S)^T d.
+  /// Lee, Battle, Raina and Ng, 2006), a few times: a sweep takes out many at once. The ridge delta, a share of each atom's
+  /// squared norm, turns directions without curvature into long steps, and F never rises: its change is at most
+  /// -(t - t^2 / 2) (q_S - reg s_S)^T d. False if it ended before a whole step.
   bool newton_on_support(SolverTile<T>& tile, Index i) {
     auto z = tile.Z.col(i);
     auto q = q_.col(i);
     const auto reg = static_cast<double>(tile.reg(i));
-    for (double t = 0; t < 1;) {
+    double t = 0;
+    for (int crossings = 0; t < 1 && crossings < most_crossings; ++crossings) {
       const Index n = std::ssize(support_);
       if (n == 0 || n > largest_newton) return false;
       d_.resize(n);
@@ -133,35 +137,35 @@ class CoordinateDescent final : public TileSolver<T> {
       }
       std::erase_if(support_, [&](Index j) { return z(j) == T(0); });
     }
-    return true;
+    return t == 1;
   }
 
-  /// d <- (G_SS + delta I)^-1 d, with delta above the rounding of G.
+  /// d <- (G_SS + delta diag G_SS)^-1 d, with delta above the rounding of G.
   bool solve_on_support(Vector<double>& d) {
     const Index n = d.size();
     H_.resize(n, n);
-    double largest = 0;
     for (Index k = 0; k < n; ++k) {
       const T* column = G_.col(support_[static_cast<std::size_t>(k)]).data();
       for (Index l = k; l < n; ++l) H_(l, k) = static_cast<double>(column[support_[static_cast<std::size_t>(l)]]);
-      largest = std::max(largest, H_(k, k));
     }
     const double ridge = std::max(1e-10, 4.0 * std::numeric_limits<T>::epsilon() * static_cast<double>(n));
-    H_.diagonal().array() += ridge * largest;
+    H_.diagonal() *= 1 + ridge;
     return solve_positive_definite(n, H_.data(), d.data()) && d.allFinite();
   }
 
-  /// Moves z_j to its minimiser (0 for a zero atom) and q with it.
-  void update(T* z, T* q, T reg, Index j) const {
+  /// Moves z_j to its minimiser (0 for a zero atom) and q with it. Did it move?
+  bool update(T* z, T* q, T reg, Index j) const {
     const T norm_sq = G_(j, j);
     if (norm_sq == T(0)) {
+      const bool moved = z[j] != T(0);
       z[j] = T(0);
-      return;
+      return moved;
     }
     const T change = penalty_.prox(z[j] + q[j] / norm_sq, reg / norm_sq, j) - z[j];
-    if (change == T(0)) return;
+    if (change == T(0)) return false;
     z[j] += change;
     add_scaled(G_.rows(), -change, G_.col(j).data(), q);
+    return true;
   }
 
   /// reg g(z) - s z^T q + (1 - s)^2 / 2 ||r||^2, with ||r||^2 = ||x||^2 - z^T D^T x - z^T q.
@@ -200,9 +204,11 @@ class CoordinateDescent final : public TileSolver<T> {
     std::vector<Index> still_pending;
     for (Index k = 0; k < n; ++k) {
       const Index i = pending_[static_cast<std::size_t>(k)];
-      const bool stalled = certificate_.gap(k) > 0.9 * last_gap_(i);
-      if (certificate_.gap(k) <= tile.target(i) || tile.n_iter(i) >= max_sweeps_ || stalled) continue;
-      last_gap_(i) = certificate_.gap(k);
+      const double gap = certificate_.gap(k);
+      const bool stalled = gap > 0.9 * best_gap_(i), stalled_before = stalled_[static_cast<std::size_t>(i)];
+      if (gap <= tile.target(i) || tile.n_iter(i) >= max_sweeps_ || (stalled && stalled_before)) continue;
+      stalled_[static_cast<std::size_t>(i)] = stalled;
+      best_gap_(i) = std::min(best_gap_(i), gap);
       q_.col(i) = certificate_.correlations().col(k).template cast<T>();
       still_pending.push_back(i);
     }
@@ -211,13 +217,15 @@ class CoordinateDescent final : public TileSolver<T> {
 
   static constexpr int sweeps_between_refreshes = 200;
   static constexpr Index largest_newton = 1024;  // atoms; beyond it sweeps are cheaper
+  static constexpr int most_crossings = 8;       // of zero, between two sweeps
 
   const Matrix<T>& G_;
   const L1<T>& penalty_;
   const int max_sweeps_;
   TileCertificate<T> certificate_;
   Matrix<T> q_;
-  Vector<double> estimate_target_, last_gap_;
+  Vector<double> estimate_target_, best_gap_;
+  std::vector<bool> stalled_;  // Newton steps no longer help: plain sweeps once, then an end
   std::vector<Index> pending_, support_;
   Matrix<double> H_;
   Vector<double> d_;

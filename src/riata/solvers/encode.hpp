@@ -61,7 +61,7 @@ const char* to_string(Solver method);
 
 struct EncodeOptions {
   Solver method = Solver::automatic;
-  double tol = 1e-6;        ///< a signal is done when gap <= tol * 1/2 ||x||^2; 0 runs all iterations
+  double tol = 1e-6;        ///< a signal is done when gap <= tol * 1/2 ||x||^2; 0: as far as it goes
   int max_iter = 10000;     ///< iterations, or sweeps over the atoms for coordinate descent; reaching it is a Status
   int check_every = 10;     ///< iterations between gap evaluations of the proximal methods
   Momentum momentum = Momentum::beck_teboulle;
@@ -89,7 +89,7 @@ struct EncodeResult {
   Vector<double> objective;     ///< F(z_i), recomputed in double at the returned code
   Vector<double> gap;           ///< duality gap, likewise; in units of the objective
   Eigen::VectorXi n_iter;       ///< iterations or sweeps
-  std::vector<Status> status;   ///< converged, or max_iter_reached (also when rounding forbids any further progress)
+  std::vector<Status> status;   ///< converged, or max_iter_reached (also when coordinate descent stalls: rounding)
   Solver method;                ///< the one that ran
   std::vector<StepTrace> trace = {};  ///< one per signal with `record`; no entries where zero was known to be optimal
 };
