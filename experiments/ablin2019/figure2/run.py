@@ -4,7 +4,7 @@ One signal on B_inf, n = 10, m = 50, reg 0.5, unit atoms as in the paper's text 
 F - F*, F* by coordinate descent to a duality gap of 1e-15, for ISTA, FISTA without restarts, ISTA with backtracking (in
 the published script only) and OISTA with exact norms; below OISTA's steps in units of 1/L. Drawn is the
 first seed on which a step is refused after the first iteration, where the support is empty; most runs have none (20 seeds
-from 5000 on: not one), so that this is printed, not claimed; on atoms that are not normalised it is commoner (13 of 41 runs
+from 5000 on: not one), so that this is printed, not claimed; on atoms that are not normalised it is commoner (12 of 41 runs
 against 2 of 41). Backtracking needs fewer iterations than OISTA, each with
 trials of its own; the paper does not show it.
 
