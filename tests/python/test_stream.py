@@ -135,7 +135,7 @@ def test_encode_refuses_what_csr_cannot_give():
         (dict(output="csr", record=True), "encode: record is for output = 'dense'"),
         (dict(output="csr", init=np.zeros((700, 20))), "encode: init is for output = 'dense'"),
         (dict(output="csr", tol=-1.0), "tol = -1, must be >= 0 and finite"),
-        (dict(output="csr", positive=True, weights=np.ones(3)), "weights"),
+        (dict(output="csr", weights=np.ones(3)), "weights: 3 entries for 20 atoms; they must be equal"),
     ]:
         with pytest.raises(ValueError) as raised:
             riata.encode(X, D, 0.1, **options)
