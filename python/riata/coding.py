@@ -291,24 +291,28 @@ def _code_block(block: Any, n_atoms: int) -> CodeBlock:
 
 
 def _encode_csr(X: Array, D: Array, reg: Any, options: dict[str, Any]) -> EncodeResult:
-    blocks: list[Any] = []
+    parts: dict[str, list[Array]] = {
+        name: [] for name in ("values", "indices", "row_lengths", "objective", "gap", "n_iter", "status")
+    }
+
+    def keep(block: Any) -> None:
+        _, (values, indices, indptr), *certificate = block
+        for part, array in zip(parts.values(), (values, indices, np.diff(indptr), *certificate)):
+            part.append(array)
+
     try:
-        report = _riata.encode_stream(X, D, reg, blocks.append, block_size=None, progress=None, **options)
+        report = _riata.encode_stream(X, D, reg, keep, block_size=None, progress=None, **options)
     except ValueError as refused:
         raise ValueError(str(refused).replace("encode_stream: ", "encode: ", 1)) from None
-    _, codes, objective, gap, n_iter, status = zip(*blocks)
-    values, indices, indptr = zip(*codes)
-    n_before = np.concatenate([[0], np.cumsum([len(part) for part in values])])
-    row_ends = [ends[1:] + n for ends, n in zip(indptr, n_before)]
+    # One array after the other, so that no more than one is there twice.
+    joined = {name: np.concatenate(parts.pop(name)) for name in list(parts)}
+    indptr = np.concatenate([[0], np.cumsum(joined["row_lengths"])])
     return EncodeResult(
-        _csr(
-            (np.concatenate(values), np.concatenate(indices), np.concatenate([[0], *row_ends])),
-            len(D),
-        ),
-        np.concatenate(objective),
-        np.concatenate(gap),
-        np.concatenate(n_iter),
-        _STATUS_NAMES[np.concatenate(status)],
+        _csr((joined["values"], joined["indices"], indptr), len(D)),
+        joined["objective"],
+        joined["gap"],
+        joined["n_iter"],
+        _STATUS_NAMES[joined["status"]],
         report["method"],
     )
 

@@ -159,6 +159,12 @@ def test_a_protected_file_is_refused_before_the_first_block(tmp_path):
     refuse(OSError, "Permission denied", X, D, 0.1, tmp_path / "z.npz", progress=lambda *_: pytest.fail("too late"))
 
 
+def test_a_folder_in_the_place_of_the_file_is_refused_before_the_first_block(tmp_path):
+    (tmp_path / "z.npz").mkdir()
+    refuse(OSError, "Is a directory", X, D, 0.1, tmp_path / "z.npz", progress=lambda *_: pytest.fail("too late"))
+    assert os.listdir(tmp_path) == ["z.npz"]
+
+
 def test_ctrl_c_leaves_the_old_file(tmp_path):
     (tmp_path / "z.npz").write_text("old")
     code = (
@@ -205,6 +211,36 @@ before = megabytes("VmRSS")
 report = riata.encode_stream(folder + "/x.npy", D, "0.3max", folder + "/z.npz", tol=1e-3)
 print(megabytes("VmHWM") - before, report)
 """
+
+
+CSR_MEMORY = """
+import numpy as np
+import riata
+
+def megabytes(name):
+    for line in open("/proc/self/status"):
+        if line.startswith(name):
+            return int(line.split()[1]) / 1024
+
+X = np.random.default_rng(0).standard_normal((100_000, 16), dtype=np.float32)
+D = riata.datasets.gaussian_dictionary(16, 512, dtype=np.float32)
+riata.encode(X[:256], D, 0.1, output="csr")  # BLAS, threads and SciPy take their memory
+open("/proc/self/clear_refs", "w").write("5")
+before = megabytes("VmRSS")
+codes = riata.encode(X, D, "0.7max", tol=1e-2, output="csr").codes
+print(megabytes("VmHWM") - before, codes.nnz)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/status")
+@pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="AddressSanitizer keeps freed memory")
+def test_sparse_codes_never_take_the_memory_of_the_dense_ones():
+    done = subprocess.run([sys.executable, "-c", CSR_MEMORY], capture_output=True, text=True)
+    if "clear_refs" in done.stderr:
+        pytest.skip("/proc/self/clear_refs cannot be written here")
+    assert done.returncode == 0, done.stderr
+    print(done.stdout)
+    assert float(done.stdout.split()[0]) < 80  # dense codes would be 205 MB
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/status")
