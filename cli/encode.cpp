@@ -2,6 +2,7 @@
 #include "riata/solvers/encode.hpp"
 
 #include <chrono>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -12,6 +13,7 @@
 #include "riata/core/check.hpp"
 #include "riata/io/arrays.hpp"
 #include "riata/solvers/certificate.hpp"
+#include "riata/solvers/encode_stream.hpp"
 #include "riata/unrolled/unrolled.hpp"
 
 namespace riata::cli {
@@ -22,13 +24,17 @@ struct Encode {
   std::optional<Reg> reg;
   std::optional<int> layers;
   std::string method = "auto";
-  bool centre = false;
+  bool centre = false, stream = false;
   EncodeOptions options;
   Talk talk;
 
   int run();
 
  private:
+  void require_streamable() const;
+  void warn_of_open(Index n_open, Index n_signals) const;
+  template <Scalar T>
+  int encode_blocks(const Matrix<T>& atoms) const;
   AnyMatrix signals_of(const LoadedDictionary& loaded);
   void adopt(const Metadata& metadata);
   template <Scalar T>
@@ -87,10 +93,56 @@ int Encode::run() {
   }
   const LoadedDictionary loaded = read_dictionary(dictionary);
   adopt(loaded.metadata);
-  const AnyMatrix signals = signals_of(loaded);
+  if (stream) require_streamable();
+  const AnyMatrix signals = stream ? AnyMatrix() : signals_of(loaded);
   catch_interrupts();
   options.execution.stop_requested = interrupt_requested;
+  if (stream) return std::visit([&](const auto& atoms) { return encode_blocks(atoms); }, loaded.atoms);
   return std::visit([&](const auto& X) { return encode(loaded, X); }, signals);
+}
+
+void Encode::warn_of_open(Index n_open, Index n_signals) const {
+  if (n_open > 0 && !talk.quiet)
+    fmt::print(stderr,
+               "riata encode: {} of {} signals did not reach tol = {} (max_iter = {}, or rounding forbids more); their gaps are "
+               "reported\n",
+               n_open, n_signals, options.tol, options.max_iter);
+}
+
+void Encode::require_streamable() const {
+  require(input.ends_with(".npy"), "--stream reads an .npy file row by row, and {} is none", input);
+  require(output.ends_with(".npz"), "--stream writes sparse codes, and {} does not end in .npz", output);
+  require(!layers, "--stream is for solvers; leave out --layers");
+  require(!centre, "--stream reads signals as they are; it takes neither --centre nor a model learned so");
+}
+
+/// Block by block, from file to file.
+template <Scalar T>
+int Encode::encode_blocks(const Matrix<T>& atoms) const {
+  const auto start = std::chrono::steady_clock::now();
+  const StreamReport report = encode_stream<T>(std::filesystem::path(input), DenseDictionary<T>(atoms), *reg,
+                                               std::filesystem::path(output), {.encode = options});
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double density = static_cast<double>(report.n_nonzero) / static_cast<double>(report.n_signals) /
+                         static_cast<double>(report.n_atoms);
+  tell(talk,
+       {{"output", output},
+        {"n_signals", report.n_signals},
+        {"n_features", atoms.rows()},
+        {"n_atoms", report.n_atoms},
+        {"dtype", std::is_same_v<T, float> ? "float32" : "float64"},
+        {"method", to_string(report.method)},
+        {"objective", report.objective},
+        {"gap", report.gap},
+        {"density", density},
+        {"n_not_converged", report.n_not_converged},
+        {"seconds", seconds},
+        {"status", to_string(report.n_not_converged == 0 ? Status::converged : Status::max_iter_reached)}},
+       fmt::format("{}: sparse codes of {} signals in {} atoms, {:.1f} % not zero, mean objective {:.6g}, largest "
+                   "gap {:.2g}, {:.1f} s",
+                   output, report.n_signals, report.n_atoms, 100 * density, report.objective, report.gap, seconds));
+  warn_of_open(report.n_not_converged, report.n_signals);
+  return ok;
 }
 
 /// N layers, with the model's step factors, and the certificate of what they give.
@@ -163,11 +215,7 @@ int Encode::encode(const LoadedDictionary& loaded, const Matrix<T>& X) {
                    "gap {:.2g}, {:.1f} s",
                    output, X.cols(), result.codes.rows(), 100 * density, result.objective.mean(),
                    result.gap.maxCoeff(), seconds));
-  if (n_open > 0 && !talk.quiet)
-    fmt::print(stderr,
-               "riata encode: {} of {} signals did not reach tol = {} (max_iter = {}, or rounding forbids more); their gaps are "
-               "reported\n",
-               n_open, X.cols(), options.tol, options.max_iter);
+  warn_of_open(n_open, X.cols());
   return ok;
 }
 
@@ -202,6 +250,8 @@ Run add_encode(CLI::App& app) {
                "Codes must be >= 0 (also if the model was learned so)");
   app.add_flag("--centre", command->centre,
                "Subtract each signal's mean first (also if the model was learned so)");
+  app.add_flag("--stream", command->stream,
+               "Read IN (.npy) block by block and write sparse codes for scipy.sparse.load_npz (.npz)");
   add_threads(app, options.execution.n_threads);
   add_talk(app, command->talk);
   app.footer("Example: riata encode model.safetensors signals.npy -o codes.npz --reg 0.1max");

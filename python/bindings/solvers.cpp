@@ -1,9 +1,12 @@
 #include "riata/solvers/encode.hpp"
 
+#include <filesystem>
+
 #include "arrays.hpp"
 #include "execution.hpp"
 #include "module.hpp"
 #include "riata/solvers/certificate.hpp"
+#include "riata/solvers/encode_stream.hpp"
 #include "riata/solvers/lars.hpp"
 #include "riata/solvers/omp.hpp"
 
@@ -71,6 +74,76 @@ void bind_encode(nb::module_& m) {
       nb::arg("max_iter"), array_arg("init").none(), nb::arg("positive"), array_arg("weights").none(),
       nb::arg("momentum"), nb::arg("momentum_delay"), nb::arg("restart"), nb::arg("support_norm"), nb::arg("shrink"),
       nb::arg("first_step").none(), nb::arg("record"), nb::arg("n_threads").none());
+}
+
+/// The block's first signal, its codes as (values, indices, indptr), objective, gap, n_iter, status.
+template <Scalar T>
+nb::tuple to_python(CodeBlock<T>&& block) {
+  return nb::make_tuple(block.first,
+                        nb::make_tuple(to_numpy(std::move(block.codes.values)), to_numpy(std::move(block.codes.indices)),
+                                       to_numpy(std::move(block.codes.indptr))),
+                        to_numpy(std::move(block.objective)), to_numpy(std::move(block.gap)),
+                        to_numpy(std::move(block.n_iter)), to_python(block.status));
+}
+
+/// X is an array or the name of a file, output the name of a file or a callable that takes a block.
+template <Scalar T>
+void bind_encode_stream(nb::module_& m) {
+  using Signals = std::variant<std::string, Array2<T>>;
+  m.def(
+      "encode_stream",
+      [](const Signals& X, const Array2<T>& D, const PythonReg& reg, const nb::object& output,
+         const std::string& method, double tol, int max_iter, std::optional<Index> block_size, bool positive,
+         const std::optional<Array1<double>>& weights, const std::string& momentum, double momentum_delay,
+         const std::string& restart, const std::string& support_norm, double shrink,
+         std::optional<double> first_step, const nb::object& progress, std::optional<int> n_threads) {
+        StreamOptions options{.encode = {.method = parse_solver(method),
+                                         .tol = tol,
+                                         .max_iter = max_iter,
+                                         .momentum = parse_momentum(momentum),
+                                         .momentum_delay = momentum_delay,
+                                         .restart = parse_restart(restart),
+                                         .support_norm = parse_support_norm(support_norm),
+                                         .shrink = shrink,
+                                         .first_step = first_step,
+                                         .penalty = to_penalty(positive, weights),
+                                         .execution = to_execution(n_threads)},
+                              .block_size = block_size};
+        if (!progress.is_none())
+          options.progress = [&](Index n_done, Index n_signals) {
+            const nb::gil_scoped_acquire gil;
+            progress(n_done, n_signals);
+          };
+        const Reg weight = to_reg(reg);
+        std::string path;
+        const bool to_file = nb::try_cast<std::string>(output, path);
+        const CodeSink<T> sink = [&](CodeBlock<T>&& block) {
+          const nb::gil_scoped_acquire gil;
+          output(to_python<T>(std::move(block)));
+        };
+        const auto code = [&](const auto& signals) {
+          const DenseDictionary<T> dictionary = to_dictionary<T>(D);
+          return to_file ? encode_stream<T>(signals, dictionary, weight, std::filesystem::path(path), options)
+                         : encode_stream<T>(signals, dictionary, weight, sink, options);
+        };
+        const StreamReport report = without_gil([&] {
+          const auto* file = std::get_if<std::string>(&X);
+          return file ? code(std::filesystem::path(*file)) : code(view<T>(std::get<Array2<T>>(X)));
+        });
+        nb::dict fields;
+        fields["n_signals"] = report.n_signals;
+        fields["n_atoms"] = report.n_atoms;
+        fields["n_nonzero"] = report.n_nonzero;
+        fields["n_not_converged"] = report.n_not_converged;
+        fields["objective"] = report.objective;
+        fields["gap"] = report.gap;
+        fields["method"] = to_string(report.method);
+        return fields;
+      },
+      array_arg("X"), array_arg("D"), array_arg("reg"), nb::arg("output"), nb::arg("method"), nb::arg("tol"),
+      nb::arg("max_iter"), nb::arg("block_size").none(), nb::arg("positive"), array_arg("weights").none(),
+      nb::arg("momentum"), nb::arg("momentum_delay"), nb::arg("restart"), nb::arg("support_norm"), nb::arg("shrink"),
+      nb::arg("first_step").none(), nb::arg("progress").none(), nb::arg("n_threads").none());
 }
 
 template <Scalar T>
@@ -144,6 +217,7 @@ void bind_reg_max(nb::module_& m) {
 template <Scalar T>
 void bind_precision(nb::module_& m) {
   bind_encode<T>(m);
+  bind_encode_stream<T>(m);
   bind_lasso_path<T>(m);
   bind_omp<T>(m);
   bind_certificate<T, lasso_objective<T>>(m, "lasso_objective");
@@ -164,6 +238,9 @@ void bind_solvers(nb::module_& m) {
   defaults["shrink"] = options.shrink;
   defaults["record"] = options.record;
   m.attr("defaults")["encode"] = defaults;
+  nb::dict stream_defaults = nb::steal<nb::dict>(PyDict_Copy(defaults.ptr()));
+  nb::del(stream_defaults["record"]);
+  m.attr("defaults")["encode_stream"] = stream_defaults;
   const PathOptions path;
   nb::dict path_defaults;
   path_defaults["reg_min"] = path.reg_min;

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import datasets
 from ._results import (
+    CodeBlock,
     EncodeResult,
     History,
     HyperGradient,
@@ -24,11 +25,12 @@ from ._results import (
     Model,
     OmpResult,
     StepTrace,
+    StreamResult,
     UnrolledGradient,
     UnrolledStability,
 )
 from ._riata import version as __version__
-from .coding import duality_gap, encode, kkt_violation, lasso_objective, lasso_path, omp, reg_max
+from .coding import duality_gap, encode, encode_stream, kkt_violation, lasso_objective, lasso_path, omp, reg_max
 from .derivatives import code_jacobian, hypergradient, implicit_gradient, implicit_jvp, unrolled_stability
 from .imaging import DenoiseResult, average_patches, denoise, extract_patches, psnr
 from .learning import learn_dictionary, load_model, recovery_score, save_model
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from .estimators import DictionaryLearning, SparseCoder
 
 __all__ = [
+    "CodeBlock",
     "DenoiseResult",
     "DictionaryLearning",
     "EncodeResult",
@@ -51,6 +54,7 @@ __all__ = [
     "OmpResult",
     "SparseCoder",
     "StepTrace",
+    "StreamResult",
     "UnrolledGradient",
     "UnrolledStability",
     "__version__",
@@ -60,6 +64,7 @@ __all__ = [
     "denoise",
     "duality_gap",
     "encode",
+    "encode_stream",
     "extract_patches",
     "hypergradient",
     "implicit_gradient",

@@ -88,7 +88,7 @@ class EncodeResult:
 
     Attributes
     ----------
-    codes : ndarray (n_signals, n_atoms)
+    codes : ndarray (n_signals, n_atoms), or scipy.sparse.csr_matrix for output="csr"
         In the precision of the signals.
     objective, gap : ndarray (n_signals,)
         Objective and duality gap in float64, recomputed at the codes; the gap is in units of the objective.
@@ -116,6 +116,64 @@ class EncodeResult:
         return (
             f"EncodeResult({n_signals} signals, {n_atoms} atoms, method='{self.method}', "
             f"{done} converged, largest gap {self.gap.max():.2g})"
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CodeBlock:
+    """The codes of some signals in a row; what `encode_stream` gives to its callback.
+
+    Attributes
+    ----------
+    first : int
+        The block's first signal.
+    codes : scipy.sparse.csr_matrix (n_signals of the block, n_atoms)
+    objective, gap, n_iter, status : ndarray (n_signals of the block,)
+        As in `EncodeResult`.
+    """
+
+    first: int
+    codes: Any
+    objective: Array
+    gap: Array
+    n_iter: Array
+    status: Array
+
+    def __repr__(self) -> str:
+        n_signals, n_atoms = self.codes.shape
+        return f"CodeBlock(signals {self.first} to {self.first + n_signals - 1}, {n_atoms} atoms)"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class StreamResult:
+    """What all codes of a stream are worth together; returned by `encode_stream`.
+
+    Attributes
+    ----------
+    n_signals, n_atoms, n_nonzero : int
+        The size of the codes, and how many of them are not zero.
+    n_not_converged : int
+        Signals whose gap is still above the tolerance.
+    objective : float
+        Mean over the signals.
+    gap : float
+        The largest, in units of the objective.
+    method : str
+        The solver that ran.
+    """
+
+    n_signals: int
+    n_atoms: int
+    n_nonzero: int
+    n_not_converged: int
+    objective: float
+    gap: float
+    method: str
+
+    def __repr__(self) -> str:
+        return (
+            f"StreamResult({self.n_signals} signals, {self.n_atoms} atoms, {self.n_nonzero} not zero, "
+            f"method='{self.method}', {self.n_not_converged} not converged, largest gap {self.gap:.2g})"
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,12 +19,13 @@ from ._arguments import (
     as_optional_float,
     as_optional_like,
     as_reg,
+    as_size,
     as_text,
     as_threads,
     as_vector,
     require_same_precision,
 )
-from ._results import EncodeResult, LassoPath, OmpResult, StepTrace
+from ._results import CodeBlock, EncodeResult, LassoPath, OmpResult, StepTrace, StreamResult
 
 _STATUS_NAMES = np.array(_riata.status_names)
 
@@ -46,6 +49,7 @@ def encode(
     shrink: float = 0.5,
     first_step: float | None = None,
     record: bool = False,
+    output: str = "dense",
 ) -> EncodeResult:
     """Sparse codes of signals: z_i = argmin_z 1/2 ||x_i - z D||^2 + reg_i ||z||_1.
 
@@ -90,6 +94,9 @@ def encode(
         Backtracking's first trial at every iteration; the last step / shrink by default.
     record : bool
         Keep a trace; for the methods "ista", "fista", "oista" and "backtracking".
+    output : {"dense", "csr"}
+        Codes as an array, or as a scipy.sparse.csr_matrix with the same numbers; then no more than a block of
+        dense codes is ever in memory. "csr" takes neither `init` nor `record`.
 
     Returns
     -------
@@ -106,25 +113,36 @@ def encode(
     >>> bool((result.status == "converged").all())
     True
     """
+    if output not in ("dense", "csr"):
+        raise ValueError(f"encode: output = {output!r}, must be 'dense' or 'csr'")
     X, D = as_matrices("encode", X=X, D=D)
+    options = _solver_options(
+        "encode",
+        method=method,
+        tol=tol,
+        max_iter=max_iter,
+        positive=positive,
+        weights=weights,
+        momentum=momentum,
+        momentum_delay=momentum_delay,
+        restart=restart,
+        support_norm=support_norm,
+        shrink=shrink,
+        first_step=first_step,
+        n_threads=n_threads,
+    )
+    if output == "csr":
+        for name, given in (("record", bool(record)), ("init", init is not None)):
+            if given:
+                raise ValueError(f"encode: {name} is for output = 'dense'")
+        return _encode_csr(X, D, as_reg("encode", reg), options)
     fields = _riata.encode(
         X,
         D,
         as_reg("encode", reg),
-        method=as_text("encode", "method", method),
-        tol=as_float("encode", "tol", tol),
-        max_iter=as_int("encode", "max_iter", max_iter),
         init=as_optional_like("encode", "init", init, "X", X, "(n_signals, n_atoms)"),
-        positive=bool(positive),
-        weights=as_vector("encode", "weights", weights),
-        momentum=as_text("encode", "momentum", momentum),
-        momentum_delay=as_float("encode", "momentum_delay", momentum_delay),
-        restart=as_text("encode", "restart", restart),
-        support_norm=as_text("encode", "support_norm", support_norm),
-        shrink=as_float("encode", "shrink", shrink),
-        first_step=as_optional_float("encode", "first_step", first_step),
         record=bool(record),
-        n_threads=as_threads("encode", n_threads),
+        **options,
     )
     fields["status"] = _STATUS_NAMES[fields["status"]]
     fields["trace"] = (
@@ -133,6 +151,170 @@ def encode(
         else None
     )
     return EncodeResult(**fields)
+
+
+def encode_stream(
+    X: Any,
+    D: Any,
+    reg: Any,
+    output: str | os.PathLike[str] | Callable[[CodeBlock], Any],
+    method: str = "auto",
+    tol: float = 1e-6,
+    max_iter: int = 10000,
+    n_threads: int | None = None,
+    *,
+    block_size: int | None = None,
+    progress: Callable[[int, int], Any] | None = None,
+    positive: bool = False,
+    weights: Any = None,
+    momentum: str = "beck-teboulle",
+    momentum_delay: float = 3.0,
+    restart: str = "gradient",
+    support_norm: str = "estimated",
+    shrink: float = 0.5,
+    first_step: float | None = None,
+) -> StreamResult:
+    """`encode` for more signals or codes than memory holds: signals are read block by block, codes are handed
+    on sparse. They have the very bits that one call of `encode` gives.
+
+    Parameters
+    ----------
+    X : str, path or array (n_signals, n_features)
+        An .npy file in C order, of which one block at a time is read; or an array, also one mapped into memory
+        (numpy.load with mmap_mode="r"). A file holds numbers in the precision of D; integers become float64.
+    D : array (n_atoms, n_features)
+        Dictionary.
+    reg : float, array (n_signals,) or str
+        Weight of the penalty, as in `encode`.
+    output : str, path or callable
+        An .npz file for scipy.sparse.load_npz, with the arrays objective, gap and n_iter beside the matrix
+        (numpy.load reads them); it may be larger than 4 GiB. It appears at the end, whole: an exception or
+        Ctrl-C leaves what was there before. Until then its folder needs disk for twice the codes, and it may not
+        be the input. Or a function that is called with every `CodeBlock` in turn; what it raises ends the call.
+    method, tol, max_iter, n_threads
+        As in `encode`.
+    block_size : int, optional
+        Signals per block, rounded up to a multiple of 128; as many as make 16 MiB by default, but 128 per
+        thread. The results do not depend on it.
+    progress : callable, optional
+        Called as progress(n_done, n_signals) after each block.
+    positive, weights, momentum, momentum_delay, restart, support_norm, shrink, first_step
+        As in `encode`.
+
+    Returns
+    -------
+    StreamResult
+        Counts, mean objective and largest gap. Signals that are not finite are refused when their block's turn
+        comes, all else before the first.
+
+    Examples
+    --------
+    >>> import riata
+    >>> problem = riata.datasets.planted(n_features=20, n_atoms=40, n_signals=1000)
+    >>> blocks = []
+    >>> result = riata.encode_stream(problem.signals, problem.dictionary, "0.1max", blocks.append, block_size=512)
+    >>> result.n_signals, [(block.first, block.codes.shape) for block in blocks]
+    (1000, [(0, (512, 40)), (512, (488, 40))])
+    """
+    if not isinstance(output, (str, os.PathLike)) and not callable(output):
+        raise TypeError(f"encode_stream: output = {output!r}, must be a path or a callable")
+    if isinstance(X, (str, os.PathLike)):
+        signals, D = os.fspath(X), as_matrix("encode_stream", "D", D)
+    else:
+        mapped = getattr(X, "filename", None) if isinstance(X, np.memmap) else None
+        if mapped and isinstance(output, (str, os.PathLike)) and os.path.exists(output):
+            if os.path.samefile(mapped, output):
+                raise ValueError(f"output {os.fspath(output)} is the input itself; choose another name")
+        signals, D = as_matrices("encode_stream", X=X, D=D)
+    if callable(output):
+        target, n_atoms = output, len(D)
+
+        def sink(block: Any) -> None:
+            target(_code_block(block, n_atoms))
+
+    fields = _riata.encode_stream(
+        signals,
+        D,
+        as_reg("encode_stream", reg),
+        sink if callable(output) else os.fspath(output),
+        block_size=None if block_size is None else as_size("encode_stream", "block_size", block_size),
+        progress=_as_progress(progress),
+        **_solver_options(
+            "encode_stream",
+            method=method,
+            tol=tol,
+            max_iter=max_iter,
+            positive=positive,
+            weights=weights,
+            momentum=momentum,
+            momentum_delay=momentum_delay,
+            restart=restart,
+            support_norm=support_norm,
+            shrink=shrink,
+            first_step=first_step,
+            n_threads=n_threads,
+        ),
+    )
+    return StreamResult(**fields)
+
+
+def _as_progress(progress: Any) -> Any:
+    if progress is not None and not callable(progress):
+        raise TypeError(f"encode_stream: progress = {progress!r}, must be callable")
+    return progress
+
+
+def _solver_options(where: str, **given: Any) -> dict[str, Any]:
+    """What `encode` and `encode_stream` hand on under the same names."""
+    checks: dict[str, Any] = {
+        "max_iter": as_int,
+        "tol": as_float,
+        "momentum_delay": as_float,
+        "shrink": as_float,
+        "first_step": as_optional_float,
+        "weights": as_vector,
+        "positive": lambda where, name, value: bool(value),
+        "n_threads": lambda where, name, value: as_threads(where, value),
+    }
+    return {name: checks.get(name, as_text)(where, name, value) for name, value in given.items()}
+
+
+def _csr(codes: tuple[Array, Array, Array], n_atoms: int) -> Any:
+    import scipy.sparse  # importing riata does not
+
+    return scipy.sparse.csr_matrix(codes, shape=(len(codes[2]) - 1, n_atoms))
+
+
+def _code_block(block: Any, n_atoms: int) -> CodeBlock:
+    first, codes, objective, gap, n_iter, status = block
+    return CodeBlock(first, _csr(codes, n_atoms), objective, gap, n_iter, _STATUS_NAMES[status])
+
+
+def _encode_csr(X: Array, D: Array, reg: Any, options: dict[str, Any]) -> EncodeResult:
+    parts: dict[str, list[Array]] = {
+        name: [] for name in ("values", "indices", "row_lengths", "objective", "gap", "n_iter", "status")
+    }
+
+    def keep(block: Any) -> None:
+        _, (values, indices, indptr), *certificate = block
+        for part, array in zip(parts.values(), (values, indices, np.diff(indptr), *certificate)):
+            part.append(array)
+
+    try:
+        report = _riata.encode_stream(X, D, reg, keep, block_size=None, progress=None, **options)
+    except ValueError as refused:
+        raise ValueError(str(refused).replace("encode_stream: ", "encode: ", 1)) from None
+    # One array after the other, so that no more than one is there twice.
+    joined = {name: np.concatenate(parts.pop(name)) for name in list(parts)}
+    indptr = np.concatenate([[0], np.cumsum(joined["row_lengths"])])
+    return EncodeResult(
+        _csr((joined["values"], joined["indices"], indptr), len(D)),
+        joined["objective"],
+        joined["gap"],
+        joined["n_iter"],
+        _STATUS_NAMES[joined["status"]],
+        report["method"],
+    )
 
 
 def lasso_path(

@@ -9,6 +9,7 @@
 #include "riata/operators/patches.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/encode.hpp"
+#include "riata/solvers/encode_stream.hpp"
 #include "riata/solvers/implicit.hpp"
 #include "riata/solvers/lars.hpp"
 #include "riata/solvers/omp.hpp"

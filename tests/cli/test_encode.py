@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import scipy.sparse
 from PIL import Image
 
 
@@ -135,3 +136,34 @@ def test_a_model_saved_by_python_brings_its_reg_positivity_and_centring(riata, t
     np.testing.assert_allclose(np.load(tmp_path / "c.npy"), expected, atol=1e-6)
     text = riata("info", "m.safetensors")
     assert "reg = 0.25" in text and "positive = true" in text
+
+
+def test_a_stream_gives_the_same_codes_sparse(riata, tmp_path):
+    options = ("--reg", "0.1max", "--tol", 1e-8)
+    whole = riata.json("encode", "D.npy", "X.npy", "-o", "dense.npz", *options)
+    streamed = riata.json("encode", "D.npy", "X.npy", "-o", "sparse.npz", "--stream", *options)
+    codes = scipy.sparse.load_npz(tmp_path / "sparse.npz")
+    with np.load(tmp_path / "dense.npz") as dense, np.load(tmp_path / "sparse.npz") as sparse:
+        np.testing.assert_array_equal(codes.toarray(), dense["codes"])
+        for name in ("objective", "gap", "n_iter"):
+            np.testing.assert_array_equal(sparse[name], dense[name])
+    for name in ("n_signals", "n_features", "n_atoms", "dtype", "gap", "n_not_converged", "status"):
+        assert streamed[name] == whole[name], name
+    assert streamed["density"] == pytest.approx(whole["density"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["X.npy", "-o", "c.npy"], "--stream writes sparse codes, and c.npy does not end in .npz"),
+        (["X.npz", "-o", "c.npz"], "--stream reads an .npy file row by row, and X.npz is none"),
+        (["X.npy", "-o", "c.npz", "--layers", 3], "--stream is for solvers; leave out --layers"),
+        (["X.npy", "-o", "c.npz", "--centre"], "--stream reads signals as they are; it takes neither --centre"),
+    ],
+)
+def test_a_stream_refuses_what_it_cannot_read_or_write(riata, tmp_path, arguments, sentence):
+    np.savez(tmp_path / "X.npz", X=np.load(tmp_path / "X.npy"))
+    done = riata.run("encode", "D.npy", *arguments, "--reg", 0.1, "--stream")
+    assert done.returncode == 2 and done.stderr.startswith("riata encode: " + sentence)
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / arguments[2]).exists()

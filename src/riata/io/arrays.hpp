@@ -23,7 +23,7 @@ NamedTensors read_npz(const std::filesystem::path& path);
 void write_npy(const std::filesystem::path& path, const Tensor& tensor);
 
 /// Writes atomically, uncompressed, in the order of the names and with a fixed date: the same tensors give
-/// the same bytes. Arrays and archive must stay below 4 GiB. @throws as write_npy()
+/// the same bytes; zip64 beyond 4 GiB. @throws as write_npy()
 void write_npz(const std::filesystem::path& path, const NamedTensors& tensors);
 
 }  // namespace riata

@@ -135,11 +135,10 @@ std::pair<std::uint64_t, std::string> read_header_text(const ByteSource& source)
   return {n_before, text};
 }
 
-}  // namespace
-
-Tensor parse_npy(const ByteSource& source) {
+/// Reads up to the values and checks what the header promises.
+NpyHeader read_header(const ByteSource& source) {
   const auto [n_before, text] = read_header_text(source);
-  const NpyHeader header = parse_npy_header(text, source.name);
+  NpyHeader header = parse_npy_header(text, source.name);
   const StoredType& type = stored_type(header.descr, source.name);
   require(header.shape.size() <= max_dimensions, "{} has {} dimensions; expected at most {}", source.name,
           header.shape.size(), max_dimensions);
@@ -149,10 +148,43 @@ Tensor parse_npy(const ByteSource& source) {
   const std::uint64_t n_held = source.n_bytes - n_before;
   require(*n_promised <= n_held, "{} is truncated: header promises {} bytes, file holds {}", source.name,
           *n_promised, n_held);
-  Values values = type.read(source, *n_promised / type.item_bytes, header.descr[0] == '>');
+  return header;
+}
+
+Values read_values(const ByteSource& source, const std::string& descr, std::size_t n_values) {
+  return stored_type(descr, source.name).read(source, n_values, descr[0] == '>');
+}
+
+}  // namespace
+
+Tensor parse_npy(const ByteSource& source) {
+  const NpyHeader header = read_header(source);
+  const std::uint64_t n_values = *checked_bytes(header.shape, 1);
+  Values values = read_values(source, header.descr, n_values);
   if (header.fortran_order && header.shape.size() > 1)
     std::visit([&](auto& stored) { stored = to_c_order(stored, header.shape); }, values);
   return {header.shape, std::move(values)};
+}
+
+NpyRows::NpyRows(const std::filesystem::path& path)
+    : file_(open_to_read(path)),
+      source_{path.string(), size_of(file_.get(), path), [file = file_.get(), path](void* out, std::size_t n_bytes) {
+                return read_up_to(file, path, out, n_bytes);
+              }} {
+  const NpyHeader header = read_header(source_);
+  require(header.shape.size() == 2, "{} has shape {}, expected two dimensions", source_.name,
+          to_text(header.shape));
+  require(!header.fortran_order || header.shape[0] <= 1 || header.shape[1] <= 1,
+          "{} is in Fortran order, so its rows cannot be read one after another; save numpy.ascontiguousarray of it",
+          source_.name);
+  descr_ = header.descr;
+  n_rows_ = header.shape[0];
+  n_columns_ = header.shape[1];
+  is_float_ = descr_.ends_with("f4");
+}
+
+decltype(Tensor::data) NpyRows::next(Index n) {
+  return read_values(source_, descr_, static_cast<std::size_t>(n * n_columns_));
 }
 
 std::string npy_header(const Tensor& tensor, const std::string& where) {

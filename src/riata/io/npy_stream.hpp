@@ -1,11 +1,14 @@
-// One .npy array from any source of bytes: a file, or a member of a zip archive. Internal: not installed.
+// One .npy array from any source of bytes: a file, or a member of a zip archive; or a file's rows, some at a time.
+// Internal: not installed.
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <string>
 
 #include "riata/core/tensors.hpp"
+#include "riata/io/file.hpp"
 
 namespace riata {
 
@@ -20,5 +23,26 @@ Tensor parse_npy(const ByteSource& source);
 
 /// The bytes before the values of `tensor`. @throws std::invalid_argument if shape and values disagree
 std::string npy_header(const Tensor& tensor, const std::string& where);
+
+/// The rows of a two-dimensional .npy file, from the first to the last. Types as read_npy().
+class NpyRows {
+ public:
+  /// @throws std::invalid_argument for what read_npy() refuses, other ranks and Fortran order; riata::Error
+  explicit NpyRows(const std::filesystem::path& path);
+
+  Index n_rows() const { return n_rows_; }
+  Index n_columns() const { return n_columns_; }
+  bool is_float() const { return is_float_; }  ///< float32 values; else float64
+
+  /// The next `n` rows, of those that are left. @throws std::invalid_argument "X is truncated", riata::Error
+  decltype(Tensor::data) next(Index n);
+
+ private:
+  File file_;
+  ByteSource source_;
+  std::string descr_;
+  Index n_rows_ = 0, n_columns_ = 0;
+  bool is_float_ = false;
+};
 
 }  // namespace riata

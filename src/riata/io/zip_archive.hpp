@@ -1,4 +1,4 @@
-// Zip archives: the part that NumPy uses. Stored and deflated members, zip64 when reading.
+// Zip archives: the part that NumPy uses. Stored and deflated members, zip64 beyond 4 GiB.
 // Format: PKWARE APPNOTE 6.3.10. Internal: not installed.
 #pragma once
 
@@ -40,15 +40,23 @@ class ZipReader {
   std::vector<Member> members_;
 };
 
+/// The checksum of the bytes given so far; start with 0.
+std::uint32_t extend_crc(std::uint32_t crc, std::string_view bytes);
+
 class ZipWriter {
  public:
-  explicit ZipWriter(std::FILE* file) : file_(file) {}
-  /// Stores head followed by body as one member. @throws std::invalid_argument at 4 GiB, std::system_error
+  /// Sizes and offsets from `zip64_from` bytes on are written as zip64 (tests lower it).
+  explicit ZipWriter(std::FILE* file, std::uint64_t zip64_from = 0xffffffff) : file_(file), zip64_from_(zip64_from) {}
+  /// Stores head followed by body as one member. @throws std::invalid_argument, std::system_error
   void add(const std::string& name, std::string_view head, std::string_view body);
+  /// Stores what `write` puts into the stream, n_bytes whose checksum is known before.
+  void add(const std::string& name, std::uint64_t n_bytes, std::uint32_t crc,
+           const std::function<void(std::FILE*)>& write);
   void finish();
 
  private:
   std::FILE* file_;
+  std::uint64_t zip64_from_;
   std::uint64_t offset_ = 0;
   std::string directory_;
   std::size_t n_members_ = 0;

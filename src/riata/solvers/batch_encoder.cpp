@@ -1,0 +1,169 @@
+#include "riata/solvers/batch_encoder.hpp"
+
+#include <algorithm>
+
+#include "riata/core/check.hpp"
+#include "riata/linalg/blas.hpp"
+#include "riata/solvers/certificate.hpp"
+
+namespace riata {
+namespace {
+
+constexpr Index max_gram_atoms = 8192;
+
+/// The methods that take steps along the gradient, and so have a trace.
+bool is_proximal(Solver method) {
+  return method == Solver::ista || method == Solver::fista || method == Solver::oista || method == Solver::backtracking;
+}
+
+}  // namespace
+
+/// The work of one thread: screens out the signals whose code is zero, solves the rest, certifies all.
+template <Scalar T>
+class TileEncoder {
+ public:
+  TileEncoder(const SharedProblem<T>& problem, std::unique_ptr<TileSolver<T>> solver, const SignalRegMax<T>& reg_max)
+      : problem_(problem),
+        solver_(std::move(solver)),
+        signal_reg_max_(reg_max),
+        certificate_(problem.D_double, problem.penalty) {}
+
+  /// `Z` holds the start and receives the codes.
+  void encode(const ConstMatrixRef<T>& X, const ConstVectorRef<T>& reg, Index first, EncodeResult<T>& result) {
+    const Index n = X.cols();
+    auto Z = result.codes.middleCols(first, n);
+    correlations_.resize(Z.rows(), n);
+    problem_.D.adjoint(X, correlations_);
+    open_.clear();
+    for (Index i = 0; i < n; ++i) {
+      if (zero_is_optimal(reg(i), signal_reg_max_(X.col(i), correlations_.col(i)))) {
+        Z.col(i).setZero();
+        result.n_iter(first + i) = 0;
+      } else {
+        open_.push_back(i);
+      }
+    }
+    if (!open_.empty()) solve_open(X, reg, first, result);
+    certificate_.evaluate(X, Z, reg);
+    for (Index i = 0; i < n; ++i) {
+      result.objective(first + i) = certificate_.objective(i);
+      result.gap(first + i) = certificate_.gap(i);
+      const bool done = certificate_.gap(i) <= problem_.options.tol * certificate_.half_norm_sq(i);
+      result.status[static_cast<std::size_t>(first + i)] = done ? Status::converged : Status::max_iter_reached;
+    }
+  }
+
+ private:
+  void solve_open(const ConstMatrixRef<T>& X, const ConstVectorRef<T>& reg, Index first, EncodeResult<T>& result) {
+    const auto n = static_cast<Index>(open_.size());
+    auto Z = result.codes.middleCols(first, X.cols());
+    SolverTile<T> tile{.X = Matrix<T>(X.rows(), n),
+                       .correlations = Matrix<T>(Z.rows(), n),
+                       .Z = Matrix<T>(Z.rows(), n),
+                       .reg = Vector<T>(n),
+                       .target = Vector<double>(n),
+                       .n_iter = Eigen::VectorXi::Zero(n)};
+    for (Index k = 0; k < n; ++k) {
+      const Index i = open_[static_cast<std::size_t>(k)];
+      tile.X.col(k) = X.col(i);
+      tile.correlations.col(k) = correlations_.col(i);
+      tile.Z.col(k) = Z.col(i);
+      tile.reg(k) = reg(i);
+      tile.target(k) = problem_.options.tol * 0.5 * X.col(i).template cast<double>().squaredNorm();
+    }
+    solver_->solve(tile);
+    for (Index k = 0; k < n; ++k) {
+      const Index i = open_[static_cast<std::size_t>(k)];
+      Z.col(i) = tile.Z.col(k);
+      result.n_iter(first + i) = tile.n_iter(k);
+      if (problem_.options.record)
+        result.trace[static_cast<std::size_t>(first + i)] = std::move(tile.trace[static_cast<std::size_t>(k)]);
+    }
+  }
+
+  const SharedProblem<T>& problem_;
+  std::unique_ptr<TileSolver<T>> solver_;
+  const SignalRegMax<T>& signal_reg_max_;
+  TileCertificate<T> certificate_;
+  Matrix<T> correlations_;
+  std::vector<Index> open_;
+};
+
+template <Scalar T>
+Solver pick_solver(const ConstMatrixRef<T>& X, const DenseDictionary<T>& D, const Vector<T>& regs,
+                   const EncodeOptions& options) {
+  if (D.code_size() > max_gram_atoms) return Solver::fista;
+  if (X.cols() > 2 || D.code_size() < 1024) return Solver::coordinate_descent;
+  const Vector<T> largest = reg_max<T>(X, D, options.penalty, options.execution);
+  const bool sparse = (regs.array() >= T(0.25) * largest.array()).all();
+  return sparse ? Solver::lars : Solver::coordinate_descent;
+}
+
+template <Scalar T>
+BatchEncoder<T>::BatchEncoder(const DenseDictionary<T>& D, const EncodeOptions& options)
+    : options_(options),
+      D_double_(D.parameters().template cast<double>()),
+      penalty_(options.penalty, D.code_size()),
+      problem_{D, D_double_, penalty_, options_},
+      signal_reg_max_(D.parameters(), penalty_) {
+  const Solver method = options_.method;
+  require(!options_.record || is_proximal(method),
+          "encode: record is for the methods 'ista', 'fista', 'oista' and 'backtracking', not for '{}'", to_string(method));
+  if (method == Solver::coordinate_descent) {
+    gram_.resize(D.code_size(), D.code_size());
+    multiply_transposed<T>(D.parameters(), D.parameters(), gram_);
+  } else if (is_proximal(method) && method != Solver::backtracking) {
+    lipschitz_ = D.squared_norm();
+  }
+  encoders_.resize(static_cast<std::size_t>(resolve_threads(options_.execution.n_threads)));
+}
+
+template <Scalar T>
+BatchEncoder<T>::~BatchEncoder() = default;
+
+template <Scalar T>
+std::unique_ptr<TileSolver<T>> BatchEncoder<T>::make_solver() const {
+  switch (options_.method) {
+    case Solver::coordinate_descent:
+      return make_coordinate_descent<T>(problem_, gram_);
+    case Solver::oista:
+      return make_oista<T>(problem_, lipschitz_);
+    case Solver::backtracking:
+      return make_backtracking<T>(problem_);
+    case Solver::lars:
+      return make_lars<T>(problem_);
+    default:
+      return make_proximal_gradient<T>(problem_, lipschitz_);
+  }
+}
+
+template <Scalar T>
+EncodeResult<T> BatchEncoder<T>::encode(const ConstMatrixRef<T>& X, const Vector<T>& regs, const Matrix<T>* init) {
+  const Index n_signals = X.cols(), n_atoms = D_double_.cols();
+  EncodeResult<T> result{.codes = init != nullptr ? *init : Matrix<T>::Zero(n_atoms, n_signals),
+                         .objective = Vector<double>(n_signals),
+                         .gap = Vector<double>(n_signals),
+                         .n_iter = Eigen::VectorXi(n_signals),
+                         .status = std::vector<Status>(static_cast<std::size_t>(n_signals)),
+                         .method = options_.method};
+  if (options_.record) result.trace.resize(static_cast<std::size_t>(n_signals));
+  if (penalty_.positive()) result.codes = result.codes.cwiseMax(T(0));
+  const Index tile_size = options_.method == Solver::lars ? 8 : solver_tile;  // paths are long, and gain nothing from company
+  const Index n_tiles = (n_signals + tile_size - 1) / tile_size;
+  parallel_for(n_tiles, options_.execution, [&](Index tile, int thread) {
+    auto& encoder = encoders_[static_cast<std::size_t>(thread)];
+    if (!encoder) encoder = std::make_unique<TileEncoder<T>>(problem_, make_solver(), signal_reg_max_);
+    const Index first = tile * tile_size, n = std::min(tile_size, n_signals - first);
+    encoder->encode(X.middleCols(first, n), regs.segment(first, n), first, result);
+  });
+  return result;
+}
+
+template Solver pick_solver<float>(const ConstMatrixRef<float>&, const DenseDictionary<float>&, const Vector<float>&,
+                                   const EncodeOptions&);
+template Solver pick_solver<double>(const ConstMatrixRef<double>&, const DenseDictionary<double>&,
+                                    const Vector<double>&, const EncodeOptions&);
+template class BatchEncoder<float>;
+template class BatchEncoder<double>;
+
+}  // namespace riata
