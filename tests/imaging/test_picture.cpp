@@ -32,6 +32,18 @@ TEST(EstimateSigma, IsWithinAPercent_OnAFlatPicture) {
   EXPECT_NEAR(estimate_sigma(with_noise(flat, 20, 4)), 20, 0.2);
 }
 
+TEST(EstimateSigma, IsWithinAFactorOfTwo_OnSmallFlatPicturesWhoseNoiseWasNotClipped) {
+  for (const Index side : {12, 14, 16, 18, 20, 24, 28, 32})
+    for (const std::uint64_t seed : {1, 2, 3, 4, 5, 6, 7, 8}) {
+      Picture picture{.height = side, .width = side, .channels = 1, .samples = {}};
+      RandomStream random(seed, 0);
+      for (Index i = 0; i < side * side; ++i) picture.samples.push_back(static_cast<float>(128 + 10 * random.normal()));
+      const double sigma = estimate_sigma(picture);
+      EXPECT_GT(sigma, 5) << side << " seed " << seed;
+      EXPECT_LT(sigma, 20) << side << " seed " << seed;
+    }
+}
+
 TEST(EstimateSigma, ScalesWithTheUnit) {
   const Picture noisy = with_noise(shipped("camera.png"), 25, 5);
   Picture scaled = noisy;
