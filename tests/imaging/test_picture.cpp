@@ -55,11 +55,19 @@ TEST(EstimateSigma, IsFinite_OnSmallFlatAndTwoValuedPictures) {
   for (const Index side : {1, 7, 8, 9, 12, 15, 16, 17, 24}) {
     Picture picture{.height = side, .width = side + 1, .channels = 1, .samples = {}};
     picture.samples.assign(static_cast<std::size_t>(side * (side + 1)), 90.0f);
-    EXPECT_NEAR(estimate_sigma(picture), 0, 1e-6) << side;
+    EXPECT_EQ(estimate_sigma(picture), 0) << side;
     for (std::size_t i = 0; i < picture.samples.size(); ++i) picture.samples[i] = (i * i / 3) % 2 == 0 ? 0.0f : 255.0f;
     EXPECT_TRUE(std::isfinite(estimate_sigma(picture))) << side;
     EXPECT_GE(estimate_sigma(picture), 0) << side;
   }
+}
+
+TEST(EstimateSigma, IsZero_WithoutNoise) {
+  Picture flat{.height = 60, .width = 50, .channels = 3, .samples = std::vector<float>(9000, 77.0f)}, ramp = flat;
+  for (std::size_t i = 0; i < ramp.samples.size(); ++i) ramp.samples[i] = static_cast<float>(i / 150);
+  EXPECT_EQ(estimate_sigma(flat), 0);
+  EXPECT_EQ(estimate_sigma(ramp), 0);
+  EXPECT_EQ(denoise(ramp).picture.samples, ramp.samples);
 }
 
 }  // namespace

@@ -165,7 +165,10 @@ double estimate_sigma(const Picture& picture) {
   constexpr int rounds = 6;
   for (int round = 0; round < rounds && sigma > 0; ++round)
     sigma = refined(cells, sigma, clipping_range(picture, means, sigma));
-  return sigma;
+  // Below this it is the rounding of the filters.
+  constexpr double negligible = 1e-6;
+  const auto [low, high] = std::minmax_element(picture.samples.begin(), picture.samples.end());
+  return sigma <= negligible * static_cast<double>(std::max(-*low, *high)) ? 0 : sigma;
 }
 
 double psnr(const Picture& picture, const Picture& reference, double peak) {
