@@ -95,6 +95,15 @@ def test_a_run_that_ended_goes_on_with_a_smaller_tolerance(riata, tmp_path, sign
     assert (tmp_path / "m.safetensors").read_bytes() == bits
 
 
+def test_a_larger_tolerance_does_not_change_what_a_run_ended_at(riata, tmp_path, signals):
+    learn = ("learn", "X.npy", "-o", "m.safetensors", "--atoms", 20, "--reg", 0.1, "--checkpoint", "c.safetensors", "--resume")
+    riata(*learn, "--tol", 1e-2)
+    bits = (tmp_path / "m.safetensors").read_bytes()
+    for tol in (1e-1, 1e-2):
+        riata(*learn, "--tol", tol)
+        assert (tmp_path / "m.safetensors").read_bytes() == bits
+
+
 DAMAGES = {
     "of another length": {"history.step": np.ones(99)},
     "no phases": {"history.phase": None},
