@@ -100,7 +100,8 @@ def learn_dictionary(
     checkpoint_every : int
         Accepted iterations between writes.
     resume : bool
-        Start from the checkpoint if it exists.
+        Start from the checkpoint if it exists. A run that ended goes on at a smaller `tol`, except with
+        `learn_steps`, where its first phase is over.
     random_state : int, RandomState, Generator or None
         Seed. The same seed gives the same bits for any number of threads.
     n_threads : int, optional

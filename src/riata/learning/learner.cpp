@@ -228,12 +228,17 @@ void Learner<T>::load(State& state) {
   history.phase = *phase_values;
   state.phase = static_cast<int>(get_integer(file.tensors, "phase", where));
   state.finished = get_integer(file.tensors, "finished", where) != 0;
-  // What ended at a larger tolerance goes on; checkpoints of old do not say at which they ended.
-  if (state.finished && file.tensors.contains("tol")) {
+  // What ended at a larger tolerance goes on, but never back to the first phase. Checkpoints of old do not say at which they
+  // ended.
+  if ((state.finished || state.phase > 0) && file.tensors.contains("tol")) {
     const auto tol = get_vector<double>(file.tensors, "tol", where);
     require(tol.size() == 1, "{}: tensor 'tol' is damaged", where);
+    const bool is_smaller = schedule_.tol < tol[0];
+    require(!is_smaller || state.phase == 0,
+            "{}: a phase ended at tol = {}, this run has {}; with learn_steps a smaller tol needs a new run", where, tol[0],
+            schedule_.tol);
     state.ended_tol = tol[0];
-    state.finished = schedule_.tol >= tol[0];
+    state.finished = state.finished && !is_smaller;
   }
   state.result.n_replaced = static_cast<int>(get_integer(file.tensors, "n_replaced", where));
   const auto values = get_vector<double>(file.tensors, "values", where);
