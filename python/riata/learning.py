@@ -131,7 +131,8 @@ def learn_dictionary(
     Returns
     -------
     LearnResult
-        dictionary, steps, history, initial_value, reg, n_replaced, status, positive, centred.
+        dictionary, steps, history, initial_value, reg, n_replaced, status, positive, centred, layers,
+        algorithm.
 
     Examples
     --------
@@ -184,6 +185,8 @@ def learn_dictionary(
             weights=as_vector(where, "weights", weights),
         )
     fields |= {"history": History(**fields["history"]), "positive": bool(positive), "centred": bool(centre)}
+    if method != "alternating-exact":
+        fields |= {"layers": int(layers), "algorithm": algorithm}
     result = LearnResult(**fields)
     if result.status == "interrupted":
         _logger.warning(
@@ -272,8 +275,9 @@ def save_model(
     path : path
         Written atomically.
     dictionary : array (n_atoms, n_features), LearnResult or Model
-        With a result its steps are stored too, and as metadata reg, positive, centred, iterations, final_value
-        and status: what `riata encode` needs to code as the dictionary was learned.
+        With a result its steps are stored too, and as metadata reg, positive, centred, layers, algorithm,
+        iterations, final_value and status: what `riata encode` needs to code as the dictionary was learned.
+        The `weights` of the penalty are not stored.
     steps : array (layers,), optional
         Step factors.
     metadata : mapping, optional
@@ -306,7 +310,8 @@ def save_model(
 def _record(result: LearnResult) -> dict[str, str]:
     """The part of the command's training record that a result knows."""
     values = result.history.value
-    return {
+    layers = {} if result.layers is None else {"layers": str(result.layers), "algorithm": str(result.algorithm)}
+    return layers | {
         "reg": repr(float(result.reg)),
         "positive": "true" if result.positive else "false",
         "centred": "true" if result.centred else "false",
