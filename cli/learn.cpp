@@ -217,7 +217,8 @@ void add_run_options(CLI::App& app, Learn& command) {
   app.add_option("--checkpoint", options.checkpoint, "Where a killed run continues from")->type_name("FILE");
   app.add_option("--checkpoint-every", options.checkpoint_every, "Iterations between checkpoints")
       ->capture_default_str();
-  app.add_flag("--resume", options.resume, "Continue from the checkpoint if it exists, bit for bit");
+  app.add_flag("--resume", options.resume,
+               "Continue from the checkpoint if it exists, bit for bit; an ended run at a smaller --tol, without --learn-steps");
   add_seed(app, command.patches.seed);
   add_threads(app, options.execution.n_threads);
   app.add_option("--trace", command.trace, "iteration,phase,value,step,seconds as .csv")->type_name("FILE");

@@ -23,10 +23,10 @@ void require_good_outputs(const std::vector<std::string>& inputs, const std::vec
 void require_extension(const std::string& path, std::initializer_list<std::string_view> extensions,
                        const char* what);
 
-/// iteration,phase,value,step,seconds: one line per accepted iteration.
 /// "1 iteration", "2 iterations".
 std::string counted(std::size_t n, const char* noun);
 
+/// iteration,phase,value,step,seconds: one line per accepted iteration.
 void write_trace(const std::string& path, const History& history);
 
 /// The summary, in the form the user asked for.

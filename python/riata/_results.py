@@ -344,6 +344,8 @@ class LearnResult:
         "converged", "max_iter", "max_time" or "interrupted".
     positive, centred : bool
         Whether codes were kept non-negative, and the signals' means subtracted.
+    layers, algorithm : int and str, or None
+        The layers that it was learned with; None for exact codes.
     """
 
     dictionary: Array
@@ -355,6 +357,8 @@ class LearnResult:
     status: str
     positive: bool = False
     centred: bool = False
+    layers: int | None = None
+    algorithm: str | None = None
 
     def __repr__(self) -> str:
         n_atoms, n_features = self.dictionary.shape

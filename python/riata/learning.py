@@ -100,7 +100,8 @@ def learn_dictionary(
     checkpoint_every : int
         Accepted iterations between writes.
     resume : bool
-        Start from the checkpoint if it exists.
+        Start from the checkpoint if it exists. A run that ended goes on at a smaller `tol`, except with
+        `learn_steps`, where its first phase is over.
     random_state : int, RandomState, Generator or None
         Seed. The same seed gives the same bits for any number of threads.
     n_threads : int, optional
@@ -130,7 +131,8 @@ def learn_dictionary(
     Returns
     -------
     LearnResult
-        dictionary, steps, history, initial_value, reg, n_replaced, status, positive, centred.
+        dictionary, steps, history, initial_value, reg, n_replaced, status, positive, centred, layers,
+        algorithm.
 
     Examples
     --------
@@ -183,6 +185,8 @@ def learn_dictionary(
             weights=as_vector(where, "weights", weights),
         )
     fields |= {"history": History(**fields["history"]), "positive": bool(positive), "centred": bool(centre)}
+    if method != "alternating-exact":
+        fields |= {"layers": int(layers), "algorithm": algorithm}
     result = LearnResult(**fields)
     if result.status == "interrupted":
         _logger.warning(
@@ -271,8 +275,9 @@ def save_model(
     path : path
         Written atomically.
     dictionary : array (n_atoms, n_features), LearnResult or Model
-        With a result its steps are stored too, and as metadata reg, positive, centred, iterations, final_value
-        and status: what `riata encode` needs to code as the dictionary was learned.
+        With a result its steps are stored too, and as metadata reg, positive, centred, layers, algorithm,
+        iterations, final_value and status: what `riata encode` needs to code as the dictionary was learned.
+        The `weights` of the penalty are not stored.
     steps : array (layers,), optional
         Step factors.
     metadata : mapping, optional
@@ -305,7 +310,8 @@ def save_model(
 def _record(result: LearnResult) -> dict[str, str]:
     """The part of the command's training record that a result knows."""
     values = result.history.value
-    return {
+    layers = {} if result.layers is None else {"layers": str(result.layers), "algorithm": str(result.algorithm)}
+    return layers | {
         "reg": repr(float(result.reg)),
         "positive": "true" if result.positive else "false",
         "centred": "true" if result.centred else "false",

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,14 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMAND = Path(os.environ.get("RIATA_CLI", ROOT / "build/release/riata")).resolve()
 # Threads that wait passively: tests share their machine.
 ENVIRONMENT = os.environ | {"OMP_WAIT_POLICY": "passive"}
+
+
+# In a small process of its own: a child's peak counts what its parent held.
+MEASURE = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
+"""
 
 
 class Riata:
@@ -35,6 +44,13 @@ class Riata:
         done = self.run(*arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def peak_megabytes(self, *arguments):
+        """Runs it, expects success, gives the largest memory it had."""
+        done = subprocess.run([sys.executable, "-S", "-c", MEASURE, COMMAND, *map(str, arguments)], cwd=self.folder,
+                              env=ENVIRONMENT, text=True, timeout=300, capture_output=True)
+        assert done.returncode == 0, done.stderr
+        return float(done.stdout)
 
     def json(self, *arguments):
         """Runs it with --json: exactly one line, one object."""

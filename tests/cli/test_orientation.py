@@ -82,12 +82,15 @@ DAMAGED = {
 } | {f"cut after {n} bytes": whole[:n] for n in range(len(whole) - 4 - 1)}
 
 
+def app1(content):
+    return b"\xff\xe1" + struct.pack(">H", 2 + len(content)) + content
+
+
 @pytest.mark.parametrize("exif", DAMAGED.values(), ids=DAMAGED)
 def test_a_damaged_record_is_ignored(riata, exif):
     picture().save(riata.folder / "plain.jpg", quality=95)
     plain = (riata.folder / "plain.jpg").read_bytes()
-    marker = b"\xff\xe1" + struct.pack(">H", 2 + len(exif)) + exif
-    (riata.folder / "x.jpg").write_bytes(plain[:2] + marker + plain[2:])
+    (riata.folder / "x.jpg").write_bytes(plain[:2] + app1(exif) + plain[2:])
     np.testing.assert_array_equal(pixels_that_riata_reads(riata, "x.jpg"), pixels_that_riata_reads(riata, "plain.jpg"))
 
 
@@ -95,3 +98,15 @@ def test_a_record_that_promises_more_entries_than_it_holds_is_read_as_far_as_it_
     picture().save(riata.folder / "phone.jpg", quality=95, exif=tiff_directory(3, n_entries=65535))
     _, pixels = upright(riata.folder / "phone.jpg", 3)
     assert np.abs(pixels_that_riata_reads(riata, "phone.jpg") - pixels).max() <= 2
+
+
+def test_other_records_are_skipped_and_need_no_memory(riata):
+    picture().save(riata.folder / "phone.jpg", quality=95, exif=tiff_directory(6))
+    phone = (riata.folder / "phone.jpg").read_bytes()
+    records = app1(b"") + app1(b"Exif") + app1(b"http" + bytes(65529)) * 600
+    late_records = app1(tiff_directory(3)) + app1(whole + bytes(65000)) * 200
+    at = phone.index(app1(whole)) + len(app1(whole))
+    (riata.folder / "many.jpg").write_bytes(phone[:2] + records + phone[2:at] + late_records + phone[at:])
+    np.testing.assert_array_equal(pixels_that_riata_reads(riata, "many.jpg"), pixels_that_riata_reads(riata, "phone.jpg"))
+    few, many = (riata.peak_megabytes("encode", "one.npy", name, "-o", "z.npy", "--reg", 1) for name in ("phone.jpg", "many.jpg"))
+    assert many < few + 10

@@ -95,6 +95,34 @@ def test_a_run_that_ended_goes_on_with_a_smaller_tolerance(riata, tmp_path, sign
     assert (tmp_path / "m.safetensors").read_bytes() == bits
 
 
+def test_a_larger_tolerance_does_not_change_what_a_run_ended_at(riata, tmp_path, signals):
+    learn = ("learn", "X.npy", "-o", "m.safetensors", "--atoms", 20, "--reg", 0.1, "--checkpoint", "c.safetensors", "--resume")
+    riata(*learn, "--tol", 1e-2)
+    bits = (tmp_path / "m.safetensors").read_bytes()
+    for tol in (1e-1, 1e-2):
+        riata(*learn, "--tol", tol)
+        assert (tmp_path / "m.safetensors").read_bytes() == bits
+
+
+@pytest.mark.parametrize("max_iter", [300, None], ids=["ended", "in its second phase"])
+def test_a_smaller_tolerance_is_refused_where_the_first_phase_is_over(riata, tmp_path, signals, max_iter):
+    learn = ("learn", "X.npy", "-o", "m.safetensors", "--atoms", 20, "--reg", 0.1, "--learn-steps",
+             "--checkpoint", "c.safetensors", "--resume", "--trace", "t.csv")
+    riata(*learn, "--tol", 1e-2)
+    if max_iter is None:  # up to the first iteration of the second phase
+        phases = np.loadtxt(tmp_path / "t.csv", delimiter=",", skiprows=1)[:, 1]
+        max_iter = int(np.sum(phases == 0)) + 1
+        (tmp_path / "c.safetensors").unlink()
+        riata(*learn, "--tol", 1e-2, "--max-iter", max_iter)
+    before = (tmp_path / "c.safetensors").read_bytes()
+    done = riata.run(*learn, "--tol", 1e-3)
+    assert (done.returncode, done.stderr) == (
+        2, "riata learn: checkpoint c.safetensors: a phase ended at tol = 0.01, this run has 0.001; with learn_steps a "
+           "smaller tol needs a new run\n")
+    assert (tmp_path / "c.safetensors").read_bytes() == before
+    riata(*learn, "--tol", 1e-2)
+
+
 DAMAGES = {
     "of another length": {"history.step": np.ones(99)},
     "no phases": {"history.phase": None},

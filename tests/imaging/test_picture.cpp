@@ -32,6 +32,18 @@ TEST(EstimateSigma, IsWithinAPercent_OnAFlatPicture) {
   EXPECT_NEAR(estimate_sigma(with_noise(flat, 20, 4)), 20, 0.2);
 }
 
+TEST(EstimateSigma, IsWithinAFactorOfTwo_OnSmallFlatPicturesWhoseNoiseWasNotClipped) {
+  for (const Index side : {12, 14, 16, 18, 20, 24, 28, 32})
+    for (const std::uint64_t seed : {1, 2, 3, 4, 5, 6, 7, 8}) {
+      Picture picture{.height = side, .width = side, .channels = 1, .samples = {}};
+      RandomStream random(seed, 0);
+      for (Index i = 0; i < side * side; ++i) picture.samples.push_back(static_cast<float>(128 + 10 * random.normal()));
+      const double sigma = estimate_sigma(picture);
+      EXPECT_GT(sigma, 5) << side << " seed " << seed;
+      EXPECT_LT(sigma, 20) << side << " seed " << seed;
+    }
+}
+
 TEST(EstimateSigma, ScalesWithTheUnit) {
   const Picture noisy = with_noise(shipped("camera.png"), 25, 5);
   Picture scaled = noisy;
@@ -43,11 +55,19 @@ TEST(EstimateSigma, IsFinite_OnSmallFlatAndTwoValuedPictures) {
   for (const Index side : {1, 7, 8, 9, 12, 15, 16, 17, 24}) {
     Picture picture{.height = side, .width = side + 1, .channels = 1, .samples = {}};
     picture.samples.assign(static_cast<std::size_t>(side * (side + 1)), 90.0f);
-    EXPECT_NEAR(estimate_sigma(picture), 0, 1e-6) << side;
+    EXPECT_EQ(estimate_sigma(picture), 0) << side;
     for (std::size_t i = 0; i < picture.samples.size(); ++i) picture.samples[i] = (i * i / 3) % 2 == 0 ? 0.0f : 255.0f;
     EXPECT_TRUE(std::isfinite(estimate_sigma(picture))) << side;
     EXPECT_GE(estimate_sigma(picture), 0) << side;
   }
+}
+
+TEST(EstimateSigma, IsZero_WithoutNoise) {
+  Picture flat{.height = 60, .width = 50, .channels = 3, .samples = std::vector<float>(9000, 77.0f)}, ramp = flat;
+  for (std::size_t i = 0; i < ramp.samples.size(); ++i) ramp.samples[i] = static_cast<float>(i / 150);
+  EXPECT_EQ(estimate_sigma(flat), 0);
+  EXPECT_EQ(estimate_sigma(ramp), 0);
+  EXPECT_EQ(denoise(ramp).picture.samples, ramp.samples);
 }
 
 }  // namespace

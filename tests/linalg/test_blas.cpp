@@ -77,8 +77,18 @@ TYPED_TEST(Products, LeaveTheCallersThreadsAsTheyWere) {
   multiply_transposed<T>(A, A, out);
   add_outer<T>(T(1), A, A, out);
   EXPECT_EQ(omp_get_max_threads(), 3);
-  EXPECT_EQ(openblas_get_num_threads(), blas_threads);
+  if (openblas_get_parallel() == OPENBLAS_OPENMP) {
+    EXPECT_EQ(openblas_get_num_threads(), blas_threads);
+  }
   omp_set_num_threads(threads);
+}
+
+TEST(Blas, KeepsToTheCallingThread_AlsoWhereItBringsAPoolOfItsOwn) {
+  const Matrix<float> A = Matrix<float>::Ones(3, 3);
+  Matrix<float> out(3, 3);
+  multiply<float>(A, A, out);
+  if (openblas_get_parallel() != OPENBLAS_THREAD) GTEST_SKIP() << "not the pthread build of OpenBLAS";
+  EXPECT_EQ(openblas_get_num_threads(), 1);
 }
 
 }  // namespace

@@ -219,6 +219,19 @@ def test_a_saved_result_says_how_it_was_learned(problem, tmp_path):
     assert float(metadata["final_value"]) == result.history.value[-1]
     expected = {"positive": "true", "centred": "true", "iterations": "2", "patch": "8", "status": "mine"}
     assert expected.items() <= metadata.items()
+    assert {"layers": "4", "algorithm": "fista"}.items() <= metadata.items()
+
+
+def test_a_saved_result_names_the_layers_it_was_learned_with(problem, tmp_path):
+    path = tmp_path / "model.safetensors"
+    ista = riata.learn_dictionary(problem.signals, 24, 0.1, layers=7, algorithm="ista", max_iter=1)
+    assert (ista.layers, ista.algorithm) == (7, "ista")
+    riata.save_model(path, ista)
+    assert {"layers": "7", "algorithm": "ista"}.items() <= riata.load_model(path).metadata.items()
+    exact = riata.learn_dictionary(problem.signals, 24, 0.1, method="alternating-exact", max_iter=1)
+    assert (exact.layers, exact.algorithm) == (None, None)
+    riata.save_model(path, exact)
+    assert not {"layers", "algorithm"} & riata.load_model(path).metadata.keys()
 
 
 def test_a_checkpoint_never_overwrites_another_file(tmp_path):

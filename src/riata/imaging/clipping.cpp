@@ -19,22 +19,42 @@ double lift(double u, double bound, double sigma) {
 
 }  // namespace
 
-void undo_clipping(const Picture& noisy, double sigma, Picture& estimate) {
+ClippingRange clipping_range(const Picture& noisy, std::span<const float> estimates, double sigma) {
+  constexpr double negligible = 1e-4, few = 8;  // by chance a pixel or two lie at the extreme, as many as predicted
+  constexpr double nowhere = std::numeric_limits<double>::infinity();
   const auto [low_at, high_at] = std::minmax_element(noisy.samples.begin(), noisy.samples.end());
   const auto low = static_cast<double>(*low_at), high = static_cast<double>(*high_at);
-  if (low == high) return;
-  double expected_low = 0, expected_high = 0, found_low = 0, found_high = 0;
-  for (std::size_t i = 0; i < noisy.samples.size(); ++i) {
-    const auto u = static_cast<double>(estimate.samples[i]);
-    expected_low += probability_below((low - u) / sigma);
-    expected_high += probability_below((u - high) / sigma);
-    found_low += static_cast<double>(noisy.samples[i]) == low;
-    found_high += static_cast<double>(noisy.samples[i]) == high;
+  if (low == high) return {.low = -nowhere, .high = nowhere};
+  double expected_low = 0, expected_high = 0;
+  for (const float estimate : estimates) {
+    expected_low += probability_below((low - static_cast<double>(estimate)) / sigma);
+    expected_high += probability_below((static_cast<double>(estimate) - high) / sigma);
   }
-  const double negligible = 1e-4 * static_cast<double>(noisy.samples.size());
-  const bool clipped_low = expected_low > negligible && found_low >= 0.5 * expected_low;
-  const bool clipped_high = expected_high > negligible && found_high >= 0.5 * expected_high;
+  const auto is_clipped = [&](double expected, float extreme) {
+    const double share = expected / static_cast<double>(estimates.size());
+    const auto found = static_cast<double>(std::count(noisy.samples.begin(), noisy.samples.end(), extreme));
+    return share > negligible && found > few && found >= 0.5 * share * static_cast<double>(noisy.samples.size());
+  };
+  return {.low = is_clipped(expected_low, *low_at) ? low : -nowhere,
+          .high = is_clipped(expected_high, *high_at) ? high : nowhere};
+}
+
+double clipped_variance(double a, double b) {
+  constexpr double far = 40;  // no noise is there; also keeps infinity out of the products
+  a = std::max(a, -far);
+  b = std::min(b, far);
+  const double first = a * probability_below(a) + b * probability_below(-b) + density(a) - density(b);
+  const double second = a * a * probability_below(a) + b * b * probability_below(-b) + probability_below(b) -
+                        probability_below(a) + a * density(a) - b * density(b);
+  return second - first * first;
+}
+
+void undo_clipping(const Picture& noisy, double sigma, Picture& estimate) {
+  const ClippingRange range = clipping_range(noisy, estimate.samples, sigma);
+  const bool clipped_low = std::isfinite(range.low), clipped_high = std::isfinite(range.high);
   if (!clipped_low && !clipped_high) return;
+  const auto [low_at, high_at] = std::minmax_element(noisy.samples.begin(), noisy.samples.end());
+  const auto low = static_cast<double>(*low_at), high = static_cast<double>(*high_at);
 
   // m on a fine grid of [low, high]; it rises, so its inverse is a search and an interpolation.
   constexpr std::size_t nodes = 4096;

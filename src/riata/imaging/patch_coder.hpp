@@ -17,8 +17,8 @@ struct PatchEstimate {
 ///
 ///   exp( -( ||r||^2 / sigma^2 + 1.2 |S| (1 + log(m / |S|)) ) / 4 )
 ///
-/// (aggregation by exponential weights: Leung and Barron, 2006; the price is the logarithm of the number of supports of
-/// that size). A patch weighs 1 / (1 + mean |S|) in the picture.
+/// with m = max(n_atoms, n_features) (aggregation by exponential weights: Leung and Barron, 2006; the price is the logarithm
+/// of the number of supports of that size). A patch weighs 1 / (1 + mean |S|) in the picture.
 PatchEstimate estimate_by_aggregation(Matrix<float> patches, const DenseDictionary<float>& D, double sigma,
                                       const Execution& execution);
 

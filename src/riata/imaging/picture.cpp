@@ -2,14 +2,15 @@
 //
 // The noise level is the median absolute diagonal detail of a wavelet, over 0.6745: Donoho and Johnstone (1994), Biometrika
 // 81(3). Two departures, for photographs. Texture reaches the details too, so only weakly textured cells count, as in Liu,
-// Tanaka and Okutomi (2013), IEEE Trans. Image Process. 22(12). Clipping at the ends of the range narrows the noise, so cells
-// near them are left out and the others corrected by the variance of clipped noise, which depends on sigma: hence the rounds.
+// Tanaka and Okutomi (2013), IEEE Trans. Image Process. 22(12). Where noise was clipped at the ends of the range it is narrower,
+// so cells near them are left out and the others corrected by the variance of clipped noise, which depends on sigma: hence the
+// rounds.
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <numbers>
 
 #include "riata/core/check.hpp"
+#include "riata/imaging/clipping.hpp"
 #include "riata/imaging/denoise.hpp"
 
 namespace riata {
@@ -24,6 +25,7 @@ constexpr std::array<double, 8> low_pass{0.2303778133,  0.7148465706, 0.63088076
                                          -0.1870348117, 0.0308413818, 0.0328830117, -0.0105974018};
 constexpr auto taps = static_cast<Index>(high_pass.size());
 constexpr Index largest_radius = 2;
+constexpr Index few_cells = 100;  // fewer give no spread to build on
 
 /// A window's finest diagonal detail and what is around it. All three come from different vectors of one orthonormal basis,
 /// so that choosing cells by structure and mean does not bias the detail of white noise.
@@ -65,8 +67,13 @@ Cell cell_at(const float* corner, Index column_stride, Index row_stride, Index r
 }
 
 std::vector<Cell> cells_of(const Picture& picture) {
-  const Index radius = std::min(largest_radius, (std::min(picture.height, picture.width) - taps) / 4);
-  const Index side = taps + 4 * radius;
+  const auto side_of = [](Index radius) { return taps + 4 * radius; };
+  const auto n_cells = [&](Index side) {
+    return std::max<Index>(0, picture.height - side + 1) * std::max<Index>(0, picture.width - side + 1);
+  };
+  Index radius = largest_radius;  // small pictures: smaller cells, for there to be enough of them
+  while (radius > 0 && n_cells(side_of(radius)) < few_cells) --radius;
+  const Index side = side_of(radius);
   // Large pictures are sampled: a quarter of a million cells fix the estimate to half a percent.
   const double n_all = static_cast<double>(picture.height) * static_cast<double>(picture.width);
   const auto stride = std::max<Index>(1, static_cast<Index>(std::sqrt(n_all / 250e3)));
@@ -88,20 +95,11 @@ double quantile(std::vector<double>& values, double fraction) {
 
 double spread_of(std::vector<double>& details) { return quantile(details, 0.5) / 0.6745; }  // the median of |N(0, 1)|
 
-/// Variance of clip(N, a, b), N standard normal, a < b: what clipping leaves of the noise. Foi (2009), Signal Process. 89(12).
-double clipped_variance(double a, double b) {
-  const auto density = [](double t) { return std::exp(-t * t / 2) / std::sqrt(2 * std::numbers::pi); };
-  const auto below = [](double t) { return std::erfc(-t / std::numbers::sqrt2) / 2; };
-  const double first = a * below(a) + b * below(-b) + density(a) - density(b);
-  const double second = a * a * below(a) + b * b * below(-b) + below(b) - below(a) + a * density(a) - b * density(b);
-  return second - first * first;
-}
-
-/// One round: the spread of the details in the quietest two fifths of the cells that lie far enough from the ends of the range,
-/// each freed from what clipping by noise of standard deviation `sigma` took.
-double refined(const std::vector<Cell>& cells, double sigma, double low, double high) {
+/// One round: the spread of the details in the quietest two fifths of the cells that lie far enough from where noise was
+/// clipped, each freed from what clipping by noise of standard deviation `sigma` took. `sigma` if too few cells are left.
+double refined(const std::vector<Cell>& cells, double sigma, const ClippingRange& range) {
   constexpr double far_enough = 1.5, enough_cells = 0.25, quiet = 0.4;
-  const auto margin = [&](const Cell& cell) { return std::min(cell.mean - low, high - cell.mean); };
+  const auto margin = [&](const Cell& cell) { return std::min(cell.mean - range.low, range.high - cell.mean); };
   std::vector<double> values;
   for (const Cell& cell : cells) values.push_back(margin(cell));
   const double least = std::min(far_enough * sigma, quantile(values, 1 - enough_cells));
@@ -109,12 +107,13 @@ double refined(const std::vector<Cell>& cells, double sigma, double low, double 
   values.clear();
   for (const Cell& cell : cells) {
     if (margin(cell) < least) continue;
-    // Below a twentieth nothing can be undone: the cell is all clipped.
-    const double left = std::max(0.05, clipped_variance((low - cell.mean) / sigma, (high - cell.mean) / sigma));
+    // A cell clipped further than this says little, and rounds that trust it can run away.
+    const double left = std::max(0.3, clipped_variance((range.low - cell.mean) / sigma, (range.high - cell.mean) / sigma));
     kept.push_back({.detail = cell.detail / std::sqrt(left), .structure = cell.structure / left, .mean = cell.mean});
     values.push_back(kept.back().structure);
   }
-  const double most = quantile(values, std::max(quiet, std::min(1.0, 100.0 / static_cast<double>(kept.size()))));
+  if (std::ssize(kept) < few_cells) return sigma;
+  const double most = quantile(values, std::max(quiet, static_cast<double>(few_cells) / static_cast<double>(kept.size())));
   values.clear();
   for (const Cell& cell : kept)
     if (cell.structure <= most) values.push_back(cell.detail);
@@ -154,16 +153,22 @@ Image to_image(const Picture& picture, const Image& like) {
 
 double estimate_sigma(const Picture& picture) {
   require(!picture.samples.empty(), "estimate_sigma: the picture is empty");
-  const auto [low, high] = std::minmax_element(picture.samples.begin(), picture.samples.end());
   const std::vector<Cell> cells = cells_of(picture);
   if (cells.empty()) return 0;  // no window fits
   std::vector<double> details;
-  for (const Cell& cell : cells) details.push_back(cell.detail);
+  std::vector<float> means;
+  for (const Cell& cell : cells) {
+    details.push_back(cell.detail);
+    means.push_back(static_cast<float>(cell.mean));
+  }
   double sigma = spread_of(details);
   constexpr int rounds = 6;
   for (int round = 0; round < rounds && sigma > 0; ++round)
-    sigma = refined(cells, sigma, static_cast<double>(*low), static_cast<double>(*high));
-  return sigma;
+    sigma = refined(cells, sigma, clipping_range(picture, means, sigma));
+  // Below this it is the rounding of the filters.
+  constexpr double negligible = 1e-6;
+  const auto [low, high] = std::minmax_element(picture.samples.begin(), picture.samples.end());
+  return sigma <= negligible * static_cast<double>(std::max(-*low, *high)) ? 0 : sigma;
 }
 
 double psnr(const Picture& picture, const Picture& reference, double peak) {

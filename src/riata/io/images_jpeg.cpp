@@ -4,9 +4,11 @@
 
 #include <jerror.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <span>
+#include <string_view>
 
 #include "riata/core/check.hpp"
 #include "riata/io/images_codec.hpp"
@@ -47,6 +49,8 @@ jpeg_error_mgr* start(JpegErrors& errors) {
 struct JpegReader {
   JpegErrors errors;
   jpeg_decompress_struct codec{};
+  std::array<unsigned char, 0xFFFF> exif;  // the first EXIF record
+  std::size_t n_exif = 0;
   JpegReader() { codec.err = start(errors); }
   JpegReader(const JpegReader&) = delete;
   JpegReader& operator=(const JpegReader&) = delete;
@@ -62,12 +66,15 @@ struct JpegWriter {
   ~JpegWriter() { jpeg_destroy_compress(&codec); }
 };
 
-/// The orientation that EXIF gives, 1 if it gives none. A damaged record counts as none: it says nothing about the pixels.
+constexpr std::string_view exif_prefix("Exif\0\0", 6);
+
+/// The orientation that an EXIF record gives, 1 if it gives none. A damaged record counts as none: it says nothing about the
+/// pixels.
 /// EXIF 2.3, section 4.6: "Exif\0\0", then a TIFF header and directory in the byte order that it names.
-int exif_orientation(std::span<const unsigned char> marker) {
-  constexpr std::size_t prefix = 6, header = 8, entry = 12;
-  if (marker.size() < prefix + header || std::memcmp(marker.data(), "Exif\0\0", prefix) != 0) return 1;
-  const auto tiff = marker.subspan(prefix);
+int exif_orientation(std::span<const unsigned char> record) {
+  constexpr std::size_t header = 8, entry = 12;
+  if (record.size() < exif_prefix.size() + header) return 1;
+  const auto tiff = record.subspan(exif_prefix.size());
   const bool is_big_endian = tiff[0] == 'M';
   if (std::memcmp(tiff.data(), is_big_endian ? "MM\0*" : "II*\0", 4) != 0) return 1;
   const auto read = [&](std::size_t at, std::size_t n_bytes) {
@@ -89,10 +96,31 @@ int exif_orientation(std::span<const unsigned char> marker) {
   return 1;
 }
 
-int orientation_of(const jpeg_decompress_struct& codec) {
-  for (const auto* marker = codec.marker_list; marker != nullptr; marker = marker->next)
-    if (const int orientation = exif_orientation({marker->data, marker->data_length}); orientation != 1) return orientation;
-  return 1;
+unsigned char next_byte(jpeg_decompress_struct& codec) {
+  jpeg_source_mgr& source = *codec.src;
+  if (source.bytes_in_buffer == 0) source.fill_input_buffer(&codec);
+  --source.bytes_in_buffer;
+  return *source.next_input_byte++;
+}
+
+/// Called at each APP1 marker. Keeps the first EXIF record alone: libjpeg would keep thousands of others too.
+boolean read_app1(j_decompress_ptr codec) {
+  JpegReader& reader = *static_cast<JpegReader*>(codec->client_data);
+  const std::size_t high = next_byte(*codec), length = high << 8 | next_byte(*codec);
+  std::size_t left = length < 2 ? 0 : length - 2;
+  if (reader.n_exif == 0) {
+    std::size_t n = 0;
+    const auto take = [&](std::size_t wanted) {
+      for (; n < wanted && left > 0; --left) reader.exif[n++] = next_byte(*codec);
+    };
+    take(exif_prefix.size());
+    if (std::string_view(reinterpret_cast<const char*>(reader.exif.data()), n) == exif_prefix) {
+      take(reader.exif.size());
+      reader.n_exif = n;
+    }
+  }
+  if (left > 0) codec->src->skip_input_data(codec, static_cast<long>(left));
+  return TRUE;
 }
 
 void start_compression(jpeg_compress_struct& codec, std::FILE* file, const Image& image) {
@@ -123,7 +151,8 @@ Image read_jpeg(std::FILE* file, const std::string& name) {
   run([&] {
     jpeg_create_decompress(&codec);
     jpeg_stdio_src(&codec, file);
-    jpeg_save_markers(&codec, JPEG_APP0 + 1, 0xFFFF);
+    codec.client_data = &reader;
+    jpeg_set_marker_processor(&codec, JPEG_APP0 + 1, read_app1);
     jpeg_read_header(&codec, TRUE);
   });
   const bool is_cmyk = codec.jpeg_color_space == JCS_CMYK || codec.jpeg_color_space == JCS_YCCK;
@@ -145,9 +174,8 @@ Image read_jpeg(std::FILE* file, const std::string& name) {
     run([&] { jpeg_read_scanlines(&codec, &row_bytes, 1); });
     widen_in_place(row, row_samples(image));
   }
-  const int orientation = orientation_of(codec);  // the markers go at the end
   run([&] { jpeg_finish_decompress(&codec); });
-  turn_upright(image, orientation);
+  turn_upright(image, exif_orientation({reader.exif.data(), reader.n_exif}));
   return image;
 }
 

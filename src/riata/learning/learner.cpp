@@ -46,6 +46,7 @@ struct Learner<T>::State {
   LearnResult<T> result;
   int phase = 0;
   bool finished = false;
+  double ended_tol = 0;  // at which the last phase ended; 0 if none did
   double seconds_before = 0;  // of the runs this one resumes
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
 
@@ -135,6 +136,7 @@ bool Learner<T>::iterate(State& state, const Observer& observer) {
     if (atoms_.replace && state.iterations() % atoms_.check_every == 0) replace_atoms(state, gradient);
   }
   const bool phase_over = !outcome.accepted || (value - outcome.value) < schedule_.tol * value;
+  if (phase_over) state.ended_tol = schedule_.tol;
   if (phase_over && state.phase == 0 && schedule_.learn_steps) {
     state.phase = 1;
     update_.reset();
@@ -198,7 +200,7 @@ void Learner<T>::save(const State& state) const {
   tensors["history.phase"] = {{std::ssize(history.phase)}, history.phase};
   tensors["phase"] = to_tensor(std::int64_t{state.phase});
   tensors["finished"] = to_tensor(std::int64_t{state.finished});
-  tensors["tol"] = to_tensor(std::vector<double>{schedule_.tol});
+  tensors["tol"] = to_tensor(std::vector<double>{state.ended_tol});
   tensors["n_replaced"] = to_tensor(std::int64_t{state.result.n_replaced});
   tensors["values"] = to_tensor(std::vector<double>{state.seconds(), state.result.initial_value,
                                                     state.known_value.value_or(std::nan(""))});
@@ -226,11 +228,17 @@ void Learner<T>::load(State& state) {
   history.phase = *phase_values;
   state.phase = static_cast<int>(get_integer(file.tensors, "phase", where));
   state.finished = get_integer(file.tensors, "finished", where) != 0;
-  // What ended at a larger tolerance goes on; checkpoints of old do not say at which they ended.
-  if (state.finished && file.tensors.contains("tol")) {
+  // What ended at a larger tolerance goes on, but never back to the first phase. Checkpoints of old do not say at which they
+  // ended.
+  if ((state.finished || state.phase > 0) && file.tensors.contains("tol")) {
     const auto tol = get_vector<double>(file.tensors, "tol", where);
     require(tol.size() == 1, "{}: tensor 'tol' is damaged", where);
-    state.finished = schedule_.tol >= tol[0];
+    const bool is_smaller = schedule_.tol < tol[0];
+    require(!is_smaller || state.phase == 0,
+            "{}: a phase ended at tol = {}, this run has {}; with learn_steps a smaller tol needs a new run", where, tol[0],
+            schedule_.tol);
+    state.ended_tol = tol[0];
+    state.finished = state.finished && !is_smaller;
   }
   state.result.n_replaced = static_cast<int>(get_integer(file.tensors, "n_replaced", where));
   const auto values = get_vector<double>(file.tensors, "values", where);

@@ -6,10 +6,19 @@
 namespace riata {
 namespace {
 
-/// OpenBLAS (OpenMP build) asks omp_get_max_threads() at each product; that setting belongs to the calling thread alone.
+/// The pthread build of OpenBLAS has a pool of its own, whose size is one setting for the whole process.
+bool close_pool() {
+  if (openblas_get_parallel() == OPENBLAS_THREAD) openblas_set_num_threads(1);
+  return true;
+}
+
+/// The OpenMP build asks omp_get_max_threads() at each product; that setting belongs to the calling thread alone.
 class OneThread {
  public:
-  OneThread() { omp_set_num_threads(1); }
+  OneThread() {
+    [[maybe_unused]] static const bool is_closed = close_pool();
+    omp_set_num_threads(1);
+  }
   ~OneThread() { omp_set_num_threads(before_); }
   OneThread(const OneThread&) = delete;
   OneThread& operator=(const OneThread&) = delete;
