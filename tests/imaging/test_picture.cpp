@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <cmath>
+#include <ctime>
+#include <utility>
 
 #include "riata/core/random.hpp"
 #include "riata/imaging/denoise.hpp"
@@ -60,6 +62,27 @@ TEST(EstimateSigma, IsFinite_OnSmallFlatAndTwoValuedPictures) {
     EXPECT_TRUE(std::isfinite(estimate_sigma(picture))) << side;
     EXPECT_GE(estimate_sigma(picture), 0) << side;
   }
+}
+
+TEST(EstimateSigma, IsZero_WhereNoWindowFits) {
+  for (const auto& [height, width] : {std::pair<Index, Index>{1, 1}, {3, 900}, {7, 40}, {40, 7}, {4, 4}}) {
+    Picture picture{.height = height, .width = width, .channels = 1, .samples = {}};
+    RandomStream random(1, 0);
+    for (Index i = 0; i < height * width; ++i) picture.samples.push_back(static_cast<float>(random.normal()));
+    EXPECT_EQ(estimate_sigma(picture), 0) << height << " x " << width;
+  }
+}
+
+TEST(EstimateSigma, TakesNoLongerForAColourPictureThanForAGreyOneOfAnySize) {
+  const auto seconds = [](Index side, Index channels) {
+    Picture picture{.height = side, .width = side, .channels = channels, .samples = {}};
+    RandomStream random(2, 0);
+    for (Index i = 0; i < side * side * channels; ++i) picture.samples.push_back(static_cast<float>(100 + random.normal()));
+    const auto start = std::clock();
+    EXPECT_NEAR(estimate_sigma(picture), 1, 0.02);
+    return static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+  };
+  EXPECT_LT(seconds(999, 3), 2 * seconds(512, 1));
 }
 
 TEST(EstimateSigma, IsZero_WithoutNoise) {

@@ -67,16 +67,17 @@ Cell cell_at(const float* corner, Index column_stride, Index row_stride, Index r
 }
 
 std::vector<Cell> cells_of(const Picture& picture) {
+  if (std::min(picture.height, picture.width) < taps) return {};
   const auto side_of = [](Index radius) { return taps + 4 * radius; };
   const auto n_cells = [&](Index side) {
-    return std::max<Index>(0, picture.height - side + 1) * std::max<Index>(0, picture.width - side + 1);
+    return std::max<Index>(0, picture.height - side + 1) * std::max<Index>(0, picture.width - side + 1) * picture.channels;
   };
   Index radius = largest_radius;  // small pictures: smaller cells, for there to be enough of them
   while (radius > 0 && n_cells(side_of(radius)) < few_cells) --radius;
   const Index side = side_of(radius);
-  // Large pictures are sampled: a quarter of a million cells fix the estimate to half a percent.
-  const double n_all = static_cast<double>(picture.height) * static_cast<double>(picture.width);
-  const auto stride = std::max<Index>(1, static_cast<Index>(std::sqrt(n_all / 250e3)));
+  // Large pictures are sampled: at most a quarter of a million cells, which fix the estimate to a percent.
+  constexpr double most_cells = 1 << 18;
+  const auto stride = static_cast<Index>(std::ceil(std::sqrt(static_cast<double>(n_cells(side)) / most_cells)));
   std::vector<Cell> cells;
   for (Index c = 0; c < picture.channels; ++c)
     for (Index top = 0; top + side <= picture.height; top += stride)
@@ -154,7 +155,7 @@ Image to_image(const Picture& picture, const Image& like) {
 double estimate_sigma(const Picture& picture) {
   require(!picture.samples.empty(), "estimate_sigma: the picture is empty");
   const std::vector<Cell> cells = cells_of(picture);
-  if (cells.empty()) return 0;  // no window fits
+  if (cells.empty()) return 0;
   std::vector<double> details;
   std::vector<float> means;
   for (const Cell& cell : cells) {
