@@ -83,7 +83,8 @@ docs: build ## the manual into build/docs: C++ by Doxygen, Python by pdoc
 	@$(PY) -c 'import pdoc' 2>/dev/null || $(PY) -m pip install -q 'pdoc>=14'
 	mkdir -p build/docs
 	doxygen docs/Doxyfile
-	$(PY) -m pdoc --docformat numpy --output-directory build/docs/python riata
+	$(PY) -c 'import riata, pdoc.__main__; riata.DictionaryLearning, riata.SparseCoder; pdoc.__main__.cli()' \
+	  --docformat numpy --output-directory build/docs/python riata
 	@echo "build/docs/cpp/html/index.html  build/docs/python/index.html"
 
 lint: .venv/ready ## layering, and formatting of the C++ sources (nothing is changed)

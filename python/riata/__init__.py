@@ -98,7 +98,8 @@ def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 'riata' has no attribute {name!r}")
     module = importlib.import_module(_LAZY[name], __name__)
-    return module if name in ("plot", "torch") else getattr(module, name)
+    globals()[name] = value = module if name in ("plot", "torch") else getattr(module, name)
+    return value
 
 
 def __dir__() -> list[str]:
