@@ -1,6 +1,8 @@
 #include "riata/linalg/kernels.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
 // Run-time dispatch by the loader: one portable binary, wide vectors where the processor has them. The clones without
 // FMA keep the bits equal across machines. Sanitizers cannot instrument ifunc resolvers, so they build the plain loops.
@@ -36,6 +38,90 @@ RIATA_INLINE void extrapolate_loop(Index n, const T* __restrict z, const T* __re
 template <class T>
 RIATA_INLINE void add_scaled_loop(Index n, T a, const T* __restrict x, T* __restrict y) {
   for (Index i = 0; i < n; ++i) y[i] += a * x[i];
+}
+
+template <class T>
+RIATA_INLINE void subtract_columns_loop(Index n, Index count, const T* const* columns, const T* a, T* __restrict y) {
+  Index k = 0;
+  for (; k + 4 <= count; k += 4) {  // four columns to one pass over y
+    const T *__restrict c0 = columns[k], *__restrict c1 = columns[k + 1], *__restrict c2 = columns[k + 2],
+            *__restrict c3 = columns[k + 3];
+    const T a0 = a[k], a1 = a[k + 1], a2 = a[k + 2], a3 = a[k + 3];
+    for (Index i = 0; i < n; ++i) y[i] -= (a0 * c0[i] + a1 * c1[i]) + (a2 * c2[i] + a3 * c3[i]);
+  }
+  for (; k < count; ++k) {
+    const T* __restrict c = columns[k];
+    const T a_k = a[k];
+    for (Index i = 0; i < n; ++i) y[i] -= a_k * c[i];
+  }
+}
+
+/// max(0, max_i v_i or |v_i|), by lanes: a maximum does not depend on the order.
+template <bool magnitude, class T>
+RIATA_INLINE T largest_loop(Index n, const T* v) {
+  T lanes[32] = {};
+  Index i = 0;
+  for (; i + 32 <= n; i += 32)
+    for (Index k = 0; k < 32; ++k) {
+      const T a = magnitude ? std::abs(v[i + k]) : v[i + k];
+      lanes[k] = lanes[k] < a ? a : lanes[k];
+    }
+  T largest = 0;
+  for (; i < n; ++i) largest = std::max(largest, magnitude ? std::abs(v[i]) : v[i]);
+  for (const T lane : lanes) largest = std::max(largest, lane);
+  return largest;
+}
+
+template <class T>
+RIATA_INLINE double absolute_sum_loop(Index n, const T* v) {
+  double lanes[8] = {};
+  Index i = 0;
+  for (; i + 8 <= n; i += 8)
+    for (Index k = 0; k < 8; ++k) lanes[k] += static_cast<double>(std::abs(v[i + k]));
+  double sum = 0;
+  for (; i < n; ++i) sum += static_cast<double>(std::abs(v[i]));
+  for (const double lane : lanes) sum += lane;
+  return sum;
+}
+
+template <class T>
+RIATA_INLINE Index find_nonzeros_loop(Index n, const T* v, Index* places) {
+  Index count = 0, i = 0;
+  for (; i + 16 <= n; i += 16) {
+    int any = 0;
+    for (Index k = 0; k < 16; ++k) any |= static_cast<int>(v[i + k] < T(0)) | static_cast<int>(v[i + k] > T(0));
+    if (any == 0) continue;
+    for (Index k = i; k < i + 16; ++k) {
+      places[count] = k;
+      count += static_cast<Index>(v[k] != T(0));
+    }
+  }
+  for (; i < n; ++i) {
+    places[count] = i;
+    count += static_cast<Index>(v[i] != T(0));
+  }
+  return count;
+}
+
+template <class T>
+RIATA_INLINE SweepResult sweep_coordinates_loop(const CoordinateProblem<T>& p) {
+  SweepResult result;
+  const Index padded = (p.n + 7) / 8 * 8;
+  const T lowest = p.positive ? T(0) : -std::numeric_limits<T>::infinity();
+  T *__restrict q = p.q, *__restrict z = p.z;
+  for (Index k = 0; k < p.n; ++k) {
+    const T* __restrict h = p.H + k * p.stride;
+    const T v = z[k] + q[k] * p.inverse[k], t = p.bound[k] * p.inverse[k], up = v - t, down = v + t;
+    const T below = down < T(0) ? down : T(0);  // without branches: signs are hard to predict
+    const T z_new = (up > T(0) ? up : T(0)) + (below > lowest ? below : lowest);
+    const T change = z_new - z[k];
+    if (change == T(0)) continue;
+    result.support_changed |= (z[k] == T(0)) != (z_new == T(0));
+    result.decrease += 0.5 * static_cast<double>(h[k]) * static_cast<double>(change) * static_cast<double>(change);
+    z[k] = z_new;
+    for (Index i = 0; i < padded; ++i) q[i] -= change * h[i];
+  }
+  return result;
 }
 
 template <class T>
@@ -107,6 +193,27 @@ RIATA_DISPATCHED void extrapolate(Index n, const double* z, const double* z_prev
 
 RIATA_DISPATCHED void add_scaled(Index n, float a, const float* x, float* y) { add_scaled_loop(n, a, x, y); }
 RIATA_DISPATCHED void add_scaled(Index n, double a, const double* x, double* y) { add_scaled_loop(n, a, x, y); }
+
+RIATA_DISPATCHED void subtract_columns(Index n, Index count, const float* const* columns, const float* a, float* y) {
+  subtract_columns_loop(n, count, columns, a, y);
+}
+RIATA_DISPATCHED void subtract_columns(Index n, Index count, const double* const* columns, const double* a, double* y) {
+  subtract_columns_loop(n, count, columns, a, y);
+}
+
+RIATA_DISPATCHED float largest_magnitude(Index n, const float* v) { return largest_loop<true>(n, v); }
+RIATA_DISPATCHED double largest_magnitude(Index n, const double* v) { return largest_loop<true>(n, v); }
+RIATA_DISPATCHED float largest_positive(Index n, const float* v) { return largest_loop<false>(n, v); }
+RIATA_DISPATCHED double largest_positive(Index n, const double* v) { return largest_loop<false>(n, v); }
+
+RIATA_DISPATCHED double absolute_sum(Index n, const float* v) { return absolute_sum_loop(n, v); }
+RIATA_DISPATCHED double absolute_sum(Index n, const double* v) { return absolute_sum_loop(n, v); }
+
+RIATA_DISPATCHED Index find_nonzeros(Index n, const float* v, Index* places) { return find_nonzeros_loop(n, v, places); }
+RIATA_DISPATCHED Index find_nonzeros(Index n, const double* v, Index* places) { return find_nonzeros_loop(n, v, places); }
+
+RIATA_DISPATCHED SweepResult sweep_coordinates(const CoordinateProblem<float>& p) { return sweep_coordinates_loop(p); }
+RIATA_DISPATCHED SweepResult sweep_coordinates(const CoordinateProblem<double>& p) { return sweep_coordinates_loop(p); }
 
 RIATA_DISPATCHED double fixed_order_dot(Index n, const float* a, const float* b) { return fixed_order_dot_loop(n, a, b); }
 RIATA_DISPATCHED double fixed_order_dot(Index n, const double* a, const double* b) { return fixed_order_dot_loop(n, a, b); }

@@ -4,6 +4,7 @@
 
 #include "riata/core/check.hpp"
 #include "riata/linalg/blas.hpp"
+#include "riata/linalg/kernels.hpp"
 #include "riata/solvers/certificate.hpp"
 
 namespace riata {
@@ -26,7 +27,7 @@ class TileEncoder {
       : problem_(problem),
         solver_(std::move(solver)),
         signal_reg_max_(reg_max),
-        certificate_(problem.D_double, problem.penalty) {}
+        certificate_(problem.D.parameters(), problem.D_double, problem.penalty) {}
 
   /// `Z` holds the start and receives the codes.
   void encode(const ConstMatrixRef<T>& X, const ConstVectorRef<T>& reg, Index first, EncodeResult<T>& result) {
@@ -35,49 +36,54 @@ class TileEncoder {
     correlations_.resize(Z.rows(), n);
     problem_.D.adjoint(X, correlations_);
     open_.clear();
+    zero_.clear();
     for (Index i = 0; i < n; ++i) {
-      if (zero_is_optimal(reg(i), signal_reg_max_(X.col(i), correlations_.col(i)))) {
-        Z.col(i).setZero();
-        result.n_iter(first + i) = 0;
-      } else {
-        open_.push_back(i);
-      }
+      const bool is_zero = zero_is_optimal(reg(i), signal_reg_max_(X.col(i), correlations_.col(i)));
+      (is_zero ? zero_ : open_).push_back(i);
+      if (is_zero) Z.col(i).setZero();
     }
     if (!open_.empty()) solve_open(X, reg, first, result);
-    certificate_.evaluate(X, Z, reg);
-    for (Index i = 0; i < n; ++i) {
-      result.objective(first + i) = certificate_.objective(i);
-      result.gap(first + i) = certificate_.gap(i);
-      const bool done = certificate_.gap(i) <= problem_.options.tol * certificate_.half_norm_sq(i);
-      result.status[static_cast<std::size_t>(first + i)] = done ? Status::converged : Status::max_iter_reached;
-    }
+    if (!zero_.empty()) certify_zero(X, reg, first, result);
+    for (Index i = first; i < first + n; ++i)
+      result.status[static_cast<std::size_t>(i)] = result.gap(i) <= target(X.col(i - first)) ? Status::converged : Status::max_iter_reached;
   }
 
  private:
+  double target(const ConstVectorRef<T>& x) const { return problem_.options.tol * half_norm_sq(x); }
+
+  static double half_norm_sq(const ConstVectorRef<T>& x) { return 0.5 * fixed_order_dot(x.size(), x.data(), x.data()); }
+
   void solve_open(const ConstMatrixRef<T>& X, const ConstVectorRef<T>& reg, Index first, EncodeResult<T>& result) {
-    const auto n = static_cast<Index>(open_.size());
     auto Z = result.codes.middleCols(first, X.cols());
-    SolverTile<T> tile{.X = Matrix<T>(X.rows(), n),
-                       .correlations = Matrix<T>(Z.rows(), n),
-                       .Z = Matrix<T>(Z.rows(), n),
-                       .reg = Vector<T>(n),
-                       .target = Vector<double>(n),
-                       .n_iter = Eigen::VectorXi::Zero(n)};
-    for (Index k = 0; k < n; ++k) {
+    tile_.open(X.rows(), Z.rows(), std::ssize(open_));
+    for (Index k = 0; k < std::ssize(open_); ++k) {
       const Index i = open_[static_cast<std::size_t>(k)];
-      tile.X.col(k) = X.col(i);
-      tile.correlations.col(k) = correlations_.col(i);
-      tile.Z.col(k) = Z.col(i);
-      tile.reg(k) = reg(i);
-      tile.target(k) = problem_.options.tol * 0.5 * X.col(i).template cast<double>().squaredNorm();
+      tile_.X.col(k) = X.col(i);
+      tile_.correlations.col(k) = correlations_.col(i);
+      tile_.Z.col(k) = Z.col(i);
+      tile_.reg(k) = reg(i);
+      tile_.half_norm_sq(k) = half_norm_sq(X.col(i));
+      tile_.target(k) = problem_.options.tol * tile_.half_norm_sq(k);
     }
-    solver_->solve(tile);
-    for (Index k = 0; k < n; ++k) {
+    solver_->solve(tile_);
+    for (Index k = 0; k < std::ssize(open_); ++k) {
       const Index i = open_[static_cast<std::size_t>(k)];
-      Z.col(i) = tile.Z.col(k);
-      result.n_iter(first + i) = tile.n_iter(k);
+      Z.col(i) = tile_.Z.col(k);
+      result.n_iter(first + i) = tile_.n_iter(k);
+      result.objective(first + i) = tile_.objective(k);
+      result.gap(first + i) = tile_.gap(k);
       if (problem_.options.record)
-        result.trace[static_cast<std::size_t>(first + i)] = std::move(tile.trace[static_cast<std::size_t>(k)]);
+        result.trace[static_cast<std::size_t>(first + i)] = std::move(tile_.trace[static_cast<std::size_t>(k)]);
+    }
+  }
+
+  void certify_zero(const ConstMatrixRef<T>& X, const ConstVectorRef<T>& reg, Index first, EncodeResult<T>& result) {
+    certificate_.evaluate(X(Eigen::all, zero_), result.codes.middleCols(first, X.cols())(Eigen::all, zero_), reg(zero_));
+    for (Index k = 0; k < std::ssize(zero_); ++k) {
+      const Index i = first + zero_[static_cast<std::size_t>(k)];
+      result.n_iter(i) = 0;
+      result.objective(i) = certificate_.objective(k);
+      result.gap(i) = certificate_.gap(k);
     }
   }
 
@@ -85,8 +91,9 @@ class TileEncoder {
   std::unique_ptr<TileSolver<T>> solver_;
   const SignalRegMax<T>& signal_reg_max_;
   TileCertificate<T> certificate_;
+  SolverTile<T> tile_;
   Matrix<T> correlations_;
-  std::vector<Index> open_;
+  std::vector<Index> open_, zero_;  // signals of the tile
 };
 
 template <Scalar T>
@@ -137,23 +144,35 @@ std::unique_ptr<TileSolver<T>> BatchEncoder<T>::make_solver() const {
   }
 }
 
+/// The thread that fills a tile is the first to touch its memory.
+template <Scalar T>
+void BatchEncoder<T>::start_codes(const Matrix<T>* init, Index first, MatrixRef<T> Z) const {
+  if (init == nullptr) {
+    Z.setZero();
+  } else if (penalty_.positive()) {
+    Z = init->middleCols(first, Z.cols()).cwiseMax(T(0));
+  } else {
+    Z = init->middleCols(first, Z.cols());
+  }
+}
+
 template <Scalar T>
 EncodeResult<T> BatchEncoder<T>::encode(const ConstMatrixRef<T>& X, const Vector<T>& regs, const Matrix<T>* init) {
   const Index n_signals = X.cols(), n_atoms = D_double_.cols();
-  EncodeResult<T> result{.codes = init != nullptr ? *init : Matrix<T>::Zero(n_atoms, n_signals),
+  EncodeResult<T> result{.codes = Matrix<T>(n_atoms, n_signals),
                          .objective = Vector<double>(n_signals),
                          .gap = Vector<double>(n_signals),
                          .n_iter = Eigen::VectorXi(n_signals),
                          .status = std::vector<Status>(static_cast<std::size_t>(n_signals)),
                          .method = options_.method};
   if (options_.record) result.trace.resize(static_cast<std::size_t>(n_signals));
-  if (penalty_.positive()) result.codes = result.codes.cwiseMax(T(0));
   const Index tile_size = options_.method == Solver::lars ? 8 : solver_tile;  // paths are long, and gain nothing from company
   const Index n_tiles = (n_signals + tile_size - 1) / tile_size;
   parallel_for(n_tiles, options_.execution, [&](Index tile, int thread) {
     auto& encoder = encoders_[static_cast<std::size_t>(thread)];
     if (!encoder) encoder = std::make_unique<TileEncoder<T>>(problem_, make_solver(), signal_reg_max_);
     const Index first = tile * tile_size, n = std::min(tile_size, n_signals - first);
+    start_codes(init, first, result.codes.middleCols(first, n));
     encoder->encode(X.middleCols(first, n), regs.segment(first, n), first, result);
   });
   return result;

@@ -33,6 +33,7 @@ class BatchEncoder {
 
  private:
   std::unique_ptr<TileSolver<T>> make_solver() const;
+  void start_codes(const Matrix<T>* init, Index first, MatrixRef<T> Z) const;
 
   EncodeOptions options_;
   Matrix<double> D_double_;

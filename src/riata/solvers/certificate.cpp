@@ -11,52 +11,114 @@
 namespace riata {
 
 template <Scalar T>
-TileCertificate<T>::TileCertificate(const Matrix<double>& dictionary, const L1<T>& penalty)
+double largest_atom(const Matrix<T>& dictionary, const L1<T>& penalty) {
+  double largest = 0;
+  for (Index j = 0; j < dictionary.cols(); ++j)
+    largest = std::max(largest, static_cast<double>(dictionary.col(j).stableNorm() / penalty.weight(j)));
+  return largest;
+}
+
+template <Scalar T>
+TileCertificate<T>::TileCertificate(const Matrix<T>& dictionary, const Matrix<double>& dictionary_double, const L1<T>& penalty)
     : D_(dictionary),
+      D_double_(dictionary_double),
       penalty_(penalty),
-      codes_(dictionary.cols(), solver_tile),
+      largest_atom_(largest_atom(dictionary, penalty)),
       residuals_(dictionary.rows(), solver_tile),
       correlations_(dictionary.cols(), solver_tile),
       objectives_(solver_tile),
       gaps_(solver_tile),
-      half_norms_sq_(solver_tile) {}
+      half_norms_sq_(solver_tile),
+      support_(static_cast<std::size_t>(dictionary.cols())),
+      codes_(dictionary.cols()),
+      atoms_(static_cast<std::size_t>(dictionary.cols())) {
+  if constexpr (!std::same_as<T, double>) {
+    rounded_residuals_.resize(dictionary.rows(), solver_tile);
+    rounded_correlations_.resize(dictionary.cols(), solver_tile);
+  }
+}
 
 template <Scalar T>
 void TileCertificate<T>::evaluate(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z,
                                   const ConstVectorRef<T>& reg) {
   const Index n = X.cols();
-  codes_.leftCols(n) = Z.template cast<double>();
-  multiply<double>(D_, codes_.leftCols(n), residuals_.leftCols(n));
-  residuals_.leftCols(n) = X.template cast<double>() - residuals_.leftCols(n);
-  multiply_transposed<double>(D_, residuals_.leftCols(n), correlations_.leftCols(n));
+  for (Index i = 0; i < n; ++i) compute_residual(X.col(i), Z.col(i), i);
+  correlate(n);
   for (Index i = 0; i < n; ++i) {
-    const auto c = correlations_.col(i);
+    const auto r = residuals_.col(i);
+    const double fit = 0.5 * fixed_order_dot(r.size(), r.data(), r.data());
+    const Index n_support = find_support(Z.col(i));
+    if constexpr (!std::same_as<T, double>) sharpen_correlations(i, n_support, std::sqrt(2 * fit));
+    double zc = 0;
+    for (Index k = 0; k < n_support; ++k) zc += codes_(k) * correlations_(support_[static_cast<std::size_t>(k)], i);
     const double lambda = static_cast<double>(reg(i));
-    const double fit = 0.5 * residuals_.col(i).squaredNorm();
     const double regularisation = lambda * penalty_.value(Z.col(i));
-    const double s = penalty_.dual_scaling(c, lambda);
+    const double s = penalty_.dual_scaling(correlations_.col(i), lambda);
     objectives_(i) = fit + regularisation;
-    gaps_(i) = std::max(0.0, regularisation - s * codes_.col(i).dot(c) + (1 - s) * (1 - s) * fit);
-    half_norms_sq_(i) = 0.5 * X.col(i).template cast<double>().squaredNorm();
+    gaps_(i) = std::max(0.0, regularisation - s * zc + (1 - s) * (1 - s) * fit);
+    half_norms_sq_(i) = 0.5 * fixed_order_dot(X.rows(), X.col(i).data(), X.col(i).data());
+  }
+}
+
+/// support_ = the first `return` entries, codes_ likewise.
+template <Scalar T>
+Index TileCertificate<T>::find_support(const ConstVectorRef<T>& z) {
+  const Index n_support = find_nonzeros(z.size(), z.data(), support_.data());
+  for (Index k = 0; k < n_support; ++k) codes_(k) = static_cast<double>(z(support_[static_cast<std::size_t>(k)]));
+  return n_support;
+}
+
+template <Scalar T>
+void TileCertificate<T>::compute_residual(const ConstVectorRef<T>& x, const ConstVectorRef<T>& z, Index i) {
+  const Index n_support = find_support(z);
+  for (Index k = 0; k < n_support; ++k)
+    atoms_[static_cast<std::size_t>(k)] = D_double_.col(support_[static_cast<std::size_t>(k)]).data();
+  residuals_.col(i) = x.template cast<double>();
+  subtract_columns(x.size(), n_support, atoms_.data(), codes_.data(), residuals_.col(i).data());
+}
+
+template <Scalar T>
+void TileCertificate<T>::correlate(Index n) {
+  if constexpr (std::same_as<T, double>) {
+    correlate_in_double(n);
+  } else {
+    rounded_residuals_.leftCols(n) = residuals_.leftCols(n).template cast<T>();
+    multiply_transposed<T>(D_, rounded_residuals_.leftCols(n), rounded_correlations_.leftCols(n));
+    correlations_.leftCols(n) = rounded_correlations_.leftCols(n).template cast<double>();
   }
 }
 
 template <Scalar T>
-SignalRegMax<T>::SignalRegMax(const Matrix<T>& dictionary, const L1<T>& penalty) : D_(dictionary), penalty_(penalty) {
-  for (Index j = 0; j < D_.cols(); ++j)
-    largest_atom_ = std::max(largest_atom_, static_cast<double>(D_.col(j).stableNorm() / penalty.weight(j)));
+void TileCertificate<T>::correlate_in_double(Index n) {
+  multiply_transposed<double>(D_double_, residuals_.leftCols(n), correlations_.leftCols(n));
+}
+
+/// Sums again, in double, the correlations on the support and those that may be the largest.
+template <Scalar T>
+void TileCertificate<T>::sharpen_correlations(Index i, Index n_support, double norm) {
+  auto c = correlations_.col(i);
+  const auto r = residuals_.col(i);
+  const auto sharpen = [&](Index j) { c(j) = fixed_order_dot(r.size(), D_double_.col(j).data(), r.data()); };
+  for (Index k = 0; k < n_support; ++k) sharpen(support_[static_cast<std::size_t>(k)]);
+  const double rounding = pull_rounding<T>(r.size(), norm, largest_atom_);
+  const double least = penalty_.largest_pull(c.size(), c.data()) - 2 * rounding;
+  penalty_.for_each_pulled(c.size(), c.data(), least, [&](Index j) { sharpen(j); });
 }
 
 template <Scalar T>
+SignalRegMax<T>::SignalRegMax(const Matrix<T>& dictionary, const L1<T>& penalty)
+    : D_(dictionary), penalty_(penalty), largest_atom_(largest_atom(dictionary, penalty)) {}
+
+template <Scalar T>
 T SignalRegMax<T>::operator()(const ConstVectorRef<T>& x, const ConstVectorRef<T>& correlations) const {
-  // A product's rounding is at most about n eps |x||D_j|: every atom that near to the maximum is a candidate.
-  const double rounding = 4.0 * static_cast<double>(x.size()) * static_cast<double>(std::numeric_limits<T>::epsilon()) *
-                          std::sqrt(fixed_order_dot(x.size(), x.data(), x.data())) * largest_atom_;
-  const double candidate_bound = penalty_.reg_max(correlations.template cast<double>()) - 2 * rounding;
+  // A product's rounding makes every atom that near to the maximum a candidate.
+  const Index n = x.size();
+  const double rounding = pull_rounding<T>(n, std::sqrt(fixed_order_dot(n, x.data(), x.data())), largest_atom_);
+  const double least = penalty_.largest_pull(correlations.size(), correlations.data()) - 3 * rounding;
   double largest = 0;
-  for (Index j = 0; j < D_.cols(); ++j)
-    if (penalty_.pull(static_cast<double>(correlations(j)), j) >= candidate_bound)
-      largest = std::max(largest, penalty_.pull(fixed_order_dot(x.size(), D_.col(j).data(), x.data()), j));
+  penalty_.for_each_pulled(correlations.size(), correlations.data(), static_cast<T>(least), [&](Index j) {
+    largest = std::max(largest, penalty_.pull(fixed_order_dot(n, D_.col(j).data(), x.data()), j));
+  });
   return static_cast<T>(largest);
 }
 
@@ -87,8 +149,9 @@ void for_each_certificate(const char* where, const ConstMatrixRef<T>& X, const D
   const Index n_tiles = (X.cols() + solver_tile - 1) / solver_tile;
   parallel_for(n_tiles, execution, [&](Index tile, int) {
     const Index first = tile * solver_tile, n = std::min(solver_tile, X.cols() - first);
-    TileCertificate<T> certificate(dictionary, penalty);
+    TileCertificate<T> certificate(D.parameters(), dictionary, penalty);
     certificate.evaluate(X.middleCols(first, n), Z.middleCols(first, n), regs.segment(first, n));
+    certificate.correlate_in_double(n);
     for (Index i = 0; i < n; ++i) visit(first + i, certificate, i, penalty, static_cast<double>(regs(first + i)));
   });
 }

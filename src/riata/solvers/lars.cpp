@@ -227,7 +227,8 @@ class Lars final : public TileSolver<T> {
       : penalty_(problem.penalty),
         max_knots_(problem.options.max_iter),
         atoms_(unweighted(problem.D_double, problem.penalty)),
-        path_(atoms_, problem.penalty.positive()) {}
+        path_(atoms_, problem.penalty.positive()),
+        certificate_(problem.D.parameters(), problem.D_double, problem.penalty) {}
 
   void solve(SolverTile<T>& tile) override {
     for (Index i = 0; i < tile.X.cols(); ++i) {
@@ -237,6 +238,11 @@ class Lars final : public TileSolver<T> {
         if (!path_.advance(reg)) break;
       tile.Z.col(i) = weighted(path_.codes(), penalty_);
     }
+    certificate_.evaluate(tile.X, tile.Z, tile.reg);
+    for (Index i = 0; i < tile.X.cols(); ++i) {
+      tile.objective(i) = certificate_.objective(i);
+      tile.gap(i) = certificate_.gap(i);
+    }
   }
 
  private:
@@ -244,6 +250,7 @@ class Lars final : public TileSolver<T> {
   const int max_knots_;
   const Matrix<double> atoms_;
   Homotopy path_;
+  TileCertificate<T> certificate_;
 };
 
 }  // namespace

@@ -30,7 +30,7 @@ class ProximalTile : public TileSolver<T> {
         D_(problem.D),
         penalty_(problem.penalty),
         options_(problem.options),
-        certificate_(problem.D_double, problem.penalty) {}
+        certificate_(problem.D.parameters(), problem.D_double, problem.penalty) {}
 
   /// Prepares the method's own state for the n_active_ signals whose start is Z_.
   virtual void start() = 0;
@@ -108,6 +108,8 @@ class ProximalTile : public TileSolver<T> {
       if (!all && certificate_.gap(i) > target_(i)) continue;
       tile.Z.col(column_(i)) = Z_.col(i);
       tile.n_iter(column_(i)) = k;
+      tile.objective(column_(i)) = certificate_.objective(i);
+      tile.gap(column_(i)) = certificate_.gap(i);
       const Index last = --n_active_;
       if (i == last) continue;
       X_.col(i) = X_.col(last);

@@ -1,6 +1,9 @@
 // The certificate of one tile of codes, with what a solver needs to go on from there. Internal.
 #pragma once
 
+#include <limits>
+#include <vector>
+
 #include "riata/operators/dense_dictionary.hpp"
 #include "riata/terms/l1.hpp"
 
@@ -9,14 +12,20 @@ namespace riata {
 /// Signals coded together: small enough for the cache, large enough for the products.
 inline constexpr Index solver_tile = 128;
 
-/// Evaluates tiles of at most solver_tile codes against one dictionary, in double whatever T is.
+/// Evaluates tiles of at most solver_tile codes against one dictionary, in double whatever T is. Of single-precision codes the
+/// correlations that decide, on the support and near the largest pull, are summed in double, and the others are products in
+/// single precision, until correlate_in_double().
 template <Scalar T>
 class TileCertificate {
  public:
-  TileCertificate(const Matrix<double>& dictionary, const L1<T>& penalty);
+  /// Borrows all three; `dictionary_double` holds the same atoms.
+  TileCertificate(const Matrix<T>& dictionary, const Matrix<double>& dictionary_double, const L1<T>& penalty);
 
   /// Fills residuals r = x - D z, correlations D^T r, objectives and gaps of the columns of Z. `reg`: one per column.
   void evaluate(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& reg);
+
+  /// All correlations of the first n columns in double, for those who look at each.
+  void correlate_in_double(Index n);
 
   const Matrix<double>& correlations() const { return correlations_; }
   double objective(Index i) const { return objectives_(i); }
@@ -24,11 +33,33 @@ class TileCertificate {
   double half_norm_sq(Index i) const { return half_norms_sq_(i); }  ///< 1/2 ||x||^2
 
  private:
-  const Matrix<double>& D_;
+  void compute_residual(const ConstVectorRef<T>& x, const ConstVectorRef<T>& z, Index i);
+  void correlate(Index n);
+  void sharpen_correlations(Index i, Index n_support, double norm);
+  Index find_support(const ConstVectorRef<T>& z);
+
+  const Matrix<T>& D_;
+  const Matrix<double>& D_double_;
   const L1<T>& penalty_;
-  Matrix<double> codes_, residuals_, correlations_;
+  double largest_atom_ = 0;  // max_j ||D_j|| / w_j
+  Matrix<double> residuals_, correlations_;
+  Matrix<T> rounded_residuals_, rounded_correlations_;
   Vector<double> objectives_, gaps_, half_norms_sq_;
+  std::vector<Index> support_;
+  Vector<double> codes_;  // on the support
+  std::vector<const double*> atoms_;
 };
+
+/// max_j ||D_j|| / w_j
+template <Scalar T>
+double largest_atom(const Matrix<T>& dictionary, const L1<T>& penalty);
+
+/// What the pull of an atom on x may be wrong by when it comes from a product in T: about n eps |x| ||D_j|| / w_j.
+template <Scalar T>
+double pull_rounding(Index n_features, double norm, double largest_atom) {
+  return 4.0 * static_cast<double>(n_features) * static_cast<double>(std::numeric_limits<T>::epsilon()) * norm * largest_atom;
+}
+
 
 /// reg_max of single signals, given their correlations D^T x from any product: the few atoms near the maximum are summed
 /// again in a fixed order, so the bits do not depend on the batch.

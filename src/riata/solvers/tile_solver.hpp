@@ -15,9 +15,22 @@ struct SolverTile {
   Matrix<T> correlations;  ///< D^T X
   Matrix<T> Z;             ///< in: start; out: codes
   Vector<T> reg;
-  Vector<double> target;   ///< absolute gap at which each signal is done
-  Eigen::VectorXi n_iter;  ///< out
+  Vector<double> half_norm_sq;  ///< 1/2 ||x||^2
+  Vector<double> target;        ///< absolute gap at which each signal is done
+  Eigen::VectorXi n_iter;       ///< out
+  Vector<double> objective, gap;  ///< out: TileCertificate's of the codes
   std::vector<StepTrace> trace = {};  ///< out, one per signal, with options.record
+
+  /// Room for n signals, none solved.
+  void open(Index n_features, Index n_atoms, Index n) {
+    X.resize(n_features, n);
+    correlations.resize(n_atoms, n);
+    Z.resize(n_atoms, n);
+    reg.resize(n);
+    for (Vector<double>* v : {&half_norm_sq, &target, &objective, &gap}) v->resize(n);
+    n_iter.setZero(n);
+    trace.clear();
+  }
 };
 
 template <Scalar T>

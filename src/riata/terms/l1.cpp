@@ -22,7 +22,7 @@ L1<T>::L1(const PenaltyOptions& options, Index n_atoms) : positive_(options.posi
 
 template <Scalar T>
 double L1<T>::value(const ConstVectorRef<T>& z) const {
-  if (weights_.size() == 0) return z.template cast<double>().template lpNorm<1>();
+  if (weights_.size() == 0) return absolute_sum(z.size(), z.data());
   return z.template cast<double>().cwiseAbs().dot(weights_.template cast<double>());
 }
 
@@ -69,15 +69,8 @@ void L1<T>::add_subgradient(const ConstMatrixRef<T>& Z, const ConstVectorRef<T>&
 }
 
 template <Scalar T>
-double L1<T>::pull(double correlation, Index atom) const {
-  return (positive_ ? std::max(correlation, 0.0) : std::abs(correlation)) / static_cast<double>(weight(atom));
-}
-
-template <Scalar T>
 double L1<T>::reg_max(const ConstVectorRef<double>& correlations) const {
-  double largest = 0;
-  for (Index j = 0; j < correlations.size(); ++j) largest = std::max(largest, pull(correlations(j), j));
-  return largest;
+  return largest_pull(correlations.size(), correlations.data());
 }
 
 template <Scalar T>

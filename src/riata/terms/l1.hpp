@@ -3,9 +3,13 @@
 //   g(z) = sum_j w_j |z_j|,   with z >= 0 required when `positive`;   the objective carries reg * g.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
 #include <vector>
 
 #include "riata/core/types.hpp"
+#include "riata/linalg/kernels.hpp"
 
 namespace riata {
 
@@ -57,7 +61,29 @@ class L1 {
   bool positive() const { return positive_; }
   bool uniform() const { return weights_.size() == 0; }  ///< all weights are 1
   /// The correlation's pull: |c_j| / w_j, or c_j / w_j when codes are non-negative.
-  double pull(double correlation, Index atom) const;
+  double pull(double correlation, Index atom) const {
+    return (positive_ ? std::max(correlation, 0.0) : std::abs(correlation)) / static_cast<double>(weight(atom));
+  }
+  /// Calls visit(j) for the atoms with pull(c_j, j) > least, in order.
+  template <Scalar S, class Visit>
+  void for_each_pulled(Index n_atoms, const S* correlations, S least, Visit visit) const {
+    if (uniform()) {
+      const S low = positive_ ? -std::numeric_limits<S>::infinity() : -least;
+      for (Index j = 0; (j += first_outside(n_atoms - j, correlations + j, low, least)) < n_atoms; ++j) visit(j);
+    } else {
+      for (Index j = 0; j < n_atoms; ++j)
+        if (pull(static_cast<double>(correlations[j]), j) > static_cast<double>(least)) visit(j);
+    }
+  }
+  /// max_j pull(c_j, j); 0 if nothing pulls
+  template <Scalar S>
+  double largest_pull(Index n_atoms, const S* correlations) const {
+    if (uniform())
+      return static_cast<double>(positive_ ? largest_positive(n_atoms, correlations) : largest_magnitude(n_atoms, correlations));
+    double largest = 0;
+    for (Index j = 0; j < n_atoms; ++j) largest = std::max(largest, pull(static_cast<double>(correlations[j]), j));
+    return largest;
+  }
 
  private:
   bool positive_;
