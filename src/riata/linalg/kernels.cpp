@@ -149,20 +149,26 @@ RIATA_INLINE Index first_outside_loop(Index n, const T* v, T low, T high) {
 }
 
 RIATA_INLINE bool solve_positive_definite_loop(Index n, double* A, double* b) {
-  for (Index k = 0; k < n; ++k) {  // right-looking: column k is done, the columns after it are updated
-    double* __restrict column = A + k * n;
-    const double pivot = column[k];
+  for (Index j = 0; j < n; ++j) {  // left-looking: column j takes off the columns before it, four to one pass
+    double* __restrict column = A + j * n;
+    Index k = 0;
+    for (; k + 4 <= j; k += 4) {
+      const double *__restrict c0 = A + k * n, *__restrict c1 = c0 + n, *__restrict c2 = c1 + n, *__restrict c3 = c2 + n;
+      const double a0 = c0[j], a1 = c1[j], a2 = c2[j], a3 = c3[j];
+      for (Index i = j; i < n; ++i) column[i] -= (a0 * c0[i] + a1 * c1[i]) + (a2 * c2[i] + a3 * c3[i]);
+    }
+    for (; k < j; ++k) {
+      const double* __restrict c = A + k * n;
+      const double a = c[j];
+      for (Index i = j; i < n; ++i) column[i] -= a * c[i];
+    }
+    const double pivot = column[j];
     if (!(pivot > 0)) return false;
     const double scale = 1 / std::sqrt(pivot);
-    for (Index i = k; i < n; ++i) column[i] *= scale;
-    for (Index j = k + 1; j < n; ++j) {
-      double* __restrict other = A + j * n;
-      const double l = column[j];
-      for (Index i = j; i < n; ++i) other[i] -= l * column[i];
-    }
-    b[k] *= scale;  // forward substitution goes along
-    const double y = b[k];
-    for (Index i = k + 1; i < n; ++i) b[i] -= y * column[i];
+    for (Index i = j; i < n; ++i) column[i] *= scale;
+    b[j] *= scale;  // forward substitution goes along
+    const double y = b[j];
+    for (Index i = j + 1; i < n; ++i) b[i] -= y * column[i];
   }
   for (Index k = n - 1; k >= 0; --k) {
     double sum = b[k];

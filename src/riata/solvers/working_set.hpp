@@ -16,7 +16,7 @@ template <Scalar T>
 class WorkingSet {
  public:
   static constexpr Index most_atoms = 512;  ///< more than these wait for their turn
-  static constexpr int most_newton_steps = 8;  ///< between two sweeps
+  static constexpr int most_newton_steps = 2;  ///< between two sweeps
 
   /// Borrows both; `gram` = D^T D.
   WorkingSet(const Matrix<T>& gram, const L1<T>& penalty);
