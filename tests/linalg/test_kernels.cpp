@@ -106,6 +106,89 @@ TYPED_TEST(Kernels, FindTheFirstEntryOutsideAnInterval) {
   }
 }
 
+TYPED_TEST(Kernels, FindTheLargestTheSumAndTheNonzeros) {
+  using T = TypeParam;
+  for (const Index n : lengths) {
+    std::vector<T> v = this->random(n);
+    for (std::size_t i = 0; i < v.size(); i += 3) v[i] = i % 2 == 0 ? T(0) : T(-0.0);
+    double magnitude = 0, positive = 0;
+    long double sum = 0;
+    std::vector<Index> places;
+    for (Index i = 0; i < n; ++i) {
+      const auto value = static_cast<double>(v[static_cast<std::size_t>(i)]);
+      magnitude = std::max(magnitude, std::abs(value));
+      positive = std::max(positive, value);
+      sum += std::abs(value);
+      if (value != 0) places.push_back(i);
+    }
+    EXPECT_EQ(static_cast<double>(largest_magnitude(n, v.data())), magnitude);
+    EXPECT_EQ(static_cast<double>(largest_positive(n, v.data())), positive);
+    EXPECT_NEAR(absolute_sum(n, v.data()), static_cast<double>(sum), 1e-14 * static_cast<double>(sum));
+    std::vector<Index> found(static_cast<std::size_t>(n));
+    found.resize(static_cast<std::size_t>(find_nonzeros(n, v.data(), found.data())));
+    EXPECT_EQ(found, places);
+  }
+}
+
+TYPED_TEST(Kernels, SubtractColumns) {
+  using T = TypeParam;
+  for (const Index n : lengths)
+    for (const Index count : {0, 1, 3, 4, 5, 9}) {
+      std::vector<T> y = this->random(n), before = y;
+      const std::vector<T> a = this->random(count);
+      std::vector<std::vector<T>> columns;
+      std::vector<const T*> pointers;
+      for (Index k = 0; k < count; ++k) columns.push_back(this->random(n));
+      for (const std::vector<T>& column : columns) pointers.push_back(column.data());
+      subtract_columns(n, count, pointers.data(), a.data(), y.data());
+      for (std::size_t i = 0; i < y.size(); ++i) {
+        double expected = static_cast<double>(before[i]), scale = std::abs(expected);
+        for (std::size_t k = 0; k < a.size(); ++k) {
+          expected -= static_cast<double>(a[k]) * static_cast<double>(columns[k][i]);
+          scale += std::abs(static_cast<double>(a[k]) * static_cast<double>(columns[k][i]));
+        }
+        EXPECT_NEAR(static_cast<double>(y[i]), expected, static_cast<double>(rounding<T>(10, scale)));
+      }
+    }
+}
+
+/// Each coordinate lands on the minimiser of a parabola plus bound |z|, and q stays b - H z.
+TYPED_TEST(Kernels, SweepCoordinates) {
+  using T = TypeParam;
+  Draw draw(5);
+  for (const Index n : {1, 2, 7, 8, 20})
+    for (const bool positive : {false, true}) {
+      const Index padded = (n + 7) / 8 * 8;
+      const Matrix<double> A = draw.normal_matrix(n + 4, n), H = A.transpose() * A;
+      const Vector<double> b = draw.normal_matrix(n, 1) * 3;
+      Matrix<T> H_padded = Matrix<T>::Zero(padded + 8, n);
+      H_padded.topRows(n) = H.cast<T>();
+      Vector<T> q = Vector<T>::Zero(padded), z = Vector<T>::Zero(padded);
+      q.head(n) = b.cast<T>();
+      const Vector<T> inverse = H.diagonal().cwiseInverse().cast<T>(), bound = Vector<T>::Constant(n, T(0.5));
+      Vector<double> expected = Vector<double>::Zero(n);
+      for (int sweep = 0; sweep < 3; ++sweep) {
+        const Vector<double> before = expected;
+        double fall = 0;
+        for (Index k = 0; k < n; ++k) {
+          const double gradient = b(k) - H.row(k).dot(expected), v = expected(k) + gradient / H(k, k), t = 0.5 / H(k, k);
+          const double moved = v > t ? v - t : (v < -t && !positive ? v + t : 0);
+          fall += 0.5 * H(k, k) * (moved - expected(k)) * (moved - expected(k));
+          expected(k) = moved;
+        }
+        const SweepResult result = sweep_coordinates(CoordinateProblem<T>{
+            n, H_padded.rows(), H_padded.data(), inverse.data(), bound.data(), positive, q.data(), z.data()});
+        const double tolerance = 1e3 * static_cast<double>(epsilon<T>) * (1 + expected.norm());
+        EXPECT_LE((z.head(n).template cast<double>() - expected).norm(), tolerance) << n;
+        EXPECT_LE((q.head(n).template cast<double>() - (b - H * expected)).norm(), tolerance * H.norm()) << n;
+        EXPECT_NEAR(result.decrease, fall, tolerance * (1 + fall) * H.norm());
+        bool changed = false;
+        for (Index k = 0; k < n; ++k) changed |= (before(k) == 0) != (expected(k) == 0);
+        EXPECT_EQ(result.support_changed, changed);
+      }
+    }
+}
+
 TEST(SolvePositiveDefinite, LeavesNoResidual_AndRefusesWhatIsNotDefinite) {
   Draw draw(3);
   for (const Index n : {1, 2, 5, 16, 53}) {

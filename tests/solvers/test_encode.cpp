@@ -328,6 +328,15 @@ TEST(CoordinateDescent, StaysAccurateAndGivesUpEarly_WhereRoundingPutsTheTargetO
   EXPECT_LE(result.n_iter.maxCoeff(), 1000);
 }
 
+TEST(CoordinateDescent, SolvesWhereTheSupportIsLargerThanTheWorkingSet) {
+  Draw draw(123);
+  const Matrix<double> D = draw.atoms(900, 1200), X = draw.normal_matrix(900, 1);
+  const auto result = encode<double>(X, D, Reg::fraction_of_max(0.005), {.method = Solver::coordinate_descent, .tol = 1e-6});
+  EXPECT_GT((result.codes.array() != 0).count(), 600);
+  EXPECT_EQ(result.status[0], Status::converged);
+  EXPECT_LE(duality_gap<double>(X, D, result.codes, Reg::fraction_of_max(0.005))(0), 1e-6 * 0.5 * X.squaredNorm());
+}
+
 TEST(CoordinateDescent, NeverRaisesTheObjective_AndStaysFeasible_FromDenseStarts) {
   Draw draw(167);
   for (int problem = 0; problem < 300; ++problem) {

@@ -76,7 +76,6 @@ class CoordinateDescent final : public TileSolver<T> {
       grew = set_.grow(q, std::max(least, joining_share * largest));
       tile.n_iter(i) += set_.solve(std::min(last_sweep - tile.n_iter(i), grew ? sweeps_while_growing : sweeps_at_rest), newton);
       if (!set_.commit(z, q) && !grew) return;
-      if (set_.is_partial()) set_.start(z, q, reg);
     }
   }
 

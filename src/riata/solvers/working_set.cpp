@@ -13,37 +13,20 @@ constexpr Index padded(Index n) { return (n + 7) / 8 * 8; }
 
 template <Scalar T>
 WorkingSet<T>::WorkingSet(const Matrix<T>& gram, const L1<T>& penalty)
-    : G_(gram), penalty_(penalty), is_member_(static_cast<std::size_t>(gram.cols()), 0) {
-  const Index most = padded(std::min(most_atoms, gram.cols()));
-  H_.resize(most + 16, most);  // columns that start in different cache sets
-  for (Vector<T>* v : {&z_, &z_committed_, &q_, &inverse_, &bound_, &coefficients_}) v->setZero(most);
-  columns_.resize(static_cast<std::size_t>(most));
-}
+    : G_(gram), penalty_(penalty), is_member_(static_cast<std::size_t>(gram.cols()), 0) {}
 
 template <Scalar T>
 void WorkingSet<T>::start(const T* z, const T* q, T reg) {
-  clear();
-  reg_ = reg;
-  candidates_.clear();
-  for (Index j = 0; j < G_.cols(); ++j)
-    if (z[j] != T(0)) candidates_.emplace_back(-std::abs(q[j] - std::copysign(reg * penalty_.weight(j), z[j])), j);
-  const Index most = H_.cols() * 3 / 4;  // the rest is for atoms that join
-  is_partial_ = std::ssize(candidates_) > most && H_.cols() < G_.cols();
-  if (is_partial_) {
-    std::nth_element(candidates_.begin(), candidates_.begin() + most, candidates_.end());
-    candidates_.resize(static_cast<std::size_t>(most));
-  }
-  for (const auto& [violation, j] : candidates_) add(j, z[j], q[j]);
-}
-
-template <Scalar T>
-void WorkingSet<T>::clear() {
   for (const Index j : atoms_) is_member_[static_cast<std::size_t>(j)] = 0;
   atoms_.clear();
+  reg_ = reg;
+  for (Index j = 0; j < G_.cols(); ++j)
+    if (z[j] != T(0)) add(j, z[j], q[j]);
 }
 
 template <Scalar T>
 void WorkingSet<T>::add(Index j, T z_j, T q_j) {
+  reserve();
   const Index k = size(), block = padded(k + 1);
   atoms_.push_back(j);
   is_member_[static_cast<std::size_t>(j)] = 1;
@@ -51,46 +34,32 @@ void WorkingSet<T>::add(Index j, T z_j, T q_j) {
   T* h = H_.col(k).data();
   if (k % 8 == 0) H_.block(k, 0, 8, k).setZero();  // a new block of padding below the columns before
   for (Index l = 0; l <= k; ++l) H_(k, l) = h[l] = g[atoms_[static_cast<std::size_t>(l)]];
-  for (Index l = k + 1; l < block; ++l) h[l] = q_(l) = T(0);
+  for (Index l = k + 1; l < block; ++l) h[l] = q_(l) = z_(l) = T(0);
   z_(k) = z_committed_(k) = z_j;
   q_(k) = q_j;
   bound_(k) = reg_ * penalty_.weight(j);
   inverse_(k) = h[k] > T(0) ? 1 / h[k] : T(0);
 }
 
+/// Room for one more atom.
 template <Scalar T>
-bool WorkingSet<T>::grow(const T* q, double least) {
-  const auto limit = static_cast<T>(least);
-  candidates_.clear();
-  const bool magnitude = !penalty_.positive();
-  for (Index j = 0; j < G_.cols(); ++j) {
-    if (penalty_.uniform()) {
-      j += first_outside(G_.cols() - j, q + j, magnitude ? -limit : -std::numeric_limits<T>::infinity(), limit);
-      if (j == G_.cols()) break;
-    }
-    const auto pull = static_cast<T>(penalty_.pull(static_cast<double>(q[j]), j));
-    if (pull > limit && !is_member_[static_cast<std::size_t>(j)] && G_(j, j) > T(0)) candidates_.emplace_back(-pull, j);
-  }
-  if (size() + std::ssize(candidates_) > H_.cols()) {
-    drop_zeros();
-    const Index room = H_.cols() - size();
-    if (std::ssize(candidates_) > room) {
-      std::nth_element(candidates_.begin(), candidates_.begin() + room, candidates_.end());
-      candidates_.resize(static_cast<std::size_t>(room));
-    }
-  }
-  for (const auto& [pull, j] : candidates_) add(j, T(0), q[j]);
-  return !candidates_.empty();
+void WorkingSet<T>::reserve() {
+  if (size() < H_.cols()) return;
+  const Index room = std::max<Index>(64, 2 * H_.cols());
+  Matrix<T> larger(room + 16, room);  // 16: so that columns start in different cache sets
+  larger.topLeftCorner(H_.rows(), H_.cols()) = H_;
+  H_.swap(larger);
+  for (Vector<T>* v : {&z_, &z_committed_, &q_, &inverse_, &bound_, &coefficients_}) v->conservativeResize(room);
+  columns_.resize(static_cast<std::size_t>(room));
 }
 
-/// Atoms whose code is zero make room for others.
 template <Scalar T>
-void WorkingSet<T>::drop_zeros() {
-  std::vector<std::pair<Index, Index>> kept;  // place, atom
-  for (Index k = 0; k < size(); ++k)
-    if (z_(k) != T(0)) kept.emplace_back(k, atoms_[static_cast<std::size_t>(k)]);
-  clear();
-  for (const auto& [k, j] : kept) add(j, T(z_(k)), T(q_(k)));  // places only move down
+bool WorkingSet<T>::grow(const T* q, double least) {
+  const Index before = size();
+  penalty_.for_each_pulled(G_.cols(), q, static_cast<T>(least), [&](Index j) {
+    if (!is_member_[static_cast<std::size_t>(j)] && G_(j, j) > T(0)) add(j, T(0), q[j]);
+  });
+  return size() > before;
 }
 
 template <Scalar T>
@@ -150,7 +119,7 @@ bool WorkingSet<T>::newton_direction() {
   for (Index k = 0; k < size(); ++k)
     if (z_(k) != T(0)) support_.push_back(k);
   const Index n = std::ssize(support_);
-  if (n == 0) return false;
+  if (n == 0 || n > largest_newton) return false;
   newton_.resize(n);
   H_support_.resize(n, n);
   for (Index a = 0; a < n; ++a) {

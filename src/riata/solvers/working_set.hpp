@@ -15,18 +15,14 @@ namespace riata {
 template <Scalar T>
 class WorkingSet {
  public:
-  static constexpr Index most_atoms = 512;  ///< more than these wait for their turn
-  static constexpr int most_newton_steps = 2;  ///< between two sweeps
 
   /// Borrows both; `gram` = D^T D.
   WorkingSet(const Matrix<T>& gram, const L1<T>& penalty);
 
-  /// S = the support of z; of one too large for it, the atoms farthest from optimal. q = D^T (x - D z).
+  /// S = the support of z. q = D^T (x - D z).
   void start(const T* z, const T* q, T reg);
-  bool is_partial() const { return is_partial_; }  ///< part of the support had to stay outside: start again each time
 
-  /// Adds the atoms outside whose pull |q_j| / w_j exceeds `least`, the hardest pulled where there is not room for all.
-  /// False if there was none.
+  /// Adds the atoms outside whose pull |q_j| / w_j exceeds `least`. False if there was none.
   bool grow(const T* q, double least);
 
   /// Sweeps until nothing moves or `most_sweeps`. With `newton`, a Newton step follows each sweep that left the support as it
@@ -40,9 +36,11 @@ class WorkingSet {
 
  private:
   Index size() const { return static_cast<Index>(atoms_.size()); }
+  static constexpr int most_newton_steps = 2;    // between two sweeps
+  static constexpr Index largest_newton = 1024;  // atoms; beyond it sweeps are cheaper
+
   void add(Index j, T z_j, T q_j);
-  void clear();
-  void drop_zeros();
+  void reserve();
   SweepResult sweep();
   enum class Step { none, clipped, whole };
   bool minimise_on_support();
@@ -56,13 +54,11 @@ class WorkingSet {
   const Matrix<T>& G_;
   const L1<T>& penalty_;
   T reg_ = 0;
-  bool is_partial_ = false;
   std::vector<Index> atoms_;
   std::vector<char> is_member_;              // of S, one per atom
   Matrix<T> H_;                              // the first size() columns count; rows padded with zeros
   Vector<T> z_, q_, inverse_, bound_;        // of S: codes, correlations, 1 / H_kk, reg w_k
   Vector<T> z_committed_;                    // the codes that everyone knows
-  std::vector<std::pair<T, Index>> candidates_;
   // The Newton step.
   std::vector<Index> support_;               // places in S
   Matrix<double> H_support_;
