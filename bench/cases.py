@@ -1,7 +1,8 @@
-"""The cases, as data: a problem, a precision, a task. A worker finds its case here by name."""
+"""The cases, as data: a problem, a precision, a task."""
 
 import functools
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +13,9 @@ class Problem:
     X: np.ndarray  # signals, one a row
     D: np.ndarray  # atoms, one a row
     reg: float
-    layers: int = 0  # of the unrolled cases
+    layers: int = 0  # of the unrolled tasks
+    steps: np.ndarray | None = None  # factors s_k of their steps 1 / lipschitz
+    lipschitz: float | None = None
 
     def head(self, n_signals):
         return replace(self, X=np.ascontiguousarray(self.X[:n_signals]))
@@ -40,32 +43,32 @@ def unit_norm(n_signals, n_features, n_atoms, seed):
 
 @dataclass(frozen=True)
 class Case:
-    task: str  # "encode": what is measured, see tasks.py
-    data: object
+    task: str  # what is asked, see tasks.py
+    data: Callable
     n_signals: int
     n_features: int
     n_atoms: int
     reg: float
     dtype: str
     layers: int = 0
+    last_step: float = 1.0  # step factors rise evenly from 1 to this, as learned ones do
     seed: int = 0
 
     @property
     def name(self):
-        shape = f"{self.n_signals}x{self.n_features}-{self.n_atoms}"
-        return "-".join([self.task, shape, f"reg{self.reg}", *([f"{self.layers}layers"] if self.layers else []), self.dtype])
+        depth = f"-{self.layers}layers" if self.layers else ""
+        return f"{self.task}-{self.n_signals}x{self.n_features}-{self.n_atoms}atoms-reg{self.reg}{depth}-{self.dtype}"
 
-    @functools.lru_cache(maxsize=2)
+    @functools.lru_cache(maxsize=1)
     def problem(self):
-        X, D = self.data(self.n_signals, self.n_features, self.n_atoms, self.seed)
-        return Problem(X.astype(self.dtype), D.astype(self.dtype), self.reg, self.layers)
+        X, D = (A.astype(self.dtype) for A in self.data(self.n_signals, self.n_features, self.n_atoms, self.seed))
+        return Problem(X, D, self.reg, self.layers, steps=np.linspace(1.0, self.last_step, self.layers),
+                       lipschitz=float(np.linalg.norm(D.astype(np.float64), 2)) ** 2)
 
 
 CASES = [
     *(Case("encode", unit_reg_max, 10_000, 64, 256, reg, dtype) for dtype in ("float32", "float64") for reg in (0.1, 0.5, 0.8)),
     *(Case("encode", unit_norm, 100_000, 100, 200, 0.15, dtype) for dtype in ("float32", "float64")),
+    *(Case("gradient", unit_reg_max, 10_000, 64, 256, reg, "float32", layers=30) for reg in (0.1, 0.5, 0.8)),
+    *(Case("inference", unit_reg_max, n, 64, 256, 0.5, "float32", layers=20, last_step=1.5) for n in (10_000, 1)),
 ]
-
-
-def case_named(name):
-    return next(case for case in CASES if case.name == name)

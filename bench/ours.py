@@ -9,6 +9,19 @@ def encode(problem, threads, tol=1e-6):
     return lambda: riata.encode(problem.X, problem.D, problem.reg, tol=tol, n_threads=threads).codes
 
 
-OURS = {contender.task: contender for contender in (
-    Contender("riata encode", "encode", encode, "riata"),
-)}
+def gradient(problem, threads):
+    import riata
+
+    return lambda: riata.unrolled_gradient(problem.X, problem.D, problem.reg, problem.layers, lipschitz=problem.lipschitz,
+                                           wrt="dictionary", return_codes=False, n_threads=threads).gradient
+
+
+def inference(problem, threads):
+    import riata
+
+    return lambda: riata.unrolled_encode(problem.X, problem.D, problem.reg, problem.layers, method="ista", steps=problem.steps,
+                                         lipschitz=problem.lipschitz, n_threads=threads)
+
+
+OURS = {prepare.__name__: Contender(f"riata {prepare.__name__}", prepare.__name__, prepare, "riata")
+        for prepare in (encode, gradient, inference)}

@@ -18,10 +18,10 @@ def version_of(package):
         return None
 
 
-def provenance(threads):
+def provenance():
     return {"commit": commit(), "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "processor": processor(),
             "cores": os.cpu_count(), "compiler": compiler(), "python": platform.python_version(),
-            **{name: version_of(name) for name in ("numpy", "scipy")}}
+            "numpy": version_of("numpy"), "scipy": version_of("scipy")}
 
 
 def commit():
@@ -42,6 +42,6 @@ def compiler():
     cache = ROOT / "build/release/CMakeCache.txt"
     if not cache.exists():
         return None
-    entry = dict(re.findall(r"^(CMAKE_CXX_COMPILER|CMAKE_CXX_FLAGS|CMAKE_CXX_FLAGS_RELEASE):\w+=(.*)$", cache.read_text(), re.M))
+    entry = dict(re.findall(r"^(CMAKE_CXX_(?:COMPILER|FLAGS|FLAGS_RELEASE)):\w+=(.*)$", cache.read_text(), re.M))
     version = subprocess.run([entry["CMAKE_CXX_COMPILER"], "--version"], capture_output=True, text=True).stdout.splitlines()[0]
     return f"{version}, {entry['CMAKE_CXX_FLAGS']} {entry['CMAKE_CXX_FLAGS_RELEASE']}".strip()

@@ -1,6 +1,8 @@
 """One contender in one process of its own, commanded over a pipe: memory, thread pools and allocators of two libraries never
 meet, each gets the environment that suits it, and the clock runs inside, around the call alone."""
 
+import ctypes
+import functools
 import os
 import subprocess
 import sys
@@ -20,10 +22,11 @@ class Worker:
     """The commanding end."""
 
     def __init__(self, environment, patience=300):
-        here, there = Pipe()
-        self._patience, self._pipe, self._complaints = patience, here, tempfile.TemporaryFile("w+")
+        self._pipe, there = Pipe()
+        self._patience, self._complaints = patience, tempfile.TemporaryFile("w+")
         self._process = subprocess.Popen(
-            [sys.executable, __file__, str(there.fileno())], pass_fds=[there.fileno()], env=os.environ | environment,
+            [sys.executable, __file__, str(there.fileno())], pass_fds=[there.fileno()], start_new_session=True,
+            env={name: value for name, value in (os.environ | environment).items() if value is not None},
             stdout=subprocess.DEVNULL, stderr=self._complaints)
         there.close()
 
@@ -32,8 +35,15 @@ class Worker:
 
     def __exit__(self, *_):
         self._pipe.close()
-        self._process.kill()
-        self._process.wait()
+        try:
+            self._process.wait(timeout=10)  # it may have processes of its own to end
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    @property
+    def pid(self):
+        return self._process.pid
 
     def ask(self, command, **arguments):
         """What the worker's function of that name returns; raises Failed."""
@@ -56,42 +66,40 @@ class Runner:
 
     def prepare(self, case, contender, threads, options, seconds_allowed):
         """Loads the library, lays out the data, calls once on a few signals. Returns how it went."""
-        from cases import case_named
-        from peers import contender_named
         from ours import OURS
+        from peers import contender_named
 
-        self.case = case_named(case)
-        self.contender = OURS[self.case.task] if contender is None else contender_named(contender)
+        start = time.perf_counter()
+        self.case = case
+        self.contender = OURS[self.case.task] if contender is None else contender_named(self.case.task, contender)
         self.problem = self.case.problem()
-        start = time.perf_counter()
-        call = lambda problem: self.contender.prepare(problem, threads, **options)  # noqa: E731
-        if self.contender.compiles:
-            self.call = call(self.problem)
-            self.call()
-        else:
-            call(self.problem.head(WARM_UP))()
+        make = functools.partial(self.contender.prepare, threads=threads, **options)
+        if not self.contender.compiles:
+            warm_up = make(self.problem.head(WARM_UP), **self.contender.variants[0])
+            warm_up()
             if self.contender.by_signal:
-                self.problem = self.problem.head(self._affordable(call(self.problem.head(WARM_UP)), seconds_allowed))
-            self.call = call(self.problem)
-        return {"setup_s": time.perf_counter() - start, "n_signals": len(self.problem.X), "blas": blas_in_use()}
+                self.problem = self.problem.head(max(WARM_UP, int(WARM_UP * seconds_allowed / timed(warm_up)[0])))
+        self.call, variant = self._fastest(make)
+        return {"setup_s": time.perf_counter() - start, "n_signals": len(self.problem.X), "options": options | variant,
+                "blas": blas_in_use()}
 
-    def _affordable(self, call, seconds_allowed):
-        start = time.perf_counter()
-        call()
-        return max(WARM_UP, int(seconds_allowed * WARM_UP / (time.perf_counter() - start)))
+    def _fastest(self, make):
+        """The call, and the variant that made it."""
+        calls = [(make(self.problem, **variant), variant) for variant in self.contender.variants]
+        if self.contender.compiles or len(calls) > 1:
+            for call, _ in calls:
+                call()  # compiles, starts processes
+        return min(calls, key=lambda pair: timed(pair[0])[0]) if len(calls) > 1 else calls[0]
 
     def answer(self, reference, n_signals):
-        """Calls once; returns the growth of anonymous memory meanwhile, in MB, the seconds, and how good the answer is on the
-        first n_signals."""
+        """Calls once: seconds, growth of memory in MB, and how good the answer is on the first n_signals."""
         from tasks import TASKS
 
         before = start_of_peak()
-        start = time.perf_counter()
-        result = self.call()
-        seconds = time.perf_counter() - start
+        seconds, result = timed(self.call)
         growth = (status("VmHWM") - before) / 1024
-        answer = self.contender.answer(result)[:n_signals] if self.case.task == "encode" else self.contender.answer(result)
-        return {"rss_mb": growth, "seconds": seconds, **TASKS[self.case.task].errors(self.problem.head(n_signals), answer, reference)}
+        errors = TASKS[self.case.task].errors(self.problem, self.contender.answer(result), reference, n_signals)
+        return {"seconds": seconds, "rss_mb": growth, **errors}
 
     def seconds(self, repeats):
         """Seconds per call."""
@@ -101,13 +109,20 @@ class Runner:
         return (time.perf_counter() - start) / repeats
 
 
+def timed(call):
+    start = time.perf_counter()
+    result = call()
+    return time.perf_counter() - start, result
+
+
 def status(field):
     with open("/proc/self/status") as file:
         return next(int(line.split()[1]) for line in file if line.startswith(field))
 
 
 def start_of_peak():
-    """Resident memory now, where the kernel's peak counter starts again."""
+    """Resident memory now, where the kernel's peak counter starts again; pages that an allocator kept do not count."""
+    ctypes.CDLL(None).malloc_trim(0)
     with open("/proc/self/clear_refs", "w") as file:
         file.write("5")
     return status("VmRSS")

@@ -7,5 +7,5 @@ MODULES = [importlib.import_module(f"peers.{info.name}") for info in pkgutil.ite
 CONTENDERS = [contender for module in MODULES for contender in module.CONTENDERS]
 
 
-def contender_named(name):
-    return next(contender for contender in CONTENDERS if contender.name == name)
+def contender_named(task, name):
+    return next(contender for contender in CONTENDERS if (contender.task, contender.name) == (task, name))

@@ -1,5 +1,5 @@
-"""scikit-learn's sparse_encode, as users call it. Its n_jobs starts processes and costs more than it gains on such batches
-(measured: both are contenders where it pays), so BLAS alone is threaded."""
+"""scikit-learn's sparse_encode, signal by signal inside. BLAS threads only slow such small products down, so it has one;
+whether n_jobs pays, which starts processes, is tried out."""
 
 import warnings
 
@@ -8,19 +8,21 @@ from contender import Contender
 REQUIREMENT = "scikit-learn"
 
 
-def sparse_encode(algorithm, max_iter=1000):
-    def prepare(problem, threads):
+def coder(algorithm):
+    def prepare(problem, threads, processes=False):
         from sklearn.decomposition import sparse_encode
         from sklearn.exceptions import ConvergenceWarning
 
         warnings.simplefilter("ignore", ConvergenceWarning)  # its accuracy is measured, not believed
-        return lambda: sparse_encode(problem.X, problem.D, algorithm=algorithm, alpha=problem.reg, max_iter=max_iter,
-                                     n_jobs=1, check_input=False)
+        return lambda: sparse_encode(problem.X, problem.D, algorithm=algorithm, alpha=problem.reg, max_iter=1000,
+                                     n_jobs=threads if processes else 1, check_input=False)
 
     return prepare
 
 
 CONTENDERS = [
-    Contender("scikit-learn lasso_cd", "encode", sparse_encode("lasso_cd"), REQUIREMENT, by_signal=True),
-    Contender("scikit-learn lasso_lars", "encode", sparse_encode("lasso_lars"), REQUIREMENT, dtypes=("float64",), by_signal=True),
+    Contender(f"scikit-learn {algorithm}", "encode", coder(algorithm), REQUIREMENT, dtypes=dtypes, by_signal=True,
+              environment={"OPENBLAS_NUM_THREADS": "1", "OPENBLAS_CORETYPE": None, "OPENBLAS_L2_SIZE": None},
+              variants=({"processes": False}, {"processes": True}))
+    for algorithm, dtypes in (("lasso_cd", ("float32", "float64")), ("lasso_lars", ("float64",)))
 ]
