@@ -32,11 +32,13 @@ def table_line(row):
     if row["ratio"] is None:
         return f"| {peer} | | | | | | | not measured: {row['reason']} |"
     subopt = f"{row['ours_suboptimality']:.0e} / {row['peer_suboptimality']:.0e}" if "ours_suboptimality" in row else ""
+    # The memory of a part of the batch would not stand beside that of the whole.
+    memory = f"{row['ours_rss_mb']:.0f} / " + ("" if row["extrapolated_from"] else f"{row['peer_rss_mb']:.0f}")
     remarks = ["" if row["verdict"] == "faster" else f"**{row['verdict']}**",
                f"extrapolated from {row['extrapolated_from']} signals" if row["extrapolated_from"] else "",
                f"setup {row['peer_setup_s']:.0f} s" if row["peer_setup_s"] > 10 else ""]
     return (f"| {peer} | {seconds(row['ours_s'])} | {seconds(row['peer_s'])} | {band(row)} | {row['ours_error']:.0e} / "
-            f"{row['peer_error']:.0e} | {subopt} | {row['ours_rss_mb']:.0f} / {row['peer_rss_mb']:.0f} | "
+            f"{row['peer_error']:.0e} | {subopt} | {memory} | "
             f"{', '.join(filter(None, remarks))} |")
 
 

@@ -31,21 +31,22 @@ NOT_MEASURED = dict.fromkeys(
 
 
 def calibrated(ours, peer, case, threads, reference, n_signals):
-    """riata's cheapest options whose answer is as good as the peer's, or the tightest that there are."""
+    """riata set to its cheapest options whose answer is as good as the peer's, or to the tightest that there are."""
     task = TASKS[case.task]
     for options in task.options(case.dtype, peer):
-        ours.ask("prepare", case=case, contender=None, threads=threads, options=options, seconds_allowed=None)
+        ready = ours.ask("prepare", case=case, contender=None, threads=threads, options=options, seconds_allowed=None)
         answer = ours.ask("answer", reference=reference, n_signals=n_signals)
         if task.matched(case.dtype, answer, peer):
-            return options, answer, True
-    return options, answer, False
+            return ready, answer, True
+    return ready, answer, False
 
 
 def duel(workers, first, seconds_allowed):
     """Seconds per call, (rounds, 2): an even number of rounds, who begins alternates."""
     repeats = [max(1, math.ceil(ENOUGH / seconds)) for seconds in first]
     per_round = sum(r * s for r, s in zip(repeats, first))
-    rounds = 2 * min(max(round(seconds_allowed / per_round / 2), 2 if per_round < seconds_allowed else 1), 8)
+    fewest = 2 if per_round < 2 * seconds_allowed else 1
+    rounds = 2 * min(max(round(seconds_allowed / per_round / 2), fewest), 8)
     times = np.empty((rounds, 2))
     for k in range(rounds):
         for side in (0, 1) if k % 2 == 0 else (1, 0):
@@ -58,15 +59,15 @@ def measure(case, contender, ours, reference, args):
     """What was measured of one case and peer. `ours` is riata's worker."""
     with Worker(contender.environment) as peer:
         ready = peer.ask("prepare", case=case, contender=contender.name, threads=args.threads, options={},
-                         seconds_allowed=args.seconds / 4)
+                         seconds_allowed=args.seconds / 8)
         theirs = peer.ask("answer", reference=reference, n_signals=case.n_signals)
         part = ready["n_signals"]
-        options, answer, matched = calibrated(ours, theirs, case, args.threads, reference, part)
+        set_up, answer, matched = calibrated(ours, theirs, case, args.threads, reference, part)
         load = OtherLoad([ours.pid, peer.pid])
         times = duel((ours, peer), (answer["seconds"], theirs["seconds"]), args.seconds)
         others = load.cores()
     row = summarise(times, scale=case.n_signals / part)
-    row |= {"ours_options": options, "matched": matched,
+    row |= {"ours_options": set_up["options"], "ours_blas": set_up["blas"], "matched": matched,
             "extrapolated_from": part if part < case.n_signals else None, "peer_options": ready["options"],
             "peer_setup_s": ready["setup_s"], "peer_blas": ready["blas"], "other_load": others}
     for name in answer.keys() - {"seconds"}:
