@@ -62,7 +62,14 @@ test-tsan: .venv/ready ## C++ tests under ThreadSanitizer (Clang and its OpenMP 
 test-wheel: .venv/ready ## pip install . into a fresh environment, then import it and run the command it brings
 	tools/test_wheel.sh
 
-bench: build bench/.venv/ready ## the numbers, in one run with the peers, as JSON lines in bench/results/latest.jsonl
+# make bench ARGS=--list                           what there is
+# make bench ARGS="--case encode --peer spams"     a part of it
+# make bench TORCH=torch==2.12.1 CUDA=yes          another PyTorch; one that brings CUDA only when asked for
+TORCH ?= torch==2.13.0
+CUDA ?=
+INSTALL_PEERS = bench/.venv/bin/python bench/install.py --torch '$(TORCH)' $(if $(CUDA),--cuda)
+bench: build bench/.venv/ready ## riata beside its peers: JSON lines, table and plot in bench/results/latest.*
+	$(INSTALL_PEERS)
 	bench/.venv/bin/python bench/run.py $(ARGS)
 
 # make reproduce                               lists the experiments
@@ -123,7 +130,7 @@ bench/.venv/ready: bench/requirements.txt .venv/ready
 	echo '$(CURDIR)/python' > "$$(bench/.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/riata.pth"
 	touch $@
 
-# PyTorch is large: only its own tests bring it.
 bench/.venv/torch: bench/.venv/ready
-	bench/.venv/bin/python -m pip install -q pytest torch==2.13.0
+	bench/.venv/bin/python -m pip install -q pytest
+	$(INSTALL_PEERS) torch
 	touch $@

@@ -1,117 +1,131 @@
-"""Measures riata beside its peers, in one process, in turns, and writes JSON lines.
+"""Measures riata beside its peers, case by case, in turns, and writes one JSON line per case and peer.
 
-For now one case: sparse codes by coordinate descent, riata.encode against scikit-learn's sparse_encode
-(algorithm "lasso_cd"). The two take turns and the ratio of each round (peer's time / riata's) is what counts, so a machine that
-slows down slows both. Times mean nothing without accuracy: the gap of both answers is recomputed here by the same code.
+Times mean nothing without accuracy: every answer is judged by our own evaluator, and riata is set to the peer's accuracy or
+better before the clock starts. docs/benchmarks.md tells how it is measured.
 """
 
 import argparse
-import importlib.metadata
 import json
+import math
 import os
-import platform
-import subprocess
 import time
-import warnings
 from pathlib import Path
 
 import numpy as np
-from sklearn.decomposition import sparse_encode
-from sklearn.exceptions import ConvergenceWarning
 
-import riata
+import report
+from cases import CASES
+from install import not_installed
+from load import OtherLoad
+from ours import OURS
+from peers import CONTENDERS
+from provenance import provenance, version_of
+from ratios import summarise, verdict
+from tasks import TASKS
+from worker import ENOUGH, Failed, Worker
 
 HERE = Path(__file__).resolve().parent
+PAUSE = 0.05  # seconds in which threads that wait actively, the other side's, go to sleep
+NOT_MEASURED = dict.fromkeys(
+    ("ours_s", "peer_s", "ratio", "ratio_low", "ratio_high", "ours_rss_mb", "peer_rss_mb", "ours_error", "peer_error"))
 
 
-def relative_gap(X, D, Z, reg):
-    """Largest duality gap over the signals, relative to 1/2 ||x||^2; from the definition, in double."""
-    X, D, Z = (np.asarray(A, dtype=np.float64) for A in (X, D, Z))
-    R = X - Z @ D
-    primal = 0.5 * np.sum(R**2, axis=1) + reg * np.abs(Z).sum(axis=1)
-    scale = np.minimum(1.0, reg / np.maximum(np.abs(R @ D.T).max(axis=1), 1e-300))
-    theta = scale[:, None] * R
-    half = 0.5 * np.sum(X**2, axis=1)
-    dual = half - 0.5 * np.sum((X - theta) ** 2, axis=1)
-    return float(np.max((primal - dual) / half))
+def calibrated(ours, peer, case, threads, reference, n_signals):
+    """riata set to its cheapest options whose answer is as good as the peer's, or to the tightest that there are."""
+    task = TASKS[case.task]
+    for options in task.options(case.dtype, peer):
+        ready = ours.ask("prepare", case=case, contender=None, threads=threads, options=options, seconds_allowed=None)
+        answer = ours.ask("answer", reference=reference, n_signals=n_signals)
+        if task.matched(case.dtype, answer, peer):
+            return ready, answer, True
+    return ready, answer, False
 
 
-def problem(n_signals, n_features, n_atoms, fraction, dtype, seed=0):
-    """Unit-norm Gaussian atoms, Gaussian signals; reg is a fraction of the largest reg_max."""
-    rng = np.random.default_rng(seed)
-    D = rng.standard_normal((n_atoms, n_features))
-    D /= np.linalg.norm(D, axis=1, keepdims=True)
-    X = rng.standard_normal((n_signals, n_features))
-    reg = fraction * float(np.median(np.abs(X @ D.T).max(axis=1)))
-    return X.astype(dtype), D.astype(dtype), reg
-
-
-def timed(function):
-    start = time.perf_counter()
-    codes = function()
-    return time.perf_counter() - start, codes
-
-
-def scikit_learn_codes(X, D, reg, max_iter, n_threads):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # its accuracy is measured, not believed
-        return sparse_encode(X, D, algorithm="lasso_cd", alpha=reg, max_iter=max_iter, n_jobs=n_threads, check_input=False)
-
-
-def measure(case, rounds, n_threads):
-    """Both in turns. riata is asked for the accuracy that the peer's answer turned out to have."""
-    X, D, reg = problem(**case)
-    peer = lambda: scikit_learn_codes(X, D, reg, 10_000, n_threads)  # noqa: E731
-    peer_error = relative_gap(X, D, peer(), reg)
-    tol = min(max(peer_error, 1e-12), 1e-4)
-    ours = lambda: riata.encode(X, D, reg, tol=tol, n_threads=n_threads).codes  # noqa: E731
-    ours()  # threads, pages and code are warm for both
+def duel(workers, first, seconds_allowed):
+    """Seconds per call, (rounds, 2): an even number of rounds, who begins alternates."""
+    repeats = [max(1, math.ceil(ENOUGH / seconds)) for seconds in first]
+    per_round = sum(r * s for r, s in zip(repeats, first))
+    fewest = 2 if per_round < 2 * seconds_allowed else 1
+    rounds = 2 * min(max(round(seconds_allowed / per_round / 2), fewest), 8)
     times = np.empty((rounds, 2))
-    codes = {}
     for k in range(rounds):
-        order = [(0, ours), (1, peer)] if k % 2 == 0 else [(1, peer), (0, ours)]
-        for column, function in order:
-            times[k, column], codes[column] = timed(function)
-    ratio = times[:, 1] / times[:, 0]
-    low, middle, high = np.quantile(ratio, [0.1, 0.5, 0.9])
-    name = f"encode {case['n_signals']} x {case['n_features']}, {case['n_atoms']} atoms, reg {case['fraction']} of the median reg_max"
-    return {
-        "case": name, "peer": "scikit-learn sparse_encode lasso_cd", "peer_version": importlib.metadata.version("scikit-learn"),
-        "ours_s": float(np.median(times[:, 0])), "peer_s": float(np.median(times[:, 1])), "ratio": float(middle),
-        "ratio_low": float(low), "ratio_high": float(high), "ours_error": relative_gap(X, D, codes[0], reg),
-        "peer_error": peer_error, "threads": n_threads, "dtype": case["dtype"], "rounds": rounds,
-    }
+        for side in (0, 1) if k % 2 == 0 else (1, 0):
+            time.sleep(PAUSE)
+            times[k, side] = workers[side].ask("seconds", repeats=repeats[side])
+    return times
 
 
-def provenance():
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=HERE, capture_output=True, text=True)
-    cpuinfo = Path("/proc/cpuinfo")
-    names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")] \
-        if cpuinfo.exists() else []
-    versions = {name: importlib.metadata.version(name) for name in ("numpy", "scikit-learn")}
-    return {"commit": commit.stdout.strip() or None, "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "processor": names[0] if names else platform.processor(), "python": platform.python_version(), **versions}
+def measure(case, contender, ours, reference, args):
+    """What was measured of one case and peer. `ours` is riata's worker."""
+    with Worker(contender.environment) as peer:
+        ready = peer.ask("prepare", case=case, contender=contender.name, threads=args.threads, options={},
+                         seconds_allowed=args.seconds / 8)
+        theirs = peer.ask("answer", reference=reference, n_signals=case.n_signals)
+        part = ready["n_signals"]
+        set_up, answer, matched = calibrated(ours, theirs, case, args.threads, reference, part)
+        load = OtherLoad([ours.pid, peer.pid])
+        times = duel((ours, peer), (answer["seconds"], theirs["seconds"]), args.seconds)
+        others = load.cores()
+    row = summarise(times, scale=case.n_signals / part)
+    row |= {"ours_options": set_up["options"], "ours_blas": set_up["blas"], "matched": matched,
+            "extrapolated_from": part if part < case.n_signals else None, "peer_options": ready["options"],
+            "peer_setup_s": ready["setup_s"], "peer_blas": ready["blas"], "other_load": others}
+    for name in answer.keys() - {"seconds"}:
+        row |= {f"ours_{name}": answer[name], f"peer_{name}": theirs[name]}
+    return row
+
+
+def rows_of(case, contenders, args):
+    problem, origin, absent = case.problem(), provenance(), not_installed()
+    reference = TASKS[case.task].reference(problem)
+    common = {"case": case.name, **NOT_MEASURED, "threads": args.threads, "dtype": case.dtype, "seed": case.seed,
+              "data": problem.digest()} | origin
+    with Worker(OURS[case.task].environment) as ours:
+        for contender in contenders:
+            row = common | {"peer": contender.name, "peer_version": version_of(contender.package), "reason": None}
+            try:
+                if row["peer_version"] is None or contender.package in absent:
+                    raise Failed(absent.get(contender.package, "not installed"))
+                row |= measure(case, contender, ours, reference, args)
+            except Failed as failure:
+                row["reason"] = str(failure)
+            yield row | {"verdict": verdict(row)}
+
+
+def selected(args):
+    for case in CASES:
+        contenders = [c for c in CONTENDERS if c.task == case.task and case.dtype in c.dtypes
+                      and (not args.peer or any(word.lower() in c.name.lower() for word in args.peer))]
+        if contenders and (not args.case or any(word in case.name for word in args.case)):
+            yield case, contenders
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--case", action="append", metavar="PART", help="only cases whose name holds PART; may be repeated")
+    parser.add_argument("--peer", action="append", metavar="PART", help="only peers whose name holds PART; may be repeated")
+    parser.add_argument("--list", action="store_true", help="the cases and peers, without running them")
+    parser.add_argument("--seconds", type=float, default=4.0, help="that the rounds of one row last, about (default 4)")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of both sides (default: all cores)")
+    parser.add_argument("-o", "--output", type=Path, default=HERE / "results/latest.jsonl")
+    return parser.parse_args()
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("-o", "--output", type=Path, default=HERE / "results/latest.jsonl")
-    args = parser.parse_args()
-
-    cases = [dict(n_signals=n, n_features=64, n_atoms=256, fraction=fraction, dtype=dtype)
-             for dtype in ("float64", "float32") for fraction, n in ((0.1, 1000), (0.5, 4000))]
+    args = arguments()
+    if args.list:
+        for case, contenders in selected(args):
+            print(case.name, *(f"    {contender.name}" for contender in contenders), sep="\n")
+        return
     args.output.parent.mkdir(parents=True, exist_ok=True)
-    origin = provenance()
     with args.output.open("w") as file:
-        for case in cases:
-            r = measure(case, args.rounds, args.threads)
-            file.write(json.dumps(r | origin) + "\n")
-            print(f"{r['case']}, {r['dtype']}, {r['threads']} threads: riata {r['ours_s']:.3f} s, scikit-learn "
-                  f"{r['peer_s']:.3f} s, ratio {r['ratio']:.1f} [{r['ratio_low']:.1f}, {r['ratio_high']:.1f}], "
-                  f"largest relative gap {r['ours_error']:.0e} / {r['peer_error']:.0e}", flush=True)
-    print(args.output)
+        for case, contenders in selected(args):
+            for row in rows_of(case, contenders, args):
+                file.write(json.dumps(row) + "\n")
+                file.flush()
+                print(report.sentence(row), flush=True)
+    for path in (args.output, *report.write(args.output)):
+        print(path)
 
 
 if __name__ == "__main__":

@@ -79,8 +79,8 @@ def main():
         results["layering"] = (1 - broken, broken, 0)
     results["C++ and examples (ctest)"] = run_ctest(preset, reports)
     if preset == "release":
-        results["command, Python, package, experiments (pytest)"] = run_pytest(
-            ["tests/cli", "tests/python", "tests/packaging", "tests/experiments", "tests/torch"], reports)
+        results["command, Python, package, experiments, bench (pytest)"] = run_pytest(
+            ["tests/cli", "tests/python", "tests/packaging", "tests/experiments", "tests/bench", "tests/torch"], reports)
     elif preset == "asan":
         results["command, Python (pytest)"] = run_pytest(["tests/cli", "tests/python"], reports, **sanitized_python())
 

@@ -1,0 +1,27 @@
+"""celer: working sets with dual extrapolation, one signal and one thread at a time. Its loss is divided by the number of
+features, so its alpha is reg / n_features."""
+
+from contender import Contender
+
+REQUIREMENT = "celer"
+
+
+def by_signal(estimator):
+    """Codes by an estimator with scikit-learn's Lasso interface, which sees a signal as targets and atoms as columns."""
+    import numpy as np
+
+    def prepare(problem, threads):
+        atoms = np.asfortranarray(problem.D.T)
+        lasso = estimator()(alpha=problem.reg / atoms.shape[0], fit_intercept=False, tol=1e-6)
+        return lambda: np.array([lasso.fit(atoms, x).coef_.copy() for x in problem.X])
+
+    return prepare
+
+
+def lasso():
+    import celer
+
+    return celer.Lasso
+
+
+CONTENDERS = [Contender("celer Lasso tol 1e-6", "encode", by_signal(lasso), REQUIREMENT, dtypes=("float64",), by_signal=True)]
