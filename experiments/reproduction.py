@@ -9,19 +9,26 @@ from pathlib import Path
 
 
 class Reproduction:
-    """One figure: parses ``--size`` and ``--seed``, collects rows and claims, writes them, exits with the verdict."""
+    """One figure: parses ``--size`` and ``--seed``, collects rows and claims, writes them, exits with the verdict.
 
-    def __init__(self, script: str, description: str) -> None:
+    `variants` names readings of the figure, where its documents differ, for ``--variant``; the first is the default.
+    """
+
+    def __init__(self, script: str, description: str, variants: tuple[str, ...] = ()) -> None:
         parser = argparse.ArgumentParser(description=description)
         parser.add_argument("--size", choices=["small", "paper"], default="small")
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--output", type=Path, help="folder for the CSV and the picture (default: build/experiments/...)")
+        if variants:
+            parser.add_argument("--variant", choices=variants, default=variants[0], help="whose choices, where the documents differ")
         arguments = parser.parse_args()
         here = Path(script).resolve().parent
         self.paper_size = arguments.size == "paper"
         self.seed = arguments.seed
+        self.variant = arguments.variant if variants else ""
         root = Path(__file__).resolve().parent
-        self.output = arguments.output or root.parent / "build" / "experiments" / here.relative_to(root) / arguments.size
+        run = arguments.size if self.variant in ("", *variants[:1]) else f"{arguments.size}-{self.variant}"
+        self.output = arguments.output or root.parent / "build" / "experiments" / here.relative_to(root) / run
         self.output.mkdir(parents=True, exist_ok=True)
         self._failed: list[str] = []
 
@@ -32,6 +39,15 @@ class Reproduction:
             writer.writeheader()
             writer.writerows(rows)
         print(f"wrote {path}")
+
+    def subplots(self, *shape: int, **options):
+        """Matplotlib's subplots, drawn into files without a display."""
+        import matplotlib
+
+        matplotlib.use("Agg")
+        import matplotlib.pyplot as plt
+
+        return plt.subplots(*shape, **{"layout": "constrained"} | options)
 
     def save_figure(self, figure, name: str) -> None:
         path = self.output / name

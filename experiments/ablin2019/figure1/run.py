@@ -102,12 +102,7 @@ def check(experiment: Reproduction, all_curves: list[dict]) -> None:
 
 
 def draw(experiment: Reproduction, shown: list[dict]) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
+    figure, axes = experiment.subplots(1, 2, figsize=(9, 3.5))
     for axis, c in zip(axes, shown):
         for key, style, label in (("Q_L", "tab:orange", "$Q_L$"), ("Q_LS", "tab:green", "$Q_{L_S}$"),
                                   ("F", "k", "$F$")):

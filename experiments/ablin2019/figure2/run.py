@@ -113,13 +113,8 @@ def check(experiment: Reproduction, summary: list[dict]) -> None:
 
 
 def draw(experiment: Reproduction, rows: list[dict], seed: int) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
     colours = {"ISTA": "tab:blue", "FISTA": "tab:orange", "backtracking": "0.6", "OISTA": "tab:green"}
-    figure, (above, below) = plt.subplots(2, 1, figsize=(6, 5), sharex=True, height_ratios=(2, 1), layout="constrained")
+    figure, (above, below) = experiment.subplots(2, 1, figsize=(6, 5), sharex=True, height_ratios=(2, 1))
     longest = 150
     for name in METHODS:
         shown = [row for row in rows if row["seed"] == seed and row["method"] == name]

@@ -56,12 +56,7 @@ def check(experiment: Reproduction, rows: list[dict]) -> None:
 
 
 def draw(experiment: Reproduction, rows: list[dict]) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axis = plt.subplots(figsize=(5, 3.5), layout="constrained")
+    figure, axis = experiment.subplots(figsize=(5, 3.5))
     zeta = np.linspace(0, 1, 200)
     shown = [row for row in rows if row["n"] == 200 and row["draw"] == 0]
     axis.plot([row["zeta"] for row in shown], [row["ratio"] for row in shown], "o", label="one draw, n = 200")

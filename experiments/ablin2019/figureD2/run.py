@@ -67,12 +67,7 @@ def check(experiment: Reproduction, rows: list[dict]) -> None:
 
 
 def draw(experiment: Reproduction, rows: list[dict]) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axis = plt.subplots(figsize=(6, 3.5), layout="constrained")
+    figure, axis = experiment.subplots(figsize=(6, 3.5))
     for k, name in enumerate(METHODS):
         at = np.arange(len(REGS)) + 0.2 * (k - 1.5)
         axis.bar(at, [counts(rows, name, reg).mean() for reg in REGS], 0.18, label=name)

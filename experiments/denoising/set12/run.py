@@ -90,12 +90,7 @@ def main() -> None:
 
 
 def draw(experiment: Reproduction, rows: list[dict]) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axis = plt.subplots(figsize=(max(5, 0.35 * len(rows)), 3.8))
+    figure, axis = experiment.subplots(figsize=(max(5, 0.35 * len(rows)), 3.8))
     positions = np.arange(len(rows))
     axis.plot(positions, [row["psnr_out"] for row in rows], "o", label="learned from the noisy picture")
     axis.plot(positions, [row["psnr_dct"] for row in rows], "s", ms=4, label="overcomplete DCT, same code")

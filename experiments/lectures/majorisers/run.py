@@ -125,14 +125,10 @@ def check(experiment: Reproduction, grid: np.ndarray) -> None:
 
 
 def draw(experiment: Reproduction, grid: np.ndarray) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    figure, axes = plt.subplots(1, 3, figsize=(11, 4.2), sharex=True, sharey=True, layout="constrained")
+    figure, axes = experiment.subplots(1, 3, figsize=(11, 4.2), sharex=True, sharey=True)
     value = F(grid)
     optimum = riata.encode(X[None], D, REG, method="cd", tol=1e-14).codes[0]
     levels = F(optimum) + (F(Z) - F(optimum)) * np.array([0.05, 0.3, 1.0, 2.5, 5.0, 9.0])

@@ -86,12 +86,7 @@ def check(experiment: Reproduction, rows: list[dict]) -> None:
 
 
 def draw(experiment: Reproduction, curves: dict) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(1, len(VARIANTS), figsize=(10, 4), sharey=True, layout="constrained")
+    figure, axes = experiment.subplots(1, len(VARIANTS), figsize=(10, 4), sharey=True)
     for axis, variant in zip(axes, VARIANTS):
         for errors in curves[variant]:
             unstable = errors[10:].max() > UNSTABLE

@@ -92,13 +92,10 @@ def check(experiment: Reproduction, rows: list[dict]) -> None:
 
 
 def draw(experiment: Reproduction, rows: list[dict]) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    from matplotlib.ticker import NullFormatter, ScalarFormatter
 
     panels = [("steps", "accepted gradient steps", "log"), ("value", "loss above the best", "log"), ("score", "recovery score", "linear")]
-    figure, axes = plt.subplots(2, 3, figsize=(12, 6.5), sharex=True, layout="constrained")
+    figure, axes = experiment.subplots(2, 3, figsize=(12, 6.5), sharex=True)
     best = {k: min(row["value"] for row in rows if row["dictionary"] == k) for k in {row["dictionary"] for row in rows}}
     for line, variant in zip(axes, VARIANTS):
         for axis, (key, label, scale) in zip(line, panels):
@@ -120,8 +117,8 @@ def draw(experiment: Reproduction, rows: list[dict]) -> None:
     axes[0, 0].legend(frameon=False)
     for axis in axes[1]:
         axis.set_xlabel("layers N")
-        axis.xaxis.set_major_formatter(plt.ScalarFormatter())
-        axis.xaxis.set_minor_formatter(plt.NullFormatter())
+        axis.xaxis.set_major_formatter(ScalarFormatter())
+        axis.xaxis.set_minor_formatter(NullFormatter())
         axis.set_xticks([5, 10, 30, 100, 1000] if experiment.paper_size else [5, 10, 30])
     experiment.save_figure(figure, "figure4.png")
 
