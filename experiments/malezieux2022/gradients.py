@@ -26,14 +26,14 @@ DEPTHS = {AM: 0, "K = 20": 20, "K = 50": 50, FULL: None}
 COLOURS = dict(zip(DEPTHS, ("black", "tab:blue", "tab:green", "tab:red")))
 
 
-def image_patches(n_signals: int, variant: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def image_patches(variant: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     picture = photograph("ascent.png")
     patches = riata.extract_patches(picture + 0.1 * rng.standard_normal(picture.shape), PATCH)
     if variant == "code":
-        return patches[:n_signals], patches[:128]
+        return patches[:1000], patches[:128]
     chosen = rng.permutation(len(patches))
-    return patches[chosen[128 : 128 + n_signals]], unit_atoms(patches[chosen[:128]])
+    return patches[chosen[128:1128]], unit_atoms(patches[chosen[:128]])
 
 
 def exact_gradient(X: np.ndarray, D: np.ndarray) -> np.ndarray:
@@ -50,22 +50,21 @@ def one_minus_cosine(g: np.ndarray, h: np.ndarray) -> float:
 
 def curves(data: str, X: np.ndarray, D: np.ndarray, all_layers: np.ndarray, cap: int | None) -> list[dict]:
     """One row per number of layers and depth of back-propagation."""
-    best, rows = exact_gradient(X, D), []
+    exact, rows = exact_gradient(X, D), []
     for layers in map(int, all_layers):
         for depth, K in DEPTHS.items():
             backprop = layers if depth == FULL else min(K, layers)
             g = riata.unrolled_gradient(X, D, REG, layers, backprop=min(backprop, cap or layers), wrt="dictionary",
                                         return_codes=False, reduction="sum").gradient
-            rows.append({"data": data, "layers": layers, "depth": depth, "one_minus_cosine": one_minus_cosine(g, best),
-                         "distance": float(np.linalg.norm(g - best)), "norm_of_exact": float(np.linalg.norm(best))})
+            rows.append({"data": data, "layers": layers, "depth": depth, "one_minus_cosine": one_minus_cosine(g, exact),
+                         "distance": float(np.linalg.norm(g - exact)), "norm_of_exact": float(np.linalg.norm(exact))})
     return rows
 
 
 def measure(experiment: Reproduction) -> list[dict]:
-    n_signals, last, points = (1000, 1000, 100) if experiment.paper_size else (200, 600, 20)
-    all_layers = np.unique(np.geomspace(1, last, points).round().astype(int))
-    problems = {"synthetic": perturbed_gaussian(n_signals, experiment.seed),
-                "image": image_patches(n_signals, experiment.variant, experiment.seed)}
+    all_layers = np.unique(np.logspace(0, 3, 100, dtype=int) if experiment.paper_size else np.logspace(0, 2.5, 16, dtype=int))
+    problems = {"synthetic": perturbed_gaussian(1000, experiment.seed),
+                "image": image_patches(experiment.variant, experiment.seed)}
     cap = 100 if experiment.variant == "code" else None
     return [row for data, (X, D) in problems.items() for row in curves(data, X, D, all_layers, cap)]
 
