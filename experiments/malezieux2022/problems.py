@@ -10,6 +10,7 @@ from PIL import Image
 import riata
 
 REG = 0.1
+UNSTABLE = 1.1  # largest error of a Jacobian, relative to J = 0, that counts as stable
 PATCH = 10  # side
 IMAGES = Path(__file__).resolve().parents[2] / "examples" / "images"
 
