@@ -20,7 +20,8 @@ class Reproduction:
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--output", type=Path, help="folder for the CSV and the picture (default: build/experiments/...)")
         if variants:
-            parser.add_argument("--variant", choices=variants, default=variants[0], help="whose choices, where the documents differ")
+            parser.add_argument("--variant", choices=variants, default=variants[0],
+                                help="whose choices, where the documents differ")
         arguments = parser.parse_args()
         here = Path(script).resolve().parent
         self.paper_size = arguments.size == "paper"

@@ -95,8 +95,8 @@ def check(experiment: Reproduction, signals: dict[str, Signal], grid: np.ndarray
     experiment.claim(f"unstable: full back-propagation exceeds its start {unstable.errors[10:].max():.2f} times, 1.1 or more",
                      unstable.errors[10:].max() > UNSTABLE)
     largest = {K: unstable.truncated[K][counted].max() for K in DEPTHS}
-    experiment.claim("unstable: K = 20 lowers the largest error: " + ", ".join(f"{e:.2f} (K = {K})" for K, e in largest.items()),
-                     largest[20] < unstable.errors[10:].max())
+    text = ", ".join(f"{error:.2f} (K = {K})" for K, error in largest.items())
+    experiment.claim(f"unstable: K = 20 lowers the largest error: {text}", largest[20] < unstable.errors[10:].max())
 
 
 def draw(experiment: Reproduction, signals: dict[str, Signal], grid: np.ndarray) -> None:

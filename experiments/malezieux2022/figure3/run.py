@@ -43,14 +43,16 @@ def check(experiment: Reproduction, rows: list[dict]) -> None:
                      f"N = {N[worst]}", gains[FULL][worst] < -1)
     for data in ("synthetic", "image"):
         am, full = (select(rows, data, depth, "one_minus_cosine")[-1] for depth in (AM, FULL))
-        experiment.claim(f"{data}, N = {N[-1]}: full back-propagation ends closer than AM, {full:.1e} against {am:.1e}", full < am)
+        experiment.claim(f"{data}, N = {N[-1]}: full back-propagation ends closer than AM, {full:.1e} against {am:.1e}",
+                         full < am)
 
 
 def draw(experiment: Reproduction, rows: list[dict]) -> None:
     figure, (left, centre, right) = experiment.subplots(1, 3, figsize=(13, 4))
     for axis, data in ((left, "synthetic"), (centre, "image")):
         for depth, colour in COLOURS.items():
-            axis.plot(select(rows, data, depth, "layers"), select(rows, data, depth, "one_minus_cosine"), color=colour, label=depth)
+            axis.plot(select(rows, data, depth, "layers"), select(rows, data, depth, "one_minus_cosine"), color=colour,
+                      label=depth)
         axis.set(yscale="log", ylabel=r"$1 - \cos(g_N, g^*)$", title=f"angle to the exact gradient: {data}")
     for data, style in (("synthetic", "--"), ("image", "-")):
         for depth, colour in list(COLOURS.items())[1:]:
