@@ -93,7 +93,8 @@ def check(experiment: Reproduction, rows: list[dict]) -> None:
 def draw(experiment: Reproduction, rows: list[dict]) -> None:
     figure, axis = experiment.subplots(figsize=(5.5, 4))
     for name, colour in COLOURS.items():
-        axis.plot([row["layers"] for row in rows if row["method"] == name], psnr(rows, name), "o-", ms=3, color=colour, label=name)
+        layers = [row["layers"] for row in rows if row["method"] == name]
+        axis.plot(layers, psnr(rows, name), "o-", ms=3, color=colour, label=name)
     oracle = rows[-1]
     axis.axhline(oracle["psnr"], color="black", ls="--", lw=1.2, label=f"oracle: AM, N = {oracle['layers']}")
     axis.axhline(oracle["psnr_noisy"], color="grey", ls=":", lw=1.2, label="noisy picture")

@@ -6,9 +6,9 @@ Plane: S1 + b d + c e for random d and e, every atom of which is as long as the 
 filter normalisation). Atoms get unit norm before the loss is taken; losses are rescaled to [0, 1]. The paper's own landscapes,
 of 50 convolutional kernels, wait for convolutional operators.
 
-Claims checked, for every pair: the section's ends are the learned losses to 1e-12; each minimum is the lowest point of its half;
-second differences are positive up to 0.4 beyond it towards the other, and outwards as far as drawn: the section looks convex
-near each minimum; a barrier lies between them. The plane is lowest at its centre and rises along every ray from it.
+Claims checked, for every pair: at S1 and S2 the losses are those learned, to 1e-12; each minimum is the lowest point of its
+half; second differences are positive from 0.4 inside of each minimum outwards as far as drawn: the section looks convex near
+each minimum; a barrier lies between them. The plane is lowest at its centre and rises along eight rays from it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def rescaled(losses: np.ndarray) -> np.ndarray:
 
 
 def measure(experiment: Reproduction) -> tuple[list[dict], list[tuple], tuple]:
-    n_pairs, n_signals, n_atoms, on_line, on_plane = (10, 1000, 128, 121, 41) if experiment.paper_size else (2, 150, 30, 31, 13)
+    sizes = (10, 1000, 128, 121, 41) if experiment.paper_size else (2, 150, 30, 31, 13)
+    n_pairs, n_signals, n_atoms, on_line, on_plane = sizes
     rng = np.random.default_rng(experiment.seed)
     picture = photograph("ascent.png")
     patches = riata.extract_patches(picture + 0.1 * rng.standard_normal(picture.shape), PATCH)
@@ -63,10 +64,11 @@ def measure(experiment: Reproduction) -> tuple[list[dict], list[tuple], tuple]:
         (S1, at_S1), (S2, at_S2) = minimum(X, n_atoms, rng), minimum(X, n_atoms, rng)
         positions, losses = section(X, S1, S2, on_line)
         sections.append((positions, losses, (at_S1, at_S2)))
-        rows += [{"of": f"section {k}", "a": a, "b": "", "loss": value} for a, value in zip(positions, losses)]
+        rows += [{"of": f"section {k}", "a": a, "b": "", "c": "", "loss": value} for a, value in zip(positions, losses)]
         print(f"pair {k + 1} of {n_pairs}", flush=True)
     positions, losses = plane(X, S1, on_plane, rng)
-    rows += [{"of": "plane", "a": a, "b": b, "loss": losses[j, i]} for j, b in enumerate(positions) for i, a in enumerate(positions)]
+    rows += [{"of": "plane", "a": "", "b": b, "c": c, "loss": losses[j, i]}
+             for j, c in enumerate(positions) for i, b in enumerate(positions)]
     return rows, sections, (positions, losses)
 
 
@@ -80,7 +82,7 @@ def check(experiment: Reproduction, sections: list[tuple], surface: tuple) -> No
             off.append(abs(losses[np.argmin(np.abs(a - side))] / value - 1))
             lowest.append(a[half[losses[half].argmin()]])
             curvature.append(second[side * a[1:-1] > 1 - CONVEX - 1e-9].min())
-    experiment.claim(f"the sections' ends are the learned losses, to {max(off):.0e} of them, <= 1e-12", max(off) <= 1e-12)
+    experiment.claim(f"at S1 and S2 the losses are the learned ones, to {max(off):.0e} of them, <= 1e-12", max(off) <= 1e-12)
     experiment.claim("each minimum is the lowest point of its half of the section", np.allclose(np.abs(lowest), 1))
     experiment.claim(f"second differences are positive from {CONVEX} inside of each minimum outwards", min(curvature) > 0)
     experiment.claim(f"a barrier lies between the minima, {min(barrier):.2f} of the section's range, > 0.3", min(barrier) > 0.3)
@@ -96,10 +98,11 @@ def draw(experiment: Reproduction, sections: list[tuple], surface: tuple) -> Non
     for a, losses, _ in sections:
         left.plot(a, rescaled(losses), color="tab:blue", alpha=0.8 if len(sections) < 5 else 0.4)
     for side, label in ((-1, "second differences > 0"), (1, None)):
-        left.axvspan(side * (1 - CONVEX), side * 3, color="0.93", zorder=0, label=label)
-    left.set(xlabel="a", ylabel="loss, rescaled", title=r"between two minima: $D(a) = S_1 + v + a v$", xlim=(-3, 3), ylim=(-0.03, 1.15))
+        left.axvspan(side * (1 - CONVEX), side * 3, color="0.9", zorder=0, label=label)
+    left.set(xlabel="a", ylabel="loss, rescaled", title=r"between two minima: $D(a) = S_1 + v + a v$",
+             xlim=(-3, 3), ylim=(-0.03, 1.15))
     left.set_xticks(range(-3, 4), ["$-3$", "$-2$", "$S_1$", "0", "$S_2$", "2", "3"])
-    left.legend(frameon=False, loc="upper center")
+    left.legend(loc="upper center", framealpha=1)
     left.grid(alpha=0.3)
     positions, losses = surface
     drawn = right.contourf(positions, positions, rescaled(losses), levels=np.linspace(0, 1, 21), cmap="viridis")
