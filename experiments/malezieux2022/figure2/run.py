@@ -96,7 +96,7 @@ def check(experiment: Reproduction, rows: list[dict], curves: dict) -> None:
                          2 <= shares.mean() <= 40)
         lower = table[f"largest_error_last_{BACKPROP}"][unstable] / growth[unstable]
         lowest, highest = 100 * lower.min(), 100 * lower.max()
-        experiment.claim(f"there K = {BACKPROP} lowers the largest error, to {lowest:.0f} to {highest:.0f} % of that through all "
+        experiment.claim(f"there K = {BACKPROP} lowers the largest error: {lowest:.0f} to {highest:.0f} % of that through all "
                          "layers", highest < 100)
         cost = table["predicted_seconds"].mean() / curves[variant]["jacobian_s"]
         experiment.claim(f"predicted at {100 * cost:.1f} % of the Jacobians' cost, <= 10 %", cost <= 0.1)
