@@ -7,8 +7,10 @@ relative to k = 0; growth: the largest for k >= 10.
 The paper calls a signal unstable if its error ever exceeds that of k = 0, and finds 40 %. A third of the signals lie within
 1 % of that line through the first layer alone, so the label here is a growth above 1.1.
 
-L is exact, or from 50 power iterations, where the published code stops: less than 1e-4 too low on these dictionaries, which
-changes no label; or from 8 (paper size only), up to 20 % too low. The small size takes fewer dictionaries for the second.
+L is exact, or from 50 power iterations, where the published code stops: at most 1.4e-4 too low on the ten dictionaries of the
+paper size; or from 8 (paper size only), up to 20 % too low. The small size takes fewer dictionaries for the second.
+At the paper size all three label the same 9.8 % of the 500 signals unstable, 2 to 18 % by dictionary (the paper finds 40 %, by its
+own label 30 % here); unstable signals are predicted with precision and recall 0.95.
 
 Claims checked for each L: a share of the signals is unstable; there, truncation at K = 20 lowers the largest error;
 riata.unrolled_stability finds them with precision and recall >= 0.8 (growths between 1.05 and 1.15 left out), at <= 10 % of the
@@ -105,8 +107,7 @@ def check(experiment: Reproduction, rows: list[dict], curves: dict) -> None:
         if variant == PUBLISHED:
             exact = tables[EXACT]["growth"][: len(growth)]
             clear = np.abs(exact - UNSTABLE) > 1e-3
-            experiment.claim("50 power iterations are less than 1e-4 too low and change no label",
-                             table["relative_L"].min() > 1 - 1e-4 and ((exact > UNSTABLE) == unstable)[clear].all())
+            experiment.claim("50 power iterations change no label", ((exact > UNSTABLE) == unstable)[clear].all())
         if variant == EXACT or experiment.paper_size:  # elsewhere too few are unstable
             check_prediction(experiment, growth, table["predicted_growth"])
 
