@@ -337,6 +337,33 @@ TEST(CoordinateDescent, SolvesWhereTheSupportIsLargerThanTheWorkingSet) {
   EXPECT_LE(duality_gap<double>(X, D, result.codes, Reg::fraction_of_max(0.005))(0), 1e-6 * 0.5 * X.squaredNorm());
 }
 
+/// The gap may rise for a while on its way down: no reason to give up. Small weights, many more atoms than features.
+TEST(CoordinateDescent, ReachesTheGapAtSmallWeights_AlsoFromFarStarts) {
+  struct Shape {
+    Index n, m;
+  };
+  for (const Shape shape : {Shape{1, 130}, {2, 65}, {7, 130}, {16, 64}, {64, 300}})
+    for (const bool duplicated : {false, true})
+      for (const bool positive : {false, true})
+        for (const bool warm : {false, true}) {
+          Draw draw(static_cast<std::uint64_t>(shape.n * 1000 + shape.m));
+          Matrix<double> D = draw.atoms(shape.n, shape.m);
+          if (duplicated) D.rightCols(shape.m / 3) = -D.leftCols(shape.m / 3);
+          const Matrix<double> X = draw.normal_matrix(shape.n, 60);
+          const Matrix<double> init = draw.normal_matrix(shape.m, 60);
+          const Reg reg = Reg::fraction_of_max(0.003);
+          const PenaltyOptions penalty{.positive = positive};
+          const auto result = encode<double>(X, D, reg,
+                                             {.method = Solver::coordinate_descent, .tol = 1e-6, .max_iter = 5000, .penalty = penalty},
+                                             warm ? &init : nullptr);
+          const auto gap = duality_gap<double>(X, D, result.codes, reg, penalty);
+          const Vector<double> relative = gap.array() / (0.5 * X.colwise().squaredNorm().transpose().array());
+          EXPECT_LE(relative.maxCoeff(), 1e-6 * (1 + 1e-6))
+              << (relative.array() > 1e-6).count() << " of 60 signals, " << shape.n << " features, " << shape.m << " atoms"
+              << (duplicated ? ", duplicated" : "") << (positive ? ", non-negative" : "") << (warm ? ", warm" : "");
+        }
+}
+
 TEST(CoordinateDescent, NeverRaisesTheObjective_AndStaysFeasible_FromDenseStarts) {
   Draw draw(167);
   for (int problem = 0; problem < 300; ++problem) {

@@ -71,6 +71,13 @@ TYPED_TEST(RegMax, HasTheSameBits_WhateverTheRoundingOfTheProductThatFoundTheAto
   }
 }
 
+TEST(RegMaxOfLargeNumbers, IsSummedInDouble_WhereAProductInFloatOverflows) {
+  Matrix<float> D(2, 2), X(2, 1);
+  D << 2e19F, 1e18F, -1.5e19F, 0;
+  X << 3e19F, 3e19F;
+  EXPECT_NEAR(static_cast<double>(reg_max<float>(X, D)(0)) / 1.5e38, 1, 1e-6);
+}
+
 TYPED_TEST(RegMax, GivesExactlyZeroCodes_WithEveryMethodAndBatch) {
   using T = TypeParam;
   for (const PenaltyOptions& penalty : this->penalties_) {

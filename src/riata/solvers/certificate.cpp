@@ -116,7 +116,8 @@ T SignalRegMax<T>::operator()(const ConstVectorRef<T>& x, const ConstVectorRef<T
   const double rounding = pull_rounding<T>(n, std::sqrt(fixed_order_dot(n, x.data(), x.data())), largest_atom_);
   const double least = penalty_.largest_pull(correlations.size(), correlations.data()) - 3 * rounding;
   double largest = 0;
-  penalty_.for_each_pulled(correlations.size(), correlations.data(), static_cast<T>(least), [&](Index j) {
+  const T bound = std::isfinite(static_cast<T>(least)) ? static_cast<T>(least) : T(-1);  // a product overflowed: look at all
+  penalty_.for_each_pulled(correlations.size(), correlations.data(), bound, [&](Index j) {
     largest = std::max(largest, penalty_.pull(fixed_order_dot(n, D_.col(j).data(), x.data()), j));
   });
   return static_cast<T>(largest);

@@ -7,7 +7,8 @@
 // hardest to join it, down to a share of the hardest pull.
 // The gap is first estimated from q, which costs little; when that closes, residual and correlations are computed afresh in
 // double (q has drifted by then) and the signal either leaves or goes on from the fresh q. It also leaves when neither Newton
-// steps nor many plain sweeps bring the gap down by a tenth: rounding forbids more.
+// steps nor many plain sweeps bring the gap down by a tenth or the objective by a tenth of the target. The gap alone says
+// little: it may rise on the way, the objective never does.
 // Cost: |S| multiply-adds per coordinate that moves within the set, n_atoms per coordinate that moved between two looks.
 #include <cmath>
 #include <limits>
@@ -52,10 +53,12 @@ class CoordinateDescent final : public TileSolver<T> {
     }
     estimate_target_ = 0.5 * tile.target;
     best_gap_.setConstant(n, std::numeric_limits<double>::infinity());
+    best_objective_ = best_gap_;
     stalled_.assign(static_cast<std::size_t>(n), false);
   }
 
-  /// Rounds of work on a growing set, until the estimated gap reaches its target or stops falling, or q is due to be refreshed.
+  /// Rounds of work on a growing set, until the estimated gap reaches its target, the set is solved to rounding twice
+  /// in a row, or q is due to be refreshed.
   void descend(SolverTile<T>& tile, Index i) {
     T* z = tile.Z.col(i).data();
     T* q = q_.col(i).data();
@@ -64,18 +67,17 @@ class CoordinateDescent final : public TileSolver<T> {
     const int last_sweep = tile.n_iter(i) + std::min(max_sweeps_ - tile.n_iter(i), sweeps_between_refreshes);
     const bool newton = !stalled_[static_cast<std::size_t>(i)];
     set_.start(z, q, reg);
-    double before = std::numeric_limits<double>::infinity();
-    for (bool grew = false; tile.n_iter(i) < last_sweep;) {
-      const double largest = penalty_.largest_pull(q_.rows(), q), estimate = estimated_gap(tile, i, largest);
-      if (estimate <= estimate_target_(i)) {
+    for (int settled = 0; tile.n_iter(i) < last_sweep;) {
+      const double largest = penalty_.largest_pull(q_.rows(), q);
+      if (estimated_gap(tile, i, largest) <= estimate_target_(i)) {
         estimate_target_(i) *= 0.1;  // should the certificate disagree
         return;
       }
-      if (newton && !grew && estimate > 0.9 * before) return;
-      before = estimate;
-      grew = set_.grow(q, std::max(least, joining_share * largest));
-      tile.n_iter(i) += set_.solve(std::min(last_sweep - tile.n_iter(i), grew ? sweeps_while_growing : sweeps_at_rest), newton);
-      if (!set_.commit(z, q) && !grew) return;
+      const bool grew = set_.grow(q, std::max(least, joining_share * largest));
+      const auto work = set_.solve(std::min(last_sweep - tile.n_iter(i), grew ? sweeps_while_growing : sweeps_at_rest), newton);
+      tile.n_iter(i) += work.sweeps;
+      settled = work.settled && !grew ? settled + 1 : 0;
+      if ((!set_.commit(z, q) && !grew) || settled == 2) return;
     }
   }
 
@@ -110,10 +112,12 @@ class CoordinateDescent final : public TileSolver<T> {
       const Index i = pending_[static_cast<std::size_t>(k)];
       const double gap = tile.gap(i) = certificate_.gap(k);
       tile.objective(i) = certificate_.objective(k);
-      const bool stalled = gap > 0.9 * best_gap_(i), stalled_before = stalled_[static_cast<std::size_t>(i)];
+      const bool stalled = gap > 0.9 * best_gap_(i) && tile.objective(i) > best_objective_(i) - 0.1 * tile.target(i);
+      const bool stalled_before = stalled_[static_cast<std::size_t>(i)];
       if (gap <= tile.target(i) || tile.n_iter(i) >= max_sweeps_ || (stalled && stalled_before)) continue;
       stalled_[static_cast<std::size_t>(i)] = stalled;
       best_gap_(i) = std::min(best_gap_(i), gap);
+      best_objective_(i) = std::min(best_objective_(i), tile.objective(i));
       q_.col(i) = certificate_.correlations().col(k).template cast<T>();
       still_pending.push_back(i);
     }
@@ -130,7 +134,7 @@ class CoordinateDescent final : public TileSolver<T> {
   TileCertificate<T> certificate_;
   WorkingSet<T> set_;
   Matrix<T> q_;
-  Vector<double> estimate_target_, best_gap_;
+  Vector<double> estimate_target_, best_gap_, best_objective_;
   std::vector<bool> stalled_;  // Newton steps no longer help: plain sweeps once, then an end
   std::vector<Index> pending_;
 };

@@ -63,15 +63,20 @@ bool WorkingSet<T>::grow(const T* q, double least) {
 }
 
 template <Scalar T>
-int WorkingSet<T>::solve(int most_sweeps, bool newton) {
-  int sweeps = 0;
-  while (sweeps < most_sweeps) {
+typename WorkingSet<T>::Work WorkingSet<T>::solve(int most_sweeps, bool newton) {
+  Work work{.settled = true};
+  while (work.sweeps < most_sweeps) {
     const SweepResult result = sweep();
-    ++sweeps;
-    if (result.decrease == 0) break;
-    if (newton && !result.support_changed && minimise_on_support()) break;
+    ++work.sweeps;
+    work.settled &= !result.support_changed;
+    if (result.decrease == 0) return work;
+    if (newton && !result.support_changed) {
+      if (minimise_on_support()) return work;
+      work.settled = false;
+    }
   }
-  return sweeps;
+  work.settled = false;
+  return work;
 }
 
 template <Scalar T>

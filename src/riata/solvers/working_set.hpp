@@ -25,9 +25,13 @@ class WorkingSet {
   /// Adds the atoms outside whose pull |q_j| / w_j exceeds `least`. False if there was none.
   bool grow(const T* q, double least);
 
+  struct Work {
+    int sweeps = 0;
+    bool settled = false;  ///< the support never changed and the work ended by itself: this is the minimiser, to rounding
+  };
   /// Sweeps until nothing moves or `most_sweeps`. With `newton`, a Newton step follows each sweep that left the support as it
-  /// was, and a whole one ends the work. Returns the number of sweeps.
-  int solve(int most_sweeps, bool newton);
+  /// was, and a whole one ends the work.
+  Work solve(int most_sweeps, bool newton);
 
   /// Takes the moves over into all codes and correlations. False if there were none.
   bool commit(T* z, T* q);
@@ -36,7 +40,7 @@ class WorkingSet {
 
  private:
   Index size() const { return static_cast<Index>(atoms_.size()); }
-  static constexpr int most_newton_steps = 2;    // between two sweeps
+  static constexpr int most_newton_steps = 8;    // between two sweeps
   static constexpr Index largest_newton = 1024;  // atoms; beyond it sweeps are cheaper
 
   void add(Index j, T z_j, T q_j);
