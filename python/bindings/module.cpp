@@ -9,7 +9,9 @@ NB_MODULE(_riata, m) {
   riata::python::bind_datasets(m);
   riata::python::bind_solvers(m);
   riata::python::bind_implicit(m);
+  riata::python::bind_joint(m);
   riata::python::bind_unrolled(m);
   riata::python::bind_learning(m);
   riata::python::bind_imaging(m);
+  riata::python::bind_neuro(m);
 }

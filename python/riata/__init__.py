@@ -5,7 +5,7 @@ n_atoms), and the objective per signal is 1/2 ||x - z D||^2 + reg ||z||_1. float
 become float64, and arrays in C order are read in place.
 
 Estimators with scikit-learn's interface: `SparseCoder`, `DictionaryLearning`. Pictures: `riata.plot`.
-Inside PyTorch models: `riata.torch`.
+Inside PyTorch models: `riata.torch`. With MNE-Python's objects: `riata.mne`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from ._results import (
     History,
     HyperGradient,
     ImplicitGradient,
+    JointResult,
     LassoPath,
     LearnResult,
     Model,
     OmpResult,
+    SparseInverseResult,
     StepTrace,
     StreamResult,
     UnrolledGradient,
@@ -33,7 +35,9 @@ from ._riata import version as __version__
 from .coding import duality_gap, encode, encode_stream, kkt_violation, lasso_objective, lasso_path, omp, reg_max
 from .derivatives import code_jacobian, hypergradient, implicit_gradient, implicit_jvp, unrolled_stability
 from .imaging import DenoiseResult, average_patches, denoise, extract_patches, psnr
+from .joint import joint_certificate, joint_encode, joint_reg_max
 from .learning import learn_dictionary, load_model, recovery_score, save_model
+from .neuro import sparse_inverse, whitener
 from .unrolling import unrolled_encode, unrolled_gradient
 
 if TYPE_CHECKING:
@@ -48,11 +52,13 @@ __all__ = [
     "History",
     "HyperGradient",
     "ImplicitGradient",
+    "JointResult",
     "LassoPath",
     "LearnResult",
     "Model",
     "OmpResult",
     "SparseCoder",
+    "SparseInverseResult",
     "StepTrace",
     "StreamResult",
     "UnrolledGradient",
@@ -69,6 +75,9 @@ __all__ = [
     "hypergradient",
     "implicit_gradient",
     "implicit_jvp",
+    "joint_certificate",
+    "joint_encode",
+    "joint_reg_max",
     "kkt_violation",
     "lasso_objective",
     "lasso_path",
@@ -80,15 +89,18 @@ __all__ = [
     "recovery_score",
     "reg_max",
     "save_model",
+    "sparse_inverse",
     "unrolled_encode",
     "unrolled_gradient",
     "unrolled_stability",
+    "whitener",
 ]
 
 # scikit-learn takes a second to import and matplotlib may be absent, so what needs them comes when asked for.
 _LAZY = {
     "DictionaryLearning": ".estimators",
     "SparseCoder": ".estimators",
+    "mne": ".mne",
     "plot": ".plot",
     "torch": ".torch",
 }
@@ -98,7 +110,7 @@ def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 'riata' has no attribute {name!r}")
     module = importlib.import_module(_LAZY[name], __name__)
-    globals()[name] = value = module if name in ("plot", "torch") else getattr(module, name)
+    globals()[name] = value = module if name in ("mne", "plot", "torch") else getattr(module, name)
     return value
 
 

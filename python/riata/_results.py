@@ -178,6 +178,89 @@ class StreamResult:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class JointResult:
+    """Codes that share their support; returned by `joint_encode`.
+
+    Attributes
+    ----------
+    codes : ndarray (n_signals, n_atoms)
+        In the precision of the signals.
+    support : ndarray (n_used,) of int
+        The atoms, or groups of atoms, in use.
+    reg : float
+        The weight itself, also where a fraction was asked for.
+    objective, gap : float
+        Objective and duality gap in float64, recomputed at the codes.
+    n_iter : int
+        Sweeps over the working set.
+    status : str
+        "converged", or "max_iter" where the gap is still above the tolerance.
+    """
+
+    codes: Array
+    support: Array
+    reg: float
+    objective: float
+    gap: float
+    n_iter: int
+    status: str
+
+    def __repr__(self) -> str:
+        n_signals, n_atoms = self.codes.shape
+        return (
+            f"JointResult({n_signals} signals, {n_atoms} atoms, {len(self.support)} in use, {self.status}, "
+            f"gap {self.gap:.2g})"
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SparseInverseResult:
+    """Sources of measured fields, and what they are worth; returned by `sparse_inverse`.
+
+    Attributes
+    ----------
+    sources : ndarray (n_columns of G, n_times)
+        In the unit of M over that of G: ampere metres.
+    active : ndarray (n_active,) of int
+        The sources that are not zero.
+    reg : float
+        The weight itself, of the whitened problem.
+    objective, gap : float
+        Objective and duality gap of the whitened problem, recomputed at the sources.
+    gap_rel : float
+        gap / (1/2 ||W M||^2).
+    rank : int
+        Of the whitener: directions of the data that were used.
+    whitener : ndarray (rank, n_channels)
+        W.
+    depth_weights : ndarray (n_sources,)
+        ||(W G)_s||^depth.
+    n_iter : int
+        Sweeps; for "l1" the most of any instant.
+    status : str
+        "converged", or "max_iter" where the gap is still above the tolerance.
+    """
+
+    sources: Array
+    active: Array
+    reg: float
+    objective: float
+    gap: float
+    gap_rel: float
+    rank: int
+    whitener: Array
+    depth_weights: Array
+    n_iter: int
+    status: str
+
+    def __repr__(self) -> str:
+        return (
+            f"SparseInverseResult({len(self.active)} of {len(self.depth_weights)} sources active, "
+            f"{self.sources.shape[1]} instants, rank {self.rank}, {self.status}, relative gap {self.gap_rel:.2g})"
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class UnrolledGradient:
     """A loss after N layers and its derivatives; returned by `unrolled_gradient`. What was not asked for is
     None.

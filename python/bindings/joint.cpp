@@ -1,0 +1,61 @@
+#include "riata/solvers/joint.hpp"
+
+#include "arrays.hpp"
+#include "execution.hpp"
+#include "module.hpp"
+
+namespace riata::python {
+namespace {
+
+template <Scalar T>
+void bind_precision(nb::module_& m) {
+  m.def(
+      "joint_encode",
+      [](const Array2<T>& X, const Array2<T>& D, const PythonReg& reg, double tol, int max_iter, Index group_size) {
+        const JointOptions options{
+            .tol = tol, .max_iter = max_iter, .group_size = group_size, .execution = to_execution(std::nullopt)};
+        const Reg weight = to_reg(reg);
+        JointResult<T> result =
+            without_gil([&] { return joint_encode<T>(view<T>(X), to_dictionary<T>(D), weight, options); });
+        nb::dict fields;
+        fields["codes"] = to_numpy(std::move(result.codes));
+        fields["support"] = to_numpy(std::move(result.support));
+        fields["reg"] = result.reg;
+        fields["objective"] = result.objective;
+        fields["gap"] = result.gap;
+        fields["n_iter"] = result.n_iter;
+        fields["status"] = to_string(result.status);
+        return fields;
+      },
+      array_arg("X"), array_arg("D"), array_arg("reg"), nb::arg("tol"), nb::arg("max_iter"), nb::arg("group_size"));
+  m.def(
+      "joint_reg_max",
+      [](const Array2<T>& X, const Array2<T>& D, Index group_size) {
+        return without_gil([&] { return joint_reg_max<T>(view<T>(X), to_dictionary<T>(D), group_size); });
+      },
+      array_arg("X"), array_arg("D"), nb::arg("group_size"));
+  m.def(
+      "joint_certificate",
+      [](const Array2<T>& X, const Array2<T>& D, const Array2<T>& Z, double reg, Index group_size) {
+        const JointCertificate certificate = without_gil(
+            [&] { return joint_certificate<T>(view<T>(X), to_dictionary<T>(D), view<T>(Z), reg, group_size); });
+        return nb::make_tuple(certificate.objective, certificate.gap);
+      },
+      array_arg("X"), array_arg("D"), array_arg("Z"), nb::arg("reg"), nb::arg("group_size"));
+}
+
+}  // namespace
+
+void bind_joint(nb::module_& m) {
+  const JointOptions options;
+  nb::dict defaults;
+  defaults["tol"] = options.tol;
+  defaults["max_iter"] = options.max_iter;
+  defaults["group_size"] = options.group_size;
+  m.attr("defaults")["joint_encode"] = defaults;
+
+  bind_precision<float>(m);
+  bind_precision<double>(m);
+}
+
+}  // namespace riata::python

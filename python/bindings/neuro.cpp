@@ -1,0 +1,70 @@
+#include "riata/neuro/sparse_inverse.hpp"
+
+#include <nanobind/stl/vector.h>
+
+#include "arrays.hpp"
+#include "execution.hpp"
+#include "module.hpp"
+#include "riata/neuro/whitening.hpp"
+
+namespace riata::python {
+namespace {
+
+/// Here rows are channels or sources in Python too, so the array is turned, not seen as it lies.
+Matrix<double> turned(const Array2<double>& array) { return view<double>(array).transpose(); }
+
+}  // namespace
+
+void bind_neuro(nb::module_& m) {
+  const SparseInverseOptions standard;
+  nb::dict defaults;
+  defaults["depth"] = standard.depth;
+  defaults["n_orient"] = standard.n_orient;
+  defaults["rank_tol"] = standard.rank_tol;
+  defaults["tol"] = standard.tol;
+  defaults["max_iter"] = standard.max_iter;
+  m.attr("defaults")["sparse_inverse"] = defaults;
+
+  m.def(
+      "sparse_inverse",
+      [](const Array2<double>& M, const Array2<double>& G, const Array2<double>& noise_cov, const PythonReg& reg,
+         double depth, const std::string& penalty, Index n_orient, const std::vector<std::string>& channel_types,
+         double rank_tol, double tol, int max_iter, std::optional<int> n_threads) {
+        const SparseInverseOptions options{.depth = depth,
+                                           .penalty = parse_source_penalty(penalty),
+                                           .n_orient = n_orient,
+                                           .channel_types = channel_types,
+                                           .rank_tol = rank_tol,
+                                           .tol = tol,
+                                           .max_iter = max_iter,
+                                           .execution = to_execution(n_threads)};
+        const Reg weight = to_reg(reg);
+        SparseInverseResult result =
+            without_gil([&] { return sparse_inverse(turned(M), turned(G), turned(noise_cov), weight, options); });
+        nb::dict fields;
+        fields["sources"] = to_numpy(Matrix<double>(result.sources.transpose()));
+        fields["active"] = to_numpy(std::move(result.active));
+        fields["reg"] = result.reg;
+        fields["objective"] = result.objective;
+        fields["gap"] = result.gap;
+        fields["gap_rel"] = result.gap_rel;
+        fields["rank"] = result.whitener.rows();
+        fields["whitener"] = to_numpy(Matrix<double>(result.whitener.transpose()));
+        fields["depth_weights"] = to_numpy(std::move(result.depth_weights));
+        fields["n_iter"] = result.n_iter;
+        fields["status"] = to_string(result.status);
+        return fields;
+      },
+      array_arg("M"), array_arg("G"), array_arg("noise_cov"), array_arg("reg"), nb::arg("depth"), nb::arg("penalty"),
+      nb::arg("n_orient"), nb::arg("channel_types"), nb::arg("rank_tol"), nb::arg("tol"), nb::arg("max_iter"),
+      nb::arg("n_threads").none());
+  m.def(
+      "whitener",
+      [](const Array2<double>& noise_cov, const std::vector<std::string>& channel_types, double rank_tol) {
+        return to_numpy(Matrix<double>(
+            without_gil([&] { return whitener(turned(noise_cov), channel_types, rank_tol); }).transpose()));
+      },
+      array_arg("noise_cov"), nb::arg("channel_types"), nb::arg("rank_tol"));
+}
+
+}  // namespace riata::python
