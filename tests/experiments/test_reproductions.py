@@ -18,5 +18,7 @@ def test_the_claims_hold_at_the_small_size(script, tmp_path):
     done = subprocess.run([sys.executable, script, "--size", "small", "--output", tmp_path], capture_output=True, text=True,
                           env=ENVIRONMENT)
     assert done.returncode == 0, done.stdout + done.stderr
+    if done.stdout.startswith("skipped: "):
+        pytest.skip(done.stdout.strip().removeprefix("skipped: "))
     assert list(tmp_path.glob("*.csv")) and list(tmp_path.glob("*.png"))
     assert "FAILS" not in done.stdout

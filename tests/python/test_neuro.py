@@ -192,8 +192,8 @@ def test_the_whitened_baseline_of_a_real_recording_has_variance_one():
     evoked = np.load(DATA / "evoked_4cond_meg_eeg.npy").astype(float)
     noise_cov = np.load(DATA / "noise_cov_meg_eeg.npy")
     baseline = about["tmin_s"] + np.arange(evoked.shape[2]) / about["sfreq"] < 0
-    for chosen in (good & (types != "eeg"), good):
-        for fields, n_trials in zip(evoked, about["facts"]["nave"]):
-            W = riata.whitener(noise_cov[np.ix_(chosen, chosen)] / n_trials, list(types[chosen]))
-            assert len(W) < chosen.sum()
-            assert 0.8 <= np.mean((W @ fields[np.ix_(chosen, baseline)]) ** 2) <= 1.5
+    chosen = good & (types != "eeg")
+    for fields, n_trials in zip(evoked, about["facts"]["nave"]):
+        W = riata.whitener(noise_cov[np.ix_(chosen, chosen)] / n_trials, list(types[chosen]))
+        assert len(W) == chosen.sum() - 3
+        assert 0.8 <= np.mean((W @ fields[np.ix_(chosen, baseline)]) ** 2) <= 1.5

@@ -98,6 +98,9 @@ def main() -> None:
         return
     recording = Recording(folder)
     places = regions(recording)
+    for name, members in places.items():
+        shares = [np.mean(members & (recording.hemispheres == side)) for side in (0, 1)]
+        print("{}: {:.0%} of all sources on the left, {:.0%} on the right".format(name, *shares))
     runs, found = [], []
     shown = {}
     for c, condition in enumerate(recording.conditions):
@@ -147,7 +150,7 @@ def judge(experiment: Reproduction, runs: list[dict], shown: dict) -> None:
 
 
 def draw(experiment: Reproduction, recording: Recording, places: dict, shown: dict) -> None:
-    figure, axes = experiment.subplots(len(shown), 3, figsize=(11, 13))
+    figure, axes = experiment.subplots(len(shown), 3, figsize=(12.5, 13))
     x, y, z = recording.positions.T
     for row, (condition, (result, order, _, times)) in zip(axes, shown.items()):
         place = places["occipital" if "visual" in condition else "superior temporal"]
@@ -165,9 +168,9 @@ def draw(experiment: Reproduction, recording: Recording, places: dict, shown: di
             row[2].plot(1e3 * times, 1e9 * result.sources[s], color=colours[k],
                         label="{} ({:.0f}, {:.0f}, {:.0f})".format(HEMISPHERES[recording.hemispheres[s]], *recording.positions[s]))
         row[2].set(xlabel="time (ms)", ylabel="current (nAm)")
-        row[2].set_title(f"{len(order)} sources, relative gap {result.gap_rel:.1g}", fontsize=10)
+        row[2].set_title(f"{len(order)} active, relative gap {result.gap_rel:.1g}", fontsize=10)
         row[2].axhline(0, color="grey", lw=0.5)
-        row[2].legend(frameon=False, fontsize=7)
+        row[2].legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     experiment.save_figure(figure, "sources.png")
 
 

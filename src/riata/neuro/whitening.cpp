@@ -52,7 +52,7 @@ Matrix<double> whitener(const ConstMatrixRef<double>& C, const std::vector<std::
   const Eigen::SelfAdjointEigenSolver<Matrix<double>> eigen(scaled);
   const Vector<double>& values = eigen.eigenvalues();  // ascending
   const double least = rank_tol * values(n - 1);
-  require(values(0) >= -least, "noise_cov is not positive semidefinite: scaled per channel type, its eigenvalues run from {} to {}",
+  require(values(0) >= -least, "noise_cov is not positive semidefinite: scaled per channel type, its eigenvalues run from {:.3g} to {:.3g}",
           values(0), values(n - 1));
   const Index rank = (values.array() > least).count();
   return values.tail(rank).cwiseSqrt().cwiseInverse().asDiagonal() * eigen.eigenvectors().rightCols(rank).transpose() *

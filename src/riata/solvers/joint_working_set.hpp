@@ -16,18 +16,23 @@ class JointWorkingSet {
   /// H and B as above for the atoms of S, group after group; Z is where to start. Owns all three.
   JointWorkingSet(Matrix<double> H, Matrix<double> B, Matrix<double> Z, double reg, Index group_size);
 
-  /// Block coordinate descent over the groups, extrapolated every few sweeps, until the gap of this problem is at most
-  /// `target`, nothing moves beyond rounding, or `most_sweeps` is reached. Returns the sweeps taken. `half_norm_sq` = 1/2 ||X||^2.
+  /// Sweeps of block coordinate descent over the groups, with a Newton step every few, until the gap of this problem is at
+  /// most `target`, nothing moves beyond rounding, or `most_sweeps` is reached. Returns the sweeps taken.
+  /// `half_norm_sq` = 1/2 ||X||^2.
   int solve(double target, double half_norm_sq, int most_sweeps);
 
   const Matrix<double>& Z() const { return Z_; }
 
  private:
-  static constexpr int n_iterates = 5;  // between two extrapolations, as in Bertrand and Massias (2021)
+  static constexpr int sweeps_per_newton = 5;
+  static constexpr Index largest_newton = 2000;  // atoms in use; beyond it sweeps are cheaper
 
   double sweep();
   double gap(double half_norm_sq) const;
-  void extrapolate();
+  void newton();
+  Matrix<double> newton_direction(const std::vector<Index>& used) const;
+  double first_crossing(const Matrix<double>& direction, const std::vector<Index>& used) const;
+  bool try_step(const Matrix<double>& direction, const std::vector<Index>& used, double t);
   double change_of_objective(const Matrix<double>& Z, const Matrix<double>& Q) const;
 
   Index n_groups() const { return Z_.cols() / group_size_; }
@@ -37,8 +42,7 @@ class JointWorkingSet {
   Matrix<double> Z_, Q_;
   const double reg_;
   const Index group_size_;
-  Vector<double> curvature_;               // ||H_gg||_2 per group
-  std::vector<Matrix<double>> iterates_;   // the last n_iterates + 1
+  Vector<double> curvature_;  // ||H_gg||_2 per group
   Matrix<double> change_, step_, Z_tried_, Q_tried_;
 };
 
