@@ -197,3 +197,11 @@ def test_the_whitened_baseline_of_a_real_recording_has_variance_one():
         W = riata.whitener(noise_cov[np.ix_(chosen, chosen)] / n_trials, list(types[chosen]))
         assert len(W) == chosen.sum() - 3
         assert 0.8 <= np.mean((W @ fields[np.ix_(chosen, baseline)]) ** 2) <= 1.5
+    # EEG is recorded against a reference, whose noise the covariance does not hold: the average reference is projected
+    # out of the covariance, and whitening takes it from the data.
+    chosen = good & (types == "eeg")
+    P = np.eye(chosen.sum()) - 1 / chosen.sum()
+    for fields, n_trials in zip(evoked, about["facts"]["nave"]):
+        W = riata.whitener(P @ noise_cov[np.ix_(chosen, chosen)] @ P / n_trials)
+        assert len(W) == chosen.sum() - 1
+        assert 0.8 <= np.mean((W @ fields[np.ix_(chosen, baseline)]) ** 2) <= 1.5

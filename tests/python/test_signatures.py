@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import riata
@@ -43,6 +44,13 @@ KEPT = {
     "duality_gap": dict(X=NO_DEFAULT, D=NO_DEFAULT, Z=NO_DEFAULT, reg=NO_DEFAULT),
     "kkt_violation": dict(X=NO_DEFAULT, D=NO_DEFAULT, Z=NO_DEFAULT, reg=NO_DEFAULT),
     "reg_max": dict(X=NO_DEFAULT, D=NO_DEFAULT),
+    "joint_encode": dict(X=NO_DEFAULT, D=NO_DEFAULT, reg=NO_DEFAULT, tol=1e-6, max_iter=100000),
+    "joint_reg_max": dict(X=NO_DEFAULT, D=NO_DEFAULT, group_size=1),
+    "joint_certificate": dict(X=NO_DEFAULT, D=NO_DEFAULT, Z=NO_DEFAULT, reg=NO_DEFAULT, group_size=1),
+    "sparse_inverse": dict(
+        M=NO_DEFAULT, G=NO_DEFAULT, noise_cov=NO_DEFAULT, reg=NO_DEFAULT, depth=0.8, penalty="group"
+    ),
+    "whitener": dict(noise_cov=NO_DEFAULT, channel_types=None, rank_tol=1e-6),
     "unrolled_gradient": dict(
         X=NO_DEFAULT,
         D=NO_DEFAULT,
@@ -184,7 +192,7 @@ def test_everything_public_has_a_docstring_and_type_hints():
 
 
 def test_every_parameter_is_documented():
-    for name in [*PENALISED[:3], *PENALISED[7:], "lasso_path", "omp", "denoise"]:
+    for name in [*PENALISED[:3], *PENALISED[7:], "lasso_path", "omp", "denoise", "joint_encode", "sparse_inverse"]:
         section = inspect.getdoc(function(name)).split("Returns\n")[0]
         documented = {
             word.strip()
@@ -204,7 +212,19 @@ def test_defaults_equal_those_of_the_library():
 
 
 @pytest.mark.parametrize(
-    "module", ["coding", "datasets", "derivatives", "estimators", "imaging", "learning", "plot", "unrolling"]
+    "module",
+    [
+        "coding",
+        "datasets",
+        "derivatives",
+        "estimators",
+        "imaging",
+        "joint",
+        "learning",
+        "neuro",
+        "plot",
+        "unrolling",
+    ],
 )
 def test_the_examples_in_the_docstrings_run(module):
     results = doctest.testmod(importlib.import_module(f"riata.{module}"))
@@ -239,6 +259,8 @@ def test_results_are_short_in_print_and_can_be_pickled():
         riata.implicit_gradient(problem.signals, problem.dictionary, 0.1, problem.codes),
         riata.hypergradient(problem.signals, problem.dictionary, 0.1, X_held_out=problem.signals),
         riata.learn_dictionary(problem.signals, 10, 0.1, max_iter=2),
+        riata.joint_encode(problem.signals, problem.dictionary, "0.5max"),
+        riata.sparse_inverse(problem.signals.T, problem.dictionary.T, np.eye(8), "0.5max"),
         problem,
     ]
     for result in results:

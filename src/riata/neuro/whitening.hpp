@@ -3,9 +3,8 @@
 //   W = Lambda^{-1/2} U^T S^{-1},   S^{-1} C S^{-1} = U Lambda U^T,   W C W^T = I,   rank x n_channels
 //
 // S holds one scale per channel *type*, the root mean square of that type's noise, because teslas and volts share no unit.
-// Never one per channel: projections such as SSP leave C the null space N, and the data, which may not be projected, are
-// freed of it by C = P C P only if S maps N onto itself up to a factor per type. Scaling each channel by its own noise drops
-// S N's orthogonal complement instead, and artefacts pass.
+// Never one per channel: projections such as SSP leave C the null space N, while the data may not be projected. W annihilates
+// S^2 N, and that is N, the artefacts, only if S^2 maps N onto itself, as one number per type does for projections within a type.
 #pragma once
 
 #include <string>
