@@ -55,8 +55,7 @@ def encode(
     record: bool = False,
     output: str = "dense",
 ) -> EncodeResult:
-    """Sparse codes of signals: z_i = argmin_z 1/2 ||x_i - z D||^2 + reg_i g(z), with g(z) = ||z||_1 or another
-    penalty.
+    """Sparse codes of signals: z_i = argmin_z 1/2 ||x_i - z D||^2 + reg_i g(z), g(z) = ||z||_1 or another.
 
     Parameters
     ----------
@@ -71,11 +70,11 @@ def encode(
         Coordinate descent on the Gram matrix, FISTA with restarts, plain proximal gradient, the same with steps
         that follow the support (Ablin et al., 2019) or found by trial, or the exact path down to reg. "auto":
         coordinate descent up to 8192 atoms, then FISTA; the path for one or two signals in 1024 atoms and more
-        at reg >= reg_max / 4 (penalty "l1" alone). The elastic net takes all but "lars", "group" takes "fista"
-        ("auto"), "ista" and "backtracking", "l0" takes "ista" ("auto").
+        at reg >= reg_max / 4 (penalty "l1" alone). The elastic net takes all but "lars", "group" takes
+        "fista" ("auto"), "ista" and "backtracking", "l0" takes "ista" ("auto").
     tol : float
-        A signal is done when its duality gap is at most tol * 1/2 ||x||^2. With penalty "l0": when an iteration
-        left its support as it was and moved its code by at most tol ||z||, or by rounding.
+        A signal is done when its duality gap is at most tol * 1/2 ||x||^2. With penalty "l0": when an
+        iteration left its support as it was and moved its code by at most tol ||z||, or by rounding.
     max_iter : int
         Iterations, sweeps over the atoms, or knots of the path.
     n_threads : int, optional
@@ -88,8 +87,9 @@ def encode(
         Factors w_j > 0 that multiply |z_j| per atom; for the penalties "l1" and "elastic-net".
     penalty : {"l1", "elastic-net", "group", "l0"}
         g(z): sum_j w_j |z_j|; l1_ratio sum_j w_j |z_j| + (1 - l1_ratio)/2 ||z||^2 (Zou and Hastie, 2005);
-        sum_G ||z_G||_2 over groups of atoms, each of weight 1 (Yuan and Lin, 2006); or the number of atoms used,
-        ||z||_0, by iterative hard thresholding (Blumensath and Davies, 2008): a local solution, which has no gap.
+        sum_G ||z_G||_2 over groups of atoms, each of weight 1 (Yuan and Lin, 2006); or the number of atoms
+        used, ||z||_0, by iterative hard thresholding (Blumensath and Davies, 2008): a local solution, which has
+        no gap.
     l1_ratio : float, optional
         The elastic net's share of l1, > 0 and <= 1; 0.5 by default.
     groups : array (n_atoms,), optional
@@ -116,8 +116,8 @@ def encode(
     Returns
     -------
     EncodeResult
-        codes, objective, gap (NaN with penalty "l0"), n_iter and status per signal, the method that ran, and the
-        trace if asked for.
+        codes, objective, gap (NaN with penalty "l0"), n_iter and status per signal, the method that ran, and
+        the trace if asked for.
 
     Examples
     --------
@@ -220,7 +220,9 @@ def encode_stream(
         thread. The results do not depend on it.
     progress : callable, optional
         Called as progress(n_done, n_signals) after each block.
-    positive, weights, penalty, l1_ratio, groups, momentum, momentum_delay, restart, support_norm, shrink, first_step
+    positive, weights, penalty, l1_ratio, groups, momentum, momentum_delay, restart, support_norm, shrink
+        As in `encode`.
+    first_step
         As in `encode`.
 
     Returns
@@ -457,8 +459,7 @@ def lasso_objective(
     groups: Any = None,
     n_threads: int | None = None,
 ) -> Array:
-    """The objective 1/2 ||x_i - z_i D||^2 + reg_i g(z_i) per signal, in float64; g(z) = ||z||_1, or another penalty
-    of `encode`.
+    """The objective 1/2 ||x_i - z_i D||^2 + reg_i g(z_i) per signal, in float64; g(z) = ||z||_1 or another.
 
     Parameters
     ----------
@@ -483,7 +484,9 @@ def lasso_objective(
     >>> riata.lasso_objective([[1.0, 2.0]], [[1.0, 0.0], [0.0, 1.0]], [[0.5, 0.0]], reg=0.1)
     array([2.175])
     """
-    return _certificate("lasso_objective", X, D, Z, reg, positive, weights, penalty, l1_ratio, groups, n_threads)
+    return _certificate(
+        "lasso_objective", X, D, Z, reg, positive, weights, penalty, l1_ratio, groups, n_threads
+    )
 
 
 def duality_gap(
@@ -532,8 +535,8 @@ def kkt_violation(
     solution.
 
     The largest distance, over the atoms, of the correlation d_j . (x - z D) from reg times the
-    subdifferential of |z_j|, or its like for another penalty; with "l0" from the conditions of a fixed point of
-    hard thresholding. Parameters as in `lasso_objective`.
+    subdifferential of |z_j|, or its like for another penalty; with "l0" from the conditions of a fixed point
+    of hard thresholding. Parameters as in `lasso_objective`.
 
     Examples
     --------
@@ -541,7 +544,9 @@ def kkt_violation(
     >>> riata.kkt_violation(np.array([[1.0, 2.0]]), np.eye(2), [[0.0, 1.9]], reg=0.1).round(6)
     array([0.9])
     """
-    return _certificate("kkt_violation", X, D, Z, reg, positive, weights, penalty, l1_ratio, groups, n_threads)
+    return _certificate(
+        "kkt_violation", X, D, Z, reg, positive, weights, penalty, l1_ratio, groups, n_threads
+    )
 
 
 def _certificate(where: str, X: Any, D: Any, Z: Any, reg: Any, *penalty: Any) -> Array:
@@ -550,7 +555,13 @@ def _certificate(where: str, X: Any, D: Any, Z: Any, reg: Any, *penalty: Any) ->
 
 
 def _penalty_options(
-    where: str, positive: bool, weights: Any, penalty: str, l1_ratio: float | None, groups: Any, n_threads: int | None
+    where: str,
+    positive: bool,
+    weights: Any,
+    penalty: str,
+    l1_ratio: float | None,
+    groups: Any,
+    n_threads: int | None,
 ) -> dict[str, Any]:
     return _solver_options(
         where,
@@ -574,9 +585,10 @@ def reg_max(
     groups: Any = None,
     n_threads: int | None = None,
 ) -> Array:
-    """The smallest weight whose codes are all zero, per signal: max_j |d_j . x| / w_j for "l1", that over l1_ratio
-    for "elastic-net", max_G ||D_G x||_2 for "group". For "l0", max_j |d_j . x|^2 / (2 ||D||_2^2): the smallest at
-    which hard thresholding stays at zero.
+    """The smallest weight whose codes are all zero, per signal: max_j |d_j . x| / w_j.
+
+    With penalty "elastic-net" it is that over l1_ratio, with "group" max_G ||D_G x||_2, and with "l0"
+    max_j |d_j . x|^2 / (2 ||D||_2^2), the smallest at which hard thresholding stays at zero.
 
     Parameters
     ----------
@@ -599,4 +611,5 @@ def reg_max(
     array([2.])
     """
     X, D = as_matrices("reg_max", X=X, D=D)
-    return _riata.reg_max(X, D, **_penalty_options("reg_max", positive, weights, penalty, l1_ratio, groups, n_threads))
+    options = _penalty_options("reg_max", positive, weights, penalty, l1_ratio, groups, n_threads)
+    return _riata.reg_max(X, D, **options)

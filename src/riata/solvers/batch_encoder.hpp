@@ -9,7 +9,8 @@
 namespace riata {
 
 /// What Solver::automatic stands for. Coordinate descent while its Gram matrix is affordable; but one or two signals
-/// alone do not repay a large one where few knots of the path, and so few atoms, lie between reg_max and reg.
+/// alone do not repay a large one where few knots of the path, and so few atoms, lie between reg_max and reg. FISTA for
+/// groups, ISTA for l0.
 template <Scalar T>
 Solver pick_solver(const ConstMatrixRef<T>& X, const DenseDictionary<T>& D, const Vector<T>& regs,
                    const EncodeOptions& options);
