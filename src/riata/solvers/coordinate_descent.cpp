@@ -115,7 +115,7 @@ class CoordinateDescent final : public TileSolver<T> {
       const Index i = pending_[static_cast<std::size_t>(k)];
       const double gap = tile.gap(i) = certificate_.gap(k);
       tile.objective(i) = certificate_.objective(k);
-      const bool stalled = gap > 0.9 * best_gap_(i) && tile.objective(i) > best_objective_(i) - 0.1 * tile.target(i);
+      const bool stalled = !(gap <= 0.9 * best_gap_(i)) && !(tile.objective(i) < best_objective_(i) - 0.1 * tile.target(i));
       const bool stalled_before = stalled_[static_cast<std::size_t>(i)];
       if (gap <= tile.target(i) || tile.n_iter(i) >= max_sweeps_ || (stalled && stalled_before)) continue;
       stalled_[static_cast<std::size_t>(i)] = stalled;
