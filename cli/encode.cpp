@@ -2,6 +2,7 @@
 #include "riata/solvers/encode.hpp"
 
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -20,7 +21,7 @@ namespace riata::cli {
 namespace {
 
 struct Encode {
-  std::string dictionary, input, output;
+  std::string dictionary, input, output, groups;
   std::optional<Reg> reg;
   std::optional<int> layers;
   std::string method = "auto";
@@ -61,6 +62,9 @@ void Encode::adopt(const Metadata& metadata) {
   if (layers && method == "auto") method = value_of(metadata, "algorithm") == "ista" ? "ista" : "fista";
 }
 
+/// "largest gap 1e-07", or that there is none.
+std::string largest(double gap) { return std::isnan(gap) ? "no gap" : fmt::format("largest gap {:.2g}", gap); }
+
 /// The side of the square patches that the atoms are.
 Index patch_of(const LoadedDictionary& loaded, const std::string& name) {
   const Index n_features = std::visit([](const auto& D) { return D.rows(); }, loaded.atoms);
@@ -82,14 +86,17 @@ AnyMatrix Encode::signals_of(const LoadedDictionary& loaded) {
 }
 
 int Encode::run() {
-  require_good_outputs({file_of(dictionary), file_of(input)}, {output});
+  std::vector<std::string> inputs = {file_of(dictionary), file_of(input)};
+  if (!groups.empty()) inputs.push_back(file_of(groups));
+  require_good_outputs(inputs, {output});
   require_extension(output, {".npy", ".npz"}, "codes");
+  if (!groups.empty()) options.penalty.groups = read_labels(groups);
   options.method = parse_solver(method);
   options.validate();
   if (layers) {
     require(method == "auto" || method == "ista" || method == "fista",
             "method = '{}' has no layers; with --layers choose 'ista' or 'fista'", method);
-    UnrolledOptions{.layers = *layers}.validate();
+    UnrolledOptions{.layers = *layers, .penalty = options.penalty}.validate();
   }
   const LoadedDictionary loaded = read_dictionary(dictionary);
   adopt(loaded.metadata);
@@ -104,9 +111,9 @@ int Encode::run() {
 void Encode::warn_of_open(Index n_open, Index n_signals) const {
   if (n_open > 0 && !talk.quiet)
     fmt::print(stderr,
-               "riata encode: {} of {} signals did not reach tol = {} (max_iter = {}, or rounding forbids more); their gaps are "
-               "reported\n",
-               n_open, n_signals, options.tol, options.max_iter);
+               "riata encode: {} of {} signals did not reach tol = {} (max_iter = {}, or rounding forbids more){}\n",
+               n_open, n_signals, options.tol, options.max_iter,
+               options.penalty.kind == PenaltyKind::l0 ? "" : "; their gaps are reported");
 }
 
 void Encode::require_streamable() const {
@@ -138,9 +145,8 @@ int Encode::encode_blocks(const Matrix<T>& atoms) const {
         {"n_not_converged", report.n_not_converged},
         {"seconds", seconds},
         {"status", to_string(report.n_not_converged == 0 ? Status::converged : Status::max_iter_reached)}},
-       fmt::format("{}: sparse codes of {} signals in {} atoms, {:.1f} % not zero, mean objective {:.6g}, largest "
-                   "gap {:.2g}, {:.1f} s",
-                   output, report.n_signals, report.n_atoms, 100 * density, report.objective, report.gap, seconds));
+       fmt::format("{}: sparse codes of {} signals in {} atoms, {:.1f} % not zero, mean objective {:.6g}, {}, {:.1f} s",
+                   output, report.n_signals, report.n_atoms, 100 * density, report.objective, largest(report.gap), seconds));
   warn_of_open(report.n_not_converged, report.n_signals);
   return ok;
 }
@@ -211,10 +217,9 @@ int Encode::encode(const LoadedDictionary& loaded, const Matrix<T>& X) {
         {"n_not_converged", n_open},
         {"seconds", seconds},
         {"status", status}},
-       fmt::format("{}: codes of {} signals in {} atoms, {:.1f} % not zero, mean objective {:.6g}, largest "
-                   "gap {:.2g}, {:.1f} s",
+       fmt::format("{}: codes of {} signals in {} atoms, {:.1f} % not zero, mean objective {:.6g}, {}, {:.1f} s",
                    output, X.cols(), result.codes.rows(), 100 * density, result.objective.mean(),
-                   result.gap.maxCoeff(), seconds));
+                   largest(result.gap.maxCoeff()), seconds));
   warn_of_open(n_open, X.cols());
   return ok;
 }
@@ -241,13 +246,19 @@ Run add_encode(CLI::App& app) {
              "FISTA's extrapolation");
   add_choice(app, "--restart", options.restart, parse_restart, {"gradient", "objective", "never"},
              "When FISTA forgets its momentum");
-  app.add_option("--tol", options.tol, "A signal is done when gap <= tol * ||x||^2 / 2")
+  app.add_option("--tol", options.tol, "A signal is done when gap <= tol * ||x||^2 / 2; with the l0 penalty when its code moves by tol at most")
       ->capture_default_str();
   app.add_option("--max-iter", options.max_iter, "Iterations or sweeps, at most")->capture_default_str();
   app.add_option("--layers", command->layers,
                  "Run exactly N layers, with the model's step factors, instead of a solver");
   app.add_flag("--positive", options.penalty.positive,
                "Codes must be >= 0 (also if the model was learned so)");
+  add_choice(app, "--penalty", options.penalty.kind, parse_penalty, {"l1", "elastic-net", "group", "l0"},
+             "l1; l1 and half a squared norm; the norms of groups; the number of atoms (hard thresholding, no gap)");
+  app.add_option("--l1-ratio", options.penalty.l1_ratio, "The elastic net's share of l1, > 0 and <= 1; default: 0.5");
+  app.add_option("--groups", command->groups,
+                 "Integers >= 0 of shape (n_atoms,): atoms with equal numbers are a group. .npy, .npz or .npz:KEY")
+      ->type_name("FILE");
   app.add_flag("--centre", command->centre,
                "Subtract each signal's mean first (also if the model was learned so)");
   app.add_flag("--stream", command->stream,

@@ -1,6 +1,7 @@
 #include "inputs.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "riata/core/check.hpp"
 #include "riata/imaging/denoise.hpp"
@@ -160,6 +161,21 @@ AnyMatrix read_matrix(const std::string& name, const char* rows) {
     return matrix;
   };
   return std::visit(as_matrix, array.data);
+}
+
+std::vector<std::int64_t> read_labels(const std::string& name) {
+  require(is_array_name(name), "{} is no array (.npy, .npz)", name);
+  const Tensor array = read_array(name);
+  require(array.shape.size() == 1, "{} has {} dimensions; expected 1: (n_atoms,)", name, array.shape.size());
+  std::vector<std::int64_t> labels;  // integers come as float64
+  std::visit([&](const auto& values) {
+    for (std::size_t j = 0; j < values.size(); ++j) {
+      const auto value = static_cast<double>(values[j]);
+      require(std::floor(value) == value && std::abs(value) < 0x1p53, "{}: entry {} is {}, must be an integer", name, j, value);
+      labels.push_back(static_cast<std::int64_t>(value));
+    }
+  }, array.data);
+  return labels;
 }
 
 AnyMatrix read_signals(const std::vector<std::string>& names, const PatchOptions& options) {

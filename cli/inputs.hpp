@@ -36,6 +36,9 @@ Tensor read_array(const std::string& name);
 /// "n_atoms".
 AnyMatrix read_matrix(const std::string& name, const char* rows);
 
+/// Integers, one dimension. @throws std::invalid_argument, riata::Error
+std::vector<std::int64_t> read_labels(const std::string& name);
+
 struct PatchOptions {
   Index patch = 8;  ///< side of a picture's patches
   std::optional<Index> max_patches =

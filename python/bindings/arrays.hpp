@@ -8,6 +8,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/variant.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -16,7 +17,7 @@
 
 #include "riata/core/types.hpp"
 #include "riata/operators/dense_dictionary.hpp"
-#include "riata/terms/l1.hpp"
+#include "riata/terms/penalty_options.hpp"
 #include "riata/terms/reg.hpp"
 
 namespace riata::python {
@@ -59,6 +60,16 @@ inline Reg to_reg(const PythonReg& reg) {
 
 inline PenaltyOptions to_penalty(bool positive, const std::optional<Array1<double>>& weights) {
   return {.positive = positive, .weights = to_vector<double>(weights)};
+}
+
+/// The penalties of encode() and its certificates.
+inline PenaltyOptions to_penalty(bool positive, const std::optional<Array1<double>>& weights, const std::string& penalty,
+                                 std::optional<double> l1_ratio, const std::optional<Array1<std::int64_t>>& groups) {
+  PenaltyOptions options = to_penalty(positive, weights);
+  options.kind = parse_penalty(penalty);
+  options.l1_ratio = l1_ratio;
+  options.groups = to_vector<std::int64_t>(groups);
+  return options;
 }
 
 namespace detail {

@@ -49,7 +49,8 @@ void bind_encode(nb::module_& m) {
       "encode",
       [](const Array2<T>& X, const Array2<T>& D, const PythonReg& reg, const std::string& method, double tol,
          int max_iter, const std::optional<Array2<T>>& init, bool positive,
-         const std::optional<Array1<double>>& weights, const std::string& momentum, double momentum_delay,
+         const std::optional<Array1<double>>& weights, const std::string& penalty, std::optional<double> l1_ratio,
+         const std::optional<Array1<std::int64_t>>& groups, const std::string& momentum, double momentum_delay,
          const std::string& restart, const std::string& support_norm, double shrink,
          std::optional<double> first_step, bool record, std::optional<int> n_threads) {
         const EncodeOptions options{.method = parse_solver(method),
@@ -62,7 +63,7 @@ void bind_encode(nb::module_& m) {
                                     .shrink = shrink,
                                     .first_step = first_step,
                                     .record = record,
-                                    .penalty = to_penalty(positive, weights),
+                                    .penalty = to_penalty(positive, weights, penalty, l1_ratio, groups),
                                     .execution = to_execution(n_threads)};
         const Reg weight = to_reg(reg);
         return to_python<T>(without_gil([&] {
@@ -72,7 +73,7 @@ void bind_encode(nb::module_& m) {
       },
       array_arg("X"), array_arg("D"), array_arg("reg"), nb::arg("method"), nb::arg("tol"),
       nb::arg("max_iter"), array_arg("init").none(), nb::arg("positive"), array_arg("weights").none(),
-      nb::arg("momentum"), nb::arg("momentum_delay"), nb::arg("restart"), nb::arg("support_norm"), nb::arg("shrink"),
+      nb::arg("penalty"), nb::arg("l1_ratio").none(), array_arg("groups").none(), nb::arg("momentum"), nb::arg("momentum_delay"), nb::arg("restart"), nb::arg("support_norm"), nb::arg("shrink"),
       nb::arg("first_step").none(), nb::arg("record"), nb::arg("n_threads").none());
 }
 
@@ -94,7 +95,8 @@ void bind_encode_stream(nb::module_& m) {
       "encode_stream",
       [](const Signals& X, const Array2<T>& D, const PythonReg& reg, const nb::object& output,
          const std::string& method, double tol, int max_iter, std::optional<Index> block_size, bool positive,
-         const std::optional<Array1<double>>& weights, const std::string& momentum, double momentum_delay,
+         const std::optional<Array1<double>>& weights, const std::string& penalty, std::optional<double> l1_ratio,
+         const std::optional<Array1<std::int64_t>>& groups, const std::string& momentum, double momentum_delay,
          const std::string& restart, const std::string& support_norm, double shrink,
          std::optional<double> first_step, const nb::object& progress, std::optional<int> n_threads) {
         StreamOptions options{.encode = {.method = parse_solver(method),
@@ -106,7 +108,7 @@ void bind_encode_stream(nb::module_& m) {
                                          .support_norm = parse_support_norm(support_norm),
                                          .shrink = shrink,
                                          .first_step = first_step,
-                                         .penalty = to_penalty(positive, weights),
+                                         .penalty = to_penalty(positive, weights, penalty, l1_ratio, groups),
                                          .execution = to_execution(n_threads)},
                               .block_size = block_size};
         if (!progress.is_none())
@@ -142,7 +144,7 @@ void bind_encode_stream(nb::module_& m) {
       },
       array_arg("X"), array_arg("D"), array_arg("reg"), nb::arg("output"), nb::arg("method"), nb::arg("tol"),
       nb::arg("max_iter"), nb::arg("block_size").none(), nb::arg("positive"), array_arg("weights").none(),
-      nb::arg("momentum"), nb::arg("momentum_delay"), nb::arg("restart"), nb::arg("support_norm"), nb::arg("shrink"),
+      nb::arg("penalty"), nb::arg("l1_ratio").none(), array_arg("groups").none(), nb::arg("momentum"), nb::arg("momentum_delay"), nb::arg("restart"), nb::arg("support_norm"), nb::arg("shrink"),
       nb::arg("first_step").none(), nb::arg("progress").none(), nb::arg("n_threads").none());
 }
 
@@ -187,16 +189,18 @@ void bind_certificate(nb::module_& m, const char* name) {
   m.def(
       name,
       [](const Array2<T>& X, const Array2<T>& D, const Array2<T>& Z, const PythonReg& reg, bool positive,
-         const std::optional<Array1<double>>& weights, std::optional<int> n_threads) {
-        const PenaltyOptions penalty = to_penalty(positive, weights);
+         const std::optional<Array1<double>>& weights, const std::string& penalty, std::optional<double> l1_ratio,
+         const std::optional<Array1<std::int64_t>>& groups, std::optional<int> n_threads) {
+        const PenaltyOptions options = to_penalty(positive, weights, penalty, l1_ratio, groups);
         const Execution execution = to_execution(n_threads);
         const Reg weight = to_reg(reg);
         return to_numpy(without_gil([&] {
-          return certificate(view<T>(X), to_dictionary<T>(D), view<T>(Z), weight, penalty, execution);
+          return certificate(view<T>(X), to_dictionary<T>(D), view<T>(Z), weight, options, execution);
         }));
       },
       array_arg("X"), array_arg("D"), array_arg("Z"), array_arg("reg"), nb::arg("positive"),
-      array_arg("weights").none(), nb::arg("n_threads").none());
+      array_arg("weights").none(), nb::arg("penalty"), nb::arg("l1_ratio").none(), array_arg("groups").none(),
+      nb::arg("n_threads").none());
 }
 
 template <Scalar T>
@@ -204,14 +208,15 @@ void bind_reg_max(nb::module_& m) {
   m.def(
       "reg_max",
       [](const Array2<T>& X, const Array2<T>& D, bool positive, const std::optional<Array1<double>>& weights,
+         const std::string& penalty, std::optional<double> l1_ratio, const std::optional<Array1<std::int64_t>>& groups,
          std::optional<int> n_threads) {
-        const PenaltyOptions penalty = to_penalty(positive, weights);
+        const PenaltyOptions options = to_penalty(positive, weights, penalty, l1_ratio, groups);
         const Execution execution = to_execution(n_threads);
         return to_numpy(
-            without_gil([&] { return reg_max<T>(view<T>(X), to_dictionary<T>(D), penalty, execution); }));
+            without_gil([&] { return reg_max<T>(view<T>(X), to_dictionary<T>(D), options, execution); }));
       },
       array_arg("X"), array_arg("D"), nb::arg("positive"), array_arg("weights").none(),
-      nb::arg("n_threads").none());
+      nb::arg("penalty"), nb::arg("l1_ratio").none(), array_arg("groups").none(), nb::arg("n_threads").none());
 }
 
 template <Scalar T>
@@ -237,6 +242,7 @@ void bind_solvers(nb::module_& m) {
   defaults["momentum_delay"] = options.momentum_delay;
   defaults["shrink"] = options.shrink;
   defaults["record"] = options.record;
+  defaults["penalty"] = to_string(options.penalty.kind);
   m.attr("defaults")["encode"] = defaults;
   nb::dict stream_defaults = nb::steal<nb::dict>(PyDict_Copy(defaults.ptr()));
   nb::del(stream_defaults["record"]);

@@ -105,6 +105,18 @@ def as_vector(where: str, name: str, value: Any) -> Array | None:
     return array.astype(np.float64, copy=False)
 
 
+def as_labels(where: str, name: str, value: Any) -> Array | None:
+    """Integers as a one-dimensional int64 array; None passes."""
+    if value is None:
+        return None
+    array = np.asarray(value)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{where}: {name} holds {array.dtype}; expected integers")
+    if array.ndim != 1:
+        raise ValueError(f"{where}: {name} has shape {array.shape}, expected one dimension")
+    return np.ascontiguousarray(array, dtype=np.int64)
+
+
 def as_reg(where: str, reg: Any) -> float | str | Array:
     """A number, "0.1max" (a fraction of reg_max), or one number per signal."""
     if isinstance(reg, str):

@@ -91,11 +91,13 @@ class EncodeResult:
     codes : ndarray (n_signals, n_atoms), or scipy.sparse.csr_matrix for output="csr"
         In the precision of the signals.
     objective, gap : ndarray (n_signals,)
-        Objective and duality gap in float64, recomputed at the codes; the gap is in units of the objective.
+        Objective and duality gap in float64, recomputed at the codes; the gap is in units of the objective;
+        NaN with penalty "l0".
     n_iter : ndarray (n_signals,)
         Iterations, sweeps over the atoms for coordinate descent, or knots for the path.
     status : ndarray (n_signals,)
-        "converged", or "max_iter" where the gap is still above the tolerance.
+        "converged", or "max_iter" where the gap is still above the tolerance (penalty "l0": where the codes
+        still moved).
     method : str
         The solver that ran.
     trace : tuple of StepTrace or None

@@ -14,6 +14,7 @@ from ._arguments import (
     as_float,
     as_float_array,
     as_int,
+    as_labels,
     as_matrices,
     as_matrix,
     as_optional_float,
@@ -42,6 +43,9 @@ def encode(
     init: Any = None,
     positive: bool = False,
     weights: Any = None,
+    penalty: str = "l1",
+    l1_ratio: float | None = None,
+    groups: Any = None,
     momentum: str = "beck-teboulle",
     momentum_delay: float = 3.0,
     restart: str = "gradient",
@@ -51,7 +55,7 @@ def encode(
     record: bool = False,
     output: str = "dense",
 ) -> EncodeResult:
-    """Sparse codes of signals: z_i = argmin_z 1/2 ||x_i - z D||^2 + reg_i ||z||_1.
+    """Sparse codes of signals: z_i = argmin_z 1/2 ||x_i - z D||^2 + reg_i g(z), g(z) = ||z||_1 or another.
 
     Parameters
     ----------
@@ -66,9 +70,11 @@ def encode(
         Coordinate descent on the Gram matrix, FISTA with restarts, plain proximal gradient, the same with steps
         that follow the support (Ablin et al., 2019) or found by trial, or the exact path down to reg. "auto":
         coordinate descent up to 8192 atoms, then FISTA; the path for one or two signals in 1024 atoms and more
-        at reg >= reg_max / 4.
+        at reg >= reg_max / 4 (penalty "l1" alone). The elastic net takes all but "lars", "group" takes
+        "fista" ("auto"), "ista" and "backtracking", "l0" takes "ista" ("auto").
     tol : float
-        A signal is done when its duality gap is at most tol * 1/2 ||x||^2.
+        A signal is done when its duality gap is at most tol * 1/2 ||x||^2. With penalty "l0": when an
+        iteration left its support as it was and moved its code by at most tol ||z||, or by rounding.
     max_iter : int
         Iterations, sweeps over the atoms, or knots of the path.
     n_threads : int, optional
@@ -76,9 +82,18 @@ def encode(
     init : array (n_signals, n_atoms), optional
         Codes to start from; zeros by default. "lars" has no use for them.
     positive : bool
-        Codes must be >= 0.
+        Codes must be >= 0; for the penalties "l1" and "elastic-net".
     weights : array (n_atoms,), optional
-        Factors > 0 that multiply reg per atom.
+        Factors w_j > 0 that multiply |z_j| per atom; for the penalties "l1" and "elastic-net".
+    penalty : {"l1", "elastic-net", "group", "l0"}
+        g(z): sum_j w_j |z_j|; l1_ratio sum_j w_j |z_j| + (1 - l1_ratio)/2 ||z||^2 (Zou and Hastie, 2005);
+        sum_G ||z_G||_2 over groups of atoms, each of weight 1 (Yuan and Lin, 2006); or the number of atoms
+        used, ||z||_0, by iterative hard thresholding (Blumensath and Davies, 2008): a local solution, which has
+        no gap.
+    l1_ratio : float, optional
+        The elastic net's share of l1, > 0 and <= 1; 0.5 by default.
+    groups : array (n_atoms,), optional
+        Integers >= 0, one per atom, for penalty "group": atoms with equal numbers are a group.
     momentum : {"beck-teboulle", "chambolle-dossal", "greedy"}
         FISTA's extrapolation: (t_k - 1) / t_(k+1), (k - 1) / (k + momentum_delay), or 1 until the next restart.
     momentum_delay : float
@@ -101,7 +116,8 @@ def encode(
     Returns
     -------
     EncodeResult
-        codes, objective, gap, n_iter and status per signal, the method that ran, and the trace if asked for.
+        codes, objective, gap (NaN with penalty "l0"), n_iter and status per signal, the method that ran, and
+        the trace if asked for.
 
     Examples
     --------
@@ -123,6 +139,9 @@ def encode(
         max_iter=max_iter,
         positive=positive,
         weights=weights,
+        penalty=penalty,
+        l1_ratio=l1_ratio,
+        groups=groups,
         momentum=momentum,
         momentum_delay=momentum_delay,
         restart=restart,
@@ -167,6 +186,9 @@ def encode_stream(
     progress: Callable[[int, int], Any] | None = None,
     positive: bool = False,
     weights: Any = None,
+    penalty: str = "l1",
+    l1_ratio: float | None = None,
+    groups: Any = None,
     momentum: str = "beck-teboulle",
     momentum_delay: float = 3.0,
     restart: str = "gradient",
@@ -198,7 +220,9 @@ def encode_stream(
         thread. The results do not depend on it.
     progress : callable, optional
         Called as progress(n_done, n_signals) after each block.
-    positive, weights, momentum, momentum_delay, restart, support_norm, shrink, first_step
+    positive, weights, penalty, l1_ratio, groups, momentum, momentum_delay, restart, support_norm, shrink
+        As in `encode`.
+    first_step
         As in `encode`.
 
     Returns
@@ -246,6 +270,9 @@ def encode_stream(
             max_iter=max_iter,
             positive=positive,
             weights=weights,
+            penalty=penalty,
+            l1_ratio=l1_ratio,
+            groups=groups,
             momentum=momentum,
             momentum_delay=momentum_delay,
             restart=restart,
@@ -265,7 +292,7 @@ def _as_progress(progress: Any) -> Any:
 
 
 def _solver_options(where: str, **given: Any) -> dict[str, Any]:
-    """What `encode` and `encode_stream` hand on under the same names."""
+    """What the functions of this module hand on under the same names."""
     checks: dict[str, Any] = {
         "max_iter": as_int,
         "tol": as_float,
@@ -273,6 +300,8 @@ def _solver_options(where: str, **given: Any) -> dict[str, Any]:
         "shrink": as_float,
         "first_step": as_optional_float,
         "weights": as_vector,
+        "l1_ratio": as_optional_float,
+        "groups": as_labels,
         "positive": lambda where, name, value: bool(value),
         "n_threads": lambda where, name, value: as_threads(where, value),
     }
@@ -425,9 +454,12 @@ def lasso_objective(
     *,
     positive: bool = False,
     weights: Any = None,
+    penalty: str = "l1",
+    l1_ratio: float | None = None,
+    groups: Any = None,
     n_threads: int | None = None,
 ) -> Array:
-    """The objective 1/2 ||x_i - z_i D||^2 + reg_i ||z_i||_1 per signal, in float64.
+    """The objective 1/2 ||x_i - z_i D||^2 + reg_i g(z_i) per signal, in float64; g(z) = ||z||_1 or another.
 
     Parameters
     ----------
@@ -439,7 +471,7 @@ def lasso_objective(
         Codes.
     reg : float, array (n_signals,) or str
         Weight of the penalty, as in `encode`.
-    positive, weights, n_threads
+    positive, weights, penalty, l1_ratio, groups, n_threads
         As in `encode`. With `positive`, negative codes are refused.
 
     Returns
@@ -452,7 +484,9 @@ def lasso_objective(
     >>> riata.lasso_objective([[1.0, 2.0]], [[1.0, 0.0], [0.0, 1.0]], [[0.5, 0.0]], reg=0.1)
     array([2.175])
     """
-    return _certificate("lasso_objective", X, D, Z, reg, positive, weights, n_threads)
+    return _certificate(
+        "lasso_objective", X, D, Z, reg, positive, weights, penalty, l1_ratio, groups, n_threads
+    )
 
 
 def duality_gap(
@@ -463,12 +497,16 @@ def duality_gap(
     *,
     positive: bool = False,
     weights: Any = None,
+    penalty: str = "l1",
+    l1_ratio: float | None = None,
+    groups: Any = None,
     n_threads: int | None = None,
 ) -> Array:
     """An upper bound on the objective's distance to its minimum per signal, in units of the objective, in
     float64.
 
-    The dual point is the residual scaled into {theta : |D theta| <= reg}. Parameters as in `lasso_objective`.
+    The dual point is the residual scaled into {theta : |D theta| <= reg}, for another penalty into its like
+    (docs/math.md); with penalty "l0" there is none and the gap is NaN. Parameters as in `lasso_objective`.
 
     Examples
     --------
@@ -477,7 +515,7 @@ def duality_gap(
     >>> riata.duality_gap(X, D, [[0.9, 1.9]], reg=0.1).round(12)  # the solution
     array([0.])
     """
-    return _certificate("duality_gap", X, D, Z, reg, positive, weights, n_threads)
+    return _certificate("duality_gap", X, D, Z, reg, positive, weights, penalty, l1_ratio, groups, n_threads)
 
 
 def kkt_violation(
@@ -488,13 +526,17 @@ def kkt_violation(
     *,
     positive: bool = False,
     weights: Any = None,
+    penalty: str = "l1",
+    l1_ratio: float | None = None,
+    groups: Any = None,
     n_threads: int | None = None,
 ) -> Array:
     """How far the codes are from the optimality conditions per signal, in float64: zero exactly at a
     solution.
 
     The largest distance, over the atoms, of the correlation d_j . (x - z D) from reg times the
-    subdifferential of |z_j|. Parameters as in `lasso_objective`.
+    subdifferential of |z_j|, or its like for another penalty; with "l0" from the conditions of a fixed point
+    of hard thresholding. Parameters as in `lasso_objective`.
 
     Examples
     --------
@@ -502,28 +544,51 @@ def kkt_violation(
     >>> riata.kkt_violation(np.array([[1.0, 2.0]]), np.eye(2), [[0.0, 1.9]], reg=0.1).round(6)
     array([0.9])
     """
-    return _certificate("kkt_violation", X, D, Z, reg, positive, weights, n_threads)
+    return _certificate(
+        "kkt_violation", X, D, Z, reg, positive, weights, penalty, l1_ratio, groups, n_threads
+    )
 
 
-def _certificate(
-    where: str, X: Any, D: Any, Z: Any, reg: Any, positive: bool, weights: Any, n_threads: int | None
-) -> Array:
+def _certificate(where: str, X: Any, D: Any, Z: Any, reg: Any, *penalty: Any) -> Array:
     X, D, Z = as_matrices(where, X=X, D=D, Z=Z)
-    return getattr(_riata, where)(
-        X,
-        D,
-        Z,
-        as_reg(where, reg),
-        positive=bool(positive),
-        weights=as_vector(where, "weights", weights),
-        n_threads=as_threads(where, n_threads),
+    return getattr(_riata, where)(X, D, Z, as_reg(where, reg), **_penalty_options(where, *penalty))
+
+
+def _penalty_options(
+    where: str,
+    positive: bool,
+    weights: Any,
+    penalty: str,
+    l1_ratio: float | None,
+    groups: Any,
+    n_threads: int | None,
+) -> dict[str, Any]:
+    return _solver_options(
+        where,
+        positive=positive,
+        weights=weights,
+        penalty=penalty,
+        l1_ratio=l1_ratio,
+        groups=groups,
+        n_threads=n_threads,
     )
 
 
 def reg_max(
-    X: Any, D: Any, *, positive: bool = False, weights: Any = None, n_threads: int | None = None
+    X: Any,
+    D: Any,
+    *,
+    positive: bool = False,
+    weights: Any = None,
+    penalty: str = "l1",
+    l1_ratio: float | None = None,
+    groups: Any = None,
+    n_threads: int | None = None,
 ) -> Array:
-    """The smallest weight whose codes are all zero, per signal: max_j |d_j . x|.
+    """The smallest weight whose codes are all zero, per signal: max_j |d_j . x| / w_j.
+
+    With penalty "elastic-net" it is that over l1_ratio, with "group" max_G ||D_G x||_2, and with "l0"
+    max_j |d_j . x|^2 / (2 ||D||_2^2), the smallest at which hard thresholding stays at zero.
 
     Parameters
     ----------
@@ -531,7 +596,7 @@ def reg_max(
         Signals.
     D : array (n_atoms, n_features)
         Dictionary.
-    positive, weights, n_threads
+    positive, weights, penalty, l1_ratio, groups, n_threads
         As in `encode`.
 
     Returns
@@ -546,10 +611,5 @@ def reg_max(
     array([2.])
     """
     X, D = as_matrices("reg_max", X=X, D=D)
-    return _riata.reg_max(
-        X,
-        D,
-        positive=bool(positive),
-        weights=as_vector("reg_max", "weights", weights),
-        n_threads=as_threads("reg_max", n_threads),
-    )
+    options = _penalty_options("reg_max", positive, weights, penalty, l1_ratio, groups, n_threads)
+    return _riata.reg_max(X, D, **options)

@@ -109,6 +109,16 @@ CASES = [
     (ENCODE + "--method ksvd", 2,
      "method = 'ksvd', must be one of 'auto', 'ista', 'fista', 'oista', 'backtracking', 'cd', 'lars'"),
     (ENCODE + "--method lars --layers 3", 2, "method = 'lars' has no layers; with --layers choose 'ista' or 'fista'"),
+    (ENCODE + "--penalty ridge", 2, "penalty = 'ridge', must be one of 'l1', 'elastic-net', 'group', 'l0'"),
+    (ENCODE + "--penalty elastic-net --l1-ratio 2", 2, "l1_ratio = 2, must be > 0 and <= 1"),
+    (ENCODE + "--l1-ratio 0.5", 2, "l1_ratio is for the penalty 'elastic-net', not for 'l1'"),
+    (ENCODE + "--penalty group", 2, "penalty = 'group' needs groups, one label >= 0 per atom"),
+    (ENCODE + "--penalty group --groups X.npy", 2, "X.npy has 2 dimensions; expected 1: (n_atoms,)"),
+    (ENCODE + "--penalty group --groups halves.npy", 2, "halves.npy: entry 1 is 0.5, must be an integer"),
+    (ENCODE + "--penalty group --groups p.png", 2, "p.png is no array (.npy, .npz)"),
+    (ENCODE + "--penalty l0 --positive", 2, "positive is for the penalties 'l1' and 'elastic-net', not for 'l0'"),
+    (ENCODE + "--penalty l0 --method cd", 2, "method = 'cd' does not fit penalty = 'l0'; choose one of 'auto', 'ista'"),
+    (ENCODE + "--penalty l0 --layers 3", 2, "unrolled layers: penalty = 'l0', must be 'l1'"),
     (ENCODE + "--momentum heavy", 2, "momentum = 'heavy', must be one of 'beck-teboulle', 'chambolle-dossal', 'greedy'"),
     (ENCODE + "--restart yes", 2, "restart = 'yes', must be one of 'never', 'gradient', 'objective'"),
     (ENCODE + "--method cd --layers 3", 2, "method = 'cd' has no layers; with --layers choose 'ista' or 'fista'"),
@@ -178,7 +188,7 @@ def folder(tmp_path_factory, planted, photograph, safetensors):
     X, D = planted[0][:50], planted[1]
     arrays = {"X": X, "X32": X.astype(np.float32), "D": D, "nan": spoilt(X, 3, 2, np.nan), "inf": spoilt(X, 0, 15, -np.inf),
               "empty": X[:0], "vector": X[0], "cube": X[None], "half": X.astype(np.float16), "wide": np.ones((4, 17)),
-              "zeros": np.zeros((9, 16)), "objects": np.array([[None] * 16])}
+              "zeros": np.zeros((9, 16)), "halves": np.arange(24) / 2, "objects": np.array([[None] * 16])}
     for name, array in arrays.items():
         np.save(here / f"{name}.npy", array)
     (here / "cut.npy").write_bytes((here / "X.npy").read_bytes()[:-100])

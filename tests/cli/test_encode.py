@@ -167,3 +167,27 @@ def test_a_stream_refuses_what_it_cannot_read_or_write(riata, tmp_path, argument
     assert done.returncode == 2 and done.stderr.startswith("riata encode: " + sentence)
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / arguments[2]).exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "method"),
+    [(["elastic-net", "--l1-ratio", 0.4], "cd"), (["group", "--groups", "groups.npy"], "fista"), (["l0"], "ista")],
+)
+def test_penalties_are_those_of_python(riata, tmp_path, planted, options, method):
+    package = pytest.importorskip("riata")
+    X, D = planted
+    groups = np.arange(24) // 3
+    np.save(tmp_path / "groups.npy", groups)
+    given = {"penalty": options[0]} | ({"l1_ratio": 0.4} if method == "cd" else {"groups": groups} if method == "fista" else {})
+    report = riata.json("encode", "D.npy", "X.npy", "-o", "c.npz", "--reg", "0.2max", "--penalty", *options)
+    expected = package.encode(X, D, "0.2max", **given)
+    with np.load(tmp_path / "c.npz") as file:
+        np.testing.assert_array_equal(file["codes"], expected.codes)
+        np.testing.assert_array_equal(file["gap"], expected.gap)
+    assert expected.method == method and report["status"] == "converged"
+    assert (report["gap"] is None) == (method == "ista")
+    streamed = riata.json("encode", "D.npy", "X.npy", "-o", "s.npz", "--reg", "0.2max", "--stream", "--penalty", *options)
+    np.testing.assert_array_equal(scipy.sparse.load_npz(tmp_path / "s.npz").toarray(), expected.codes)
+    assert streamed["gap"] == report["gap"] and streamed["method"] == method
+    summary = riata("encode", "D.npy", "X.npy", "-o", "c.npy", "--reg", "0.2max", "--penalty", *options)
+    assert (", no gap, " in summary) == (method == "ista")

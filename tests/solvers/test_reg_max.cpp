@@ -61,7 +61,7 @@ TYPED_TEST(RegMax, HasTheSameBits_WhateverTheRoundingOfTheProductThatFoundTheAto
   Draw draw(92);
   for (const PenaltyOptions& penalty : this->penalties_) {
     const L1<T> l1(penalty, 120);
-    const SignalRegMax<T> signal_reg_max(this->D_, l1);
+    const SignalRegMax<L1<T>> signal_reg_max(this->D_, l1);
     const Vector<T> all = reg_max<T>(this->X_, this->D_, penalty);
     for (Index i = 0; i < 200; ++i) {
       Vector<T> correlations = this->D_.transpose() * this->X_.col(i);

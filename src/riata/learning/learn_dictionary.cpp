@@ -28,6 +28,7 @@ Init parse_init(std::string_view name) {
 }
 
 void LearnOptions::validate() const {
+  require_l1("learn_dictionary", penalty);
   UnrolledOptions{.layers = layers}.validate();
   require(method == LearningMethod::truncated || !backprop, "backprop is for method 'truncated' alone");
   require(method != LearningMethod::truncated || backprop, "method 'truncated' needs backprop, the layers to keep");

@@ -14,10 +14,12 @@
 namespace riata {
 namespace {
 
-template <Scalar T>
-class Backtracking final : public ProximalTile<T> {
+template <class Penalty>
+class Backtracking final : public ProximalTile<Penalty> {
  public:
-  explicit Backtracking(const SharedProblem<T>& problem) : ProximalTile<T>(problem) {
+  using T = typename Penalty::scalar;
+
+  explicit Backtracking(const SharedProblem<Penalty>& problem) : ProximalTile<Penalty>(problem) {
     // ||D_j||^2 <= ||D||_2^2 <= sum_j ||D_j||^2: at the last bound any step may be taken.
     const Vector<double> atoms = problem.D_double.colwise().squaredNorm();
     const double largest = atoms.maxCoeff(), sum = atoms.sum();
@@ -27,7 +29,7 @@ class Backtracking final : public ProximalTile<T> {
   }
 
  private:
-  using ProximalTile<T>::Z_, ProximalTile<T>::steps_, ProximalTile<T>::options_, ProximalTile<T>::n_active_;
+  using ProximalTile<Penalty>::Z_, ProximalTile<Penalty>::steps_, ProximalTile<Penalty>::options_, ProximalTile<Penalty>::n_active_;
 
   void start() override {
     Y_ = Z_;
@@ -59,11 +61,15 @@ class Backtracking final : public ProximalTile<T> {
 
 }  // namespace
 
-template <Scalar T>
-std::unique_ptr<TileSolver<T>> make_backtracking(const SharedProblem<T>& problem) {
-  return std::make_unique<Backtracking<T>>(problem);
+template <class Penalty>
+std::unique_ptr<TileSolver<typename Penalty::scalar>> make_backtracking(const SharedProblem<Penalty>& problem) {
+  return std::make_unique<Backtracking<Penalty>>(problem);
 }
-template std::unique_ptr<TileSolver<float>> make_backtracking(const SharedProblem<float>&);
-template std::unique_ptr<TileSolver<double>> make_backtracking(const SharedProblem<double>&);
+
+#define RIATA_INSTANTIATE(T)                                                                 \
+  template std::unique_ptr<TileSolver<T>> make_backtracking(const SharedProblem<L1<T>>&);    \
+  template std::unique_ptr<TileSolver<T>> make_backtracking(const SharedProblem<GroupL1<T>>&);
+RIATA_INSTANTIATE(float)
+RIATA_INSTANTIATE(double)
 
 }  // namespace riata

@@ -17,13 +17,13 @@ bool is_proximal(Solver method) {
   return method == Solver::ista || method == Solver::fista || method == Solver::oista || method == Solver::backtracking;
 }
 
-}  // namespace
-
 /// The work of one thread: screens out the signals whose code is zero, solves the rest, certifies all.
-template <Scalar T>
+template <class Penalty>
 class TileEncoder {
  public:
-  TileEncoder(const SharedProblem<T>& problem, std::unique_ptr<TileSolver<T>> solver, const SignalRegMax<T>& reg_max)
+  using T = typename Penalty::scalar;
+
+  TileEncoder(const SharedProblem<Penalty>& problem, std::unique_ptr<TileSolver<T>> solver, const SignalRegMax<Penalty>& reg_max)
       : problem_(problem),
         solver_(std::move(solver)),
         signal_reg_max_(reg_max),
@@ -38,14 +38,19 @@ class TileEncoder {
     open_.clear();
     zero_.clear();
     for (Index i = 0; i < n; ++i) {
-      const bool is_zero = zero_is_optimal(reg(i), signal_reg_max_(X.col(i), correlations_.col(i)));
+      // Without convexity zero is but one of many ends: of the steps that start from it.
+      const bool is_zero = (Penalty::convex || Z.col(i).isZero(0)) &&
+                           zero_is_optimal(reg(i), signal_reg_max_(X.col(i), correlations_.col(i)));
       (is_zero ? zero_ : open_).push_back(i);
       if (is_zero) Z.col(i).setZero();
     }
+    is_fixed_.assign(static_cast<std::size_t>(n), true);
     if (!open_.empty()) solve_open(X, reg, first, result);
     if (!zero_.empty()) certify_zero(X, reg, first, result);
-    for (Index i = first; i < first + n; ++i)
-      result.status[static_cast<std::size_t>(i)] = result.gap(i) <= target(X.col(i - first)) ? Status::converged : Status::max_iter_reached;
+    for (Index i = first; i < first + n; ++i) {
+      const bool done = Penalty::convex ? result.gap(i) <= target(X.col(i - first)) : is_fixed_[static_cast<std::size_t>(i - first)];
+      result.status[static_cast<std::size_t>(i)] = done ? Status::converged : Status::max_iter_reached;
+    }
   }
 
  private:
@@ -72,6 +77,7 @@ class TileEncoder {
       result.n_iter(first + i) = tile_.n_iter(k);
       result.objective(first + i) = tile_.objective(k);
       result.gap(first + i) = tile_.gap(k);
+      is_fixed_[static_cast<std::size_t>(i)] = tile_.is_fixed[static_cast<std::size_t>(k)];
       if (problem_.options.record)
         result.trace[static_cast<std::size_t>(first + i)] = std::move(tile_.trace[static_cast<std::size_t>(k)]);
     }
@@ -87,19 +93,102 @@ class TileEncoder {
     }
   }
 
-  const SharedProblem<T>& problem_;
+  const SharedProblem<Penalty>& problem_;
   std::unique_ptr<TileSolver<T>> solver_;
-  const SignalRegMax<T>& signal_reg_max_;
-  TileCertificate<T> certificate_;
+  const SignalRegMax<Penalty>& signal_reg_max_;
+  TileCertificate<Penalty> certificate_;
   SolverTile<T> tile_;
   Matrix<T> correlations_;
   std::vector<Index> open_, zero_;  // signals of the tile
+  std::vector<bool> is_fixed_;      // of the tile's signals; tells of those without a gap
 };
+
+template <class Penalty>
+class PenaltyEncoder final : public BatchEncoder<typename Penalty::scalar> {
+ public:
+  using T = typename Penalty::scalar;
+
+  PenaltyEncoder(const DenseDictionary<T>& D, const Penalty& penalty, const EncodeOptions& options)
+      : options_(options),
+        D_double_(D.parameters().template cast<double>()),
+        penalty_(penalty),
+        problem_{D, D_double_, penalty_, options_},
+        signal_reg_max_(D.parameters(), penalty_) {
+    const Solver method = options_.method;
+    require(!options_.record || is_proximal(method),
+            "encode: record is for the methods 'ista', 'fista', 'oista' and 'backtracking', not for '{}'", to_string(method));
+    if (method == Solver::coordinate_descent) {
+      gram_.resize(D.code_size(), D.code_size());
+      multiply_transposed<T>(D.parameters(), D.parameters(), gram_);
+    } else if (is_proximal(method) && method != Solver::backtracking) {
+      lipschitz_ = D.squared_norm();
+    }
+    encoders_.resize(static_cast<std::size_t>(resolve_threads(options_.execution.n_threads)));
+  }
+
+  EncodeResult<T> encode(const ConstMatrixRef<T>& X, const Vector<T>& regs, const Matrix<T>* init) override {
+    const Index n_signals = X.cols(), n_atoms = D_double_.cols();
+    EncodeResult<T> result{.codes = Matrix<T>(n_atoms, n_signals),
+                           .objective = Vector<double>(n_signals),
+                           .gap = Vector<double>(n_signals),
+                           .n_iter = Eigen::VectorXi(n_signals),
+                           .status = std::vector<Status>(static_cast<std::size_t>(n_signals)),
+                           .method = options_.method};
+    if (options_.record) result.trace.resize(static_cast<std::size_t>(n_signals));
+    const Index tile_size = options_.method == Solver::lars ? 8 : solver_tile;  // paths are long, and gain nothing from company
+    const Index n_tiles = (n_signals + tile_size - 1) / tile_size;
+    parallel_for(n_tiles, options_.execution, [&](Index tile, int thread) {
+      auto& encoder = encoders_[static_cast<std::size_t>(thread)];
+      if (!encoder) encoder = std::make_unique<TileEncoder<Penalty>>(problem_, make_solver(), signal_reg_max_);
+      const Index first = tile * tile_size, n = std::min(tile_size, n_signals - first);
+      start_codes(init, first, result.codes.middleCols(first, n));
+      encoder->encode(X.middleCols(first, n), regs.segment(first, n), first, result);
+    });
+    return result;
+  }
+
+ private:
+  /// EncodeOptions::validate() has seen to it that the method fits the penalty.
+  std::unique_ptr<TileSolver<T>> make_solver() const {
+    if constexpr (std::same_as<Penalty, L1<T>>) {
+      if (options_.method == Solver::coordinate_descent) return make_coordinate_descent<T>(problem_, gram_);
+      if (options_.method == Solver::oista) return make_oista<T>(problem_, lipschitz_);
+      if (options_.method == Solver::lars) return make_lars<T>(problem_);
+    }
+    if constexpr (Penalty::convex)
+      if (options_.method == Solver::backtracking) return make_backtracking(problem_);
+    return make_proximal_gradient(problem_, lipschitz_);
+  }
+
+  /// The thread that fills a tile is the first to touch its memory.
+  void start_codes(const Matrix<T>* init, Index first, MatrixRef<T> Z) const {
+    if (init == nullptr) {
+      Z.setZero();
+    } else if (penalty_.positive()) {
+      Z = init->middleCols(first, Z.cols()).cwiseMax(T(0));
+    } else {
+      Z = init->middleCols(first, Z.cols());
+    }
+  }
+
+  EncodeOptions options_;
+  Matrix<double> D_double_;
+  Penalty penalty_;
+  SharedProblem<Penalty> problem_;
+  SignalRegMax<Penalty> signal_reg_max_;
+  Matrix<T> gram_;        // coordinate descent
+  double lipschitz_ = 0;  // the methods with a fixed step
+  std::vector<std::unique_ptr<TileEncoder<Penalty>>> encoders_;  // one per thread
+};
+
+}  // namespace
 
 template <Scalar T>
 Solver pick_solver(const ConstMatrixRef<T>& X, const DenseDictionary<T>& D, const Vector<T>& regs,
                    const EncodeOptions& options) {
-  if (D.code_size() > max_gram_atoms) return Solver::fista;
+  if (options.penalty.kind == PenaltyKind::l0) return Solver::ista;
+  if (options.penalty.kind == PenaltyKind::group || D.code_size() > max_gram_atoms) return Solver::fista;
+  if (options.penalty.kind == PenaltyKind::elastic_net) return Solver::coordinate_descent;
   if (X.cols() > 2 || D.code_size() < 1024) return Solver::coordinate_descent;
   const Vector<T> largest = reg_max<T>(X, D, options.penalty, options.execution);
   const bool sparse = (regs.array() >= T(0.25) * largest.array()).all();
@@ -107,82 +196,17 @@ Solver pick_solver(const ConstMatrixRef<T>& X, const DenseDictionary<T>& D, cons
 }
 
 template <Scalar T>
-BatchEncoder<T>::BatchEncoder(const DenseDictionary<T>& D, const EncodeOptions& options)
-    : options_(options),
-      D_double_(D.parameters().template cast<double>()),
-      penalty_(options.penalty, D.code_size()),
-      problem_{D, D_double_, penalty_, options_},
-      signal_reg_max_(D.parameters(), penalty_) {
-  const Solver method = options_.method;
-  require(!options_.record || is_proximal(method),
-          "encode: record is for the methods 'ista', 'fista', 'oista' and 'backtracking', not for '{}'", to_string(method));
-  if (method == Solver::coordinate_descent) {
-    gram_.resize(D.code_size(), D.code_size());
-    multiply_transposed<T>(D.parameters(), D.parameters(), gram_);
-  } else if (is_proximal(method) && method != Solver::backtracking) {
-    lipschitz_ = D.squared_norm();
-  }
-  encoders_.resize(static_cast<std::size_t>(resolve_threads(options_.execution.n_threads)));
-}
-
-template <Scalar T>
-BatchEncoder<T>::~BatchEncoder() = default;
-
-template <Scalar T>
-std::unique_ptr<TileSolver<T>> BatchEncoder<T>::make_solver() const {
-  switch (options_.method) {
-    case Solver::coordinate_descent:
-      return make_coordinate_descent<T>(problem_, gram_);
-    case Solver::oista:
-      return make_oista<T>(problem_, lipschitz_);
-    case Solver::backtracking:
-      return make_backtracking<T>(problem_);
-    case Solver::lars:
-      return make_lars<T>(problem_);
-    default:
-      return make_proximal_gradient<T>(problem_, lipschitz_);
-  }
-}
-
-/// The thread that fills a tile is the first to touch its memory.
-template <Scalar T>
-void BatchEncoder<T>::start_codes(const Matrix<T>* init, Index first, MatrixRef<T> Z) const {
-  if (init == nullptr) {
-    Z.setZero();
-  } else if (penalty_.positive()) {
-    Z = init->middleCols(first, Z.cols()).cwiseMax(T(0));
-  } else {
-    Z = init->middleCols(first, Z.cols());
-  }
-}
-
-template <Scalar T>
-EncodeResult<T> BatchEncoder<T>::encode(const ConstMatrixRef<T>& X, const Vector<T>& regs, const Matrix<T>* init) {
-  const Index n_signals = X.cols(), n_atoms = D_double_.cols();
-  EncodeResult<T> result{.codes = Matrix<T>(n_atoms, n_signals),
-                         .objective = Vector<double>(n_signals),
-                         .gap = Vector<double>(n_signals),
-                         .n_iter = Eigen::VectorXi(n_signals),
-                         .status = std::vector<Status>(static_cast<std::size_t>(n_signals)),
-                         .method = options_.method};
-  if (options_.record) result.trace.resize(static_cast<std::size_t>(n_signals));
-  const Index tile_size = options_.method == Solver::lars ? 8 : solver_tile;  // paths are long, and gain nothing from company
-  const Index n_tiles = (n_signals + tile_size - 1) / tile_size;
-  parallel_for(n_tiles, options_.execution, [&](Index tile, int thread) {
-    auto& encoder = encoders_[static_cast<std::size_t>(thread)];
-    if (!encoder) encoder = std::make_unique<TileEncoder<T>>(problem_, make_solver(), signal_reg_max_);
-    const Index first = tile * tile_size, n = std::min(tile_size, n_signals - first);
-    start_codes(init, first, result.codes.middleCols(first, n));
-    encoder->encode(X.middleCols(first, n), regs.segment(first, n), first, result);
+std::unique_ptr<BatchEncoder<T>> make_batch_encoder(const DenseDictionary<T>& D, const EncodeOptions& options) {
+  return with_penalty<T>(options.penalty, D, [&]<class Penalty>(const Penalty& penalty) -> std::unique_ptr<BatchEncoder<T>> {
+    return std::make_unique<PenaltyEncoder<Penalty>>(D, penalty, options);
   });
-  return result;
 }
 
 template Solver pick_solver<float>(const ConstMatrixRef<float>&, const DenseDictionary<float>&, const Vector<float>&,
                                    const EncodeOptions&);
 template Solver pick_solver<double>(const ConstMatrixRef<double>&, const DenseDictionary<double>&,
                                     const Vector<double>&, const EncodeOptions&);
-template class BatchEncoder<float>;
-template class BatchEncoder<double>;
+template std::unique_ptr<BatchEncoder<float>> make_batch_encoder(const DenseDictionary<float>&, const EncodeOptions&);
+template std::unique_ptr<BatchEncoder<double>> make_batch_encoder(const DenseDictionary<double>&, const EncodeOptions&);
 
 }  // namespace riata

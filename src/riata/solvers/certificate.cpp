@@ -10,22 +10,23 @@
 
 namespace riata {
 
-template <Scalar T>
-double largest_atom(const Matrix<T>& dictionary, const L1<T>& penalty) {
-  double largest = 0;
-  for (Index j = 0; j < dictionary.cols(); ++j)
-    largest = std::max(largest, static_cast<double>(dictionary.col(j).stableNorm() / penalty.weight(j)));
-  return largest;
+template <class Penalty>
+double largest_atom(const Matrix<typename Penalty::scalar>& dictionary, const Penalty& penalty) {
+  Vector<typename Penalty::scalar> norms(dictionary.cols());
+  for (Index j = 0; j < norms.size(); ++j) norms(j) = dictionary.col(j).stableNorm();
+  return penalty.largest_pull(norms.size(), norms.data());
 }
 
-template <Scalar T>
-TileCertificate<T>::TileCertificate(const Matrix<T>& dictionary, const Matrix<double>& dictionary_double, const L1<T>& penalty)
+template <class Penalty>
+TileCertificate<Penalty>::TileCertificate(const Matrix<T>& dictionary, const Matrix<double>& dictionary_double,
+                                          const Penalty& penalty)
     : D_(dictionary),
       D_double_(dictionary_double),
       penalty_(penalty),
       largest_atom_(largest_atom(dictionary, penalty)),
       residuals_(dictionary.rows(), solver_tile),
       correlations_(dictionary.cols(), solver_tile),
+      ridges_(solver_tile),
       objectives_(solver_tile),
       gaps_(solver_tile),
       half_norms_sq_(solver_tile),
@@ -38,38 +39,46 @@ TileCertificate<T>::TileCertificate(const Matrix<T>& dictionary, const Matrix<do
   }
 }
 
-template <Scalar T>
-void TileCertificate<T>::evaluate(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z,
+template <class Penalty>
+void TileCertificate<Penalty>::evaluate(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z,
                                   const ConstVectorRef<T>& reg) {
   const Index n = X.cols();
-  for (Index i = 0; i < n; ++i) compute_residual(X.col(i), Z.col(i), i);
-  correlate(n);
+  for (Index i = 0; i < n; ++i) {
+    ridges_(i) = penalty_.ridge(static_cast<double>(reg(i)));
+    compute_residual(X.col(i), Z.col(i), i);
+  }
+  correlate(Z);
   for (Index i = 0; i < n; ++i) {
     const auto r = residuals_.col(i);
     const double fit = 0.5 * fixed_order_dot(r.size(), r.data(), r.data());
     const Index n_support = find_support(Z.col(i));
-    if constexpr (!std::same_as<T, double>) sharpen_correlations(i, n_support, std::sqrt(2 * fit));
+    if constexpr (!std::same_as<T, double>) sharpen_correlations(Z.col(i), i, n_support, std::sqrt(2 * fit));
     double zc = 0;
     for (Index k = 0; k < n_support; ++k) zc += codes_(k) * correlations_(support_[static_cast<std::size_t>(k)], i);
     const double lambda = static_cast<double>(reg(i));
     const double regularisation = lambda * penalty_.value(Z.col(i));
-    const double s = penalty_.dual_scaling(correlations_.col(i), lambda);
     objectives_(i) = fit + regularisation;
-    gaps_(i) = std::max(0.0, regularisation - s * zc + (1 - s) * (1 - s) * fit);
+    if constexpr (Penalty::convex) {
+      const double s = penalty_.dual_scaling(correlations_.col(i), lambda);
+      const double ridge = ridges_(i) > 0 ? 0.5 * ridges_(i) * codes_.head(n_support).squaredNorm() : 0.0;
+      gaps_(i) = std::max(0.0, (regularisation - ridge) - s * zc + (1 - s) * (1 - s) * (fit + ridge));
+    } else {
+      gaps_(i) = std::numeric_limits<double>::quiet_NaN();
+    }
     half_norms_sq_(i) = 0.5 * fixed_order_dot(X.rows(), X.col(i).data(), X.col(i).data());
   }
 }
 
 /// support_ = the first `return` entries, codes_ likewise.
-template <Scalar T>
-Index TileCertificate<T>::find_support(const ConstVectorRef<T>& z) {
+template <class Penalty>
+Index TileCertificate<Penalty>::find_support(const ConstVectorRef<T>& z) {
   const Index n_support = find_nonzeros(z.size(), z.data(), support_.data());
   for (Index k = 0; k < n_support; ++k) codes_(k) = static_cast<double>(z(support_[static_cast<std::size_t>(k)]));
   return n_support;
 }
 
-template <Scalar T>
-void TileCertificate<T>::compute_residual(const ConstVectorRef<T>& x, const ConstVectorRef<T>& z, Index i) {
+template <class Penalty>
+void TileCertificate<Penalty>::compute_residual(const ConstVectorRef<T>& x, const ConstVectorRef<T>& z, Index i) {
   const Index n_support = find_support(z);
   for (Index k = 0; k < n_support; ++k)
     atoms_[static_cast<std::size_t>(k)] = D_double_.col(support_[static_cast<std::size_t>(k)]).data();
@@ -77,50 +86,55 @@ void TileCertificate<T>::compute_residual(const ConstVectorRef<T>& x, const Cons
   subtract_columns(x.size(), n_support, atoms_.data(), codes_.data(), residuals_.col(i).data());
 }
 
-template <Scalar T>
-void TileCertificate<T>::correlate(Index n) {
+template <class Penalty>
+void TileCertificate<Penalty>::correlate(const ConstMatrixRef<T>& Z) {
   if constexpr (std::same_as<T, double>) {
-    correlate_in_double(n);
+    correlate_in_double(Z);
   } else {
+    const Index n = Z.cols();
     rounded_residuals_.leftCols(n) = residuals_.leftCols(n).template cast<T>();
     multiply_transposed<T>(D_, rounded_residuals_.leftCols(n), rounded_correlations_.leftCols(n));
     correlations_.leftCols(n) = rounded_correlations_.leftCols(n).template cast<double>();
   }
 }
 
-template <Scalar T>
-void TileCertificate<T>::correlate_in_double(Index n) {
+template <class Penalty>
+void TileCertificate<Penalty>::correlate_in_double(const ConstMatrixRef<T>& Z) {
+  const Index n = Z.cols();
   multiply_transposed<double>(D_double_, residuals_.leftCols(n), correlations_.leftCols(n));
+  for (Index i = 0; i < n; ++i)
+    if (ridges_(i) > 0) correlations_.col(i) -= ridges_(i) * Z.col(i).template cast<double>();
 }
 
 /// Sums again, in double, the correlations on the support and those that may be the largest.
-template <Scalar T>
-void TileCertificate<T>::sharpen_correlations(Index i, Index n_support, double norm) {
+template <class Penalty>
+void TileCertificate<Penalty>::sharpen_correlations(const ConstVectorRef<T>& z, Index i, Index n_support, double norm) {
   auto c = correlations_.col(i);
   const auto r = residuals_.col(i);
-  const auto sharpen = [&](Index j) { c(j) = fixed_order_dot(r.size(), D_double_.col(j).data(), r.data()); };
+  const auto sharpen = [&](Index j) {
+    c(j) = fixed_order_dot(r.size(), D_double_.col(j).data(), r.data());
+    if (ridges_(i) > 0) c(j) -= ridges_(i) * static_cast<double>(z(j));
+  };
   for (Index k = 0; k < n_support; ++k) sharpen(support_[static_cast<std::size_t>(k)]);
   const double rounding = pull_rounding<T>(r.size(), norm, largest_atom_);
   const double least = penalty_.largest_pull(c.size(), c.data()) - 2 * rounding;
   penalty_.for_each_pulled(c.size(), c.data(), least, [&](Index j) { sharpen(j); });
 }
 
-template <Scalar T>
-SignalRegMax<T>::SignalRegMax(const Matrix<T>& dictionary, const L1<T>& penalty)
+template <class Penalty>
+SignalRegMax<Penalty>::SignalRegMax(const Matrix<T>& dictionary, const Penalty& penalty)
     : D_(dictionary), penalty_(penalty), largest_atom_(largest_atom(dictionary, penalty)) {}
 
-template <Scalar T>
-T SignalRegMax<T>::operator()(const ConstVectorRef<T>& x, const ConstVectorRef<T>& correlations) const {
+template <class Penalty>
+typename Penalty::scalar SignalRegMax<Penalty>::operator()(const ConstVectorRef<T>& x, const ConstVectorRef<T>& correlations) const {
   // A product's rounding makes every atom that near to the maximum a candidate.
   const Index n = x.size();
   const double rounding = pull_rounding<T>(n, std::sqrt(fixed_order_dot(n, x.data(), x.data())), largest_atom_);
   const double least = penalty_.largest_pull(correlations.size(), correlations.data()) - 3 * rounding;
-  double largest = 0;
   const T bound = std::isfinite(static_cast<T>(least)) ? static_cast<T>(least) : T(-1);  // a product overflowed: look at all
-  penalty_.for_each_pulled(correlations.size(), correlations.data(), bound, [&](Index j) {
-    largest = std::max(largest, penalty_.pull(fixed_order_dot(n, D_.col(j).data(), x.data()), j));
-  });
-  return static_cast<T>(largest);
+  return static_cast<T>(penalty_.reg_of_pull(
+      penalty_.largest_pull_above(correlations.size(), correlations.data(), bound,
+                                  [&](Index j) { return fixed_order_dot(n, D_.col(j).data(), x.data()); })));
 }
 
 template <Scalar T>
@@ -142,18 +156,19 @@ void for_each_certificate(const char* where, const ConstMatrixRef<T>& X, const D
   require(Z.rows() == D.code_size() && Z.cols() == X.cols(), "{}: codes have shape ({}, {}), expected ({}, {})", where,
           Z.cols(), Z.rows(), X.cols(), D.code_size());
   require_finite(where, "Z", Z);
-  const L1<T> penalty(options, D.code_size());
-  require(!penalty.positive() || Z.size() == 0 || Z.minCoeff() >= T(0),
-          "{}: positive=True but Z holds the negative code {}", where, Z.size() == 0 ? 0.0 : double(Z.minCoeff()));
-  const Vector<T> regs = resolve_reg<T>(reg, X, D, options, execution);
-  const Matrix<double> dictionary = D.parameters().template cast<double>();
-  const Index n_tiles = (X.cols() + solver_tile - 1) / solver_tile;
-  parallel_for(n_tiles, execution, [&](Index tile, int) {
-    const Index first = tile * solver_tile, n = std::min(solver_tile, X.cols() - first);
-    TileCertificate<T> certificate(D.parameters(), dictionary, penalty);
-    certificate.evaluate(X.middleCols(first, n), Z.middleCols(first, n), regs.segment(first, n));
-    certificate.correlate_in_double(n);
-    for (Index i = 0; i < n; ++i) visit(first + i, certificate, i, penalty, static_cast<double>(regs(first + i)));
+  with_penalty<T>(options, D, [&]<class Penalty>(const Penalty& penalty) {
+    require(!penalty.positive() || Z.size() == 0 || Z.minCoeff() >= T(0),
+            "{}: positive=True but Z holds the negative code {}", where, Z.size() == 0 ? 0.0 : double(Z.minCoeff()));
+    const Vector<T> regs = resolve_reg<T>(reg, X, D, options, execution);
+    const Matrix<double> dictionary = D.parameters().template cast<double>();
+    const Index n_tiles = (X.cols() + solver_tile - 1) / solver_tile;
+    parallel_for(n_tiles, execution, [&](Index tile, int) {
+      const Index first = tile * solver_tile, n = std::min(solver_tile, X.cols() - first);
+      TileCertificate<Penalty> certificate(D.parameters(), dictionary, penalty);
+      certificate.evaluate(X.middleCols(first, n), Z.middleCols(first, n), regs.segment(first, n));
+      certificate.correlate_in_double(Z.middleCols(first, n));
+      for (Index i = 0; i < n; ++i) visit(first + i, certificate, i, penalty, static_cast<double>(regs(first + i)));
+    });
   });
 }
 
@@ -187,15 +202,12 @@ template <Scalar T>
 Vector<double> kkt_violation(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
                              const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg, const PenaltyOptions& options,
                              const Execution& execution) {
-  Vector<double> violation = Vector<double>::Zero(X.cols());
-  for_each_certificate<T>(
-      "kkt_violation", X, D, Z, reg, options, execution,
-      [&](Index i, const auto& certificate, Index column, const L1<T>& penalty, double lambda) {
-        for (Index j = 0; j < D.code_size(); ++j)
-          violation(i) = std::max(violation(i), penalty.subgradient_distance(static_cast<double>(Z(j, i)),
-                                                                             certificate.correlations()(j, column),
-                                                                             lambda, j));
-      });
+  Vector<double> violation(X.cols());
+  for_each_certificate<T>("kkt_violation", X, D, Z, reg, options, execution,
+                          [&](Index i, const auto& certificate, Index column, const auto& penalty, double lambda) {
+                            violation(i) = penalty.subgradient_distance(
+                                Z.col(i), certificate.correlations().col(column), lambda);
+                          });
   return violation;
 }
 
@@ -203,18 +215,19 @@ template <Scalar T>
 Vector<T> reg_max(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const PenaltyOptions& options,
                   const Execution& execution) {
   require_signals<T>("reg_max", X, D);
-  const L1<T> penalty(options, D.code_size());
-  const SignalRegMax<T> signal_reg_max(D.parameters(), penalty);
-  Vector<T> largest(X.cols());
-  const Index n_tiles = (X.cols() + solver_tile - 1) / solver_tile;
-  parallel_for(n_tiles, execution, [&](Index tile, int) {
-    const Index first = tile * solver_tile, n = std::min(solver_tile, X.cols() - first);
-    Matrix<T> correlations(D.code_size(), n);
-    D.adjoint(X.middleCols(first, n), correlations);
-    for (Index i = 0; i < n; ++i)
-      largest(first + i) = signal_reg_max(X.col(first + i), correlations.col(i));
+  return with_penalty<T>(options, D, [&]<class Penalty>(const Penalty& penalty) {
+    const SignalRegMax<Penalty> signal_reg_max(D.parameters(), penalty);
+    Vector<T> largest(X.cols());
+    const Index n_tiles = (X.cols() + solver_tile - 1) / solver_tile;
+    parallel_for(n_tiles, execution, [&](Index tile, int) {
+      const Index first = tile * solver_tile, n = std::min(solver_tile, X.cols() - first);
+      Matrix<T> correlations(D.code_size(), n);
+      D.adjoint(X.middleCols(first, n), correlations);
+      for (Index i = 0; i < n; ++i)
+        largest(first + i) = signal_reg_max(X.col(first + i), correlations.col(i));
+    });
+    return largest;
   });
-  return largest;
 }
 
 template <Scalar T>
@@ -253,8 +266,12 @@ double resolve_batch_reg(const Reg& reg, const NonDeduced<ConstMatrixRef<T>>& X,
 }
 
 #define RIATA_INSTANTIATE(T)                                                                                         \
-  template class TileCertificate<T>;                                                                                 \
-  template class SignalRegMax<T>;                                                                                    \
+  template class TileCertificate<L1<T>>;                                                                             \
+  template class TileCertificate<GroupL1<T>>;                                                                        \
+  template class TileCertificate<L0<T>>;                                                                             \
+  template class SignalRegMax<L1<T>>;                                                                                \
+  template class SignalRegMax<GroupL1<T>>;                                                                           \
+  template class SignalRegMax<L0<T>>;                                                                                \
   template void require_signals<T>(const char*, const ConstMatrixRef<T>&, const DenseDictionary<T>&);                \
   template Vector<double> lasso_objective<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&,                    \
                                              const ConstMatrixRef<T>&, const Reg&, const PenaltyOptions&,            \

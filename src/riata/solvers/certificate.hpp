@@ -8,7 +8,7 @@
 
 #include "riata/core/threads.hpp"
 #include "riata/operators/dense_dictionary.hpp"
-#include "riata/terms/l1.hpp"
+#include "riata/terms/penalty_options.hpp"
 #include "riata/terms/reg.hpp"
 
 namespace riata {

@@ -2,6 +2,7 @@
 //
 //   q = D^T (x - D z);   z_j <- prox_{reg g_j / G_jj}( z_j + q_j / G_jj ),   q <- q - G_j (change of z_j),   G = D^T D
 //
+// An elastic net is the l1 problem whose q is D^T (x - D z) - b z and whose G is D^T D + b I (l1.hpp).
 // Friedman, Hastie, Hoefling and Tibshirani (2007), on a working set (Tibshirani et al., 2012; Massias, Gramfort and Salmon,
 // 2018): sweeps and Newton steps move the atoms of a small set (working_set.hpp), then q tells for all atoms who pulls
 // hardest to join it, down to a share of the hardest pull.
@@ -23,7 +24,7 @@ namespace {
 template <Scalar T>
 class CoordinateDescent final : public TileSolver<T> {
  public:
-  CoordinateDescent(const SharedProblem<T>& problem, const Matrix<T>& gram)
+  CoordinateDescent(const SharedProblem<L1<T>>& problem, const Matrix<T>& gram)
       : G_(gram),
         penalty_(problem.penalty),
         max_sweeps_(problem.options.max_iter),
@@ -50,6 +51,8 @@ class CoordinateDescent final : public TileSolver<T> {
       Matrix<T> GZ(q_.rows(), n);
       multiply<T>(G_, tile.Z, GZ);
       q_ -= GZ;
+      if (penalty_.has_ridge())
+        for (Index i = 0; i < n; ++i) q_.col(i) -= static_cast<T>(penalty_.ridge(static_cast<double>(tile.reg(i)))) * tile.Z.col(i);
     }
     estimate_target_ = 0.5 * tile.target;
     best_gap_.setConstant(n, std::numeric_limits<double>::infinity());
@@ -81,7 +84,7 @@ class CoordinateDescent final : public TileSolver<T> {
     }
   }
 
-  /// reg g(z) - s z^T q + (1 - s)^2 / 2 ||r||^2, with ||r||^2 = ||x||^2 - z^T D^T x - z^T q.
+  /// reg g(z) - s z^T q + (1 - s)^2 / 2 ||r||^2, with ||r||^2 = ||x||^2 - z^T D^T x - z^T q, an elastic net's b ||z||^2 included.
   double estimated_gap(const SolverTile<T>& tile, Index i, double largest) const {
     const auto z = tile.Z.col(i), q = q_.col(i), c = tile.correlations.col(i);
     double g = 0, zq = 0, zc = 0;
@@ -131,7 +134,7 @@ class CoordinateDescent final : public TileSolver<T> {
   const Matrix<T>& G_;
   const L1<T>& penalty_;
   const int max_sweeps_;
-  TileCertificate<T> certificate_;
+  TileCertificate<L1<T>> certificate_;
   WorkingSet<T> set_;
   Matrix<T> q_;
   Vector<double> estimate_target_, best_gap_, best_objective_;
@@ -142,11 +145,11 @@ class CoordinateDescent final : public TileSolver<T> {
 }  // namespace
 
 template <Scalar T>
-std::unique_ptr<TileSolver<T>> make_coordinate_descent(const SharedProblem<T>& problem, const Matrix<T>& gram) {
+std::unique_ptr<TileSolver<T>> make_coordinate_descent(const SharedProblem<L1<T>>& problem, const Matrix<T>& gram) {
   return std::make_unique<CoordinateDescent<T>>(problem, gram);
 }
-template std::unique_ptr<TileSolver<float>> make_coordinate_descent(const SharedProblem<float>&, const Matrix<float>&);
-template std::unique_ptr<TileSolver<double>> make_coordinate_descent(const SharedProblem<double>&,
+template std::unique_ptr<TileSolver<float>> make_coordinate_descent(const SharedProblem<L1<float>>&, const Matrix<float>&);
+template std::unique_ptr<TileSolver<double>> make_coordinate_descent(const SharedProblem<L1<double>>&,
                                                                      const Matrix<double>&);
 
 }  // namespace riata

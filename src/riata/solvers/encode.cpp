@@ -20,6 +20,21 @@ Choice parse(const char* option, std::string_view name, std::initializer_list<co
   return static_cast<Choice>(found - names.begin());
 }
 
+/// The methods for a penalty, "auto" first.
+std::vector<Solver> methods_for(PenaltyKind penalty) {
+  switch (penalty) {
+    case PenaltyKind::elastic_net:
+      return {Solver::automatic, Solver::ista, Solver::fista, Solver::oista, Solver::backtracking, Solver::coordinate_descent};
+    case PenaltyKind::group:
+      return {Solver::automatic, Solver::ista, Solver::fista, Solver::backtracking};
+    case PenaltyKind::l0:
+      return {Solver::automatic, Solver::ista};
+    default:
+      return {Solver::automatic, Solver::ista, Solver::fista, Solver::oista, Solver::backtracking, Solver::coordinate_descent,
+              Solver::lars};
+  }
+}
+
 }  // namespace
 
 Solver parse_solver(std::string_view name) { return parse<Solver>("method", name, solver_names); }
@@ -39,6 +54,11 @@ SupportNorm parse_support_norm(std::string_view name) {
 const char* to_string(Solver method) { return solver_names.begin()[static_cast<std::size_t>(method)]; }
 
 void EncodeOptions::validate() const {
+  std::vector<const char*> fitting;
+  for (const Solver solver : methods_for(penalty.kind)) fitting.push_back(to_string(solver));
+  require(std::ranges::count(methods_for(penalty.kind), method) > 0,
+          "method = '{}' does not fit penalty = '{}'; choose one of '{}'", to_string(method), to_string(penalty.kind),
+          fmt::join(fitting, "', '"));
   require(std::isfinite(tol) && tol >= 0, "tol = {}, must be >= 0 and finite", tol);
   require(max_iter >= 1, "max_iter = {}, must be >= 1", max_iter);
   require(check_every >= 1, "check_every = {}, must be >= 1", check_every);
@@ -68,7 +88,7 @@ EncodeResult<T> encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictio
 
   EncodeOptions chosen = options;
   chosen.method = method;
-  return BatchEncoder<T>(D, chosen).encode(X, regs, init);
+  return make_batch_encoder<T>(D, chosen)->encode(X, regs, init);
 }
 
 template EncodeResult<float> encode<float>(const ConstMatrixRef<float>&, const DenseDictionary<float>&, const Reg&,

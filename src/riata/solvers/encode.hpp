@@ -2,7 +2,7 @@
 //
 //   z_i = argmin_z  1/2 ||x_i - D z||^2 + reg_i g(z),   i = 1, ..., n_signals,
 //
-// each signal stopped by its own relative duality gap.
+// each signal stopped by its own relative duality gap; with the l0 penalty, which has none, at a fixed point.
 #pragma once
 
 #include <optional>
@@ -12,20 +12,20 @@
 #include "riata/core/status.hpp"
 #include "riata/core/threads.hpp"
 #include "riata/operators/dense_dictionary.hpp"
-#include "riata/terms/l1.hpp"
+#include "riata/terms/penalty_options.hpp"
 #include "riata/terms/reg.hpp"
 
 namespace riata {
 
 enum class Solver {
   automatic,          ///< coordinate descent up to 8192 atoms, else FISTA; LARS for one or two signals in 1024 atoms and
-                      ///< more at reg >= reg_max / 4. The result says which
-  ista,               ///< proximal gradient, step 1 / ||D||_2^2
+                      ///< more at reg >= reg_max / 4 (l1 alone). FISTA for groups, ISTA for l0. The result says which
+  ista,               ///< proximal gradient, step 1 / ||D||_2^2; with the l0 penalty iterative hard thresholding
   fista,              ///< accelerated; Beck and Teboulle (2009), with gradient restart by default
   oista,              ///< oracle ISTA; Ablin et al. (2019), step 1 / ||D_S||_2^2 on the current support
   backtracking,       ///< proximal gradient, each step found by trial; no norm of D is needed
-  coordinate_descent,  ///< cyclic, on the Gram matrix, with active sets
-  lars                 ///< the exact path down to reg, in double; an iteration is a knot, a start is not used
+  coordinate_descent,  ///< cyclic, on the Gram matrix, with active sets; l1 and elastic net
+  lars                 ///< l1 alone: the exact path down to reg, in double; an iteration is a knot, a start is not used
 };
 
 /// FISTA's extrapolation y = z + m (z - z_before), with k counted from the last restart.
@@ -61,7 +61,8 @@ const char* to_string(Solver method);
 
 struct EncodeOptions {
   Solver method = Solver::automatic;
-  double tol = 1e-6;        ///< a signal is done when gap <= tol * 1/2 ||x||^2; 0: as far as it goes
+  double tol = 1e-6;        ///< a signal is done when gap <= tol * 1/2 ||x||^2; 0: as far as it goes. With the l0 penalty: when
+                            ///< a step left its support as it was and moved its code by tol ||z|| at most, or by rounding
   int max_iter = 10000;     ///< iterations, or sweeps over the atoms for coordinate descent; reaching it is a Status
   int check_every = 10;     ///< iterations between gap evaluations of the proximal methods
   Momentum momentum = Momentum::beck_teboulle;
@@ -87,7 +88,7 @@ template <Scalar T>
 struct EncodeResult {
   Matrix<T> codes;              ///< n_atoms x n_signals
   Vector<double> objective;     ///< F(z_i), recomputed in double at the returned code
-  Vector<double> gap;           ///< duality gap, likewise; in units of the objective
+  Vector<double> gap;           ///< duality gap, likewise; in units of the objective. NaN with the l0 penalty
   Eigen::VectorXi n_iter;       ///< iterations or sweeps
   std::vector<Status> status;   ///< converged, or max_iter_reached (also when coordinate descent stalls: rounding)
   Solver method;                ///< the one that ran

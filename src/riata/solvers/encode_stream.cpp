@@ -90,7 +90,7 @@ StreamReport run(const Source<T>& signals, const DenseDictionary<T>& D, const Re
       if (!encoder) {
         // Any block of more than two signals gets the method that all signals would.
         if (solver.method == Solver::automatic) solver.method = pick_solver<T>(X, D, regs, solver);
-        encoder = std::make_unique<BatchEncoder<T>>(D, solver);
+        encoder = make_batch_encoder<T>(D, solver);
       }
       EncodeResult<T> result = encoder->encode(X, regs, nullptr);
       coded.codes = to_csr<T>(result.codes);
@@ -102,7 +102,7 @@ StreamReport run(const Source<T>& signals, const DenseDictionary<T>& D, const Re
     report.n_nonzero += static_cast<Index>(coded.codes.values.size());
     report.n_not_converged += std::count(coded.status.begin(), coded.status.end(), Status::max_iter_reached);
     report.objective += coded.objective.sum();
-    report.gap = std::max(report.gap, coded.gap.maxCoeff());
+    report.gap = std::max(coded.gap.maxCoeff(), report.gap);  // in this order NaN stays
     sink(std::move(coded));
     if (options.progress) options.progress(first + n, n_signals);
   }
@@ -118,7 +118,7 @@ void check(const Source<T>& signals, const DenseDictionary<T>& D, const Reg& reg
   require(signals.n_signals > 0, "{}: X holds no signals", where);
   require(signals.n_features == D.signal_size(), "{}: signals have {} features but atoms have {}; they must be equal",
           where, signals.n_features, D.signal_size());
-  L1<T>(options.encode.penalty, D.code_size());
+  with_penalty<T>(options.encode.penalty, D, [](const auto&) {});
   if (reg.is_per_signal()) {
     const auto n_regs = std::get<std::vector<double>>(reg.value()).size();
     require(static_cast<Index>(n_regs) == signals.n_signals, "reg: {} entries for {} signals; they must be equal",

@@ -37,9 +37,9 @@ using CodeSink = std::function<void(CodeBlock<T>&&)>;
 struct StreamReport {
   Index n_signals = 0, n_atoms = 0;
   Index n_nonzero = 0;           ///< in all codes
-  Index n_not_converged = 0;     ///< signals whose gap is above the tolerance
+  Index n_not_converged = 0;     ///< signals whose gap is above the tolerance, or that found no fixed point
   double objective = 0;          ///< mean over the signals
-  double gap = 0;                ///< the largest
+  double gap = 0;                ///< the largest; NaN with the l0 penalty
   Solver method = Solver::automatic;  ///< the one that ran
 };
 

@@ -31,6 +31,7 @@ struct Solved {
       : D(dictionary.parameters().template cast<double>()),
         penalty(options.penalty, dictionary.code_size()),
         execution(options.execution) {
+    require_l1(where, options.penalty);
     require_signals<T>(where, signals, dictionary);
     X = signals.template cast<double>();
     regs = resolve_reg<T>(reg, signals, dictionary, options.penalty, execution).template cast<double>();

@@ -223,7 +223,7 @@ Vector<T> weighted(const Vector<double>& z, const L1<T>& penalty) {
 template <Scalar T>
 class Lars final : public TileSolver<T> {
  public:
-  explicit Lars(const SharedProblem<T>& problem)
+  explicit Lars(const SharedProblem<L1<T>>& problem)
       : penalty_(problem.penalty),
         max_knots_(problem.options.max_iter),
         atoms_(unweighted(problem.D_double, problem.penalty)),
@@ -250,12 +250,13 @@ class Lars final : public TileSolver<T> {
   const int max_knots_;
   const Matrix<double> atoms_;
   Homotopy path_;
-  TileCertificate<T> certificate_;
+  TileCertificate<L1<T>> certificate_;
 };
 
 }  // namespace
 
 void PathOptions::validate() const {
+  require_l1("lasso_path", penalty);
   require(std::isfinite(reg_min) && reg_min >= 0, "reg_min = {}, must be >= 0 and finite", reg_min);
   require(max_knots >= 1, "max_knots = {}, must be >= 1", max_knots);
 }
@@ -286,10 +287,10 @@ template LassoPath<double> lasso_path<double>(const ConstVectorRef<double>&, con
                                               const PathOptions&);
 
 template <Scalar T>
-std::unique_ptr<TileSolver<T>> make_lars(const SharedProblem<T>& problem) {
+std::unique_ptr<TileSolver<T>> make_lars(const SharedProblem<L1<T>>& problem) {
   return std::make_unique<Lars<T>>(problem);
 }
-template std::unique_ptr<TileSolver<float>> make_lars(const SharedProblem<float>&);
-template std::unique_ptr<TileSolver<double>> make_lars(const SharedProblem<double>&);
+template std::unique_ptr<TileSolver<float>> make_lars(const SharedProblem<L1<float>>&);
+template std::unique_ptr<TileSolver<double>> make_lars(const SharedProblem<L1<double>>&);
 
 }  // namespace riata

@@ -31,13 +31,13 @@ struct SupportHash {
 };
 
 template <Scalar T>
-class Oista final : public ProximalTile<T> {
+class Oista final : public ProximalTile<L1<T>> {
  public:
-  Oista(const SharedProblem<T>& problem, double lipschitz)
-      : ProximalTile<T>(problem), L_(lipschitz > 0 ? lipschitz : 1), exact_(problem.options.support_norm == SupportNorm::exact) {}
+  Oista(const SharedProblem<L1<T>>& problem, double lipschitz)
+      : ProximalTile<L1<T>>(problem), L_(lipschitz > 0 ? lipschitz : 1), exact_(problem.options.support_norm == SupportNorm::exact) {}
 
  private:
-  using ProximalTile<T>::Z_, ProximalTile<T>::steps_, ProximalTile<T>::accepted_, ProximalTile<T>::n_active_;
+  using ProximalTile<L1<T>>::Z_, ProximalTile<L1<T>>::steps_, ProximalTile<L1<T>>::accepted_, ProximalTile<L1<T>>::n_active_;
 
   void start() override {
     Y_ = Z_;
@@ -135,10 +135,10 @@ class Oista final : public ProximalTile<T> {
 }  // namespace
 
 template <Scalar T>
-std::unique_ptr<TileSolver<T>> make_oista(const SharedProblem<T>& problem, double lipschitz) {
+std::unique_ptr<TileSolver<T>> make_oista(const SharedProblem<L1<T>>& problem, double lipschitz) {
   return std::make_unique<Oista<T>>(problem, lipschitz);
 }
-template std::unique_ptr<TileSolver<float>> make_oista(const SharedProblem<float>&, double);
-template std::unique_ptr<TileSolver<double>> make_oista(const SharedProblem<double>&, double);
+template std::unique_ptr<TileSolver<float>> make_oista(const SharedProblem<L1<float>>&, double);
+template std::unique_ptr<TileSolver<double>> make_oista(const SharedProblem<L1<double>>&, double);
 
 }  // namespace riata

@@ -9,9 +9,11 @@
 
 namespace riata {
 
-template <Scalar T>
-class ProximalTile : public TileSolver<T> {
+template <class Penalty>
+class ProximalTile : public TileSolver<typename Penalty::scalar> {
  public:
+  using T = typename Penalty::scalar;
+
   void solve(SolverTile<T>& tile) final {
     open(tile);
     start();
@@ -25,7 +27,7 @@ class ProximalTile : public TileSolver<T> {
   }
 
  protected:
-  explicit ProximalTile(const SharedProblem<T>& problem)
+  explicit ProximalTile(const SharedProblem<Penalty>& problem)
       : problem_(problem),
         D_(problem.D),
         penalty_(problem.penalty),
@@ -36,6 +38,8 @@ class ProximalTile : public TileSolver<T> {
   virtual void start() = 0;
   /// Moves every active column of Z_ by one iteration, and says in steps_ and accepted_ how.
   virtual void step() = 0;
+  /// Of a penalty without a gap: did the last step leave the support of signal i as it was, and its code to options.tol?
+  virtual bool is_fixed(Index /*i*/) const { return false; }
   /// Column `from` of the method's own state moves to column `to`.
   virtual void keep(Index /*from*/, Index /*to*/) {}
 
@@ -67,9 +71,9 @@ class ProximalTile : public TileSolver<T> {
     return norm_sq > 0 ? image_.squaredNorm() / norm_sq : 0;
   }
 
-  const SharedProblem<T>& problem_;
+  const SharedProblem<Penalty>& problem_;
   const DenseDictionary<T>& D_;
-  const L1<T>& penalty_;
+  const Penalty& penalty_;
   const EncodeOptions& options_;
   Matrix<T> X_, Z_, residuals_, gradients_;  // the first n_active_ columns count
   Vector<T> reg_, steps_;
@@ -102,10 +106,12 @@ class ProximalTile : public TileSolver<T> {
     }
   }
 
-  /// Hands over the signals whose gap has closed (at the last iteration: all) and closes the ranks.
+  /// Hands over the signals whose gap has closed or that have come to rest (at the last iteration: all) and closes the ranks.
   void retire(SolverTile<T>& tile, int k, bool all) {
     for (Index i = n_active_ - 1; i >= 0; --i) {
-      if (!all && certificate_.gap(i) > target_(i)) continue;
+      const bool fixed = !Penalty::convex && is_fixed(i);
+      if (!all && (Penalty::convex ? certificate_.gap(i) > target_(i) : !fixed)) continue;
+      tile.is_fixed[static_cast<std::size_t>(column_(i))] = fixed;
       tile.Z.col(column_(i)) = Z_.col(i);
       tile.n_iter(column_(i)) = k;
       tile.objective(column_(i)) = certificate_.objective(i);
@@ -121,7 +127,7 @@ class ProximalTile : public TileSolver<T> {
     }
   }
 
-  TileCertificate<T> certificate_;
+  TileCertificate<Penalty> certificate_;
   Vector<double> target_, image_;
   Eigen::Matrix<Index, Eigen::Dynamic, 1> column_;  // where each active signal stood in the tile
 };

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "riata/operators/dense_dictionary.hpp"
-#include "riata/terms/l1.hpp"
+#include "riata/terms/penalty.hpp"
 
 namespace riata {
 
@@ -14,18 +14,21 @@ inline constexpr Index solver_tile = 128;
 
 /// Evaluates tiles of at most solver_tile codes against one dictionary, in double whatever T is. Of single-precision codes the
 /// correlations that decide, on the support and near the largest pull, are summed in double, and the others are products in
-/// single precision, until correlate_in_double().
-template <Scalar T>
+/// single precision, until correlate_in_double(). An elastic net's correlations and residual norm are those of the l1 problem
+/// that it is (l1.hpp). The gap of a penalty that is not convex is NaN.
+template <class Penalty>
 class TileCertificate {
  public:
+  using T = typename Penalty::scalar;
+
   /// Borrows all three; `dictionary_double` holds the same atoms.
-  TileCertificate(const Matrix<T>& dictionary, const Matrix<double>& dictionary_double, const L1<T>& penalty);
+  TileCertificate(const Matrix<T>& dictionary, const Matrix<double>& dictionary_double, const Penalty& penalty);
 
   /// Fills residuals r = x - D z, correlations D^T r, objectives and gaps of the columns of Z. `reg`: one per column.
   void evaluate(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& reg);
 
-  /// All correlations of the first n columns in double, for those who look at each.
-  void correlate_in_double(Index n);
+  /// All correlations of the columns of Z, as evaluated, in double, for those who look at each.
+  void correlate_in_double(const ConstMatrixRef<T>& Z);
 
   const Matrix<double>& correlations() const { return correlations_; }
   double objective(Index i) const { return objectives_(i); }
@@ -34,25 +37,25 @@ class TileCertificate {
 
  private:
   void compute_residual(const ConstVectorRef<T>& x, const ConstVectorRef<T>& z, Index i);
-  void correlate(Index n);
-  void sharpen_correlations(Index i, Index n_support, double norm);
+  void correlate(const ConstMatrixRef<T>& Z);
+  void sharpen_correlations(const ConstVectorRef<T>& z, Index i, Index n_support, double norm);
   Index find_support(const ConstVectorRef<T>& z);
 
   const Matrix<T>& D_;
   const Matrix<double>& D_double_;
-  const L1<T>& penalty_;
-  double largest_atom_ = 0;  // max_j ||D_j|| / w_j
+  const Penalty& penalty_;
+  double largest_atom_ = 0;  // the pull of the atoms' norms
   Matrix<double> residuals_, correlations_;
   Matrix<T> rounded_residuals_, rounded_correlations_;
-  Vector<double> objectives_, gaps_, half_norms_sq_;
+  Vector<double> ridges_, objectives_, gaps_, half_norms_sq_;
   std::vector<Index> support_;
   Vector<double> codes_;  // on the support
   std::vector<const double*> atoms_;
 };
 
-/// max_j ||D_j|| / w_j
-template <Scalar T>
-double largest_atom(const Matrix<T>& dictionary, const L1<T>& penalty);
+/// The pull of the atoms' norms: max_j ||D_j|| / w_j
+template <class Penalty>
+double largest_atom(const Matrix<typename Penalty::scalar>& dictionary, const Penalty& penalty);
 
 /// What the pull of an atom on x may be wrong by when it comes from a product in T: about n eps |x| ||D_j|| / w_j.
 template <Scalar T>
@@ -63,16 +66,18 @@ double pull_rounding(Index n_features, double norm, double largest_atom) {
 
 /// reg_max of single signals, given their correlations D^T x from any product: the few atoms near the maximum are summed
 /// again in a fixed order, so the bits do not depend on the batch.
-template <Scalar T>
+template <class Penalty>
 class SignalRegMax {
  public:
-  SignalRegMax(const Matrix<T>& dictionary, const L1<T>& penalty);  // borrows both
+  using T = typename Penalty::scalar;
+
+  SignalRegMax(const Matrix<T>& dictionary, const Penalty& penalty);  // borrows both
   T operator()(const ConstVectorRef<T>& x, const ConstVectorRef<T>& correlations) const;
 
  private:
   const Matrix<T>& D_;
-  const L1<T>& penalty_;
-  double largest_atom_ = 0;  // max_j ||D_j|| / w_j
+  const Penalty& penalty_;
+  double largest_atom_ = 0;  // the pull of the atoms' norms
 };
 
 /// Is z = 0 the solution up to rounding? Decided by signal_reg_max, so reg_max itself gives zero.

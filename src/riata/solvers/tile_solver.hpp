@@ -19,6 +19,7 @@ struct SolverTile {
   Vector<double> target;        ///< absolute gap at which each signal is done
   Eigen::VectorXi n_iter;       ///< out
   Vector<double> objective, gap;  ///< out: TileCertificate's of the codes
+  std::vector<bool> is_fixed;     ///< out, of a penalty without a gap: no step moves the code
   std::vector<StepTrace> trace = {};  ///< out, one per signal, with options.record
 
   /// Room for n signals, none solved.
@@ -29,6 +30,7 @@ struct SolverTile {
     reg.resize(n);
     for (Vector<double>* v : {&half_norm_sq, &target, &objective, &gap}) v->resize(n);
     n_iter.setZero(n);
+    is_fixed.assign(static_cast<std::size_t>(n), false);
     trace.clear();
   }
 };
@@ -41,30 +43,31 @@ class TileSolver {
 };
 
 /// What the workspaces of all threads share. Borrowed by the solvers.
-template <Scalar T>
+template <class Penalty>
 struct SharedProblem {
+  using T = typename Penalty::scalar;
   const DenseDictionary<T>& D;
   const Matrix<double>& D_double;  ///< for certificates
-  const L1<T>& penalty;
+  const Penalty& penalty;
   const EncodeOptions& options;
 };
 
 /// ISTA or FISTA, by options.method. `lipschitz` >= ||D||_2^2.
-template <Scalar T>
-std::unique_ptr<TileSolver<T>> make_proximal_gradient(const SharedProblem<T>& problem, double lipschitz);
+template <class Penalty>
+std::unique_ptr<TileSolver<typename Penalty::scalar>> make_proximal_gradient(const SharedProblem<Penalty>& problem, double lipschitz);
 
 /// OISTA. `lipschitz` >= ||D||_2^2.
 template <Scalar T>
-std::unique_ptr<TileSolver<T>> make_oista(const SharedProblem<T>& problem, double lipschitz);
+std::unique_ptr<TileSolver<T>> make_oista(const SharedProblem<L1<T>>& problem, double lipschitz);
+
+template <class Penalty>
+std::unique_ptr<TileSolver<typename Penalty::scalar>> make_backtracking(const SharedProblem<Penalty>& problem);
 
 template <Scalar T>
-std::unique_ptr<TileSolver<T>> make_backtracking(const SharedProblem<T>& problem);
-
-template <Scalar T>
-std::unique_ptr<TileSolver<T>> make_lars(const SharedProblem<T>& problem);
+std::unique_ptr<TileSolver<T>> make_lars(const SharedProblem<L1<T>>& problem);
 
 /// `gram` = D^T D.
 template <Scalar T>
-std::unique_ptr<TileSolver<T>> make_coordinate_descent(const SharedProblem<T>& problem, const Matrix<T>& gram);
+std::unique_ptr<TileSolver<T>> make_coordinate_descent(const SharedProblem<L1<T>>& problem, const Matrix<T>& gram);
 
 }  // namespace riata

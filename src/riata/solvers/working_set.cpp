@@ -20,6 +20,7 @@ void WorkingSet<T>::start(const T* z, const T* q, T reg) {
   for (const Index j : atoms_) is_member_[static_cast<std::size_t>(j)] = 0;
   atoms_.clear();
   reg_ = reg;
+  ridge_ = static_cast<T>(penalty_.ridge(static_cast<double>(reg)));
   for (Index j = 0; j < G_.cols(); ++j)
     if (z[j] != T(0)) add(j, z[j], q[j]);
 }
@@ -35,6 +36,7 @@ void WorkingSet<T>::add(Index j, T z_j, T q_j) {
   if (k % 8 == 0) H_.block(k, 0, 8, k).setZero();  // a new block of padding below the columns before
   for (Index l = 0; l <= k; ++l) H_(k, l) = h[l] = g[atoms_[static_cast<std::size_t>(l)]];
   for (Index l = k + 1; l < block; ++l) h[l] = q_(l) = z_(l) = T(0);
+  h[k] += ridge_;
   z_(k) = z_committed_(k) = z_j;
   q_(k) = q_j;
   bound_(k) = reg_ * penalty_.weight(j);
@@ -199,6 +201,7 @@ bool WorkingSet<T>::commit(T* z, T* q) {
     if (z_(k) == z_committed_(k)) continue;
     coefficients_(moved) = z_(k) - z_committed_(k);
     columns_[static_cast<std::size_t>(moved++)] = G_.col(j).data();
+    if (penalty_.has_ridge()) q[j] -= ridge_ * (z_(k) - z_committed_(k));
     z[j] = z_committed_(k) = z_(k);
   }
   subtract_columns(G_.rows(), moved, columns_.data(), coefficients_.data(), q);

@@ -1,6 +1,8 @@
 // The Lasso of one signal on a few of its atoms: what coordinate descent solves between two looks at all atoms. Internal.
 //
-//   min_z  1/2 z^T H z - b^T z + reg sum_k w_k |z_k|,   H = G_SS,   q = b - H z = D_S^T (x - D z)
+//   min_z  1/2 z^T H z - c^T z + reg sum_k w_k |z_k|,   H = G_SS + b I,   q = c - H z = D_S^T (x - D z) - b z
+//
+// with the ridge b of an elastic net, 0 for l1.
 //
 // H is a compact copy of its part of the Gram matrix, so that a coordinate's move costs |S| multiply-adds, not n_atoms.
 #pragma once
@@ -19,7 +21,7 @@ class WorkingSet {
   /// Borrows both; `gram` = D^T D.
   WorkingSet(const Matrix<T>& gram, const L1<T>& penalty);
 
-  /// S = the support of z. q = D^T (x - D z).
+  /// S = the support of z. q = D^T (x - D z) - b z.
   void start(const T* z, const T* q, T reg);
 
   /// Adds the atoms outside whose pull |q_j| / w_j exceeds `least`. False if there was none.
@@ -57,7 +59,7 @@ class WorkingSet {
 
   const Matrix<T>& G_;
   const L1<T>& penalty_;
-  T reg_ = 0;
+  T reg_ = 0, ridge_ = 0;
   std::vector<Index> atoms_;
   std::vector<char> is_member_;              // of S, one per atom
   Matrix<T> H_;                              // the first size() columns count; rows padded with zeros

@@ -1,31 +1,29 @@
-// The l1 penalty: two-sided, non-negative, or weighted per atom.
+// The l1 penalty and the elastic net: two-sided, non-negative, or weighted per atom.
 //
-//   g(z) = sum_j w_j |z_j|,   with z >= 0 required when `positive`;   the objective carries reg * g.
+//   g(z) = l1_ratio sum_j w_j |z_j| + (1 - l1_ratio)/2 ||z||^2,   with z >= 0 required when `positive`;   l1: l1_ratio = 1
+//
+// The objective carries reg * g. Its ridge b/2 ||z||^2, b = reg (1 - l1_ratio), makes the elastic net an l1 problem in the
+// atoms (D_j; sqrt(b) e_j) for the signal (x; 0), whose correlations are D_j^T (x - D z) - b z_j. Below, c_j stands for these.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <vector>
 
 #include "riata/core/types.hpp"
 #include "riata/linalg/kernels.hpp"
+#include "riata/terms/penalty_options.hpp"
 
 namespace riata {
-
-struct PenaltyOptions {
-  bool positive = false;        ///< codes must be >= 0
-  std::vector<double> weights = {};  ///< one factor > 0 per atom, multiplying reg; empty: all ones
-  bool operator==(const PenaltyOptions&) const = default;
-};
 
 /// What solvers and layers ask of a penalty. Columns of V, Z, C are signals; thresholds hold one number per column.
 template <Scalar T>
 class L1 {
  public:
   using scalar = T;
+  static constexpr bool convex = true;
 
-  /// @throws std::invalid_argument if the weights do not fit n_atoms or are not > 0
+  /// @throws std::invalid_argument if the options do not fit the penalty or n_atoms, or a weight is not > 0
   L1(const PenaltyOptions& options, Index n_atoms);
 
   /// g(z), summed in double.
@@ -36,31 +34,34 @@ class L1 {
 
   /// The same for one coordinate: what coordinate descent needs.
   T prox(T v, T threshold, Index atom) const {
-    const T t = threshold * weight(atom);
-    if (v > t) return v - t;
-    return v < -t && !positive_ ? v + t : T(0);
+    const T t = threshold * weight(atom), u = v > t ? v - t : v < -t && !positive_ ? v + t : T(0);
+    return has_ridge() ? u / shrinkage(threshold) : u;
   }
 
-  /// Vector-Jacobian product of prox at its output Z: H = 1{z != 0} * cotangent in place (the mask 1{|v| > threshold}),
+  /// Of l1 alone: vector-Jacobian product of prox at its output Z: H = 1{z != 0} * cotangent in place (the mask 1{|v| > threshold}),
   /// and threshold_cotangents(i) = - sum_j w_j sign(z_ji) h_ji.
   void prox_vjp(const ConstMatrixRef<T>& Z, MatrixRef<T> cotangents, VectorRef<double> threshold_cotangents) const;
 
-  /// cotangents += scale_i * w_j sign(z_ji): the gradient of scale * g with sign(0) = 0.
+  /// Of l1 alone: cotangents += scale_i * w_j sign(z_ji): the gradient of scale * g with sign(0) = 0.
   void add_subgradient(const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& scales, MatrixRef<T> cotangents) const;
 
-  /// The smallest reg with z* = 0 for a signal whose correlations D^T x are given: max_j c_j / w_j, of |c_j| if two-sided.
+  /// The smallest reg with z* = 0 for a signal whose correlations D^T x are given: the largest pull.
   double reg_max(const ConstVectorRef<double>& correlations) const;
 
   /// The largest s <= 1 for which s * residual is dual feasible, given D^T residual.
   double dual_scaling(const ConstVectorRef<double>& correlations, double reg) const;
 
-  /// dist(c_j, reg * dg(z_j)) for the correlation c_j = D_j^T (x - D z): 0 exactly at an optimum.
+  /// dist(c_j, reg l1_ratio w_j d|z_j|) for one atom, and the largest of all: 0 exactly at an optimum.
   double subgradient_distance(double z, double correlation, double reg, Index atom) const;
+  double subgradient_distance(const ConstVectorRef<T>& z, const ConstVectorRef<double>& correlations, double reg) const;
 
-  T weight(Index atom) const { return weights_.size() ? weights_(atom) : T(1); }
+  T weight(Index atom) const { return weights_.size() ? weights_(atom) : l1_ratio_; }  ///< l1_ratio w_j
   bool positive() const { return positive_; }
-  bool uniform() const { return weights_.size() == 0; }  ///< all weights are 1
-  /// The correlation's pull: |c_j| / w_j, or c_j / w_j when codes are non-negative.
+  bool uniform() const { return weights_.size() == 0; }  ///< all weights are equal
+  bool has_ridge() const { return ridge_ > 0; }
+  double ridge(double reg) const { return reg * ridge_; }  ///< b
+  double reg_of_pull(double pull) const { return pull; }   ///< the smallest reg that holds an atom with this pull at zero
+  /// The correlation's pull: |c_j| / weight(j), or c_j / weight(j) when codes are non-negative.
   double pull(double correlation, Index atom) const {
     return (positive_ ? std::max(correlation, 0.0) : std::abs(correlation)) / static_cast<double>(weight(atom));
   }
@@ -68,8 +69,8 @@ class L1 {
   template <Scalar S, class Visit>
   void for_each_pulled(Index n_atoms, const S* correlations, S least, Visit visit) const {
     if (uniform()) {
-      const S low = positive_ ? -std::numeric_limits<S>::infinity() : -least;
-      for (Index j = 0; (j += first_outside(n_atoms - j, correlations + j, low, least)) < n_atoms; ++j) visit(j);
+      const S high = least * static_cast<S>(l1_ratio_), low = positive_ ? -std::numeric_limits<S>::infinity() : -high;
+      for (Index j = 0; (j += first_outside(n_atoms - j, correlations + j, low, high)) < n_atoms; ++j) visit(j);
     } else {
       for (Index j = 0; j < n_atoms; ++j)
         if (pull(static_cast<double>(correlations[j]), j) > static_cast<double>(least)) visit(j);
@@ -79,15 +80,28 @@ class L1 {
   template <Scalar S>
   double largest_pull(Index n_atoms, const S* correlations) const {
     if (uniform())
-      return static_cast<double>(positive_ ? largest_positive(n_atoms, correlations) : largest_magnitude(n_atoms, correlations));
+      return static_cast<double>(positive_ ? largest_positive(n_atoms, correlations) : largest_magnitude(n_atoms, correlations)) /
+             static_cast<double>(l1_ratio_);
     double largest = 0;
     for (Index j = 0; j < n_atoms; ++j) largest = std::max(largest, pull(static_cast<double>(correlations[j]), j));
     return largest;
   }
 
+  /// The largest pull of the atoms that for_each_pulled visits, by correlations that exact(j) gives.
+  template <Scalar S, class Exact>
+  double largest_pull_above(Index n_atoms, const S* correlations, S least, Exact exact) const {
+    double largest = 0;
+    for_each_pulled(n_atoms, correlations, least, [&](Index j) { largest = std::max(largest, pull(exact(j), j)); });
+    return largest;
+  }
+
  private:
+  T shrinkage(T threshold) const { return 1 + threshold * static_cast<T>(ridge_); }  // what prox divides by
+
   bool positive_;
-  Vector<T> weights_;  // empty: ones
+  T l1_ratio_ = 1;
+  double ridge_ = 0;   // 1 - l1_ratio
+  Vector<T> weights_;  // times l1_ratio; empty: ones
 };
 
 }  // namespace riata

@@ -32,6 +32,7 @@ Reduction parse_reduction(std::string_view name) {
 }
 
 void UnrolledOptions::validate() const {
+  require_l1("unrolled layers", penalty);
   require(layers >= 1 && layers <= 1'000'000, "layers = {}, must be between 1 and 1000000", layers);
   require(steps.empty() || std::ssize(steps) == layers, "steps: {} entries for {} layers; they must be equal",
           steps.size(), layers);

@@ -1,0 +1,79 @@
+// The group Lasso penalty, sum_G ||z_G||_2 over a partition of the atoms; Yuan and Lin, J. R. Stat. Soc. B 68(1), 2006.
+// Every group has weight 1, whatever its size.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "riata/core/types.hpp"
+#include "riata/terms/penalty_options.hpp"
+
+namespace riata {
+
+/// What solvers ask of a penalty, as in L1; the pull of a group is ||c_G||_2, and that of an atom its group's.
+template <Scalar T>
+class GroupL1 {
+ public:
+  using scalar = T;
+  static constexpr bool convex = true;
+
+  /// @throws std::invalid_argument if the options do not fit the penalty or n_atoms
+  GroupL1(const PenaltyOptions& options, Index n_atoms);
+
+  /// g(z), summed in double.
+  double value(const ConstVectorRef<T>& z) const;
+
+  /// Each column of V becomes argmin_u 1/2 ||u - v||^2 + threshold g(u), in place: v_G max(0, 1 - threshold / ||v_G||).
+  void prox(MatrixRef<T> V, const ConstVectorRef<T>& thresholds) const;
+
+  /// The largest s <= 1 for which s * residual is dual feasible, given D^T residual.
+  double dual_scaling(const ConstVectorRef<double>& correlations, double reg) const;
+
+  /// max_G dist(c_G, reg * dg(z_G)) for the correlations c = D^T (x - D z): 0 exactly at an optimum.
+  double subgradient_distance(const ConstVectorRef<T>& z, const ConstVectorRef<double>& correlations, double reg) const;
+
+  bool positive() const { return false; }
+  double ridge(double /*reg*/) const { return 0; }
+  double reg_of_pull(double pull) const { return pull; }
+
+  /// max_G ||c_G||_2
+  template <Scalar S>
+  double largest_pull(Index /*n_atoms*/, const S* correlations) const {
+    double largest = 0;
+    for (Index g = 0; g < n_groups(); ++g) largest = std::max(largest, norm(g, [&](Index j) { return correlations[j]; }));
+    return largest;
+  }
+  /// Calls visit(j) for the atoms whose group has ||c_G||_2 > least.
+  template <Scalar S, class Visit>
+  void for_each_pulled(Index /*n_atoms*/, const S* correlations, S least, Visit visit) const {
+    for (Index g = 0; g < n_groups(); ++g)
+      if (norm(g, [&](Index j) { return correlations[j]; }) > static_cast<double>(least))
+        for (const Index* j = begin(g); j != end(g); ++j) visit(*j);
+  }
+  /// The largest pull of the groups that for_each_pulled visits, by correlations that exact(j) gives.
+  template <Scalar S, class Exact>
+  double largest_pull_above(Index /*n_atoms*/, const S* correlations, S least, Exact exact) const {
+    double largest = 0;
+    for (Index g = 0; g < n_groups(); ++g)
+      if (norm(g, [&](Index j) { return correlations[j]; }) > static_cast<double>(least)) largest = std::max(largest, norm(g, exact));
+    return largest;
+  }
+
+ private:
+  Index n_groups() const { return std::ssize(offsets_) - 1; }
+  const Index* begin(Index group) const { return atoms_.data() + offsets_[static_cast<std::size_t>(group)]; }
+  const Index* end(Index group) const { return begin(group + 1); }
+  /// ||v_G||_2 of the entries v(j), in double.
+  template <class Entry>
+  double norm(Index group, Entry v) const {
+    double sum = 0;
+    for (const Index* j = begin(group); j != end(group); ++j) sum += static_cast<double>(v(*j)) * static_cast<double>(v(*j));
+    return std::sqrt(sum);
+  }
+
+  std::vector<Index> atoms_;    // group after group, in order within each
+  std::vector<Index> offsets_;  // where each group starts in atoms_, and where the last ends
+};
+
+}  // namespace riata

@@ -1,0 +1,33 @@
+#include "riata/terms/l0.hpp"
+
+namespace riata {
+
+template <Scalar T>
+L0<T>::L0(const PenaltyOptions& options, Index n_atoms, double lipschitz) : L1<T>({}, n_atoms), lipschitz_(lipschitz) {
+  options.validate(n_atoms);
+}
+
+template <Scalar T>
+void L0<T>::prox(MatrixRef<T> V, const ConstVectorRef<T>& thresholds) const {
+  for (Index i = 0; i < V.cols(); ++i) {
+    const T least = std::sqrt(2 * thresholds(i));
+    for (Index j = 0; j < V.rows(); ++j)
+      if (std::abs(V(j, i)) <= least) V(j, i) = T(0);
+  }
+}
+
+template <Scalar T>
+double L0<T>::subgradient_distance(const ConstVectorRef<T>& z, const ConstVectorRef<double>& correlations, double reg) const {
+  const double bound = std::sqrt(2 * reg * lipschitz_);
+  double worst = 0;
+  for (Index j = 0; j < z.size(); ++j) {
+    const double c = std::abs(correlations(j)), length = std::abs(static_cast<double>(z(j)));
+    worst = std::max(worst, length > 0 ? std::max(c, bound - lipschitz_ * length) : c - bound);
+  }
+  return worst;
+}
+
+template class L0<float>;
+template class L0<double>;
+
+}  // namespace riata

@@ -1,0 +1,24 @@
+// From the penalty that options name to the class that is it.
+#pragma once
+
+#include "riata/operators/dense_dictionary.hpp"
+#include "riata/terms/group_l1.hpp"
+#include "riata/terms/l0.hpp"
+#include "riata/terms/l1.hpp"
+
+namespace riata {
+
+/// use(penalty), the penalty for codes in the atoms of D. @throws std::invalid_argument if the options do not fit
+template <Scalar T, class Use>
+auto with_penalty(const PenaltyOptions& options, const DenseDictionary<T>& D, const Use& use) {
+  switch (options.kind) {
+    case PenaltyKind::group:
+      return use(GroupL1<T>(options, D.code_size()));
+    case PenaltyKind::l0:
+      return use(L0<T>(options, D.code_size(), D.squared_norm()));
+    default:
+      return use(L1<T>(options, D.code_size()));
+  }
+}
+
+}  // namespace riata

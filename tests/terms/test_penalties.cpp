@@ -1,0 +1,118 @@
+// Elastic net, group and l0: prox against its definition, values, pulls.
+#include <gtest/gtest.h>
+
+#include "riata/terms/penalty.hpp"
+#include "support/precision.hpp"
+#include "support/random_arrays.hpp"
+
+namespace riata::testing {
+namespace {
+
+constexpr Index n_atoms = 6;
+const std::vector<std::int64_t> groups = {5, 2, 5, 9, 2, 5};
+
+PenaltyOptions options_of(PenaltyKind kind) {
+  PenaltyOptions options{.kind = kind};
+  if (kind == PenaltyKind::group) options.groups = groups;
+  if (kind == PenaltyKind::elastic_net) {
+    options.l1_ratio = 0.25;
+    options.weights = {1, 2, 0.5, 1, 1, 3};
+  }
+  return options;
+}
+
+/// g from its definition.
+double penalty_of(const Eigen::VectorXd& z, const PenaltyOptions& options) {
+  double sum = 0;
+  for (Index j = 0; j < n_atoms; ++j) {
+    if (options.kind == PenaltyKind::l0) sum += z(j) != 0;
+    if (options.kind == PenaltyKind::elastic_net)
+      sum += 0.25 * options.weights[static_cast<std::size_t>(j)] * std::abs(z(j)) + 0.375 * z(j) * z(j);
+  }
+  if (options.kind == PenaltyKind::group)
+    sum = Eigen::Vector3d(z(0), z(2), z(5)).norm() + Eigen::Vector2d(z(1), z(4)).norm() + std::abs(z(3));
+  return sum;
+}
+
+template <class T>
+class OtherPenalties : public ::testing::Test {
+ protected:
+  /// visit(penalty, its options) for each.
+  template <class Visit>
+  static void for_each(const Visit& visit) {
+    const DenseDictionary<T> D(Matrix<T>(Draw(1).atoms(4, n_atoms).template cast<T>()));
+    for (const PenaltyKind kind : {PenaltyKind::elastic_net, PenaltyKind::group, PenaltyKind::l0})
+      with_penalty<T>(options_of(kind), D, [&](const auto& penalty) { visit(penalty, options_of(kind)); });
+  }
+};
+TYPED_TEST_SUITE(OtherPenalties, BothPrecisions, PrecisionName);
+
+TYPED_TEST(OtherPenalties, ValueIsItsDefinition) {
+  using T = TypeParam;
+  const Vector<T> z = Draw(2).sparse_matrix(n_atoms, 1, 0.6).template cast<T>();
+  this->for_each([&](const auto& penalty, const PenaltyOptions& options) {
+    EXPECT_NEAR(penalty.value(z), penalty_of(z.template cast<double>(), options), 1e-14) << to_string(options.kind);
+  });
+}
+
+TYPED_TEST(OtherPenalties, ProxIsBelowEveryOtherPoint) {
+  using T = TypeParam;
+  Draw draw(3);
+  this->for_each([&](const auto& penalty, const PenaltyOptions& options) {
+    for (int trial = 0; trial < 50; ++trial) {
+      const double threshold = draw.log_uniform(0.01, 2);
+      Matrix<T> U = draw.normal_matrix(n_atoms, 1).template cast<T>();
+      const Eigen::VectorXd v = U.template cast<double>();
+      penalty.prox(U, Vector<T>::Constant(1, static_cast<T>(threshold)));
+      const Eigen::VectorXd u = U.template cast<double>();
+      const auto objective = [&](const Eigen::VectorXd& point) {
+        return 0.5 * (point - v).squaredNorm() + threshold * penalty_of(point, options);
+      };
+      for (int k = 0; k < 200; ++k) {
+        Eigen::VectorXd other = k % 2 == 0 ? draw.normal_vector(n_atoms) : (u + 0.01 * draw.normal_vector(n_atoms)).eval();
+        for (Index j = 0; j < n_atoms; ++j)
+          if (draw.coin(0.3)) other(j) = 0;
+        EXPECT_LE(objective(u), objective(other) + 20 * epsilon<T>) << to_string(options.kind);
+      }
+      // Beside the prox along each axis and along itself: the optimum is a stationary point.
+      for (const double h : {1e-3, -1e-3}) {
+        EXPECT_LE(objective(u), objective((1 + h) * u) + 20 * epsilon<T>) << to_string(options.kind);
+        for (Index j = 0; j < n_atoms; ++j)
+          EXPECT_LE(objective(u), objective(u + h * Eigen::VectorXd::Unit(n_atoms, j)) + 20 * epsilon<T>);
+      }
+    }
+  });
+}
+
+TYPED_TEST(OtherPenalties, ScalarProxOfTheElasticNetIsThatOfTheTile) {
+  using T = TypeParam;
+  const L1<T> penalty(options_of(PenaltyKind::elastic_net), n_atoms);
+  Matrix<T> U = Draw(4).normal_matrix(n_atoms, 1).template cast<T>();
+  const Matrix<T> V = U;
+  penalty.prox(U, Vector<T>::Constant(1, T(0.7)));
+  for (Index j = 0; j < n_atoms; ++j) EXPECT_EQ(penalty.prox(V(j, 0), T(0.7), j), U(j, 0));
+}
+
+TYPED_TEST(OtherPenalties, HardThresholdKeepsWhatExceedsIt) {
+  using T = TypeParam;
+  const L0<T> penalty(options_of(PenaltyKind::l0), n_atoms, 1.0);
+  Matrix<T> U = Vector<T>{{T(3), T(-3), T(2), T(-2), T(1), T(0)}};
+  penalty.prox(U, Vector<T>::Constant(1, T(2)));  // sqrt(2 * 2) = 2
+  EXPECT_EQ(U, (Vector<T>{{T(3), T(-3), T(0), T(0), T(0), T(0)}}));
+}
+
+TYPED_TEST(OtherPenalties, GroupPullsAndDualScalingAreTheirClosedForms) {
+  using T = TypeParam;
+  const GroupL1<T> penalty(options_of(PenaltyKind::group), n_atoms);
+  const Eigen::VectorXd c{{3, 1, 0, -4.5, 1, 4}};  // norms: {0, 2, 5}: 5, {1, 4}: sqrt 2, {3}: 4.5
+  EXPECT_DOUBLE_EQ(penalty.largest_pull(n_atoms, c.data()), 5);
+  EXPECT_EQ(penalty.dual_scaling(c, 5), 1);
+  EXPECT_DOUBLE_EQ(penalty.dual_scaling(c, 2), 0.4);
+  std::vector<Index> pulled;
+  penalty.for_each_pulled(n_atoms, c.data(), 4.6, [&](Index j) { pulled.push_back(j); });
+  EXPECT_EQ(pulled, (std::vector<Index>{0, 2, 5}));
+  EXPECT_DOUBLE_EQ(penalty.largest_pull_above(n_atoms, c.data(), 4.6, [](Index) { return 1.0; }), std::sqrt(3.0));
+}
+
+}  // namespace
+}  // namespace riata::testing
