@@ -7,6 +7,7 @@
 
 #include "riata/operators/dense_dictionary.hpp"
 #include "riata/terms/l1.hpp"
+#include "unrolled/engine.hpp"
 #include "unrolled/networks.hpp"
 
 namespace riata::testing {
@@ -73,56 +74,6 @@ class Convolution {
 };
 static_assert(Dictionary<Convolution>);
 
-struct PassResult {
-  double value = 0;
-  Matrix<double> codes, parameters, signals;
-  std::vector<double> steps, reg;
-};
-
-/// Value and gradients of the Lasso loss, summed, by the engine: tiles of two signals, the last one short.
-template <class Dict, class Fit>
-PassResult run_engine(const Dict& D, const Fit& fit, const L1<double>& penalty, const LayerSchedule& schedule,
-                      const Matrix<double>& X, const Vector<double>& reg, int stored) {
-  const Index tile = 2, m = D.code_size();
-  PassResult result{.codes = Matrix<double>(m, X.cols()),
-                    .parameters = Matrix<double>::Zero(D.parameters().rows(), D.parameters().cols()),
-                    .signals = Matrix<double>::Zero(X.rows(), X.cols()),
-                    .steps = std::vector<double>(schedule.steps.size()),
-                    .reg = std::vector<double>(static_cast<std::size_t>(X.cols()))};
-  TilePass<Dict, Fit, L1<double>> pass(D, fit, penalty, schedule, stored, tile);
-  for (Index first = 0; first < X.cols(); first += tile) {
-    const Index n = std::min(tile, X.cols() - first);
-    pass.forward(X.middleCols(first, n), reg.segment(first, n), first, Matrix<double>());
-    const Matrix<double> Z = pass.codes();
-    result.codes.middleCols(first, n) = Z;
-    Matrix<double> r(X.rows(), n), weighted, cotangent(m, n);
-    D.apply(Z, r);
-    r -= X.middleCols(first, n);
-    weighted = r;
-    fit.weigh(MatrixRef<double>(weighted), first);
-    for (Index i = 0; i < n; ++i) {
-      result.value += 0.5 * r.col(i).dot(weighted.col(i)) + reg(first + i) * penalty.value(Z.col(i));
-      result.reg[static_cast<std::size_t>(first + i)] += penalty.value(Z.col(i));
-    }
-    D.accumulate_gradient(1, weighted, Z, result.parameters);
-    result.signals.middleCols(first, n) -= weighted;
-    D.adjoint(weighted, cotangent);
-    penalty.add_subgradient(Z, reg.segment(first, n), cotangent);
-    pass.codes_cotangent() = cotangent;
-    pass.extrapolated_cotangent().setZero();
-    pass.backward(reg.segment(first, n), first,
-                  {.parameters = result.parameters,
-                   .signals = result.signals.middleCols(first, n),
-                   .steps = result.steps,
-                   .reg = std::span<double>(result.reg)
-                              .subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n))});
-  }
-  return result;
-}
-
-double distance(const Matrix<double>& a, const Matrix<double>& b) { return (a - b).norm() / (1 + b.norm()); }
-Eigen::Map<const Vector<double>> as_vector(const std::vector<double>& v) { return {v.data(), std::ssize(v)}; }
-
 constexpr int n_layers = 8;
 constexpr int stored_layers[] = {n_layers, 3, 1};
 
@@ -154,8 +105,8 @@ TEST(LayersWithAMaskedFit, EqualTheDenseProblemWithScaledRows) {
   const double lipschitz = lipschitz_of(D);
   for (const Layers method : {Layers::ista, Layers::fista})
     for (const int stored : stored_layers) {
-      const auto engine = run_engine(DenseDictionary<double>(D), MaskedFit{M}, L1<double>(options, m),
-                                     schedule_with(lipschitz, factors, method), X, reg, stored);
+      const auto engine = run_tiles(DenseDictionary<double>(D), MaskedFit{M}, L1<double>(options, m),
+                                    schedule_with(lipschitz, factors, method), X, reg, stored);
       double value = 0;
       Matrix<double> dictionary = Matrix<double>::Zero(n, m), signals(n, n_signals), codes(m, n_signals);
       Vector<double> steps = Vector<double>::Zero(n_layers), reg_gradient(n_signals);
@@ -198,7 +149,7 @@ TEST(LayersWithAConvolutionalDictionary, EqualTheDenseProblemOfItsMatrix) {
     for (const bool positive : {false, true})
       for (const int stored : stored_layers) {
         const PenaltyOptions options{.positive = positive, .weights = {}};
-        const auto engine = run_engine(D, LeastSquares(), L1<double>(options, D.code_size()),
+        const auto engine = run_tiles(D, LeastSquares(), L1<double>(options, D.code_size()),
                                        schedule_with(lipschitz, factors, method), X, reg, stored);
         const auto dense =
             unrolled_gradient<double>(X, A, 0.2,

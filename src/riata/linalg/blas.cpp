@@ -3,6 +3,9 @@
 #include <cblas.h>
 #include <omp.h>
 
+#include <algorithm>
+#include <string_view>
+
 namespace riata {
 namespace {
 
@@ -43,13 +46,30 @@ void gemm(CBLAS_TRANSPOSE op_a, CBLAS_TRANSPOSE op_b, Index m, Index n, Index k,
               C, as_int(ldc));
 }
 
+/// Of the kernels in OpenBLAS 0.3.21 those for AVX-512 alone have the path, for products of up to 10^6 multiply-adds.
+bool multiplies_without_packing() {
+  static const bool does = [] {
+    const std::string_view core = openblas_get_corename();
+    return core == "SkylakeX" || core == "Cooperlake" || core == "SapphireRapids";
+  }();
+  return does;
+}
+
 }  // namespace
+
+Index columns_without_packing(Index left_entries) {
+  return multiplies_without_packing() ? Index{1'000'000} / std::max<Index>(left_entries, 1) / 16 * 16 : 0;
+}
 
 template <Scalar T>
 void multiply(const NonDeduced<ConstMatrixRef<T>>& A, const NonDeduced<ConstMatrixRef<T>>& B, MatrixRef<T> out) {
   if (out.size() == 0) return;
-  gemm(CblasNoTrans, CblasNoTrans, A.rows(), B.cols(), A.cols(), T(1), A.data(), A.outerStride(), B.data(),
-       B.outerStride(), T(0), out.data(), out.outerStride());
+  const Index unpacked = columns_without_packing(A.size()), block = unpacked > 0 ? unpacked : B.cols();
+  for (Index first = 0; first < B.cols(); first += block) {
+    const Index columns = std::min(block, B.cols() - first);
+    gemm(CblasNoTrans, CblasNoTrans, A.rows(), columns, A.cols(), T(1), A.data(), A.outerStride(), B.col(first).data(),
+         B.outerStride(), T(0), out.col(first).data(), out.outerStride());
+  }
 }
 
 template <Scalar T>

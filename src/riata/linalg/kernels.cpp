@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <limits>
+#include <type_traits>
 
 // Run-time dispatch by the loader: one portable binary, wide vectors where the processor has them. The clones without
 // FMA keep the bits equal across machines. Sanitizers cannot instrument ifunc resolvers, so they build the plain loops.
@@ -27,6 +29,31 @@ RIATA_INLINE void soft_threshold_loop(Index n, T threshold, T* v) {
   for (Index i = 0; i < n; ++i) {
     const T up = v[i] - threshold, down = v[i] + threshold;
     v[i] = (up > T(0) ? up : T(0)) + (down < T(0) ? down : T(0));
+  }
+}
+
+template <class T>
+RIATA_INLINE double masked_sign_sum_loop(Index n, const T* __restrict z, const T* w, T* __restrict h) {
+  double lanes[16] = {};
+  Index i = 0;
+  const auto signed_entry = [&](Index j) {
+    const T plus = z[j] > T(0) ? h[j] : T(0), minus = z[j] < T(0) ? h[j] : T(0);
+    h[j] = plus + minus;
+    return static_cast<double>(w != nullptr ? w[j] : T(1)) * static_cast<double>(plus - minus);
+  };
+  for (; i + 16 <= n; i += 16)
+    for (Index k = 0; k < 16; ++k) lanes[k] += signed_entry(i + k);
+  double sum = 0;
+  for (; i < n; ++i) sum += signed_entry(i);
+  for (const double lane : lanes) sum += lane;
+  return sum;
+}
+
+template <class T>
+RIATA_INLINE void add_signs_loop(Index n, const T* __restrict z, T scale, const T* w, T* __restrict h) {
+  for (Index j = 0; j < n; ++j) {
+    const T s = w != nullptr ? scale * w[j] : scale;
+    h[j] += (z[j] > T(0) ? s : T(0)) - (z[j] < T(0) ? s : T(0));
   }
 }
 
@@ -137,6 +164,19 @@ RIATA_INLINE double fixed_order_dot_loop(Index n, const T* a, const T* b) {
 }
 
 template <class T>
+RIATA_INLINE Index count_outside_loop(Index n, const T* v, T low, T high) {
+  using Count = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;  // as wide as T: so it vectorises
+  Index total = 0;
+  for (Index first = 0; first < n; first += 1 << 20) {
+    Count count = 0;
+    const Index last = std::min<Index>(n, first + (1 << 20));
+    for (Index i = first; i < last; ++i) count += static_cast<Count>(v[i] < low) + static_cast<Count>(v[i] > high);
+    total += static_cast<Index>(count);
+  }
+  return total;
+}
+
+template <class T>
 RIATA_INLINE Index first_outside_loop(Index n, const T* v, T low, T high) {
   Index i = 0;
   for (; i + 32 <= n; i += 32) {
@@ -190,6 +230,20 @@ RIATA_DISPATCHED void gradient_step(Index n, const double* y, double step, const
 RIATA_DISPATCHED void soft_threshold(Index n, float threshold, float* v) { soft_threshold_loop(n, threshold, v); }
 RIATA_DISPATCHED void soft_threshold(Index n, double threshold, double* v) { soft_threshold_loop(n, threshold, v); }
 
+RIATA_DISPATCHED double masked_sign_sum(Index n, const float* z, const float* w, float* h) {
+  return w != nullptr ? masked_sign_sum_loop(n, z, w, h) : masked_sign_sum_loop<float>(n, z, nullptr, h);
+}
+RIATA_DISPATCHED double masked_sign_sum(Index n, const double* z, const double* w, double* h) {
+  return w != nullptr ? masked_sign_sum_loop(n, z, w, h) : masked_sign_sum_loop<double>(n, z, nullptr, h);
+}
+
+RIATA_DISPATCHED void add_signs(Index n, const float* z, float scale, const float* w, float* h) {
+  w != nullptr ? add_signs_loop(n, z, scale, w, h) : add_signs_loop<float>(n, z, scale, nullptr, h);
+}
+RIATA_DISPATCHED void add_signs(Index n, const double* z, double scale, const double* w, double* h) {
+  w != nullptr ? add_signs_loop(n, z, scale, w, h) : add_signs_loop<double>(n, z, scale, nullptr, h);
+}
+
 RIATA_DISPATCHED void extrapolate(Index n, const float* z, const float* z_previous, float momentum, float* y) {
   extrapolate_loop(n, z, z_previous, momentum, y);
 }
@@ -223,6 +277,13 @@ RIATA_DISPATCHED SweepResult sweep_coordinates(const CoordinateProblem<double>& 
 
 RIATA_DISPATCHED double fixed_order_dot(Index n, const float* a, const float* b) { return fixed_order_dot_loop(n, a, b); }
 RIATA_DISPATCHED double fixed_order_dot(Index n, const double* a, const double* b) { return fixed_order_dot_loop(n, a, b); }
+
+RIATA_DISPATCHED Index count_outside(Index n, const float* v, float low, float high) {
+  return count_outside_loop(n, v, low, high);
+}
+RIATA_DISPATCHED Index count_outside(Index n, const double* v, double low, double high) {
+  return count_outside_loop(n, v, low, high);
+}
 
 RIATA_DISPATCHED Index first_outside(Index n, const float* v, float low, float high) {
   return first_outside_loop(n, v, low, high);

@@ -14,6 +14,14 @@ void gradient_step(Index n, const double* y, double step, const double* g, doubl
 void soft_threshold(Index n, float threshold, float* v);
 void soft_threshold(Index n, double threshold, double* v);
 
+/// h_j becomes 0 where z_j = 0; returns sum_j w_j sign(z_j) h_j, in double and an order that depends on n alone. Without w: ones.
+double masked_sign_sum(Index n, const float* z, const float* w, float* h);
+double masked_sign_sum(Index n, const double* z, const double* w, double* h);
+
+/// h_j += scale * w_j sign(z_j), sign(0) = 0. Without w: ones.
+void add_signs(Index n, const float* z, float scale, const float* w, float* h);
+void add_signs(Index n, const double* z, double scale, const double* w, double* h);
+
 /// y = z + momentum * (z - z_previous)
 void extrapolate(Index n, const float* z, const float* z_previous, float momentum, float* y);
 void extrapolate(Index n, const double* z, const double* z_previous, double momentum, double* y);
@@ -65,6 +73,10 @@ struct SweepResult {
 };
 SweepResult sweep_coordinates(const CoordinateProblem<float>& problem);
 SweepResult sweep_coordinates(const CoordinateProblem<double>& problem);
+
+/// How many v_i are < low or > high.
+Index count_outside(Index n, const float* v, float low, float high);
+Index count_outside(Index n, const double* v, double low, double high);
 
 /// The first i with v_i < low or v_i > high; n if there is none.
 Index first_outside(Index n, const float* v, float low, float high);

@@ -5,12 +5,18 @@
 #include "riata/linalg/norms.hpp"
 
 namespace riata {
+namespace {
+
+constexpr Index most_transposed = 1 << 15;  // entries: a copy costs less than one small product
+
+}  // namespace
 
 template <Scalar T>
 DenseDictionary<T>::DenseDictionary(Matrix<T> atoms) : atoms_(std::move(atoms)) {
   require(atoms_.size() > 0, "dictionary: {} atoms of {} features, must have at least one of each", atoms_.cols(),
           atoms_.rows());
   require_finite("dictionary", "D", atoms_);
+  if (atoms_.size() <= most_transposed) transposed_ = atoms_.transpose();
 }
 
 template <Scalar T>
@@ -20,7 +26,10 @@ void DenseDictionary<T>::apply(const ConstMatrixRef<T>& codes, MatrixRef<T> sign
 
 template <Scalar T>
 void DenseDictionary<T>::adjoint(const ConstMatrixRef<T>& signals, MatrixRef<T> codes) const {
-  multiply_transposed<T>(atoms_, signals, codes);
+  if (transposed_.size() > 0)
+    multiply<T>(transposed_, signals, codes);
+  else
+    multiply_transposed<T>(atoms_, signals, codes);
 }
 
 template <Scalar T>

@@ -33,6 +33,7 @@ class DenseDictionary {
 
  private:
   Matrix<T> atoms_;
+  Matrix<T> transposed_;  ///< of small dictionaries: OpenBLAS multiplies small matrices as they lie, unless transposed
 };
 
 /// Puts every column on the unit sphere or into the unit ball.

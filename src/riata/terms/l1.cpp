@@ -55,26 +55,15 @@ void L1<T>::prox(MatrixRef<T> V, const ConstVectorRef<T>& thresholds) const {
 template <Scalar T>
 void L1<T>::prox_vjp(const ConstMatrixRef<T>& Z, MatrixRef<T> cotangents,
                      VectorRef<double> threshold_cotangents) const {
-  for (Index i = 0; i < Z.cols(); ++i) {
-    double sum = 0;
-    for (Index j = 0; j < Z.rows(); ++j) {
-      const T z = Z(j, i);
-      if (z == T(0)) {
-        cotangents(j, i) = T(0);
-      } else {
-        sum += static_cast<double>(weight(j)) * (z > T(0) ? cotangents(j, i) : -cotangents(j, i));
-      }
-    }
-    threshold_cotangents(i) = -sum;
-  }
+  for (Index i = 0; i < Z.cols(); ++i)
+    threshold_cotangents(i) = -masked_sign_sum(Z.rows(), Z.col(i).data(), weights_.size() ? weights_.data() : nullptr, cotangents.col(i).data());
 }
 
 template <Scalar T>
 void L1<T>::add_subgradient(const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& scales,
                             MatrixRef<T> cotangents) const {
   for (Index i = 0; i < Z.cols(); ++i)
-    for (Index j = 0; j < Z.rows(); ++j)
-      if (Z(j, i) != T(0)) cotangents(j, i) += Z(j, i) > T(0) ? scales(i) * weight(j) : -scales(i) * weight(j);
+    add_signs(Z.rows(), Z.col(i).data(), scales(i), weights_.size() ? weights_.data() : nullptr, cotangents.col(i).data());
 }
 
 template <Scalar T>

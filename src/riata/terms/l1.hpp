@@ -76,6 +76,14 @@ class L1 {
         if (pull(static_cast<double>(correlations[j]), j) > static_cast<double>(least)) visit(j);
     }
   }
+  /// How many atoms have pull(c_j, j) > least.
+  template <Scalar S>
+  Index count_pulled(Index n_atoms, const S* correlations, S least) const {
+    if (uniform()) return count_outside(n_atoms, correlations, positive_ ? -std::numeric_limits<S>::infinity() : -least, least);
+    Index count = 0;
+    for_each_pulled(n_atoms, correlations, least, [&](Index) { ++count; });
+    return count;
+  }
   /// max_j pull(c_j, j); 0 if nothing pulls
   template <Scalar S>
   double largest_pull(Index n_atoms, const S* correlations) const {

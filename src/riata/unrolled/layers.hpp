@@ -57,26 +57,44 @@ class TilePass {
 
   /// Runs all layers from z = Z0 (zero if empty). `first` is the index of the tile's first signal.
   void forward(const ConstMatrixRef<T>& X, const ConstVectorRef<T>& reg, Index first, const ConstMatrixRef<T>& Z0) {
-    n_ = X.cols();
-    const Index m = D_.code_size();
+    start(X.cols(), Z0);
+    for (int k = 0; k < schedule_.n_layers(); ++k) step(X, reg, first, k);
+  }
+
+  /// The state before layer 0.
+  void start(Index n_signals, const ConstMatrixRef<T>& Z0) {
+    n_ = n_signals;
+    from_zero_ = Z0.size() == 0;
     z_slot(0).leftCols(n_).setZero();
-    if (Z0.size() > 0) z_slot(0).leftCols(n_) = Z0;
+    if (!from_zero_) z_slot(0).leftCols(n_) = Z0;
     y_.leftCols(n_) = z_slot(0).leftCols(n_);
-    for (int k = 0; k < schedule_.n_layers(); ++k) {
-      const T alpha = static_cast<T>(schedule_.steps[static_cast<std::size_t>(k)]);
-      Matrix<T>& r = residual_slot(k);
+  }
+
+  /// Layer k: from z_{k-1}, z_k, y_k to z_{k+1}, y_{k+1}.
+  void step(const ConstMatrixRef<T>& X, const ConstVectorRef<T>& reg, Index first, int k) {
+    const Index m = D_.code_size();
+    const T alpha = static_cast<T>(schedule_.steps[static_cast<std::size_t>(k)]);
+    Matrix<T>& r = residual_slot(k);
+    if (k == 0 && from_zero_)
+      r.leftCols(n_) = -X;
+    else {
       D_.apply(y_.leftCols(n_), r.leftCols(n_));
       r.leftCols(n_) -= X;
-      fit_.weigh(MatrixRef<T>(r.leftCols(n_)), first);
-      D_.adjoint(r.leftCols(n_), pull_.leftCols(n_));
-      Matrix<T>& z = z_slot(k + 1);
-      gradient_step(n_ * m, y_.data(), alpha, pull_.data(), z.data());
-      thresholds_.head(n_) = alpha * reg;
-      penalty_.prox(z.leftCols(n_), thresholds_.head(n_));
-      extrapolate(n_ * m, z.data(), z_slot(k).data(), momentum(k), y_.data());
+    }
+    fit_.weigh(MatrixRef<T>(r.leftCols(n_)), first);
+    D_.adjoint(r.leftCols(n_), pull_.leftCols(n_));
+    Matrix<T>&z = z_slot(k + 1), &z_before = z_slot(k);
+    thresholds_.head(n_) = alpha * reg;
+    for (Index i = 0; i < n_; ++i) {  // signal by signal, while it is in the nearest cache
+      gradient_step(m, y_.col(i).data(), alpha, pull_.col(i).data(), z.col(i).data());
+      penalty_.prox(z.middleCols(i, 1), thresholds_.segment(i, 1));
+      extrapolate(m, z.col(i).data(), z_before.col(i).data(), momentum(k), y_.col(i).data());
     }
   }
 
+  /// z_k and y_k after layer k - 1; of the earlier codes, z_{k-1} and the stored ones are still there.
+  auto z(int k) const { return z_slot(k).leftCols(n_); }
+  auto y() const { return y_.leftCols(n_); }
   auto codes() const { return z_slot(schedule_.n_layers()).leftCols(n_); }
   auto extrapolated() const { return y_.leftCols(n_); }
 
@@ -93,16 +111,23 @@ class TilePass {
   };
 
   /// Back-propagates the two cotangents through the stored layers.
-  void backward(const ConstVectorRef<T>& reg, Index first, Gradients gradients) {
+  void backward(const ConstVectorRef<T>& reg, Index first, const Gradients& gradients) {
+    backward(reg, first, gradients, schedule_.n_layers());
+  }
+  /// The same from z_last and y_last on, whose cotangents they then are.
+  void backward(const ConstVectorRef<T>& reg, Index first, Gradients gradients, int last) {
     const Index m = D_.code_size();
-    for (int k = schedule_.n_layers() - 1; k >= schedule_.n_layers() - stored_; --k) {
+    for (int k = last - 1; k >= schedule_.n_layers() - stored_; --k) {
       const T alpha = static_cast<T>(schedule_.steps[static_cast<std::size_t>(k)]), m_k = momentum(k);
       auto h = cotangent_z_.leftCols(n_);  // the cotangent of z_{k+1}, then h itself
       auto c = cotangent_y_.leftCols(n_);  // the cotangent of y_{k+1}, then of y_k
       // y_{k+1} = (1 + m_k) z_{k+1} - m_k z_k; pull_ takes the share of z_k
-      h += (T(1) + m_k) * c;
-      pull_.leftCols(n_) = -m_k * c;
-      penalty_.prox_vjp(z_slot(k + 1).leftCols(n_), h, threshold_cotangents_.head(n_));
+      const Matrix<T>& z_after = z_slot(k + 1);
+      for (Index i = 0; i < n_; ++i) {
+        h.col(i) += (T(1) + m_k) * c.col(i);
+        pull_.col(i) = -m_k * c.col(i);
+        penalty_.prox_vjp(z_after.middleCols(i, 1), h.middleCols(i, 1), threshold_cotangents_.segment(i, 1));
+      }
       auto Dh = Dh_.leftCols(n_);
       D_.apply(h, Dh);
       const auto r = residual_slot(k).leftCols(n_);
@@ -115,7 +140,7 @@ class TilePass {
         gradients.reg[i] += schedule_.steps[static_cast<std::size_t>(k)] * threshold_cotangents_(static_cast<Index>(i));
       if (gradients.parameters.size() > 0) D_.accumulate_gradient(-alpha, r, h, gradients.parameters);
       fit_.weigh(MatrixRef<T>(Dh), first);  // M D h
-      if (gradients.parameters.size() > 0) {
+      if (gradients.parameters.size() > 0 && !(k == 0 && from_zero_)) {
         rebuild_input(k);
         D_.accumulate_gradient(-alpha, Dh, y_.leftCols(n_), gradients.parameters);
       }
@@ -158,6 +183,7 @@ class TilePass {
   const int stored_;
   const Index tile_;
   Index n_ = 0;
+  bool from_zero_ = true;
   Matrix<T> y_, pull_, cotangent_y_, cotangent_z_, Dh_, r_scratch_;
   std::vector<Matrix<T>> z_, r_;
   Vector<T> thresholds_;

@@ -6,8 +6,10 @@
 
 #include "riata/core/check.hpp"
 #include "riata/core/error.hpp"
+#include "riata/linalg/blas.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/tile_certificate.hpp"
+#include "riata/unrolled/adaptive_pass.hpp"
 #include "riata/unrolled/layers.hpp"
 #include "riata/unrolled/tangents.hpp"
 
@@ -65,9 +67,10 @@ LayerSchedule make_schedule(const UnrolledOptions& options, double squared_norm)
 
 namespace {
 
-constexpr double tile_budget_bytes = 2 << 20;  // one tile's stored layers: about a core's second-level cache
+constexpr double tile_budget_bytes = 8 << 20;  // one tile's stored layers: written once, read once, so they may leave the cache
 constexpr Index smallest_tile = 16, largest_tile = 128;
 constexpr Index most_lanes = 64;
+constexpr Index most_gram_atoms = 2048;  // their Gram matrix still fits into a cache
 constexpr double lanes_budget_bytes = 8 << 20;  // all partial gradients together
 
 /// Signals per tile and partial sums: functions of the problem's size alone, so that no bit depends on the thread count.
@@ -79,7 +82,9 @@ template <Scalar T>
 Partition partition(Index n_features, Index n_atoms, Index n_signals, int stored) {
   const double bytes_per_signal = static_cast<double>(sizeof(T)) * static_cast<double>((stored + 6) * n_atoms + (stored + 2) * n_features);
   Index tile = static_cast<Index>(tile_budget_bytes / bytes_per_signal) / 16 * 16;
-  tile = std::clamp(tile, smallest_tile, largest_tile);
+  const Index unpacked = columns_without_packing(n_features * n_atoms);
+  const Index most = unpacked > 0 ? std::min(unpacked, largest_tile) : largest_tile;
+  tile = std::min(std::clamp(tile, smallest_tile, most), n_signals);
   const Index n_tiles = (n_signals + tile - 1) / tile;
   const double gradient_bytes = static_cast<double>(sizeof(T)) * static_cast<double>(n_features * n_atoms);
   const Index affordable = std::max<Index>(8, static_cast<Index>(lanes_budget_bytes / gradient_bytes));
@@ -96,25 +101,29 @@ struct Problem {
     require_signals<T>(where, X, D);
     reg = resolve_reg<T>(weight, X, D, options.penalty, options.execution);
     schedule = make_schedule(options, options.lipschitz ? 0 : D.squared_norm());
+    const bool thresholds_negative = std::any_of(options.steps.begin(), options.steps.end(), [](double s) { return s < 0; });
+    const double gram_flops = static_cast<double>(D.code_size()), layer_flops = 2.0 * options.layers * static_cast<double>(X.cols());
+    if (!thresholds_negative && D.code_size() <= most_gram_atoms && gram_flops <= layer_flops) gram.emplace(D.parameters(), penalty);
   }
 
-  using Pass = TilePass<DenseDictionary<T>, LeastSquares, L1<T>>;
+  using Pass = AdaptivePass<T>;
   std::unique_ptr<Pass> make_pass(int stored, Index tile) const {
-    return std::make_unique<Pass>(D, fit, penalty, schedule, stored, tile);
+    return std::make_unique<Pass>(D, penalty, gram ? &*gram : nullptr, schedule, stored, tile);
   }
 
   ConstMatrixRef<T> X;
   const DenseDictionary<T>& D;
-  LeastSquares fit;
   L1<T> penalty;
   Vector<T> reg;
   LayerSchedule schedule;
+  std::optional<GramProblem<T>> gram;
 };
 
-/// Calls work(tile's first signal, its size, pass, lane) for every tile, lane by lane; a lane's tiles run in order.
-template <Scalar T, class Work>
+/// Calls work(tile's first signal, its size, pass, lane) for every tile, lane by lane, and finish(pass, lane) after a lane's
+/// last; a lane's tiles run in order.
+template <Scalar T, class Work, class Finish>
 void for_each_tile(const Problem<T>& problem, const Partition& parts, int stored, const Execution& execution,
-                   const Work& work) {
+                   const Work& work, const Finish& finish) {
   std::vector<std::unique_ptr<typename Problem<T>::Pass>> passes(
       static_cast<std::size_t>(resolve_threads(execution.n_threads)));
   parallel_for(parts.n_lanes, execution, [&](Index lane, int thread) {
@@ -125,6 +134,7 @@ void for_each_tile(const Problem<T>& problem, const Partition& parts, int stored
       const Index first = t * parts.tile;
       work(first, std::min(parts.tile, problem.X.cols() - first), *pass, lane);
     }
+    finish(*pass, lane);
   });
 }
 
@@ -169,7 +179,7 @@ Matrix<T> unrolled_encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDic
       codes.middleCols(first, n) = pass.extrapolated();
     else
       codes.middleCols(first, n) = pass.codes();
-  });
+  }, [](auto&, Index) {});
   return codes;
 }
 
@@ -245,6 +255,8 @@ UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X, co
                    .steps = std::span<double>(lane.steps),
                    .reg = wanted.reg ? std::span<double>(reg_gradient).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n))
                                      : std::span<double>()});
+  }, [&](auto& pass, Index lane) {
+    if (back && wanted.dictionary) pass.finish(lanes[static_cast<std::size_t>(lane)].dictionary);
   });
 
   if (wanted.dictionary) result.dictionary.setZero(n_features, n_atoms);
@@ -302,7 +314,7 @@ UnrolledGradient<T> unrolled_vjp(const NonDeduced<ConstMatrixRef<T>>& X, const D
                    .signals = result.signals.middleCols(first, n),
                    .steps = std::span<double>(lane.steps),
                    .reg = std::span<double>(per_signal).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n))});
-  });
+  }, [&](auto& pass, Index lane) { pass.finish(lanes[static_cast<std::size_t>(lane)].dictionary); });
   result.dictionary.setZero(n_features, n_atoms);
   result.steps.setZero(options.layers);
   for (const Lane& lane : lanes) {  // in order, whatever thread made them

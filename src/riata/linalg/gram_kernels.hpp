@@ -1,0 +1,69 @@
+// Products of a matrix with sparse vectors, and the layer of ISTA or FISTA around one with the Gram matrix, compiled for several
+// instruction sets and chosen once per process. Every row is summed in the order of the columns, without fused multiply-adds, so all
+// instruction sets give the same bits.
+#pragma once
+
+#include <cstddef>
+
+namespace riata {
+
+using Index = std::ptrdiff_t;  // that of core/types.hpp, whose Eigen must not be compiled for several instruction sets
+
+/// Arrays of these kernels have a multiple of this many entries.
+template <class T>
+inline constexpr Index gram_block = 256 / sizeof(T);
+
+template <class T>
+constexpr Index round_up_to_block(Index n) {
+  return (n + gram_block<T> - 1) / gram_block<T> * gram_block<T>;
+}
+
+/// The state of a network between two layers, where it is not zero: y = its input to the next layer, z = the code.
+template <class T>
+struct ActiveList {
+  Index count;
+  int* places;  ///< increasing
+  T *y, *z;
+};
+
+/// One layer for one signal:   z_j <- shrink( y_j - step (G y - c)_j, threshold w_j ),   y_j <- z_j + momentum (z_j - z_j before)
+/// `in` lists the y that is not zero; `out`, with room for all rows, receives what is active afterwards: the j with z_j != 0
+/// before or after.
+template <class T>
+struct GramLayer {
+  Index rows;        ///< of G, columns as far apart; a multiple of gram_block
+  const T *G, *c, *w;
+  T step, threshold, momentum;  ///< threshold >= 0
+  bool positive;     ///< shrink negative numbers to zero
+  T *y, *z;          ///< all rows
+  ActiveList<T> in, out;
+};
+
+/// sum_k a_k A_{places_k} over `count` columns, of `rows` entries, a multiple of 64 bytes; columns are `stride` apart.
+template <class T>
+struct ColumnSum {
+  Index rows, stride;
+  const T* A;
+  Index count;
+  const int* places;
+  const T* a;
+  T* out;
+};
+
+template <class T>
+struct GramKernels {
+  Index (*layer)(const GramLayer<T>&);  ///< returns out.count
+  void (*sum_columns)(const ColumnSum<T>&);
+};
+
+enum class InstructionSet { baseline, avx2, avx512 };
+
+/// What this processor has, or less where the environment variable RIATA_SIMD says "baseline" or "avx2".
+InstructionSet instruction_set();
+const char* to_string(InstructionSet set);
+
+/// For tests of one instruction set; by default that of this process. @pre the processor has it
+template <class T>
+const GramKernels<T>& gram_kernels(InstructionSet set = instruction_set());
+
+}  // namespace riata

@@ -1,0 +1,4 @@
+#if defined(__AVX2__)  // this file is compiled for it, where the processor family has it
+#define RIATA_ISA avx2
+#include "riata/linalg/gram_kernels.inc"
+#endif

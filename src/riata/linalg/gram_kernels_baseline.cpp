@@ -1,0 +1,2 @@
+#define RIATA_ISA baseline
+#include "riata/linalg/gram_kernels.inc"

@@ -1,0 +1,55 @@
+// TilePass for a dense dictionary, least squares and l1, several times as fast: the first layers, whose codes are dense, in
+// products of whole tiles (layers.hpp), and from where the supports have become small, signal by signal on them
+// (sparse_layers.hpp). What decides is the tile's own density, so no bit depends on threads.
+#pragma once
+
+#include <optional>
+#include <utility>
+
+#include "riata/operators/dense_dictionary.hpp"
+#include "riata/unrolled/layers.hpp"
+#include "riata/unrolled/sparse_layers.hpp"
+
+namespace riata {
+
+template <Scalar T>
+class AdaptivePass {
+ public:
+  using Dense = TilePass<DenseDictionary<T>, LeastSquares, L1<T>>;
+  using Gradients = typename Dense::Gradients;
+
+  /// Borrows all but numbers. Without `gram` all layers are dense.
+  AdaptivePass(const DenseDictionary<T>& D, const L1<T>& penalty, const GramProblem<T>* gram, const LayerSchedule& schedule,
+               int stored, Index tile);
+
+  /// X must outlive backward().
+  void forward(const ConstMatrixRef<T>& X, const ConstVectorRef<T>& reg, Index first, const ConstMatrixRef<T>& Z0);
+
+  auto codes() const { return all_dense() ? dense_.codes() : std::as_const(Z_).leftCols(n_); }
+  auto extrapolated() const { return all_dense() ? dense_.extrapolated() : std::as_const(Y_).leftCols(n_); }
+  auto codes_cotangent() { return dense_.codes_cotangent(); }
+  auto extrapolated_cotangent() { return dense_.extrapolated_cotangent(); }
+
+  /// The gradient of the dictionary is complete only after finish().
+  void backward(const ConstVectorRef<T>& reg, Index first, const Gradients& gradients);
+  /// Adds what backward() has put aside since the last call.
+  void finish(MatrixRef<T> dictionary_gradient);
+
+ private:
+  bool all_dense() const { return n_dense_ == schedule_.n_layers(); }
+  bool is_sparse(int k, const ConstVectorRef<T>& reg, bool from_zero) const;
+
+  const DenseDictionary<T>& D_;
+  const L1<T>& penalty_;
+  const LayerSchedule& schedule_;
+  const Index most_active_;  ///< per signal, for layers on supports to pay
+  LeastSquares fit_;
+  Dense dense_;
+  std::optional<SparseLayers<T>> sparse_;
+  int n_dense_ = 0;  ///< layers before the sparse ones
+  Index n_ = 0;
+  std::optional<ConstMatrixRef<T>> X_;
+  Matrix<T> C_, Z_, Y_;
+};
+
+}  // namespace riata

@@ -1,0 +1,121 @@
+#include "riata/linalg/gram_kernels.hpp"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "riata/core/types.hpp"
+#include "support/random_arrays.hpp"
+
+namespace riata::testing {
+namespace {
+
+std::vector<InstructionSet> available_sets() {
+  std::vector<InstructionSet> sets;
+  for (const auto set : {InstructionSet::baseline, InstructionSet::avx2, InstructionSet::avx512})
+    if (set <= instruction_set()) sets.push_back(set);
+  return sets;
+}
+
+template <class T>
+class GramKernelsOf : public ::testing::Test {};
+using Precisions = ::testing::Types<float, double>;
+TYPED_TEST_SUITE(GramKernelsOf, Precisions);
+
+/// The state of a network at one signal, and the layer written as plain loops.
+template <class T>
+struct LayerState {
+  Vector<T> y, z;
+  std::vector<int> places;
+  std::vector<T> listed_y, listed_z;
+
+  void list(const Vector<T>& z_before) {
+    places.clear();
+    listed_y.clear();
+    listed_z.clear();
+    for (Index j = 0; j < z.size(); ++j) {
+      if (z(j) == T(0) && z_before(j) == T(0)) continue;
+      places.push_back(static_cast<int>(j));
+      listed_y.push_back(y(j));
+      listed_z.push_back(z(j));
+    }
+  }
+};
+
+TYPED_TEST(GramKernelsOf, EveryInstructionSetGivesTheBitsOfPlainLoops) {
+  using T = TypeParam;
+  Draw draw(31);
+  for (const Index m : {1, 63, 64, 200, 257})
+    for (const bool positive : {false, true}) {
+      const Index rows = round_up_to_block<T>(m);
+      Matrix<T> G = Matrix<T>::Zero(rows, rows);
+      G.topLeftCorner(m, m) = draw.normal_matrix(m, m).cast<T>();
+      Vector<T> c = Vector<T>::Zero(rows), w = Vector<T>::Ones(rows);
+      c.head(m) = 4 * draw.normal_vector(m).cast<T>();
+      for (Index j = 0; j < m; ++j) w(j) = static_cast<T>(draw.uniform(0.5, 2));
+      LayerState<T> start;
+      start.z = Vector<T>::Zero(rows);
+      start.z.head(m) = draw.sparse_matrix(m, 1, 0.2).cast<T>();
+      Vector<T> before = Vector<T>::Zero(rows);
+      before.head(m) = draw.sparse_matrix(m, 1, 0.2).cast<T>();
+      start.y = start.z + T(0.4) * (start.z - before);
+      start.list(before);
+      const T step = T(0.1), threshold = T(0.3), momentum = T(0.4);
+
+      LayerState<T> plain = start;
+      for (Index j = 0; j < rows; ++j) {
+        T p = -c(j);
+        for (std::size_t k = 0; k < start.places.size(); ++k) p += start.listed_y[k] * G(j, start.places[k]);
+        const T v = start.y(j) - step * p, t = threshold * w(j), up = v - t, down = v + t;
+        plain.z(j) = (up > 0 ? up : T(0)) + (down < 0 && !positive ? down : T(0));
+        plain.y(j) = plain.z(j) + momentum * (plain.z(j) - start.z(j));
+      }
+      plain.list(start.z);
+
+      for (const InstructionSet set : available_sets()) {
+        LayerState<T> fast = start;
+        fast.places.resize(static_cast<std::size_t>(rows));
+        fast.listed_y.resize(static_cast<std::size_t>(rows));
+        fast.listed_z.resize(static_cast<std::size_t>(rows));
+        const Index count = gram_kernels<T>(set).layer(
+            {rows, G.data(), c.data(), w.data(), step, threshold, momentum, positive, fast.y.data(), fast.z.data(),
+             {std::ssize(start.places), start.places.data(), start.listed_y.data(), start.listed_z.data()},
+             {0, fast.places.data(), fast.listed_y.data(), fast.listed_z.data()}});
+        ASSERT_EQ(count, std::ssize(plain.places)) << to_string(set) << ", " << m << " atoms";
+        fast.places.resize(static_cast<std::size_t>(count));
+        fast.listed_y.resize(static_cast<std::size_t>(count));
+        fast.listed_z.resize(static_cast<std::size_t>(count));
+        EXPECT_EQ(fast.z, plain.z) << to_string(set) << ", " << m << " atoms";
+        EXPECT_EQ(fast.y, plain.y) << to_string(set) << ", " << m << " atoms";
+        EXPECT_EQ(fast.places, plain.places);
+        EXPECT_EQ(fast.listed_y, plain.listed_y);
+        EXPECT_EQ(fast.listed_z, plain.listed_z);
+      }
+    }
+}
+
+TYPED_TEST(GramKernelsOf, SumColumns_InTheirOrder) {
+  using T = TypeParam;
+  constexpr Index lanes = 64 / sizeof(T);
+  Draw draw(32);
+  const Matrix<T> A = draw.normal_matrix(20 * lanes, 30).template cast<T>();
+  for (const Index rows : {lanes, 2 * lanes, 3 * lanes, 5 * lanes, 20 * lanes})
+    for (const int count : {0, 1, 7, 30}) {
+      std::vector<int> places;
+      std::vector<T> a;
+      for (int k = 0; k < count; ++k) {
+        places.push_back(draw.integer(0, 29));
+        a.push_back(static_cast<T>(draw.normal()));
+      }
+      Vector<T> plain = Vector<T>::Zero(rows);
+      for (std::size_t k = 0; k < a.size(); ++k) plain += a[k] * A.col(places[k]).head(rows);
+      for (const InstructionSet set : available_sets()) {
+        Vector<T> out = Vector<T>::Constant(rows, 7);
+        gram_kernels<T>(set).sum_columns({rows, A.rows(), A.data(), count, places.data(), a.data(), out.data()});
+        EXPECT_EQ(out, plain) << to_string(set) << ", " << rows << " rows, " << count << " columns";
+      }
+    }
+}
+
+}  // namespace
+}  // namespace riata::testing
