@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <vector>
 
 #include "riata/core/types.hpp"
@@ -15,6 +16,12 @@ std::vector<InstructionSet> available_sets() {
   for (const auto set : {InstructionSet::baseline, InstructionSet::avx2, InstructionSet::avx512})
     if (set <= instruction_set()) sets.push_back(set);
   return sets;
+}
+
+/// The baseline gives the very bits of plain loops; the others fuse multiplications with additions.
+template <class T>
+double rounding(InstructionSet set) {
+  return set == InstructionSet::baseline ? 0 : 100 * static_cast<double>(std::numeric_limits<T>::epsilon());
 }
 
 template <class T>
@@ -42,7 +49,7 @@ struct LayerState {
   }
 };
 
-TYPED_TEST(GramKernelsOf, EveryInstructionSetGivesTheBitsOfPlainLoops) {
+TYPED_TEST(GramKernelsOf, EveryInstructionSetGivesWhatPlainLoopsGive) {
   using T = TypeParam;
   Draw draw(31);
   for (const Index m : {1, 63, 64, 200, 257})
@@ -85,11 +92,13 @@ TYPED_TEST(GramKernelsOf, EveryInstructionSetGivesTheBitsOfPlainLoops) {
         fast.places.resize(static_cast<std::size_t>(count));
         fast.listed_y.resize(static_cast<std::size_t>(count));
         fast.listed_z.resize(static_cast<std::size_t>(count));
-        EXPECT_EQ(fast.z, plain.z) << to_string(set) << ", " << m << " atoms";
-        EXPECT_EQ(fast.y, plain.y) << to_string(set) << ", " << m << " atoms";
+        EXPECT_LE((fast.z - plain.z).cwiseAbs().maxCoeff(), rounding<T>(set)) << to_string(set) << ", " << m << " atoms";
+        EXPECT_LE((fast.y - plain.y).cwiseAbs().maxCoeff(), rounding<T>(set)) << to_string(set) << ", " << m << " atoms";
         EXPECT_EQ(fast.places, plain.places);
-        EXPECT_EQ(fast.listed_y, plain.listed_y);
-        EXPECT_EQ(fast.listed_z, plain.listed_z);
+        for (std::size_t k = 0; k < fast.places.size(); ++k) {
+          EXPECT_EQ(fast.listed_y[k], fast.y(fast.places[k]));
+          EXPECT_EQ(fast.listed_z[k], fast.z(fast.places[k]));
+        }
       }
     }
 }
@@ -112,7 +121,7 @@ TYPED_TEST(GramKernelsOf, SumColumns_InTheirOrder) {
       for (const InstructionSet set : available_sets()) {
         Vector<T> out = Vector<T>::Constant(rows, 7);
         gram_kernels<T>(set).sum_columns({rows, A.rows(), A.data(), count, places.data(), a.data(), out.data()});
-        EXPECT_EQ(out, plain) << to_string(set) << ", " << rows << " rows, " << count << " columns";
+        EXPECT_LE((out - plain).cwiseAbs().maxCoeff(), rounding<T>(set)) << to_string(set) << ", " << rows << " rows, " << count << " columns";
       }
     }
 }

@@ -26,8 +26,9 @@ namespace {
 
 InstructionSet available() {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f")) return InstructionSet::avx512;
-  if (__builtin_cpu_supports("avx2")) return InstructionSet::avx2;
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  if (avx2 && __builtin_cpu_supports("avx512f")) return InstructionSet::avx512;
+  if (avx2) return InstructionSet::avx2;
 #endif
   return InstructionSet::baseline;
 }

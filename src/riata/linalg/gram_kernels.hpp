@@ -1,6 +1,6 @@
 // Products of a matrix with sparse vectors, and the layer of ISTA or FISTA around one with the Gram matrix, compiled for several
-// instruction sets and chosen once per process. Every row is summed in the order of the columns, without fused multiply-adds, so all
-// instruction sets give the same bits.
+// instruction sets and chosen once per process. Every row is summed in the order of the columns: results do not depend on the
+// vectors' width, but AVX2 and AVX-512 fuse multiplications with additions and round once where the baseline rounds twice.
 #pragma once
 
 #include <cstddef>

@@ -50,13 +50,14 @@ void SparseLayers<T>::open(const ConstMatrixRef<T>& C, int from) {
 }
 
 template <Scalar T>
-ActiveList<T> SparseLayers<T>::list(const Record& record) {
-  return {record.count, places_.data() + record.start, y_values_.data() + record.start, z_values_.data() + record.start};
+auto SparseLayers<T>::list(const Record& record) -> List {
+  return {{record.count, places_.data() + record.start, y_values_.data() + record.start, z_values_.data() + record.start},
+          in_U_.data() + record.start};
 }
 
 /// Room for the list of the state before layer k.
 template <Scalar T>
-ActiveList<T> SparseLayers<T>::open_list(int k) {
+auto SparseLayers<T>::open_list(int k) -> List {
   const auto rows = static_cast<std::size_t>(problem_.rows());
   const std::size_t start = keeps(k) ? used_ : static_cast<std::size_t>(k % 2) * rows;
   return list({start, 0});
@@ -64,7 +65,7 @@ ActiveList<T> SparseLayers<T>::open_list(int k) {
 
 /// Puts the list of open_list(k) on record.
 template <Scalar T>
-void SparseLayers<T>::keep(Index i, int k, const ActiveList<T>& state) {
+void SparseLayers<T>::keep(Index i, int k, const List& state) {
   if (!keeps(k)) return;
   record(i, k) = {static_cast<std::size_t>(state.places - places_.data()), state.count};
   used_ += static_cast<std::size_t>(state.count);
@@ -72,10 +73,10 @@ void SparseLayers<T>::keep(Index i, int k, const ActiveList<T>& state) {
 
 /// All states from before layer k on are this one.
 template <Scalar T>
-void SparseLayers<T>::repeat(Index i, int k, const ActiveList<T>& state) {
+void SparseLayers<T>::repeat(Index i, int k, const List& state) {
   k = std::max(k, first_kept());
   if (stored_ == 0 || k > schedule_.n_layers()) return;
-  ActiveList<T> copy = open_list(k);
+  List copy = open_list(k);
   copy.count = state.count;
   std::copy_n(state.places, state.count, copy.places);
   std::copy_n(state.y, state.count, copy.y);
@@ -86,7 +87,7 @@ void SparseLayers<T>::repeat(Index i, int k, const ActiveList<T>& state) {
 
 /// Will every further layer repeat this state? z_{k+1} = z_k = y_k, so momentum has nothing to add.
 template <Scalar T>
-bool SparseLayers<T>::has_settled(const ActiveList<T>& before, const ActiveList<T>& after) const {
+bool SparseLayers<T>::has_settled(const List& before, const List& after) const {
   const Index n = after.count;
   return equal_steps_ && before.count == n && std::equal(after.z, after.z + n, after.y) &&
          std::equal(after.z, after.z + n, before.y) && std::equal(after.z, after.z + n, before.z) &&
@@ -101,6 +102,7 @@ void SparseLayers<T>::forward(Index i, T reg, const ConstVectorRef<T>& z, const 
   const std::size_t room = used_ + static_cast<std::size_t>(rows * (n_layers - from_ + 1));
   if (places_.size() < room) {
     places_.resize(room);
+    in_U_.resize(room);
     y_values_.resize(room);
     z_values_.resize(room);
   }
@@ -108,7 +110,7 @@ void SparseLayers<T>::forward(Index i, T reg, const ConstVectorRef<T>& z, const 
   z_.setZero();
   y_.head(m) = y;
   z_.head(m) = z;
-  ActiveList<T> state = open_list(from_);
+  List state = open_list(from_);
   for (Index j = 0; j < m; ++j) {
     if (z(j) == T(0) && z_before(j) == T(0)) continue;
     state.places[state.count] = static_cast<int>(j);
@@ -120,7 +122,7 @@ void SparseLayers<T>::forward(Index i, T reg, const ConstVectorRef<T>& z, const 
   for (int k = from_; k < n_layers; ++k) {
     const T alpha = static_cast<T>(schedule_.steps[static_cast<std::size_t>(k)]);
     const T momentum = static_cast<T>(schedule_.momenta[static_cast<std::size_t>(k)]);
-    ActiveList<T> next = open_list(k + 1);
+    List next = open_list(k + 1);
     next.count = layer({rows, problem_.G.data(), C_.col(i).data(), problem_.w.data(), alpha, alpha * reg, momentum,
                         problem_.positive, y_.data(), z_.data(), state, next});
     keep(i, k + 1, next);
@@ -141,12 +143,14 @@ void SparseLayers<T>::gather_active(Index i) {
   U_.clear();
   heads_.resize(static_cast<std::size_t>(n_kept + 1));
   for (int k = schedule_.n_layers(); k >= first; --k) {
-    const ActiveList<T> state = list(record(i, k));
+    const List state = list(record(i, k));
     for (Index e = 0; e < state.count; ++e) {
       int& place = place_in_U_[static_cast<std::size_t>(state.places[e])];
-      if (place >= 0) continue;
-      place = static_cast<int>(U_.size());
-      U_.push_back(state.places[e]);
+      if (place < 0) {
+        place = static_cast<int>(U_.size());
+        U_.push_back(state.places[e]);
+      }
+      state.in_U[e] = place;
     }
     heads_[static_cast<std::size_t>(k - first)] = std::ssize(U_);
   }
@@ -165,8 +169,8 @@ void SparseLayers<T>::gather_active(Index i) {
   }
   Y_U_.topLeftCorner(rows, n_kept).setZero();
   for (int k = 0; k < n_kept; ++k) {
-    const ActiveList<T> state = list(record(i, first + k));
-    for (Index e = 0; e < state.count; ++e) Y_U_(place_in_U_[static_cast<std::size_t>(state.places[e])], k) = state.y[e];
+    const List state = list(record(i, first + k));
+    for (Index e = 0; e < state.count; ++e) Y_U_(state.in_U[e], k) = state.y[e];
   }
   n_layers_of_atom_.assign(static_cast<std::size_t>(u), 0);
   pull_.head(u).setZero();
@@ -187,12 +191,12 @@ void SparseLayers<T>::backward(Index i, T reg, VectorRef<T> cotangent_z, VectorR
   for (int k = n_layers - 1; k >= first; --k) {
     const T alpha = static_cast<T>(schedule_.steps[static_cast<std::size_t>(k)]);
     const T momentum = static_cast<T>(schedule_.momenta[static_cast<std::size_t>(k)]);
-    const ActiveList<T> after = list(record(i, k + 1)), before = list(record(i, k));
+    const List after = list(record(i, k + 1)), before = list(record(i, k));
     // y_{k+1} = (1 + m_k) z_{k+1} - m_k z_k, and through the shrinkage of z_{k+1}
     Index n_h = 0;
     double threshold_cotangent = 0, along = 0;
     for (Index e = 0; e < after.count; ++e) {
-      const int j = after.places[e], a = place_in_U_[static_cast<std::size_t>(j)];
+      const int a = after.in_U[e];
       const T c = cotangent_y_(a), h = cotangent_z_(a) + (T(1) + momentum) * c;
       cotangent_z_(a) = -momentum * c;
       if (after.z[e] == T(0)) continue;
@@ -200,6 +204,7 @@ void SparseLayers<T>::backward(Index i, T reg, VectorRef<T> cotangent_z, VectorR
       h_(n_h++) = h;
       pull_(a) += alpha * h;
       if (scalars) {
+        const int j = after.places[e];
         threshold_cotangent -= static_cast<double>(problem_.w(j)) * static_cast<double>(after.z[e] > T(0) ? h : -h);
         along += static_cast<double>(h) * static_cast<double>(C_(j, i));
       }
@@ -212,7 +217,7 @@ void SparseLayers<T>::backward(Index i, T reg, VectorRef<T> cotangent_z, VectorR
     sum_columns({padded<T>(head), G_U_.rows(), G_U_.data(), n_h, h_places_.data(), h_.data(), Gh_.data()});
     if (!gradients.steps.empty()) {
       for (Index e = 0; e < before.count; ++e)
-        along -= static_cast<double>(before.y[e]) * static_cast<double>(Gh_(place_in_U_[static_cast<std::size_t>(before.places[e])]));
+        along -= static_cast<double>(before.y[e]) * static_cast<double>(Gh_(before.in_U[e]));
       along += static_cast<double>(reg) * threshold_cotangent;
       gradients.steps[static_cast<std::size_t>(k)] += along / schedule_.lipschitz;
     }
@@ -223,9 +228,9 @@ void SparseLayers<T>::backward(Index i, T reg, VectorRef<T> cotangent_z, VectorR
   if (gradients.dictionary) add_couplings_of_signal();
   cotangent_z.setZero();
   cotangent_y.setZero();
-  const ActiveList<T> start = list(record(i, first));
+  const List start = list(record(i, first));
   for (Index e = 0; e < start.count; ++e) {
-    const int j = start.places[e], a = place_in_U_[static_cast<std::size_t>(j)];
+    const int j = start.places[e], a = start.in_U[e];
     if (start.z[e] != T(0)) cotangent_z(j) = cotangent_z_(a);
     cotangent_y(j) = cotangent_y_(a);
   }

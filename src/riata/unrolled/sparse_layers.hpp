@@ -61,6 +61,9 @@ class SparseLayers {
   void add_couplings(MatrixRef<T> gradient);
 
  private:
+  struct List : ActiveList<T> {
+    int* in_U;  ///< where the places stand in U, for backward()
+  };
   struct Record {  ///< an active list: where it starts in places_, y_values_ and z_values_
     std::size_t start;
     Index count;
@@ -68,11 +71,11 @@ class SparseLayers {
   int first_kept() const { return std::max(from_, schedule_.n_layers() - stored_); }
   bool keeps(int k) const { return stored_ > 0 && k >= first_kept(); }
   Record& record(Index i, int k) { return records_[static_cast<std::size_t>(i * (schedule_.n_layers() - first_kept() + 1) + k - first_kept())]; }
-  ActiveList<T> list(const Record& record);
-  ActiveList<T> open_list(int k);
-  void keep(Index i, int k, const ActiveList<T>& state);
-  void repeat(Index i, int k, const ActiveList<T>& state);
-  bool has_settled(const ActiveList<T>& before, const ActiveList<T>& after) const;
+  List list(const Record& record);
+  List open_list(int k);
+  void keep(Index i, int k, const List& state);
+  void repeat(Index i, int k, const List& state);
+  bool has_settled(const List& before, const List& after) const;
   void gather_active(Index i);
   void add_couplings_of_signal();
 
@@ -85,7 +88,7 @@ class SparseLayers {
   Vector<T> y_, z_;
 
   // The active lists of the tile, one after the other; those that are not kept take turns in the first two places.
-  std::vector<int> places_;
+  std::vector<int> places_, in_U_;
   std::vector<T> y_values_, z_values_;
   std::vector<Record> records_;
   std::size_t used_ = 0;
