@@ -57,7 +57,8 @@ std::string value_of(const Metadata& metadata, const std::string& key) {
 void Encode::adopt(const Metadata& metadata) {
   if (const std::string text = value_of(metadata, "reg"); !reg && !text.empty()) reg = Reg::parse(text);
   require(reg.has_value(), "--reg is required: {} does not say with which weight it was learned", dictionary);
-  if (value_of(metadata, "positive") == "true") options.penalty.positive = true;
+  const bool entrywise = options.penalty.kind == PenaltyKind::l1 || options.penalty.kind == PenaltyKind::elastic_net;
+  if (value_of(metadata, "positive") == "true" && entrywise) options.penalty.positive = true;
   if (value_of(metadata, "centred") == "true") centre = true;
   if (layers && method == "auto") method = value_of(metadata, "algorithm") == "ista" ? "ista" : "fista";
 }

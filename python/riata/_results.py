@@ -155,11 +155,11 @@ class StreamResult:
     n_signals, n_atoms, n_nonzero : int
         The size of the codes, and how many of them are not zero.
     n_not_converged : int
-        Signals whose gap is still above the tolerance.
+        Signals whose gap is still above the tolerance; with penalty `"l0"`, that still moved.
     objective : float
         Mean over the signals.
     gap : float
-        The largest, in units of the objective.
+        The largest, in units of the objective; NaN with penalty `"l0"`.
     method : str
         The solver that ran.
     """

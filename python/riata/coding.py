@@ -220,8 +220,7 @@ def encode_stream(
         thread. The results do not depend on it.
     progress : callable, optional
         Called as progress(n_done, n_signals) after each block.
-    positive, weights, penalty, l1_ratio, groups, momentum, momentum_delay, restart, support_norm, shrink
-        As in `encode`.
+    positive, weights, penalty, l1_ratio, groups, momentum, momentum_delay, restart, support_norm, shrink,
     first_step
         As in `encode`.
 

@@ -148,7 +148,7 @@ TEST(SparseInverse, DoesNotDependOnUnitsOrOnTheScaleOfTheNoise) {
   Recording recording(60);
   const SparseInverseOptions options{.channel_types = recording.types, .tol = 1e-13};
   const auto before = sparse_inverse(recording.M, recording.G, recording.C, Reg::fraction_of_max(0.3), options);
-  const double unit = 1e9;  // of the magnetometers alone
+  const double unit = 1e14;  // of the magnetometers alone
   for (Index i = 0; i < 24; i += 3)
     recording.M.row(i) *= unit, recording.G.row(i) *= unit, recording.C.row(i) *= unit, recording.C.col(i) *= unit;
   const auto after = sparse_inverse(recording.M, recording.G, recording.C / 7, Reg::fraction_of_max(0.3), options);

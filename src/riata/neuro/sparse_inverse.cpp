@@ -34,12 +34,13 @@ void require_arrays(const ConstMatrixRef<double>& M, const ConstMatrixRef<double
 Vector<double> depth_weights(const ConstMatrixRef<double>& G, const Matrix<double>& W, const Matrix<double>& WG,
                              const SparseInverseOptions& options) {
   const Index size = options.n_orient;
-  const double W_norm = W.norm();
+  const Vector<double> units = W.colwise().norm();  // per channel, so that types of any units can be compared
   Vector<double> weights(G.cols() / size);
   for (Index s = 0; s < weights.size(); ++s) {
-    const double before = G.middleCols(s * size, size).norm(), after = WG.middleCols(s * size, size).norm();
-    require(before > 0, "sparse_inverse: source {} of G is zero at all channels; leave it out", s);
-    require(after > least_visible * before * W_norm,
+    const auto G_s = G.middleCols(s * size, size);
+    const double before = (units.asDiagonal() * G_s).norm(), after = WG.middleCols(s * size, size).norm();
+    require(!G_s.isZero(0), "sparse_inverse: source {} of G is zero at all channels; leave it out", s);
+    require(after > least_visible * before,
             "sparse_inverse: source {} of G lies in the null space of noise_cov, so no channel sees it; leave it out", s);
     weights(s) = std::pow(after, options.depth);
   }

@@ -1,6 +1,7 @@
 #include "riata/solvers/batch_encoder.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "riata/core/check.hpp"
 #include "riata/linalg/blas.hpp"
@@ -48,7 +49,7 @@ class TileEncoder {
     if (!open_.empty()) solve_open(X, reg, first, result);
     if (!zero_.empty()) certify_zero(X, reg, first, result);
     for (Index i = first; i < first + n; ++i) {
-      const bool done = Penalty::convex ? result.gap(i) <= target(X.col(i - first)) : is_fixed_[static_cast<std::size_t>(i - first)];
+      const bool done = Penalty::convex ? std::isfinite(result.gap(i)) && result.gap(i) <= target(X.col(i - first)) : is_fixed_[static_cast<std::size_t>(i - first)];
       result.status[static_cast<std::size_t>(i)] = done ? Status::converged : Status::max_iter_reached;
     }
   }

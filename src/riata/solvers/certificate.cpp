@@ -61,7 +61,7 @@ void TileCertificate<Penalty>::evaluate(const ConstMatrixRef<T>& X, const ConstM
     if constexpr (Penalty::convex) {
       const double s = penalty_.dual_scaling(correlations_.col(i), lambda);
       const double ridge = ridges_(i) > 0 ? 0.5 * ridges_(i) * codes_.head(n_support).squaredNorm() : 0.0;
-      gaps_(i) = std::max(0.0, (regularisation - ridge) - s * zc + (1 - s) * (1 - s) * (fit + ridge));
+      gaps_(i) = std::max((regularisation - ridge) - s * zc + (1 - s) * (1 - s) * (fit + ridge), 0.0);  // NaN stays
     } else {
       gaps_(i) = std::numeric_limits<double>::quiet_NaN();
     }
@@ -230,6 +230,17 @@ Vector<T> reg_max(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<
   });
 }
 
+namespace {
+
+template <Scalar T>
+Vector<T> fraction_of(const Vector<T>& largest, Reg::FractionOfMax fraction) {
+  for (Index i = 0; i < largest.size(); ++i)
+    require(std::isfinite(largest(i)), "reg: reg_max of signal {} overflows, so a fraction of it is no weight; scale the signals", i);
+  return largest * static_cast<T>(fraction.value);
+}
+
+}  // namespace
+
 template <Scalar T>
 Vector<T> resolve_reg(const Reg& reg, const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
                       const PenaltyOptions& penalty, const Execution& execution) {
@@ -239,7 +250,7 @@ Vector<T> resolve_reg(const Reg& reg, const NonDeduced<ConstMatrixRef<T>>& X, co
     return Vector<T>::Constant(X.cols(), static_cast<T>(*value));
   }
   if (const auto* fraction = std::get_if<Reg::FractionOfMax>(&reg.value()))
-    return reg_max<T>(X, D, penalty, execution) * static_cast<T>(fraction->value);
+    return fraction_of(reg_max<T>(X, D, penalty, execution), *fraction);
   const auto& values = std::get<std::vector<double>>(reg.value());
   require(static_cast<Index>(values.size()) == X.cols(), "reg: {} entries for {} signals; they must be equal",
           values.size(), X.cols());
@@ -262,6 +273,7 @@ double resolve_batch_reg(const Reg& reg, const NonDeduced<ConstMatrixRef<T>>& X,
   const double fraction = std::get<Reg::FractionOfMax>(reg.value()).value;
   const double largest = static_cast<double>(reg_max<T>(X, D, penalty, execution).maxCoeff());
   require(largest > 0, "reg: reg_max of the batch is 0 (all signals are zero), so a fraction of it is no weight");
+  require(std::isfinite(largest), "reg: reg_max of the batch overflows, so a fraction of it is no weight; scale the signals");
   return fraction * largest;
 }
 

@@ -16,12 +16,7 @@
 namespace riata {
 namespace {
 
-constexpr int sweeps_between_polls = 500;
-
-void require_groups(Index group_size, Index n_atoms) {
-  require(group_size >= 1 && n_atoms % group_size == 0, "group_size = {}, must be >= 1 and divide the number of atoms, {}",
-          group_size, n_atoms);
-}
+constexpr int sweeps_between_looks = 500;
 
 /// ||A_g||_F per group of rows.
 Vector<double> group_norms(const Matrix<double>& A, Index group_size) {
@@ -110,8 +105,8 @@ class JointSolver {
     multiply_transposed<double>(D_S, D_S, H);
     multiply_transposed<double>(X_, D_S, B);
     JointWorkingSet problem(std::move(H), std::move(B), std::move(Z_S), reg_, size);
-    const int most = std::min(sweeps_between_polls, options_.max_iter - n_iter_);
-    const int sweeps = problem.solve(target, half_norm_sq, most);
+    const int most = std::min(sweeps_between_looks, options_.max_iter - n_iter_);
+    const int sweeps = problem.solve(target, half_norm_sq, most, options_.execution);
     n_iter_ += sweeps;
     for (Index k = 0; k < std::ssize(S_); ++k)
       Z_.middleRows(S_[static_cast<std::size_t>(k)] * size, size) = problem.Z().middleCols(k * size, size).transpose();
@@ -152,18 +147,25 @@ JointResult<T> joint_encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseD
   const Matrix<double> signals = X.template cast<double>(), atoms = D.parameters().template cast<double>();
   const auto* fraction = std::get_if<Reg::FractionOfMax>(&reg.value());
   const double largest = fraction ? largest_correlation(signals, atoms, options.group_size) : 0;
-  require(!fraction || largest > 0, "reg: reg_max of the batch is 0, so a fraction of it is no weight");
+  require(!fraction || (largest > 0 && std::isfinite(largest)),
+          "reg: reg_max of the batch {}, so a fraction of it is no weight", largest > 0 ? "overflows" : "is 0");
   const double lambda = fraction ? fraction->value * largest : std::get<double>(reg.value());
 
   JointSolver solver(signals, atoms, lambda, options);
   solver.run();
-  JointResult<T> result{.codes = solver.codes().template cast<T>(), .support = {}, .reg = lambda, .objective = 0, .gap = 0, .n_iter = solver.n_iter(), .status = {}};
+  JointResult<T> result{.codes = solver.codes().template cast<T>(),
+                        .support = {},
+                        .reg = lambda,
+                        .objective = 0,
+                        .gap = 0,
+                        .n_iter = solver.n_iter(),
+                        .status = {}};
   for (Index g = 0; g < D.code_size() / options.group_size; ++g)
     if (!result.codes.middleRows(g * options.group_size, options.group_size).isZero(0)) result.support.push_back(g);
   const JointCertificate certificate = joint_certificate<T>(X, D, result.codes, lambda, options.group_size);
   result.objective = certificate.objective;
   result.gap = certificate.gap;
-  const bool done = certificate.gap <= options.tol * 0.5 * signals.squaredNorm();
+  const bool done = std::isfinite(certificate.gap) && certificate.gap <= options.tol * 0.5 * signals.squaredNorm();
   result.status = done ? Status::converged : Status::max_iter_reached;
   return result;
 }

@@ -34,6 +34,7 @@ struct JointResult {
 };
 
 /// X is n_features x n_signals. One weight for the batch: a number, or a fraction of joint_reg_max(). Computed in double.
+/// Slow where many atoms in use are nearly equal and reg is a small part of reg_max: thousands of sweeps.
 /// @throws std::invalid_argument if sizes disagree, an entry is not finite, or reg is not one number > 0
 template <Scalar T>
 JointResult<T> joint_encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,
@@ -58,5 +59,8 @@ struct JointCertificate {
 template <Scalar T>
 JointCertificate joint_certificate(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
                                    const NonDeduced<ConstMatrixRef<T>>& Z, double reg, Index group_size = 1);
+
+/// @throws std::invalid_argument unless groups of this size cut the atoms evenly
+void require_groups(Index group_size, Index n_atoms);
 
 }  // namespace riata

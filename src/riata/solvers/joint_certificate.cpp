@@ -7,6 +7,11 @@
 
 namespace riata {
 
+void require_groups(Index group_size, Index n_atoms) {
+  require(group_size >= 1 && n_atoms % group_size == 0, "group_size = {}, must be >= 1 and divide the number of atoms, {}",
+          group_size, n_atoms);
+}
+
 template <Scalar T>
 JointCertificate joint_certificate(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
                                    const NonDeduced<ConstMatrixRef<T>>& Z, double reg, Index group_size) {
@@ -15,8 +20,7 @@ JointCertificate joint_certificate(const NonDeduced<ConstMatrixRef<T>>& X, const
           "joint_certificate: codes have shape ({}, {}), expected ({}, {})", Z.cols(), Z.rows(), X.cols(), D.code_size());
   require_finite("joint_certificate", "Z", Z);
   require(std::isfinite(reg) && reg > 0, "reg = {}, must be > 0 and finite", reg);
-  require(group_size >= 1 && D.code_size() % group_size == 0,
-          "group_size = {}, must be >= 1 and divide the number of atoms, {}", group_size, D.code_size());
+  require_groups(group_size, D.code_size());
   const Matrix<double> atoms = D.parameters().template cast<double>(), codes = Z.template cast<double>();
   Matrix<double> R = X.template cast<double>();
   R.noalias() -= atoms * codes;
@@ -30,7 +34,7 @@ JointCertificate joint_certificate(const NonDeduced<ConstMatrixRef<T>>& X, const
     products += Z_g.cwiseProduct(C_g).sum();
   }
   const double s = largest > reg ? reg / largest : 1.0, fit = 0.5 * R.squaredNorm();
-  return {.objective = fit + reg * norms, .gap = std::max(0.0, reg * norms - s * products + (1 - s) * (1 - s) * fit)};
+  return {.objective = fit + reg * norms, .gap = std::max(reg * norms - s * products + (1 - s) * (1 - s) * fit, 0.0)};
 }
 
 template JointCertificate joint_certificate<float>(const ConstMatrixRef<float>&, const DenseDictionary<float>&,

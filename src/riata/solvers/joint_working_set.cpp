@@ -21,6 +21,8 @@
 #include <cmath>
 #include <limits>
 
+#include "riata/core/error.hpp"
+
 namespace riata {
 
 constexpr double epsilon = std::numeric_limits<double>::epsilon();
@@ -44,8 +46,9 @@ JointWorkingSet::JointWorkingSet(Matrix<double> H, Matrix<double> B, Matrix<doub
   }
 }
 
-int JointWorkingSet::solve(double target, double half_norm_sq, int most_sweeps) {
+int JointWorkingSet::solve(double target, double half_norm_sq, int most_sweeps, const Execution& execution) {
   for (int n = 1; n <= most_sweeps; ++n) {
+    if (execution.stop_requested && execution.stop_requested()) throw Interrupted();
     if (sweep() <= epsilon * epsilon * Z_.squaredNorm()) return n;
     if (n % sweeps_per_newton != 0) continue;
     newton();

@@ -28,7 +28,7 @@ void GroupL1<T>::prox(MatrixRef<T> V, const ConstVectorRef<T>& thresholds) const
     for (Index g = 0; g < n_groups(); ++g) {
       const double length = norm(g, V.col(i)), threshold = static_cast<double>(thresholds(i));
       const T factor = length > threshold ? static_cast<T>(1 - threshold / length) : T(0);
-      for (const Index* j = begin(g); j != end(g); ++j) V(*j, i) *= factor;
+      for (const Index* j = begin(g); j != end(g); ++j) V(*j, i) = factor > T(0) ? V(*j, i) * factor : T(0);
     }
 }
 
