@@ -28,11 +28,13 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 demo: .venv/ready ## a noisy photograph, the cleaned one and the dictionary learned from it, into build/demo
+	@mkdir -p build
 	@$(CMAKE) --preset release > build/configure.log || { cat build/configure.log; exit 1; }
 	$(CMAKE) --build --preset release --parallel $(JOBS) --target riata_cli _riata
 	$(PY) examples/demo.py
 
 build: .venv/ready ## library, command (build/release/riata), Python extension (.venv/bin/python), tests, examples
+	@mkdir -p build
 	@$(CMAKE) --preset release > build/configure.log || { cat build/configure.log; exit 1; }
 	$(CMAKE) --build --preset release --parallel $(JOBS)
 
