@@ -1,6 +1,7 @@
 #include "riata/linalg/kernels.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -111,18 +112,20 @@ RIATA_INLINE double absolute_sum_loop(Index n, const T* v) {
   return sum;
 }
 
+/// Bit k tells whether `holds(v_k)`, of 32 entries.
+template <class T, class Predicate>
+RIATA_INLINE std::uint32_t bits_of(const T* v, Predicate holds) {
+  std::uint32_t bits = 0;
+  for (std::uint32_t k = 0; k < 32; ++k) bits |= static_cast<std::uint32_t>(holds(v[k])) << k;
+  return bits;
+}
+
 template <class T>
 RIATA_INLINE Index find_nonzeros_loop(Index n, const T* v, Index* places) {
   Index count = 0, i = 0;
-  for (; i + 16 <= n; i += 16) {
-    int any = 0;
-    for (Index k = 0; k < 16; ++k) any |= static_cast<int>(v[i + k] < T(0)) | static_cast<int>(v[i + k] > T(0));
-    if (any == 0) continue;
-    for (Index k = i; k < i + 16; ++k) {
-      places[count] = k;
-      count += static_cast<Index>(v[k] != T(0));
-    }
-  }
+  for (; i + 32 <= n; i += 32)
+    for (std::uint32_t bits = bits_of(v + i, [](T v_k) { return v_k != T(0); }); bits != 0; bits &= bits - 1)
+      places[count++] = i + std::countr_zero(bits);
   for (; i < n; ++i) {
     places[count] = i;
     count += static_cast<Index>(v[i] != T(0));
@@ -179,11 +182,9 @@ RIATA_INLINE Index count_outside_loop(Index n, const T* v, T low, T high) {
 template <class T>
 RIATA_INLINE Index first_outside_loop(Index n, const T* v, T low, T high) {
   Index i = 0;
-  for (; i + 32 <= n; i += 32) {
-    int outside = 0;
-    for (Index k = 0; k < 32; ++k) outside |= static_cast<int>(v[i + k] < low) | static_cast<int>(v[i + k] > high);
-    if (outside != 0) break;
-  }
+  const auto is_outside = [=](T v_k) { return static_cast<int>(v_k < low) | static_cast<int>(v_k > high); };
+  for (; i + 32 <= n; i += 32)
+    if (const std::uint32_t bits = bits_of(v + i, is_outside); bits != 0) return i + std::countr_zero(bits);
   while (i < n && !(v[i] < low) && !(v[i] > high)) ++i;
   return i;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <span>
 
 namespace riata {
 namespace {
@@ -13,7 +14,10 @@ constexpr Index padded(Index n) { return (n + 7) / 8 * 8; }
 
 template <Scalar T>
 WorkingSet<T>::WorkingSet(const Matrix<T>& gram, const L1<T>& penalty)
-    : G_(gram), penalty_(penalty), is_member_(static_cast<std::size_t>(gram.cols()), 0) {}
+        : G_(gram),
+      penalty_(penalty),
+      is_member_(static_cast<std::size_t>(gram.cols()), 0),
+      nonzeros_(static_cast<std::size_t>(gram.cols())) {}
 
 template <Scalar T>
 void WorkingSet<T>::start(const T* z, const T* q, T reg) {
@@ -21,8 +25,8 @@ void WorkingSet<T>::start(const T* z, const T* q, T reg) {
   atoms_.clear();
   reg_ = reg;
   ridge_ = static_cast<T>(penalty_.ridge(static_cast<double>(reg)));
-  for (Index j = 0; j < G_.cols(); ++j)
-    if (z[j] != T(0)) add(j, z[j], q[j]);
+  const Index count = find_nonzeros(G_.cols(), z, nonzeros_.data());
+  for (const Index j : std::span(nonzeros_).first(static_cast<std::size_t>(count))) add(j, z[j], q[j]);
 }
 
 template <Scalar T>

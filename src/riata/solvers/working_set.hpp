@@ -62,6 +62,7 @@ class WorkingSet {
   T reg_ = 0, ridge_ = 0;
   std::vector<Index> atoms_;
   std::vector<char> is_member_;              // of S, one per atom
+  std::vector<Index> nonzeros_;              // scratch of start()
   Matrix<T> H_;                              // the first size() columns count; rows padded with zeros
   Vector<T> z_, q_, inverse_, bound_;        // of S: codes, correlations, 1 / H_kk, reg w_k
   Vector<T> z_committed_;                    // the codes that everyone knows

@@ -155,6 +155,7 @@ void SparseLayers<T>::gather_active(Index i) {
     heads_[static_cast<std::size_t>(k - first)] = std::ssize(U_);
   }
   const Index u = std::ssize(U_), rows = padded<T>(u);
+  if (u == 0) return;  // a code of zeros: the buffers may not be there yet
   if (G_U_.rows() < rows) {
     G_U_.setZero(rows, rows);
     Y_U_.setZero(rows, stored_);
