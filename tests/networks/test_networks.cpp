@@ -66,7 +66,7 @@ VectorXd approximate_message_passing(const MatrixXd& D, const VectorXd& x, int n
   for (int k = 0; k < n_steps; ++k) {
     const double onsager = static_cast<double>((z.array() != 0).count()) / n;
     v = (x - D * z + onsager * v).eval();
-    z = (z + B * v).unaryExpr([&](double a) { return soft(a, v.norm() / std::sqrt(n)); }).eval();
+    z = (z + B * v).unaryExpr([&](double a) { return soft(a, v.norm() / std::sqrt(n) / (1.001 * lipschitz(D))); }).eval();
   }
   return z;
 }
@@ -88,6 +88,7 @@ TEST(Networks, AtTheStart_AreTheClassicalAlgorithms) {
       const Network<double> net(kind.kind, D, 7, kind.options);
       const double reg = 0.2;
       const MatrixXd Z = net.encode(X, reg, {.n_layers = depth});
+      EXPECT_GT((Z.array() != 0).count(), 3) << kind.describe();
       for (Index i = 0; i < X.cols(); ++i) {
         const VectorXd expected = kind.kind == "group"    ? group_ista(D, X.col(i), reg, depth)
                                   : kind.kind == "iht"    ? iterative_hard_thresholding(D, X.col(i), reg, depth)
@@ -146,6 +147,7 @@ double worst_error(const KindCase& kind, std::uint64_t seed, bool supervised, bo
   const auto value = [&] { return net.loss(X, weight(), run, wanted_targets); };
   const auto g = net.loss_gradient(X, weight(), {.parameters = net.trainable(0, 3), .reg = true, .signals = true}, run, wanted_targets);
   EXPECT_NEAR(g.value, value(), 1e-13 * (1 + value()));
+  EXPECT_GT((net.encode(X, weight(), run).array() != 0).count(), 3) << kind.describe();
 
   double worst = 0;
   const auto compare = [&](const std::string& what, const MatrixXd& computed, const std::function<MatrixXd(double)>& differences) {

@@ -203,8 +203,9 @@ void LampRow<T>::backward(const TileInput<T>& input, const LayerState<T>& /*befo
 
 template <Scalar T>
 Parameters<T> LampRow<T>::initial(const NetworkModel<T>& model, int layer) {
-  return {{parameter_name(layer, "weight_x"), model.D().transpose() * static_cast<T>(1 / (1.001 * model.lipschitz))},
-          {parameter_name(layer, "threshold"), Matrix<T>::Constant(1, 1, T(1))}};
+  const T step = static_cast<T>(1 / (1.001 * model.lipschitz));
+  return {{parameter_name(layer, "weight_x"), step * model.D().transpose()},
+          {parameter_name(layer, "threshold"), Matrix<T>::Constant(1, 1, step)}};
 }
 
 #define RIATA_INSTANTIATE(T)                     \

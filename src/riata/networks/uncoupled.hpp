@@ -6,8 +6,9 @@
 //   lamp     v+ = x - D z + b v,     z+ = soft(z + B v+, theta ||v+|| / sqrt(n)),   b = ||z||_0 / n
 //                                                                           Borgerding, Schniter and Rangan (2017)
 //
-// They start as ISTA, as iterative hard thresholding, as ISTA (A = I, S = L) and as AMP (B = D^T / (1.001 L), theta = 1). Hard
-// thresholds and b are piecewise constant: their derivatives are zero. lamp's thresholds are its own, so reg enters its loss
+// They start as ISTA, as iterative hard thresholding, as ISTA (A = I, S = L) and as AMP with B = D^T / (1.001 L) and theta =
+// 1 / (1.001 L), which is one standard deviation of B v+ where v+ is noise and atoms have norm 1. Hard thresholds and b are
+// piecewise constant: their derivatives are zero. lamp's thresholds are its own, so reg enters its loss
 // alone. The published IHT network starts from W_z = I - D^T D, which diverges unless ||D||_2 < 1.
 #pragma once
 
