@@ -11,6 +11,7 @@ void bind_imaging(nanobind::module_& m);
 void bind_implicit(nanobind::module_& m);
 void bind_joint(nanobind::module_& m);
 void bind_learning(nanobind::module_& m);
+void bind_networks(nanobind::module_& m);
 void bind_neuro(nanobind::module_& m);
 void bind_operators(nanobind::module_& m);
 void bind_solvers(nanobind::module_& m);

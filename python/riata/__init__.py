@@ -24,10 +24,13 @@ from ._results import (
     LassoPath,
     LearnResult,
     Model,
+    NetworkGradient,
     OmpResult,
     SparseInverseResult,
     StepTrace,
     StreamResult,
+    TrainingHistory,
+    TrainingResult,
     UnrolledGradient,
     UnrolledStability,
 )
@@ -37,6 +40,7 @@ from .derivatives import code_jacobian, hypergradient, implicit_gradient, implic
 from .imaging import DenoiseResult, average_patches, denoise, extract_patches, psnr
 from .joint import joint_certificate, joint_encode, joint_reg_max
 from .learning import learn_dictionary, load_model, recovery_score, save_model
+from .networks import Network, analytic_weight, load_network
 from .neuro import sparse_inverse, whitener
 from .unrolling import unrolled_encode, unrolled_gradient
 
@@ -56,14 +60,19 @@ __all__ = [
     "LassoPath",
     "LearnResult",
     "Model",
+    "Network",
+    "NetworkGradient",
     "OmpResult",
     "SparseCoder",
     "SparseInverseResult",
     "StepTrace",
     "StreamResult",
+    "TrainingHistory",
+    "TrainingResult",
     "UnrolledGradient",
     "UnrolledStability",
     "__version__",
+    "analytic_weight",
     "average_patches",
     "code_jacobian",
     "datasets",
@@ -83,6 +92,7 @@ __all__ = [
     "lasso_path",
     "learn_dictionary",
     "load_model",
+    "load_network",
     "omp",
     "plot",
     "psnr",

@@ -408,6 +408,83 @@ class History(Mapping[str, Any]):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class TrainingHistory(Mapping[str, Any]):
+    """One entry per accepted step; a mapping as well, so that pandas.DataFrame(history) works.
+
+    Attributes
+    ----------
+    value, step, seconds : ndarray
+        Loss after the step, its length, wall time since the start.
+    stage : ndarray of int
+        Losses of different stages are those of different layers.
+    """
+
+    value: Array
+    step: Array
+    seconds: Array
+    stage: Array
+
+    __getitem__ = History.__getitem__
+    __iter__ = History.__iter__
+    __len__ = History.__len__
+
+    def __repr__(self) -> str:
+        return f"TrainingHistory({_counted(len(self.value))})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TrainingResult:
+    """How training went; returned by `Network.fit`.
+
+    Attributes
+    ----------
+    history : TrainingHistory
+        Loss, length, seconds and stage of every accepted step.
+    initial_value : float
+        The loss before the first step, at the output of the first stage.
+    value : float
+        The loss of the trained network, at its last layer.
+    reg : float
+        The weight used, as a number.
+    status : str
+        "converged", "max_iter", "max_time" or "interrupted".
+    """
+
+    history: TrainingHistory
+    initial_value: float
+    value: float
+    reg: float
+    status: str
+
+    def __repr__(self) -> str:
+        return f"TrainingResult({_counted(len(self.history.value))}, value {self.value:.6g}, {self.status})"
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkGradient:
+    """Derivatives through a network; returned by `Network.gradient`.
+
+    Attributes
+    ----------
+    value : float
+        The loss, or the sum of cotangent * codes.
+    parameters : dict of ndarray
+        One array per parameter asked for, of its shape.
+    reg : ndarray (1,) or (n_signals,), or None
+        In the shape of reg; likewise None where it was not asked for.
+    signals : ndarray (n_signals, n_features) or None
+    codes : ndarray (n_signals, n_atoms) or None
+        The output.
+    """
+
+    value: float
+    parameters: dict[str, Array]
+    reg: Array | None
+    signals: Array | None
+    codes: Array | None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class LearnResult:
     """A learned dictionary; returned by `learn_dictionary`.
 

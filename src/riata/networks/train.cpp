@@ -29,6 +29,12 @@ TrainingMode parse_training_mode(std::string_view name) {
   return TrainingMode::greedy;
 }
 
+TrainingOptimizer parse_training_optimizer(std::string_view name) {
+  if (name == "backtracking") return TrainingOptimizer::backtracking;
+  require(name == "adam", "optimizer = '{}', must be 'backtracking' or 'adam'", name);
+  return TrainingOptimizer::adam;
+}
+
 const char* to_string(TrainingLoss loss) {
   switch (loss) {
     case TrainingLoss::unsupervised:
@@ -54,6 +60,8 @@ const char* to_string(TrainingMode mode) {
 }
 
 void TrainingOptions::validate() const {
+  require(optimizer == TrainingOptimizer::backtracking, "optimizer = 'adam' is not there yet; use 'backtracking'");
+  require(!batch_size, "batch_size is for optimizer = 'adam' alone");
   if (learning_rate)
     require(std::isfinite(*learning_rate) && *learning_rate > 0, "learning_rate = {}, must be > 0", *learning_rate);
   require(max_iter >= 1, "max_iter = {}, must be >= 1", max_iter);

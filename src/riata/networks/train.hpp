@@ -30,15 +30,19 @@ enum class TrainingLoss {
   semi           ///< the same, targets the solutions that the certified solver finds
 };
 enum class TrainingMode { oneshot, recursive, greedy };
+enum class TrainingOptimizer { backtracking, adam };
 
 TrainingLoss parse_training_loss(std::string_view name);  ///< "unsupervised", "supervised" or "semi"
 TrainingMode parse_training_mode(std::string_view name);  ///< "oneshot", "recursive" or "greedy"
+TrainingOptimizer parse_training_optimizer(std::string_view name);  ///< "backtracking" or "adam"
 const char* to_string(TrainingLoss loss);
 const char* to_string(TrainingMode mode);
 
 struct TrainingOptions {
   TrainingLoss loss = TrainingLoss::unsupervised;
   TrainingMode mode = TrainingMode::oneshot;
+  TrainingOptimizer optimizer = TrainingOptimizer::backtracking;
+  std::optional<Index> batch_size = {};  ///< signals per step, >= 1; adam alone
   std::optional<double> learning_rate = {};  ///< the first step of each stage, > 0; absent: 1
   bool positive_steps = false;           ///< keep steps at or above 1e-6 / L; kinds with steps alone
   int max_iter = 300;                    ///< accepted steps, all stages together

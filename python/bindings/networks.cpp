@@ -1,0 +1,263 @@
+#include <nanobind/stl/map.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/set.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <fmt/format.h>
+
+#include <map>
+#include <utility>
+
+#include "arrays.hpp"
+#include "execution.hpp"
+#include "module.hpp"
+#include "riata/networks/analytic_weight.hpp"
+#include "riata/networks/network_file.hpp"
+#include "riata/networks/train.hpp"
+
+namespace riata::python {
+namespace {
+
+template <class T>
+using AnyArray = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
+template <Scalar T>
+using OptionalArray2 = std::optional<Array2<T>>;
+
+/// The array of a parameter: (columns, rows), or (rows) where there is one column.
+template <Scalar T>
+nb::object parameter_to_numpy(const Matrix<T>& parameter) {
+  if (parameter.cols() == 1) return to_numpy<T>(Vector<T>(parameter.col(0)));
+  return to_numpy<T>(Matrix<T>(parameter));
+}
+
+template <Scalar T>
+nb::dict parameters_to_python(const Parameters<T>& parameters) {
+  nb::dict arrays;
+  for (const auto& [name, values] : parameters) arrays[name.c_str()] = parameter_to_numpy<T>(values);
+  return arrays;
+}
+
+template <Scalar T>
+Parameters<T> to_parameters(const Network<T>& net, const std::map<std::string, AnyArray<T>>& arrays) {
+  Parameters<T> parameters;
+  for (const auto& [name, array] : arrays) {
+    Tensor tensor{.shape = {}, .data = std::vector<T>(array.data(), array.data() + array.size())};
+    for (size_t k = 0; k < array.ndim(); ++k) tensor.shape.push_back(static_cast<Index>(array.shape(k)));
+    const auto like = net.parameters().find(name);
+    parameters[name] = like != net.parameters().end() ? tensor_to_parameter<T>(tensor, like->second, name, "parameters") : Matrix<T>();
+  }
+  return parameters;
+}
+
+/// Arguments that may be None, as pointers that may be null.
+template <Scalar T>
+class Optional {
+ public:
+  explicit Optional(const OptionalArray2<T>& array) {
+    if (array) matrix_ = view<T>(*array);
+  }
+  const Matrix<T>* get() const { return matrix_ ? &*matrix_ : nullptr; }
+
+ private:
+  std::optional<Matrix<T>> matrix_;
+};
+
+nb::dict to_python(TrainingResult&& result) {
+  nb::dict history;
+  history["value"] = to_numpy(std::move(result.history.value));
+  history["step"] = to_numpy(std::move(result.history.step));
+  history["seconds"] = to_numpy(std::move(result.history.seconds));
+  history["stage"] = to_numpy(std::move(result.history.stage));
+  nb::dict fields;
+  fields["history"] = history;
+  fields["initial_value"] = result.initial_value;
+  fields["value"] = result.value;
+  fields["reg"] = result.reg;
+  fields["status"] = to_string(result.status);
+  return fields;
+}
+
+TrainingObserver to_training_observer(const nb::object& callback) {
+  if (callback.is_none()) return {};
+  return [&callback](const TrainingInfo& info) {
+    const nb::gil_scoped_acquire gil;
+    return nb::cast<bool>(nb::bool_(callback(info))) ? Action::stop : Action::keep_going;
+  };
+}
+
+template <Scalar T>
+nb::dict to_python(NetworkGradient<T>&& gradient, const NetworkDerivatives& wanted) {
+  nb::dict fields;
+  fields["value"] = gradient.value;
+  fields["parameters"] = parameters_to_python<T>(gradient.parameters);
+  fields["reg"] = to_numpy_if(wanted.reg, std::move(gradient.reg));
+  fields["signals"] = to_numpy_if(wanted.signals, std::move(gradient.signals));
+  fields["codes"] = to_numpy_if(wanted.codes, std::move(gradient.codes));
+  return fields;
+}
+
+template <Scalar T>
+void bind_network(nb::module_& m, const char* name) {
+  using Net = Network<T>;
+  nb::class_<Net>(m, name, "A network in one precision; use riata.Network.")
+      .def(
+          "__init__",
+          [](Net* self, const std::string& kind, const Array2<T>& dictionary, int n_layers, const std::string& threshold,
+             const std::optional<Array1<std::int64_t>>& groups, const std::optional<std::pair<double, double>>& support_selection,
+             std::optional<double> lipschitz) {
+            NetworkOptions options{.threshold = parse_threshold_shape(threshold),
+                                   .groups = to_vector<std::int64_t>(groups),
+                                   .lipschitz = lipschitz};
+            if (support_selection) options.support_selection = SupportSelection{support_selection->first, support_selection->second};
+            new (self) Net(kind, to_dictionary<T>(dictionary), n_layers, options);
+          },
+          nb::arg("kind"), array_arg("dictionary"), nb::arg("n_layers"), nb::arg("threshold"), array_arg("groups").none(),
+          nb::arg("support_selection").none(), nb::arg("lipschitz").none())
+      .def_prop_ro("kind", &Net::kind)
+      .def_prop_ro("n_layers", &Net::n_layers)
+      .def_prop_ro("lipschitz", &Net::lipschitz)
+      .def_prop_ro("threshold", [](const Net& net) { return std::string(to_string(net.options().threshold)); })
+      .def_prop_ro("groups", [](const Net& net) { return net.options().groups; })
+      .def_prop_ro("support_selection",
+                   [](const Net& net) -> std::optional<std::pair<double, double>> {
+                     const auto& selection = net.options().support_selection;
+                     if (!selection) return {};
+                     return std::pair{selection->p, selection->p_max};
+                   })
+      .def("dictionary", [](const Net& net) { return to_numpy<T>(Matrix<T>(net.dictionary().parameters())); })
+      .def("parameters", [](const Net& net) { return parameters_to_python<T>(net.parameters()); })
+      .def("set_parameters", [](Net& net, const std::map<std::string, AnyArray<T>>& arrays) { net.set_parameters(to_parameters<T>(net, arrays)); },
+           nb::arg("parameters"))
+      .def("trainable", &Net::trainable, nb::arg("first"), nb::arg("last"))
+      .def(
+          "encode",
+          [](const Net& net, const Array2<T>& X, const PythonReg& reg, std::optional<int> n_layers, const OptionalArray2<T>& init,
+             std::optional<int> n_threads) {
+            const Reg weight = to_reg(reg);
+            return to_numpy<T>(without_gil([&] {
+              const Optional<T> start(init);
+              return net.encode(view<T>(X), weight, {.n_layers = n_layers, .init = start.get(), .execution = to_execution(n_threads)});
+            }));
+          },
+          array_arg("X"), array_arg("reg"), nb::arg("n_layers").none(), array_arg("init").none(), nb::arg("n_threads").none())
+      .def(
+          "outputs",
+          [](const Net& net, const Array2<T>& X, const PythonReg& reg, std::optional<int> n_layers, const OptionalArray2<T>& init,
+             std::optional<int> n_threads) {
+            const Reg weight = to_reg(reg);
+            auto outputs = without_gil([&] {
+              const Optional<T> start(init);
+              return net.outputs(view<T>(X), weight, {.n_layers = n_layers, .init = start.get(), .execution = to_execution(n_threads)});
+            });
+            nb::list arrays;
+            for (auto& codes : outputs) arrays.append(to_numpy<T>(std::move(codes)));
+            return arrays;
+          },
+          array_arg("X"), array_arg("reg"), nb::arg("n_layers").none(), array_arg("init").none(), nb::arg("n_threads").none())
+      .def(
+          "gradient",
+          [](const Net& net, const Array2<T>& X, const PythonReg& reg, const std::set<std::string>& parameters, bool wrt_reg,
+             bool wrt_signals, bool codes, const OptionalArray2<T>& targets, const OptionalArray2<T>& cotangent, std::optional<int> n_layers,
+             std::optional<int> n_threads) {
+            const Reg weight = to_reg(reg);
+            const NetworkDerivatives wanted{.parameters = parameters, .reg = wrt_reg, .signals = wrt_signals, .codes = codes};
+            return to_python<T>(without_gil([&] {
+              const Optional<T> wanted_codes(targets);
+              const NetworkRun<T> run{.n_layers = n_layers, .execution = to_execution(n_threads)};
+              return cotangent ? net.vjp(view<T>(X), weight, view<T>(*cotangent), wanted, run)
+                               : net.loss_gradient(view<T>(X), weight, wanted, run, wanted_codes.get());
+            }), wanted);
+          },
+          array_arg("X"), array_arg("reg"), nb::arg("parameters"), nb::arg("wrt_reg"), nb::arg("wrt_signals"), nb::arg("codes"),
+          array_arg("targets").none(), array_arg("cotangent").none(), nb::arg("n_layers").none(), nb::arg("n_threads").none())
+      .def(
+          "train",
+          [](Net& net, const Array2<T>& X, const PythonReg& reg, const std::string& loss, const OptionalArray2<T>& targets,
+             const std::string& mode, const std::string& optimizer, std::optional<Index> batch_size, std::optional<double> learning_rate,
+             bool positive_steps, int max_iter, std::optional<double> max_time, double tol, const std::string& checkpoint,
+             int checkpoint_every, bool resume, std::uint64_t seed, std::optional<int> n_threads, const nb::object& callback) {
+            const TrainingOptions options{.loss = parse_training_loss(loss),
+                                          .mode = parse_training_mode(mode),
+                                          .optimizer = parse_training_optimizer(optimizer),
+                                          .batch_size = batch_size,
+                                          .learning_rate = learning_rate,
+                                          .positive_steps = positive_steps,
+                                          .max_iter = max_iter,
+                                          .tol = tol,
+                                          .max_time_s = max_time,
+                                          .checkpoint = checkpoint,
+                                          .checkpoint_every = checkpoint_every,
+                                          .resume = resume,
+                                          .seed = seed,
+                                          .execution = to_execution(n_threads, OnInterrupt::stop)};
+            const Reg weight = to_reg(reg);
+            const TrainingObserver observer = to_training_observer(callback);
+            return to_python(without_gil([&] {
+              const Optional<T> wanted_codes(targets);
+              return train<T>(net, view<T>(X), weight, options, wanted_codes.get(), observer);
+            }));
+          },
+          array_arg("X"), array_arg("reg"), nb::arg("loss"), array_arg("targets").none(), nb::arg("mode"), nb::arg("optimizer"),
+          nb::arg("batch_size").none(), nb::arg("learning_rate").none(), nb::arg("positive_steps"), nb::arg("max_iter"),
+          nb::arg("max_time").none(), nb::arg("tol"), nb::arg("checkpoint"), nb::arg("checkpoint_every"), nb::arg("resume"), nb::arg("seed"),
+          nb::arg("n_threads").none(), nb::arg("callback").none())
+      .def(
+          "save",
+          [](const Net& net, const std::string& path, std::optional<double> reg, const std::map<std::string, std::string>& metadata) {
+            without_gil([&] { save_network<T>(path, {.network = net, .reg = reg, .metadata = metadata}); });
+          },
+          nb::arg("path"), nb::arg("reg").none(), nb::arg("metadata"))
+      .def("export_parameters", [](const Net& net, const std::string& path) { without_gil([&] { export_parameters<T>(path, net); }); },
+           nb::arg("path"))
+      .def("import_parameters", [](Net& net, const std::string& path) { without_gil([&] { import_parameters<T>(path, net); }); },
+           nb::arg("path"));
+  m.def(
+      "analytic_weight",
+      [](const Array2<T>& D) { return to_numpy<T>(without_gil([&] { return analytic_weight<T>(Matrix<T>(view<T>(D))); })); },
+      array_arg("D"));
+}
+
+template <Scalar T>
+nb::tuple load(const std::string& path) {
+  StoredNetwork<T> stored = without_gil([&] { return load_network<T>(path); });
+  return nb::make_tuple(std::move(stored.network), stored.reg, stored.metadata);
+}
+
+}  // namespace
+
+void bind_networks(nb::module_& m) {
+  const TrainingOptions options;
+  nb::dict defaults;
+  defaults["loss"] = to_string(options.loss);
+  defaults["mode"] = to_string(options.mode);
+  defaults["positive_steps"] = options.positive_steps;
+  defaults["max_iter"] = options.max_iter;
+  defaults["tol"] = options.tol;
+  defaults["checkpoint_every"] = options.checkpoint_every;
+  defaults["resume"] = options.resume;
+  defaults["random_state"] = options.seed;
+  m.attr("defaults")["Network.fit"] = defaults;
+
+  nb::class_<TrainingInfo>(m, "TrainingInfo", "What training tells about one accepted step.")
+      .def_ro("stage", &TrainingInfo::stage)
+      .def_ro("n_layers", &TrainingInfo::n_layers, "the loss is at the output of this many layers")
+      .def_ro("iteration", &TrainingInfo::iteration, "accepted steps so far, all stages together")
+      .def_ro("value", &TrainingInfo::value, "the loss")
+      .def_ro("ista", &TrainingInfo::ista, "the loss of ISTA with as many layers")
+      .def_ro("optimum", &TrainingInfo::optimum, "unsupervised: the least possible loss, certified; else NaN")
+      .def_ro("step", &TrainingInfo::step, "accepted step")
+      .def_ro("seconds", &TrainingInfo::seconds, "wall time since the start of training")
+      .def("__repr__", [](const TrainingInfo& info) {
+        return fmt::format("TrainingInfo(stage={}, n_layers={}, iteration={}, value={:.6g}, ista={:.6g}, optimum={:.6g})", info.stage,
+                           info.n_layers, info.iteration, info.value, info.ista, info.optimum);
+      });
+  bind_network<float>(m, "NetworkFloat32");
+  bind_network<double>(m, "NetworkFloat64");
+  m.def(
+      "load_network", [](const std::string& path) { return network_is_float32(path) ? load<float>(path) : load<double>(path); },
+      nb::arg("path"));
+  m.def("network_kinds", [] { return network_kinds<double>(); });
+}
+
+}  // namespace riata::python

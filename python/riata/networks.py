@@ -1,0 +1,515 @@
+"""Unfolded networks for sparse coding: the LISTA family, trained, saved and run."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from . import _riata
+from ._arguments import (
+    Array,
+    as_callback,
+    as_float,
+    as_float_array,
+    as_int,
+    as_labels,
+    as_matrix,
+    as_optional_float,
+    as_optional_like,
+    as_reg,
+    as_seed,
+    as_size,
+    as_text,
+    as_threads,
+    require_same_precision,
+)
+from ._results import NetworkGradient, TrainingHistory, TrainingResult
+
+_CORES = {np.dtype(np.float32): _riata.NetworkFloat32, np.dtype(np.float64): _riata.NetworkFloat64}
+_DICTIONARY, _CODES = "(n_atoms, n_features)", "(n_signals, n_atoms)"
+
+
+class Network:
+    """A network of `n_layers` layers for one dictionary, at the start of its kind.
+
+    Most kinds start as ISTA: "lista", "coupled", "tied", "step", "hessian", "first_step", "facnet", and
+    "group" as that of the group Lasso. "iht" starts as iterative hard thresholding, "lamp" as approximate
+    message passing, "alista" with the analytic weight in the place of the dictionary.
+
+    Parameters
+    ----------
+    kind : str
+        One of those. What is learned: "lista" two weights and a threshold per layer; "coupled" and "group"
+        one weight and a threshold per layer; "tied" one weight for all layers, a step and a threshold per
+        layer; "alista" the steps and thresholds; "step" the steps; "hessian" a symmetric matrix and a
+        threshold per layer; "first_step" the first layer as "coupled", the others as "step"; "facnet" a
+        rotation and scales per layer; "iht" as "lista"; "lamp" a weight and a threshold per layer.
+    dictionary : array (n_atoms, n_features)
+        The dictionary; its precision is the network's.
+    n_layers : int
+        Number of layers.
+    threshold : {"scalar", "atom"}
+        One threshold per layer, or one per layer and atom; "lista", "coupled", "tied" and "hessian" alone.
+    groups : array (n_atoms,) of int, optional
+        For "group": one label >= 0 per atom; atoms with equal labels are a group.
+    support_selection : (p, p_max), optional
+        Layer t leaves the largest min((t + 1) p, p_max) per cent of the entries unshrunk, as far as they
+        exceed their thresholds; "coupled", "tied" and "alista" alone.
+    lipschitz : float, optional
+        What the first steps are the inverse of; ||D||_2^2 by default.
+
+    Attributes
+    ----------
+    kind, n_layers, threshold, support_selection, groups, lipschitz
+        As given or found.
+    dictionary : ndarray (n_atoms, n_features)
+    reg : float or None
+        The weight of the last training, the default of `encode`; None before.
+    metadata : dict of str
+        Free text, stored in the file.
+
+    Examples
+    --------
+    >>> import riata
+    >>> problem = riata.datasets.planted(n_features=10, n_atoms=15, n_signals=200, density=0.2)
+    >>> net = riata.Network("step", problem.dictionary, 5)
+    >>> result = net.fit(problem.signals, 0.1, max_iter=20)
+    >>> bool(result.value < result.initial_value)
+    True
+    >>> net.encode(problem.signals).shape
+    (200, 15)
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        dictionary: Any,
+        n_layers: int,
+        threshold: str = "scalar",
+        groups: Any = None,
+        support_selection: tuple[float, float] | None = None,
+        *,
+        lipschitz: float | None = None,
+    ) -> None:
+        where = "Network"
+        dictionary = as_matrix(where, "dictionary", dictionary, _DICTIONARY)
+        self._core = _CORES[dictionary.dtype](
+            as_text(where, "kind", kind),
+            dictionary,
+            as_int(where, "n_layers", n_layers),
+            threshold=as_text(where, "threshold", threshold),
+            groups=as_labels(where, "groups", groups),
+            support_selection=_as_selection(where, support_selection),
+            lipschitz=as_optional_float(where, "lipschitz", lipschitz),
+        )
+        self.reg: float | None = None
+        self.metadata: dict[str, str] = {}
+
+    @classmethod
+    def _of(cls, core: Any, reg: float | None, metadata: Mapping[str, str]) -> Network:
+        net = cls.__new__(cls)
+        net._core, net.reg, net.metadata = core, reg, dict(metadata)
+        return net
+
+    kind = property(lambda self: self._core.kind)
+    n_layers = property(lambda self: self._core.n_layers)
+    threshold = property(lambda self: self._core.threshold)
+    groups = property(lambda self: np.array(self._core.groups, dtype=np.int64) if self._core.groups else None)
+    support_selection = property(lambda self: self._core.support_selection)
+    lipschitz = property(lambda self: self._core.lipschitz)
+    dictionary = property(lambda self: self._core.dictionary())
+
+    def fit(
+        self,
+        X: Any,
+        reg: Any,
+        loss: str = "unsupervised",
+        targets: Any = None,
+        mode: str = "oneshot",
+        optimizer: str = "backtracking",
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        positive_steps: bool = False,
+        max_iter: int = 300,
+        max_time: float | None = None,
+        tol: float = 0.0,
+        checkpoint: str | os.PathLike[str] | None = None,
+        callback: Callable[[Any], Any] | None = None,
+        random_state: Any = 0,
+        *,
+        checkpoint_every: int = 10,
+        resume: bool = False,
+        n_threads: int | None = None,
+    ) -> TrainingResult:
+        """Train the network from where it is.
+
+        Ctrl-C stops the run and leaves the network at its last accepted step, with status "interrupted".
+
+        Parameters
+        ----------
+        X : array (n_signals, n_features)
+            Signals, in the dictionary's precision.
+        reg : float or str
+            Weight of the penalty; a fraction such as "0.1max" is of the largest `reg_max` of the signals.
+        loss : {"unsupervised", "supervised", "semi"}
+            Mean over the signals of the objective at the output; of 1/2 ||z - target||^2; or of the same with
+            the exact solutions as targets.
+        targets : array (n_signals, n_atoms), optional
+            For "supervised".
+        mode : {"oneshot", "recursive", "greedy"}
+            All layers at once; layer after layer, with the loss at the output of the last one that moves; or
+            with the loss at the last layer of all.
+        optimizer : {"backtracking", "adam"}
+            Full batches and a verified line search, or mini-batches and Adam.
+        batch_size : int, optional
+            Signals per step of "adam".
+        learning_rate : float, optional
+            First step of each stage.
+        positive_steps : bool
+            Keep steps positive; "tied", "alista", "step" and "first_step" alone.
+        max_iter : int
+            Accepted steps, all stages together.
+        max_time : float, optional
+            Seconds.
+        tol : float
+            Relative decrease of an accepted step that ends a stage.
+        checkpoint : path, optional
+            File from which a killed run resumes, bit for bit.
+        callback : callable, optional
+            Called after every accepted step with an object that has stage, n_layers, iteration, value, ista
+            (the loss of ISTA with as many layers), optimum (the least possible, certified), step and seconds.
+            Returning True stops the run.
+        random_state : int, RandomState, Generator or None
+            Seed of the mini-batches.
+        checkpoint_every : int
+            Accepted steps between writes.
+        resume : bool
+            Start from the checkpoint if it exists.
+        n_threads : int, optional
+            All cores by default; bits do not depend on it.
+
+        Returns
+        -------
+        TrainingResult
+            history, initial_value, value, reg, status.
+        """
+        where = "Network.fit"
+        X = self._signals(where, X)
+        fields = self._core.train(
+            X,
+            as_reg(where, reg),
+            loss=as_text(where, "loss", loss),
+            targets=as_optional_like(where, "targets", targets, "X", X, _CODES),
+            mode=as_text(where, "mode", mode),
+            optimizer=as_text(where, "optimizer", optimizer),
+            batch_size=None if batch_size is None else as_size(where, "batch_size", batch_size),
+            learning_rate=as_optional_float(where, "learning_rate", learning_rate),
+            positive_steps=bool(positive_steps),
+            max_iter=as_int(where, "max_iter", max_iter),
+            max_time=as_optional_float(where, "max_time", max_time),
+            tol=as_float(where, "tol", tol),
+            checkpoint="" if checkpoint is None else os.fspath(checkpoint),
+            checkpoint_every=as_int(where, "checkpoint_every", checkpoint_every),
+            resume=bool(resume),
+            seed=as_seed(where, random_state),
+            n_threads=as_threads(where, n_threads),
+            callback=as_callback(where, callback),
+        )
+        result = TrainingResult(**fields | {"history": TrainingHistory(**fields["history"])})
+        self.reg = result.reg
+        self.metadata |= {
+            "loss": loss,
+            "mode": mode,
+            "optimizer": optimizer,
+            "iterations": str(len(result.history.value)),
+            "final_value": repr(result.value),
+            "status": result.status,
+        }
+        return result
+
+    def encode(
+        self,
+        X: Any,
+        reg: Any = None,
+        n_layers: int | None = None,
+        *,
+        init: Any = None,
+        n_threads: int | None = None,
+    ) -> Array:
+        """Codes of the signals.
+
+        Parameters
+        ----------
+        X : array (n_signals, n_features)
+            Signals, in the dictionary's precision.
+        reg : float, array (n_signals,) or str, optional
+            Weight of the penalty; that of the last training by default.
+        n_layers : int, optional
+            The first layers alone.
+        init : array (n_signals, n_atoms), optional
+            Where the first layer starts; zero by default.
+        n_threads : int, optional
+            All cores by default.
+
+        Returns
+        -------
+        ndarray (n_signals, n_atoms)
+        """
+        return self._run("encode", X, reg, n_layers, init, n_threads)
+
+    def layer_outputs(
+        self,
+        X: Any,
+        reg: Any = None,
+        n_layers: int | None = None,
+        *,
+        init: Any = None,
+        n_threads: int | None = None,
+    ) -> list[Array]:
+        """`encode`, but the output of every layer.
+
+        Parameters
+        ----------
+        X, reg, n_layers, init, n_threads
+            As in `encode`.
+
+        Returns
+        -------
+        list of ndarray (n_signals, n_atoms)
+        """
+        return self._run("outputs", X, reg, n_layers, init, n_threads)
+
+    def loss(
+        self,
+        X: Any,
+        reg: Any = None,
+        targets: Any = None,
+        n_layers: int | None = None,
+        *,
+        n_threads: int | None = None,
+    ) -> float:
+        """The unsupervised loss, or with targets the supervised one: means over the signals.
+
+        Parameters
+        ----------
+        X, reg, n_layers, n_threads
+            As in `encode`.
+        targets : array (n_signals, n_atoms), optional
+            The codes wanted.
+
+        Returns
+        -------
+        float
+        """
+        return self.gradient(X, reg, (), targets=targets, n_layers=n_layers, n_threads=n_threads).value
+
+    def gradient(
+        self,
+        X: Any,
+        reg: Any = None,
+        wrt: Any = None,
+        *,
+        targets: Any = None,
+        cotangent: Any = None,
+        n_layers: int | None = None,
+        n_threads: int | None = None,
+    ) -> NetworkGradient:
+        """Derivatives of the loss, or of the sum of cotangent * codes.
+
+        Parameters
+        ----------
+        X, reg, n_layers, n_threads
+            As in `encode`.
+        wrt : sequence of str, optional
+            Names of parameters, "reg", "signals" and "codes" (the output itself); all parameters that
+            training moves by default.
+        targets : array (n_signals, n_atoms), optional
+            Makes the loss the supervised one.
+        cotangent : array (n_signals, n_atoms), optional
+            What to multiply the codes with, in the place of a loss.
+
+        Returns
+        -------
+        NetworkGradient
+            value, parameters, reg, signals, codes.
+        """
+        where = "Network.gradient"
+        X = self._signals(where, X)
+        if wrt is None:
+            names = self._core.trainable(0, self.n_layers if n_layers is None else as_int(where, "n_layers", n_layers))
+        else:
+            names = {as_text(where, "wrt", name) for name in ((wrt,) if isinstance(wrt, str) else wrt)}
+        others = {"reg", "signals", "codes"}
+        return NetworkGradient(
+            **self._core.gradient(
+                X,
+                self._reg(where, reg),
+                parameters=names - others,
+                wrt_reg="reg" in names,
+                wrt_signals="signals" in names,
+                codes="codes" in names,
+                targets=as_optional_like(where, "targets", targets, "X", X, _CODES),
+                cotangent=as_optional_like(where, "cotangent", cotangent, "X", X, _CODES),
+                n_layers=None if n_layers is None else as_int(where, "n_layers", n_layers),
+                n_threads=as_threads(where, n_threads),
+            )
+        )
+
+    def parameters(self) -> dict[str, Array]:
+        """Copies of the parameters, named "layer.0.weight"; what all layers share has no layer in its name.
+
+        Rows are signals, so weights multiply from the right: a layer of "lista" is
+        shrink(z @ weight_z + x @ weight_x, threshold * reg).
+
+        Returns
+        -------
+        dict of ndarray
+        """
+        return self._core.parameters()
+
+    def set_parameters(self, parameters: Mapping[str, Any]) -> None:
+        """Put other values into the parameters.
+
+        Parameters
+        ----------
+        parameters : mapping of arrays
+            With the names and shapes of `parameters()`; what is left out stays as it is.
+        """
+        where = "Network.set_parameters"
+        arrays = self.parameters()
+        dtype = self.dictionary.dtype
+        for name, value in parameters.items():
+            arrays[name] = as_float_array(where, name, value).astype(dtype, copy=False)
+        self._core.set_parameters(arrays)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network as safetensors, the same file that the command `riata` and C++ read.
+
+        Parameters
+        ----------
+        path : path
+            Written atomically.
+        """
+        own = ("format", "format_version", "kind", "conventions", "network", "n_layers", "threshold", "lipschitz", "reg")
+        metadata = {str(key): str(value) for key, value in self.metadata.items() if key not in own}
+        self._core.save(os.fspath(path), self.reg, metadata)
+
+    def save_parameters(self, path: str | os.PathLike[str]) -> None:
+        """Write the parameters alone, as `numpy.savez` would.
+
+        Parameters
+        ----------
+        path : path
+            An .npz file, written atomically.
+        """
+        self._core.export_parameters(os.fspath(path))
+
+    def load_parameters(self, path: str | os.PathLike[str]) -> None:
+        """Take parameters from an .npz file, say of a network trained elsewhere.
+
+        Parameters
+        ----------
+        path : path
+            Arrays with the names and shapes of `parameters()`; those left out stay as they are.
+        """
+        self._core.import_parameters(os.fspath(path))
+
+    def _signals(self, where: str, X: Any) -> Array:
+        array = as_matrix(where, "X", X)
+        dictionary = self.dictionary
+        require_same_precision(where, "the dictionary", dictionary, dictionary, "X", X, array)
+        return array
+
+    def _reg(self, where: str, reg: Any) -> Any:
+        if reg is None and self.reg is None:
+            raise ValueError(f"{where}: reg = None, but the network was not trained; expected a weight")
+        return as_reg(where, self.reg if reg is None else reg)
+
+    def _run(self, name: str, X: Any, reg: Any, n_layers: Any, init: Any, n_threads: Any) -> Any:
+        where = f"Network.{name}"
+        X = self._signals(where, X)
+        return getattr(self._core, name)(
+            X,
+            self._reg(where, reg),
+            n_layers=None if n_layers is None else as_int(where, "n_layers", n_layers),
+            init=as_optional_like(where, "init", init, "X", X, _CODES),
+            n_threads=as_threads(where, n_threads),
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        selection = self.support_selection
+        arguments = (self.kind, self.dictionary, self.n_layers, self.threshold, self.groups, selection)
+        state = {"arguments": arguments, "lipschitz": self.lipschitz, "parameters": self.parameters()}
+        return state | {"reg": self.reg, "metadata": self.metadata}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(*state["arguments"], lipschitz=state["lipschitz"])  # type: ignore[misc]
+        self.set_parameters(state["parameters"])
+        self.reg, self.metadata = state["reg"], dict(state["metadata"])
+
+    def __repr__(self) -> str:
+        n_atoms, n_features = self.dictionary.shape
+        trained = "" if self.reg is None else f", trained at reg = {self.reg:.4g}"
+        return f"Network({self.kind!r}, {self.n_layers} layers, {n_atoms} atoms of {n_features} features{trained})"
+
+
+def load_network(path: str | os.PathLike[str]) -> Network:
+    """Read a network that `Network.save` or the command `riata` wrote.
+
+    Parameters
+    ----------
+    path : path
+        A safetensors file.
+
+    Returns
+    -------
+    Network
+
+    Examples
+    --------
+    >>> import os, riata, tempfile
+    >>> net = riata.Network("coupled", riata.datasets.dct_dictionary(64, 128), 3)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "net.safetensors")
+    ...     net.save(path)
+    ...     riata.load_network(path)
+    Network('coupled', 3 layers, 128 atoms of 64 features)
+    """
+    return Network._of(*_riata.load_network(os.fspath(path)))
+
+
+def analytic_weight(D: Any) -> Array:
+    """The weight least coherent with the dictionary: argmin ||W^T D||_F with <w_j, d_j> = 1 for every atom.
+
+    In closed form, for any shape and rank: W_j = P D_j / (D_j^T P D_j) with P = (D D^T)^+.
+
+    Parameters
+    ----------
+    D : array (n_atoms, n_features)
+        Dictionary.
+
+    Returns
+    -------
+    ndarray (n_atoms, n_features)
+
+    Examples
+    --------
+    >>> import numpy as np, riata
+    >>> D = riata.datasets.dct_dictionary(64, 128)
+    >>> bool(np.allclose((riata.analytic_weight(D) * D).sum(axis=1), 1))
+    True
+    """
+    return _riata.analytic_weight(as_matrix("analytic_weight", "D", D, _DICTIONARY))
+
+
+def _as_selection(where: str, selection: Any) -> tuple[float, float] | None:
+    if selection is None:
+        return None
+    with contextlib.suppress(TypeError, ValueError):
+        p, p_max = selection
+        return as_float(where, "p", p), as_float(where, "p_max", p_max)
+    raise TypeError(f"{where}: support_selection = {selection!r}, must be None or (p, p_max)")
