@@ -54,12 +54,11 @@ PassResult<T> run_pass(Pass& pass, Index tile, const Dict& D, const Fit& fit, co
       pass.extrapolated_cotangent() = cotangent;
     else
       pass.codes_cotangent() = cotangent;
-    if (stored > 0)
-      pass.backward(reg.segment(first, n), first,
-                    {.parameters = result.parameters,
-                     .signals = result.signals.middleCols(first, n),
-                     .steps = result.steps,
-                     .reg = std::span<double>(result.reg).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n))});
+    pass.backward(reg.segment(first, n), first,
+                  {.parameters = result.parameters,
+                   .signals = result.signals.middleCols(first, n),
+                   .steps = result.steps,
+                   .reg = std::span<double>(result.reg).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n))});
   }
   return result;
 }

@@ -19,6 +19,7 @@ AdaptivePass<T>::AdaptivePass(const DenseDictionary<T>& D, const L1<T>& penalty,
     : D_(D),
       penalty_(penalty),
       schedule_(schedule),
+      stored_(stored),
       most_active_(active_atoms_that_pay(D.signal_size())),
       dense_(D, fit_, penalty, schedule, stored, tile) {
   if (gram == nullptr) return;
@@ -58,6 +59,7 @@ void AdaptivePass<T>::backward(const ConstVectorRef<T>& reg, Index first, const 
     dense_.backward(reg, first, gradients);
     return;
   }
+  if (stored_ == 0) return;
   auto cotangent_z = codes_cotangent(), cotangent_y = extrapolated_cotangent();
   for (Index i = 0; i < n_; ++i)
     sparse_->backward(i, reg(i), cotangent_z.col(i), cotangent_y.col(i),

@@ -42,6 +42,7 @@ class AdaptivePass {
   const DenseDictionary<T>& D_;
   const L1<T>& penalty_;
   const LayerSchedule& schedule_;
+  const int stored_;
   const Index most_active_;  ///< per signal, for layers on supports to pay
   LeastSquares fit_;
   Dense dense_;
