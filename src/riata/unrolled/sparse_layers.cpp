@@ -99,7 +99,8 @@ void SparseLayers<T>::forward(Index i, T reg, const ConstVectorRef<T>& z, const 
                               const ConstVectorRef<T>& y, VectorRef<T> z_out, VectorRef<T> y_out) {
   const Index m = z.size(), rows = problem_.rows();
   const int n_layers = schedule_.n_layers();
-  const std::size_t room = used_ + static_cast<std::size_t>(rows * (n_layers - from_ + 1));
+  const Index n_kept = stored_ > 0 ? n_layers - first_kept() + 1 : 0;
+  const std::size_t room = used_ + static_cast<std::size_t>(rows * n_kept);
   if (places_.size() < room) {
     places_.resize(room);
     in_U_.resize(room);
