@@ -109,6 +109,17 @@ TEST(AdaptivePass, EqualsTilePass_WhereTheCodesHaveSettledLongBeforeTheEnd) {
       expect_equal({.n_features = 20, .n_atoms = 8, .reg = 0.3, .layers = 700, .stored = stored, .accelerate = accelerate, .lowest_step = 1}, ++seed);
 }
 
+TEST(AdaptivePass, EqualsTilePass_WhereNoAtomIsEverActive) {
+  for (const int stored : {12, 5}) {
+    PassProblem<double> problem({.stored = stored}, 550);
+    problem.X.setZero();
+    const auto plain = problem.plain(), adaptive = problem.adaptive();
+    EXPECT_TRUE(adaptive.codes.isZero(0) && plain.codes.isZero(0));
+    EXPECT_TRUE(adaptive.parameters.isZero(0) && adaptive.signals.isZero(0));
+    EXPECT_TRUE(as_vector(adaptive.steps).isZero(0) && as_vector(adaptive.reg).isZero(0));
+  }
+}
+
 TEST(AdaptivePass, EqualsTilePass_WithStepsOfZero) {
   PassProblem<double> problem({}, 600);
   problem.schedule.steps[3] = problem.schedule.steps[11] = 0;
