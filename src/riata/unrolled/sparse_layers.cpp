@@ -248,6 +248,7 @@ template <Scalar T>
 void SparseLayers<T>::add_couplings_of_signal() {
   const Index m = problem_.D.cols(), u = std::ssize(U_);
   if (M_.size() == 0) M_.setZero(m, m);
+  has_couplings_ = true;
   for (Index b = 0; b < u; ++b) {
     const int n = n_layers_of_atom_[static_cast<std::size_t>(b)];
     if (n == 0) continue;
@@ -260,12 +261,13 @@ void SparseLayers<T>::add_couplings_of_signal() {
 
 template <Scalar T>
 void SparseLayers<T>::add_couplings(MatrixRef<T> gradient) {
-  if (M_.size() == 0) return;
+  if (!has_couplings_) return;
   M_ += Matrix<T>(M_.transpose());
   Matrix<T> product(gradient.rows(), gradient.cols());
   multiply<T>(problem_.D, M_, product);
   gradient += product;
   M_.setZero();
+  has_couplings_ = false;
 }
 
 template struct GramProblem<float>;

@@ -73,7 +73,7 @@ constexpr Index most_lanes = 64;
 constexpr Index most_gram_atoms = 2048;  // their Gram matrix still fits into a cache
 constexpr double lanes_budget_bytes = 8 << 20;  // all partial gradients together
 
-/// Signals per tile and partial sums: functions of the problem's size alone, so that no bit depends on the thread count.
+/// Signals per tile and partial sums: functions of the problem's size and the processor, so that no bit depends on the thread count.
 struct Partition {
   Index tile, n_tiles, n_lanes;
 };
