@@ -38,7 +38,7 @@ from .imaging import DenoiseResult, average_patches, denoise, extract_patches, p
 from .joint import joint_certificate, joint_encode, joint_reg_max
 from .learning import learn_dictionary, load_model, recovery_score, save_model
 from .neuro import sparse_inverse, whitener
-from .unrolling import unrolled_encode, unrolled_gradient
+from .unrolling import UnrolledEncoder, unrolled_encode, unrolled_gradient
 
 if TYPE_CHECKING:
     from . import plot
@@ -61,6 +61,7 @@ __all__ = [
     "SparseInverseResult",
     "StepTrace",
     "StreamResult",
+    "UnrolledEncoder",
     "UnrolledGradient",
     "UnrolledStability",
     "__version__",
