@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-ORDER = "core io linalg operators terms datasets solvers optim unrolled learning imaging neuro".split()
+ORDER = "core io linalg operators terms datasets solvers optim unrolled networks learning imaging neuro".split()
 INTERNAL = "Internal: not installed"  # in a header's opening comment; CMakeLists.txt reads it too
 PRIVATE_LIBRARIES = ("fmt/", "nlohmann/", "Random123/", "cblas.h", "openblas_config.h", "png.h", "jpeglib.h", "tiff",
                      "zlib.h", "omp.h")

@@ -47,18 +47,6 @@ void LearnOptions::validate() const {
 
 namespace {
 
-/// 64-bit FNV-1a of the signals' bytes: enough to notice that a checkpoint belongs to other data.
-template <Scalar T>
-std::uint64_t hash_of(const ConstMatrixRef<T>& X) {
-  std::uint64_t hash = 14695981039346656037ull;
-  for (Index i = 0; i < X.cols(); ++i) {
-    const auto* bytes = reinterpret_cast<const unsigned char*>(X.col(i).data());
-    for (std::size_t k = 0; k < sizeof(T) * static_cast<std::size_t>(X.rows()); ++k)
-      hash = (hash ^ bytes[k]) * 1099511628211ull;
-  }
-  return hash;
-}
-
 /// Everything that decides the iterates; limits (max_iter, tol, max_time) and threads may change between runs.
 template <Scalar T>
 std::string fingerprint(const ConstMatrixRef<T>& X, const Matrix<T>& init, double reg, const LearnOptions& o) {

@@ -2,39 +2,16 @@
 
 #include <chrono>
 #include <cmath>
-#include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "riata/core/check.hpp"
 #include "riata/core/error.hpp"
 #include "riata/core/random.hpp"
-#include "riata/io/safetensors.hpp"
 
 namespace riata {
 namespace {
 
-constexpr const char* checkpoint_format = "riata-checkpoint-1";
-
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-void require_checkpoint(const TensorFile& file, const std::string& path) {
-  const auto format = file.metadata.find("format");
-  require(format != file.metadata.end() && format->second == checkpoint_format, "checkpoint {}: not a riata checkpoint",
-          path);
-}
-
-/// The first key whose value differs, as a sentence; empty if the runs agree.
-std::string difference(const std::string& stored, const std::string& wanted) {
-  const auto a = nlohmann::json::parse(stored, nullptr, false), b = nlohmann::json::parse(wanted, nullptr, false);
-  if (!a.is_object() || !b.is_object()) return stored == wanted ? "" : "its fingerprint is unreadable";
-  for (const bool is_hash : {false, true})  // what a person can read first
-    for (const auto& [key, value] : b.items())
-      if (key.ends_with("_hash") == is_hash && (!a.contains(key) || a[key] != value))
-        return fmt::format("it was made with {} = {}, this run has {}", key, a.contains(key) ? a[key].dump() : "nothing",
-                           value.dump());
-  return "";
 }
 
 }  // namespace
@@ -75,12 +52,7 @@ LearnResult<T> Learner<T>::fit(Parameters<T> initial, const Observer& observer) 
   State state;
   state.parameters = std::move(initial);
   project_atoms(state.parameters.at("dictionary"), constraint_);
-  if (!checkpoint_.path.empty() && std::filesystem::exists(checkpoint_.path)) {
-    if (checkpoint_.resume)
-      load(state);
-    else
-      require_checkpoint(read_safetensors(checkpoint_.path), checkpoint_.path);  // nothing else is overwritten
-  }
+  if (const NamedTensors stored = open_checkpoint(checkpoint_); !stored.empty()) load(state, stored);
   // An interruption undoes its iteration, so that a resumed run repeats it from where it began.
   State before;
   LineSearch<T> update_before = update_;
@@ -204,34 +176,29 @@ void Learner<T>::save(const State& state) const {
   tensors["n_replaced"] = to_tensor(std::int64_t{state.result.n_replaced});
   tensors["values"] = to_tensor(std::vector<double>{state.seconds(), state.result.initial_value,
                                                     state.known_value.value_or(std::nan(""))});
-  write_safetensors(checkpoint_.path, {tensors, {{"format", checkpoint_format}, {"fingerprint", checkpoint_.fingerprint}}});
+  write_checkpoint(checkpoint_, std::move(tensors));
 }
 
 template <Scalar T>
-void Learner<T>::load(State& state) {
+void Learner<T>::load(State& state, const NamedTensors& tensors) {
   const std::string where = fmt::format("checkpoint {}", checkpoint_.path);
-  const TensorFile file = read_safetensors(checkpoint_.path);
-  require_checkpoint(file, checkpoint_.path);
-  const auto stored = file.metadata.find("fingerprint");
-  const std::string reason = difference(stored == file.metadata.end() ? "" : stored->second, checkpoint_.fingerprint);
-  require(reason.empty(), "{} belongs to another run: {}", where, reason);
-  for (auto& [name, value] : state.parameters) value = get_matrix<T>(file.tensors, "parameter." + name, where);
+  for (auto& [name, value] : state.parameters) value = get_matrix<T>(tensors, "parameter." + name, where);
   History& history = state.result.history;
-  history.value = get_vector<double>(file.tensors, "history.value", where);
-  history.step = get_vector<double>(file.tensors, "history.step", where);
-  history.seconds = get_vector<double>(file.tensors, "history.seconds", where);
-  const auto phases = file.tensors.find("history.phase");
-  const auto* phase_values = phases == file.tensors.end() ? nullptr : std::get_if<std::vector<std::int64_t>>(&phases->second.data);
+  history.value = get_vector<double>(tensors, "history.value", where);
+  history.step = get_vector<double>(tensors, "history.step", where);
+  history.seconds = get_vector<double>(tensors, "history.seconds", where);
+  const auto phases = tensors.find("history.phase");
+  const auto* phase_values = phases == tensors.end() ? nullptr : std::get_if<std::vector<std::int64_t>>(&phases->second.data);
   require(phase_values != nullptr && phase_values->size() == history.value.size() &&
               history.step.size() == history.value.size() && history.seconds.size() == history.value.size(),
           "{}: the history is damaged", where);
   history.phase = *phase_values;
-  state.phase = static_cast<int>(get_integer(file.tensors, "phase", where));
-  state.finished = get_integer(file.tensors, "finished", where) != 0;
+  state.phase = static_cast<int>(get_integer(tensors, "phase", where));
+  state.finished = get_integer(tensors, "finished", where) != 0;
   // What ended at a larger tolerance goes on, but never back to the first phase. Checkpoints of old do not say at which they
   // ended.
-  if ((state.finished || state.phase > 0) && file.tensors.contains("tol")) {
-    const auto tol = get_vector<double>(file.tensors, "tol", where);
+  if ((state.finished || state.phase > 0) && tensors.contains("tol")) {
+    const auto tol = get_vector<double>(tensors, "tol", where);
     require(tol.size() == 1, "{}: tensor 'tol' is damaged", where);
     const bool is_smaller = schedule_.tol < tol[0];
     require(!is_smaller || state.phase == 0,
@@ -240,14 +207,14 @@ void Learner<T>::load(State& state) {
     state.ended_tol = tol[0];
     state.finished = state.finished && !is_smaller;
   }
-  state.result.n_replaced = static_cast<int>(get_integer(file.tensors, "n_replaced", where));
-  const auto values = get_vector<double>(file.tensors, "values", where);
+  state.result.n_replaced = static_cast<int>(get_integer(tensors, "n_replaced", where));
+  const auto values = get_vector<double>(tensors, "values", where);
   require(values.size() == 3, "{}: tensor 'values' is damaged", where);
   state.seconds_before = values[0];
   state.result.initial_value = values[1];
   if (!std::isnan(values[2])) state.known_value = values[2];
-  update_.restore(file.tensors);
-  direction_->restore(file.tensors);
+  update_.restore(tensors);
+  direction_->restore(tensors);
 }
 
 template class Learner<float>;

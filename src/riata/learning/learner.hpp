@@ -11,6 +11,7 @@
 #include "riata/core/status.hpp"
 #include "riata/learning/direction.hpp"
 #include "riata/learning/sampler.hpp"
+#include "riata/optim/checkpoint.hpp"
 #include "riata/optim/line_search.hpp"
 
 namespace riata {
@@ -29,14 +30,6 @@ struct AtomPolicy {
   int check_every = 10;         ///< accepted iterations between checks
   double duplicate = 0.99;      ///< |cosine| above which the later of two atoms counts as a copy
   std::uint64_t seed = 0;
-};
-
-/// Where to keep what a killed run continues from, bit for bit.
-struct Checkpoint {
-  std::string path = {};    ///< empty: none
-  int every = 10;           ///< accepted iterations
-  bool resume = false;      ///< start from `path` if it exists
-  std::string fingerprint = {};  ///< JSON object of what must be equal for a resume to make sense
 };
 
 /// One row per accepted iteration.
@@ -72,7 +65,7 @@ class Learner {
   bool iterate(State& state, const Observer& observer);
   void replace_atoms(State& state, const Parameters<T>& gradient);
   void save(const State& state) const;
-  void load(State& state);
+  void load(State& state, const NamedTensors& tensors);
 
   std::unique_ptr<Sampler<T>> sampler_;
   std::unique_ptr<Direction<T>> direction_;

@@ -1,22 +1,13 @@
 #include "riata/learning/model.hpp"
 
 #include "riata/core/check.hpp"
-#include "riata/io/safetensors.hpp"
+#include "riata/io/model_file.hpp"
 
 namespace riata {
 namespace {
 
-constexpr int format_version = 1;
-
 TensorFile read_model(const std::string& path) {
-  TensorFile file = read_safetensors(path);
-  const auto& metadata = file.metadata;
-  const auto format = metadata.find("format");
-  require(format != metadata.end() && format->second == "riata" && metadata.contains("format_version"),
-          "{} is not a riata model", path);
-  const std::string& version = metadata.at("format_version");
-  require(version == std::to_string(format_version),
-          "{} has model format version {}; this riata reads version {} (update riata)", path, version, format_version);
+  TensorFile file = read_model_file(path);
   require(file.tensors.contains("dictionary"), "{}: tensor 'dictionary' is missing", path);
   return file;
 }
@@ -29,13 +20,10 @@ void save_model(const std::string& path, const Model<T>& model) {
   require_finite("save_model", "dictionary", model.dictionary);
   TensorFile file;
   file.metadata = model.metadata;
-  file.metadata["format"] = "riata";
-  file.metadata["format_version"] = std::to_string(format_version);
-  file.metadata["kind"] = "dictionary";
   file.metadata["conventions"] = "1/2 ||x - D z||^2 + reg ||z||_1 per signal; rows of `dictionary` are atoms";
   file.tensors["dictionary"] = to_tensor<T>(model.dictionary);
   if (!model.steps.empty()) file.tensors["steps"] = to_tensor(model.steps);
-  write_safetensors(path, file);
+  write_model_file(path, "dictionary", std::move(file));
 }
 
 template <Scalar T>

@@ -34,6 +34,14 @@ RIATA_INLINE void soft_threshold_loop(Index n, T threshold, T* v) {
 }
 
 template <class T>
+RIATA_INLINE void soft_threshold_each_loop(Index n, T scale, const T* __restrict thresholds, T* __restrict v) {
+  for (Index j = 0; j < n; ++j) {
+    const T size = (v[j] < T(0) ? -v[j] : v[j]) - scale * thresholds[j], kept = size > T(0) ? size : T(0);
+    v[j] = (v[j] > T(0) ? kept : T(0)) - (v[j] < T(0) ? kept : T(0));
+  }
+}
+
+template <class T>
 RIATA_INLINE double masked_sign_sum_loop(Index n, const T* __restrict z, const T* w, T* __restrict h) {
   double lanes[16] = {};
   Index i = 0;
@@ -234,6 +242,13 @@ RIATA_DISPATCHED void gradient_step(Index n, const double* y, double step, const
 
 RIATA_DISPATCHED void soft_threshold(Index n, float threshold, float* v) { soft_threshold_loop(n, threshold, v); }
 RIATA_DISPATCHED void soft_threshold(Index n, double threshold, double* v) { soft_threshold_loop(n, threshold, v); }
+
+RIATA_DISPATCHED void soft_threshold_each(Index n, float scale, const float* thresholds, float* v) {
+  soft_threshold_each_loop(n, scale, thresholds, v);
+}
+RIATA_DISPATCHED void soft_threshold_each(Index n, double scale, const double* thresholds, double* v) {
+  soft_threshold_each_loop(n, scale, thresholds, v);
+}
 
 RIATA_DISPATCHED double masked_sign_sum(Index n, const float* z, const float* w, float* h) {
   return w != nullptr ? masked_sign_sum_loop(n, z, w, h) : masked_sign_sum_loop<float>(n, z, nullptr, h);

@@ -14,6 +14,10 @@ void gradient_step(Index n, const double* y, double step, const double* g, doubl
 void soft_threshold(Index n, float threshold, float* v);
 void soft_threshold(Index n, double threshold, double* v);
 
+/// v_j = sign(v_j) max(|v_j| - scale * thresholds_j, 0), of any sign; sign(0) = 0
+void soft_threshold_each(Index n, float scale, const float* thresholds, float* v);
+void soft_threshold_each(Index n, double scale, const double* thresholds, double* v);
+
 /// h_j becomes 0 where z_j = 0; returns sum_j w_j sign(z_j) h_j, in double and an order that depends on n alone. Without w: ones.
 double masked_sign_sum(Index n, const float* z, const float* w, float* h);
 double masked_sign_sum(Index n, const double* z, const double* w, double* h);

@@ -50,6 +50,17 @@ double GroupL1<T>::subgradient_distance(const ConstVectorRef<T>& z, const ConstV
   return worst;
 }
 
+template <Scalar T>
+void GroupL1<T>::add_subgradient(const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& scales, MatrixRef<T> cotangents) const {
+  for (Index i = 0; i < Z.cols(); ++i)
+    for (Index g = 0; g < n_groups(); ++g) {
+      const double length = norm(g, [&](Index j) { return Z(j, i); });
+      if (length == 0) continue;
+      for (const Index* j = begin(g); j != end(g); ++j)
+        cotangents(*j, i) += static_cast<T>(static_cast<double>(scales(i)) * static_cast<double>(Z(*j, i)) / length);
+    }
+}
+
 template class GroupL1<float>;
 template class GroupL1<double>;
 

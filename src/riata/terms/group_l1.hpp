@@ -33,6 +33,9 @@ class GroupL1 {
   /// max_G dist(c_G, reg * dg(z_G)) for the correlations c = D^T (x - D z): 0 exactly at an optimum.
   double subgradient_distance(const ConstVectorRef<T>& z, const ConstVectorRef<double>& correlations, double reg) const;
 
+  /// cotangents += scale_i z_G / ||z_G||: the gradient of scale * g, zero for groups that are.
+  void add_subgradient(const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& scales, MatrixRef<T> cotangents) const;
+
   bool positive() const { return false; }
   double ridge(double /*reg*/) const { return 0; }
   double reg_of_pull(double pull) const { return pull; }

@@ -5,13 +5,12 @@
 #include <memory>
 
 #include "riata/core/check.hpp"
-#include "riata/core/error.hpp"
-#include "riata/linalg/blas.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/tile_certificate.hpp"
 #include "riata/unrolled/adaptive_pass.hpp"
 #include "riata/unrolled/layers.hpp"
 #include "riata/unrolled/tangents.hpp"
+#include "riata/unrolled/tiles.hpp"
 
 namespace riata {
 
@@ -67,28 +66,14 @@ LayerSchedule make_schedule(const UnrolledOptions& options, double squared_norm)
 
 namespace {
 
-constexpr double tile_budget_bytes = 8 << 20;  // one tile's stored layers: written once, read once, so they may leave the cache
-constexpr Index smallest_tile = 16, largest_tile = 128;
-constexpr Index most_lanes = 64;
 constexpr Index most_gram_atoms = 2048;  // their Gram matrix still fits into a cache
-constexpr double lanes_budget_bytes = 8 << 20;  // all partial gradients together
-
-/// Signals per tile and partial sums: functions of the problem's size and the processor, so that no bit depends on the thread count.
-struct Partition {
-  Index tile, n_tiles, n_lanes;
-};
 
 template <Scalar T>
 Partition partition(Index n_features, Index n_atoms, Index n_signals, int stored) {
-  const double bytes_per_signal = static_cast<double>(sizeof(T)) * static_cast<double>((stored + 6) * n_atoms + (stored + 2) * n_features);
-  Index tile = static_cast<Index>(tile_budget_bytes / bytes_per_signal) / 16 * 16;
-  const Index unpacked = columns_without_packing(n_features * n_atoms);
-  const Index most = unpacked > 0 ? std::min(unpacked, largest_tile) : largest_tile;
-  tile = std::min(std::clamp(tile, smallest_tile, most), n_signals);
-  const Index n_tiles = (n_signals + tile - 1) / tile;
-  const double gradient_bytes = static_cast<double>(sizeof(T)) * static_cast<double>(n_features * n_atoms);
-  const Index affordable = std::max<Index>(8, static_cast<Index>(lanes_budget_bytes / gradient_bytes));
-  return {tile, n_tiles, std::min({n_tiles, most_lanes, affordable})};
+  const double entry = sizeof(T);
+  return riata::partition(n_signals, {.bytes_per_signal = entry * static_cast<double>((stored + 6) * n_atoms + (stored + 2) * n_features),
+                                      .left_entries = n_features * n_atoms,
+                                      .lane_bytes = entry * static_cast<double>(n_features * n_atoms)});
 }
 
 /// The arguments of all three entry points, checked and completed.
@@ -119,23 +104,11 @@ struct Problem {
   std::optional<GramProblem<T>> gram;
 };
 
-/// Calls work(tile's first signal, its size, pass, lane) for every tile, lane by lane, and finish(pass, lane) after a lane's
-/// last; a lane's tiles run in order.
+/// for_each_tile() with the problem's passes.
 template <Scalar T, class Work, class Finish>
 void for_each_tile(const Problem<T>& problem, const Partition& parts, int stored, const Execution& execution,
                    const Work& work, const Finish& finish) {
-  std::vector<std::unique_ptr<typename Problem<T>::Pass>> passes(
-      static_cast<std::size_t>(resolve_threads(execution.n_threads)));
-  parallel_for(parts.n_lanes, execution, [&](Index lane, int thread) {
-    auto& pass = passes[static_cast<std::size_t>(thread)];
-    if (!pass) pass = problem.make_pass(stored, parts.tile);
-    for (Index t = lane; t < parts.n_tiles; t += parts.n_lanes) {
-      if (thread == 0 && execution.stop_requested && execution.stop_requested()) throw Interrupted();
-      const Index first = t * parts.tile;
-      work(first, std::min(parts.tile, problem.X.cols() - first), *pass, lane);
-    }
-    finish(*pass, lane);
-  });
+  riata::for_each_tile(parts, problem.X.cols(), execution, [&] { return problem.make_pass(stored, parts.tile); }, work, finish);
 }
 
 /// The loss at one tile's output Z, in double, and the residual D Z - target.

@@ -1,0 +1,34 @@
+#include "riata/networks/analytic_weight.hpp"
+
+#include <Eigen/SVD>
+#include <algorithm>
+
+#include "riata/core/check.hpp"
+
+namespace riata {
+
+template <Scalar T>
+Matrix<T> analytic_weight(const Matrix<T>& D) {
+  require(D.size() > 0, "analytic_weight: the dictionary is empty");
+  require_finite("analytic_weight", "dictionary", D);
+  // D = U diag(s) V^T: P = U diag(s)^-2 U^T, so D_j^T P D_j = ||V_j||^2 and P D = U diag(s)^-1 V^T, V_j the j-th row of V.
+  const Matrix<double> A = D.template cast<double>();
+  const Eigen::BDCSVD<Matrix<double>> svd(A, Eigen::ComputeThinU | Eigen::ComputeThinV);
+  const Vector<double>& s = svd.singularValues();
+  require(s(0) > 0, "analytic_weight: the dictionary is zero");
+  const double smallest = static_cast<double>(std::max(D.rows(), D.cols())) * static_cast<double>(Eigen::NumTraits<T>::epsilon()) * s(0);
+  const Index rank = (s.array() > smallest).count();
+  const auto V = svd.matrixV().leftCols(rank);
+  Matrix<double> W = svd.matrixU().leftCols(rank) * s.head(rank).cwiseInverse().asDiagonal() * V.transpose();
+  for (Index j = 0; j < W.cols(); ++j) {
+    // As computed, and not ||V_j||^2, so that the constraint holds to rounding.
+    const double along = W.col(j).dot(A.col(j));
+    W.col(j) *= A.col(j).isZero(0) ? 0.0 : 1 / along;
+  }
+  return W.template cast<T>();
+}
+
+template Matrix<float> analytic_weight<float>(const Matrix<float>&);
+template Matrix<double> analytic_weight<double>(const Matrix<double>&);
+
+}  // namespace riata

@@ -1,0 +1,20 @@
+// The analytic weight of ALISTA: the W least coherent with D,
+//
+//   W = argmin ||W^T D||_F^2  subject to  W_j^T D_j = 1 for every j,
+//
+// Liu, Chen, Wang and Yin (2019), equation (13) of Ablin et al. (2019). With P = (D D^T)^+ it is W_j = P D_j / (D_j^T P D_j),
+// of energy sum_j 1 / (D_j^T P D_j), for any shape and rank: P D_j is in the range of D, where D D^T is invertible. Closed form,
+// where the published code takes thousands of projected gradient steps. W of an atom that is zero, which no W can meet, is 0.
+#pragma once
+
+#include "riata/core/types.hpp"
+
+namespace riata {
+
+/// W, of the shape of D (n_features x n_atoms). The rank of D is numerical: singular values up to max(n_features, n_atoms) eps
+/// times the largest count as zero, eps that of T. Computed in double.
+/// @throws std::invalid_argument if D is empty, zero or not finite
+template <Scalar T>
+Matrix<T> analytic_weight(const Matrix<T>& D);
+
+}  // namespace riata

@@ -1,0 +1,183 @@
+#include "riata/networks/coupled.hpp"
+
+#include "riata/linalg/blas.hpp"
+#include "riata/linalg/kernels.hpp"
+#include "riata/networks/analytic_weight.hpp"
+
+namespace riata {
+namespace {
+
+template <Scalar T>
+Matrix<T> number(double value) {
+  return Matrix<T>::Constant(1, 1, static_cast<T>(value));
+}
+
+/// 1 / L, for all atoms or for each.
+template <Scalar T>
+Matrix<T> first_threshold(const NetworkModel<T>& model) {
+  const Index size = model.options.threshold == ThresholdShape::atom ? model.n_atoms() : 1;
+  return Matrix<T>::Constant(size, 1, static_cast<T>(1 / model.lipschitz));
+}
+
+template <Scalar T>
+Matrix<T> first_weight(const NetworkModel<T>& model) {
+  return model.D() * static_cast<T>(1 / model.lipschitz);
+}
+
+template <Scalar T>
+CoupledParts<T> coupled_parts(const LayerSite<T>& site) {
+  return {.weight = site.own("weight"), .threshold = site.own("threshold")};
+}
+
+/// alpha is the threshold too.
+template <Scalar T>
+CoupledParts<T> step_parts(const LayerSite<T>& site) {
+  return {.weight = {"", site.model.D()}, .step = site.own("step"), .threshold = site.own("step")};
+}
+
+constexpr const char* derived_weight = "D A";
+
+}  // namespace
+
+template <Scalar T, class Shrink>
+CoupledLayer<T, Shrink>::CoupledLayer(const LayerSite<T>& site, const CoupledParts<T>& parts)
+    : model_(site.model), parts_(parts), shrink_(site), transposed_(parts.weight.values.transpose()) {
+  r_.resize(model_.n_features(), site.tile);
+  pull_.resize(model_.n_atoms(), site.tile);
+  Wh_.resize(model_.n_features(), site.tile);
+  rho_gradient_.resize(static_cast<std::size_t>(site.tile));
+}
+
+template <Scalar T, class Shrink>
+void CoupledLayer<T, Shrink>::forward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after) {
+  const Index n = input.X.cols(), m = model_.n_atoms();
+  auto r = r_.leftCols(n);
+  model_.dictionary.apply(before.z, r);
+  r -= input.X;
+  multiply<T>(transposed_, r, pull_.leftCols(n));
+  for (Index i = 0; i < n; ++i)
+    gradient_step(m, before.z.col(i).data(), alpha(), pull_.col(i).data(), const_cast<T*>(after.z.col(i).data()));
+  shrink_.forward(after.z, {.theta = parts_.threshold.values, .rho = input.reg});
+}
+
+template <Scalar T, class Shrink>
+void CoupledLayer<T, Shrink>::backward(const TileInput<T>& input, const LayerState<T>& /*before*/, const LayerState<T>& after,
+                                       const LayerState<T>& cotangent, const LayerGradients<T>& gradients) {
+  const Index n = input.X.cols(), m = model_.n_atoms();
+  MatrixRef<T> h = cotangent.z;
+  const auto rho = std::span<double>(rho_gradient_).first(gradients.reg.size());
+  shrink_.backward(after.z, {.theta = parts_.threshold.values, .rho = input.reg}, h,
+                   {.theta = gradients.find(parts_.threshold.name), .rho = rho});
+  for (std::size_t i = 0; i < rho.size(); ++i) gradients.reg[i] += rho[i];
+  auto r = r_.leftCols(n), Wh = Wh_.leftCols(n);
+  multiply<T>(parts_.weight.values, h, Wh);
+  if (Matrix<T>* weight = gradients.find(parts_.weight.name)) add_outer<T>(-alpha(), r, h, *weight);
+  if (Matrix<T>* step = parts_.step ? gradients.find(parts_.step->name) : nullptr)
+    (*step)(0) -= static_cast<T>(r.template cast<double>().cwiseProduct(Wh.template cast<double>()).sum());
+  if (MatrixRef<T> signals = gradients.signals; signals.size() > 0) signals += alpha() * Wh;
+  model_.dictionary.adjoint(Wh, pull_.leftCols(n));
+  gradient_step(n * m, h.data(), alpha(), pull_.data(), h.data());
+}
+
+template <Scalar T>
+CoupledRow<T>::CoupledRow(const LayerSite<T>& site) : CoupledLayer<T>(site, coupled_parts(site)) {}
+
+template <Scalar T>
+Parameters<T> CoupledRow<T>::initial(const NetworkModel<T>& model, int layer) {
+  return {{parameter_name(layer, "weight"), first_weight(model)}, {parameter_name(layer, "threshold"), first_threshold(model)}};
+}
+
+template <Scalar T>
+TiedRow<T>::TiedRow(const LayerSite<T>& site)
+    : CoupledLayer<T>(site, {.weight = site.shared("weight"), .step = site.own("step"), .threshold = site.own("threshold")}) {}
+
+template <Scalar T>
+Parameters<T> TiedRow<T>::initial(const NetworkModel<T>& model, int layer) {
+  Parameters<T> parameters{{parameter_name(layer, "step"), number<T>(1 / model.lipschitz)},
+                           {parameter_name(layer, "threshold"), first_threshold(model)}};
+  if (layer == 0) parameters["weight"] = model.D();
+  return parameters;
+}
+
+template <Scalar T>
+Parameters<T> AlistaRow<T>::initial(const NetworkModel<T>& model, int layer) {
+  Parameters<T> parameters = TiedRow<T>::initial(model, layer);
+  if (layer == 0) parameters["weight"] = analytic_weight<T>(model.D());
+  return parameters;
+}
+
+template <Scalar T>
+StepRow<T>::StepRow(const LayerSite<T>& site) : CoupledLayer<T>(site, step_parts(site)) {}
+
+template <Scalar T>
+Parameters<T> StepRow<T>::initial(const NetworkModel<T>& model, int layer) {
+  return {{parameter_name(layer, "step"), number<T>(1 / model.lipschitz)}};
+}
+
+template <Scalar T>
+FirstStepRow<T>::FirstStepRow(const LayerSite<T>& site)
+    : CoupledLayer<T>(site, site.layer == 0 ? coupled_parts(site) : step_parts(site)) {}
+
+template <Scalar T>
+Parameters<T> FirstStepRow<T>::initial(const NetworkModel<T>& model, int layer) {
+  return layer == 0 ? CoupledRow<T>::initial(model, layer) : StepRow<T>::initial(model, layer);
+}
+
+template <Scalar T>
+GroupRow<T>::GroupRow(const LayerSite<T>& site) : CoupledLayer<T, GroupShrink<T>>(site, coupled_parts(site)) {}
+
+template <Scalar T>
+Parameters<T> GroupRow<T>::initial(const NetworkModel<T>& model, int layer) {
+  return CoupledRow<T>::initial(model, layer);
+}
+
+template <Scalar T>
+HessianRow<T>::HessianRow(const LayerSite<T>& site)
+    : model_(site.model),
+      name_(parameter_name(site.layer, "hessian")),
+      threshold_(parameter_name(site.layer, "threshold")),
+      W_(model_.D() * site.own("hessian").values),
+      coupled_(site, {.weight = {derived_weight, W_}, .threshold = site.own("threshold")}) {}
+
+template <Scalar T>
+Parameters<T> HessianRow<T>::initial(const NetworkModel<T>& model, int layer) {
+  return {{parameter_name(layer, "hessian"),
+           Matrix<T>::Identity(model.n_atoms(), model.n_atoms()) * static_cast<T>(1 / model.lipschitz)},
+          {parameter_name(layer, "threshold"), first_threshold(model)}};
+}
+
+template <Scalar T>
+void HessianRow<T>::backward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after,
+                             const LayerState<T>& cotangent, const LayerGradients<T>& gradients) {
+  if (gradients.find(name_) != nullptr && aside_[derived_weight].size() == 0)
+    aside_[derived_weight].setZero(model_.n_features(), model_.n_atoms());
+  Matrix<T>* threshold = gradients.find(threshold_);
+  if (threshold != nullptr) aside_[threshold_] = std::move(*threshold);
+  coupled_.backward(input, before, after, cotangent,
+                    {.parameters = aside_, .signals = gradients.signals, .reg = gradients.reg});
+  if (threshold != nullptr) *threshold = std::move(aside_[threshold_]);
+}
+
+template <Scalar T>
+void HessianRow<T>::finish(const LayerGradients<T>& gradients) {
+  Matrix<T>* A = gradients.find(name_);
+  if (A == nullptr || aside_[derived_weight].size() == 0) return;
+  const Matrix<T> product = model_.D().transpose() * aside_[derived_weight];
+  *A += (product + product.transpose()) / T(2);
+  aside_[derived_weight].setZero();
+}
+
+#define RIATA_INSTANTIATE(T)                    \
+  template class CoupledLayer<T>;               \
+  template class CoupledLayer<T, GroupShrink<T>>; \
+  template struct CoupledRow<T>;                \
+  template struct TiedRow<T>;                   \
+  template struct AlistaRow<T>;                 \
+  template struct StepRow<T>;                   \
+  template struct FirstStepRow<T>;              \
+  template struct GroupRow<T>;                  \
+  template class HessianRow<T>;
+RIATA_INSTANTIATE(float)
+RIATA_INSTANTIATE(double)
+
+}  // namespace riata

@@ -1,0 +1,116 @@
+// The coupled layers: one weight W for the code and for the signal.
+//
+//   r = D z - x,     a = z - alpha W^T r,     z+ = shrink(a, theta rho)
+//
+// Backward, with h the cotangent of a (shrinks.hpp):
+//
+//   z = h - alpha D^T (W h),     x += alpha W h,     W += -alpha r h^T,     alpha += -<r, W h>
+//
+//              W                    alpha       theta          source
+//   coupled    per layer            1           per layer      Chen, Liu, Wang and Yin (2018), LISTA-CP: W absorbs alpha
+//   tied       one, learned         per layer   per layer      Liu, Chen, Wang and Yin (2019), TiLISTA
+//   alista     one, analytic        per layer   per layer      the same, ALISTA
+//   step       D                    per layer   alpha          Ablin, Moreau, Massias and Gramfort (2019), SLISTA
+//   first_step layer 0 as coupled with one threshold, then step              their code
+//   hessian    D A, A symmetric     1           per layer      their code
+//   group      per layer            1           per layer      group soft; Sprechmann et al. (2012)
+//
+// All start as ISTA, W = D / L or alpha = 1 / L and theta = 1 / L, except alista, whose W is not D. rho = reg.
+#pragma once
+
+#include <optional>
+
+#include "riata/networks/layer.hpp"
+#include "riata/networks/shrinks.hpp"
+
+namespace riata {
+
+/// What a coupled layer is made of. A name that stands in no gradient pack is simply not learned.
+template <Scalar T>
+struct CoupledParts {
+  NamedArray<T> weight;                         ///< W, n_features x n_atoms
+  std::optional<NamedArray<T>> step = {};       ///< alpha, 1 x 1; absent: 1
+  NamedArray<T> threshold;                      ///< theta, 1 x 1 or n_atoms x 1
+};
+
+template <Scalar T, class Shrink = SoftShrink<T>>
+class CoupledLayer : public Layer<T> {
+ public:
+  CoupledLayer(const LayerSite<T>& site, const CoupledParts<T>& parts);
+  void forward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after) override;
+  void backward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after,
+                const LayerState<T>& cotangent, const LayerGradients<T>& gradients) override;
+
+ private:
+  T alpha() const { return parts_.step ? parts_.step->values(0) : T(1); }
+
+  const NetworkModel<T>& model_;
+  CoupledParts<T> parts_;
+  Shrink shrink_;
+  Matrix<T> transposed_;  // W^T: OpenBLAS multiplies small matrices as they lie, unless transposed
+  Matrix<T> r_, pull_, Wh_;
+  std::vector<double> rho_gradient_;
+};
+
+// The rows of the table. initial() gives the parameters of layer t at the start.
+
+template <Scalar T>
+struct CoupledRow : CoupledLayer<T> {
+  explicit CoupledRow(const LayerSite<T>& site);
+  static Parameters<T> initial(const NetworkModel<T>& model, int layer);
+};
+
+template <Scalar T>
+struct TiedRow : CoupledLayer<T> {
+  explicit TiedRow(const LayerSite<T>& site);
+  static Parameters<T> initial(const NetworkModel<T>& model, int layer);
+};
+
+/// Its weight is a parameter that nothing trains.
+template <Scalar T>
+struct AlistaRow : TiedRow<T> {
+  using TiedRow<T>::TiedRow;
+  static Parameters<T> initial(const NetworkModel<T>& model, int layer);
+};
+
+template <Scalar T>
+struct StepRow : CoupledLayer<T> {
+  explicit StepRow(const LayerSite<T>& site);
+  static Parameters<T> initial(const NetworkModel<T>& model, int layer);
+};
+
+template <Scalar T>
+struct FirstStepRow : CoupledLayer<T> {
+  explicit FirstStepRow(const LayerSite<T>& site);
+  static Parameters<T> initial(const NetworkModel<T>& model, int layer);
+};
+
+template <Scalar T>
+struct GroupRow : CoupledLayer<T, GroupShrink<T>> {
+  explicit GroupRow(const LayerSite<T>& site);
+  static Parameters<T> initial(const NetworkModel<T>& model, int layer);
+};
+
+/// The gradient of A is D^T (gradient of W), made symmetric.
+template <Scalar T>
+class HessianRow : public Layer<T> {
+ public:
+  explicit HessianRow(const LayerSite<T>& site);
+  static Parameters<T> initial(const NetworkModel<T>& model, int layer);
+  void forward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after) override {
+    coupled_.forward(input, before, after);
+  }
+  void backward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after,
+                const LayerState<T>& cotangent, const LayerGradients<T>& gradients) override;
+  void finish(const LayerGradients<T>& gradients) override;
+
+ private:
+  const NetworkModel<T>& model_;
+  const std::string name_;       // of A
+  const std::string threshold_;
+  const Matrix<T> W_;
+  CoupledLayer<T> coupled_;
+  Parameters<T> aside_;          // the gradient of W, and while backward() runs that of the threshold
+};
+
+}  // namespace riata

@@ -1,0 +1,59 @@
+#include "riata/networks/kinds.hpp"
+
+#include <map>
+
+#include "riata/core/check.hpp"
+#include "riata/networks/coupled.hpp"
+#include "riata/networks/uncoupled.hpp"
+
+namespace riata {
+namespace {
+
+template <Scalar T>
+std::map<std::string, NetworkKind<T>>& registry() {
+  static std::map<std::string, NetworkKind<T>> kinds{
+      {"lista", kind_of<T, ListaRow<T>>({.atom_thresholds = true})},
+      {"coupled", kind_of<T, CoupledRow<T>>({.atom_thresholds = true, .support_selection = true})},
+      {"tied", kind_of<T, TiedRow<T>>({.atom_thresholds = true, .support_selection = true})},
+      {"alista", kind_of<T, AlistaRow<T>>({.support_selection = true, .fixed = {"weight"}})},
+      {"step", kind_of<T, StepRow<T>>()},
+      {"hessian", kind_of<T, HessianRow<T>>({.atom_thresholds = true})},
+      {"first_step", kind_of<T, FirstStepRow<T>>()},
+      {"facnet", kind_of<T, FacnetRow<T>>()},
+      {"iht", kind_of<T, IhtRow<T>>()},
+      {"lamp", kind_of<T, LampRow<T>>({.carries_residual = true})},
+      {"group", kind_of<T, GroupRow<T>>({.groups = true})},
+  };
+  return kinds;
+}
+
+}  // namespace
+
+template <Scalar T>
+void register_network(const std::string& name, const NetworkKind<T>& kind) {
+  const bool is_new = registry<T>().emplace(name, kind).second;
+  require(is_new, "register_network: the kind '{}' exists", name);
+}
+
+template <Scalar T>
+const NetworkKind<T>& find_network_kind(const std::string& name) {
+  const auto found = registry<T>().find(name);
+  require(found != registry<T>().end(), "kind = '{}', must be one of {}", name, fmt::join(network_kinds<T>(), ", "));
+  return found->second;
+}
+
+template <Scalar T>
+std::vector<std::string> network_kinds() {
+  std::vector<std::string> names;
+  for (const auto& [name, kind] : registry<T>()) names.push_back(name);
+  return names;
+}
+
+#define RIATA_INSTANTIATE(T)                                                   \
+  template void register_network<T>(const std::string&, const NetworkKind<T>&); \
+  template const NetworkKind<T>& find_network_kind<T>(const std::string&);     \
+  template std::vector<std::string> network_kinds<T>();
+RIATA_INSTANTIATE(float)
+RIATA_INSTANTIATE(double)
+
+}  // namespace riata

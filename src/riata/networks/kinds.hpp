@@ -1,0 +1,60 @@
+// The kinds of networks, by name. A kind is a layer and where its parameters start; docs/how_to_add_network.md adds one.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "riata/networks/layer.hpp"
+
+namespace riata {
+
+/// What a kind lets the caller choose, and what a network must know of it.
+struct KindTraits {
+  bool atom_thresholds = false;    ///< takes ThresholdShape::atom
+  bool support_selection = false;  ///< takes a SupportSelection
+  bool groups = false;             ///< needs groups, and its penalty is that of the groups
+  bool carries_residual = false;   ///< LayerState::v flows
+  std::set<std::string> fixed = {};  ///< parameters that nothing trains
+};
+
+template <Scalar T>
+struct NetworkKind {
+  KindTraits traits;
+  std::function<std::unique_ptr<Layer<T>>(const LayerSite<T>& site)> make;
+  /// The parameters that layer t brings. Those of all layers are one pack.
+  std::function<Parameters<T>(const NetworkModel<T>& model, int layer)> initial;
+  /// Puts parameters onto the set they must lie in; or empty.
+  std::function<void(const NetworkModel<T>& model, Parameters<T>& parameters)> project;
+  /// Refuses parameters that no projection makes sense of, in a sentence; or empty.
+  std::function<void(const char* where, const NetworkModel<T>& model, const Parameters<T>& parameters)> check;
+};
+
+/// The kind of a layer: a Layer<T> made from a LayerSite<T>, with initial() and, where it needs them, project() and check().
+template <Scalar T, class Row>
+NetworkKind<T> kind_of(const KindTraits& traits = {}) {
+  NetworkKind<T> kind{.traits = traits,
+                      .make = [](const LayerSite<T>& site) -> std::unique_ptr<Layer<T>> { return std::make_unique<Row>(site); },
+                      .initial = &Row::initial,
+                      .project = {},
+                      .check = {}};
+  if constexpr (requires { &Row::project; }) kind.project = &Row::project;
+  if constexpr (requires { &Row::check; }) kind.check = &Row::check;
+  return kind;
+}
+
+/// Before networks of this kind are made, and from one thread. @throws std::invalid_argument if the name is taken
+template <Scalar T>
+void register_network(const std::string& name, const NetworkKind<T>& kind);
+
+/// @throws std::invalid_argument that lists the names
+template <Scalar T>
+const NetworkKind<T>& find_network_kind(const std::string& name);
+
+/// The names, in alphabetical order.
+template <Scalar T>
+std::vector<std::string> network_kinds();
+
+}  // namespace riata

@@ -1,0 +1,52 @@
+// One layer of an unfolded network, on a tile of signals: what NetworkPass calls.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "riata/networks/model.hpp"
+
+namespace riata {
+
+/// The tile's signals, n_features x n_signals, and their weights of the penalty.
+template <Scalar T>
+struct TileInput {
+  ConstMatrixRef<T> X;
+  ConstVectorRef<T> reg;
+};
+
+/// What flows from layer to layer, or its cotangent; both are zero before the first layer, unless a start is given.
+template <Scalar T>
+struct LayerState {
+  MatrixRef<T> z;  ///< the code, n_atoms x n_signals
+  MatrixRef<T> v;  ///< n_features x n_signals: lamp's residual. Other layers leave it alone
+};
+
+/// Where backward() adds what it finds.
+template <Scalar T>
+struct LayerGradients {
+  Parameters<T>& parameters;  ///< what is not in it is not wanted
+  MatrixRef<T> signals;       ///< n_features x n_signals, or 0 x 0
+  std::span<double> reg;      ///< one entry per signal, or empty
+
+  Matrix<T>* find(const std::string& name) const {
+    const auto found = parameters.find(name);
+    return found == parameters.end() ? nullptr : &found->second;
+  }
+};
+
+/// Owns the workspace of one thread, borrows the rest.
+template <Scalar T>
+class Layer {
+ public:
+  virtual ~Layer() = default;
+  /// Writes all of after.z.
+  virtual void forward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after) = 0;
+  /// Turns the cotangent of `after` into that of `before`. The last forward() was that of the same tile, made to keep.
+  virtual void backward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after,
+                        const LayerState<T>& cotangent, const LayerGradients<T>& gradients) = 0;
+  /// Adds what backward() has put aside since the last call.
+  virtual void finish(const LayerGradients<T>& /*gradients*/) {}
+};
+
+}  // namespace riata

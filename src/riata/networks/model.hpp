@@ -1,0 +1,81 @@
+// What every layer of a network shares, and where a layer finds its parameters.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "riata/operators/dense_dictionary.hpp"
+#include "riata/optim/parameters.hpp"
+
+namespace riata {
+
+/// How many thresholds a layer has, where its kind leaves the choice.
+enum class ThresholdShape {
+  scalar,  ///< one
+  atom     ///< one per atom
+};
+
+/// "scalar" or "atom". @throws std::invalid_argument
+ThresholdShape parse_threshold_shape(std::string_view name);
+/// The reverse of parse_threshold_shape().
+const char* to_string(ThresholdShape shape);
+
+/// Layer t leaves its largest entries as they are, as far as they exceed their thresholds: min((t + 1) p, p_max) % of the
+/// atoms. Chen, Liu, Wang and Yin (2018), "LISTA-SS".
+struct SupportSelection {
+  double p = 1.2;      ///< per cent, > 0
+  double p_max = 13;   ///< per cent, p <= p_max <= 100
+  bool operator==(const SupportSelection&) const = default;
+};
+
+struct NetworkOptions {
+  ThresholdShape threshold = ThresholdShape::scalar;  ///< atom: lista, coupled, tied and hessian alone
+  std::vector<std::int64_t> groups = {};  ///< group, and it alone: one label >= 0 per atom; atoms with equal labels are a group
+  std::optional<SupportSelection> support_selection = {};  ///< coupled, tied and alista alone
+  std::optional<double> lipschitz = {};  ///< L > 0, of which the first steps are the inverse; by default ||D||_2^2 to rounding
+  bool operator==(const NetworkOptions&) const = default;
+};
+
+template <Scalar T>
+struct NetworkModel {
+  DenseDictionary<T> dictionary;  ///< D, n_features x n_atoms
+  int n_layers;
+  double lipschitz;               ///< L
+  NetworkOptions options;
+
+  const Matrix<T>& D() const { return dictionary.parameters(); }
+  Index n_features() const { return dictionary.signal_size(); }
+  Index n_atoms() const { return dictionary.code_size(); }
+};
+
+/// layer.<t>.<name>
+std::string parameter_name(int layer, std::string_view name);
+
+/// An array of the parameters and its name in the pack.
+template <Scalar T>
+struct NamedArray {
+  std::string name;
+  const Matrix<T>& values;
+};
+
+/// Where one layer stands: what a layer is made from.
+template <Scalar T>
+struct LayerSite {
+  const NetworkModel<T>& model;
+  const Parameters<T>& parameters;
+  int layer;    ///< t
+  Index tile;   ///< the most signals at a time
+  bool keep;    ///< backward() will be called
+
+  NamedArray<T> own(std::string_view name) const {
+    std::string full = parameter_name(layer, name);
+    const Matrix<T>& values = parameters.at(full);
+    return {std::move(full), values};
+  }
+  NamedArray<T> shared(const std::string& name) const { return {name, parameters.at(name)}; }
+};
+
+}  // namespace riata

@@ -1,0 +1,315 @@
+#include "riata/networks/network.hpp"
+
+#include <charconv>
+#include <cmath>
+
+#include "riata/core/check.hpp"
+#include "riata/networks/network_pass.hpp"
+#include "riata/solvers/certificate.hpp"
+#include "riata/solvers/tile_certificate.hpp"
+#include "riata/terms/group_l1.hpp"
+#include "riata/terms/l1.hpp"
+#include "riata/unrolled/tiles.hpp"
+
+namespace riata {
+namespace {
+
+constexpr int most_layers = 10000;
+
+/// The layer in a parameter's name; 0 for what all layers share.
+int layer_of(const std::string& name) {
+  constexpr std::string_view prefix = "layer.";
+  int layer = 0;
+  if (name.starts_with(prefix)) std::from_chars(name.data() + prefix.size(), name.data() + name.size(), layer);
+  return layer;
+}
+
+/// What a network of these options may not be.
+template <Scalar T>
+void require_options(const std::string& kind, const KindTraits& traits, const NetworkOptions& options, Index n_atoms) {
+  require(options.threshold == ThresholdShape::scalar || traits.atom_thresholds,
+          "threshold = 'atom', must be 'scalar' for the kind '{}'", kind);
+  require(!options.support_selection || traits.support_selection,
+          "support_selection is given, but the kind '{}' has none; coupled, tied and alista do", kind);
+  if (const auto& selection = options.support_selection)
+    require(selection->p > 0 && selection->p <= selection->p_max && selection->p_max <= 100,
+            "support_selection = ({}, {}), must be (p, p_max) with 0 < p <= p_max <= 100", selection->p, selection->p_max);
+  require(options.groups.empty() || traits.groups, "groups are given, but the kind '{}' has none; group does", kind);
+  if (traits.groups)
+    PenaltyOptions{.kind = PenaltyKind::group, .groups = options.groups}.validate(n_atoms);
+  if (options.lipschitz)
+    require(std::isfinite(*options.lipschitz) && *options.lipschitz > 0, "lipschitz = {}, must be > 0", *options.lipschitz);
+}
+
+/// g of the unsupervised loss and its derivative, sign(0) = 0.
+template <Scalar T>
+class NetworkPenalty {
+ public:
+  NetworkPenalty(const PenaltyOptions& options, Index n_atoms) {
+    if (options.kind == PenaltyKind::group)
+      group_.emplace(options, n_atoms);
+    else
+      l1_.emplace(options, n_atoms);
+  }
+
+  double value(const ConstVectorRef<T>& z) const { return group_ ? group_->value(z) : l1_->value(z); }
+
+  /// cotangents += scale_i g'(z_i)
+  void add_subgradient(const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& scales, MatrixRef<T> cotangents) const {
+    if (group_)
+      group_->add_subgradient(Z, scales, cotangents);
+    else
+      l1_->add_subgradient(Z, scales, cotangents);
+  }
+
+ private:
+  std::optional<L1<T>> l1_;
+  std::optional<GroupL1<T>> group_;
+};
+
+}  // namespace
+
+template <Scalar T>
+Network<T>::Network(std::string kind, DenseDictionary<T> dictionary, int n_layers, NetworkOptions options)
+    : kind_(std::move(kind)), model_{std::move(dictionary), n_layers, 1, std::move(options)} {
+  const NetworkKind<T>& row = find_network_kind<T>(kind_);
+  require(n_layers >= 1 && n_layers <= most_layers, "n_layers = {}, must be between 1 and {}", n_layers, most_layers);
+  require_options<T>(kind_, row.traits, model_.options, model_.n_atoms());
+  const double norm_sq = model_.options.lipschitz.value_or(model_.dictionary.squared_norm());
+  require(norm_sq > 0, "Network: the dictionary is zero");
+  model_.lipschitz = norm_sq;
+  for (int t = 0; t < n_layers; ++t) parameters_.merge(row.initial(model_, t));
+}
+
+template <Scalar T>
+PenaltyOptions Network<T>::penalty() const {
+  if (!traits().groups) return {};
+  return {.kind = PenaltyKind::group, .groups = model_.options.groups};
+}
+
+template <Scalar T>
+void Network<T>::set_parameters(Parameters<T> parameters) {
+  for (const auto& [name, values] : parameters_) {
+    const auto given = parameters.find(name);
+    require(given != parameters.end(), "parameters: '{}' is missing", name);
+    require(given->second.rows() == values.rows() && given->second.cols() == values.cols(),
+            "parameters: '{}' has shape ({}, {}), expected ({}, {})", name, given->second.cols(), given->second.rows(), values.cols(),
+            values.rows());
+    require_finite("parameters", name.c_str(), given->second);
+  }
+  for (const auto& [name, values] : parameters)
+    require(parameters_.contains(name), "parameters: a network of kind '{}' with {} layers has no '{}'", kind_, n_layers(), name);
+  if (const auto& check = find_network_kind<T>(kind_).check) check("parameters", model_, parameters);
+  parameters_ = std::move(parameters);
+}
+
+template <Scalar T>
+std::set<std::string> Network<T>::trainable(int first, int last) const {
+  std::set<std::string> names;
+  const auto& fixed = traits().fixed;
+  for (const auto& [name, values] : parameters_) {
+    const bool is_shared = !name.starts_with("layer.");
+    if (!fixed.contains(name) && (is_shared || (layer_of(name) >= first && layer_of(name) < last))) names.insert(name);
+  }
+  return names;
+}
+
+template <Scalar T>
+void Network<T>::project(Parameters<T>& parameters) const {
+  if (const auto& project = find_network_kind<T>(kind_).project) project(model_, parameters);
+}
+
+/// The arguments of every pass, checked and completed.
+template <Scalar T>
+struct Network<T>::Call {
+  Call(const char* where, const Network& net, const ConstMatrixRef<T>& signals, const Reg& weight, const NetworkRun<T>& how)
+      : X(signals), reg_shape(weight), run(how), n_layers(how.n_layers.value_or(net.n_layers())) {
+    require_signals<T>(where, X, net.dictionary());
+    require(n_layers >= 1 && n_layers <= net.n_layers(), "{}: n_layers = {}, must be between 1 and the network's {}", where, n_layers,
+            net.n_layers());
+    if (run.init != nullptr) {
+      require(run.init->rows() == net.model_.n_atoms() && run.init->cols() == X.cols(),
+              "{}: init has shape ({}, {}), expected ({}, {})", where, run.init->cols(), run.init->rows(), X.cols(), net.model_.n_atoms());
+      require_finite(where, "init", *run.init);
+    }
+    reg = resolve_reg<T>(weight, X, net.dictionary(), net.penalty(), run.execution);
+  }
+
+  TileInput<T> tile(Index first, Index n) const { return {X.middleCols(first, n), reg.segment(first, n)}; }
+  Matrix<T> start(Index first, Index n) const { return run.init != nullptr ? Matrix<T>(run.init->middleCols(first, n)) : Matrix<T>(); }
+
+  /// `lane_entries`: of the gradient that every lane holds.
+  Partition parts(const NetworkModel<T>& model, bool keep, Index lane_entries) const {
+    const double entry = sizeof(T), m = static_cast<double>(model.n_atoms()), n = static_cast<double>(model.n_features());
+    const double slots = keep ? n_layers + 1 : 2;
+    return partition(X.cols(), {.bytes_per_signal = entry * (slots * (m + n) + 6 * m),
+                                .left_entries = model.n_features() * model.n_atoms(),
+                                .lane_bytes = entry * static_cast<double>(lane_entries)});
+  }
+
+  ConstMatrixRef<T> X;
+  const Reg& reg_shape;
+  const NetworkRun<T>& run;
+  int n_layers;
+  Vector<T> reg;
+};
+
+template <Scalar T>
+Matrix<T> Network<T>::encode(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const NetworkRun<T>& run) const {
+  const Call call("encode", *this, X, reg, run);
+  const Partition parts = call.parts(model_, false, 0);
+  Matrix<T> codes(model_.n_atoms(), X.cols());
+  const auto make_pass = [&] {
+    return std::make_unique<NetworkPass<T>>(find_network_kind<T>(kind_), model_, parameters_, call.n_layers, false, parts.tile);
+  };
+  for_each_tile(parts, X.cols(), run.execution, make_pass, [&](Index first, Index n, NetworkPass<T>& pass, Index) {
+    pass.forward(call.tile(first, n), call.start(first, n));
+    codes.middleCols(first, n) = pass.codes();
+  }, [](auto&, Index) {});
+  return codes;
+}
+
+template <Scalar T>
+std::vector<Matrix<T>> Network<T>::outputs(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const NetworkRun<T>& run) const {
+  const Call call("outputs", *this, X, reg, run);
+  const Partition parts = call.parts(model_, false, 0);
+  std::vector<Matrix<T>> outputs(static_cast<std::size_t>(call.n_layers), Matrix<T>(model_.n_atoms(), X.cols()));
+  const auto make_pass = [&] {
+    return std::make_unique<NetworkPass<T>>(find_network_kind<T>(kind_), model_, parameters_, call.n_layers, false, parts.tile);
+  };
+  for_each_tile(parts, X.cols(), run.execution, make_pass, [&](Index first, Index n, NetworkPass<T>& pass, Index) {
+    const TileInput<T> input = call.tile(first, n);
+    pass.start(input, call.start(first, n));
+    for (int t = 0; t < call.n_layers; ++t) {
+      pass.step(input, t);
+      outputs[static_cast<std::size_t>(t)].middleCols(first, n) = pass.codes();
+    }
+  }, [](auto&, Index) {});
+  return outputs;
+}
+
+/// tile_loss(first, n, codes, cotangent, result) returns the tile's loss and, unless the cotangent is 0 x 0, writes it.
+template <Scalar T>
+template <class TileLoss>
+NetworkGradient<T> Network<T>::differentiate(const Call& call, const NetworkDerivatives& wanted, const TileLoss& tile_loss) const {
+  const Index n_signals = call.X.cols();
+  int first_layer = wanted.reg || wanted.signals ? 0 : call.n_layers;  // that must be differentiated
+  Index lane_entries = 0;
+  for (const std::string& name : wanted.parameters) {
+    const auto found = parameters_.find(name);
+    require(found != parameters_.end(), "parameters: a network of kind '{}' with {} layers has no '{}'", kind_, n_layers(), name);
+    require(layer_of(name) < call.n_layers, "parameters: '{}' is not among the first {} layers", name, call.n_layers);
+    require(!traits().fixed.contains(name), "parameters: '{}' of the kind '{}' is fixed", name, kind_);
+    first_layer = std::min(first_layer, layer_of(name));
+    lane_entries += found->second.size();
+  }
+  const bool back = first_layer < call.n_layers;
+  const Partition parts = call.parts(model_, back, lane_entries);
+
+  NetworkGradient<T> result;
+  if (wanted.codes) result.codes.resize(model_.n_atoms(), n_signals);
+  if (wanted.signals) result.signals.setZero(model_.n_features(), n_signals);
+  std::vector<double> reg_gradient(wanted.reg ? static_cast<std::size_t>(n_signals) : 0);
+  struct Lane {
+    double value = 0;
+    Parameters<T> parameters;
+  };
+  std::vector<Lane> lanes(static_cast<std::size_t>(parts.n_lanes));
+  Matrix<T> nothing;
+  const auto make_pass = [&] {
+    return std::make_unique<NetworkPass<T>>(find_network_kind<T>(kind_), model_, parameters_, call.n_layers, back, parts.tile);
+  };
+  for_each_tile(parts, n_signals, call.run.execution, make_pass, [&](Index first, Index n, NetworkPass<T>& pass, Index lane_index) {
+    Lane& lane = lanes[static_cast<std::size_t>(lane_index)];
+    if (lane.parameters.empty())
+      for (const std::string& name : wanted.parameters)
+        lane.parameters[name].setZero(parameters_.at(name).rows(), parameters_.at(name).cols());
+    const TileInput<T> input = call.tile(first, n);
+    pass.forward(input, call.start(first, n));
+    if (wanted.codes) result.codes.middleCols(first, n) = pass.codes();
+    const auto tile_reg = wanted.reg ? std::span<double>(reg_gradient).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n))
+                                     : std::span<double>();
+    auto tile_signals = wanted.signals ? MatrixRef<T>(result.signals.middleCols(first, n)) : MatrixRef<T>(nothing);
+    lane.value += tile_loss(first, n, pass.codes(), back ? MatrixRef<T>(pass.codes_cotangent()) : MatrixRef<T>(nothing),
+                            LayerGradients<T>{lane.parameters, tile_signals, tile_reg});
+    if (back) pass.backward(input, first_layer, {lane.parameters, tile_signals, tile_reg});
+  }, [&](NetworkPass<T>& pass, Index lane) {
+    if (back) pass.finish({lanes[static_cast<std::size_t>(lane)].parameters, nothing, {}});
+  });
+
+  for (const std::string& name : wanted.parameters)
+    result.parameters[name].setZero(parameters_.at(name).rows(), parameters_.at(name).cols());
+  for (const Lane& lane : lanes) {  // in order, whatever thread made them
+    result.value += lane.value;
+    for (const auto& [name, gradient] : lane.parameters) result.parameters.at(name) += gradient;
+  }
+  if (wanted.reg) {
+    const Eigen::Map<const Vector<double>> all(reg_gradient.data(), n_signals);
+    result.reg = call.reg_shape.is_per_signal() ? Vector<double>(all) : Vector<double>::Constant(1, all.sum());
+  }
+  return result;
+}
+
+template <Scalar T>
+NetworkGradient<T> Network<T>::loss_gradient(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const NetworkDerivatives& wanted,
+                                             const NetworkRun<T>& run, const Matrix<T>* targets) const {
+  const Call call("loss_gradient", *this, X, reg, run);
+  const Index m = model_.n_atoms();
+  const double scale = 1.0 / static_cast<double>(X.cols());
+  if (targets != nullptr) {
+    require(targets->rows() == m && targets->cols() == X.cols(), "targets have shape ({}, {}), expected ({}, {})", targets->cols(),
+            targets->rows(), X.cols(), m);
+    require_finite("loss_gradient", "targets", *targets);
+    return differentiate(call, wanted, [&](Index first, Index n, const ConstMatrixRef<T>& Z, MatrixRef<T> cotangent, const LayerGradients<T>&) {
+      const auto target = targets->middleCols(first, n);
+      if (cotangent.size() > 0) cotangent = static_cast<T>(scale) * (Z - target);
+      double value = 0;
+      for (Index i = 0; i < n; ++i) value += 0.5 * (Z.col(i) - target.col(i)).template cast<double>().squaredNorm();
+      return scale * value;
+    });
+  }
+  const NetworkPenalty<T> penalty(this->penalty(), m);
+  return differentiate(call, wanted, [&](Index first, Index n, const ConstMatrixRef<T>& Z, MatrixRef<T> cotangent,
+                                         const LayerGradients<T>& gradients) {
+    Matrix<T> r(model_.n_features(), n);
+    model_.dictionary.apply(Z, r);
+    r -= X.middleCols(first, n);
+    double value = 0;
+    for (Index i = 0; i < n; ++i) {
+      const double g = penalty.value(Z.col(i));
+      value += 0.5 * r.col(i).template cast<double>().squaredNorm() + static_cast<double>(call.reg(first + i)) * g;
+      if (!gradients.reg.empty()) gradients.reg[static_cast<std::size_t>(i)] += scale * g;
+    }
+    if (cotangent.size() > 0) {
+      r *= static_cast<T>(scale);
+      if (MatrixRef<T> signals = gradients.signals; signals.size() > 0) signals -= r;
+      model_.dictionary.adjoint(r, cotangent);
+      penalty.add_subgradient(Z, static_cast<T>(scale) * call.reg.segment(first, n), cotangent);
+    }
+    return scale * value;
+  });
+}
+
+template <Scalar T>
+double Network<T>::loss(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const NetworkRun<T>& run, const Matrix<T>* targets) const {
+  return loss_gradient(X, reg, {}, run, targets).value;
+}
+
+template <Scalar T>
+NetworkGradient<T> Network<T>::vjp(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const NonDeduced<ConstMatrixRef<T>>& cotangent,
+                                   const NetworkDerivatives& wanted, const NetworkRun<T>& run) const {
+  const Call call("vjp", *this, X, reg, run);
+  require(cotangent.rows() == model_.n_atoms() && cotangent.cols() == X.cols(), "vjp: cotangent has shape ({}, {}), expected ({}, {})",
+          cotangent.cols(), cotangent.rows(), X.cols(), model_.n_atoms());
+  require_finite("vjp", "cotangent", cotangent);
+  return differentiate(call, wanted, [&](Index first, Index n, const ConstMatrixRef<T>& Z, MatrixRef<T> out, const LayerGradients<T>&) {
+    const auto given = cotangent.middleCols(first, n);
+    if (out.size() > 0) out = given;
+    return Z.template cast<double>().cwiseProduct(given.template cast<double>()).sum();
+  });
+}
+
+template class Network<float>;
+template class Network<double>;
+
+}  // namespace riata

@@ -1,0 +1,97 @@
+// Unfolded networks for sparse coding: the LISTA family.
+//
+//   z_0 = 0,     z_{t+1} = layer_t(z_t, x, reg),     t = 0, ..., n_layers - 1
+//
+// The layers are those of coupled.hpp and uncoupled.hpp. Losses, means over the signals:
+//
+//   unsupervised   1/2 ||D z - x||^2 + reg g(z)     g = ||.||_1, for group the sum of the groups' norms
+//   supervised     1/2 ||z - z_true||^2
+//
+// reg is an argument of every call: a network trained at one weight runs at another.
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "riata/core/threads.hpp"
+#include "riata/networks/kinds.hpp"
+#include "riata/terms/penalty_options.hpp"
+#include "riata/terms/reg.hpp"
+
+namespace riata {
+
+/// How a pass runs.
+template <Scalar T>
+struct NetworkRun {
+  std::optional<int> n_layers = {};  ///< the first layers alone, 1 <= n_layers <= those of the network; by default all
+  const Matrix<T>* init = nullptr;   ///< z_0, n_atoms x n_signals; by default zero
+  Execution execution = {};
+};
+
+/// The derivatives to take; what is not asked for costs nothing.
+struct NetworkDerivatives {
+  std::set<std::string> parameters = {};  ///< by name; those of layers that do not run are refused
+  bool reg = false, signals = false, codes = false;
+};
+
+template <Scalar T>
+struct NetworkGradient {
+  double value = 0;
+  Parameters<T> parameters;  ///< a pack with the names asked for
+  Vector<double> reg;        ///< of reg's shape, with the explicit g(z); for a fraction of reg_max by the resulting weight. Or empty
+  Matrix<T> signals;         ///< n_features x n_signals, with the explicit -(D z - x) of the unsupervised loss. Or 0 x 0
+  Matrix<T> codes;           ///< n_atoms x n_signals: the output. Or 0 x 0
+};
+
+/// Memory beyond the results is constant in the number of signals; bits do not depend on the number of threads.
+template <Scalar T>
+class Network {
+ public:
+  /// At the start of its kind: parameters() make it the classical algorithm, where there is one.
+  /// @throws std::invalid_argument naming the field, its value and the rule
+  Network(std::string kind, DenseDictionary<T> dictionary, int n_layers, NetworkOptions options = {});
+
+  const std::string& kind() const { return kind_; }
+  const KindTraits& traits() const { return find_network_kind<T>(kind_).traits; }
+  const DenseDictionary<T>& dictionary() const { return model_.dictionary; }
+  int n_layers() const { return model_.n_layers; }
+  const NetworkOptions& options() const { return model_.options; }
+  double lipschitz() const { return model_.lipschitz; }
+  PenaltyOptions penalty() const;  ///< g of the unsupervised loss
+
+  /// Arrays named layer.<t>.<name>; what all layers share has no layer in its name.
+  const Parameters<T>& parameters() const { return parameters_; }
+  /// @throws std::invalid_argument if names or shapes differ, or an entry is not finite
+  void set_parameters(Parameters<T> parameters);
+  /// The names that training may move: those of the layers first, ..., last - 1 and what all share.
+  std::set<std::string> trainable(int first, int last) const;
+  /// Puts parameters onto the set they must lie in: the rotations of facnet.
+  void project(Parameters<T>& parameters) const;
+
+  /// Codes, n_atoms x n_signals.
+  Matrix<T> encode(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const NetworkRun<T>& run = {}) const;
+  /// The output of every layer, first to last.
+  std::vector<Matrix<T>> outputs(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const NetworkRun<T>& run = {}) const;
+
+  /// The unsupervised loss or, with `targets` (n_atoms x n_signals), the supervised one.
+  double loss(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const NetworkRun<T>& run = {},
+              const Matrix<T>* targets = nullptr) const;
+  NetworkGradient<T> loss_gradient(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const NetworkDerivatives& wanted,
+                                   const NetworkRun<T>& run = {}, const Matrix<T>* targets = nullptr) const;
+  /// The derivatives of <cotangent, codes>, summed over the signals.
+  NetworkGradient<T> vjp(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const NonDeduced<ConstMatrixRef<T>>& cotangent,
+                         const NetworkDerivatives& wanted, const NetworkRun<T>& run = {}) const;
+
+ private:
+  struct Call;
+  template <class TileLoss>
+  NetworkGradient<T> differentiate(const Call& call, const NetworkDerivatives& wanted, const TileLoss& tile_loss) const;
+
+  std::string kind_;
+  NetworkModel<T> model_;
+  Parameters<T> parameters_;
+};
+
+}  // namespace riata

@@ -1,0 +1,145 @@
+#include "riata/networks/network_file.hpp"
+
+#include <charconv>
+
+#include "riata/core/check.hpp"
+#include "riata/io/arrays.hpp"
+#include "riata/io/model_file.hpp"
+
+namespace riata {
+namespace {
+
+TensorFile read_network(const std::string& path) {
+  TensorFile file = read_model_file(path);
+  require(file.metadata["kind"] == "network", "{} holds a {}, expected a network", path,
+          file.metadata["kind"].empty() ? "model of no kind" : file.metadata["kind"]);
+  require(file.tensors.contains("dictionary"), "{}: tensor 'dictionary' is missing", path);
+  return file;
+}
+
+/// A number of the metadata.
+template <class N>
+N number(const TensorFile& file, const std::string& key, const std::string& path) {
+  const auto found = file.metadata.find(key);
+  require(found != file.metadata.end(), "{}: metadata '{}' is missing", path, key);
+  N value{};
+  const std::string& text = found->second;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+  require(parsed.ec == std::errc() && parsed.ptr == text.data() + text.size(), "{}: metadata '{}' is '{}', expected a number", path,
+          key, text);
+  return value;
+}
+
+std::string shape_of(const std::vector<Index>& shape) { return fmt::format("({})", fmt::join(shape, ", ")); }
+
+}  // namespace
+
+template <Scalar T>
+Tensor parameter_to_tensor(const Matrix<T>& parameter) {
+  Tensor tensor = to_tensor<T>(parameter);
+  if (parameter.cols() == 1) tensor.shape = {parameter.rows()};
+  return tensor;
+}
+
+template <Scalar T>
+Matrix<T> tensor_to_parameter(const Tensor& tensor, const Matrix<T>& like, const std::string& name, const std::string& where) {
+  const std::vector<Index> expected = parameter_to_tensor(like).shape;
+  const bool is_number = tensor.shape.empty() && like.size() == 1;  // where one is expected, () is (1)
+  require(tensor.shape == expected || is_number, "{}: '{}' has shape {}, expected {}", where, name, shape_of(tensor.shape),
+          shape_of(expected));
+  return std::visit([&](const auto& values) {
+    using S = typename std::decay_t<decltype(values)>::value_type;
+    return Matrix<T>(Eigen::Map<const Matrix<S>>(values.data(), like.rows(), like.cols()).template cast<T>());
+  }, tensor.data);
+}
+
+template <Scalar T>
+void save_network(const std::string& path, const StoredNetwork<T>& stored) {
+  const Network<T>& net = stored.network;
+  TensorFile file;
+  file.metadata = stored.metadata;
+  file.metadata["network"] = net.kind();
+  file.metadata["n_layers"] = std::to_string(net.n_layers());
+  file.metadata["threshold"] = to_string(net.options().threshold);
+  file.metadata["lipschitz"] = fmt::format("{}", net.lipschitz());
+  file.metadata["conventions"] = "rows of `dictionary` are atoms; codes and signals are rows, which weights multiply from the right";
+  if (const auto& selection = net.options().support_selection) {
+    file.metadata["support_selection_p"] = fmt::format("{}", selection->p);
+    file.metadata["support_selection_p_max"] = fmt::format("{}", selection->p_max);
+  }
+  if (stored.reg) file.metadata["reg"] = fmt::format("{}", *stored.reg);
+  file.tensors["dictionary"] = to_tensor<T>(net.dictionary().parameters());
+  if (const auto& groups = net.options().groups; !groups.empty()) file.tensors["groups"] = {{std::ssize(groups)}, groups};
+  for (const auto& [name, values] : net.parameters()) file.tensors[name] = parameter_to_tensor(values);
+  write_model_file(path, "network", std::move(file));
+}
+
+template <Scalar T>
+StoredNetwork<T> load_network(const std::string& path) {
+  const TensorFile file = read_network(path);
+  NetworkOptions options{.lipschitz = number<double>(file, "lipschitz", path)};
+  const auto text = [&](const std::string& key) {
+    const auto found = file.metadata.find(key);
+    require(found != file.metadata.end(), "{}: metadata '{}' is missing", path, key);
+    return found->second;
+  };
+  options.threshold = parse_threshold_shape(text("threshold"));
+  if (file.metadata.contains("support_selection_p"))
+    options.support_selection = SupportSelection{.p = number<double>(file, "support_selection_p", path),
+                                                 .p_max = number<double>(file, "support_selection_p_max", path)};
+  if (const auto groups = file.tensors.find("groups"); groups != file.tensors.end()) {
+    const auto* labels = std::get_if<std::vector<std::int64_t>>(&groups->second.data);
+    require(labels != nullptr, "{}: tensor 'groups' does not hold int64", path);
+    options.groups = *labels;
+  }
+  Matrix<T> dictionary = get_matrix<T>(file.tensors, "dictionary", path);
+  StoredNetwork<T> stored{.network = Network<T>(text("network"), DenseDictionary<T>(std::move(dictionary)),
+                                                number<int>(file, "n_layers", path), options)};
+  Parameters<T> parameters;
+  for (const auto& [name, values] : stored.network.parameters()) {
+    const auto tensor = file.tensors.find(name);
+    require(tensor != file.tensors.end(), "{}: tensor '{}' is missing", path, name);
+    require(std::holds_alternative<std::vector<T>>(tensor->second.data), "{}: tensor '{}' is not of the dictionary's precision", path,
+            name);
+    parameters[name] = tensor_to_parameter(tensor->second, values, name, path);
+  }
+  stored.network.set_parameters(std::move(parameters));
+  if (file.metadata.contains("reg")) stored.reg = number<double>(file, "reg", path);
+  stored.metadata = file.metadata;
+  return stored;
+}
+
+bool network_is_float32(const std::string& path) {
+  return std::holds_alternative<std::vector<float>>(read_network(path).tensors.at("dictionary").data);
+}
+
+template <Scalar T>
+void export_parameters(const std::string& path, const Network<T>& network) {
+  NamedTensors tensors;
+  for (const auto& [name, values] : network.parameters()) tensors[name] = parameter_to_tensor(values);
+  write_npz(path, tensors);
+}
+
+template <Scalar T>
+void import_parameters(const std::string& path, Network<T>& network) {
+  Parameters<T> parameters = network.parameters();
+  for (const auto& [name, tensor] : read_npz(path)) {
+    const auto found = parameters.find(name);
+    require(found != parameters.end(), "{}: a network of kind '{}' with {} layers has no '{}'", path, network.kind(), network.n_layers(),
+            name);
+    found->second = tensor_to_parameter(tensor, found->second, name, path);
+  }
+  network.set_parameters(std::move(parameters));
+}
+
+#define RIATA_INSTANTIATE(T)                                                            \
+  template void save_network<T>(const std::string&, const StoredNetwork<T>&);           \
+  template StoredNetwork<T> load_network<T>(const std::string&);                        \
+  template void export_parameters<T>(const std::string&, const Network<T>&);            \
+  template void import_parameters<T>(const std::string&, Network<T>&);                  \
+  template Tensor parameter_to_tensor<T>(const Matrix<T>&);                             \
+  template Matrix<T> tensor_to_parameter<T>(const Tensor&, const Matrix<T>&, const std::string&, const std::string&);
+RIATA_INSTANTIATE(float)
+RIATA_INSTANTIATE(double)
+
+}  // namespace riata

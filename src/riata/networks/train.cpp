@@ -1,0 +1,376 @@
+#include "riata/networks/train.hpp"
+
+#include <chrono>
+#include <cmath>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "riata/core/check.hpp"
+#include "riata/core/error.hpp"
+#include "riata/optim/checkpoint.hpp"
+#include "riata/optim/line_search.hpp"
+#include "riata/solvers/certificate.hpp"
+#include "riata/solvers/encode.hpp"
+#include "riata/solvers/tile_certificate.hpp"
+
+namespace riata {
+
+TrainingLoss parse_training_loss(std::string_view name) {
+  if (name == "unsupervised") return TrainingLoss::unsupervised;
+  if (name == "supervised") return TrainingLoss::supervised;
+  require(name == "semi", "loss = '{}', must be 'unsupervised', 'supervised' or 'semi'", name);
+  return TrainingLoss::semi;
+}
+
+TrainingMode parse_training_mode(std::string_view name) {
+  if (name == "oneshot") return TrainingMode::oneshot;
+  if (name == "recursive") return TrainingMode::recursive;
+  require(name == "greedy", "mode = '{}', must be 'oneshot', 'recursive' or 'greedy'", name);
+  return TrainingMode::greedy;
+}
+
+const char* to_string(TrainingLoss loss) {
+  switch (loss) {
+    case TrainingLoss::unsupervised:
+      return "unsupervised";
+    case TrainingLoss::supervised:
+      return "supervised";
+    case TrainingLoss::semi:
+      return "semi";
+  }
+  return "unknown";
+}
+
+const char* to_string(TrainingMode mode) {
+  switch (mode) {
+    case TrainingMode::oneshot:
+      return "oneshot";
+    case TrainingMode::recursive:
+      return "recursive";
+    case TrainingMode::greedy:
+      return "greedy";
+  }
+  return "unknown";
+}
+
+void TrainingOptions::validate() const {
+  if (learning_rate)
+    require(std::isfinite(*learning_rate) && *learning_rate > 0, "learning_rate = {}, must be > 0", *learning_rate);
+  require(max_iter >= 1, "max_iter = {}, must be >= 1", max_iter);
+  require(std::isfinite(tol) && tol >= 0, "tol = {}, must be >= 0 and finite", tol);
+  if (max_time_s) require(std::isfinite(*max_time_s) && *max_time_s > 0, "max_time = {}, must be > 0 seconds", *max_time_s);
+  require(checkpoint_every >= 1, "checkpoint_every = {}, must be >= 1", checkpoint_every);
+  require(!resume || !checkpoint.empty(), "resume needs the path of a checkpoint");
+}
+
+namespace {
+
+constexpr double smallest_step = 1e-20, largest_step = 1e30;  // of the line search
+constexpr double least_step_factor = 1e-6;                    // of 1 / L: what positive_steps keeps
+constexpr double optimum_tol = 1e-6;
+
+bool is_step(const std::string& name) { return name.ends_with(".step"); }
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+/// t of LineSearch is twice the step that it tries first.
+LineSearchOptions search_options(const TrainingOptions& options) {
+  return {.first = 2 * options.learning_rate.value_or(1), .largest = 2 * largest_step, .smallest = 2 * smallest_step, .grow = 8};
+}
+
+struct Stage {
+  int n_layers;   // the loss is at their output
+  std::set<std::string> names;
+  int max_iter;   // accepted steps
+};
+
+template <Scalar T>
+std::vector<Stage> make_stages(const Network<T>& net, const TrainingOptions& options) {
+  const int depth = net.n_layers();
+  if (options.mode == TrainingMode::oneshot) return {{depth, net.trainable(0, depth), options.max_iter}};
+  std::vector<Stage> stages;
+  const auto before = [&](int t) { return static_cast<int>(std::int64_t{options.max_iter} * t / depth); };
+  for (int t = 1; t <= depth; ++t)
+    stages.push_back({options.mode == TrainingMode::recursive ? t : depth, net.trainable(0, t), before(t) - before(t - 1)});
+  return stages;
+}
+
+/// Loss and optimum that progress is held against.
+template <Scalar T>
+class Landmarks {
+ public:
+  Landmarks(const Network<T>& net, const ConstMatrixRef<T>& X, double reg, const Matrix<T>* targets, const Execution& execution)
+      : X_(X), reg_(reg), targets_(targets), execution_(execution),
+        ista_(net.traits().groups ? "group" : "step", net.dictionary(), net.n_layers(),
+              {.groups = net.options().groups, .lipschitz = net.lipschitz()}) {}
+
+  double ista(int n_layers) {
+    const auto [found, is_new] = values_.try_emplace(n_layers, 0.0);
+    if (is_new) found->second = ista_.loss(X_, reg_, {.n_layers = n_layers, .execution = execution_}, targets_);
+    return found->second;
+  }
+
+  double optimum() {
+    if (targets_ == nullptr && std::isnan(optimum_))
+      optimum_ = encode<T>(X_, ista_.dictionary(), reg_,
+                           {.tol = optimum_tol, .penalty = ista_.penalty(), .execution = execution_}).objective.mean();
+    return optimum_;
+  }
+
+ private:
+  ConstMatrixRef<T> X_;
+  double reg_;
+  const Matrix<T>* targets_;
+  const Execution& execution_;
+  Network<T> ista_;
+  std::map<int, double> values_;
+  double optimum_ = std::numeric_limits<double>::quiet_NaN();
+};
+
+template <Scalar T>
+class Trainer {
+ public:
+  Trainer(Network<T>& net, const ConstMatrixRef<T>& X, double reg, const TrainingOptions& options, const Matrix<T>* targets,
+          const TrainingObserver& observer, Checkpoint checkpoint)
+      : net_(net), X_(X), reg_(reg), options_(options), targets_(targets), observer_(observer), checkpoint_(std::move(checkpoint)),
+        stages_(make_stages(net, options)), before_training_(net.parameters()), trial_(net), search_(search_options(options)),
+        landmarks_(net, X, reg, targets, options.execution) {
+    state_.parameters = before_training_;
+  }
+
+  TrainingResult run() {
+    if (const NamedTensors stored = open_checkpoint(checkpoint_); !stored.empty()) load(stored);
+    State before;
+    LineSearch<T> search_before = search_;
+    Status status = Status::converged;
+    std::optional<Status> end;
+    try {
+      do {
+        before = state_;
+        search_before = search_;
+      } while (!(end = iterate()));
+      status = *end;
+    } catch (const Interrupted&) {  // the iteration is undone, so that a resumed run repeats it
+      state_ = std::move(before);
+      search_ = search_before;
+      status = Status::interrupted;
+    }
+    if (!checkpoint_.path.empty()) save();
+    net_.set_parameters(state_.parameters);
+    const bool is_known = state_.value && stages_[state_.stage].n_layers == net_.n_layers();
+    const double value = is_known ? *state_.value : net_.loss(X_, reg_, {.execution = {.n_threads = options_.execution.n_threads}}, targets_);
+    return {std::move(state_.history), state_.initial_value, value, reg_, status};
+  }
+
+ private:
+  struct State {
+    Parameters<T> parameters;
+    TrainingHistory history;
+    std::size_t stage = 0;
+    std::optional<double> value = {};  // of the stage's loss at `parameters`; absent before the stage is opened
+    int taken = 0;               // steps of the stage
+    bool ended = false;          // the stage, before its last step
+    double ended_tol = 0;        // at which it ended
+    double initial_value = std::numeric_limits<double>::quiet_NaN();
+  };
+
+  double seconds() const { return seconds_before_ + seconds_since(start_); }
+  NetworkRun<T> run_of(const Stage& stage) const { return {.n_layers = stage.n_layers, .execution = options_.execution}; }
+
+  double evaluate(const Parameters<T>& parameters) {
+    for (const auto& [name, values] : parameters)
+      if (!values.allFinite()) return std::numeric_limits<double>::quiet_NaN();
+    trial_.set_parameters(parameters);
+    return trial_.loss(X_, reg_, run_of(stages_[state_.stage]), targets_);
+  }
+
+  void project(Parameters<T>& parameters) const {
+    net_.project(parameters);
+    if (!options_.positive_steps) return;
+    const T least = static_cast<T>(least_step_factor / net_.lipschitz());
+    for (auto& [name, values] : parameters)
+      if (is_step(name)) values = values.cwiseMax(least);
+  }
+
+  /// From where the last stage ended, or from where training began if that is better here.
+  void open_stage() {
+    state_.value = evaluate(state_.parameters);
+    if (state_.stage > 0) {
+      const double from_start = evaluate(before_training_);
+      if (from_start < *state_.value) {
+        state_.value = from_start;
+        state_.parameters = before_training_;
+      }
+    } else {
+      state_.initial_value = *state_.value;
+    }
+    search_.reset();
+  }
+
+  /// One step, or one stage opened or closed. How the run ended, if it did.
+  std::optional<Status> iterate() {
+    const Stage& stage = stages_[state_.stage];
+    if (!state_.value) open_stage();
+    if (state_.ended || state_.taken >= stage.max_iter) {
+      if (state_.stage + 1 == stages_.size()) return state_.ended ? Status::converged : Status::max_iter_reached;
+      ++state_.stage;
+      state_.value.reset();
+      state_.taken = 0;
+      state_.ended = false;
+      return {};
+    }
+    if (options_.max_time_s && seconds_since(start_) >= *options_.max_time_s) return Status::max_time_reached;
+
+    trial_.set_parameters(state_.parameters);
+    const double value = *state_.value;
+    const auto gradient = trial_.loss_gradient(X_, reg_, {.parameters = stage.names}, run_of(stage), targets_).parameters;
+    const Objective<T> objective{.project = [this](Parameters<T>& p) { project(p); },
+                                 .evaluate = [this](const Parameters<T>& p) { return evaluate(p); }};
+    const auto outcome = search_.step(state_.parameters, gradient, value, objective);
+    state_.value = outcome.value;
+    state_.ended = !outcome.accepted || (value - outcome.value) < options_.tol * std::abs(value);
+    if (state_.ended) state_.ended_tol = options_.tol;
+    if (!outcome.accepted) return {};
+    ++state_.taken;
+    TrainingHistory& history = state_.history;
+    history.value.push_back(outcome.value);
+    history.step.push_back(outcome.step);
+    history.seconds.push_back(seconds());
+    history.stage.push_back(static_cast<std::int64_t>(state_.stage));
+    const int n_steps = static_cast<int>(history.value.size());
+    if (!checkpoint_.path.empty() && n_steps % checkpoint_.every == 0) save();
+    if (observer_ && observer_({.stage = static_cast<int>(state_.stage),
+                                .n_layers = stage.n_layers,
+                                .iteration = n_steps,
+                                .value = outcome.value,
+                                .ista = landmarks_.ista(stage.n_layers),
+                                .optimum = landmarks_.optimum(),
+                                .step = outcome.step,
+                                .seconds = history.seconds.back()}) == Action::stop)
+      return Status::interrupted;
+    return {};
+  }
+
+  void save() const {
+    NamedTensors tensors = search_.state();
+    for (const auto& [name, values] : state_.parameters) tensors["parameter." + name] = to_tensor<T>(values);
+    const TrainingHistory& history = state_.history;
+    tensors["history.value"] = to_tensor(history.value);
+    tensors["history.step"] = to_tensor(history.step);
+    tensors["history.seconds"] = to_tensor(history.seconds);
+    tensors["history.stage"] = {{std::ssize(history.stage)}, history.stage};
+    tensors["stage"] = to_tensor(static_cast<std::int64_t>(state_.stage));
+    tensors["taken"] = to_tensor(std::int64_t{state_.taken});
+    tensors["ended"] = to_tensor(std::int64_t{state_.ended});
+    tensors["values"] = to_tensor(std::vector<double>{seconds(), state_.initial_value, state_.value.value_or(std::nan("")), state_.ended_tol});
+    write_checkpoint(checkpoint_, std::move(tensors));
+  }
+
+  void load(const NamedTensors& tensors) {
+    const std::string where = fmt::format("checkpoint {}", checkpoint_.path);
+    for (auto& [name, values] : state_.parameters) values = get_matrix<T>(tensors, "parameter." + name, where);
+    trial_.set_parameters(state_.parameters);  // which checks their shapes
+    TrainingHistory& history = state_.history;
+    history.value = get_vector<double>(tensors, "history.value", where);
+    history.step = get_vector<double>(tensors, "history.step", where);
+    history.seconds = get_vector<double>(tensors, "history.seconds", where);
+    const auto stages = tensors.find("history.stage");
+    const auto* stage_values = stages == tensors.end() ? nullptr : std::get_if<std::vector<std::int64_t>>(&stages->second.data);
+    require(stage_values != nullptr && stage_values->size() == history.value.size() && history.step.size() == history.value.size() &&
+                history.seconds.size() == history.value.size(),
+            "{}: the history is damaged", where);
+    history.stage = *stage_values;
+    const std::int64_t stage = get_integer(tensors, "stage", where);
+    require(stage >= 0 && stage < std::ssize(stages_), "{}: tensor 'stage' is damaged", where);
+    state_.stage = static_cast<std::size_t>(stage);
+    state_.taken = static_cast<int>(get_integer(tensors, "taken", where));
+    const auto values = get_vector<double>(tensors, "values", where);
+    require(values.size() == 4, "{}: tensor 'values' is damaged", where);
+    seconds_before_ = values[0];
+    state_.initial_value = values[1];
+    if (!std::isnan(values[2])) state_.value = values[2];
+    state_.ended_tol = values[3];
+    // What ended at a larger tolerance goes on.
+    state_.ended = get_integer(tensors, "ended", where) != 0 && !(options_.tol < state_.ended_tol);
+    search_.restore(tensors);
+  }
+
+  Network<T>& net_;
+  ConstMatrixRef<T> X_;
+  const double reg_;
+  const TrainingOptions& options_;
+  const Matrix<T>* targets_;
+  const TrainingObserver& observer_;
+  const Checkpoint checkpoint_;
+  const std::vector<Stage> stages_;
+  const Parameters<T> before_training_;
+  Network<T> trial_;
+  LineSearch<T> search_;
+  Landmarks<T> landmarks_;
+  State state_;
+  double seconds_before_ = 0;  // of the runs this one resumes
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+/// Everything that decides the iterates. max_iter decides where stages end, so it may change only where there is one.
+template <Scalar T>
+std::string fingerprint(const Network<T>& net, const ConstMatrixRef<T>& X, double reg, const TrainingOptions& o, const Matrix<T>* targets) {
+  nlohmann::json run{{"dtype", sizeof(T) == 4 ? "float32" : "float64"},
+                     {"signals", X.cols()},
+                     {"signals_hash", hash_of<T>(X)},
+                     {"dictionary_hash", hash_of<T>(net.dictionary().parameters())},
+                     {"kind", net.kind()},
+                     {"n_layers", net.n_layers()},
+                     {"lipschitz", net.lipschitz()},
+                     {"groups", net.options().groups},
+                     {"reg", reg},
+                     {"loss", to_string(o.loss)},
+                     {"mode", to_string(o.mode)},
+                     {"learning_rate", o.learning_rate.value_or(0)},
+                     {"positive_steps", o.positive_steps}};
+  if (const auto& selection = net.options().support_selection) run["support_selection"] = {selection->p, selection->p_max};
+  if (o.mode != TrainingMode::oneshot) run["steps_of_all_stages"] = o.max_iter, run["tol"] = o.tol;
+  if (targets != nullptr) run["targets_hash"] = hash_of<T>(*targets);
+  std::uint64_t parameters_hash = 0;
+  for (const auto& [name, values] : net.parameters()) parameters_hash = parameters_hash * 1099511628211ull ^ hash_of<T>(values);
+  run["parameters_hash"] = parameters_hash;
+  return run.dump();
+}
+
+}  // namespace
+
+template <Scalar T>
+TrainingResult train(Network<T>& net, const NonDeduced<ConstMatrixRef<T>>& X, const Reg& weight, const TrainingOptions& options,
+                     const Matrix<T>* targets, const TrainingObserver& observer) {
+  options.validate();
+  require_signals<T>("train", X, net.dictionary());
+  require(X.cols() > 0, "train: X holds no signals");
+  const bool needs_targets = options.loss == TrainingLoss::supervised;
+  require(needs_targets || targets == nullptr, "targets are for loss = 'supervised'; loss = '{}' has none", to_string(options.loss));
+  require(!needs_targets || targets != nullptr, "loss = 'supervised' needs targets, one code per signal");
+  if (options.positive_steps) {
+    bool any = false;
+    for (const auto& [name, values] : net.parameters()) any = any || is_step(name);
+    require(any, "positive_steps = true, but the kind '{}' has no steps", net.kind());
+  }
+  const double reg = resolve_batch_reg<T>(weight, X, net.dictionary(), net.penalty(), options.execution);
+  Matrix<T> solutions;
+  if (options.loss == TrainingLoss::semi) {
+    const double tol = std::same_as<T, float> ? 1e-6 : 1e-10;
+    solutions = encode<T>(X, net.dictionary(), reg, {.tol = tol, .max_iter = 100000, .penalty = net.penalty(), .execution = options.execution}).codes;
+    targets = &solutions;
+  }
+  Checkpoint checkpoint{.path = options.checkpoint, .every = options.checkpoint_every, .resume = options.resume};
+  if (!options.checkpoint.empty()) checkpoint.fingerprint = fingerprint<T>(net, X, reg, options, targets);
+  return Trainer<T>(net, X, reg, options, targets, observer, std::move(checkpoint)).run();
+}
+
+#define RIATA_INSTANTIATE(T)                                                                                                 \
+  template TrainingResult train<T>(Network<T>&, const ConstMatrixRef<T>&, const Reg&, const TrainingOptions&, const Matrix<T>*, \
+                                   const TrainingObserver&);
+RIATA_INSTANTIATE(float)
+RIATA_INSTANTIATE(double)
+
+}  // namespace riata

@@ -1,0 +1,88 @@
+// Training of unfolded networks.
+//
+//   oneshot     one stage: all layers, the loss at the last
+//   recursive   stage t = 1, ..., n_layers: the layers up to t, the loss at layer t
+//   greedy      stage t: the layers up to t, the loss at the last layer
+//
+// The full batch and a line search on the subgradient: try the step, halve it until the loss decreases, make it eight times as
+// long after success; the stage ends when steps fall below 1e-20. The network is always the last accepted one. This is the rule
+// of Ablin et al. (2019) as Cherkaoui, Sulam and Moreau (2020) correct it. max_iter counts accepted steps of all stages: stage t
+// has those between t/T and (t+1)/T of it. A stage whose loss would start above that of the network before training starts from
+// that network, so training never ends above where it began: for networks that start as ISTA, never above ISTA.
+//
+// Weights that all layers share move in every stage.
+#pragma once
+
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "riata/core/status.hpp"
+#include "riata/networks/network.hpp"
+
+namespace riata {
+
+enum class TrainingLoss {
+  unsupervised,  ///< the objective at the output
+  supervised,    ///< 1/2 ||z - target||^2
+  semi           ///< the same, targets the solutions that the certified solver finds
+};
+enum class TrainingMode { oneshot, recursive, greedy };
+
+TrainingLoss parse_training_loss(std::string_view name);  ///< "unsupervised", "supervised" or "semi"
+TrainingMode parse_training_mode(std::string_view name);  ///< "oneshot", "recursive" or "greedy"
+const char* to_string(TrainingLoss loss);
+const char* to_string(TrainingMode mode);
+
+struct TrainingOptions {
+  TrainingLoss loss = TrainingLoss::unsupervised;
+  TrainingMode mode = TrainingMode::oneshot;
+  std::optional<double> learning_rate = {};  ///< the first step of each stage, > 0; absent: 1
+  bool positive_steps = false;           ///< keep steps at or above 1e-6 / L; kinds with steps alone
+  int max_iter = 300;                    ///< accepted steps, all stages together
+  double tol = 0;                        ///< relative decrease that ends a stage
+  std::optional<double> max_time_s = {};
+  std::string checkpoint = {};           ///< a safetensors file; empty: none
+  int checkpoint_every = 10;
+  bool resume = false;
+  std::uint64_t seed = 0;
+  Execution execution = {};
+  void validate() const;                 ///< @throws std::invalid_argument naming the field, its value and the rule
+};
+
+/// One row per accepted step.
+struct TrainingHistory {
+  std::vector<double> value, step, seconds;
+  std::vector<std::int64_t> stage;
+};
+
+/// What training tells about one accepted step.
+struct TrainingInfo {
+  int stage = 0, n_layers = 0;  ///< the loss is that of the first n_layers
+  int iteration = 0;            ///< accepted steps so far, all stages together
+  double value = 0;             ///< the loss
+  double ista = 0;              ///< that of ISTA with as many layers
+  double optimum = std::numeric_limits<double>::quiet_NaN();  ///< unsupervised: the least possible, certified to 1e-6
+  double step = 0, seconds = 0;
+};
+using TrainingObserver = std::function<Action(const TrainingInfo&)>;
+
+struct TrainingResult {
+  TrainingHistory history;
+  double initial_value = 0;  ///< the loss before the first step, at the output of the first stage
+  double value = 0;          ///< the loss of the network as it is now, at the last layer
+  double reg = 0;            ///< the weight used, as a number
+  Status status = Status::converged;
+};
+
+/// Moves the parameters of the network. `targets`, n_atoms x n_signals, are for the supervised loss. reg as a fraction is of the
+/// batch's largest reg_max. Same bits for any number of threads, also after a kill and a resume. An interrupted run leaves the
+/// network at the last accepted step.
+/// @throws std::invalid_argument for bad shapes, options, or a checkpoint of another run; riata::Error if a file fails
+template <Scalar T>
+TrainingResult train(Network<T>& network, const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const TrainingOptions& options = {},
+                     const Matrix<T>* targets = nullptr, const TrainingObserver& observer = {});
+
+}  // namespace riata

@@ -1,0 +1,99 @@
+#include "riata/networks/network_file.hpp"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "networks/random_network.hpp"
+#include "riata/io/arrays.hpp"
+#include "riata/io/safetensors.hpp"
+#include "support/precision.hpp"
+#include "support/sentences.hpp"
+
+namespace riata::testing {
+namespace {
+
+template <class T>
+class NetworkFile : public ::testing::Test {
+ protected:
+  void TearDown() override {
+    std::filesystem::remove(path);
+    std::filesystem::remove(npz);
+  }
+  static std::string file(const std::string& end) {
+    return std::filesystem::temp_directory_path() / (std::string("riata_network_") + PrecisionName::GetName<T>(0) +
+                                                     ::testing::UnitTest::GetInstance()->current_test_info()->name() + end);
+  }
+  const std::string path = file(".safetensors"), npz = file(".npz");
+};
+TYPED_TEST_SUITE(NetworkFile, BothPrecisions, PrecisionName);
+
+TYPED_TEST(NetworkFile, RoundTrip_KeepsEveryBit) {
+  using T = TypeParam;
+  Draw draw(1);
+  const Matrix<T> X = draw.normal_matrix(6, 9).template cast<T>();
+  for (const KindCase& kind : network_cases()) {
+    Network<T> net(kind.kind, Matrix<T>(draw.atoms(6, 8).template cast<T>()), 3, kind.options);
+    shake(net, draw);
+    save_network<T>(this->path, {.network = net, .reg = 0.1, .metadata = {{"note", "a test"}}});
+    EXPECT_EQ(network_is_float32(this->path), sizeof(T) == 4);
+    const StoredNetwork<T> stored = load_network<T>(this->path);
+    EXPECT_TRUE(stored.network.parameters() == net.parameters()) << kind.describe();
+    EXPECT_EQ(stored.network.kind(), kind.kind);
+    EXPECT_EQ(stored.network.lipschitz(), net.lipschitz());
+    EXPECT_TRUE(stored.network.encode(X, 0.1) == net.encode(X, 0.1)) << kind.describe();
+    EXPECT_EQ(stored.reg, 0.1);
+    EXPECT_EQ(stored.metadata.at("note"), "a test");
+
+    Network<T> other(kind.kind, net.dictionary(), 3, kind.options);
+    export_parameters<T>(this->npz, net);
+    import_parameters<T>(this->npz, other);
+    EXPECT_TRUE(other.parameters() == net.parameters()) << kind.describe();
+  }
+}
+
+using NetworkFileErrors = NetworkFile<double>;
+
+TEST_F(NetworkFileErrors, DamagedFiles_AreRefusedInASentence) {
+  Draw draw(2);
+  const Network<double> net("coupled", Eigen::MatrixXd(draw.atoms(6, 8)), 2);
+  save_network<double>(path, {.network = net});
+  const TensorFile good = read_safetensors(path);
+  const auto damaged = [&](const std::function<void(TensorFile&)>& damage) {
+    return [this, &good, damage] {
+      TensorFile file = good;
+      damage(file);
+      write_safetensors(path, file);
+      load_network<double>(path);
+    };
+  };
+  const std::vector<BadInput> rows{
+      {path + " is not a riata model", damaged([](auto& f) { f.metadata.erase("format"); })},
+      {path + " has model format version 2; this riata reads version 1 (update riata)", damaged([](auto& f) { f.metadata["format_version"] = "2"; })},
+      {path + " holds a dictionary, expected a network", damaged([](auto& f) { f.metadata["kind"] = "dictionary"; })},
+      {path + ": tensor 'dictionary' is missing", damaged([](auto& f) { f.tensors.erase("dictionary"); })},
+      {path + ": tensor 'layer.1.weight' is missing", damaged([](auto& f) { f.tensors.erase("layer.1.weight"); })},
+      {path + ": metadata 'n_layers' is missing", damaged([](auto& f) { f.metadata.erase("n_layers"); })},
+      {path + ": metadata 'n_layers' is 'two', expected a number", damaged([](auto& f) { f.metadata["n_layers"] = "two"; })},
+      {path + ": 'layer.0.threshold' has shape (2), expected (1)",
+       damaged([](auto& f) { f.tensors["layer.0.threshold"] = to_tensor(std::vector<double>{1, 2}); })},
+      {path + ": tensor 'layer.0.threshold' is not of the dictionary's precision",
+       damaged([](auto& f) { f.tensors["layer.0.threshold"] = to_tensor(std::vector<float>{1}); })},
+      {"kind = 'mine', must be one of alista, coupled, facnet, first_step, group, hessian, iht, lamp, lista, step, tied",
+       damaged([](auto& f) { f.metadata["network"] = "mine"; })},
+      {npz + ": a network of kind 'coupled' with 2 layers has no 'bias'", [&] {
+         write_npz(npz, {{"bias", to_tensor(std::vector<double>{1})}});
+         Network<double> other = net;
+         import_parameters<double>(npz, other);
+       }},
+      {npz + ": 'layer.0.weight' has shape (3), expected (8, 6)", [&] {
+         write_npz(npz, {{"layer.0.weight", to_tensor(std::vector<double>{1, 2, 3})}});
+         Network<double> other = net;
+         import_parameters<double>(npz, other);
+       }},
+  };
+  for (const BadInput& row : rows) EXPECT_EQ(refusal_of(row.call), row.sentence);
+}
+
+}  // namespace
+}  // namespace riata::testing

@@ -1,0 +1,234 @@
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "networks/random_network.hpp"
+#include "riata/core/error.hpp"
+#include "riata/networks/train.hpp"
+#include "riata/solvers/encode.hpp"
+#include "support/precision.hpp"
+#include "support/sentences.hpp"
+
+namespace riata::testing {
+namespace {
+
+using Eigen::MatrixXd;
+
+struct Problem {
+  MatrixXd D, X, Z;
+};
+
+/// 60 signals of sparse codes.
+Problem draw_problem(std::uint64_t seed) {
+  Draw draw(seed);
+  Problem problem{draw.atoms(6, 8), {}, draw.sparse_matrix(8, 60, 0.3)};
+  problem.X = problem.D * problem.Z + 0.01 * draw.normal_matrix(6, 60);
+  return problem;
+}
+
+bool starts_as_ista(const std::string& kind) { return kind != "alista" && kind != "iht" && kind != "lamp"; }
+
+constexpr TrainingMode all_modes[] = {TrainingMode::oneshot, TrainingMode::recursive, TrainingMode::greedy};
+
+class TrainingFile : public ::testing::Test {
+ protected:
+  void TearDown() override { std::filesystem::remove(path); }
+  const std::string path = std::filesystem::temp_directory_path() /
+                           (std::string("riata_") + ::testing::UnitTest::GetInstance()->current_test_info()->name() + ".safetensors");
+};
+
+TEST(Training, LossFallsAtEveryStepOfAStage_AndEndsBelowIstasAtEqualDepth) {
+  const Problem problem = draw_problem(1);
+  for (const KindCase& kind : network_cases())
+    for (const TrainingMode mode : all_modes)
+      for (const int max_iter : {2, 40}) {
+        Network<double> net(kind.kind, problem.D, 4, kind.options);
+        const double before = net.loss(problem.X, 0.1);
+        const auto result = train<double>(net, problem.X, 0.1, {.mode = mode, .max_iter = max_iter});
+        const std::string about = kind.describe() + ", " + to_string(mode);
+        EXPECT_EQ(result.value, net.loss(problem.X, 0.1)) << about;
+        EXPECT_LE(result.value, before) << about;
+        const auto& [value, step, seconds, stage] = result.history;
+        ASSERT_LE(std::ssize(value), max_iter) << about;
+        for (std::size_t k = 1; k < value.size(); ++k)
+          EXPECT_TRUE(stage[k] != stage[k - 1] || value[k] < value[k - 1]) << about;
+        if (kind.kind == "iht") continue;  // the Lasso is not what it unfolds
+        EXPECT_GE(value.size(), 1U) << about;
+        EXPECT_LT(result.value, before) << about;
+        if (starts_as_ista(kind.kind) && !kind.options.support_selection && kind.kind != "group") {
+          const double ista = Network<double>("step", problem.D, 4).loss(problem.X, 0.1);
+          EXPECT_LE(result.value, ista) << about;
+        }
+      }
+}
+
+TEST(Training, Supervised_And_Semi_ApproachTheirTargets) {
+  const Problem problem = draw_problem(2);
+  const MatrixXd solutions = encode<double>(problem.X, problem.D, 0.05, {.tol = 1e-10}).codes;
+  for (const KindCase& kind : network_cases()) {
+    if (kind.kind == "group") continue;
+    Network<double> supervised(kind.kind, problem.D, 3, kind.options), semi = supervised, by_hand = supervised;
+    const double before = supervised.loss(problem.X, 0.05, {}, &problem.Z);
+    const auto result = train<double>(supervised, problem.X, 0.05, {.loss = TrainingLoss::supervised, .max_iter = 30}, &problem.Z);
+    EXPECT_LT(result.value, before) << kind.describe();
+    EXPECT_EQ(result.value, supervised.loss(problem.X, 0.05, {}, &problem.Z));
+    train<double>(semi, problem.X, 0.05, {.loss = TrainingLoss::semi, .max_iter = 10});
+    train<double>(by_hand, problem.X, 0.05, {.loss = TrainingLoss::supervised, .max_iter = 10}, &solutions);
+    EXPECT_TRUE(semi.parameters() == by_hand.parameters()) << kind.describe();
+  }
+}
+
+TEST(Training, StagesTakeTheirShareOfTheSteps_AndMoveTheirLayersAlone) {
+  const Problem problem = draw_problem(3);
+  for (const TrainingMode mode : {TrainingMode::recursive, TrainingMode::greedy}) {
+    Network<double> net("coupled", problem.D, 4);
+    const auto before = net.parameters();
+    // 3 steps for 4 stages: 0, 1, 1, 1.
+    const auto result = train<double>(net, problem.X, 0.1, {.mode = mode, .max_iter = 3});
+    EXPECT_EQ(result.history.stage, (std::vector<std::int64_t>{1, 2, 3}));
+    Network<double> two("coupled", problem.D, 4);
+    train<double>(two, problem.X, 0.1, {.mode = mode, .max_iter = 3}, nullptr,
+                  [](const TrainingInfo& info) { return info.stage == 1 ? Action::stop : Action::keep_going; });
+    for (const auto& [name, values] : two.parameters())
+      EXPECT_EQ(values == before.at(name), name.starts_with("layer.2") || name.starts_with("layer.3")) << name;
+  }
+}
+
+TEST(Training, TellsIstaAndTheOptimum) {
+  const Problem problem = draw_problem(4);
+  Network<double> net("step", problem.D, 3);
+  const double optimum = encode<double>(problem.X, problem.D, 0.1, {.tol = 1e-9}).objective.mean();
+  int calls = 0;
+  train<double>(net, problem.X, 0.1, {.mode = TrainingMode::recursive, .max_iter = 9}, nullptr, [&](const TrainingInfo& info) {
+    ++calls;
+    EXPECT_EQ(info.iteration, calls);
+    EXPECT_EQ(info.n_layers, info.stage + 1);
+    EXPECT_EQ(info.ista, (Network<double>("step", problem.D, 3).loss(problem.X, 0.1, {.n_layers = info.n_layers})));
+    EXPECT_NEAR(info.optimum, optimum, 1e-5 * optimum);
+    EXPECT_LE(info.value, info.ista);
+    EXPECT_GE(info.value, info.optimum * (1 - 1e-6));
+    return Action::keep_going;
+  });
+  EXPECT_EQ(calls, 9);
+}
+
+TEST(Training, Rotations_StayOrthogonal_AndStepsPositive) {
+  const Problem problem = draw_problem(5);
+  Network<double> facnet("facnet", problem.D, 3);
+  train<double>(facnet, problem.X, 0.1, {.max_iter = 20});
+  for (const auto& [name, values] : facnet.parameters()) {
+    const bool is_rotation = name.ends_with("rotation");
+    EXPECT_TRUE(!is_rotation || (values.transpose() * values - MatrixXd::Identity(8, 8)).norm() < 1e-13) << name;
+    EXPECT_TRUE(is_rotation || values.minCoeff() > 0) << name;
+  }
+  // From a step that wants to be negative: the target is what a step backward gives.
+  Network<double> free("step", problem.D, 1), held = free;
+  const MatrixXd backward = -0.3 * problem.D.transpose() * problem.X;
+  const TrainingOptions options{.loss = TrainingLoss::supervised, .max_iter = 30};
+  TrainingOptions positive = options;
+  positive.positive_steps = true;
+  train<double>(free, problem.X, 1e-3, options, &backward);
+  train<double>(held, problem.X, 1e-3, positive, &backward);
+  EXPECT_LT(free.parameters().at("layer.0.step")(0), 0);
+  EXPECT_GT(held.parameters().at("layer.0.step")(0), 0);
+}
+
+TEST(Training, BitsDoNotDependOnThreads) {
+  const Problem problem = draw_problem(6);
+  for (const KindCase& kind : network_cases()) {
+    Network<double> one(kind.kind, problem.D, 3, kind.options), two = one;
+    train<double>(one, problem.X, 0.1, {.max_iter = 5, .execution = {.n_threads = 1}});
+    train<double>(two, problem.X, 0.1, {.max_iter = 5, .execution = {.n_threads = 2}});
+    EXPECT_TRUE(one.parameters() == two.parameters()) << kind.describe();
+  }
+}
+
+TEST(Training, InFloat_Falls) {
+  const Problem problem = draw_problem(7);
+  for (const KindCase& kind : network_cases()) {
+    if (kind.kind == "iht") continue;
+    Network<float> net(kind.kind, Matrix<float>(problem.D.cast<float>()), 3, kind.options);
+    const Matrix<float> X = problem.X.cast<float>();
+    const double before = net.loss(X, 0.1);
+    EXPECT_LT(train<float>(net, X, 0.1, {.max_iter = 10}).value, before) << kind.describe();
+  }
+}
+
+TEST_F(TrainingFile, ResumedRun_EndsBitForBitWhereTheUninterruptedOneDoes) {
+  const Problem problem = draw_problem(8);
+  for (const TrainingMode mode : all_modes)
+    for (const int stop_at : {1, 6, 11}) {
+      Network<double> whole("coupled", problem.D, 3), first = whole, second = whole;
+      const TrainingOptions plain{.mode = mode, .max_iter = 15};
+      const auto expected = train<double>(whole, problem.X, 0.1, plain);
+      TrainingOptions options = plain;
+      options.checkpoint = path;
+      options.checkpoint_every = 4;
+      std::filesystem::remove(path);
+      const auto cut = train<double>(first, problem.X, 0.1, options, nullptr, [&](const TrainingInfo& info) {
+        return info.iteration == stop_at ? Action::stop : Action::keep_going;
+      });
+      EXPECT_EQ(cut.status, Status::interrupted);
+      options.resume = true;
+      const auto result = train<double>(second, problem.X, 0.1, options);
+      EXPECT_EQ(result.history.value, expected.history.value);
+      EXPECT_EQ(result.history.stage, expected.history.stage);
+      EXPECT_EQ(result.value, expected.value);
+      EXPECT_EQ(result.initial_value, expected.initial_value);
+      EXPECT_TRUE(second.parameters() == whole.parameters());
+      // Once more: there is nothing left to do.
+      Network<double> third("coupled", problem.D, 3);
+      EXPECT_EQ(train<double>(third, problem.X, 0.1, options).history.value, expected.history.value);
+    }
+}
+
+TEST_F(TrainingFile, InterruptedWithinAStep_KeepsTheLastAcceptedOne) {
+  const Problem problem = draw_problem(9);
+  Network<double> whole("coupled", problem.D, 3), cut = whole, resumed = whole;
+  train<double>(whole, problem.X, 0.1, {.max_iter = 12});
+  int polls = 0;
+  TrainingOptions options{.max_iter = 12, .checkpoint = path};
+  options.execution = {.n_threads = 1, .stop_requested = [&] { return ++polls > 20; }};
+  const auto result = train<double>(cut, problem.X, 0.1, options);
+  EXPECT_EQ(result.status, Status::interrupted);
+  EXPECT_EQ(result.value, cut.loss(problem.X, 0.1));
+  ASSERT_FALSE(result.history.value.empty());
+  EXPECT_EQ(result.value, result.history.value.back());
+  options.execution = {};
+  options.resume = true;
+  train<double>(resumed, problem.X, 0.1, options);
+  EXPECT_TRUE(resumed.parameters() == whole.parameters());
+}
+
+TEST_F(TrainingFile, BadInputs_AreRefusedInASentence) {
+  const Problem problem = draw_problem(10);
+  const auto call = [&](const TrainingOptions& options, const Matrix<double>* targets = nullptr, const std::string& kind = "coupled") {
+    return [&problem, options, targets, kind] {
+      Network<double> net(kind, problem.D, 3);
+      train<double>(net, problem.X, 0.1, options, targets);
+    };
+  };
+  const MatrixXd wrong = MatrixXd::Zero(8, 2);
+  const std::vector<BadInput> rows{
+      {"loss = 'lasso', must be 'unsupervised', 'supervised' or 'semi'", [] { parse_training_loss("lasso"); }},
+      {"mode = 'one', must be 'oneshot', 'recursive' or 'greedy'", [] { parse_training_mode("one"); }},
+      {"learning_rate = 0, must be > 0", call({.learning_rate = 0})},
+      {"max_iter = 0, must be >= 1", call({.max_iter = 0})},
+      {"tol = -1, must be >= 0 and finite", call({.tol = -1})},
+      {"max_time = 0, must be > 0 seconds", call({.max_time_s = 0})},
+      {"checkpoint_every = 0, must be >= 1", call({.checkpoint_every = 0})},
+      {"resume needs the path of a checkpoint", call({.resume = true})},
+      {"targets are for loss = 'supervised'; loss = 'unsupervised' has none", call({}, &problem.Z)},
+      {"targets are for loss = 'supervised'; loss = 'semi' has none", call({.loss = TrainingLoss::semi}, &problem.Z)},
+      {"loss = 'supervised' needs targets, one code per signal", call({.loss = TrainingLoss::supervised})},
+      {"targets have shape (2, 8), expected (60, 8)", call({.loss = TrainingLoss::supervised}, &wrong)},
+      {"positive_steps = true, but the kind 'coupled' has no steps", call({.positive_steps = true})},
+  };
+  for (const BadInput& row : rows) EXPECT_EQ(refusal_of(row.call), row.sentence);
+  call({.max_iter = 2, .checkpoint = path})();
+  EXPECT_EQ(refusal_of(call({.mode = TrainingMode::greedy, .max_iter = 2, .checkpoint = path, .resume = true})),
+            "checkpoint " + path + " belongs to another run: it was made with mode = \"oneshot\", this run has \"greedy\"");
+}
+
+}  // namespace
+}  // namespace riata::testing
