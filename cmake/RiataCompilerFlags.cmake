@@ -15,7 +15,7 @@ target_compile_options(riata_flags INTERFACE
   # Not -ffast-math: NaN, infinity and the order of sums matter here. These two lose nothing we use (errno of sqrt,
   # traps on floating-point exceptions) and without them loops that hold a sqrt or a select do not vectorise.
   -fno-math-errno -fno-trapping-math
-  # The same bits on every processor: no fused multiply-add where the code did not ask for one.
+  # The same bits on every processor: no fused multiply-add where the code did not ask for one (gram_kernels.hpp does).
   -ffp-contract=off)
 
 if(RIATA_NATIVE)

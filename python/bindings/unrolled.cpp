@@ -9,6 +9,7 @@
 #include "module.hpp"
 #include "riata/unrolled/jacobian.hpp"
 #include "riata/unrolled/stability.hpp"
+#include "riata/unrolled/unrolled_encoder.hpp"
 
 namespace riata::python {
 namespace {
@@ -57,6 +58,31 @@ void bind_unrolled_encode(nb::module_& m) {
       array_arg("steps").none(), nb::arg("lipschitz").none(), nb::arg("return_extrapolated"),
       nb::arg("positive"), array_arg("weights").none(), nb::arg("n_threads").none(),
       array_arg("init").none());
+}
+
+template <Scalar T>
+void bind_unrolled_encoder(nb::module_& m, const char* name) {
+  using Encoder = UnrolledEncoder<T>;
+  nb::class_<Encoder>(m, name)
+      .def(
+          "__init__",
+          [](Encoder* self, const Array2<T>& D, int layers, std::string method, std::optional<Array1<double>> steps,
+             std::optional<double> lipschitz, bool return_extrapolated, bool positive,
+             std::optional<Array1<double>> weights, std::optional<int> n_threads) {
+            const Network network{layers,   std::move(method),  std::move(steps), lipschitz, return_extrapolated,
+                                  positive, std::move(weights), n_threads};
+            new (self) Encoder(to_dictionary<T>(D), network.options());
+          },
+          array_arg("D"), nb::arg("layers"), nb::arg("method"), array_arg("steps").none(), nb::arg("lipschitz").none(),
+          nb::arg("return_extrapolated"), nb::arg("positive"), array_arg("weights").none(), nb::arg("n_threads").none())
+      .def(
+          "encode",
+          [](Encoder& self, const Array1<T>& x, double reg) {
+            Vector<T> code(self.n_atoms());
+            self.encode(Eigen::Map<const Vector<T>>(x.data(), static_cast<Index>(x.size())), reg, code);
+            return to_numpy(std::move(code));
+          },
+          array_arg("x"), nb::arg("reg"));
 }
 
 template <Scalar T>
@@ -195,6 +221,8 @@ void bind_derivatives(nb::module_& m) {
 void bind_unrolled(nb::module_& m) {
   bind_unrolled_encode<float>(m);
   bind_unrolled_encode<double>(m);
+  bind_unrolled_encoder<float>(m, "UnrolledEncoderFloat32");
+  bind_unrolled_encoder<double>(m, "UnrolledEncoderFloat64");
   bind_unrolled_gradient<float>(m);
   bind_unrolled_gradient<double>(m);
   bind_derivatives<float>(m);

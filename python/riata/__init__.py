@@ -42,7 +42,7 @@ from .joint import joint_certificate, joint_encode, joint_reg_max
 from .learning import learn_dictionary, load_model, recovery_score, save_model
 from .networks import Network, analytic_weight, load_network
 from .neuro import sparse_inverse, whitener
-from .unrolling import unrolled_encode, unrolled_gradient
+from .unrolling import UnrolledEncoder, unrolled_encode, unrolled_gradient
 
 if TYPE_CHECKING:
     from . import plot
@@ -69,6 +69,7 @@ __all__ = [
     "StreamResult",
     "TrainingHistory",
     "TrainingResult",
+    "UnrolledEncoder",
     "UnrolledGradient",
     "UnrolledStability",
     "__version__",

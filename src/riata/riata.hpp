@@ -19,3 +19,4 @@
 #include "riata/unrolled/jacobian.hpp"
 #include "riata/unrolled/stability.hpp"
 #include "riata/unrolled/unrolled.hpp"
+#include "riata/unrolled/unrolled_encoder.hpp"

@@ -55,6 +55,17 @@ TYPED_TEST(Products, EqualThoseOfTheirDefinition) {
       }
 }
 
+TYPED_TEST(Products, GoOverManyColumnsBlockByBlock) {
+  using T = TypeParam;
+  const Matrix<T> A = this->random(33, 40), B = this->random(40, 1601);
+  Matrix<T> out = Matrix<T>::Constant(33, 1601, T(NAN));
+  multiply<T>(A, B, out);
+  this->expect_near(out, A.template cast<double>() * B.template cast<double>(), 40);
+  out.setConstant(T(NAN));
+  multiply_transposed<T>(Matrix<T>(A.transpose()), B, out);
+  this->expect_near(out, A.template cast<double>() * B.template cast<double>(), 40);
+}
+
 TYPED_TEST(Products, ReadAndWriteBlocksOfColumns) {
   using T = TypeParam;
   const Matrix<T> A = this->random(9, 12), B = this->random(8, 10);

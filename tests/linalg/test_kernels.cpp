@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "support/precision.hpp"
@@ -104,6 +105,43 @@ TYPED_TEST(Kernels, FindTheFirstEntryOutsideAnInterval) {
       v[static_cast<std::size_t>(at)] = v.back() = T(1);
     }
   }
+}
+
+TYPED_TEST(Kernels, CountWhatIsOutsideAnInterval) {
+  using T = TypeParam;
+  for (const Index n : lengths) {
+    const std::vector<T> v = this->random(n);
+    const T low = n > 0 ? v[0] : T(0), high = low + T(0.7);  // the bounds themselves are inside
+    Index count = 0;
+    for (const T value : v) count += value < low || value > high;
+    EXPECT_EQ(count_outside(n, v.data(), low, high), count) << n;
+    EXPECT_EQ(count_outside(n, v.data(), -std::numeric_limits<T>::infinity(), std::numeric_limits<T>::infinity()), 0);
+  }
+}
+
+TYPED_TEST(Kernels, MaskBySigns_AndAddThem) {
+  using T = TypeParam;
+  for (const Index n : lengths)
+    for (const bool weighted : {false, true}) {
+      std::vector<T> z = this->random(n), h = this->random(n), w = this->random(n);
+      for (std::size_t i = 0; i < z.size(); i += 3) {
+        z[i] = i % 2 == 0 ? T(0) : T(-0.0);
+        h[i] = std::numeric_limits<T>::infinity();  // and yet masked
+      }
+      std::vector<T> masked = h, added = w, plain_added = w;
+      double sum = 0, magnitudes = 0;
+      for (std::size_t i = 0; i < z.size(); ++i) {
+        const T sign = static_cast<T>((z[i] > T(0)) - (z[i] < T(0))), w_i = weighted ? w[i] : T(1);
+        if (sign != T(0)) plain_added[i] += weighted ? sign * product(T(0.3), w_i) : sign * T(0.3);
+        if (sign == T(0)) h[i] = T(0);
+        sum += static_cast<double>(w_i) * static_cast<double>(sign) * static_cast<double>(h[i]);
+        magnitudes += std::abs(static_cast<double>(w_i) * static_cast<double>(h[i]));
+      }
+      EXPECT_NEAR(masked_sign_sum(n, z.data(), weighted ? w.data() : nullptr, masked.data()), sum, 1e-14 * magnitudes) << n;
+      EXPECT_EQ(masked, h) << n;
+      add_signs(n, z.data(), T(0.3), weighted ? w.data() : nullptr, added.data());
+      EXPECT_EQ(added, plain_added) << n;
+    }
 }
 
 TYPED_TEST(Kernels, FindTheLargestTheSumAndTheNonzeros) {

@@ -204,6 +204,21 @@ TYPED_TEST(L1Penalty, RegMaxScalingAndDistanceHaveTheirClosedForms) {
   EXPECT_EQ(positive.dual_scaling(Eigen::Vector2d(-3, -1), 1e-9), 1);
 }
 
+TYPED_TEST(L1Penalty, CountsTheAtomsThatItVisits) {
+  using T = TypeParam;
+  const Vector<T> c{{T(3), T(-0.5), T(0), T(-4.5), T(1), T(0.75)}};
+  std::vector<PenaltyOptions> penalties = all_penalties();
+  penalties.push_back({.kind = PenaltyKind::elastic_net, .l1_ratio = 0.25});
+  penalties.push_back({.positive = true, .kind = PenaltyKind::elastic_net, .l1_ratio = 0.25});
+  for (const PenaltyOptions& options : penalties)
+    for (const T least : {T(0.1), T(0.6), T(1.1), T(4), T(20)}) {
+      const L1<T> penalty(options, n_atoms);
+      Index visited = 0;
+      penalty.for_each_pulled(n_atoms, c.data(), least, [&](Index) { ++visited; });
+      EXPECT_EQ(penalty.count_pulled(n_atoms, c.data(), least), visited) << describe(options) << ", above " << least;
+    }
+}
+
 TYPED_TEST(L1Penalty, RefusesWeightsThatDoNotFit) {
   using T = TypeParam;
   const auto make = [](std::vector<double> weights) {

@@ -51,7 +51,7 @@ TEST(Reg, RefusesValuesThatAreNoWeight) {
   const BadInput table[] = {
       {"reg = 0, must be > 0 and finite", [] { Reg(0.0); }},
       {"reg = -2, must be > 0 and finite", [] { Reg(-2.0); }},
-      {"reg = nan, must be > 0 and finite", [] { Reg(std::numeric_limits<double>::quiet_NaN()); }},
+      {"reg = nan, must be > 0 and finite", [] { Reg(NAN); }},
       {"reg = inf, must be > 0 and finite", [] { Reg::fraction_of_max(INFINITY); }},
       {"reg = -1, must be > 0 and finite", [] { Reg::fraction_of_max(-1); }},
       {"reg: entry 1 is -1, must be >= 0 and finite",

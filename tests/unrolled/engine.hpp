@@ -21,7 +21,7 @@ struct PassResult {
 /// `init`, if not empty, holds the starts. With `extrapolated` y_N is the output.
 template <class Pass, class Dict, class Fit, class T = typename Dict::scalar>
 PassResult<T> run_pass(Pass& pass, Index tile, const Dict& D, const Fit& fit, const L1<T>& penalty, const LayerSchedule& schedule,
-                       const Matrix<T>& X, const Vector<T>& reg, int stored, const Matrix<T>& init = Matrix<T>(),
+                       const Matrix<T>& X, const Vector<T>& reg, const Matrix<T>& init = Matrix<T>(),
                        bool extrapolated = false) {
   const Index m = D.code_size();
   PassResult<T> result{.codes = Matrix<T>(m, X.cols()),
@@ -54,12 +54,11 @@ PassResult<T> run_pass(Pass& pass, Index tile, const Dict& D, const Fit& fit, co
       pass.extrapolated_cotangent() = cotangent;
     else
       pass.codes_cotangent() = cotangent;
-    if (stored > 0)
-      pass.backward(reg.segment(first, n), first,
-                    {.parameters = result.parameters,
-                     .signals = result.signals.middleCols(first, n),
-                     .steps = result.steps,
-                     .reg = std::span<double>(result.reg).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n))});
+    pass.backward(reg.segment(first, n), first,
+                  {.parameters = result.parameters,
+                   .signals = result.signals.middleCols(first, n),
+                   .steps = result.steps,
+                   .reg = std::span<double>(result.reg).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n))});
   }
   return result;
 }
@@ -69,7 +68,7 @@ template <class Dict, class Fit, class T = typename Dict::scalar>
 PassResult<T> run_tiles(const Dict& D, const Fit& fit, const L1<T>& penalty, const LayerSchedule& schedule, const Matrix<T>& X,
                         const Vector<T>& reg, int stored, const Matrix<T>& init = Matrix<T>(), bool extrapolated = false) {
   TilePass<Dict, Fit, L1<T>> pass(D, fit, penalty, schedule, stored, 2);
-  return run_pass(pass, 2, D, fit, penalty, schedule, X, reg, stored, init, extrapolated);
+  return run_pass(pass, 2, D, fit, penalty, schedule, X, reg, init, extrapolated);
 }
 
 inline double distance(const Matrix<double>& a, const Matrix<double>& b) { return (a - b).norm() / (1 + b.norm()); }

@@ -59,7 +59,7 @@ struct PassProblem {
     const L1<T> l1(penalty, kind.n_atoms);
     const GramProblem<T> gram(D, l1);
     AdaptivePass<T> pass(dictionary, l1, &gram, schedule, kind.stored, kind.tile);
-    auto result = run_pass(pass, kind.tile, dictionary, LeastSquares(), l1, schedule, X, reg, kind.stored, init, kind.extrapolated);
+    auto result = run_pass(pass, kind.tile, dictionary, LeastSquares(), l1, schedule, X, reg, init, kind.extrapolated);
     pass.finish(result.parameters);
     return result;
   }
@@ -109,6 +109,17 @@ TEST(AdaptivePass, EqualsTilePass_WhereTheCodesHaveSettledLongBeforeTheEnd) {
       expect_equal({.n_features = 20, .n_atoms = 8, .reg = 0.3, .layers = 700, .stored = stored, .accelerate = accelerate, .lowest_step = 1}, ++seed);
 }
 
+TEST(AdaptivePass, EqualsTilePass_WhereNoAtomIsEverActive) {
+  for (const int stored : {12, 5}) {
+    PassProblem<double> problem({.stored = stored}, 550);
+    problem.X.setZero();
+    const auto plain = problem.plain(), adaptive = problem.adaptive();
+    EXPECT_TRUE(adaptive.codes.isZero(0) && plain.codes.isZero(0));
+    EXPECT_TRUE(adaptive.parameters.isZero(0) && adaptive.signals.isZero(0));
+    EXPECT_TRUE(as_vector(adaptive.steps).isZero(0) && as_vector(adaptive.reg).isZero(0));
+  }
+}
+
 TEST(AdaptivePass, EqualsTilePass_WithStepsOfZero) {
   PassProblem<double> problem({}, 600);
   problem.schedule.steps[3] = problem.schedule.steps[11] = 0;
@@ -130,6 +141,25 @@ bool is_near_kink(const PassProblem<double>& problem, Index i) {
     z = next;
   }
   return false;
+}
+
+/// Signals whose codes stay dense, from starts that are not.
+TEST(AdaptivePass, ByASparseStart_IsNotLedToTheSupportsOfDenseCodes) {
+  const PassCase kind{.n_features = 20, .n_atoms = 60, .n_signals = 2, .tile = 2, .reg = 1e-4, .layers = 10, .stored = 10, .lowest_step = 1};
+  PassProblem<double> problem(kind, 800);
+  const DenseDictionary<double> D(problem.D);
+  const L1<double> l1(problem.penalty, kind.n_atoms);
+  const GramProblem<double> gram(problem.D, l1);
+  const auto dense_layers = [&](const Matrix<double>& start) {
+    AdaptivePass<double> pass(D, l1, &gram, problem.schedule, kind.stored, kind.tile);
+    pass.forward(problem.X, problem.reg, 0, start);
+    EXPECT_GE((pass.codes().array() != 0).count(), 2 * 40);  // codes are dense indeed
+    return pass.n_dense_layers();
+  };
+  EXPECT_EQ(dense_layers(Matrix<double>()), kind.layers);
+  EXPECT_EQ(dense_layers(Matrix<double>::Zero(kind.n_atoms, kind.n_signals)), kind.layers);
+  problem.schedule.steps[0] = 0;
+  EXPECT_EQ(dense_layers(Matrix<double>::Zero(kind.n_atoms, kind.n_signals)), kind.layers);
 }
 
 TEST(AdaptivePass, InFloat_EqualsTilePassInDouble_AwayFromKinks) {

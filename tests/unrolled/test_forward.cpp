@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include "riata/solvers/encode.hpp"
 #include "support/precision.hpp"
@@ -53,6 +54,26 @@ TEST(UnrolledEncode, ReachesTheLassoSolution_WithEnoughLayers) {
       unrolled_encode<double>(net.input.X, net.input.D, net.reg(), {.layers = 20'000});
   const auto solved = encode<double>(net.input.X, net.input.D, net.reg(), {.tol = 1e-14});
   EXPECT_LE((deep - solved.codes).cwiseAbs().maxCoeff(), 1e-6);
+}
+
+TEST(UnrolledEncode, MemoryDoesNotGrowWithTheLayers) {
+  Draw draw(69);
+  const DenseDictionary<float> D(draw.atoms(16, 256).cast<float>());
+  const Matrix<float> X = draw.normal_matrix(16, 40).cast<float>();
+  const auto peak_mb = [] {
+    rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return static_cast<double>(usage.ru_maxrss) / 1024;
+  };
+  const auto encode_with = [&](int layers) {
+    UnrolledOptions options{.layers = layers};
+    options.execution.n_threads = 1;
+    unrolled_encode<float>(X, D, Reg::fraction_of_max(0.7), options);
+  };
+  encode_with(100);
+  const double before = peak_mb();
+  encode_with(50'000);  // kept lists would take 200 MB
+  EXPECT_LE(peak_mb() - before, 40);
 }
 
 template <class T>

@@ -229,5 +229,15 @@ TEST(UnrolledVjp, WithALosssCotangent_IsTheGradientButForItsExplicitTerms) {
   });
 }
 
+TEST(UnrolledVjp, ThroughNoLayer_IsZero) {
+  Draw draw(78);
+  const Matrix<double> D = draw.atoms(20, 40), X = draw.normal_matrix(20, 50), cotangent = draw.normal_matrix(40, 50);
+  for (const double of_max : {0.9, 0.01}) {  // sparse codes and dense ones
+    const auto result = unrolled_vjp<double>(X, DenseDictionary<double>(D), Reg::fraction_of_max(of_max), cotangent, {.layers = 8}, 0);
+    EXPECT_EQ(result.codes, unrolled_encode<double>(X, DenseDictionary<double>(D), Reg::fraction_of_max(of_max), {.layers = 8}));
+    EXPECT_TRUE(result.dictionary.isZero(0) && result.signals.isZero(0) && result.steps.isZero(0) && result.reg.isZero(0));
+  }
+}
+
 }  // namespace
 }  // namespace riata::testing

@@ -50,7 +50,8 @@ TEST(UnrolledStability, WithAllDirections_IsTheErrorOfTheJacobians) {
 }
 
 TEST(UnrolledStability, SafeBackprop_IsWhereTheGrowthOfTheTruncatedRecursionCrosses) {
-  const auto [D, X] = draw_planted(6001, 10, 16, 60);
+  const Planted planted = draw_planted(6001, 10, 16, 60);
+  const Eigen::MatrixXd &D = planted.D, &X = planted.X;
   const int N = 200;
   const auto result = unrolled_stability<double>(
       X, D, 0.1, {.network = {.layers = N, .method = Layers::ista}, .directions = std::nullopt, .tol = 1e-15});
@@ -125,7 +126,8 @@ TEST(UnrolledStability, EndsEarlyOnlyWhereNothingCanChangeAnyMore) {
 }
 
 TEST(UnrolledStability, DependsNeitherOnTheThreadsNorOnTheBatch) {
-  const auto [D, X] = draw_planted(6002, 20, 30, 20);
+  const Planted planted = draw_planted(6002, 20, 30, 20);
+  const Eigen::MatrixXd &D = planted.D, &X = planted.X;
   const auto run = [&](const Eigen::MatrixXd& signals, int n_threads) {
     return unrolled_stability<double>(
         signals, D, 0.1, {.network = {.layers = 100, .method = Layers::ista, .execution = {.n_threads = n_threads}}});

@@ -18,7 +18,7 @@ constexpr Index round_up_to_block(Index n) {
   return (n + gram_block<T> - 1) / gram_block<T> * gram_block<T>;
 }
 
-/// The state of a network between two layers, where it is not zero: y = its input to the next layer, z = the code.
+/// The state of a network between two layers, at the atoms with z_j != 0 in it or in the state before: y = its input to the next layer, z = the code.
 template <class T>
 struct ActiveList {
   Index count;
@@ -27,8 +27,7 @@ struct ActiveList {
 };
 
 /// One layer for one signal:   z_j <- shrink( y_j - step (G y - c)_j, threshold w_j ),   y_j <- z_j + momentum (z_j - z_j before)
-/// `in` lists the y that is not zero; `out`, with room for all rows, receives what is active afterwards: the j with z_j != 0
-/// before or after.
+/// `in` is the state before, which no y outside of it may add to; `out`, with room for all rows, receives the state after.
 template <class T>
 struct GramLayer {
   Index rows;        ///< of G, columns as far apart; a multiple of gram_block

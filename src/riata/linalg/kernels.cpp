@@ -197,32 +197,36 @@ RIATA_INLINE Index first_outside_loop(Index n, const T* v, T low, T high) {
   return i;
 }
 
+/// A = L diag(d) L^T without square roots: below its diagonal A then holds L diag(d), on it 1 / d.
 RIATA_INLINE bool solve_positive_definite_loop(Index n, double* A, double* b) {
   for (Index j = 0; j < n; ++j) {  // left-looking: column j takes off the columns before it, four to one pass
     double* __restrict column = A + j * n;
     Index k = 0;
     for (; k + 4 <= j; k += 4) {
       const double *__restrict c0 = A + k * n, *__restrict c1 = c0 + n, *__restrict c2 = c1 + n, *__restrict c3 = c2 + n;
-      const double a0 = c0[j], a1 = c1[j], a2 = c2[j], a3 = c3[j];
+      const double a0 = c0[j] * c0[k], a1 = c1[j] * c1[k + 1], a2 = c2[j] * c2[k + 2], a3 = c3[j] * c3[k + 3];
       for (Index i = j; i < n; ++i) column[i] -= (a0 * c0[i] + a1 * c1[i]) + (a2 * c2[i] + a3 * c3[i]);
     }
     for (; k < j; ++k) {
       const double* __restrict c = A + k * n;
-      const double a = c[j];
+      const double a = c[j] * c[k];
       for (Index i = j; i < n; ++i) column[i] -= a * c[i];
     }
-    const double pivot = column[j];
-    if (!(pivot > 0)) return false;
-    const double scale = 1 / std::sqrt(pivot);
-    for (Index i = j; i < n; ++i) column[i] *= scale;
-    b[j] *= scale;  // forward substitution goes along
-    const double y = b[j];
+    if (!(column[j] > 0)) return false;
+    column[j] = 1 / column[j];
+    const double y = b[j] * column[j];  // forward substitution goes along
     for (Index i = j + 1; i < n; ++i) b[i] -= y * column[i];
   }
   for (Index k = n - 1; k >= 0; --k) {
-    double sum = b[k];
-    for (Index i = k + 1; i < n; ++i) sum -= A[i + k * n] * b[i];
-    b[k] = sum / A[k + k * n];
+    const double* column = A + k * n;
+    double even = b[k], odd = 0;  // two sums, for neither to wait for the other
+    Index i = k + 1;
+    for (; i + 2 <= n; i += 2) {
+      even -= column[i] * b[i];
+      odd -= column[i + 1] * b[i + 1];
+    }
+    if (i < n) even -= column[i] * b[i];
+    b[k] = (even + odd) * column[k];
   }
   return true;
 }

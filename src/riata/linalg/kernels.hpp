@@ -56,8 +56,8 @@ Index find_nonzeros(Index n, const double* v, Index* places);
 double fixed_order_dot(Index n, const float* a, const float* b);
 double fixed_order_dot(Index n, const double* a, const double* b);
 
-/// b <- A^-1 b for a symmetric positive definite A, n x n, column-major; reads and overwrites the lower triangle with its
-/// Cholesky factor. False if a pivot is not > 0: then A and b hold nothing of use. For small n.
+/// b <- A^-1 b for a symmetric positive definite A, n x n, column-major; reads the lower triangle and
+/// overwrites it with factors. False if a pivot is not > 0: then A and b hold nothing of use. For small n.
 bool solve_positive_definite(Index n, double* A, double* b);
 
 /// min_z 1/2 z^T H z - b^T z + sum_k t_k |z_k|, seen from z:  q = b - H z.  H is symmetric, its columns `stride` apart; H, q and

@@ -38,7 +38,9 @@ class TileEncoder {
     problem_.D.adjoint(X, correlations_);
     open_.clear();
     zero_.clear();
+    half_norms_sq_.resize(n);
     for (Index i = 0; i < n; ++i) {
+      half_norms_sq_(i) = 0.5 * fixed_order_dot(X.rows(), X.col(i).data(), X.col(i).data());
       // Without convexity zero is but one of many ends: of the steps that start from it.
       const bool is_zero = (Penalty::convex || Z.col(i).isZero(0)) &&
                            zero_is_optimal(reg(i), signal_reg_max_(X.col(i), correlations_.col(i)));
@@ -49,15 +51,13 @@ class TileEncoder {
     if (!open_.empty()) solve_open(X, reg, first, result);
     if (!zero_.empty()) certify_zero(X, reg, first, result);
     for (Index i = first; i < first + n; ++i) {
-      const bool done = Penalty::convex ? std::isfinite(result.gap(i)) && result.gap(i) <= target(X.col(i - first)) : is_fixed_[static_cast<std::size_t>(i - first)];
+      const bool done = Penalty::convex ? std::isfinite(result.gap(i)) && result.gap(i) <= target(i - first) : is_fixed_[static_cast<std::size_t>(i - first)];
       result.status[static_cast<std::size_t>(i)] = done ? Status::converged : Status::max_iter_reached;
     }
   }
 
  private:
-  double target(const ConstVectorRef<T>& x) const { return problem_.options.tol * half_norm_sq(x); }
-
-  static double half_norm_sq(const ConstVectorRef<T>& x) { return 0.5 * fixed_order_dot(x.size(), x.data(), x.data()); }
+  double target(Index i) const { return problem_.options.tol * half_norms_sq_(i); }
 
   void solve_open(const ConstMatrixRef<T>& X, const ConstVectorRef<T>& reg, Index first, EncodeResult<T>& result) {
     auto Z = result.codes.middleCols(first, X.cols());
@@ -68,8 +68,8 @@ class TileEncoder {
       tile_.correlations.col(k) = correlations_.col(i);
       tile_.Z.col(k) = Z.col(i);
       tile_.reg(k) = reg(i);
-      tile_.half_norm_sq(k) = half_norm_sq(X.col(i));
-      tile_.target(k) = problem_.options.tol * tile_.half_norm_sq(k);
+      tile_.half_norm_sq(k) = half_norms_sq_(i);
+      tile_.target(k) = target(i);
     }
     solver_->solve(tile_);
     for (Index k = 0; k < std::ssize(open_); ++k) {
@@ -100,6 +100,7 @@ class TileEncoder {
   TileCertificate<Penalty> certificate_;
   SolverTile<T> tile_;
   Matrix<T> correlations_;
+  Vector<double> half_norms_sq_;    // 1/2 ||x||^2 of the tile's signals
   std::vector<Index> open_, zero_;  // signals of the tile
   std::vector<bool> is_fixed_;      // of the tile's signals; tells of those without a gap
 };

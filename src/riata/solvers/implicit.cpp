@@ -120,7 +120,8 @@ template <Scalar T>
 Matrix<T> implicit_jvp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,
                        const ImplicitDirection<T>& direction, const ImplicitOptions& options, const Matrix<T>* codes) {
   const Solved solved("implicit_jvp", X, D, reg, options, codes);
-  const auto& [dD, dX, dreg] = direction;
+  const Matrix<T>&dD = direction.dictionary, &dX = direction.signals;
+  const Vector<double>& dreg = direction.reg;
   const auto require_like = [](const char* name, const Matrix<T>& moved, Index rows, Index cols) {
     if (moved.size() == 0) return;
     require(moved.rows() == rows && moved.cols() == cols, "implicit_jvp: {} has shape ({}, {}), expected ({}, {})", name,

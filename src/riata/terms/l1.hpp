@@ -79,7 +79,10 @@ class L1 {
   /// How many atoms have pull(c_j, j) > least.
   template <Scalar S>
   Index count_pulled(Index n_atoms, const S* correlations, S least) const {
-    if (uniform()) return count_outside(n_atoms, correlations, positive_ ? -std::numeric_limits<S>::infinity() : -least, least);
+    if (uniform()) {
+      const S high = least * static_cast<S>(l1_ratio_), low = positive_ ? -std::numeric_limits<S>::infinity() : -high;
+      return count_outside(n_atoms, correlations, low, high);
+    }
     Index count = 0;
     for_each_pulled(n_atoms, correlations, least, [&](Index) { ++count; });
     return count;

@@ -19,6 +19,7 @@ AdaptivePass<T>::AdaptivePass(const DenseDictionary<T>& D, const L1<T>& penalty,
     : D_(D),
       penalty_(penalty),
       schedule_(schedule),
+      stored_(stored),
       most_active_(active_atoms_that_pay(D.signal_size())),
       dense_(D, fit_, penalty, schedule, stored, tile) {
   if (gram == nullptr) return;
@@ -41,10 +42,12 @@ void AdaptivePass<T>::forward(const ConstMatrixRef<T>& X, const ConstVectorRef<T
     sparse_->forward(i, reg(i), z.col(i), z_before.col(i), y.col(i), Z_.col(i), Y_.col(i));
 }
 
-/// Will layers from k on have few active atoms? Before layer 0, from zero, those it is about to give.
+/// Will layers from k on have few active atoms? Before layer 0, from zero, those it is about to give. A start that was given
+/// does not tell, nor does what a step of zero left as it was.
 template <Scalar T>
 bool AdaptivePass<T>::is_sparse(int k, const ConstVectorRef<T>& reg, bool from_zero) const {
-  if (!sparse_) return false;
+  if (!sparse_ || (k == 0 && !from_zero)) return false;
+  if (k > 0 && schedule_.steps[static_cast<std::size_t>(k - 1)] == 0) return false;
   Index count = 0;
   for (Index i = 0; i < n_; ++i)
     count += k == 0 && from_zero ? penalty_.count_pulled(C_.rows(), C_.col(i).data(), reg(i))
@@ -53,23 +56,23 @@ bool AdaptivePass<T>::is_sparse(int k, const ConstVectorRef<T>& reg, bool from_z
 }
 
 template <Scalar T>
-void AdaptivePass<T>::backward(const ConstVectorRef<T>& reg, Index first, const Gradients& gradients) {
+void AdaptivePass<T>::backward(const ConstVectorRef<T>& reg, Index first, Gradients gradients) {
   if (all_dense()) {
     dense_.backward(reg, first, gradients);
     return;
   }
+  if (stored_ == 0) return;
   auto cotangent_z = codes_cotangent(), cotangent_y = extrapolated_cotangent();
   for (Index i = 0; i < n_; ++i)
     sparse_->backward(i, reg(i), cotangent_z.col(i), cotangent_y.col(i),
                       {.dictionary = gradients.parameters.size() > 0,
                        .steps = gradients.steps,
                        .reg = gradients.reg.empty() ? nullptr : &gradients.reg[static_cast<std::size_t>(i)]});
-  Gradients of_dense = gradients;
-  if (gradients.parameters.size() > 0) D_.accumulate_gradient(T(1), *X_, sparse_->pulls(), of_dense.parameters);
+  if (gradients.parameters.size() > 0) D_.accumulate_gradient(T(1), *X_, sparse_->pulls(), gradients.parameters);
   if (gradients.signals.size() > 0) {
     Matrix<T> DP(D_.signal_size(), n_);
     D_.apply(sparse_->pulls(), DP);
-    of_dense.signals += DP;
+    gradients.signals += DP;
   }
   dense_.backward(reg, first, gradients, n_dense_);
 }

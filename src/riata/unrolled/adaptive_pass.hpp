@@ -1,6 +1,6 @@
 // TilePass for a dense dictionary, least squares and l1, several times as fast: the first layers, whose codes are dense, in
 // products of whole tiles (layers.hpp), and from where the supports have become small, signal by signal on them
-// (sparse_layers.hpp). What decides is the tile's own density, so no bit depends on threads.
+// (sparse_layers.hpp), and there they stay. What decides is the tile's own density, so no bit depends on threads.
 #pragma once
 
 #include <optional>
@@ -21,17 +21,19 @@ class AdaptivePass {
   /// Borrows all but numbers. Without `gram` all layers are dense.
   AdaptivePass(const DenseDictionary<T>& D, const L1<T>& penalty, const GramProblem<T>* gram, const LayerSchedule& schedule,
                int stored, Index tile);
+  AdaptivePass(const AdaptivePass&) = delete;  // its parts refer to each other
 
   /// X must outlive backward().
   void forward(const ConstMatrixRef<T>& X, const ConstVectorRef<T>& reg, Index first, const ConstMatrixRef<T>& Z0);
 
+  int n_dense_layers() const { return n_dense_; }  ///< how many ran on the whole tile, in the last forward()
   auto codes() const { return all_dense() ? dense_.codes() : std::as_const(Z_).leftCols(n_); }
   auto extrapolated() const { return all_dense() ? dense_.extrapolated() : std::as_const(Y_).leftCols(n_); }
   auto codes_cotangent() { return dense_.codes_cotangent(); }
   auto extrapolated_cotangent() { return dense_.extrapolated_cotangent(); }
 
   /// The gradient of the dictionary is complete only after finish().
-  void backward(const ConstVectorRef<T>& reg, Index first, const Gradients& gradients);
+  void backward(const ConstVectorRef<T>& reg, Index first, Gradients gradients);
   /// Adds what backward() has put aside since the last call.
   void finish(MatrixRef<T> dictionary_gradient);
 
@@ -42,6 +44,7 @@ class AdaptivePass {
   const DenseDictionary<T>& D_;
   const L1<T>& penalty_;
   const LayerSchedule& schedule_;
+  const int stored_;
   const Index most_active_;  ///< per signal, for layers on supports to pay
   LeastSquares fit_;
   Dense dense_;

@@ -99,7 +99,8 @@ void SparseLayers<T>::forward(Index i, T reg, const ConstVectorRef<T>& z, const 
                               const ConstVectorRef<T>& y, VectorRef<T> z_out, VectorRef<T> y_out) {
   const Index m = z.size(), rows = problem_.rows();
   const int n_layers = schedule_.n_layers();
-  const std::size_t room = used_ + static_cast<std::size_t>(rows * (n_layers - from_ + 1));
+  const Index n_kept = stored_ > 0 ? n_layers - first_kept() + 1 : 0;
+  const std::size_t room = used_ + static_cast<std::size_t>(rows * n_kept);
   if (places_.size() < room) {
     places_.resize(room);
     in_U_.resize(room);
@@ -247,6 +248,7 @@ template <Scalar T>
 void SparseLayers<T>::add_couplings_of_signal() {
   const Index m = problem_.D.cols(), u = std::ssize(U_);
   if (M_.size() == 0) M_.setZero(m, m);
+  has_couplings_ = true;
   for (Index b = 0; b < u; ++b) {
     const int n = n_layers_of_atom_[static_cast<std::size_t>(b)];
     if (n == 0) continue;
@@ -259,12 +261,13 @@ void SparseLayers<T>::add_couplings_of_signal() {
 
 template <Scalar T>
 void SparseLayers<T>::add_couplings(MatrixRef<T> gradient) {
-  if (M_.size() == 0) return;
+  if (!has_couplings_) return;
   M_ += Matrix<T>(M_.transpose());
   Matrix<T> product(gradient.rows(), gradient.cols());
   multiply<T>(problem_.D, M_, product);
   gradient += product;
   M_.setZero();
+  has_couplings_ = false;
 }
 
 template struct GramProblem<float>;

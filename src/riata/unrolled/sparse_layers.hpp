@@ -46,7 +46,7 @@ class SparseLayers {
   void forward(Index i, T reg, const ConstVectorRef<T>& z, const ConstVectorRef<T>& z_before, const ConstVectorRef<T>& y,
                VectorRef<T> z_out, VectorRef<T> y_out);
 
-  /// What one signal's backward pass finds; null pointers are skipped.
+  /// What one signal's backward pass finds; false, empty or null is skipped.
   struct Gradients {
     bool dictionary;
     std::span<double> steps;
@@ -85,6 +85,7 @@ class SparseLayers {
   const bool equal_steps_;
   int from_ = 0;
   Matrix<T> C_, pulls_, M_;
+  bool has_couplings_ = false;  ///< has M_ been added to since add_couplings()?
   Vector<T> y_, z_;
 
   // The active lists of the tile, one after the other; those that are not kept take turns in the first two places.

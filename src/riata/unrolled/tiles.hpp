@@ -1,5 +1,5 @@
 // The batch in tiles, the tiles in lanes: what passes over many signals have in common. Partial sums belong to lanes and are
-// added in order, and the cut is a function of the problem's size alone, so that no bit depends on the thread count.
+// added in order, and the cut is a function of the problem's size and the processor, so that no bit depends on the thread count.
 #pragma once
 
 #include <algorithm>

@@ -42,6 +42,7 @@ struct UnrolledOptions {
 };
 
 /// Codes after N layers, n_atoms x n_signals, started from `init` (same shape) or zero.
+/// Steps beyond 2 / ||D||_2^2 may diverge; once a code has overflowed, what follows means nothing, finite or not.
 /// @throws std::invalid_argument if sizes disagree, an entry is not finite, or reg is not > 0
 template <Scalar T>
 Matrix<T> unrolled_encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,

@@ -1,0 +1,81 @@
+#include "riata/unrolled/unrolled_encoder.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "riata/core/check.hpp"
+#include "riata/unrolled/adaptive_pass.hpp"
+#include "riata/unrolled/tangents.hpp"
+
+namespace riata {
+namespace {
+
+constexpr Index most_gram_atoms = 8192;  // 0.5 GB of doubles
+
+}  // namespace
+
+template <Scalar T>
+struct UnrolledEncoder<T>::Network {
+  Network(const DenseDictionary<T>& dictionary, const UnrolledOptions& options)
+      : D(dictionary),
+        penalty(options.penalty, D.code_size()),
+        schedule(make_schedule(options, options.lipschitz ? 0 : D.squared_norm())),
+        return_extrapolated(options.return_extrapolated),
+        reg(1) {
+    const bool any_negative = std::ranges::any_of(options.steps, [](double s) { return s < 0; });
+    if (!any_negative && D.code_size() <= most_gram_atoms) gram.emplace(D.parameters(), penalty);
+    pass.emplace(D, penalty, gram ? &*gram : nullptr, schedule, 0, 1);
+  }
+
+  DenseDictionary<T> D;
+  L1<T> penalty;
+  LayerSchedule schedule;
+  bool return_extrapolated;
+  std::optional<GramProblem<T>> gram;
+  std::optional<AdaptivePass<T>> pass;
+  Vector<T> reg;
+  Matrix<T> from_zero;
+};
+
+template <Scalar T>
+UnrolledEncoder<T>::UnrolledEncoder(const DenseDictionary<T>& D, const UnrolledOptions& options) {
+  options.validate();
+  network_ = std::make_unique<Network>(D, options);
+}
+
+template <Scalar T>
+UnrolledEncoder<T>::~UnrolledEncoder() = default;
+template <Scalar T>
+UnrolledEncoder<T>::UnrolledEncoder(UnrolledEncoder&&) noexcept = default;
+template <Scalar T>
+UnrolledEncoder<T>& UnrolledEncoder<T>::operator=(UnrolledEncoder&&) noexcept = default;
+
+template <Scalar T>
+void UnrolledEncoder<T>::encode(const NonDeduced<ConstVectorRef<T>>& x, double reg, NonDeduced<VectorRef<T>> code) {
+  require(x.size() == n_features(), "UnrolledEncoder: x has {} entries, expected the atoms' {}", x.size(), n_features());
+  require(code.size() == n_atoms(), "UnrolledEncoder: code has {} entries, expected one per atom, {}", code.size(), n_atoms());
+  require(x.allFinite(), "UnrolledEncoder: x has an entry that is not finite");
+  require(std::isfinite(reg) && reg > 0, "reg = {}, must be > 0 and finite", reg);
+  Network& network = *network_;
+  network.reg(0) = static_cast<T>(reg);
+  network.pass->forward(x, network.reg, 0, network.from_zero);
+  if (network.return_extrapolated)
+    code = network.pass->extrapolated().col(0);
+  else
+    code = network.pass->codes().col(0);
+}
+
+template <Scalar T>
+Index UnrolledEncoder<T>::n_features() const {
+  return network_->D.signal_size();
+}
+template <Scalar T>
+Index UnrolledEncoder<T>::n_atoms() const {
+  return network_->D.code_size();
+}
+
+template class UnrolledEncoder<float>;
+template class UnrolledEncoder<double>;
+
+}  // namespace riata
