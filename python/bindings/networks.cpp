@@ -176,11 +176,15 @@ void bind_network(nb::module_& m, const char* name) {
           [](Net& net, const Array2<T>& X, const PythonReg& reg, const std::string& loss, const OptionalArray2<T>& targets,
              const std::string& mode, const std::string& optimizer, std::optional<Index> batch_size, std::optional<double> learning_rate,
              bool positive_steps, int max_iter, std::optional<double> max_time, double tol, const std::string& checkpoint,
-             int checkpoint_every, bool resume, std::uint64_t seed, std::optional<int> n_threads, const nb::object& callback) {
+             int checkpoint_every, bool resume, std::uint64_t seed, std::optional<int> n_threads, const nb::object& callback,
+             double validation, int validate_every, int patience) {
             const TrainingOptions options{.loss = parse_training_loss(loss),
                                           .mode = parse_training_mode(mode),
                                           .optimizer = parse_training_optimizer(optimizer),
                                           .batch_size = batch_size,
+                                          .validation = validation,
+                                          .validate_every = validate_every,
+                                          .patience = patience,
                                           .learning_rate = learning_rate,
                                           .positive_steps = positive_steps,
                                           .max_iter = max_iter,
@@ -201,7 +205,7 @@ void bind_network(nb::module_& m, const char* name) {
           array_arg("X"), array_arg("reg"), nb::arg("loss"), array_arg("targets").none(), nb::arg("mode"), nb::arg("optimizer"),
           nb::arg("batch_size").none(), nb::arg("learning_rate").none(), nb::arg("positive_steps"), nb::arg("max_iter"),
           nb::arg("max_time").none(), nb::arg("tol"), nb::arg("checkpoint"), nb::arg("checkpoint_every"), nb::arg("resume"), nb::arg("seed"),
-          nb::arg("n_threads").none(), nb::arg("callback").none())
+          nb::arg("n_threads").none(), nb::arg("callback").none(), nb::arg("validation"), nb::arg("validate_every"), nb::arg("patience"))
       .def(
           "save",
           [](const Net& net, const std::string& path, std::optional<double> reg, const std::map<std::string, std::string>& metadata) {
@@ -237,6 +241,9 @@ void bind_networks(nb::module_& m) {
   defaults["checkpoint_every"] = options.checkpoint_every;
   defaults["resume"] = options.resume;
   defaults["random_state"] = options.seed;
+  defaults["validation"] = options.validation;
+  defaults["validate_every"] = options.validate_every;
+  defaults["patience"] = options.patience;
   m.attr("defaults")["Network.fit"] = defaults;
 
   nb::class_<TrainingInfo>(m, "TrainingInfo", "What training tells about one accepted step.")

@@ -144,6 +144,9 @@ class Network:
         checkpoint_every: int = 10,
         resume: bool = False,
         n_threads: int | None = None,
+        validation: float = 0.0,
+        validate_every: int = 10,
+        patience: int = 4000,
     ) -> TrainingResult:
         """Train the network from where it is.
 
@@ -168,7 +171,7 @@ class Network:
         batch_size : int, optional
             Signals per step of "adam".
         learning_rate : float, optional
-            First step of each stage.
+            First step of each stage, 1 by default; the rate of "adam", 5e-4 by default.
         positive_steps : bool
             Keep steps positive; "tied", "alista", "step" and "first_step" alone.
         max_iter : int
@@ -176,7 +179,7 @@ class Network:
         max_time : float, optional
             Seconds.
         tol : float
-            Relative decrease of an accepted step that ends a stage.
+            Relative decrease of an accepted step that ends a stage; "backtracking" alone.
         checkpoint : path, optional
             File from which a killed run resumes, bit for bit.
         callback : callable, optional
@@ -191,6 +194,10 @@ class Network:
             Start from the checkpoint if it exists.
         n_threads : int, optional
             All cores by default; bits do not depend on it.
+        validation : float
+            For "adam": share of the signals held out. Each stage returns what was best on them.
+        validate_every, patience : int
+            Steps between looks at them, and without a better look that end a stage.
 
         Returns
         -------
@@ -218,6 +225,9 @@ class Network:
             seed=as_seed(where, random_state),
             n_threads=as_threads(where, n_threads),
             callback=as_callback(where, callback),
+            validation=as_float(where, "validation", validation),
+            validate_every=as_int(where, "validate_every", validate_every),
+            patience=as_int(where, "patience", patience),
         )
         result = TrainingResult(**fields | {"history": TrainingHistory(**fields["history"])})
         self.reg = result.reg

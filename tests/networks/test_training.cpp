@@ -154,6 +154,92 @@ TEST(Training, InFloat_Falls) {
   }
 }
 
+TEST(Training, Adam_IsWhatItsPaperSays) {
+  const Problem problem = draw_problem(11);
+  Network<double> net("coupled", problem.D, 2), by_hand = net;
+  train<double>(net, problem.X, 0.1, {.optimizer = TrainingOptimizer::adam, .learning_rate = 0.01, .max_iter = 5});
+  Parameters<double> m, v;
+  for (int t = 1; t <= 5; ++t) {
+    Parameters<double> parameters = by_hand.parameters();
+    for (const auto& [name, g] : by_hand.loss_gradient(problem.X, 0.1, {.parameters = by_hand.trainable(0, 2)}).parameters) {
+      if (t == 1) m[name] = v[name] = 0 * g;
+      for (Index k = 0; k < g.size(); ++k) {
+        m[name](k) = 0.9 * m[name](k) + 0.1 * g(k);
+        v[name](k) = 0.999 * v[name](k) + 0.001 * g(k) * g(k);
+        const double m_hat = m[name](k) / (1 - std::pow(0.9, t)), v_hat = v[name](k) / (1 - std::pow(0.999, t));
+        parameters.at(name)(k) -= 0.01 * m_hat / (std::sqrt(v_hat) + 1e-8);
+      }
+    }
+    by_hand.set_parameters(parameters);
+  }
+  for (const auto& [name, values] : net.parameters()) EXPECT_LE((values - by_hand.parameters().at(name)).cwiseAbs().maxCoeff(), 1e-11) << name;
+}
+
+TEST(Training, Adam_OnMiniBatches_LearnsTheCodes) {
+  const Problem problem = draw_problem(12);
+  for (const TrainingMode mode : all_modes)
+    for (const double validation : {0.0, 0.25}) {
+      Network<double> net("coupled", problem.D, 3), again = net;
+      const double before = net.loss(problem.X, 0.05, {}, &problem.Z);
+      const TrainingOptions options{.loss = TrainingLoss::supervised, .mode = mode, .optimizer = TrainingOptimizer::adam, .batch_size = 20,
+                                    .validation = validation, .learning_rate = 3e-3, .max_iter = 400};
+      const auto result = train<double>(net, problem.X, 0.05, options, &problem.Z);
+      EXPECT_LT(result.value, 0.9 * before) << to_string(mode) << ", " << validation;
+      EXPECT_EQ(result.value, net.loss(problem.X, 0.05, {}, &problem.Z));
+      train<double>(again, problem.X, 0.05, options, &problem.Z);
+      EXPECT_TRUE(net.parameters() == again.parameters());
+    }
+}
+
+TEST(Training, Adam_InRecursiveStages_MovesTheNewLayerFirstAndOlderOnesLess) {
+  const Problem problem = draw_problem(13);
+  Network<double> net("step", problem.D, 2);
+  // Six stages of one step: Adam's first step is its rate.
+  const double rate = 1e-3;
+  std::vector<double> moves[2];
+  for (int n = 1; n <= 6; ++n) {
+    Network<double> cut("step", problem.D, 2);
+    train<double>(cut, problem.X, 0.1, {.mode = TrainingMode::recursive, .optimizer = TrainingOptimizer::adam, .learning_rate = rate, .max_iter = 6},
+                  nullptr, [&](const TrainingInfo& info) { return info.iteration == n ? Action::stop : Action::keep_going; });
+    for (int t = 0; t < 2; ++t) moves[t].push_back(cut.parameters().at(parameter_name(t, "step"))(0));
+  }
+  const double start = net.parameters().at("layer.0.step")(0);
+  const double expected[2][6] = {{1, 0.2, 0.02, 0, 0.06, 0.006}, {0, 0, 0, 1, 0.2, 0.02}};
+  for (int t = 0; t < 2; ++t)
+    for (std::size_t k = 0; k < 6; ++k)
+      EXPECT_NEAR(std::abs(moves[t][k] - (k == 0 ? start : moves[t][k - 1])), rate * expected[t][k], 1e-6 * rate) << t << " " << k;
+}
+
+TEST(Training, Adam_WithValidation_ReturnsTheBestAndStopsWhenItsPatienceEnds) {
+  const Problem problem = draw_problem(14);
+  Network<double> net("coupled", problem.D, 2);
+  // A rate far too large: nothing is ever better than the start.
+  const auto result = train<double>(net, problem.X, 0.1, {.optimizer = TrainingOptimizer::adam, .validation = 0.2, .validate_every = 2, .patience = 6,
+                                                          .learning_rate = 3, .max_iter = 100});
+  EXPECT_EQ(result.status, Status::converged);
+  EXPECT_EQ(result.history.value.size(), 6U);
+  EXPECT_TRUE(net.parameters() == (Network<double>("coupled", problem.D, 2).parameters()));
+}
+
+TEST_F(TrainingFile, Adam_Resumed_EndsBitForBitWhereTheUninterruptedRunDoes) {
+  const Problem problem = draw_problem(15);
+  for (const TrainingMode mode : all_modes)
+    for (const double validation : {0.0, 0.3}) {
+      Network<double> whole("tied", problem.D, 2), cut = whole, resumed = whole;
+      TrainingOptions options{.mode = mode, .optimizer = TrainingOptimizer::adam, .batch_size = 7, .validation = validation, .validate_every = 3,
+                              .learning_rate = 1e-2, .max_iter = 40};
+      const auto expected = train<double>(whole, problem.X, 0.1, options);
+      options.checkpoint = path;
+      std::filesystem::remove(path);
+      train<double>(cut, problem.X, 0.1, options, nullptr,
+                    [&](const TrainingInfo& info) { return info.iteration == 17 ? Action::stop : Action::keep_going; });
+      options.resume = true;
+      const auto result = train<double>(resumed, problem.X, 0.1, options);
+      EXPECT_EQ(result.history.value, expected.history.value);
+      EXPECT_TRUE(resumed.parameters() == whole.parameters()) << to_string(mode) << ", " << validation;
+    }
+}
+
 TEST_F(TrainingFile, ResumedRun_EndsBitForBitWhereTheUninterruptedOneDoes) {
   const Problem problem = draw_problem(8);
   for (const TrainingMode mode : all_modes)
@@ -222,6 +308,17 @@ TEST_F(TrainingFile, BadInputs_AreRefusedInASentence) {
       {"targets are for loss = 'supervised'; loss = 'semi' has none", call({.loss = TrainingLoss::semi}, &problem.Z)},
       {"loss = 'supervised' needs targets, one code per signal", call({.loss = TrainingLoss::supervised})},
       {"targets have shape (2, 8), expected (60, 8)", call({.loss = TrainingLoss::supervised}, &wrong)},
+      {"optimizer = 'sgd', must be 'backtracking' or 'adam'", [] { parse_training_optimizer("sgd"); }},
+      {"batch_size is for optimizer = 'adam' alone", call({.batch_size = 4})},
+      {"batch_size = 0, must be >= 1", call({.optimizer = TrainingOptimizer::adam, .batch_size = 0})},
+      {"batch_size = 61, must be at most the 60 signals to train on", call({.optimizer = TrainingOptimizer::adam, .batch_size = 61})},
+      {"validation = 1, must be between 0 and below 1", call({.optimizer = TrainingOptimizer::adam, .validation = 1})},
+      {"validation is for optimizer = 'adam' alone", call({.validation = 0.5})},
+      {"validate_every = 0, must be >= 1", call({.optimizer = TrainingOptimizer::adam, .validate_every = 0})},
+      {"patience = 0, must be >= 1", call({.optimizer = TrainingOptimizer::adam, .patience = 0})},
+      {"tol is for optimizer = 'backtracking' alone; 'adam' takes patience", call({.optimizer = TrainingOptimizer::adam, .tol = 1e-3})},
+      {"learning_rate = 1e+300: the loss is not finite after 1 steps; use a smaller one",
+       call({.optimizer = TrainingOptimizer::adam, .learning_rate = 1e300})},
       {"positive_steps = true, but the kind 'coupled' has no steps", call({.positive_steps = true})},
   };
   for (const BadInput& row : rows) EXPECT_EQ(refusal_of(row.call), row.sentence);

@@ -153,6 +153,17 @@ def test_what_raises_in_the_callback_leaves_the_call(problem):
         network("step", problem).fit(problem.signals, 0.1, max_iter=3, callback=fail)
 
 
+@pytest.mark.parametrize("mode", ["oneshot", "recursive", "greedy"])
+def test_adam_learns_codes_from_mini_batches(problem, mode):
+    nets = [network("alista", problem, 3, support_selection=(5, 20)) for _ in range(2)]
+    before = nets[0].loss(problem.signals, 0.05, problem.codes)
+    options = {"optimizer": "adam", "batch_size": 32, "learning_rate": 3e-3, "max_iter": 300, "validation": 0.2}
+    for net in nets:
+        result = net.fit(problem.signals, 0.05, "supervised", problem.codes, mode, **options)
+        assert result.value < before
+    np.testing.assert_array_equal(*(net.encode(problem.signals) for net in nets))
+
+
 # The theory of the step-size paper, section 4.
 
 

@@ -1,5 +1,7 @@
 #include "riata/networks/model.hpp"
 
+#include <charconv>
+
 #include "riata/core/check.hpp"
 
 namespace riata {
@@ -13,5 +15,13 @@ ThresholdShape parse_threshold_shape(std::string_view name) {
 const char* to_string(ThresholdShape shape) { return shape == ThresholdShape::atom ? "atom" : "scalar"; }
 
 std::string parameter_name(int layer, std::string_view name) { return fmt::format("layer.{}.{}", layer, name); }
+
+std::optional<int> layer_of(std::string_view name) {
+  constexpr std::string_view prefix = "layer.";
+  int layer = 0;
+  if (!name.starts_with(prefix)) return {};
+  std::from_chars(name.data() + prefix.size(), name.data() + name.size(), layer);
+  return layer;
+}
 
 }  // namespace riata

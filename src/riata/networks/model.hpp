@@ -53,6 +53,8 @@ struct NetworkModel {
 
 /// layer.<t>.<name>
 std::string parameter_name(int layer, std::string_view name);
+/// The reverse: t, or nothing for what all layers share.
+std::optional<int> layer_of(std::string_view name);
 
 /// An array of the parameters and its name in the pack.
 template <Scalar T>

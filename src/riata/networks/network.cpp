@@ -1,6 +1,5 @@
 #include "riata/networks/network.hpp"
 
-#include <charconv>
 #include <cmath>
 
 #include "riata/core/check.hpp"
@@ -15,14 +14,6 @@ namespace riata {
 namespace {
 
 constexpr int most_layers = 10000;
-
-/// The layer in a parameter's name; 0 for what all layers share.
-int layer_of(const std::string& name) {
-  constexpr std::string_view prefix = "layer.";
-  int layer = 0;
-  if (name.starts_with(prefix)) std::from_chars(name.data() + prefix.size(), name.data() + name.size(), layer);
-  return layer;
-}
 
 /// What a network of these options may not be.
 template <Scalar T>
@@ -108,8 +99,8 @@ std::set<std::string> Network<T>::trainable(int first, int last) const {
   std::set<std::string> names;
   const auto& fixed = traits().fixed;
   for (const auto& [name, values] : parameters_) {
-    const bool is_shared = !name.starts_with("layer.");
-    if (!fixed.contains(name) && (is_shared || (layer_of(name) >= first && layer_of(name) < last))) names.insert(name);
+    const std::optional<int> layer = layer_of(name);
+    if (!fixed.contains(name) && (!layer || (*layer >= first && *layer < last))) names.insert(name);
   }
   return names;
 }
@@ -198,9 +189,9 @@ NetworkGradient<T> Network<T>::differentiate(const Call& call, const NetworkDeri
   for (const std::string& name : wanted.parameters) {
     const auto found = parameters_.find(name);
     require(found != parameters_.end(), "parameters: a network of kind '{}' with {} layers has no '{}'", kind_, n_layers(), name);
-    require(layer_of(name) < call.n_layers, "parameters: '{}' is not among the first {} layers", name, call.n_layers);
+    require(layer_of(name).value_or(0) < call.n_layers, "parameters: '{}' is not among the first {} layers", name, call.n_layers);
     require(!traits().fixed.contains(name), "parameters: '{}' of the kind '{}' is fixed", name, kind_);
-    first_layer = std::min(first_layer, layer_of(name));
+    first_layer = std::min(first_layer, layer_of(name).value_or(0));
     lane_entries += found->second.size();
   }
   const bool back = first_layer < call.n_layers;

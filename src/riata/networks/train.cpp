@@ -7,6 +7,8 @@
 
 #include "riata/core/check.hpp"
 #include "riata/core/error.hpp"
+#include "riata/core/random.hpp"
+#include "riata/optim/adam.hpp"
 #include "riata/optim/checkpoint.hpp"
 #include "riata/optim/line_search.hpp"
 #include "riata/solvers/certificate.hpp"
@@ -60,8 +62,14 @@ const char* to_string(TrainingMode mode) {
 }
 
 void TrainingOptions::validate() const {
-  require(optimizer == TrainingOptimizer::backtracking, "optimizer = 'adam' is not there yet; use 'backtracking'");
-  require(!batch_size, "batch_size is for optimizer = 'adam' alone");
+  const bool is_adam = optimizer == TrainingOptimizer::adam;
+  require(is_adam || !batch_size, "batch_size is for optimizer = 'adam' alone");
+  if (batch_size) require(*batch_size >= 1, "batch_size = {}, must be >= 1", *batch_size);
+  require(validation >= 0 && validation < 1, "validation = {}, must be between 0 and below 1", validation);
+  require(is_adam || validation == 0, "validation is for optimizer = 'adam' alone");
+  require(validate_every >= 1, "validate_every = {}, must be >= 1", validate_every);
+  require(patience >= 1, "patience = {}, must be >= 1", patience);
+  require(!is_adam || tol == 0, "tol is for optimizer = 'backtracking' alone; 'adam' takes patience");
   if (learning_rate)
     require(std::isfinite(*learning_rate) && *learning_rate > 0, "learning_rate = {}, must be > 0", *learning_rate);
   require(max_iter >= 1, "max_iter = {}, must be >= 1", max_iter);
@@ -76,6 +84,8 @@ namespace {
 constexpr double smallest_step = 1e-20, largest_step = 1e30;  // of the line search
 constexpr double least_step_factor = 1e-6;                    // of 1 / L: what positive_steps keeps
 constexpr double optimum_tol = 1e-6;
+constexpr double adam_rate = 5e-4, refinements[] = {0.2, 0.02}, older_layers = 0.3;  // of the published code
+constexpr std::uint32_t batch_stream = 200, validation_stream = 201;
 
 bool is_step(const std::string& name) { return name.ends_with(".step"); }
 
@@ -92,17 +102,48 @@ struct Stage {
   int n_layers;   // the loss is at their output
   std::set<std::string> names;
   int max_iter;   // accepted steps
+  std::map<std::string, double> rates = {};  // Adam's, by name
 };
 
 template <Scalar T>
 std::vector<Stage> make_stages(const Network<T>& net, const TrainingOptions& options) {
   const int depth = net.n_layers();
-  if (options.mode == TrainingMode::oneshot) return {{depth, net.trainable(0, depth), options.max_iter}};
+  const double rate = options.learning_rate.value_or(adam_rate);
+  const bool is_adam = options.optimizer == TrainingOptimizer::adam;
   std::vector<Stage> stages;
-  const auto before = [&](int t) { return static_cast<int>(std::int64_t{options.max_iter} * t / depth); };
-  for (int t = 1; t <= depth; ++t)
-    stages.push_back({options.mode == TrainingMode::recursive ? t : depth, net.trainable(0, t), before(t) - before(t - 1)});
+  const auto add = [&](int n_layers, int first, int last, double factor, double older) {
+    Stage stage{n_layers, net.trainable(first, last), 0};
+    for (const std::string& name : stage.names) {
+      const int layer = layer_of(name).value_or(0);
+      stage.rates[name] = rate * factor * std::pow(older, last - 1 - layer);
+    }
+    stages.push_back(std::move(stage));
+  };
+  if (options.mode == TrainingMode::oneshot) {
+    add(depth, 0, depth, 1, 1);
+  } else {
+    for (int t = 1; t <= depth; ++t) {
+      const int n_layers = options.mode == TrainingMode::recursive ? t : depth;
+      if (!is_adam || options.mode == TrainingMode::greedy) {
+        add(n_layers, 0, t, 1, 1);
+        continue;
+      }
+      add(n_layers, t - 1, t, 1, older_layers);
+      for (const double factor : refinements) add(n_layers, 0, t, factor, older_layers);
+    }
+  }
+  const auto n_stages = std::ssize(stages);
+  const auto before = [&](Index k) { return static_cast<int>(options.max_iter * k / n_stages); };
+  for (Index k = 0; k < n_stages; ++k) stages[static_cast<std::size_t>(k)].max_iter = before(k + 1) - before(k);
   return stages;
+}
+
+/// The columns of A in the order of `which`.
+template <Scalar T>
+Matrix<T> columns(const ConstMatrixRef<T>& A, const std::vector<Index>& which) {
+  Matrix<T> chosen(A.rows(), std::ssize(which));
+  for (Index k = 0; k < chosen.cols(); ++k) chosen.col(k) = A.col(which[static_cast<std::size_t>(k)]);
+  return chosen;
 }
 
 /// Loss and optimum that progress is held against.
@@ -146,28 +187,25 @@ class Trainer {
         stages_(make_stages(net, options)), before_training_(net.parameters()), trial_(net), search_(search_options(options)),
         landmarks_(net, X, reg, targets, options.execution) {
     state_.parameters = before_training_;
+    if (is_adam()) hold_out();
   }
 
   TrainingResult run() {
     if (const NamedTensors stored = open_checkpoint(checkpoint_); !stored.empty()) load(stored);
-    State before;
     LineSearch<T> search_before = search_;
     Status status = Status::converged;
     std::optional<Status> end;
     try {
-      do {
-        before = state_;
-        search_before = search_;
-      } while (!(end = iterate()));
+      do search_before = search_;
+      while (!(end = iterate()));
       status = *end;
-    } catch (const Interrupted&) {  // the iteration is undone, so that a resumed run repeats it
-      state_ = std::move(before);
+    } catch (const Interrupted&) {  // nothing has moved but the search
       search_ = search_before;
       status = Status::interrupted;
     }
     if (!checkpoint_.path.empty()) save();
-    net_.set_parameters(state_.parameters);
-    const bool is_known = state_.value && stages_[state_.stage].n_layers == net_.n_layers();
+    net_.set_parameters(state_.best_value ? state_.best : state_.parameters);
+    const bool is_known = !is_adam() && state_.value && stages_[state_.stage].n_layers == net_.n_layers();
     const double value = is_known ? *state_.value : net_.loss(X_, reg_, {.execution = {.n_threads = options_.execution.n_threads}}, targets_);
     return {std::move(state_.history), state_.initial_value, value, reg_, status};
   }
@@ -182,8 +220,13 @@ class Trainer {
     bool ended = false;          // the stage, before its last step
     double ended_tol = 0;        // at which it ended
     double initial_value = std::numeric_limits<double>::quiet_NaN();
+    // Of validation, in the stage: the least loss, where, and after how many steps.
+    std::optional<double> best_value = {};
+    Parameters<T> best = {};
+    int best_taken = 0;
   };
 
+  bool is_adam() const { return options_.optimizer == TrainingOptimizer::adam; }
   double seconds() const { return seconds_before_ + seconds_since(start_); }
   NetworkRun<T> run_of(const Stage& stage) const { return {.n_layers = stage.n_layers, .execution = options_.execution}; }
 
@@ -202,35 +245,80 @@ class Trainer {
       if (is_step(name)) values = values.cwiseMax(least);
   }
 
-  /// From where the last stage ended, or from where training began if that is better here.
-  void open_stage() {
-    state_.value = evaluate(state_.parameters);
-    if (state_.stage > 0) {
-      const double from_start = evaluate(before_training_);
-      if (from_start < *state_.value) {
-        state_.value = from_start;
-        state_.parameters = before_training_;
-      }
-    } else {
-      state_.initial_value = *state_.value;
-    }
-    search_.reset();
+  void hold_out() {
+    const Index n = X_.cols(), n_held = static_cast<Index>(std::lround(options_.validation * static_cast<double>(n)));
+    require(n_held < n, "validation = {} of {} signals leaves none to train on", options_.validation, n);
+    std::vector<bool> is_held(static_cast<std::size_t>(n));
+    const std::vector<Index> held = RandomStream(options_.seed, validation_stream).choose(n, n_held);
+    for (const Index i : held) is_held[static_cast<std::size_t>(i)] = true;
+    for (Index i = 0; i < n; ++i)
+      if (!is_held[static_cast<std::size_t>(i)]) trained_on_.push_back(i);
+    held_X_ = columns<T>(X_, held);
+    if (targets_ != nullptr) held_targets_ = columns<T>(*targets_, held);
+    if (options_.batch_size)
+      require(*options_.batch_size <= std::ssize(trained_on_), "batch_size = {}, must be at most the {} signals to train on",
+              *options_.batch_size, trained_on_.size());
   }
 
-  /// One step, or one stage opened or closed. How the run ended, if it did.
+  /// From where the last stage ended, or from where training began if that is better here.
+  void open_stage() {
+    double value = evaluate(state_.parameters);
+    const bool goes_back = state_.stage > 0 && !is_adam();
+    const double from_start = goes_back ? evaluate(before_training_) : value;
+    if (from_start < value) {
+      value = from_start;
+      state_.parameters = before_training_;
+    }
+    if (state_.stage == 0) state_.initial_value = value;
+    state_.value = value;
+    search_.reset();
+    adam_.reset();
+  }
+
+  /// One step, or one stage opened or closed. How the run ended, if it did. What throws Interrupted comes before what moves.
   std::optional<Status> iterate() {
     const Stage& stage = stages_[state_.stage];
     if (!state_.value) open_stage();
     if (state_.ended || state_.taken >= stage.max_iter) {
+      if (state_.best_value) validate();
       if (state_.stage + 1 == stages_.size()) return state_.ended ? Status::converged : Status::max_iter_reached;
       ++state_.stage;
+      if (state_.best_value) state_.parameters = std::move(state_.best);
+      state_.best_value.reset();
+      state_.best_taken = 0;
       state_.value.reset();
       state_.taken = 0;
       state_.ended = false;
       return {};
     }
     if (options_.max_time_s && seconds_since(start_) >= *options_.max_time_s) return Status::max_time_reached;
+    const bool moved = is_adam() ? adam_step(stage) : search_step(stage);
+    if (!moved) return {};
+    ++state_.taken;
+    const TrainingHistory& history = state_.history;
+    const int n_steps = static_cast<int>(history.value.size());
+    if (!checkpoint_.path.empty() && n_steps % checkpoint_.every == 0) save();
+    if (observer_ && observer_({.stage = static_cast<int>(state_.stage),
+                                .n_layers = stage.n_layers,
+                                .iteration = n_steps,
+                                .value = history.value.back(),
+                                .ista = landmarks_.ista(stage.n_layers),
+                                .optimum = landmarks_.optimum(),
+                                .step = history.step.back(),
+                                .seconds = history.seconds.back()}) == Action::stop)
+      return Status::interrupted;
+    return {};
+  }
 
+  void record(double value, double step) {
+    TrainingHistory& history = state_.history;
+    history.value.push_back(value);
+    history.step.push_back(step);
+    history.seconds.push_back(seconds());
+    history.stage.push_back(static_cast<std::int64_t>(state_.stage));
+  }
+
+  bool search_step(const Stage& stage) {
     trial_.set_parameters(state_.parameters);
     const double value = *state_.value;
     const auto gradient = trial_.loss_gradient(X_, reg_, {.parameters = stage.names}, run_of(stage), targets_).parameters;
@@ -240,29 +328,63 @@ class Trainer {
     state_.value = outcome.value;
     state_.ended = !outcome.accepted || (value - outcome.value) < options_.tol * std::abs(value);
     if (state_.ended) state_.ended_tol = options_.tol;
-    if (!outcome.accepted) return {};
-    ++state_.taken;
-    TrainingHistory& history = state_.history;
-    history.value.push_back(outcome.value);
-    history.step.push_back(outcome.step);
-    history.seconds.push_back(seconds());
-    history.stage.push_back(static_cast<std::int64_t>(state_.stage));
-    const int n_steps = static_cast<int>(history.value.size());
-    if (!checkpoint_.path.empty() && n_steps % checkpoint_.every == 0) save();
-    if (observer_ && observer_({.stage = static_cast<int>(state_.stage),
-                                .n_layers = stage.n_layers,
-                                .iteration = n_steps,
-                                .value = outcome.value,
-                                .ista = landmarks_.ista(stage.n_layers),
-                                .optimum = landmarks_.optimum(),
-                                .step = outcome.step,
-                                .seconds = history.seconds.back()}) == Action::stop)
-      return Status::interrupted;
-    return {};
+    if (outcome.accepted) record(outcome.value, outcome.step);
+    return outcome.accepted;
+  }
+
+  /// Keeps the parameters if they are the stage's best on the signals held out.
+  void validate() {
+    trial_.set_parameters(state_.parameters);
+    const double value = trial_.loss(held_X_, reg_, run_of(stages_[state_.stage]), targets_ != nullptr ? &held_targets_ : nullptr);
+    if (state_.best_value && !(value < *state_.best_value)) return;
+    state_.best_value = value;
+    state_.best = state_.parameters;
+    state_.best_taken = state_.taken;
+  }
+
+  bool adam_step(const Stage& stage) {
+    if (held_X_.cols() > 0 && state_.taken % options_.validate_every == 0) {
+      validate();
+      if (state_.taken - state_.best_taken >= options_.patience) {
+        state_.ended = true;
+        return false;
+      }
+    }
+    Matrix<T> X_batch, targets_batch;
+    if (options_.batch_size || held_X_.cols() > 0) {
+      const Index n = std::ssize(trained_on_);
+      RandomStream random(options_.seed, batch_stream, static_cast<std::uint32_t>(state_.history.value.size()));
+      std::vector<Index> batch = options_.batch_size ? random.choose(n, *options_.batch_size) : std::vector<Index>();
+      for (Index& i : batch) i = trained_on_[static_cast<std::size_t>(i)];
+      if (!options_.batch_size) batch = trained_on_;
+      X_batch = columns<T>(X_, batch);
+      if (targets_ != nullptr) targets_batch = columns<T>(*targets_, batch);
+    }
+    const bool is_whole = X_batch.size() == 0;
+    trial_.set_parameters(state_.parameters);
+    const auto found = trial_.loss_gradient(is_whole ? X_ : ConstMatrixRef<T>(X_batch), reg_, {.parameters = stage.names}, run_of(stage),
+                                            targets_ == nullptr || is_whole ? targets_ : &targets_batch);
+    Parameters<T> moved = state_.parameters;
+    Adam<T> adam = adam_;
+    adam.step(moved, found.parameters, stage.rates);
+    project(moved);
+    for (const auto& [name, values] : moved)
+      require(std::isfinite(found.value) && values.allFinite(), "learning_rate = {}: the loss is not finite after {} steps; use a smaller one",
+              options_.learning_rate.value_or(adam_rate), state_.history.value.size());
+    state_.parameters = std::move(moved);
+    adam_ = std::move(adam);
+    state_.value = found.value;
+    double fastest = 0;
+    for (const auto& [name, rate] : stage.rates) fastest = std::max(fastest, rate);
+    record(found.value, fastest);
+    return true;
   }
 
   void save() const {
     NamedTensors tensors = search_.state();
+    if (is_adam()) tensors = adam_.state();
+    for (const auto& [name, values] : state_.best) tensors["best." + name] = to_tensor<T>(values);
+    if (state_.best_value) tensors["best"] = to_tensor(std::vector<double>{*state_.best_value, static_cast<double>(state_.best_taken)});
     for (const auto& [name, values] : state_.parameters) tensors["parameter." + name] = to_tensor<T>(values);
     const TrainingHistory& history = state_.history;
     tensors["history.value"] = to_tensor(history.value);
@@ -302,7 +424,16 @@ class Trainer {
     state_.ended_tol = values[3];
     // What ended at a larger tolerance goes on.
     state_.ended = get_integer(tensors, "ended", where) != 0 && !(options_.tol < state_.ended_tol);
-    search_.restore(tensors);
+    if (is_adam())
+      adam_.restore(tensors);
+    else
+      search_.restore(tensors);
+    if (!tensors.contains("best")) return;
+    const auto best = get_vector<double>(tensors, "best", where);
+    require(best.size() == 2, "{}: tensor 'best' is damaged", where);
+    state_.best_value = best[0];
+    state_.best_taken = static_cast<int>(best[1]);
+    for (const auto& [name, unused] : state_.parameters) state_.best[name] = get_matrix<T>(tensors, "best." + name, where);
   }
 
   Network<T>& net_;
@@ -316,6 +447,9 @@ class Trainer {
   const Parameters<T> before_training_;
   Network<T> trial_;
   LineSearch<T> search_;
+  Adam<T> adam_;
+  std::vector<Index> trained_on_;  // Adam's signals; the others are held out
+  Matrix<T> held_X_, held_targets_;
   Landmarks<T> landmarks_;
   State state_;
   double seconds_before_ = 0;  // of the runs this one resumes
@@ -338,6 +472,9 @@ std::string fingerprint(const Network<T>& net, const ConstMatrixRef<T>& X, doubl
                      {"mode", to_string(o.mode)},
                      {"learning_rate", o.learning_rate.value_or(0)},
                      {"positive_steps", o.positive_steps}};
+  if (o.optimizer == TrainingOptimizer::adam)
+    run.update({{"optimizer", "adam"}, {"batch_size", o.batch_size.value_or(0)}, {"validation", o.validation},
+                {"validate_every", o.validate_every}, {"patience", o.patience}, {"random_state", o.seed}});
   if (const auto& selection = net.options().support_selection) run["support_selection"] = {selection->p, selection->p_max};
   if (o.mode != TrainingMode::oneshot) run["steps_of_all_stages"] = o.max_iter, run["tol"] = o.tol;
   if (targets != nullptr) run["targets_hash"] = hash_of<T>(*targets);

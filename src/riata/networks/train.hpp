@@ -10,6 +10,10 @@
 // has those between t/T and (t+1)/T of it. A stage whose loss would start above that of the network before training starts from
 // that network, so training never ends above where it began: for networks that start as ISTA, never above ISTA.
 //
+// Adam moves by the gradient of mini-batches instead, unverified, and the network is the last one; with validation, that of the
+// least loss on the signals held out, stage by stage. Its recursive stages are those of Liu, Chen, Wang and Yin (2019): layer t
+// alone, then the layers up to t at a fifth and at a fiftieth of the rate, where layer k < t moves 0.3^(t - k) times as fast.
+//
 // Weights that all layers share move in every stage.
 #pragma once
 
@@ -42,8 +46,11 @@ struct TrainingOptions {
   TrainingLoss loss = TrainingLoss::unsupervised;
   TrainingMode mode = TrainingMode::oneshot;
   TrainingOptimizer optimizer = TrainingOptimizer::backtracking;
-  std::optional<Index> batch_size = {};  ///< signals per step, >= 1; adam alone
-  std::optional<double> learning_rate = {};  ///< the first step of each stage, > 0; absent: 1
+  std::optional<Index> batch_size = {};  ///< signals per step, >= 1; absent: all. adam alone
+  double validation = 0;                 ///< share of the signals held out, in [0, 1); adam alone
+  int validate_every = 10;               ///< steps between looks at them
+  int patience = 4000;                   ///< steps without a better look that end a stage
+  std::optional<double> learning_rate = {};  ///< the first step of each stage, or Adam's rate, > 0; absent: 1, or 5e-4
   bool positive_steps = false;           ///< keep steps at or above 1e-6 / L; kinds with steps alone
   int max_iter = 300;                    ///< accepted steps, all stages together
   double tol = 0;                        ///< relative decrease that ends a stage
@@ -56,7 +63,7 @@ struct TrainingOptions {
   void validate() const;                 ///< @throws std::invalid_argument naming the field, its value and the rule
 };
 
-/// One row per accepted step.
+/// One row per accepted step; Adam's losses are those of the mini-batch before the step.
 struct TrainingHistory {
   std::vector<double> value, step, seconds;
   std::vector<std::int64_t> stage;

@@ -1,0 +1,54 @@
+#include "riata/optim/adam.hpp"
+
+#include <cmath>
+
+namespace riata {
+
+template <Scalar T>
+void Adam<T>::step(Parameters<T>& parameters, const Parameters<T>& gradient, const std::map<std::string, double>& rates) {
+  ++t_;
+  const double m_scale = 1 / (1 - std::pow(options_.b1, t_)), v_scale = 1 / (1 - std::pow(options_.b2, t_));
+  const T b1 = static_cast<T>(options_.b1), b2 = static_cast<T>(options_.b2), eps = static_cast<T>(options_.eps);
+  for (const auto& [name, g] : gradient) {
+    const auto rate = rates.find(name);
+    if (rate == rates.end()) continue;
+    Matrix<T>&m = m_[name], &v = v_[name];
+    if (m.size() == 0) {
+      m.setZero(g.rows(), g.cols());
+      v.setZero(g.rows(), g.cols());
+    }
+    m = b1 * m + (1 - b1) * g;
+    v = b2 * v + (1 - b2) * g.cwiseAbs2();
+    parameters.at(name).array() -= static_cast<T>(rate->second * m_scale) * m.array() / ((static_cast<T>(v_scale) * v.array()).sqrt() + eps);
+  }
+}
+
+template <Scalar T>
+void Adam<T>::reset() {
+  t_ = 0;
+  m_.clear();
+  v_.clear();
+}
+
+template <Scalar T>
+NamedTensors Adam<T>::state() const {
+  NamedTensors tensors{{"adam.t", to_tensor(t_)}};
+  for (const auto& [name, m] : m_) tensors["adam.m." + name] = to_tensor<T>(m);
+  for (const auto& [name, v] : v_) tensors["adam.v." + name] = to_tensor<T>(v);
+  return tensors;
+}
+
+template <Scalar T>
+void Adam<T>::restore(const NamedTensors& state) {
+  reset();
+  t_ = get_integer(state, "adam.t", "checkpoint");
+  for (const auto& [name, tensor] : state) {
+    if (name.starts_with("adam.m.")) m_[name.substr(7)] = get_matrix<T>(state, name, "checkpoint");
+    if (name.starts_with("adam.v.")) v_[name.substr(7)] = get_matrix<T>(state, name, "checkpoint");
+  }
+}
+
+template class Adam<float>;
+template class Adam<double>;
+
+}  // namespace riata

@@ -1,0 +1,35 @@
+// Adam; Kingma and Ba (2015), Algorithm 1:
+//
+//   m <- b1 m + (1 - b1) g,   v <- b2 v + (1 - b2) g^2,   p <- p - rate (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)
+#pragma once
+
+#include "riata/core/tensors.hpp"
+#include "riata/optim/parameters.hpp"
+
+namespace riata {
+
+struct AdamOptions {
+  double b1 = 0.9;    ///< in [0, 1)
+  double b2 = 0.999;  ///< in [0, 1)
+  double eps = 1e-8;  ///< > 0
+};
+
+template <Scalar T>
+class Adam {
+ public:
+  explicit Adam(const AdamOptions& options = {}) : options_(options) {}
+
+  /// Moves what the gradient names, each by its own rate; a name without one does not move.
+  void step(Parameters<T>& parameters, const Parameters<T>& gradient, const std::map<std::string, double>& rates);
+
+  void reset();
+  NamedTensors state() const;
+  void restore(const NamedTensors& state);
+
+ private:
+  AdamOptions options_;
+  std::int64_t t_ = 0;
+  Parameters<T> m_, v_;
+};
+
+}  // namespace riata
