@@ -21,7 +21,7 @@ BUILD_PACKAGES := g++ cmake ninja-build ca-certificates python3 python3-dev pyth
   librandom123-dev libcli11-dev libgtest-dev libgmock-dev
 NEED := tools/need_packages.sh
 
-.PHONY: help demo build test test-cpp test-python test-torch test-asan test-tsan test-wheel bench reproduce docs lint format \
+.PHONY: help demo build test test-cpp test-python test-torch test-asan test-tsan test-wheel bench bench-roofline bench-scaling reproduce docs lint format \
   install clean packages
 
 help: ## this list
@@ -73,6 +73,15 @@ INSTALL_PEERS = bench/.venv/bin/python bench/install.py --torch '$(TORCH)' $(if 
 bench: build bench/.venv/ready ## riata beside its peers: JSON lines, table and plot in bench/results/latest.*
 	$(INSTALL_PEERS)
 	bench/.venv/bin/python bench/run.py $(ARGS)
+
+bench-roofline: .venv/ready ## how far from the processor's limits: the tables of docs/roofline.md, on this machine
+	@mkdir -p build
+	@$(CMAKE) --preset release > build/configure.log || { cat build/configure.log; exit 1; }
+	@$(CMAKE) --build --preset release --parallel $(JOBS) --target roofline > build/roofline.log || { cat build/roofline.log; exit 1; }
+	@build/release/bench/roofline
+
+bench-scaling: build ## time and memory against the number of signals, one thread against two
+	$(PY) bench/scaling.py
 
 # make reproduce                               lists the experiments
 # make reproduce E=paper/figure SIZE=small     runs one; exits with 0 only if its claim holds

@@ -68,7 +68,7 @@ TEST(LassoPath, SatisfiesTheOptimalityConditionsAtEveryKnot_AndBetween) {
     EXPECT_TRUE(path.codes.col(0).isZero(0));
     // Codes of nearly collinear atoms grow as reg falls, to 1e10 and more; the path ends before their rounding shows.
     const double end = path.regs(path.regs.size() - 1);
-    EXPECT_LE(end, problem.kind == "nearly collinear" ? 1e-4 * largest : 0) << problem.kind << ' ' << seed;
+    EXPECT_LE(end, problem.kind == "nearly collinear" ? 1e-2 * largest : 0) << problem.kind << ' ' << seed;
     double worst_here = 0;
     const auto check = [&](const Vector<double>& z, double reg) {
       worst_here = std::max(worst_here, oracle.kkt_violation(problem.x, z, reg) / largest);
