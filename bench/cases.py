@@ -71,4 +71,6 @@ CASES = [
     *(Case("encode", unit_norm, 100_000, 100, 200, 0.15, dtype) for dtype in ("float32", "float64")),
     *(Case("gradient", unit_reg_max, 10_000, 64, 256, reg, "float32", layers=30) for reg in (0.1, 0.5, 0.8)),
     *(Case("inference", unit_reg_max, n, 64, 256, 0.5, "float32", layers=20, last_step=1.5) for n in (10_000, 1)),
+    *(Case(kind, unit_reg_max, 10_000, 64, 256, reg, "float64", layers=10, last_step=1.5)
+      for kind in ("step_lista", "coupled_lista") for reg in (0.1, 0.5)),
 ]

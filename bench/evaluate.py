@@ -6,6 +6,9 @@ s = min(1, reg / ||D r||_inf); dual value 1/2 ||x||^2 - 1/2 ||x - theta||^2 <= m
 Unrolled networks: layer k takes u_k = y_k - (s_k / L) (y_k D - x) D^T to z_k = soft(u_k, s_k reg / L). ISTA goes on from
 y_(k+1) = z_k, FISTA (Beck & Teboulle, 2009) from y_(k+1) = z_k + b_k (z_k - z_(k-1)) with b_k = (t_k - 1) / t_(k+1), t_1 = 1,
 t_(k+1) = (1 + sqrt(1 + 4 t_k^2)) / 2.
+
+Learned networks: layer k takes r_k = z_k D - x and a_k = z_k - alpha_k r_k W_k^T to z_(k+1) = soft(a_k, theta_k reg), z_1 = 0. Step-LISTA
+has W_k = D and theta_k = alpha_k, coupled LISTA alpha_k = 1.
 """
 
 import numpy as np
@@ -93,3 +96,39 @@ def fista_gradient(problem):
         return (G[None],)
 
     return _in_chunks(gradient, problem.X)[0].sum(axis=0) / len(problem.X)
+
+
+def _network_gradient(problem, weights, alphas, thetas):
+    """Derivatives of the mean over the signals of F(z_(N+1)): lists of those by W_k, alpha_k, theta_k."""
+    D, reg, n_signals = problem.D.astype(np.float64), problem.reg, len(problem.X)
+
+    def gradient(X):
+        zs, rs = [np.zeros((len(X), len(D)))], []
+        for W, alpha, theta in zip(weights, alphas, thetas):
+            rs.append(zs[-1] @ D - X)
+            a = zs[-1] - alpha * rs[-1] @ W.T
+            zs.append(np.sign(a) * np.maximum(np.abs(a) - theta * reg, 0))
+        z = ((zs[-1] @ D - X) @ D.T + reg * np.sign(zs[-1])) / n_signals
+        parts = []
+        for W, alpha, r, after in zip(weights[::-1], alphas[::-1], rs[::-1], zs[:0:-1]):
+            h = z * (after != 0)
+            parts.append((-alpha * h.T @ r, -np.sum(h @ W * r), -reg * np.sum(np.sign(after) * h)))
+            z = h - alpha * (h @ W) @ D.T
+        return tuple(np.stack(part)[None] for part in zip(*parts[::-1]))
+
+    return [part.sum(axis=0) for part in _in_chunks(gradient, problem.X)]
+
+
+def step_gradient(problem):
+    """By the steps of Step-LISTA, at the problem's steps."""
+    D, alphas = problem.D.astype(np.float64), problem.steps / problem.lipschitz
+    _, by_alpha, by_theta = _network_gradient(problem, [D] * len(alphas), alphas, alphas)
+    return by_alpha + by_theta
+
+
+def coupled_gradient(problem):
+    """By the weights, then the thresholds of coupled LISTA, at W_k = step_k D / L and theta_k = step_k / L."""
+    alphas = problem.steps / problem.lipschitz
+    weights = [alpha * problem.D.astype(np.float64) for alpha in alphas]
+    by_weight, _, by_theta = _network_gradient(problem, weights, np.ones(len(alphas)), alphas)
+    return np.concatenate([by_weight.ravel(), by_theta])

@@ -28,5 +28,34 @@ def inference(problem, threads):
                                          lipschitz=problem.lipschitz, n_threads=threads)
 
 
+def network_at(problem, kind, parameters):
+    """The network with the parameters(D, step / L) of each layer, and the names of them all, kind by kind."""
+    import riata
+
+    net = riata.Network(kind, problem.D, problem.layers)
+    values = [parameters(problem.D, step / problem.lipschitz) for step in problem.steps]
+    net.set_parameters({f"layer.{k}.{name}": value for k, layer in enumerate(values) for name, value in layer.items()})
+    return net, [f"layer.{k}.{name}" for name in values[0] for k in range(problem.layers)]
+
+
+def gradient_of(problem, threads, kind, parameters):
+    net, names = network_at(problem, kind, parameters)
+
+    def call():
+        gradient = net.gradient(problem.X, problem.reg, n_threads=threads).parameters
+        return np.concatenate([np.ravel(gradient[name]) for name in names])
+
+    return call
+
+
+def step_lista(problem, threads):
+    return gradient_of(problem, threads, "step", lambda D, alpha: {"step": np.full((1,), alpha, D.dtype)})
+
+
+def coupled_lista(problem, threads):
+    return gradient_of(problem, threads, "coupled",
+                       lambda D, alpha: {"weight": alpha * D, "threshold": np.full((1,), alpha, D.dtype)})
+
+
 OURS = {prepare.__name__: Contender(f"riata {prepare.__name__}", prepare.__name__, prepare, "riata")
-        for prepare in (encode, gradient, inference)}
+        for prepare in (encode, gradient, inference, step_lista, coupled_lista)}

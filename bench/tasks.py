@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from evaluate import fista_gradient, ista_codes, lasso_certificate, relative_difference, relative_gap, suboptimality
+from evaluate import (
+    coupled_gradient, fista_gradient, ista_codes, lasso_certificate, relative_difference, relative_gap, step_gradient, suboptimality)
 
 
 class Encode:
@@ -58,4 +59,5 @@ class Unrolled:
         yield {}
 
 
-TASKS = {"encode": Encode(), "gradient": Unrolled(fista_gradient), "inference": Unrolled(ista_codes)}
+TASKS = {"encode": Encode(), "gradient": Unrolled(fista_gradient), "inference": Unrolled(ista_codes),
+         "step_lista": Unrolled(step_gradient), "coupled_lista": Unrolled(coupled_gradient)}

@@ -108,7 +108,7 @@ TYPED_TEST(GramKernelsOf, SumColumns_InTheirOrder) {
   constexpr Index lanes = 64 / sizeof(T);
   Draw draw(32);
   const Matrix<T> A = draw.normal_matrix(20 * lanes, 30).template cast<T>();
-  for (const Index rows : {lanes, 2 * lanes, 3 * lanes, 5 * lanes, 20 * lanes})
+  for (const Index rows : {Index(1), Index(3), lanes, lanes + 1, 2 * lanes, 3 * lanes, 5 * lanes - 1, 20 * lanes})
     for (const int count : {0, 1, 7, 30}) {
       std::vector<int> places;
       std::vector<T> a;
@@ -122,6 +122,51 @@ TYPED_TEST(GramKernelsOf, SumColumns_InTheirOrder) {
         Vector<T> out = Vector<T>::Constant(rows, 7);
         gram_kernels<T>(set).sum_columns({rows, A.rows(), A.data(), count, places.data(), a.data(), out.data()});
         EXPECT_LE((out - plain).cwiseAbs().maxCoeff(), rounding<T>(set)) << to_string(set) << ", " << rows << " rows, " << count << " columns";
+      }
+    }
+}
+
+TYPED_TEST(GramKernelsOf, DotColumns) {
+  using T = TypeParam;
+  Draw draw(33);
+  const Matrix<T> A = draw.normal_matrix(100, 30).template cast<T>();
+  const Vector<T> r = draw.normal_vector(100).template cast<T>();
+  for (const Index rows : {1, 2, 7, 8, 16, 31, 64, 100})
+    for (const int count : {0, 1, 3, 4, 9, 30}) {
+      std::vector<int> places;
+      for (int k = 0; k < count; ++k) places.push_back(draw.integer(0, 29));
+      for (const InstructionSet set : available_sets()) {
+        Vector<T> out = Vector<T>::Constant(count + 1, 7);
+        gram_kernels<T>(set).dot_columns({rows, A.rows(), A.data(), count, places.data(), r.data(), out.data()});
+        for (int k = 0; k < count; ++k)
+          EXPECT_NEAR(out(k), A.col(places[static_cast<std::size_t>(k)]).head(rows).dot(r.head(rows)),
+                      100 * std::numeric_limits<T>::epsilon() * static_cast<T>(rows))
+              << to_string(set) << ", " << rows << " rows";
+        EXPECT_EQ(out(count), T(7)) << "written past the end";
+      }
+    }
+}
+
+TYPED_TEST(GramKernelsOf, ListNonzeros) {
+  using T = TypeParam;
+  Draw draw(34);
+  for (const Index rows : {1, 5, 16, 17, 64, 257})
+    for (const double share : {0.0, 0.2, 1.0}) {
+      Vector<T> z = draw.sparse_matrix(rows, 1, share).template cast<T>();
+      z(rows - 1) = -T(0);
+      for (const InstructionSet set : available_sets()) {
+        std::vector<int> places(static_cast<std::size_t>(rows));
+        std::vector<T> values(static_cast<std::size_t>(rows));
+        const Index count = gram_kernels<T>(set).list_nonzeros({rows, z.data(), places.data(), values.data()});
+        Index k = 0;
+        for (Index j = 0; j < rows; ++j)
+          if (z(j) != T(0)) {
+            ASSERT_LT(k, count);
+            EXPECT_EQ(places[static_cast<std::size_t>(k)], j);
+            EXPECT_EQ(values[static_cast<std::size_t>(k)], z(j));
+            ++k;
+          }
+        EXPECT_EQ(k, count);
       }
     }
 }

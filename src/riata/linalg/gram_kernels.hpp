@@ -1,6 +1,7 @@
 // Products of a matrix with sparse vectors, and the layer of ISTA or FISTA around one with the Gram matrix, compiled for several
 // instruction sets and chosen once per process. Every row is summed in the order of the columns: results do not depend on the
 // vectors' width, but AVX2 and AVX-512 fuse multiplications with additions and round once where the baseline rounds twice.
+// Dot products are summed in an order of the width, which is the processor's.
 #pragma once
 
 #include <cstddef>
@@ -38,7 +39,7 @@ struct GramLayer {
   ActiveList<T> in, out;
 };
 
-/// sum_k a_k A_{places_k} over `count` columns, of `rows` entries, a multiple of 64 bytes; columns are `stride` apart.
+/// sum_k a_k A_{places_k} over `count` columns of `rows` entries; columns are `stride` apart.
 template <class T>
 struct ColumnSum {
   Index rows, stride;
@@ -49,10 +50,32 @@ struct ColumnSum {
   T* out;
 };
 
+/// out_k = <A_{places_k}, r> for `count` columns of `rows` entries; columns are `stride` apart.
+template <class T>
+struct ColumnDots {
+  Index rows, stride;
+  const T* A;
+  Index count;
+  const int* places;
+  const T* r;
+  T* out;
+};
+
+/// The z_j != 0 of `rows` entries: where they are, increasing, and what; both lists have room for all.
+template <class T>
+struct NonzeroList {
+  Index rows;
+  const T* z;
+  int* places;
+  T* values;
+};
+
 template <class T>
 struct GramKernels {
   Index (*layer)(const GramLayer<T>&);  ///< returns out.count
   void (*sum_columns)(const ColumnSum<T>&);
+  void (*dot_columns)(const ColumnDots<T>&);
+  Index (*list_nonzeros)(const NonzeroList<T>&);  ///< returns how many
 };
 
 enum class InstructionSet { baseline, avx2, avx512 };

@@ -41,7 +41,12 @@ constexpr const char* derived_weight = "D A";
 
 template <Scalar T, class Shrink>
 CoupledLayer<T, Shrink>::CoupledLayer(const LayerSite<T>& site, const CoupledParts<T>& parts)
-    : model_(site.model), parts_(parts), shrink_(site), transposed_(parts.weight.values.transpose()) {
+    : model_(site.model),
+      parts_(parts),
+      shrink_(site),
+      transposed_(parts.weight.values.transpose()),
+      before_(site.model.n_atoms(), site.tile),
+      h_(site.model.n_atoms(), site.keep ? site.tile : 0) {
   r_.resize(model_.n_features(), site.tile);
   pull_.resize(model_.n_atoms(), site.tile);
   Wh_.resize(model_.n_features(), site.tile);
@@ -52,7 +57,11 @@ template <Scalar T, class Shrink>
 void CoupledLayer<T, Shrink>::forward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after) {
   const Index n = input.X.cols(), m = model_.n_atoms();
   auto r = r_.leftCols(n);
-  model_.dictionary.apply(before.z, r);
+  before_.assign(before.z);
+  if (before_.sparse())
+    before_.multiply(model_.D(), r);
+  else
+    model_.dictionary.apply(before.z, r);
   r -= input.X;
   multiply<T>(transposed_, r, pull_.leftCols(n));
   for (Index i = 0; i < n; ++i)
@@ -70,11 +79,22 @@ void CoupledLayer<T, Shrink>::backward(const TileInput<T>& input, const LayerSta
                    {.theta = gradients.find(parts_.threshold.name), .rho = rho});
   for (std::size_t i = 0; i < rho.size(); ++i) gradients.reg[i] += rho[i];
   auto r = r_.leftCols(n), Wh = Wh_.leftCols(n);
-  multiply<T>(parts_.weight.values, h, Wh);
-  if (Matrix<T>* weight = gradients.find(parts_.weight.name)) add_outer<T>(-alpha(), r, h, *weight);
+  h_.assign(h);
+  const bool sparse = h_.sparse();
+  if (sparse)
+    h_.multiply(parts_.weight.values, Wh);
+  else
+    multiply<T>(parts_.weight.values, h, Wh);
+  if (Matrix<T>* weight = gradients.find(parts_.weight.name)) {
+    if (sparse)
+      h_.add_outer(-alpha(), r, *weight);
+    else
+      add_outer<T>(-alpha(), r, h, *weight);
+  }
   if (Matrix<T>* step = parts_.step ? gradients.find(parts_.step->name) : nullptr)
     (*step)(0) -= static_cast<T>(r.template cast<double>().cwiseProduct(Wh.template cast<double>()).sum());
   if (MatrixRef<T> signals = gradients.signals; signals.size() > 0) signals += alpha() * Wh;
+  if (Shrink::zeros_are_dead && before_.sparse()) return before_.subtract_adjoint(alpha(), model_.D(), Wh, h);
   model_.dictionary.adjoint(Wh, pull_.leftCols(n));
   gradient_step(n * m, h.data(), alpha(), pull_.data(), h.data());
 }

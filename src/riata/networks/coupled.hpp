@@ -6,6 +6,9 @@
 //
 //   z = h - alpha D^T (W h),     x += alpha W h,     W += -alpha r h^T,     alpha += -<r, W h>
 //
+// h is zero where z+ is, and the layer before does not read z's cotangent where z is zero (but for groups): of the five products
+// all but W^T r run on supports where tiles are sparse.
+//
 //              W                    alpha       theta          source
 //   coupled    per layer            1           per layer      Chen, Liu, Wang and Yin (2018), LISTA-CP: W absorbs alpha
 //   tied       one, learned         per layer   per layer      Liu, Chen, Wang and Yin (2019), TiLISTA
@@ -20,6 +23,7 @@
 
 #include <optional>
 
+#include "riata/linalg/sparse_columns.hpp"
 #include "riata/networks/layer.hpp"
 #include "riata/networks/shrinks.hpp"
 
@@ -49,6 +53,7 @@ class CoupledLayer : public Layer<T> {
   Shrink shrink_;
   Matrix<T> transposed_;  // W^T: OpenBLAS multiplies small matrices as they lie, unless transposed
   Matrix<T> r_, pull_, Wh_;
+  SparseColumns<T> before_, h_;  // the layer's input and the cotangent of a
   std::vector<double> rho_gradient_;
 };
 

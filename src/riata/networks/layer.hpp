@@ -15,7 +15,8 @@ struct TileInput {
   ConstVectorRef<T> reg;
 };
 
-/// What flows from layer to layer, or its cotangent; both are zero before the first layer, unless a start is given.
+/// What flows from layer to layer, or its cotangent; both are zero before the first layer, unless a start is given. Where the
+/// layers' shrink says that zeros are dead, the cotangent of z = 0 is never read and may be anything.
 template <Scalar T>
 struct LayerState {
   MatrixRef<T> z;  ///< the code, n_atoms x n_signals

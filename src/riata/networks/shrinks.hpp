@@ -38,6 +38,7 @@ struct ThresholdGradients {
 template <Scalar T>
 class SoftShrink {
  public:
+  static constexpr bool zeros_are_dead = true;  ///< backward() never reads the cotangent of a zero
   explicit SoftShrink(const LayerSite<T>& site);
   void forward(MatrixRef<T> A, const TileThresholds<T>& thresholds);
   /// Z: what forward() made of A. H: the cotangent of Z, then of A.
@@ -57,6 +58,7 @@ class SoftShrink {
 template <Scalar T>
 class HardShrink {
  public:
+  static constexpr bool zeros_are_dead = true;
   explicit HardShrink(const LayerSite<T>& /*site*/) {}
   void forward(MatrixRef<T> A, const TileThresholds<T>& thresholds);
   void backward(const ConstMatrixRef<T>& Z, const TileThresholds<T>& thresholds, MatrixRef<T> H,
@@ -66,6 +68,7 @@ class HardShrink {
 template <Scalar T>
 class GroupShrink {
  public:
+  static constexpr bool zeros_are_dead = false;  // an active group may hold one
   explicit GroupShrink(const LayerSite<T>& site);
   void forward(MatrixRef<T> A, const TileThresholds<T>& thresholds);
   void backward(const ConstMatrixRef<T>& Z, const TileThresholds<T>& thresholds, MatrixRef<T> H,
