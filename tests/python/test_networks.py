@@ -167,6 +167,18 @@ def test_adam_learns_codes_from_mini_batches(problem, mode):
 # The theory of the step-size paper, section 4.
 
 
+def test_the_analytic_weight_of_256_digits_whose_rank_is_not_full():
+    digits = pytest.importorskip("sklearn.datasets").load_digits().data
+    D = digits[np.random.default_rng(0).choice(len(digits), 256, replace=False)]
+    D = D / np.linalg.norm(D, axis=1, keepdims=True)
+    assert np.linalg.matrix_rank(D) < 64
+    W = riata.analytic_weight(D)
+    np.testing.assert_allclose((W * D).sum(axis=1), 1, rtol=0, atol=1e-12)
+    left, values, _ = np.linalg.svd(D, full_matrices=False)
+    leverage = (left[:, values > 1e-10 * values[0]] ** 2).sum(axis=1)  # D_j^T (D D^T)^+ D_j
+    assert np.isclose(np.sum((W @ D.T) ** 2), np.sum(1 / leverage), rtol=1e-10)
+
+
 def lemma_4_2(dictionary, reg, rng):
     """Signals D_j + eps, eps orthogonal to D_j and small, and what the lemma says their solutions are."""
     coherence = np.abs(dictionary @ dictionary.T - np.eye(len(dictionary))).max(axis=1)
