@@ -285,7 +285,10 @@ class Trainer {
   /// One step, or one stage opened or closed. How the run ended, if it did. What throws Interrupted comes before what moves.
   std::optional<Status> iterate() {
     const Stage& stage = stages_[state_.stage];
-    if (!state_.value) open_stage();
+    if (!state_.value) {
+      open_stage();
+      return {};  // so that an interruption of the first step does not undo what this has set
+    }
     if (state_.ended || state_.taken >= stage.max_iter) {
       if (state_.best_value) validate();
       if (state_.stage + 1 == stages_.size()) return state_.ended ? Status::converged : Status::max_iter_reached;
