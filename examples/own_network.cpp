@@ -38,12 +38,13 @@ struct TwoStep : Layer<T> {
     shrink.forward(z, {.theta = threshold.values, .rho = input.reg});
   }
 
-  void backward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after, const LayerState<T>& cotangent,
-                const LayerGradients<T>& gradients) override {
+  void backward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after,
+                const LayerState<T>& cotangent, const LayerGradients<T>& gradients) override {
     const Index n = input.X.cols();
     MatrixRef<T> h = cotangent.z;
     std::vector<double> reg(gradients.reg.size());
-    shrink.backward(after.z, {.theta = threshold.values, .rho = input.reg}, h, {.theta = gradients.find(threshold.name), .rho = reg});
+    shrink.backward(after.z, {.theta = threshold.values, .rho = input.reg}, h,
+                    {.theta = gradients.find(threshold.name), .rho = reg});
     for (std::size_t i = 0; i < reg.size(); ++i) gradients.reg[i] += reg[i];
 
     Matrix<T> Dh(D.signal_size(), n);
