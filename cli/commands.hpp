@@ -14,6 +14,8 @@ using Run = std::function<int()>;
 Run add_denoise(CLI::App& app);
 Run add_learn(CLI::App& app);
 Run add_encode(CLI::App& app);
+Run add_train(CLI::App& app);
+Run add_infer(CLI::App& app);
 Run add_info(CLI::App& app);
 
 }  // namespace riata::cli

@@ -66,22 +66,8 @@ void Encode::adopt(const Metadata& metadata) {
 /// "largest gap 1e-07", or that there is none.
 std::string largest(double gap) { return std::isnan(gap) ? "no gap" : fmt::format("largest gap {:.2g}", gap); }
 
-/// The side of the square patches that the atoms are.
-Index patch_of(const LoadedDictionary& loaded, const std::string& name) {
-  const Index n_features = std::visit([](const auto& D) { return D.rows(); }, loaded.atoms);
-  Index side = 1;
-  while (side * side < n_features) ++side;
-  require(side * side == n_features, "{} has atoms of {} features, which are no square patches of a picture",
-          name, n_features);
-  return side;
-}
-
 AnyMatrix Encode::signals_of(const LoadedDictionary& loaded) {
-  const bool is_picture = !is_array_name(input);
-  AnyMatrix signals = read_signals(
-      {input}, {.patch = is_picture ? patch_of(loaded, dictionary) : 1, .max_patches = {}, .seed = 0});
-  // A picture has no precision of its own.
-  if (is_picture) signals = converted(std::move(signals), precision_of(loaded.atoms));
+  AnyMatrix signals = read_signals_for(loaded.atoms, dictionary, {input});
   if (centre) cli::centre(signals);
   return signals;
 }

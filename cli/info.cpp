@@ -80,9 +80,13 @@ Json describe_file(const std::string& name) {
   }
   if (!name.ends_with(".safetensors")) return describe_image(name);
   const TensorFile file = read_safetensors(name);
-  const bool is_model = file.metadata.contains("format") && file.metadata.at("format") == "riata";
+  const auto says = [&](const char* key, const char* value) {
+    const auto found = file.metadata.find(key);
+    return found != file.metadata.end() && found->second == value;
+  };
+  const bool is_model = says("format", "riata");
   return {{"file", name},
-          {"kind", is_model ? "model" : "tensors"},
+          {"kind", !is_model ? "tensors" : says("kind", "network") ? "network" : "model"},
           {"tensors", describe(file.tensors)},
           {"metadata", file.metadata}};
 }
@@ -102,6 +106,13 @@ std::string array_text(const Json& json) {
   return fmt::format("({}) {}, {}", shape, json["dtype"].get<std::string>(), range_text(json));
 }
 
+/// ", step, 20 layers, trained at reg = 0.1"
+std::string network_text(const Json& metadata) {
+  const auto value = [&](const char* key) { return metadata.contains(key) ? metadata[key].get<std::string>() : "?"; };
+  return fmt::format(", {}, {} layers", value("network"), value("n_layers")) +
+         (metadata.contains("reg") ? ", trained at reg = " + value("reg") : "");
+}
+
 std::string text_of(const Json& json) {
   const auto kind = json["kind"].get<std::string>();
   std::string text = json["file"].get<std::string>() + ": " + kind;
@@ -110,6 +121,7 @@ std::string text_of(const Json& json) {
                         json["width"].get<Index>(), json["channels"].get<Index>(),
                         json["channels"] == 1 ? "" : "s", json["alpha"].get<bool>() ? " with alpha" : "",
                         json["bits"].get<int>(), range_text(json));
+  if (kind == "network") text += network_text(json["metadata"]);
   if (kind == "array") text += ' ' + array_text(json);
   if (json.contains("tensors"))
     for (const auto& [name, tensor] : json["tensors"].items())
@@ -136,7 +148,7 @@ int Info::run() const {
 
 Run add_info(CLI::App& app) {
   const auto command = std::make_shared<Info>();
-  app.add_option("FILE", command->files, "Models, arrays and pictures; none: riata itself")
+  app.add_option("FILE", command->files, "Models, networks, arrays and pictures; none: riata itself")
       ->type_name("FILE");
   app.add_flag("--json", command->talk.json, "Print one JSON object on one line");
   app.footer("Example: riata info model.safetensors --json");

@@ -95,6 +95,15 @@ AnyMatrix read_arrays(const std::vector<std::string>& names) {
   return precision_of(parts.front()) == Precision::float32 ? stacked<float>(parts) : stacked<double>(parts);
 }
 
+/// The side of the square patches that the atoms are.
+Index side_of(const AnyMatrix& atoms, const std::string& name) {
+  const Index n_features = std::visit([](const auto& D) { return D.rows(); }, atoms);
+  Index side = 1;
+  while (side * side < n_features) ++side;
+  require(side * side == n_features, "{} has atoms of {} features, which are no square patches of a picture", name, n_features);
+  return side;
+}
+
 }  // namespace
 
 Precision parse_precision(std::string_view name) {
@@ -146,10 +155,10 @@ Tensor read_array(const std::string& name) {
   return std::move(found->second);
 }
 
-AnyMatrix read_matrix(const std::string& name, const char* rows) {
+AnyMatrix read_matrix(const std::string& name, const char* rows, const char* columns) {
   const Tensor array = read_array(name);
-  require(array.shape.size() == 2, "{} has {} dimension{}; expected 2: ({}, n_features)", name,
-          array.shape.size(), array.shape.size() == 1 ? "" : "s", rows);
+  require(array.shape.size() == 2, "{} has {} dimension{}; expected 2: ({}, {})", name,
+          array.shape.size(), array.shape.size() == 1 ? "" : "s", rows, columns);
   require(array.shape[0] > 0 && array.shape[1] > 0,
           "{} has shape ({}, {}); expected at least one row and one column", name, array.shape[0],
           array.shape[1]);
@@ -185,6 +194,15 @@ AnyMatrix read_signals(const std::vector<std::string>& names, const PatchOptions
   return read_arrays(names);
 }
 
+AnyMatrix read_signals_for(const AnyMatrix& atoms, const std::string& atoms_name, const std::vector<std::string>& names,
+                           PatchOptions options) {
+  const bool are_pictures = std::none_of(names.begin(), names.end(), is_array_name);
+  if (are_pictures) options.patch = side_of(atoms, atoms_name);
+  AnyMatrix signals = read_signals(names, options);
+  // A picture has no precision of its own.
+  return are_pictures ? converted(std::move(signals), precision_of(atoms)) : std::move(signals);
+}
+
 void centre(AnyMatrix& signals) {
   std::visit([](auto& X) { X.rowwise() -= X.colwise().mean().eval(); }, signals);
 }
@@ -209,7 +227,20 @@ const Matrix<T>& in_precision_of_signals(const AnyMatrix& matrix, const std::str
   return *same;
 }
 
+template <Scalar T>
+const Matrix<T>& signals_that_fit(const AnyMatrix& signals, const std::string& signals_name, Index n_features,
+                                  const std::string& atoms_name) {
+  const auto* same = std::get_if<Matrix<T>>(&signals);
+  require(same != nullptr, "{} is {} but the signals are {}; they must be equal (convert one with numpy.astype)", atoms_name,
+          std::is_same_v<T, float> ? "float32" : "float64", to_string(precision_of(signals)));
+  require(same->rows() == n_features, "{} has {} features but the atoms of {} have {}; they must be equal", signals_name, same->rows(),
+          atoms_name, n_features);
+  return *same;
+}
+
 template const Matrix<float>& in_precision_of_signals(const AnyMatrix&, const std::string&);
 template const Matrix<double>& in_precision_of_signals(const AnyMatrix&, const std::string&);
+template const Matrix<float>& signals_that_fit(const AnyMatrix&, const std::string&, Index, const std::string&);
+template const Matrix<double>& signals_that_fit(const AnyMatrix&, const std::string&, Index, const std::string&);
 
 }  // namespace riata::cli

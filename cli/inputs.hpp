@@ -32,9 +32,9 @@ std::string file_of(const std::string& name);
 /// riata::Error
 Tensor read_array(const std::string& name);
 
-/// Checks rank and size, and refuses NaN and infinity. `rows` names the rows of the file: "n_signals" or
-/// "n_atoms".
-AnyMatrix read_matrix(const std::string& name, const char* rows);
+/// Checks rank and size, and refuses NaN and infinity. `rows` and `columns` name those of the file: "n_signals" or
+/// "n_atoms", and "n_features" or "n_atoms".
+AnyMatrix read_matrix(const std::string& name, const char* rows, const char* columns = "n_features");
 
 /// Integers, one dimension. @throws std::invalid_argument, riata::Error
 std::vector<std::int64_t> read_labels(const std::string& name);
@@ -48,6 +48,11 @@ struct PatchOptions {
 
 /// All inputs, one after the other; arrays of one precision, or pictures (float32), not both.
 AnyMatrix read_signals(const std::vector<std::string>& names, const PatchOptions& options);
+
+/// The same for a dictionary that is there already: a picture's patches are as large as its atoms and of its precision.
+/// options.patch does not matter. @throws std::invalid_argument if the atoms are no square patches
+AnyMatrix read_signals_for(const AnyMatrix& atoms, const std::string& atoms_name, const std::vector<std::string>& names,
+                           PatchOptions options = {});
 
 /// Subtracts from each signal its mean.
 void centre(AnyMatrix& signals);
@@ -64,5 +69,10 @@ LoadedDictionary read_dictionary(const std::string& name);
 /// The matrix in the precision of the signals. @throws std::invalid_argument if it has the other one
 template <Scalar T>
 const Matrix<T>& in_precision_of_signals(const AnyMatrix& matrix, const std::string& name);
+
+/// The reverse: signals for a dictionary, of which both precision and width must be. @throws std::invalid_argument
+template <Scalar T>
+const Matrix<T>& signals_that_fit(const AnyMatrix& signals, const std::string& signals_name, Index n_features,
+                                  const std::string& atoms_name);
 
 }  // namespace riata::cli

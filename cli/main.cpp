@@ -28,7 +28,9 @@ std::vector<Command> add_commands(CLI::App& app) {
       add("denoise", "Clean a picture with a dictionary learned from the noisy picture alone", add_denoise),
       add("learn", "Learn a dictionary from signals or from patches of pictures", add_learn),
       add("encode", "Sparse codes of signals, or of a picture's patches, in a dictionary", add_encode),
-      add("info", "Describe models, arrays and pictures, or riata itself", add_info)};
+      add("train", "Train a network that codes signals in a few layers", add_train),
+      add("infer", "Codes of signals, or of a picture's patches, by a trained network", add_infer),
+      add("info", "Describe models, networks, arrays and pictures, or riata itself", add_info)};
 }
 
 /// What was written to standard output must have arrived: `riata info > /dev/full` is a failure.
@@ -46,7 +48,7 @@ int run(CLI::App& app, const std::vector<Command>& commands, int argc, char** ar
   for (const Command& command : commands)
     if (command.app->parsed()) return flushed(command.run());
   throw std::invalid_argument(
-      "a command is required: denoise, learn, encode or info (riata --help tells more)");
+      "a command is required: denoise, learn, encode, train, infer or info (riata --help tells more)");
 }
 
 int fail(const CLI::App& app, int code, std::string_view sentence) {

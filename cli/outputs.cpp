@@ -36,6 +36,14 @@ bool is_same_file(const fs::path& a, const fs::path& b) {
          fs::weakly_canonical(a, ignored) == fs::weakly_canonical(b, ignored);
 }
 
+template <class AnyHistory>
+void write_rows(const std::string& path, const char* part, const AnyHistory& history, const std::vector<std::int64_t>& parts) {
+  std::string text = fmt::format("iteration,{},value,step,seconds\n", part);
+  for (std::size_t i = 0; i < history.value.size(); ++i)
+    text += fmt::format("{},{},{},{},{:.6f}\n", i + 1, parts[i], history.value[i], history.step[i], history.seconds[i]);
+  write_atomically(path, text);
+}
+
 }  // namespace
 
 void require_good_outputs(const std::vector<std::string>& inputs, const std::vector<std::string>& outputs) {
@@ -63,13 +71,9 @@ void require_extension(const std::string& path, std::initializer_list<std::strin
 
 std::string counted(std::size_t n, const char* noun) { return fmt::format("{} {}{}", n, noun, n == 1 ? "" : "s"); }
 
-void write_trace(const std::string& path, const History& history) {
-  std::string text = "iteration,phase,value,step,seconds\n";
-  for (std::size_t i = 0; i < history.value.size(); ++i)
-    text += fmt::format("{},{},{},{},{:.6f}\n", i + 1, history.phase[i], history.value[i], history.step[i],
-                        history.seconds[i]);
-  write_atomically(path, text);
-}
+void write_trace(const std::string& path, const History& history) { write_rows(path, "phase", history, history.phase); }
+
+void write_trace(const std::string& path, const TrainingHistory& history) { write_rows(path, "stage", history, history.stage); }
 
 void tell(const Talk& talk, const nlohmann::ordered_json& json, const std::string& summary) {
   if (talk.json)

@@ -9,6 +9,7 @@
 
 #include "options.hpp"
 #include "riata/learning/learner.hpp"
+#include "riata/networks/train.hpp"
 
 namespace riata::cli {
 
@@ -28,6 +29,8 @@ std::string counted(std::size_t n, const char* noun);
 
 /// iteration,phase,value,step,seconds: one line per accepted iteration.
 void write_trace(const std::string& path, const History& history);
+/// iteration,stage,value,step,seconds: one line per accepted step.
+void write_trace(const std::string& path, const TrainingHistory& history);
 
 /// The summary, in the form the user asked for.
 void tell(const Talk& talk, const nlohmann::ordered_json& json, const std::string& summary);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace riata::cli {
 namespace {
@@ -26,13 +27,28 @@ Progress::~Progress() {
   if (is_on_) std::fputs(clear_line, stderr);
 }
 
-void Progress::show(const IterationInfo& info) {
+bool Progress::is_due() {
   const auto now = std::chrono::steady_clock::now();
-  if (!is_on_ || now - last_ < std::chrono::milliseconds(100)) return;
+  if (!is_on_ || now - last_ < std::chrono::milliseconds(100)) return false;
   last_ = now;
-  fmt::print(stderr, "{}{}iteration {}  objective {:.6g}  {:.1f} s", clear_line,
-             max_iter_ ? bar(info.iteration, *max_iter_) : "", info.iteration, info.value, info.seconds);
+  return true;
+}
+
+void Progress::print(int iteration, const std::string& text) const {
+  fmt::print(stderr, "{}{}{}", clear_line, max_iter_ ? bar(iteration, *max_iter_) : "", text);
   std::fflush(stderr);
+}
+
+void Progress::show(const IterationInfo& info) {
+  if (is_due())
+    print(info.iteration, fmt::format("iteration {}  objective {:.6g}  {:.1f} s", info.iteration, info.value, info.seconds));
+}
+
+void Progress::show(const TrainingInfo& info) {
+  if (!is_due()) return;
+  const std::string optimum = std::isnan(info.optimum) ? "" : fmt::format("  optimum {:.6g}", info.optimum);
+  print(info.iteration, fmt::format("step {}  {} layers: loss {:.6g}  ISTA {:.6g}{}  {:.1f} s", info.iteration, info.n_layers, info.value,
+                                    info.ista, optimum, info.seconds));
 }
 
 }  // namespace riata::cli

@@ -1,10 +1,12 @@
-// One line on stderr that follows a learner, on a terminal only.
+// One line on stderr that follows a learner or a training, on a terminal only.
 #pragma once
 
 #include <chrono>
 #include <optional>
+#include <string>
 
 #include "riata/core/status.hpp"
+#include "riata/networks/train.hpp"
 
 namespace riata::cli {
 
@@ -17,8 +19,12 @@ class Progress {
   ~Progress();  ///< clears the line
 
   void show(const IterationInfo& info);
+  void show(const TrainingInfo& info);
 
  private:
+  bool is_due();  // at most ten times a second
+  void print(int iteration, const std::string& text) const;
+
   bool is_on_;
   std::optional<int> max_iter_;
   std::chrono::steady_clock::time_point last_{};

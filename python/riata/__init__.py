@@ -4,7 +4,7 @@ Signals are rows: X (n_signals, n_features), dictionary D (n_atoms, n_features),
 n_atoms), and the objective per signal is 1/2 ||x - z D||^2 + reg ||z||_1. float32 stays float32, integers
 become float64, and arrays in C order are read in place.
 
-Estimators with scikit-learn's interface: `SparseCoder`, `DictionaryLearning`. Pictures: `riata.plot`.
+Estimators with scikit-learn's interface: `SparseCoder`, `DictionaryLearning`, `LISTA`. Pictures: `riata.plot`.
 Inside PyTorch models: `riata.torch`. With MNE-Python's objects: `riata.mne`.
 """
 
@@ -46,9 +46,10 @@ from .unrolling import UnrolledEncoder, unrolled_encode, unrolled_gradient
 
 if TYPE_CHECKING:
     from . import plot
-    from .estimators import DictionaryLearning, SparseCoder
+    from .estimators import LISTA, DictionaryLearning, SparseCoder
 
 __all__ = [
+    "LISTA",
     "CodeBlock",
     "DenoiseResult",
     "DictionaryLearning",
@@ -109,6 +110,7 @@ __all__ = [
 
 # scikit-learn takes a second to import and matplotlib may be absent, so what needs them comes when asked for.
 _LAZY = {
+    "LISTA": ".estimators",
     "DictionaryLearning": ".estimators",
     "SparseCoder": ".estimators",
     "mne": ".mne",

@@ -16,9 +16,10 @@ from ._arguments import Array, as_int
 from ._sklearn_compat import CoderTags, validate_data
 from .coding import encode
 from .learning import learn_dictionary
+from .networks import Network
 from .unrolling import unrolled_encode
 
-__all__ = ["DictionaryLearning", "SparseCoder"]
+__all__ = ["LISTA", "DictionaryLearning", "SparseCoder"]
 
 _FLOATS = (np.float64, np.float32)
 _SOLVERS = {"lasso_cd": "cd", "lasso_fista": "fista"}
@@ -65,7 +66,25 @@ class _Coder(CoderTags, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return codes @ dictionary.astype(codes.dtype, copy=False)
 
 
-class SparseCoder(_Coder):
+class _GivenDictionary:
+    """What estimators share that take their dictionary from the caller."""
+
+    _required_parameters = ("dictionary",)  # read by scikit-learn before 1.6 alone
+    dictionary: Any
+
+    def _atoms(self) -> Array:
+        return check_array(self.dictionary, dtype=_FLOATS, order="C")
+
+    @classmethod
+    def _require_features(cls, X: Array, dictionary: Array) -> None:
+        if X.shape[1] != dictionary.shape[1]:
+            raise ValueError(
+                f"X has {X.shape[1]} features, but {cls.__name__} is expecting {dictionary.shape[1]} features "
+                "as input: those of its dictionary"
+            )
+
+
+class SparseCoder(_GivenDictionary, _Coder):
     """Sparse codes of signals in a given dictionary, with scikit-learn's interface.
 
     Departure from scikit-learn: `transform_algorithm` defaults to "lasso_cd", since orthogonal matching
@@ -104,7 +123,6 @@ class SparseCoder(_Coder):
     """
 
     _requires_fit = False
-    _required_parameters = ("dictionary",)  # read by scikit-learn before 1.6 alone
 
     def __init__(
         self,
@@ -174,17 +192,6 @@ class SparseCoder(_Coder):
         ndarray (n_samples, n_features)
         """
         return self._decode(X, self._atoms())
-
-    def _atoms(self) -> Array:
-        return check_array(self.dictionary, dtype=_FLOATS, order="C")
-
-    @staticmethod
-    def _require_features(X: Array, dictionary: Array) -> None:
-        if X.shape[1] != dictionary.shape[1]:
-            raise ValueError(
-                f"X has {X.shape[1]} features, but SparseCoder is expecting {dictionary.shape[1]} features "
-                "as input: those of its dictionary"
-            )
 
     @property
     def _n_features_out(self) -> int:
@@ -398,7 +405,185 @@ class DictionaryLearning(_Coder):
         return len(self.components_) * (2 if self.split_sign else 1)
 
 
-def _n_threads(estimator: _Coder) -> int | None:
+class LISTA(_GivenDictionary, CoderTags, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Sparse codes by a trained network of a few layers, with scikit-learn's interface: a shell over `Network`.
+
+    Parameters
+    ----------
+    dictionary : array (n_components, n_features)
+        The atoms.
+    kind : str
+        As in `Network`: "lista", "coupled", "tied", "alista", "step", "hessian", "first_step", "facnet", "iht",
+        "lamp" or "group".
+    n_layers : int
+        Number of layers.
+    reg : float or str
+        Weight of the penalty in training; a fraction such as "0.1max" is of the largest `reg_max` of the samples.
+    transform_reg : float or str, optional
+        Weight when transforming, a fraction being of each sample's `reg_max`; that of training by default.
+    threshold, groups, support_selection
+        As in `Network`.
+    loss, mode, optimizer, batch_size, learning_rate, positive_steps, max_iter, max_time, tol, callback
+        As in `Network.fit`.
+    validation, validate_every, patience
+        As in `Network.fit`.
+    random_state : int, RandomState, Generator or None
+        Seed of the mini-batches.
+    n_jobs : int, optional
+        Threads; all by default, -1 likewise, -2 all but one. The results do not depend on it.
+
+    Attributes
+    ----------
+    network_ : Network
+        The trained network; `network_.save` writes the file that C++ and the command `riata infer` run.
+    loss_ : ndarray (n_iter_,)
+        Training loss after each accepted step.
+    n_iter_ : int
+        Accepted steps, 1 at least.
+    n_features_in_ : int
+        Number of features seen in fit.
+
+    Examples
+    --------
+    >>> import riata
+    >>> problem = riata.datasets.planted(n_features=20, n_atoms=40, n_signals=100)
+    >>> model = riata.LISTA(problem.dictionary, kind="step", n_layers=5, reg=0.5, max_iter=20)
+    >>> model.fit_transform(problem.signals).shape
+    (100, 40)
+    """
+
+    def __init__(
+        self,
+        dictionary: Any,
+        *,
+        kind: str = "lista",
+        n_layers: int = 10,
+        reg: Any = "0.1max",
+        transform_reg: Any = None,
+        threshold: str = "scalar",
+        groups: Any = None,
+        support_selection: tuple[float, float] | None = None,
+        loss: str = "unsupervised",
+        mode: str = "oneshot",
+        optimizer: str = "backtracking",
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        positive_steps: bool = False,
+        max_iter: int = 300,
+        max_time: float | None = None,
+        tol: float = 0.0,
+        callback: Callable[[Any], Any] | None = None,
+        validation: float = 0.0,
+        validate_every: int = 10,
+        patience: int = 4000,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.dictionary = dictionary
+        self.kind = kind
+        self.n_layers = n_layers
+        self.reg = reg
+        self.transform_reg = transform_reg
+        self.threshold = threshold
+        self.groups = groups
+        self.support_selection = support_selection
+        self.loss = loss
+        self.mode = mode
+        self.optimizer = optimizer
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.positive_steps = positive_steps
+        self.max_iter = max_iter
+        self.max_time = max_time
+        self.tol = tol
+        self.callback = callback
+        self.validation = validation
+        self.validate_every = validate_every
+        self.patience = patience
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    def fit(self, X: Any, y: Any = None) -> LISTA:
+        """Train the network from the start of its kind.
+
+        Parameters
+        ----------
+        X : array (n_samples, n_features)
+            Signals.
+        y : array (n_samples, n_components), optional
+            The codes wanted, with loss = "supervised"; else ignored.
+
+        Returns
+        -------
+        self
+        """
+        X = validate_data(self, X, dtype=_FLOATS, order="C")
+        dictionary = self._atoms()
+        self._require_features(X, dictionary)
+        network = Network(
+            self.kind,
+            dictionary.astype(X.dtype, copy=False),
+            self.n_layers,
+            threshold=self.threshold,
+            groups=self.groups,
+            support_selection=self.support_selection,
+        )
+        targets = None
+        if self.loss == "supervised" and y is not None:
+            targets = check_array(y, dtype=X.dtype, order="C", input_name="y")
+        passed = ("mode", "optimizer", "batch_size", "learning_rate", "positive_steps", "max_iter", "max_time", "tol")
+        passed += ("callback", "random_state", "validation", "validate_every", "patience")
+        options = {name: getattr(self, name) for name in passed}
+        result = network.fit(X, self.reg, self.loss, targets, n_threads=_n_threads(self), **options)
+        if result.status == "interrupted" and len(result.history.value) == 0 and self.callback is None:
+            raise KeyboardInterrupt  # nothing was learned that could be kept
+        self.network_ = network
+        self.loss_ = result.history.value
+        self.n_iter_ = max(1, len(self.loss_))
+        return self
+
+    def transform(self, X: Any) -> Array:
+        """Codes of the signals.
+
+        Parameters
+        ----------
+        X : array (n_samples, n_features)
+            Signals.
+
+        Returns
+        -------
+        ndarray (n_samples, n_components)
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=_FLOATS, order="C")
+        signals = X.astype(self.network_.dictionary.dtype, copy=False)
+        return self.network_.encode(signals, self.transform_reg, n_threads=_n_threads(self)).astype(X.dtype, copy=False)
+
+    def inverse_transform(self, X: Any) -> Array:
+        """Signals from codes: X @ dictionary.
+
+        Parameters
+        ----------
+        X : array (n_samples, n_components)
+            Codes.
+
+        Returns
+        -------
+        ndarray (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        codes = check_array(X, dtype=_FLOATS)
+        dictionary = self.network_.dictionary
+        if codes.shape[1] != len(dictionary):
+            raise ValueError(f"the codes have {codes.shape[1]} columns, expected {len(dictionary)}")
+        return codes @ dictionary.astype(codes.dtype, copy=False)
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.network_.dictionary)
+
+
+def _n_threads(estimator: Any) -> int | None:
     """scikit-learn's counting: -1 all cores, -2 all but one. None is all, as threads of one process cost
     nothing."""
     where = type(estimator).__name__

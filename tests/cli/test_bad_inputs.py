@@ -12,10 +12,12 @@ from PIL import Image
 LEARN = "learn X.npy -o new.safetensors --atoms 5 --reg 0.1 "
 ENCODE = "encode D.npy X.npy -o new.npz --reg 0.1 "
 DENOISE = "denoise p.png -o new.png --sigma 25 "
+TRAIN = "train --kind step --layers 3 --reg 0.1 --dictionary D.npy --data X.npy -o new.safetensors "
+INFER = "infer net.safetensors X.npy -o new.npy "
 
 CASES = [
     # usage
-    ("", 2, "a command is required: denoise, learn, encode or info (riata --help tells more)"),
+    ("", 2, "a command is required: denoise, learn, encode, train, infer or info (riata --help tells more)"),
     ("learn X.npy -o new.safetensors --atoms 5", 2, "--reg is required"),
     ("learn -o new.safetensors --atoms 5 --reg 1", 2, "IN is required"),
     ("learn X.npy --atoms 5 --reg 1", 2, "--output is required"),
@@ -163,6 +165,56 @@ CASES = [
     (DENOISE.replace("p.png", "deep.png").replace("new.png", "new.jpg"), 2,
      "new.jpg: a JPEG holds neither 16 bits nor alpha; write .png or .tif"),
     (DENOISE + "--model-out new.npz", 2, "new.npz has the extension '.npz'; models are written as .safetensors"),
+    # train
+    (TRAIN.replace("--kind step ", ""), 2, "--kind is required unless --init names a network"),
+    (TRAIN.replace("--layers 3 ", ""), 2, "--layers is required unless --init names a network"),
+    (TRAIN.replace("--dictionary D.npy ", ""), 2, "--dictionary is required unless --init names a network"),
+    (TRAIN.replace("--data X.npy ", ""), 2, "--data is required"),
+    (TRAIN.replace("--reg 0.1 ", ""), 2, "--reg is required: D.npy does not say with which weight it was learned"),
+    (TRAIN.replace("step", "deep"), 2, "kind = 'deep', must be one of alista, coupled, facnet, first_step, group, hessian, iht, "
+     "lamp, lista, step, tied"),
+    (TRAIN.replace("--layers 3", "--layers 0"), 2, "n_layers = 0, must be between 1 and 10000"),
+    (TRAIN.replace("0.1", "0.1*mox"), 2, "reg = '0.1*mox' is neither a number nor a fraction of reg_max such as 0.1max"),
+    (TRAIN.replace("X.npy", "X32.npy"), 2,
+     "D.npy is float64 but the signals are float32; they must be equal (convert one with numpy.astype)"),
+    (TRAIN.replace("X.npy", "wide.npy"), 2, "wide.npy has 17 features but the atoms of D.npy have 16; they must be equal"),
+    (TRAIN.replace("X.npy", "missing.npy"), 1, "cannot read missing.npy: No such file or directory"),
+    (TRAIN.replace("new.safetensors", "new.bin"), 2,
+     "new.bin has the extension '.bin'; networks are written as .safetensors or .npz"),
+    (TRAIN.replace("new.safetensors", "full.safetensors") + "--max-iter 1", 1, "cannot write full.safetensors: No space left on device"),
+    (TRAIN + "--threshold atom", 2, "threshold = 'atom', must be 'scalar' for the kind 'step'"),
+    (TRAIN + "--support-selection 5 30", 2, "support_selection is given, but the kind 'step' has none; coupled, tied and alista do"),
+    (TRAIN + "--groups X.npy", 2, "X.npy has 2 dimensions; expected 1: (n_atoms,)"),
+    (TRAIN + "--loss lasso", 2, "loss = 'lasso', must be 'unsupervised', 'supervised' or 'semi'"),
+    (TRAIN + "--loss supervised", 2, "loss = 'supervised' needs targets, one code per signal"),
+    (TRAIN + "--loss supervised --targets vector.npy", 2, "vector.npy has 1 dimension; expected 2: (n_signals, n_atoms)"),
+    (TRAIN + "--loss supervised --targets X.npy", 2, "targets have shape (50, 16), expected (50, 24)"),
+    (TRAIN + "--mode all", 2, "mode = 'all', must be 'oneshot', 'recursive' or 'greedy'"),
+    (TRAIN + "--optimizer sgd", 2, "optimizer = 'sgd', must be 'backtracking' or 'adam'"),
+    (TRAIN + "--batch-size 5", 2, "batch_size is for optimizer = 'adam' alone"),
+    (TRAIN + "--max-iter -1", 2, "max_iter = -1, must be >= 1"),
+    (TRAIN + "--max-iter 0", 2, "--max-iter 0 writes the network where it starts and reads no data; leave out --data"),
+    (TRAIN.replace("--data X.npy ", "").replace("0.1", "0.1max") + "--max-iter 0", 2,
+     "--max-iter 0 reads no signals, so --reg must be a number"),
+    (TRAIN + "--max-time 0", 2, "max_time = 0, must be > 0 seconds"),
+    (TRAIN + "--threads -2", 2, "n_threads = -2, must be >= 0 (0 means all cores)"),
+    (TRAIN + "--resume", 2, "resume needs the path of a checkpoint"),
+    (TRAIN + "--init net.safetensors", 2, "--kind is that of net.safetensors; leave it out"),
+    (TRAIN + "--init X.npy", 2, "X.npy is neither a network (.safetensors) nor its arrays (.npz)"),
+    (TRAIN + "--init two.npz", 2, "two.npz: a network of kind 'step' with 3 layers has no 'a'"),
+    ("train --init model.safetensors --data X.npy -o new.safetensors", 2, "model.safetensors holds a dictionary, expected a network"),
+    ("train --init net.safetensors --data X.npy -o net.safetensors", 2, "output net.safetensors is the input itself; choose another name"),
+    # infer
+    (INFER.replace("net.", "start."), 2, "--reg is required: start.safetensors was not trained"),
+    (INFER.replace("net.", "model."), 2, "model.safetensors holds a dictionary, expected a network"),
+    (INFER.replace("net.", "missing."), 1, "cannot read missing.safetensors: No such file or directory"),
+    (INFER.replace("X.npy", "wide.npy"), 2, "wide.npy has 17 features but the atoms of net.safetensors have 16; they must be equal"),
+    (INFER.replace("X.npy", "X32.npy"), 2,
+     "net.safetensors is float64 but the signals are float32; they must be equal (convert one with numpy.astype)"),
+    (INFER.replace("new.npy", "new.txt"), 2, "new.txt has the extension '.txt'; codes are written as .npy or .npz"),
+    (INFER + "--layers 4", 2, "layers = 4, must be between 1 and the network's 3"),
+    (INFER + "--reg 0", 2, "reg = 0, must be > 0 and finite"),
+    (INFER + "--threads -1", 2, "n_threads = -1, must be >= 0 (0 means all cores)"),
     # info
     ("info missing.npy", 1, "cannot read missing.npy: No such file or directory"),
     ("info X.npy text.txt", 2, "text.txt is not a PNG, JPEG or TIFF image"),
@@ -225,6 +277,9 @@ def bad_riata(folder, riata_in):
     from_here = riata_in(folder)
     learn = ("learn", "X.npy", "-o", "other.safetensors", "--atoms", 6, "--reg", 0.1, "--max-iter", 2)
     from_here(*learn, "--checkpoint", "other.ckpt")
+    network = ("train", "--kind", "step", "--layers", 3, "--dictionary", "D.npy")
+    from_here(*network, "--data", "X.npy", "--reg", 0.1, "--max-iter", 1, "-o", "net.safetensors")
+    from_here(*network, "--max-iter", 0, "-o", "start.safetensors")
     (folder / "cut.ckpt").write_bytes((folder / "other.ckpt").read_bytes()[:-9])
     return from_here
 

@@ -118,7 +118,7 @@ def test_version_and_help(riata):
     version = json.loads(riata("info", "--json"))["version"]
     assert riata("--version") == f"riata {version}\n"
     assert riata("info").startswith(f"riata {version}, ")
-    for command in ("denoise", "learn", "encode", "info"):
+    for command in ("denoise", "learn", "encode", "train", "infer", "info"):
         text = riata(command, "--help")
         assert text.rstrip().splitlines()[-1].startswith(f"Example: riata {command} ")
     assert "--tol FLOAT=1e-06" in riata("encode", "--help").replace(" [1e-06]", "=1e-06")

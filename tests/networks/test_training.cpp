@@ -286,6 +286,30 @@ TEST_F(TrainingFile, InterruptedWithinAStep_KeepsTheLastAcceptedOne) {
   EXPECT_TRUE(resumed.parameters() == whole.parameters());
 }
 
+TEST_F(TrainingFile, InterruptedAnywhere_WhileProgressIsShown_ResumesBitForBit) {
+  const Problem problem = draw_problem(9);
+  const TrainingObserver watch = [](const TrainingInfo&) { return Action::keep_going; };
+  const TrainingOptions options{.mode = TrainingMode::recursive, .max_iter = 9, .checkpoint = path};
+  Network<double> whole("coupled", problem.D, 3);
+  train<double>(whole, problem.X, 0.1, options, nullptr, watch);
+  for (int last_poll = 1, n_cut = 0;; ++last_poll) {
+    std::filesystem::remove(path);
+    Network<double> cut("coupled", problem.D, 3), resumed = cut;
+    int polls = 0;
+    TrainingOptions until = options;
+    until.execution = {.n_threads = 1, .stop_requested = [&] { return ++polls > last_poll; }};
+    n_cut += train<double>(cut, problem.X, 0.1, until, nullptr, watch).status == Status::interrupted;
+    if (polls <= last_poll) {
+      EXPECT_GT(n_cut, 20);
+      break;
+    }
+    until.execution = {};
+    until.resume = true;
+    train<double>(resumed, problem.X, 0.1, until, nullptr, watch);
+    ASSERT_TRUE(resumed.parameters() == whole.parameters()) << "interrupted at poll " << last_poll;
+  }
+}
+
 TEST_F(TrainingFile, BadInputs_AreRefusedInASentence) {
   const Problem problem = draw_problem(10);
   const auto call = [&](const TrainingOptions& options, const Matrix<double>* targets = nullptr, const std::string& kind = "coupled") {

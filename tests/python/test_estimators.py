@@ -1,4 +1,4 @@
-"""SparseCoder and DictionaryLearning keep scikit-learn's contract."""
+"""SparseCoder, DictionaryLearning and LISTA keep scikit-learn's contract."""
 
 import pickle
 import warnings
@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import riata
-from riata import DictionaryLearning, SparseCoder
+from riata import LISTA, DictionaryLearning, SparseCoder
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def test_dictionary_learning_passes_every_check(estimator, check):
     check(estimator)
 
 
-class RecordingSparseCoder(SparseCoder):
+class Recording:
     """Notes the widths of data that its dictionary could not take."""
 
     widths: set = set()
@@ -33,28 +33,40 @@ class RecordingSparseCoder(SparseCoder):
     @classmethod
     def _require_features(cls, X, dictionary):
         if X.shape[1] != dictionary.shape[1]:
-            cls.widths.add(X.shape[1])
-        SparseCoder._require_features(X, dictionary)
+            Recording.widths.add(X.shape[1])
+        super()._require_features(X, dictionary)
+
+
+class RecordingSparseCoder(Recording, SparseCoder):
+    pass
+
+
+class RecordingLISTA(Recording, LISTA):
+    pass
 
 
 # Checks whose data have several widths, which one dictionary cannot take.
 CANNOT_APPLY: dict[str, str] = {}
 
 
-@parametrize_with_checks([RecordingSparseCoder(np.random.RandomState(0).normal(size=(5, 3)))])
-def test_sparse_coder_passes_every_check_at_the_width_of_its_data(estimator, check):
+def atoms(width):
+    return np.random.RandomState(0).normal(size=(5, width))
+
+
+@parametrize_with_checks([RecordingSparseCoder(atoms(3)), RecordingLISTA(atoms(3), n_layers=3, reg=0.1, max_iter=5)])
+def test_coders_in_a_given_dictionary_pass_every_check_at_the_width_of_their_data(estimator, check):
     """Each check makes up its own data: tried with a dictionary of 3 features, then of the data's number."""
     name = getattr(check, "func", check).__name__
     if name in CANNOT_APPLY:
         pytest.skip(CANNOT_APPLY[name])
-    RecordingSparseCoder.widths.clear()
+    Recording.widths.clear()
     try:
         check(estimator)
     except Exception:
-        if len(RecordingSparseCoder.widths) != 1:
+        if len(Recording.widths) != 1:
             raise
-        (width,) = RecordingSparseCoder.widths
-        check(clone(estimator).set_params(dictionary=np.random.RandomState(0).normal(size=(5, width))))
+        (width,) = Recording.widths
+        check(clone(estimator).set_params(dictionary=atoms(width)))
 
 
 @pytest.mark.parametrize(
@@ -62,6 +74,7 @@ def test_sparse_coder_passes_every_check_at_the_width_of_its_data(estimator, che
     [
         lambda p: SparseCoder(p.dictionary, transform_alpha=0.1, split_sign=True),
         lambda p: DictionaryLearning(20, alpha=0.1, tol=1e-2, random_state=0),
+        lambda p: LISTA(p.dictionary, kind="coupled", n_layers=3, reg=0.1, max_iter=5),
     ],
 )
 def test_clone_parameters_repr_and_pickle(problem, make):
@@ -69,7 +82,8 @@ def test_clone_parameters_repr_and_pickle(problem, make):
     parameters = estimator.get_params()
     twin = clone(estimator)
     assert set(twin.get_params()) == set(parameters)
-    assert twin.set_params(transform_max_iter=77).get_params()["transform_max_iter"] == 77
+    name = next(name for name in parameters if name.endswith("max_iter"))
+    assert twin.set_params(**{name: 77}).get_params()[name] == 77
     assert repr(estimator).startswith(type(estimator).__name__ + "(")
     estimator.fit(problem.signals)
     again = pickle.loads(pickle.dumps(estimator))
@@ -205,6 +219,17 @@ def test_they_work_in_a_pipeline(problem):
             lambda p: DictionaryLearning(dict_init=np.ones((3, 12)), n_components=4).fit(p.signals),
             "init has 3 atoms but n_atoms = 4; they must be equal",
         ),
+        (lambda p: LISTA(p.dictionary, kind="deep").fit(p.signals), "kind = 'deep', must be one of alista, coupled"),
+        (lambda p: LISTA(p.dictionary, reg=-1).fit(p.signals), "reg = -1, must be > 0 and finite"),
+        (lambda p: LISTA(p.dictionary, loss="supervised").fit(p.signals), "loss = 'supervised' needs targets"),
+        (
+            lambda p: LISTA(p.dictionary).fit(p.signals[:, :5]),
+            "X has 5 features, but LISTA is expecting 12 features as input",
+        ),
+        (
+            lambda p: LISTA(p.dictionary, max_iter=1).fit(p.signals).inverse_transform(np.ones((2, 3))),
+            "the codes have 3 columns, expected 20",
+        ),
         (lambda p: DictionaryLearning(alpha=-1).fit(p.signals), "reg = -1, must be > 0 and finite"),
     ],
 )
@@ -213,10 +238,42 @@ def test_bad_parameters_are_named_when_fitting(problem, make, sentence):
         make(problem)
 
 
+def test_lista_is_network(problem):
+    X, D = problem.signals, problem.dictionary
+    model = LISTA(kind="coupled", n_layers=4, dictionary=D, reg="0.2max", threshold="atom", mode="recursive", max_iter=12)
+    codes = model.fit_transform(X)
+    network = riata.Network("coupled", D, 4, threshold="atom")
+    result = network.fit(X, "0.2max", mode="recursive", max_iter=12)
+    np.testing.assert_array_equal(codes, network.encode(X))
+    np.testing.assert_array_equal(model.loss_, result.history.value)
+    assert model.n_iter_ == 12 and model.n_features_in_ == 12
+    np.testing.assert_array_equal(model.get_feature_names_out()[[0, -1]], ["lista0", "lista19"])
+    np.testing.assert_array_equal(model.inverse_transform(codes), codes @ D)
+    model.set_params(transform_reg="0.5*max")
+    np.testing.assert_array_equal(model.transform(X), network.encode(X, "0.5max"))
+    assert model.transform(X.astype(np.float32)).dtype == np.float32
+    assert model.fit(X.astype(np.float32)).network_.dictionary.dtype == np.float32
+
+
+def test_lista_takes_codes_as_y_and_the_options_of_training(problem):
+    X, D = problem.signals, problem.dictionary
+    options = dict(loss="supervised", optimizer="adam", batch_size=30, learning_rate=1e-3, validation=0.2, max_iter=60)
+    model = LISTA(D, kind="alista", n_layers=3, reg=0.1, support_selection=(5, 20), random_state=4, **options)
+    model.fit(X, problem.codes)
+    network = riata.Network("alista", D, 3, support_selection=(5, 20))
+    before = network.loss(X, 0.1, problem.codes)
+    network.fit(X, 0.1, targets=problem.codes, random_state=4, **options)
+    np.testing.assert_array_equal(model.transform(X), network.encode(X))
+    assert network.loss(X, None, problem.codes) < before
+    group = LISTA(D, kind="group", n_layers=2, groups=np.arange(20) // 4, reg=0.1, max_iter=3).fit(X)
+    np.testing.assert_array_equal(group.network_.groups, np.arange(20) // 4)
+
+
 def test_unfitted_use_is_refused(problem):
-    for method in ("transform", "inverse_transform"):
-        with pytest.raises(NotFittedError):
-            getattr(DictionaryLearning(), method)(problem.signals)
+    for estimator in (DictionaryLearning(), LISTA(problem.dictionary)):
+        for method in ("transform", "inverse_transform"):
+            with pytest.raises(NotFittedError):
+                getattr(estimator, method)(problem.signals)
 
 
 @pytest.mark.parametrize(
@@ -229,5 +286,7 @@ def test_unfitted_use_is_refused(problem):
 def test_a_bad_n_jobs_is_refused_by_its_own_name(problem, n_jobs, exception, sentence):
     with pytest.raises(exception, match="DictionaryLearning: " + sentence):
         DictionaryLearning(5, n_jobs=n_jobs).fit(problem.signals)
+    with pytest.raises(exception, match="LISTA: " + sentence):
+        LISTA(problem.dictionary, n_jobs=n_jobs).fit(problem.signals)
     with pytest.raises(exception, match="SparseCoder: " + sentence):
         SparseCoder(problem.dictionary, n_jobs=n_jobs).fit_transform(problem.signals)

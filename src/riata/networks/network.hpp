@@ -55,6 +55,7 @@ class Network {
 
   const std::string& kind() const { return kind_; }
   const KindTraits& traits() const { return find_network_kind<T>(kind_).traits; }
+  const NetworkModel<T>& model() const { return model_; }  ///< what its layers are made from
   const DenseDictionary<T>& dictionary() const { return model_.dictionary; }
   int n_layers() const { return model_.n_layers; }
   const NetworkOptions& options() const { return model_.options; }

@@ -61,6 +61,10 @@ const char* to_string(TrainingMode mode) {
   return "unknown";
 }
 
+const char* to_string(TrainingOptimizer optimizer) {
+  return optimizer == TrainingOptimizer::backtracking ? "backtracking" : "adam";
+}
+
 void TrainingOptions::validate() const {
   const bool is_adam = optimizer == TrainingOptimizer::adam;
   require(is_adam || !batch_size, "batch_size is for optimizer = 'adam' alone");
@@ -154,6 +158,9 @@ class Landmarks {
       : X_(X), reg_(reg), targets_(targets), execution_(execution),
         ista_(net.traits().groups ? "group" : "step", net.dictionary(), net.n_layers(),
               {.groups = net.options().groups, .lipschitz = net.lipschitz()}) {}
+
+  /// Computes both once; what follows cannot be interrupted.
+  void find(int n_layers) { ista(n_layers), optimum(); }
 
   double ista(int n_layers) {
     const auto [found, is_new] = values_.try_emplace(n_layers, 0.0);
@@ -278,7 +285,10 @@ class Trainer {
   /// One step, or one stage opened or closed. How the run ended, if it did. What throws Interrupted comes before what moves.
   std::optional<Status> iterate() {
     const Stage& stage = stages_[state_.stage];
-    if (!state_.value) open_stage();
+    if (!state_.value) {
+      open_stage();
+      return {};  // so that an interruption of the first step does not undo what this has set
+    }
     if (state_.ended || state_.taken >= stage.max_iter) {
       if (state_.best_value) validate();
       if (state_.stage + 1 == stages_.size()) return state_.ended ? Status::converged : Status::max_iter_reached;
@@ -292,6 +302,7 @@ class Trainer {
       return {};
     }
     if (options_.max_time_s && seconds_since(start_) >= *options_.max_time_s) return Status::max_time_reached;
+    if (observer_) landmarks_.find(stage.n_layers);
     const bool moved = is_adam() ? adam_step(stage) : search_step(stage);
     if (!moved) return {};
     ++state_.taken;

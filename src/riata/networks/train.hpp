@@ -41,6 +41,7 @@ TrainingMode parse_training_mode(std::string_view name);  ///< "oneshot", "recur
 TrainingOptimizer parse_training_optimizer(std::string_view name);  ///< "backtracking" or "adam"
 const char* to_string(TrainingLoss loss);
 const char* to_string(TrainingMode mode);
+const char* to_string(TrainingOptimizer optimizer);
 
 struct TrainingOptions {
   TrainingLoss loss = TrainingLoss::unsupervised;

@@ -1,0 +1,100 @@
+// riata infer: a trained network and signals in, codes out.
+#include <chrono>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "commands.hpp"
+#include "inputs.hpp"
+#include "interrupt.hpp"
+#include "outputs.hpp"
+#include "riata/core/check.hpp"
+#include "riata/io/arrays.hpp"
+#include "riata/networks/network_file.hpp"
+#include "riata/solvers/certificate.hpp"
+
+namespace riata::cli {
+namespace {
+
+struct Infer {
+  std::string network, input, output;
+  std::optional<Reg> reg;
+  std::optional<int> n_layers;
+  Execution execution;
+  Talk talk;
+
+  int run();
+
+ private:
+  template <Scalar T>
+  int infer(const StoredNetwork<T>& stored);
+};
+
+int Infer::run() {
+  require_good_outputs({network, file_of(input)}, {output});
+  require_extension(output, {".npy", ".npz"}, "codes");
+  require(execution.n_threads >= 0, "n_threads = {}, must be >= 0 (0 means all cores)", execution.n_threads);
+  return network_is_float32(network) ? infer(load_network<float>(network)) : infer(load_network<double>(network));
+}
+
+template <Scalar T>
+int Infer::infer(const StoredNetwork<T>& stored) {
+  const Network<T>& net = stored.network;
+  const DenseDictionary<T>& D = net.dictionary();
+  if (!reg && stored.reg) reg = *stored.reg;
+  require(reg.has_value(), "--reg is required: {} was not trained", network);
+  const int depth = n_layers.value_or(net.n_layers());
+  require(depth >= 1 && depth <= net.n_layers(), "layers = {}, must be between 1 and the network's {}", depth, net.n_layers());
+  AnyMatrix signals = read_signals_for(AnyMatrix(D.parameters()), network, {input});
+  if (const auto found = stored.metadata.find("centred"); found != stored.metadata.end() && found->second == "true") centre(signals);
+  const Matrix<T>& X = signals_that_fit<T>(signals, input, D.signal_size(), network);
+  catch_interrupts();
+  execution.stop_requested = interrupt_requested;
+
+  const auto start = std::chrono::steady_clock::now();
+  const Matrix<T> codes = net.encode(X, *reg, {.n_layers = depth, .execution = execution});
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const Vector<double> objective = lasso_objective<T>(X, D, codes, *reg, net.penalty(), execution);
+  const Vector<double> gap = duality_gap<T>(X, D, codes, *reg, net.penalty(), execution);
+  const auto per_signal = [](const Vector<double>& values) { return to_tensor(std::vector<double>(values.begin(), values.end())); };
+  if (output.ends_with(".npy"))
+    write_npy(output, to_tensor<T>(codes));
+  else
+    write_npz(output, {{"codes", to_tensor<T>(codes)}, {"objective", per_signal(objective)}, {"gap", per_signal(gap)}});
+
+  const double density = static_cast<double>((codes.array() != T(0)).count()) / static_cast<double>(codes.size());
+  tell(talk,
+       {{"output", output},
+        {"n_signals", X.cols()},
+        {"n_features", X.rows()},
+        {"n_atoms", codes.rows()},
+        {"dtype", std::is_same_v<T, float> ? "float32" : "float64"},
+        {"kind", net.kind()},
+        {"layers", depth},
+        {"objective", objective.mean()},
+        {"gap", gap.maxCoeff()},
+        {"density", density},
+        {"seconds", seconds}},
+       fmt::format("{}: codes of {} signals in {} atoms by {} of {}, {:.1f} % not zero, mean objective {:.6g}, largest gap {:.2g}, {:.3f} s",
+                   output, X.cols(), codes.rows(), counted(static_cast<std::size_t>(depth), "layer"), net.kind(), 100 * density,
+                   objective.mean(), gap.maxCoeff(), seconds));
+  return ok;
+}
+
+}  // namespace
+
+Run add_infer(CLI::App& app) {
+  const auto command = std::make_shared<Infer>();
+  app.add_option("NETWORK", command->network, "What riata train wrote: .safetensors")->type_name("FILE")->required();
+  app.add_option("IN", command->input, ".npy, .npz or .npz:KEY of shape (n_signals, n_features), or a picture: all its patches")
+      ->type_name("FILE")
+      ->required();
+  add_output(app, command->output, "The codes: .npy, or .npz with codes, objective and gap");
+  add_reg(app, command->reg, "Weight of the penalty, or a fraction of each signal's reg_max: 0.1max; default: that of training");
+  app.add_option("--layers", command->n_layers, "The first layers alone; default: all");
+  add_threads(app, command->execution.n_threads);
+  add_talk(app, command->talk);
+  app.footer("Example: riata infer net.safetensors X.npy -o Z.npy");
+  return [command] { return command->run(); };
+}
+
+}  // namespace riata::cli

@@ -1,0 +1,284 @@
+// riata train: a dictionary and signals in, a network out that codes such signals in a few layers.
+#include "riata/networks/train.hpp"
+
+#include <chrono>
+#include <limits>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "commands.hpp"
+#include "inputs.hpp"
+#include "interrupt.hpp"
+#include "outputs.hpp"
+#include "progress.hpp"
+#include "riata/core/check.hpp"
+#include "riata/core/error.hpp"
+#include "riata/networks/network_file.hpp"
+#include "riata/version.hpp"
+
+namespace riata::cli {
+namespace {
+
+struct Train {
+  std::string kind, dictionary, groups, init, targets, output, trace;
+  std::vector<std::string> data;
+  std::vector<double> selection;
+  std::optional<int> n_layers;
+  std::optional<Reg> reg;
+  NetworkOptions network;
+  TrainingOptions options;
+  PatchOptions patches;
+  bool centre = false;
+  std::vector<const CLI::Option*> shape;  // the options that a network to start from has settled
+  Talk talk;
+
+  int run();
+
+ private:
+  bool init_is_network() const { return init.ends_with(".safetensors"); }
+  const std::string& atoms_name() const { return init_is_network() ? init : dictionary; }
+  void check();
+  void adopt(const Metadata& metadata);
+  template <Scalar T>
+  StoredNetwork<T> fresh(const Matrix<T>& atoms) const;
+  template <Scalar T>
+  int train(StoredNetwork<T> stored);
+  template <Scalar T>
+  int write_start(StoredNetwork<T> stored) const;
+  template <Scalar T>
+  void save(const StoredNetwork<T>& stored) const;
+};
+
+/// All that can be refused before files are read.
+void Train::check() {
+  options.seed = patches.seed;
+  if (options.max_iter != 0) options.validate();
+  std::vector<std::string> files = {file_of(dictionary), file_of(groups), file_of(init), file_of(targets)};
+  for (const std::string& name : data) files.push_back(file_of(name));
+  require_good_outputs(files, {output, options.checkpoint, trace});
+  require_extension(output, {".safetensors", ".npz"}, "networks");
+  require(init.empty() || init_is_network() || init.ends_with(".npz"), "{} is neither a network (.safetensors) nor its arrays (.npz)",
+          init);
+  if (init_is_network()) {
+    for (const CLI::Option* option : shape) require(option->count() == 0, "{} is that of {}; leave it out", option->get_name(), init);
+  } else {
+    require(!kind.empty(), "--kind is required unless --init names a network");
+    require(n_layers.has_value(), "--layers is required unless --init names a network");
+    require(!dictionary.empty(), "--dictionary is required unless --init names a network");
+  }
+  require(options.max_iter != 0 || data.empty(), "--max-iter 0 writes the network where it starts and reads no data; leave out --data");
+  require(options.max_iter == 0 || !data.empty(), "--data is required");
+}
+
+/// What the dictionary was learned with, or the network trained, holds where the command line says nothing.
+void Train::adopt(const Metadata& metadata) {
+  const auto value = [&](const char* key) { return metadata.contains(key) ? metadata.at(key) : ""; };
+  if (!reg && !value("reg").empty()) reg = Reg::parse(value("reg"));
+  require(reg || options.max_iter == 0, "--reg is required: {} does not say with which weight it was learned", atoms_name());
+  if (value("centred") == "true") centre = true;
+}
+
+int Train::run() {
+  check();
+  if (!init_is_network()) {
+    const LoadedDictionary loaded = read_dictionary(dictionary);
+    if (!groups.empty()) network.groups = read_labels(groups);
+    if (!selection.empty()) network.support_selection = SupportSelection{.p = selection[0], .p_max = selection[1]};
+    adopt(loaded.metadata);
+    return std::visit([&](const auto& atoms) { return train(fresh(atoms)); }, loaded.atoms);
+  }
+  const auto go_on = [&]<class T>(T) {
+    StoredNetwork<T> stored = load_network<T>(init);
+    adopt(stored.metadata);
+    return train(std::move(stored));
+  };
+  return network_is_float32(init) ? go_on(float{}) : go_on(double{});
+}
+
+template <Scalar T>
+StoredNetwork<T> Train::fresh(const Matrix<T>& atoms) const {
+  StoredNetwork<T> stored{.network = Network<T>(kind, DenseDictionary<T>(atoms), *n_layers, network)};
+  if (!init.empty()) import_parameters<T>(init, stored.network);
+  return stored;
+}
+
+template <Scalar T>
+void Train::save(const StoredNetwork<T>& stored) const {
+  if (output.ends_with(".npz")) return export_parameters<T>(output, stored.network);
+  save_network<T>(output, stored);
+}
+
+/// No training: from arrays to a network, or from a network to arrays.
+template <Scalar T>
+int Train::write_start(StoredNetwork<T> stored) const {
+  if (reg) {
+    const auto* number = std::get_if<double>(&reg->value());
+    require(number != nullptr, "--max-iter 0 reads no signals, so --reg must be a number");
+    stored.reg = *number;
+  }
+  if (centre) stored.metadata["centred"] = "true";
+  save(stored);
+  const Network<T>& net = stored.network;
+  tell(talk,
+       {{"output", output},
+        {"kind", net.kind()},
+        {"layers", net.n_layers()},
+        {"n_atoms", net.dictionary().code_size()},
+        {"n_features", net.dictionary().signal_size()},
+        {"dtype", std::is_same_v<T, float> ? "float32" : "float64"},
+        {"iterations", 0}},
+       fmt::format("{}: {}, {}, for {} atoms of {} features, not trained", output, net.kind(),
+                   counted(static_cast<std::size_t>(net.n_layers()), "layer"), net.dictionary().code_size(), net.dictionary().signal_size()));
+  return ok;
+}
+
+template <Scalar T>
+int Train::train(StoredNetwork<T> stored) {
+  if (options.max_iter == 0) return write_start(std::move(stored));
+  Network<T>& net = stored.network;
+  const Matrix<T>& atoms = net.dictionary().parameters();
+  AnyMatrix signals = read_signals_for(AnyMatrix(atoms), atoms_name(), data, patches);
+  if (centre) cli::centre(signals);
+  const Matrix<T>& X = signals_that_fit<T>(signals, data.front(), atoms.rows(), atoms_name());
+  std::optional<AnyMatrix> wanted;
+  if (!targets.empty()) wanted = read_matrix(targets, "n_signals", "n_atoms");
+
+  catch_interrupts();
+  options.execution.stop_requested = interrupt_requested;
+  TrainingInfo last;
+  last.ista = std::numeric_limits<double>::quiet_NaN();
+  const auto start = std::chrono::steady_clock::now();
+  const TrainingResult result = [&] {
+    Progress progress(!talk.quiet, options.max_iter);
+    return riata::train<T>(net, X, *reg, options, wanted ? &in_precision_of_signals<T>(*wanted, targets) : nullptr,
+                           [&](const TrainingInfo& info) {
+                             progress.show(last = info);
+                             return interrupt_requested() ? Action::stop : Action::keep_going;
+                           });
+  }();
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const bool is_stopped = result.status == Status::interrupted;
+  const std::size_t n_steps = result.history.value.size();
+  if (is_stopped && n_steps == 0) throw Interrupted();
+
+  // No times: the same run gives the same file.
+  const Metadata record{{"riata_version", version},
+                        {"loss", to_string(options.loss)},
+                        {"mode", to_string(options.mode)},
+                        {"optimizer", to_string(options.optimizer)},
+                        {"centred", centre ? "true" : "false"},
+                        {"seed", fmt::format("{}", options.seed)},
+                        {"n_signals", fmt::format("{}", X.cols())},
+                        {"iterations", fmt::format("{}", n_steps)},
+                        {"final_value", fmt::format("{}", result.value)},
+                        {"status", to_string(result.status)}};
+  for (const auto& [key, value] : record) stored.metadata[key] = value;
+  stored.reg = result.reg;
+  save(stored);
+  if (!trace.empty()) write_trace(trace, result.history);
+
+  const bool is_whole = last.n_layers == net.n_layers();  // ISTA's loss is that of as many layers
+  const double ista = is_whole ? last.ista : std::numeric_limits<double>::quiet_NaN();
+  const auto beside = [](const char* what, double value) { return std::isnan(value) ? "" : fmt::format(", {} {:.6g}", what, value); };
+  tell(talk,
+       {{"output", output},
+        {"kind", net.kind()},
+        {"layers", net.n_layers()},
+        {"n_atoms", atoms.cols()},
+        {"n_features", atoms.rows()},
+        {"n_signals", X.cols()},
+        {"dtype", std::is_same_v<T, float> ? "float32" : "float64"},
+        {"loss", to_string(options.loss)},
+        {"mode", to_string(options.mode)},
+        {"optimizer", to_string(options.optimizer)},
+        {"reg", result.reg},
+        {"iterations", n_steps},
+        {"initial_value", result.initial_value},
+        {"value", result.value},
+        {"ista", ista},
+        {"optimum", last.optimum},
+        {"seconds", seconds},
+        {"status", to_string(result.status)}},
+       fmt::format("{}: {}, {}, for {} atoms of {} features from {} signals, loss {:.6g} (at the start {:.6g}{}{}), {}, {}, {:.1f} s", output,
+                   net.kind(), counted(static_cast<std::size_t>(net.n_layers()), "layer"), atoms.cols(), atoms.rows(), X.cols(),
+                   result.value, result.initial_value, beside("ISTA", ista), beside("optimum", last.optimum), counted(n_steps, "step"),
+                   to_string(result.status), seconds));
+  if (!is_stopped) return ok;
+  fmt::print(stderr, "riata train: interrupted after {}; the network so far is in {}{}\n", counted(n_steps, "step"), output,
+             options.checkpoint.empty() ? "" : " (--resume continues)");
+  return interrupted_by_user;
+}
+
+void add_network_options(CLI::App& app, Train& command) {
+  const auto settled = [&command](CLI::Option* option) {
+    command.shape.push_back(option);
+    return option;
+  };
+  settled(app.add_option("--kind", command.kind, "What the layers are"))->type_name(fmt::format("{}", fmt::join(network_kinds<double>(), "|")));
+  settled(app.add_option("--layers", command.n_layers, "Layers N"));
+  settled(app.add_option("--dictionary", command.dictionary, "A model (.safetensors) or an array (n_atoms, n_features): .npy, .npz"))
+      ->type_name("FILE");
+  settled(add_choice(app, "--threshold", command.network.threshold, parse_threshold_shape, {"scalar", "atom"},
+                     "One threshold per layer, or one per layer and atom: lista, coupled, tied and hessian"));
+  settled(app.add_option("--groups", command.groups,
+                         "For group: integers >= 0 of shape (n_atoms,); atoms with equal numbers are a group. .npy, .npz or .npz:KEY"))
+      ->type_name("FILE");
+  settled(app.add_option("--support-selection", command.selection,
+                         "Layer t = 0, 1, ... leaves the largest min((t + 1) P, P_MAX) % unshrunk: coupled, tied and alista"))
+      ->expected(2)
+      ->type_name("P P_MAX");
+  settled(app.add_option("--lipschitz", command.network.lipschitz, "What the first steps are the inverse of; default: ||D||_2^2"));
+  app.add_option("--init", command.init,
+                 "Where to start: a network (.safetensors), which brings dictionary, kind and layers, or arrays of one trained "
+                 "elsewhere (.npz), named as riata info names them")
+      ->type_name("FILE");
+}
+
+void add_training_options(CLI::App& app, Train& command) {
+  TrainingOptions& options = command.options;
+  add_choice(app, "--loss", options.loss, parse_training_loss, {"unsupervised", "supervised", "semi"},
+             "The objective at the output, or the distance to --targets, or that to the exact codes");
+  app.add_option("--targets", command.targets, "The codes wanted, for supervised: (n_signals, n_atoms)")->type_name("FILE");
+  add_choice(app, "--mode", options.mode, parse_training_mode, {"oneshot", "recursive", "greedy"},
+             "All layers at once; or one more at each stage, with the loss at it or at the last");
+  add_choice(app, "--optimizer", options.optimizer, parse_training_optimizer, {"backtracking", "adam"},
+             "Full batches and verified steps, or mini-batches");
+  app.add_option("--batch-size", options.batch_size, "Signals per step of adam; default: all");
+  app.add_option("--learning-rate", options.learning_rate, "First step of each stage, default: 1; or the rate of adam, default: 5e-4");
+  app.add_flag("--positive-steps", options.positive_steps, "Keep steps positive: tied, alista, step and first_step");
+  app.add_option("--validation", options.validation, "adam: share of the signals held out; each stage keeps what is best on them")
+      ->capture_default_str();
+  app.add_option("--validate-every", options.validate_every, "Steps between looks at them")->capture_default_str();
+  app.add_option("--patience", options.patience, "Steps without a better look that end a stage")->capture_default_str();
+  app.add_option("--max-iter", options.max_iter, "Accepted steps of all stages, at most; 0: write the network where it starts")
+      ->capture_default_str();
+  app.add_option("--tol", options.tol, "Relative decrease that ends a stage")->capture_default_str();
+  app.add_option("--max-time", options.max_time_s, "Seconds, at most");
+  app.add_option("--checkpoint", options.checkpoint, "Where a killed run continues from")->type_name("FILE");
+  app.add_option("--checkpoint-every", options.checkpoint_every, "Steps between checkpoints")->capture_default_str();
+  app.add_flag("--resume", options.resume, "Continue from the checkpoint if it exists, bit for bit");
+  add_seed(app, command.patches.seed);
+  add_threads(app, options.execution.n_threads);
+  app.add_option("--trace", command.trace, "iteration,stage,value,step,seconds as .csv")->type_name("FILE");
+  add_talk(app, command.talk);
+}
+
+}  // namespace
+
+Run add_train(CLI::App& app) {
+  const auto command = std::make_shared<Train>();
+  app.add_option("--data", command->data,
+                 ".npy, .npz or .npz:KEY of shape (n_signals, n_features), or pictures: their patches, in 8-bit grey levels")
+      ->type_name("FILE");
+  add_output(app, command->output, "The network: .safetensors; or its parameters alone: .npz");
+  add_network_options(app, *command);
+  add_reg(app, command->reg,
+          "Weight of the penalty, or a fraction of the signals' largest reg_max: 0.1max; default: the model's or the network's");
+  app.add_flag("--centre", command->centre, "Subtract each signal's mean first (also if the model was learned so)");
+  app.add_option("--max-patches", command->patches.max_patches, "Pictures: patches drawn at random; default: all");
+  add_training_options(app, *command);
+  app.footer("Example: riata train --kind step --layers 20 --reg 0.5max --dictionary D.npy --data X.npy -o net.safetensors");
+  return [command] { return command->run(); };
+}
+
+}  // namespace riata::cli

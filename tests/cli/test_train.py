@@ -1,0 +1,228 @@
+"""riata train and riata infer: what they write, beside Python's Network, bit for bit."""
+
+import csv
+import os
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import riata as python
+
+GROUPS = np.arange(24) // 3
+KINDS = {
+    "lista": (("--threshold", "atom"), {"threshold": "atom"}),
+    "coupled": (("--support-selection", 5, 30), {"support_selection": (5, 30)}),
+    "tied": ((), {}),
+    "alista": ((), {}),
+    "step": ((), {}),
+    "hessian": ((), {}),
+    "first_step": ((), {}),
+    "facnet": ((), {}),
+    "iht": ((), {}),
+    "lamp": ((), {}),
+    "group": (("--groups", "groups.npy"), {"groups": GROUPS}),
+}
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path, planted):
+    X, D = planted
+    np.save(tmp_path / "X.npy", X)
+    np.save(tmp_path / "D.npy", D)
+    np.save(tmp_path / "groups.npy", GROUPS)
+    for name, array in (("X32", X), ("D32", D)):
+        np.save(tmp_path / f"{name}.npy", array.astype(np.float32))
+
+
+def train(kind="step", layers=4, reg="0.1", output="net.safetensors"):
+    return ("train", "--kind", kind, "--layers", layers, "--reg", reg, "--dictionary", "D.npy", "--data", "X.npy", "-o", output)
+
+
+def soft(V, threshold):
+    return np.sign(V) * np.maximum(np.abs(V) - threshold, 0)
+
+
+def loss(X, D, Z, reg):
+    return np.mean(0.5 * np.sum((X - Z @ D) ** 2, axis=1) + reg * np.abs(Z).sum(axis=1))
+
+
+def test_trains_a_step_network_and_says_so(riata, tmp_path, planted, safetensors):
+    X, D = planted
+    report = riata.json(*train(), "--max-iter", 30, "--trace", "t.csv")
+    tensors, metadata = safetensors.read(tmp_path / "net.safetensors")
+    steps = [tensors[f"layer.{t}.step"].item() for t in range(4)]
+    Z, ista = np.zeros((len(X), 24)), np.zeros((len(X), 24))
+    L = np.linalg.norm(D, 2) ** 2
+    for step in steps:
+        Z = soft(Z - step * (Z @ D - X) @ D.T, step * 0.1)
+        ista = soft(ista - (ista @ D - X) @ D.T / L, 0.1 / L)
+    assert report["value"] == pytest.approx(loss(X, D, Z, 0.1), rel=1e-12)
+    assert report["ista"] == report["initial_value"] == pytest.approx(loss(X, D, ista, 0.1), rel=1e-12)
+    assert report["optimum"] < report["value"] < report["ista"]
+    assert report["iterations"] == 30 and report["status"] == "max_iter" and report["dtype"] == "float64"
+    expected = {"kind": "network", "network": "step", "n_layers": "4", "reg": "0.1", "loss": "unsupervised", "mode": "oneshot",
+                "optimizer": "backtracking", "n_signals": "600", "iterations": "30", "status": "max_iter", "centred": "false"}
+    assert expected.items() <= metadata.items() and float(metadata["final_value"]) == report["value"]
+    with open(tmp_path / "t.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["iteration", "stage", "value", "step", "seconds"] and len(rows) == 30
+    assert all(float(a["value"]) > float(b["value"]) for a, b in zip(rows, rows[1:]))
+    report = riata.json("infer", "net.safetensors", "X.npy", "-o", "Z.npz")
+    assert report["objective"] == pytest.approx(loss(X, D, Z, 0.1), rel=1e-12) and report["layers"] == 4
+    with np.load(tmp_path / "Z.npz") as arrays:
+        np.testing.assert_allclose(arrays["codes"], Z, atol=1e-12)
+        assert arrays["gap"].shape == (600,) and (arrays["gap"] >= 0).all()
+        assert arrays["objective"].mean() == pytest.approx(report["objective"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("end", ["", "32"])
+def test_command_and_python_agree_bit_for_bit(riata, tmp_path, kind, end):
+    options, arguments = KINDS[kind]
+    X, D = np.load(tmp_path / f"X{end}.npy"), np.load(tmp_path / f"D{end}.npy")
+    riata("train", "--kind", kind, "--layers", 3, "--dictionary", f"D{end}.npy", "--data", f"X{end}.npy", "--reg", "0.5*max",
+          "--max-iter", 4, "-o", "net.safetensors", *options)
+    mine = python.Network(kind, D, 3, **arguments)
+    mine.fit(X, "0.5*max", max_iter=4)
+    theirs = python.load_network(tmp_path / "net.safetensors")
+    assert theirs.reg == mine.reg == python.Network(kind, D, 3, **arguments).fit(X, "0.5max", max_iter=1).reg
+    for name, array in mine.parameters().items():
+        assert theirs.parameters()[name].tobytes() == array.tobytes(), name
+
+    mine.save(tmp_path / "mine.safetensors")
+    for reg in (None, 0.2, "0.3*max"):
+        for layers in (None, 2):
+            riata("infer", "mine.safetensors", f"X{end}.npy", "-o", "Z.npy", *(() if reg is None else ("--reg", reg)),
+                  *(() if layers is None else ("--layers", layers)))
+            assert np.load(tmp_path / "Z.npy").tobytes() == mine.encode(X, reg, layers).tobytes()
+
+    # Parameters alone, out and in again.
+    riata("train", "--init", "mine.safetensors", "--max-iter", 0, "-o", "arrays.npz")
+    with np.load(tmp_path / "arrays.npz") as arrays:
+        assert {name: arrays[name].tobytes() for name in arrays} == {n: a.tobytes() for n, a in mine.parameters().items()}
+    riata("train", "--kind", kind, "--layers", 3, "--dictionary", f"D{end}.npy", "--init", "arrays.npz", "--max-iter", 0, "--reg",
+          0.2, "-o", "again.safetensors", *options)
+    again = python.load_network(tmp_path / "again.safetensors")
+    assert again.reg == 0.2 and again.encode(X).tobytes() == mine.encode(X, 0.2).tobytes()
+
+
+CHOICES = {
+    "recursive": ("--mode", "recursive"),
+    "greedy": ("--mode", "greedy"),
+    "semi": ("--loss", "semi"),
+    "supervised": ("--loss", "supervised", "--targets", "Z.npy"),
+    "positive": ("--positive-steps", "--learning-rate", 0.1),
+    "adam": ("--optimizer", "adam", "--batch-size", 64, "--learning-rate", 0.001, "--validation", 0.2, "--validate-every", 5,
+             "--patience", 30, "--seed", 3),
+    "lipschitz": ("--lipschitz", 20),
+    "tol": ("--tol", 0.01),
+}
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_choice_of_training_lowers_the_loss_and_does_not_depend_on_threads(riata, tmp_path, choice):
+    riata("encode", "D.npy", "X.npy", "-o", "Z.npy", "--reg", 0.1)
+    files = []
+    for threads in (1, 2):
+        report = riata.json(*train("tied"), "--max-iter", 24, "--threads", threads, *CHOICES[choice])
+        files.append((tmp_path / "net.safetensors").read_bytes())
+    assert report["value"] < report["initial_value"]
+    assert files[0] == files[1]
+
+
+def test_training_goes_on_from_a_network(riata):
+    first = riata.json(*train("coupled"), "--max-iter", 5)
+    more = riata.json("train", "--init", "net.safetensors", "--data", "X.npy", "-o", "more.safetensors", "--max-iter", 5)
+    assert more["initial_value"] == first["value"] > more["value"]
+    assert more["kind"] == "coupled" and more["reg"] == first["reg"]
+
+
+def test_what_a_dictionary_was_learned_with_holds(riata, tmp_path, photograph):
+    Image.fromarray(photograph).save(tmp_path / "p.png")
+    riata("learn", "p.png", "-o", "m.safetensors", "--atoms", 40, "--patch", 6, "--centre", "--reg", 30, "--max-iter", 5)
+    report = riata.json("train", "--kind", "step", "--layers", 3, "--dictionary", "m.safetensors", "--data", "p.png", "--max-iter", 5,
+                        "-o", "net.safetensors", "--max-patches", 1000)
+    assert (report["reg"], report["n_signals"], report["dtype"], report["n_features"]) == (30, 1000, "float32", 36)
+    report = riata.json("infer", "net.safetensors", "p.png", "-o", "Z.npy")
+    assert report["n_signals"] == 43 * 43
+    patches = np.lib.stride_tricks.sliding_window_view(photograph.astype(np.float32), (6, 6)).reshape(-1, 36)
+    np.save(tmp_path / "patches.npy", patches)
+    Z = np.load(tmp_path / "Z.npy")
+    riata("infer", "net.safetensors", "patches.npy", "-o", "Z.npy")  # these are centred too
+    np.testing.assert_allclose(np.load(tmp_path / "Z.npy"), Z, atol=1e-3)
+
+
+def test_info_describes_a_network(riata):
+    riata(*train(), "--max-iter", 3)
+    about = riata("info", "net.safetensors")
+    assert about.startswith("net.safetensors: network, step, 4 layers, trained at reg = 0.1\n")
+    assert "\n  layer.3.step (1) float64, from " in about and "\n  loss = unsupervised\n" in about
+
+
+def test_the_summary_is_one_line(riata):
+    done = riata.run(*train(), "--max-iter", 3)
+    assert done.stdout.startswith("net.safetensors: step, 4 layers, for 24 atoms of 16 features from 600 signals, loss ")
+    assert ", ISTA " in done.stdout and ", optimum " in done.stdout and ", 3 steps, max_iter, " in done.stdout
+    assert done.stdout.count("\n") == 1 and done.stderr == ""
+    assert riata("infer", "net.safetensors", "X.npy", "-o", "Z.npy").startswith("Z.npy: codes of 600 signals in 24 atoms by 4 layers of step, ")
+    assert riata(*train(), "--max-iter", 3, "--quiet") == ""
+
+
+LONG = (*train("coupled", 6, output="parts.safetensors"), "--mode", "recursive", "--threads", 2)
+
+
+@pytest.mark.parametrize("optimizer", ["backtracking", "adam"])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["kill", "ctrl-c"])
+def test_five_interruptions_change_nothing(riata, tmp_path, how, optimizer):
+    adam = ("--optimizer", "adam", "--batch-size", 200, "--validation", 0.2, "--max-iter", 1500)
+    long = (*LONG, *(adam if optimizer == "adam" else ("--max-iter", 150)))
+    start = time.monotonic()
+    riata(*long)
+    duration = time.monotonic() - start
+    whole = (tmp_path / "parts.safetensors").read_bytes()
+    resumed = (*long, "--checkpoint", "c.safetensors", "--checkpoint-every", 1, "--resume")
+    random = np.random.default_rng(7)
+    stopped = 0
+    for _ in range(5):
+        run = riata.start(*resumed)
+        try:
+            run.wait(0.02 + random.uniform(0, 0.35) * duration)
+        except subprocess.TimeoutExpired:
+            run.send_signal(how)
+        _, errors = run.communicate(timeout=60)
+        if run.returncode == 0:
+            break
+        stopped += 1
+        assert run.returncode in (-how, 130 if how == signal.SIGINT else -how)
+        if run.returncode == 130:
+            assert errors.startswith("riata train: interrupted")
+    riata(*resumed)
+    assert stopped >= 2, f"only {stopped} interruptions hit a run of {duration:.2f} s"
+    assert (tmp_path / "parts.safetensors").read_bytes() == whole
+
+
+def test_ctrl_c_leaves_a_network_that_works(riata, tmp_path, safetensors):
+    endless = (*train("coupled"), "--max-iter", 10000000, "--checkpoint", "c.safetensors", "--checkpoint-every", 1)
+    run = riata.start(*endless)
+    while not (tmp_path / "c.safetensors").exists():
+        assert run.poll() is None
+        time.sleep(0.01)
+    run.send_signal(signal.SIGINT)
+    _, errors = run.communicate(timeout=60)
+    assert run.returncode == 130
+    metadata = safetensors.read(tmp_path / "net.safetensors")[1]
+    steps = f"{metadata['iterations']} step" + "s" * (metadata["iterations"] != "1")
+    assert metadata["status"] == "interrupted"
+    assert errors == f"riata train: interrupted after {steps}; the network so far is in net.safetensors (--resume continues)\n"
+    objective = riata.json("infer", "net.safetensors", "X.npy", "-o", "Z.npy")["objective"]
+    assert objective == pytest.approx(float(metadata["final_value"]), rel=1e-12)
+    assert not [name for name in os.listdir(tmp_path) if "tmp" in name]
+
+
+def test_max_time_stops(riata):
+    report = riata.json(*train("coupled"), "--max-iter", 10000000, "--max-time", 0.1)
+    assert report["status"] == "max_time" and report["seconds"] < 10
