@@ -69,7 +69,7 @@ def draw(experiment: Reproduction, rows: list[dict]) -> None:
         axis.plot(sizes, list(medians(rows, name).values()), "o-", color=colour, ms=4, label=name)
     axis.axhline(np.median([row["ista_excess"] for row in rows]), color="k", ls="--", lw=1, label="ISTA")
     axis.set(xscale="log", yscale="log", xlabel="training signals", ylabel=r"test loss $- F^\star$")
-    axis.legend(frameon=False)
+    figure.legend(loc="outside upper center", ncols=3, frameon=False)
     experiment.save_figure(figure, "figureD3.png")
 
 
