@@ -10,7 +10,7 @@ ALISTA starts with steps of 1 and thresholds of 0.4 / L, as published. Published
 of each layer, on fresh signals, ended by 4 000 without progress (``--size paper``, days). ``--size hour`` takes 10 000
 signals, fewer steps and larger rates; its rows are in results/.
 
-Claims checked: ALISTA with selection reaches -30 dB (-18 dB at the small size, 100 x 200 and ten layers), and is ahead of
+Claims checked: ALISTA with selection reaches -30 dB (-25 dB at the small size, 100 x 200 and ten layers), and is ahead of
 ALISTA without it and of FISTA.
 """
 
@@ -32,7 +32,7 @@ SETTINGS = {
     "hour": {"n_features": 250, "n_atoms": 500, "n_layers": 16, "n_train": 10_000, "steps": 150},
     "paper": {"n_features": 250, "n_atoms": 500, "n_layers": 16, "n_train": 100_000, "steps": 200_000},
 }
-BOUND = {"small": -18, "hour": -30, "paper": -30}
+BOUND = {"small": -25, "hour": -30, "paper": -30}
 METHODS = {"ALISTA, selection": ("alista", SELECTION), "ALISTA": ("alista", None),
            "coupled LISTA, selection": ("coupled", SELECTION), "coupled LISTA": ("coupled", None)}
 RATES = {"small": {"alista": 2e-2, "coupled": 2e-3}, "hour": {"alista": 2e-2, "coupled": 2e-3},
