@@ -22,8 +22,9 @@ def problem(dictionary: str, n_features: int, n_atoms: int, n_train: int, n_test
             variant: str = "paper") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(D, training signals, test signals), where the documents differ by `variant`.
 
-    "paper": x normal; digits centred, as in the published code. "raw": not centred. "mixed", as the published code: x = z D with z normal, but the test signals of the digits are pictures.
-    "lectures": x normal, of the digits pictures; of the 1 541 that are no atoms the last third for the test, repeated as needed.
+    "paper": x normal, digits centred as in the published code; "raw": not centred. "mixed", all as in the published code:
+    x = z D with z normal, but the test signals of the digits are pictures. "lectures": x normal, of the digits pictures. Pictures
+    are the 1 541 that are no atoms, the last third for the test, repeated as needed.
     """
     if dictionary == "digits":
         D, pictures = digits(n_atoms, seed, centred=variant != "raw")

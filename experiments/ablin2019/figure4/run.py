@@ -59,7 +59,8 @@ def check(experiment: Reproduction, draws: list[list[dict]]) -> None:
     last = np.median([rows[-1]["step"] / rows[-1]["1/L"] for rows in draws])
     experiment.claim(f"from the first layer to the last they grow from {first:.2f} / L to {last:.2f} / L (medians)", first < last)
     ranks = sorted(float(spearmanr(column(rows, "step"), column(rows, "1/L_S q50")).statistic) for rows in draws)
-    sentence = f"rank correlation with the median of 1/L_S: {np.median(ranks):.2f} in the median, {ranks[0]:.2f} to {ranks[-1]:.2f}"
+    sentence = (f"rank correlation with the median of 1/L_S: {np.median(ranks):.2f} in the median, {ranks[0]:.2f} to "
+                f"{ranks[-1]:.2f}")
     if experiment.variant == "long":
         print(f"  found: {sentence}")
     else:

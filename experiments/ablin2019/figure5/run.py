@@ -51,8 +51,8 @@ def check(experiment: Reproduction, rows: list[dict]) -> None:
     difference, moved, excess = (column(rows, name) for name in ("difference", "moved", "excess"))
     reg, bound = rows[0]["reg"], 0.05 if experiment.paper_size else 0.1
     share = difference[-last:].mean() / difference.max()
-    experiment.claim(f"reg {reg}: ||alpha W - D diag(theta)|| of the last {last} layers is {share:.2%} of the largest in the mean",
-                     share < bound)
+    experiment.claim(f"reg {reg}: ||alpha W - D diag(theta)|| of the last {last} layers is {share:.2%} of the largest in the "
+                     "mean", share < bound)
     left = excess[-last - 1] / excess[0]
     experiment.claim(f"reg {reg}: they moved by {moved[-last:].mean():.3f} in the mean, the first by {moved[0]:.3f}; before them "
                      f"{left:.2%} of the excess of the first was left", moved[-last:].mean() > 1e-3 * moved[0] or left < 0.01)

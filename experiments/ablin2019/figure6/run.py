@@ -103,8 +103,8 @@ def curve(rows: list[dict], dictionary: str, reg: float, method: str) -> dict[in
 def check(experiment: Reproduction, rows: list[dict]) -> None:
     trained = [row for row in rows if METHODS[row["method"]] in ("coupled", "step")]
     worst = max(row["train_loss"] - row["train_ista"] for row in trained)
-    experiment.claim(f"{len(trained)} networks that start as ISTA end no higher on their training signals: by {worst:.1e} at most",
-                     worst <= 0)
+    experiment.claim(f"{len(trained)} networks that start as ISTA end no higher on their training signals: by {worst:.1e} at "
+                     "most", worst <= 0)
     if experiment.variant != "paper":
         return
     for dictionary, reg in sorted({(row["dictionary"], row["reg"]) for row in rows}, reverse=True):
