@@ -101,6 +101,7 @@ def curve(rows: list[dict], dictionary: str, reg: float, method: str) -> dict[in
 
 
 def check(experiment: Reproduction, rows: list[dict]) -> None:
+    print(f"  {len(rows)} of {len(grid(experiment, SETTINGS[experiment.size]['depths']))} rows")
     trained = [row for row in rows if METHODS[row["method"]] in ("coupled", "step")]
     worst = max(row["train_loss"] - row["train_ista"] for row in trained)
     experiment.claim(f"{len(trained)} networks that start as ISTA end no higher on their training signals: by {worst:.1e} at "
@@ -121,28 +122,32 @@ def check(experiment: Reproduction, rows: list[dict]) -> None:
 
 def ahead(experiment: Reproduction, where: str, at: dict, first: str, second: str, depths: range) -> None:
     ratios = {depth: at[second][depth] / at[first][depth] for depth in depths if depth in at[first] and depth in at[second]}
+    if not ratios:
+        return
     text = ", ".join(f"{ratio:.3g} at {depth}" for depth, ratio in ratios.items())
-    experiment.claim(f"{where}: {first} ahead of {second}, by a factor of {text}", min(ratios.values(), default=0) > 1)
+    experiment.claim(f"{where}: {first} ahead of {second}, by a factor of {text}", min(ratios.values()) > 1)
 
 
 def stops_improving(experiment: Reproduction, where: str, at: dict) -> None:
     depths = [depth for depth in at["ALISTA"] if depth >= 5 and depth in at["ISTA"]]
+    if len(depths) < 2:
+        return
     gain = {method: at[method][depths[0]] / at[method][depths[-1]] for method in ("ALISTA", "ISTA")}
     experiment.claim(f"{where}: from {depths[0]} to {depths[-1]} layers ALISTA gains a factor of {gain['ALISTA']:.3g}, "
                      f"ISTA {gain['ISTA']:.3g}", gain["ALISTA"] < gain["ISTA"])
 
 
 def draw(experiment: Reproduction, rows: list[dict]) -> None:
-    panels = sorted({(row["dictionary"], row["reg"]) for row in rows}, key=lambda panel: (panel[0] != "simulated", panel[1]))
-    figure, axes = experiment.subplots(1, len(panels), figsize=(1.2 + 2.9 * len(panels), 3.2), squeeze=False)
+    dictionaries = sorted({row["dictionary"] for row in rows}, reverse=True)
+    figure, axes = experiment.subplots(len(dictionaries), 2, figsize=(8.5, 0.4 + 2.7 * len(dictionaries)), squeeze=False)
+    panels = [(dictionary, reg) for dictionary in dictionaries for reg in (0.1, 0.8)]
     styles = {"ISTA": ("k", "--", ""), "coupled LISTA": ("tab:blue", "-", "o"), "ALISTA": ("tab:green", "-", "^"),
               "Step-LISTA": ("tab:orange", "-", "s")}
-    for axis, (dictionary, reg) in zip(axes[0], panels):
+    for axis, (dictionary, reg) in zip(axes.flat, panels):
         for method, (colour, line, marker) in styles.items():
             depths, excess = zip(*curve(rows, dictionary, reg, method).items() or [((), ())])
             axis.plot(depths, np.maximum(excess, 1e-12), line, color=colour, marker=marker, ms=4, label=method)
-        axis.set(yscale="log", xlabel="layers", title=f"{dictionary}, reg {reg}")
-    axes[0, 0].set_ylabel(r"test loss $- F^\star$")
+        axis.set(yscale="log", xlabel="layers", title=f"{dictionary}, reg {reg}", ylabel=r"test loss $- F^\star$")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right center", frameon=False)
     experiment.save_figure(figure, "figure6.png")
 
