@@ -55,7 +55,7 @@ def check(experiment: Reproduction, rows: list[dict]) -> None:
     n, most = few[0], max(step)
     experiment.claim(f"from N = {n} to {most} coupled LISTA gains a factor of {coupled[n] / coupled[most]:.3g}, Step-LISTA "
                      f"{step[n] / step[most]:.3g}", coupled[n] / coupled[most] > step[n] / step[most])
-    print(f"  found: at N = {most}, {'coupled' if coupled[most] < step[most] else 'Step-'}LISTA is ahead, "
+    print(f"  found: at N = {most}, {'coupled LISTA' if coupled[most] < step[most] else 'Step-LISTA'} is ahead, "
           f"{coupled[most]:.2e} and {step[most]:.2e}")
 
 
