@@ -84,15 +84,15 @@ bench-scaling: build ## time and memory against the number of signals, one threa
 	$(PY) bench/scaling.py
 
 # make reproduce                               lists the experiments
-# make reproduce E=paper/figure SIZE=small     runs one; exits with 0 only if its claim holds
+# make reproduce E=paper/figure SIZE=small     runs one; exits with 0 only if its claim holds; some have SIZE=hour, too
 SIZE ?= small
-reproduce: $(if $(E),build) ## published figures again: make reproduce lists them, E=paper/figure SIZE=small|paper runs one
+reproduce: $(if $(E),build) ## published figures again: make reproduce lists them, E=paper/figure SIZE=small|hour|paper runs one
 ifndef E
-	@echo "Experiments (make reproduce E=<paper>/<figure> SIZE=small|paper):"
+	@echo "Experiments (make reproduce E=<paper>/<figure> SIZE=small|hour|paper):"
 	@cd experiments && find . -mindepth 3 -maxdepth 3 -name run.py -printf '  %P\n' | sed 's|/run.py||' | sort
 else
 	@[ -f "experiments/$(E)/run.py" ] || { echo "no experiment $(E): \`make reproduce\` lists what there is" >&2; exit 2; }
-	@case "$(SIZE)" in small|paper) ;; *) echo "SIZE=$(SIZE), must be small or paper" >&2; exit 2 ;; esac
+	@case "$(SIZE)" in small|hour|paper) ;; *) echo "SIZE=$(SIZE), must be small, hour or paper" >&2; exit 2 ;; esac
 	$(PY) experiments/$(E)/run.py --size $(SIZE) $(ARGS)
 endif
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import sys
 from pathlib import Path
 
@@ -12,19 +13,25 @@ class Reproduction:
     """One figure: parses ``--size`` and ``--seed``, collects rows and claims, writes them, exits with the verdict.
 
     `variants` names readings of the figure, where its documents differ, for ``--variant``; the first is the default.
+    With ``--stored`` a script is to compute nothing, but to draw and check the rows that an earlier run left in the output.
     """
 
-    def __init__(self, script: str, description: str, variants: tuple[str, ...] = ()) -> None:
+    def __init__(self, script: str, description: str, variants: tuple[str, ...] = (),
+                 sizes: tuple[str, ...] = ("small", "paper")) -> None:
         parser = argparse.ArgumentParser(description=description)
-        parser.add_argument("--size", choices=["small", "paper"], default="small")
+        parser.add_argument("--size", choices=sizes, default="small")
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--output", type=Path, help="folder for the CSV and the picture (default: build/experiments/...)")
         if variants:
             parser.add_argument("--variant", choices=variants, default=variants[0],
                                 help="whose choices, where the documents differ")
+        if "hour" in sizes:
+            parser.add_argument("--stored", action="store_true", help="compute nothing, draw and check what the output holds")
         arguments = parser.parse_args()
         here = Path(script).resolve().parent
+        self.size = arguments.size
         self.paper_size = arguments.size == "paper"
+        self.stored = getattr(arguments, "stored", False)
         self.seed = arguments.seed
         self.variant = arguments.variant if variants else ""
         root = Path(__file__).resolve().parent
@@ -33,13 +40,24 @@ class Reproduction:
         self.output.mkdir(parents=True, exist_ok=True)
         self._failed: list[str] = []
 
-    def write_rows(self, name: str, rows: list[dict]) -> None:
+    def write_rows(self, name: str, rows: list[dict], quiet: bool = False) -> None:
         path = self.output / name
-        with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        part = path.with_suffix(".part")
+        with part.open("w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
-        print(f"wrote {path}")
+        os.replace(part, path)
+        if not quiet:
+            print(f"wrote {path}")
+
+    def read_rows(self, name: str) -> list[dict]:
+        """What `write_rows` wrote, integers and numbers as such; nothing if it did not."""
+        path = self.output / name
+        if not path.exists():
+            return []
+        with path.open(newline="") as file:
+            return [{key: number(value) for key, value in row.items()} for row in csv.DictReader(file)]
 
     def subplots(self, *shape: int, **options):
         """Matplotlib's subplots, drawn into files without a display."""
@@ -63,3 +81,12 @@ class Reproduction:
     def finish(self) -> None:
         """Exit code 0 only if every claim holds."""
         sys.exit(1 if self._failed else 0)
+
+
+def number(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
