@@ -7,8 +7,10 @@ iterations of ISTA).
 
 Each trained network is a row of figure6.csv, written when it is done, the telling ones first; a run that was stopped goes on
 from there. ``--size hour`` takes 4 000 + 4 000 signals, 100 accepted steps and nine depths, about an hour on two cores;
-``--size paper`` 10 000 + 10 000, 3 000 and thirty, days. The hour's rows are in results/; ``--stored --output results`` draws
-and checks them again. ``--variant mixed`` is the published code's reading (x = z D, test on pictures of digits), ``lectures``
+``--size paper`` 10 000 + 10 000, 3 000 and thirty, days. Rows of the hour, so far of depths 3 to 15, are in
+results/; ``--size hour --stored --output results`` draws and checks them again.
+
+``--variant mixed`` is the published code's reading (x = z D, test on pictures of digits), ``lectures``
 that of the talks (signals from the digits, too; without ALISTA). Digits are centred, as there; ``--variant raw`` leaves them as
 they are: at reg 0.8 and 5 layers Step-LISTA, trained to steps of 73 / L, then diverges on 3 of 4 000 test signals.
 
