@@ -161,7 +161,7 @@ double worst_error(const KindCase& kind, std::uint64_t seed, bool supervised, bo
   for (const auto& [name, computed] : g.parameters) {
     Parameters<double> parameters = net.parameters();
     Matrix<double>& moved = parameters.at(name);
-    const auto differences = [&](double h) {
+    const auto differences = [&, name = name](double h) {
       MatrixXd found = central_differences(moved, [&] {
         net.set_parameters(parameters);
         return value();
