@@ -24,7 +24,7 @@ const std::vector<T>& get(const NamedTensors& tensors, const std::string& name, 
 }  // namespace
 
 template <Scalar T>
-Tensor to_tensor(const Eigen::Ref<const Matrix<T>>& matrix) {
+Tensor to_tensor(const NonDeduced<ConstMatrixRef<T>>& matrix) {
   std::vector<T> values(static_cast<std::size_t>(matrix.size()));
   Eigen::Map<Matrix<T>>(values.data(), matrix.rows(), matrix.cols()) = matrix;
   return {{matrix.cols(), matrix.rows()}, std::move(values)};
@@ -53,8 +53,8 @@ std::int64_t get_integer(const NamedTensors& tensors, const std::string& name, c
   return get<std::int64_t>(tensors, name, 0, where).front();
 }
 
-template Tensor to_tensor<float>(const Eigen::Ref<const Matrix<float>>&);
-template Tensor to_tensor<double>(const Eigen::Ref<const Matrix<double>>&);
+template Tensor to_tensor<float>(const ConstMatrixRef<float>&);
+template Tensor to_tensor<double>(const ConstMatrixRef<double>&);
 template Tensor to_tensor<float>(const std::vector<float>&);
 template Tensor to_tensor<double>(const std::vector<double>&);
 template Matrix<float> get_matrix<float>(const NamedTensors&, const std::string&, const std::string&);

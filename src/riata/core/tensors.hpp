@@ -23,7 +23,7 @@ using NamedTensors = std::map<std::string, Tensor>;
 
 /// shape {cols, rows}: rows of the tensor are columns of the matrix.
 template <Scalar T>
-Tensor to_tensor(const Eigen::Ref<const Matrix<T>>& matrix);
+Tensor to_tensor(const NonDeduced<ConstMatrixRef<T>>& matrix);
 template <Scalar T>
 Tensor to_tensor(const std::vector<T>& values);
 Tensor to_tensor(std::int64_t value);  ///< shape {}
