@@ -105,7 +105,7 @@ def arguments():
     parser.add_argument("--case", action="append", metavar="PART", help="only cases whose name holds PART; may be repeated")
     parser.add_argument("--peer", action="append", metavar="PART", help="only peers whose name holds PART; may be repeated")
     parser.add_argument("--list", action="store_true", help="the cases and peers, without running them")
-    parser.add_argument("--seconds", type=float, default=4.0, help="that the rounds of one row last, about (default 4)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="that the rounds of one row last, about (default 3)")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of both sides (default: all cores)")
     parser.add_argument("-o", "--output", type=Path, default=HERE / "results/latest.jsonl")
     return parser.parse_args()
