@@ -75,6 +75,7 @@ TEST_F(NetworkFileErrors, DamagedFiles_AreRefusedInASentence) {
       {path + ": tensor 'layer.1.weight' is missing", damaged([](auto& f) { f.tensors.erase("layer.1.weight"); })},
       {path + ": metadata 'n_layers' is missing", damaged([](auto& f) { f.metadata.erase("n_layers"); })},
       {path + ": metadata 'n_layers' is 'two', expected a number", damaged([](auto& f) { f.metadata["n_layers"] = "two"; })},
+      {path + ": metadata 'reg' is nan, must be > 0 and finite", damaged([](auto& f) { f.metadata["reg"] = "nan"; })},
       {path + ": 'layer.0.threshold' has shape (2), expected (1)",
        damaged([](auto& f) { f.tensors["layer.0.threshold"] = to_tensor(std::vector<double>{1, 2}); })},
       {path + ": tensor 'layer.0.threshold' is not of the dictionary's precision",

@@ -344,11 +344,21 @@ TEST_F(TrainingFile, BadInputs_AreRefusedInASentence) {
       {"learning_rate = 1e+300: the loss is not finite after 1 steps; use a smaller one",
        call({.optimizer = TrainingOptimizer::adam, .learning_rate = 1e300})},
       {"positive_steps = true, but the kind 'coupled' has no steps", call({.positive_steps = true})},
+      {"train: the loss of the network is inf before the first step; are the signals or reg too large?",
+       [&problem] {
+         Network<double> net("step", problem.D, 3);
+         train<double>(net, 1e200 * problem.X, 0.1);
+       }},
   };
   for (const BadInput& row : rows) EXPECT_EQ(refusal_of(row.call), row.sentence);
   call({.max_iter = 2, .checkpoint = path})();
   EXPECT_EQ(refusal_of(call({.mode = TrainingMode::greedy, .max_iter = 2, .checkpoint = path, .resume = true})),
             "checkpoint " + path + " belongs to another run: it was made with mode = \"oneshot\", this run has \"greedy\"");
+  // What only one of the two runs has counts too.
+  Network<double> selecting("coupled", problem.D, 3, {.support_selection = SupportSelection{}});
+  train<double>(selecting, problem.X, 0.1, {.max_iter = 2, .checkpoint = path});
+  EXPECT_EQ(refusal_of(call({.max_iter = 2, .checkpoint = path, .resume = true})),
+            "checkpoint " + path + " belongs to another run: it was made with support_selection = [1.2,13.0], this run has nothing");
 }
 
 }  // namespace

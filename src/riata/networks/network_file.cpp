@@ -1,6 +1,7 @@
 #include "riata/networks/network_file.hpp"
 
 #include <charconv>
+#include <cmath>
 
 #include "riata/core/check.hpp"
 #include "riata/io/arrays.hpp"
@@ -104,7 +105,10 @@ StoredNetwork<T> load_network(const std::string& path) {
     parameters[name] = tensor_to_parameter(tensor->second, values, name, path);
   }
   stored.network.set_parameters(std::move(parameters));
-  if (file.metadata.contains("reg")) stored.reg = number<double>(file, "reg", path);
+  if (file.metadata.contains("reg")) {
+    stored.reg = number<double>(file, "reg", path);
+    require(std::isfinite(*stored.reg) && *stored.reg > 0, "{}: metadata 'reg' is {}, must be > 0 and finite", path, *stored.reg);
+  }
   stored.metadata = file.metadata;
   return stored;
 }

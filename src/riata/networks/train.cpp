@@ -276,6 +276,7 @@ class Trainer {
       value = from_start;
       state_.parameters = before_training_;
     }
+    require(std::isfinite(value), "train: the loss of the network is {} before the first step; are the signals or reg too large?", value);
     if (state_.stage == 0) state_.initial_value = value;
     state_.value = value;
     search_.reset();

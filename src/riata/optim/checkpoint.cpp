@@ -13,11 +13,12 @@ constexpr const char* checkpoint_format = "riata-checkpoint-1";
 std::string difference(const std::string& stored, const std::string& wanted) {
   const auto a = nlohmann::json::parse(stored, nullptr, false), b = nlohmann::json::parse(wanted, nullptr, false);
   if (!a.is_object() || !b.is_object()) return stored == wanted ? "" : "its fingerprint is unreadable";
+  const auto text = [](const nlohmann::json& run, const std::string& key) { return run.contains(key) ? run[key].dump() : "nothing"; };
   for (const bool is_hash : {false, true})  // what a person can read first
-    for (const auto& [key, value] : b.items())
-      if (key.ends_with("_hash") == is_hash && (!a.contains(key) || a[key] != value))
-        return fmt::format("it was made with {} = {}, this run has {}", key, a.contains(key) ? a[key].dump() : "nothing",
-                           value.dump());
+    for (const auto* run : {&b, &a})
+      for (const auto& [key, value] : run->items())
+        if (key.ends_with("_hash") == is_hash && text(a, key) != text(b, key))
+          return fmt::format("it was made with {} = {}, this run has {}", key, text(a, key), text(b, key));
   return "";
 }
 
