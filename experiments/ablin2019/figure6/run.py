@@ -24,7 +24,8 @@ subgradient vanishes. Adam does little better: at reg 0.8 and 5, 10 and 20 layer
 Claims checked, on test signals: at reg 0.8 Step-LISTA is ahead of coupled LISTA and of ISTA at every depth >= 5; at reg 0.1
 coupled LISTA is ahead of Step-LISTA at depths 3 to 15 (the hour's 100 steps suffice to depth 10; at 15 it takes 300); ALISTA
 stops improving with depth, above ISTA at reg 0.8. The hour's network of 20 layers for digits at reg 0.8 is ahead on its training
-signals but diverges on some test signal (mean excess 1e3); there the claim is checked to depth 15, and 30 is ahead again. On the training signals, networks that start as ISTA never end above it.
+signals but diverges on some test signal (mean excess 1e3); there the claim is checked to depth 15, and 30 is ahead again. On the
+training signals, networks that start as ISTA never end above it.
 """
 
 from __future__ import annotations
