@@ -20,22 +20,21 @@ BUILD_PACKAGES := g++ cmake ninja-build ca-certificates python3 python3-dev pyth
   libopenblas-openmp-dev libfmt-dev nlohmann-json3-dev libpng-dev libjpeg-dev libtiff-dev zlib1g-dev \
   librandom123-dev libcli11-dev libgtest-dev libgmock-dev
 NEED := tools/need_packages.sh
+CONFIGURE = @mkdir -p build; $(CMAKE) --preset release > build/configure.log || { cat build/configure.log; exit 1; }
 
-.PHONY: help demo build test test-cpp test-python test-torch test-asan test-tsan test-wheel bench bench-roofline bench-scaling reproduce docs lint format \
-  install clean packages
+.PHONY: help demo build test test-cpp test-python test-torch test-asan test-tsan test-wheel bench bench-roofline bench-scaling \
+  reproduce docs lint format install clean packages
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 demo: .venv/ready ## a noisy photograph, the cleaned one and the dictionary learned from it, into build/demo
-	@mkdir -p build
-	@$(CMAKE) --preset release > build/configure.log || { cat build/configure.log; exit 1; }
+	$(CONFIGURE)
 	$(CMAKE) --build --preset release --parallel $(JOBS) --target riata_cli _riata
 	$(PY) examples/demo.py
 
 build: .venv/ready ## library, command (build/release/riata), Python extension (.venv/bin/python), tests, examples
-	@mkdir -p build
-	@$(CMAKE) --preset release > build/configure.log || { cat build/configure.log; exit 1; }
+	$(CONFIGURE)
 	$(CMAKE) --build --preset release --parallel $(JOBS)
 
 test: build ## everything: layering, C++, command, Python, examples, a consumer of the installed package
@@ -75,8 +74,7 @@ bench: build bench/.venv/ready ## riata beside its peers: JSON lines, table and 
 	bench/.venv/bin/python bench/run.py $(ARGS)
 
 bench-roofline: .venv/ready ## how far from the processor's limits: the tables of docs/roofline.md, on this machine
-	@mkdir -p build
-	@$(CMAKE) --preset release > build/configure.log || { cat build/configure.log; exit 1; }
+	$(CONFIGURE)
 	@$(CMAKE) --build --preset release --parallel $(JOBS) --target roofline > build/roofline.log || { cat build/roofline.log; exit 1; }
 	@build/release/bench/roofline
 

@@ -28,18 +28,14 @@ def inference(problem, threads):
                                          lipschitz=problem.lipschitz, n_threads=threads)
 
 
-def network_at(problem, kind, parameters):
-    """The network with the parameters(D, step / L) of each layer, and the names of them all, kind by kind."""
+def gradient_of(problem, threads, kind, parameters):
+    """By the parameters(D, step / L) of each layer, one name after the other."""
     import riata
 
     net = riata.Network(kind, problem.D, problem.layers)
-    values = [parameters(problem.D, step / problem.lipschitz) for step in problem.steps]
-    net.set_parameters({f"layer.{k}.{name}": value for k, layer in enumerate(values) for name, value in layer.items()})
-    return net, [f"layer.{k}.{name}" for name in values[0] for k in range(problem.layers)]
-
-
-def gradient_of(problem, threads, kind, parameters):
-    net, names = network_at(problem, kind, parameters)
+    layers = [parameters(problem.D, step / problem.lipschitz) for step in problem.steps]
+    net.set_parameters({f"layer.{k}.{name}": value for k, layer in enumerate(layers) for name, value in layer.items()})
+    names = [f"layer.{k}.{name}" for name in layers[0] for k in range(problem.layers)]
 
     def call():
         gradient = net.gradient(problem.X, problem.reg, n_threads=threads).parameters

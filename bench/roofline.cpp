@@ -74,14 +74,18 @@ double product_rate(int n_threads, Index n, Index m, Index tile) {
 /// Numbers per second that all threads together can read and add, each from its own part of `entries` numbers.
 double read_rate(int n_threads, Index entries) {
   const Index column = 256, n_columns = std::max<Index>(8, entries / column);
-  std::vector<Matrix<float>> all(static_cast<std::size_t>(n_threads), random_matrix(column, n_columns, 6));
-  std::vector<const float*> columns(static_cast<std::size_t>(n_columns));
-  std::vector<float> ones(static_cast<std::size_t>(n_columns), 1e-9f);
-  std::vector<Vector<float>> sums(static_cast<std::size_t>(n_threads), Vector<float>::Zero(column));
+  struct Part {
+    Matrix<float> A;
+    Vector<float> sum;
+    std::vector<const float*> columns;
+  };
+  std::vector<Part> parts(static_cast<std::size_t>(n_threads), {random_matrix(column, n_columns, 6), Vector<float>::Zero(column), {}});
+  for (Part& part : parts)
+    for (Index j = 0; j < n_columns; ++j) part.columns.push_back(part.A.col(j).data());
+  const std::vector<float> factors(static_cast<std::size_t>(n_columns), 1e-9f);
   return rate(n_threads, static_cast<double>(column * n_columns), [&](int thread) {
-    std::vector<const float*> mine(columns);
-    for (Index j = 0; j < n_columns; ++j) mine[static_cast<std::size_t>(j)] = all[static_cast<std::size_t>(thread)].col(j).data();
-    subtract_columns(column, n_columns, mine.data(), ones.data(), sums[static_cast<std::size_t>(thread)].data());
+    Part& part = parts[static_cast<std::size_t>(thread)];
+    subtract_columns(column, n_columns, part.columns.data(), factors.data(), part.sum.data());
   });
 }
 
@@ -122,7 +126,8 @@ Activity activity(const Problem& problem, double reg) {
 int main() {
   const int n_threads = resolve_threads(0);
   const std::pair<Index, Index> shapes[] = {{30, 50}, {64, 256}, {100, 200}, {128, 512}, {256, 1024}, {1000, 1500}};
-  std::printf("## Dense layers\n\n| features x atoms | tile | products, GFLOP/s | flops per layer and signal | least, us | measured, us | share of the products' rate |\n"
+  std::printf("## Dense layers\n\n| features x atoms | tile | products, GFLOP/s | flops per layer and signal | least, us | measured, us | "
+              "share of the products' rate |\n"
               "|---|---|---|---|---|---|---|\n");
   for (const auto& [n, m] : shapes) {
     const double flops = 12.0 * static_cast<double>(n * m);
@@ -140,23 +145,26 @@ int main() {
                 1e6 * measured, 100 * flops / products / measured);
     std::fflush(stdout);
   }
-  std::printf("\n## Layers on supports\n\n| features x atoms | reg / reg_max | active | ever active | flops per layer and signal | share of what is done once | Gram matrix read at, GB/s | least, us | measured, us | share |\n"
+  std::printf("\n## Layers on supports\n\n| features x atoms | reg / reg_max | active | ever active | flops per layer and signal | "
+              "share of what is done once | Gram matrix read at, GB/s | least, us | measured, us | share |\n"
               "|---|---|---|---|---|---|---|---|---|---|\n");
-  for (const auto& [n, m] : shapes)
+  for (const auto& [n, m] : shapes) {
+    const Index n_signals = std::clamp<Index>(static_cast<Index>(3e8 / static_cast<double>(n * m)), 1000, 20000);
+    const Problem problem(n, m, n_signals);
+    const double products = product_rate(n_threads, n, m, 64), gram_reads = read_rate(n_threads, m * m);
     for (const double reg : {0.5, 0.8}) {
-      const Index n_signals = std::clamp<Index>(static_cast<Index>(3e8 / static_cast<double>(n * m)), 1000, 20000);
-      const Problem problem(n, m, n_signals);
       const Activity active = activity(problem, reg);
-      const double products = product_rate(n_threads, n, m, 64);
-      const double gram_reads = read_rate(n_threads, m * m), part_reads = read_rate(n_threads, static_cast<Index>(active.ever * active.ever));
+      const double part_reads = read_rate(n_threads, static_cast<Index>(active.ever * active.ever));
       const double forward = static_cast<double>(m) * active.support, back = 2 * active.ever * active.support;
       const double once = 4.0 * static_cast<double>(n * m) * (1 + static_cast<double>(m) / static_cast<double>(n_signals)) / n_layers;
       const double least =
           std::max(2 * forward / products, forward / gram_reads) + std::max(2 * back / products, back / part_reads) + once / products;
       const double measured = problem.gradient_seconds(reg, {.layers = n_layers}) / n_layers / static_cast<double>(n_signals);
       std::printf("| %ld x %ld | %.1f | %.1f | %.1f | %.0f | %.0f %% | %.0f | %.3f | %.3f | %.0f %% |\n", n, m, reg, active.support,
-                  active.ever, 2 * (forward + back) + once, 100 * once / (2 * (forward + back) + once), 4 * gram_reads / 1e9, 1e6 * least, 1e6 * measured, 100 * least / measured);
+                  active.ever, 2 * (forward + back) + once, 100 * once / (2 * (forward + back) + once), 4 * gram_reads / 1e9,
+                  1e6 * least, 1e6 * measured, 100 * least / measured);
       std::fflush(stdout);
     }
+  }
   return 0;
 }

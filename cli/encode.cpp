@@ -67,7 +67,8 @@ void Encode::adopt(const Metadata& metadata) {
 std::string largest(double gap) { return std::isnan(gap) ? "no gap" : fmt::format("largest gap {:.2g}", gap); }
 
 AnyMatrix Encode::signals_of(const LoadedDictionary& loaded) {
-  AnyMatrix signals = read_signals_for(loaded.atoms, dictionary, {input});
+  const Index n_features = std::visit([](const auto& D) { return D.rows(); }, loaded.atoms);
+  AnyMatrix signals = read_signals_for(n_features, precision_of(loaded.atoms), dictionary, {input});
   if (centre) cli::centre(signals);
   return signals;
 }
@@ -124,7 +125,7 @@ int Encode::encode_blocks(const Matrix<T>& atoms) const {
         {"n_signals", report.n_signals},
         {"n_features", atoms.rows()},
         {"n_atoms", report.n_atoms},
-        {"dtype", std::is_same_v<T, float> ? "float32" : "float64"},
+        {"dtype", to_string(precision_of<T>())},
         {"method", to_string(report.method)},
         {"objective", report.objective},
         {"gap", report.gap},
@@ -149,8 +150,9 @@ EncodeResult<T> Encode::unroll(const LoadedDictionary& loaded, const Matrix<T>& 
                                 .execution = options.execution};
   EncodeResult<T> result;
   result.codes = unrolled_encode<T>(X, D, *reg, network);
-  result.objective = lasso_objective<T>(X, D, result.codes, *reg, options.penalty, options.execution);
-  result.gap = duality_gap<T>(X, D, result.codes, *reg, options.penalty, options.execution);
+  auto [objective, gap] = lasso_certificate<T>(X, D, result.codes, *reg, options.penalty, options.execution);
+  result.objective = std::move(objective);
+  result.gap = std::move(gap);
   result.n_iter = Eigen::VectorXi::Constant(X.cols(), *layers);
   result.method = options.method;
   return result;
@@ -194,7 +196,7 @@ int Encode::encode(const LoadedDictionary& loaded, const Matrix<T>& X) {
         {"n_signals", X.cols()},
         {"n_features", X.rows()},
         {"n_atoms", result.codes.rows()},
-        {"dtype", std::is_same_v<T, float> ? "float32" : "float64"},
+        {"dtype", to_string(precision_of<T>())},
         {"method", method},
         {"layers", layers ? nlohmann::ordered_json(*layers) : nlohmann::ordered_json(nullptr)},
         {"objective", result.objective.mean()},

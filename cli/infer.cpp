@@ -44,7 +44,7 @@ int Infer::infer(const StoredNetwork<T>& stored) {
   require(reg.has_value(), "--reg is required: {} was not trained", network);
   const int depth = n_layers.value_or(net.n_layers());
   require(depth >= 1 && depth <= net.n_layers(), "layers = {}, must be between 1 and the network's {}", depth, net.n_layers());
-  AnyMatrix signals = read_signals_for(AnyMatrix(D.parameters()), network, {input});
+  AnyMatrix signals = read_signals_for(D.signal_size(), precision_of<T>(), network, {input});
   if (const auto found = stored.metadata.find("centred"); found != stored.metadata.end() && found->second == "true") centre(signals);
   const Matrix<T>& X = signals_that_fit<T>(signals, input, D.signal_size(), network);
   catch_interrupts();
@@ -53,8 +53,7 @@ int Infer::infer(const StoredNetwork<T>& stored) {
   const auto start = std::chrono::steady_clock::now();
   const Matrix<T> codes = net.encode(X, *reg, {.n_layers = depth, .execution = execution});
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  const Vector<double> objective = lasso_objective<T>(X, D, codes, *reg, net.penalty(), execution);
-  const Vector<double> gap = duality_gap<T>(X, D, codes, *reg, net.penalty(), execution);
+  const auto [objective, gap] = lasso_certificate<T>(X, D, codes, *reg, net.penalty(), execution);
   const auto per_signal = [](const Vector<double>& values) { return to_tensor(std::vector<double>(values.begin(), values.end())); };
   if (output.ends_with(".npy"))
     write_npy(output, to_tensor<T>(codes));
@@ -67,7 +66,7 @@ int Infer::infer(const StoredNetwork<T>& stored) {
         {"n_signals", X.cols()},
         {"n_features", X.rows()},
         {"n_atoms", codes.rows()},
-        {"dtype", std::is_same_v<T, float> ? "float32" : "float64"},
+        {"dtype", to_string(precision_of<T>())},
         {"kind", net.kind()},
         {"layers", depth},
         {"objective", objective.mean()},

@@ -95,13 +95,17 @@ AnyMatrix read_arrays(const std::vector<std::string>& names) {
   return precision_of(parts.front()) == Precision::float32 ? stacked<float>(parts) : stacked<double>(parts);
 }
 
-/// The side of the square patches that the atoms are.
-Index side_of(const AnyMatrix& atoms, const std::string& name) {
-  const Index n_features = std::visit([](const auto& D) { return D.rows(); }, atoms);
+/// The side of the square patches that atoms of n_features are.
+Index side_of(Index n_features, const std::string& name) {
   Index side = 1;
   while (side * side < n_features) ++side;
   require(side * side == n_features, "{} has atoms of {} features, which are no square patches of a picture", name, n_features);
   return side;
+}
+
+void require_same_precision(const std::string& name, Precision precision, Precision of_signals) {
+  require(precision == of_signals, "{} is {} but the signals are {}; they must be equal (convert one with numpy.astype)", name,
+          to_string(precision), to_string(of_signals));
 }
 
 }  // namespace
@@ -194,13 +198,13 @@ AnyMatrix read_signals(const std::vector<std::string>& names, const PatchOptions
   return read_arrays(names);
 }
 
-AnyMatrix read_signals_for(const AnyMatrix& atoms, const std::string& atoms_name, const std::vector<std::string>& names,
-                           PatchOptions options) {
+AnyMatrix read_signals_for(Index n_features, Precision precision, const std::string& atoms_name,
+                           const std::vector<std::string>& names, PatchOptions options) {
   const bool are_pictures = std::none_of(names.begin(), names.end(), is_array_name);
-  if (are_pictures) options.patch = side_of(atoms, atoms_name);
+  if (are_pictures) options.patch = side_of(n_features, atoms_name);
   AnyMatrix signals = read_signals(names, options);
   // A picture has no precision of its own.
-  return are_pictures ? converted(std::move(signals), precision_of(atoms)) : std::move(signals);
+  return are_pictures ? converted(std::move(signals), precision) : std::move(signals);
 }
 
 void centre(AnyMatrix& signals) {
@@ -220,22 +224,18 @@ LoadedDictionary read_dictionary(const std::string& name) {
 
 template <Scalar T>
 const Matrix<T>& in_precision_of_signals(const AnyMatrix& matrix, const std::string& name) {
-  const auto* same = std::get_if<Matrix<T>>(&matrix);
-  require(same != nullptr,
-          "{} is {} but the signals are {}; they must be equal (convert one with numpy.astype)", name,
-          to_string(precision_of(matrix)), std::is_same_v<T, float> ? "float32" : "float64");
-  return *same;
+  require_same_precision(name, precision_of(matrix), precision_of<T>());
+  return std::get<Matrix<T>>(matrix);
 }
 
 template <Scalar T>
 const Matrix<T>& signals_that_fit(const AnyMatrix& signals, const std::string& signals_name, Index n_features,
                                   const std::string& atoms_name) {
-  const auto* same = std::get_if<Matrix<T>>(&signals);
-  require(same != nullptr, "{} is {} but the signals are {}; they must be equal (convert one with numpy.astype)", atoms_name,
-          std::is_same_v<T, float> ? "float32" : "float64", to_string(precision_of(signals)));
-  require(same->rows() == n_features, "{} has {} features but the atoms of {} have {}; they must be equal", signals_name, same->rows(),
+  require_same_precision(atoms_name, precision_of<T>(), precision_of(signals));
+  const auto& X = std::get<Matrix<T>>(signals);
+  require(X.rows() == n_features, "{} has {} features but the atoms of {} have {}; they must be equal", signals_name, X.rows(),
           atoms_name, n_features);
-  return *same;
+  return X;
 }
 
 template const Matrix<float>& in_precision_of_signals(const AnyMatrix&, const std::string&);

@@ -21,6 +21,10 @@ using AnyMatrix = std::variant<Matrix<float>, Matrix<double>>;
 enum class Precision { float32, float64 };
 Precision parse_precision(std::string_view name);
 Precision precision_of(const AnyMatrix& matrix);
+template <Scalar T>
+constexpr Precision precision_of() {
+  return std::is_same_v<T, float> ? Precision::float32 : Precision::float64;
+}
 const char* to_string(Precision precision);
 AnyMatrix converted(AnyMatrix matrix, Precision precision);
 
@@ -51,8 +55,8 @@ AnyMatrix read_signals(const std::vector<std::string>& names, const PatchOptions
 
 /// The same for a dictionary that is there already: a picture's patches are as large as its atoms and of its precision.
 /// options.patch does not matter. @throws std::invalid_argument if the atoms are no square patches
-AnyMatrix read_signals_for(const AnyMatrix& atoms, const std::string& atoms_name, const std::vector<std::string>& names,
-                           PatchOptions options = {});
+AnyMatrix read_signals_for(Index n_features, Precision precision, const std::string& atoms_name,
+                           const std::vector<std::string>& names, PatchOptions options = {});
 
 /// Subtracts from each signal its mean.
 void centre(AnyMatrix& signals);

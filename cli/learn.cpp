@@ -157,7 +157,7 @@ int Learn::learn(const Matrix<T>& X) {
         {"n_atoms", result.dictionary.cols()},
         {"n_features", X.rows()},
         {"n_signals", X.cols()},
-        {"dtype", std::is_same_v<T, float> ? "float32" : "float64"},
+        {"dtype", to_string(precision_of<T>())},
         {"method", to_string(options.method)},
         {"layers", options.layers},
         {"reg", result.reg},

@@ -125,7 +125,7 @@ int Train::write_start(StoredNetwork<T> stored) const {
         {"layers", net.n_layers()},
         {"n_atoms", net.dictionary().code_size()},
         {"n_features", net.dictionary().signal_size()},
-        {"dtype", std::is_same_v<T, float> ? "float32" : "float64"},
+        {"dtype", to_string(precision_of<T>())},
         {"iterations", 0}},
        fmt::format("{}: {}, {}, for {} atoms of {} features, not trained", output, net.kind(),
                    counted(static_cast<std::size_t>(net.n_layers()), "layer"), net.dictionary().code_size(), net.dictionary().signal_size()));
@@ -137,7 +137,7 @@ int Train::train(StoredNetwork<T> stored) {
   if (options.max_iter == 0) return write_start(std::move(stored));
   Network<T>& net = stored.network;
   const Matrix<T>& atoms = net.dictionary().parameters();
-  AnyMatrix signals = read_signals_for(AnyMatrix(atoms), atoms_name(), data, patches);
+  AnyMatrix signals = read_signals_for(atoms.rows(), precision_of<T>(), atoms_name(), data, patches);
   if (centre) cli::centre(signals);
   const Matrix<T>& X = signals_that_fit<T>(signals, data.front(), atoms.rows(), atoms_name());
   std::optional<AnyMatrix> wanted;
@@ -187,7 +187,7 @@ int Train::train(StoredNetwork<T> stored) {
         {"n_atoms", atoms.cols()},
         {"n_features", atoms.rows()},
         {"n_signals", X.cols()},
-        {"dtype", std::is_same_v<T, float> ? "float32" : "float64"},
+        {"dtype", to_string(precision_of<T>())},
         {"loss", to_string(options.loss)},
         {"mode", to_string(options.mode)},
         {"optimizer", to_string(options.optimizer)},

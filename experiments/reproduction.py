@@ -8,6 +8,8 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
+
 
 class Reproduction:
     """One figure: parses ``--size`` and ``--seed``, collects rows and claims, writes them, exits with the verdict.
@@ -81,6 +83,10 @@ class Reproduction:
     def finish(self) -> None:
         """Exit code 0 only if every claim holds."""
         sys.exit(1 if self._failed else 0)
+
+
+def column(rows: list[dict], name: str) -> np.ndarray:
+    return np.array([row[name] for row in rows])
 
 
 def number(text: str) -> int | float | str:

@@ -138,8 +138,7 @@ def coupled_lista(problem, threads, clamped, compiled=False):
 def as_array(answer):
     import torch
 
-    tensors = answer if isinstance(answer, tuple) else (answer,)
-    return tensors[0].detach().numpy() if len(tensors) == 1 else torch.cat([t.detach().flatten() for t in tensors]).numpy()
+    return (answer if torch.is_tensor(answer) else torch.cat([part.flatten() for part in answer])).detach().numpy()
 
 
 def contender(name, task, prepare, dtype, variants, environment, compiled):

@@ -27,9 +27,10 @@ _FIT_ALGORITHMS = ("unrolled", "alternating", "truncated", "alternating-exact")
 
 
 class _Coder(CoderTags, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """What both estimators share: coding with a dictionary, and the way back."""
+    """What the estimators share: coding with a dictionary, and the way back."""
 
     _algorithms: tuple[str, ...] = tuple(_SOLVERS)
+    split_sign = False
 
     def _encode(self, X: Array, dictionary: Array, alpha: Any) -> Array:
         name = self.transform_algorithm
@@ -405,7 +406,7 @@ class DictionaryLearning(_Coder):
         return len(self.components_) * (2 if self.split_sign else 1)
 
 
-class LISTA(_GivenDictionary, CoderTags, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class LISTA(_GivenDictionary, _Coder):
     """Sparse codes by a trained network of a few layers, with scikit-learn's interface: a shell over `Network`.
 
     Parameters
@@ -572,18 +573,14 @@ class LISTA(_GivenDictionary, CoderTags, ClassNamePrefixFeaturesOutMixin, Transf
         ndarray (n_samples, n_features)
         """
         check_is_fitted(self)
-        codes = check_array(X, dtype=_FLOATS)
-        dictionary = self.network_.dictionary
-        if codes.shape[1] != len(dictionary):
-            raise ValueError(f"the codes have {codes.shape[1]} columns, expected {len(dictionary)}")
-        return codes @ dictionary.astype(codes.dtype, copy=False)
+        return self._decode(X, self.network_.dictionary)
 
     @property
     def _n_features_out(self) -> int:
         return len(self.network_.dictionary)
 
 
-def _n_threads(estimator: Any) -> int | None:
+def _n_threads(estimator: _Coder) -> int | None:
     """scikit-learn's counting: -1 all cores, -2 all but one. None is all, as threads of one process cost
     nothing."""
     where = type(estimator).__name__

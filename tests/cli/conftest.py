@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,25 @@ class Riata:
                               env=ENVIRONMENT, text=True, timeout=300, capture_output=True)
         assert done.returncode == 0, done.stderr
         return float(done.stdout)
+
+    def interrupt_five_times(self, arguments, how, duration):
+        """Starts it, and sends the signal at random fractions of the seconds that it lasts; how often it hit."""
+        random = np.random.default_rng(7)
+        stopped = 0
+        for _ in range(5):
+            run = self.start(*arguments)
+            try:
+                run.wait(0.02 + random.uniform(0, 0.35) * duration)
+            except subprocess.TimeoutExpired:
+                run.send_signal(how)
+            _, errors = run.communicate(timeout=60)
+            if run.returncode == 0:  # done before its moment came
+                break
+            stopped += 1
+            assert run.returncode in (-how, 130 if how == signal.SIGINT else -how)  # -2: before the command watched
+            if run.returncode == 130:
+                assert errors.startswith(f"riata {arguments[0]}: interrupted")
+        return stopped
 
     def json(self, *arguments):
         """Runs it with --json: exactly one line, one object."""

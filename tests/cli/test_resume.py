@@ -1,7 +1,6 @@
 """A run that is killed or interrupted at any moment and then resumed ends with the same bits as one that never was."""
 
 import signal
-import subprocess
 import time
 
 import numpy as np
@@ -36,21 +35,7 @@ def test_five_interruptions_change_nothing(riata, tmp_path, signals, how, method
 
     # Killed at random fractions of the whole run's time; what was kept shortens the next one.
     resumed = (*command("parts.safetensors", method), "--checkpoint", "c.safetensors", "--checkpoint-every", 1, "--resume")
-    random = np.random.default_rng(7)
-    stopped = 0
-    for _ in range(5):
-        run = riata.start(*resumed)
-        try:
-            run.wait(0.02 + random.uniform(0, 0.35) * duration)
-        except subprocess.TimeoutExpired:
-            run.send_signal(how)
-        _, errors = run.communicate(timeout=60)
-        if run.returncode == 0:  # done before its moment came
-            break
-        stopped += 1
-        assert run.returncode in (-how, 130 if how == signal.SIGINT else -how)  # -2: before the command watched
-        if run.returncode == 130:
-            assert errors.startswith("riata learn: interrupted")
+    stopped = riata.interrupt_five_times(resumed, how, duration)
     riata(*resumed)
     assert stopped >= 2, f"only {stopped} interruptions hit a run of {duration:.2f} s"
     assert (tmp_path / "parts.safetensors").read_bytes() == (tmp_path / "whole.safetensors").read_bytes()

@@ -3,7 +3,6 @@
 import csv
 import os
 import signal
-import subprocess
 import time
 
 import numpy as np
@@ -185,21 +184,7 @@ def test_five_interruptions_change_nothing(riata, tmp_path, how, optimizer):
     duration = time.monotonic() - start
     whole = (tmp_path / "parts.safetensors").read_bytes()
     resumed = (*long, "--checkpoint", "c.safetensors", "--checkpoint-every", 1, "--resume")
-    random = np.random.default_rng(7)
-    stopped = 0
-    for _ in range(5):
-        run = riata.start(*resumed)
-        try:
-            run.wait(0.02 + random.uniform(0, 0.35) * duration)
-        except subprocess.TimeoutExpired:
-            run.send_signal(how)
-        _, errors = run.communicate(timeout=60)
-        if run.returncode == 0:
-            break
-        stopped += 1
-        assert run.returncode in (-how, 130 if how == signal.SIGINT else -how)
-        if run.returncode == 130:
-            assert errors.startswith("riata train: interrupted")
+    stopped = riata.interrupt_five_times(resumed, how, duration)
     riata(*resumed)
     assert stopped >= 2, f"only {stopped} interruptions hit a run of {duration:.2f} s"
     assert (tmp_path / "parts.safetensors").read_bytes() == whole

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "networks/random_network.hpp"
+#include "riata/solvers/certificate.hpp"
 #include "riata/unrolled/unrolled.hpp"
 #include "support/precision.hpp"
 #include "support/sentences.hpp"
@@ -185,6 +186,35 @@ TEST(Networks, Derivatives_EqualFiniteDifferences) {
         for (std::uint64_t seed = 10; seed < 40 && compared < 2; ++seed) compared += worst_error(kind, seed, supervised, per_signal) >= 0;
         EXPECT_EQ(compared, 2) << kind.describe();
       }
+}
+
+TEST(Networks, Group_DifferentiatesAZeroInAnActiveGroup) {
+  Draw draw(6);
+  const MatrixXd D = draw.atoms(30, 8), X = D.col(4) + D.col(5);
+  Network<double> net("group", DenseDictionary<double>(D), 3, {.groups = groups_of_eight});
+  Parameters<double> parameters = net.parameters();
+  MatrixXd& W = parameters.at("layer.0.weight");
+  W.col(3).setZero();
+  net.set_parameters(parameters);
+  const Reg reg = Reg::fraction_of_max(0.8);
+  const MatrixXd Z = net.outputs(X, reg)[0];
+  ASSERT_EQ(Z(3, 0), 0);
+  ASSERT_NE(Z(4, 0), 0);  // of the same group
+  ASSERT_LE((Z.array() != 0).count(), 3);  // sparse enough for the products on supports
+  const double weight = 0.8 * reg_max<double>(X, net.dictionary(), net.penalty())(0);
+  const MatrixXd gradient = net.loss_gradient(X, weight, {.parameters = {"layer.0.weight"}}).parameters.at("layer.0.weight");
+  for (Index f = 0; f < 30; ++f) {
+    const double h = 1e-6;
+    double values[2];
+    for (const int side : {0, 1}) {
+      W(f, 3) = side == 0 ? -h : h;
+      net.set_parameters(parameters);
+      values[side] = net.loss(X, weight);
+    }
+    W(f, 3) = 0;
+    EXPECT_NEAR(gradient(f, 3), (values[1] - values[0]) / (2 * h), 1e-8);
+  }
+  EXPECT_GT(gradient.col(3).norm(), 1e-4);
 }
 
 TEST(Networks, Vjp_IsTheDerivativeOfTheSupervisedLoss) {

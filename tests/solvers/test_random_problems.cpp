@@ -119,6 +119,9 @@ TYPED_TEST(RandomProblems, CertificateFunctionsEqualTheirDefinitions_AtAnyCode) 
     const Reg reg(problem.regs);
     const auto objective = lasso_objective<T>(problem.X, problem.D, Z, reg, problem.penalty);
     const auto gap = duality_gap<T>(problem.X, problem.D, Z, reg, problem.penalty);
+    const auto both = lasso_certificate<T>(problem.X, problem.D, Z, reg, problem.penalty);
+    EXPECT_EQ(both.gap, gap);
+    EXPECT_EQ(both.objective, objective);
     const auto violation = kkt_violation<T>(problem.X, problem.D, Z, reg, problem.penalty);
     const auto largest = reg_max<T>(problem.X, problem.D, problem.penalty);
     for (Index i = 0; i < problem.X.cols(); ++i) {

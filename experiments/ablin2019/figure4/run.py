@@ -18,7 +18,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from reproduction import Reproduction  # noqa: E402
+from reproduction import Reproduction, column  # noqa: E402
 
 import riata  # noqa: E402
 
@@ -45,10 +45,6 @@ def steps_and_norms(seed: int, max_iter: int) -> list[dict]:
         rows.append({"seed": seed, "layer": t + 1, "step": parameters[f"layer.{t}.step"].item(), "1/L": 1 / net.lipschitz}
                     | {f"1/L_S q{100 * q:.0f}": value for q, value in zip(QUANTILES, quantiles)})
     return rows
-
-
-def column(rows: list[dict], name: str) -> np.ndarray:
-    return np.array([row[name] for row in rows])
 
 
 def check(experiment: Reproduction, draws: list[list[dict]]) -> None:

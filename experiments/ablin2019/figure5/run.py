@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from reproduction import Reproduction  # noqa: E402
+from reproduction import Reproduction, column  # noqa: E402
 
 import riata  # noqa: E402
 
@@ -40,10 +40,6 @@ def layers_of(experiment: Reproduction, reg: float) -> list[dict]:
                      "excess": net.loss(X, reg, n_layers=t + 1) - optimum,
                      "ista_excess": riata.Network("step", D, t + 1).loss(X, reg) - optimum})
     return rows
-
-
-def column(rows: list[dict], name: str) -> np.ndarray:
-    return np.array([row[name] for row in rows])
 
 
 def check(experiment: Reproduction, rows: list[dict]) -> None:

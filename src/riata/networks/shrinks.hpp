@@ -58,7 +58,6 @@ class SoftShrink {
 template <Scalar T>
 class HardShrink {
  public:
-  static constexpr bool zeros_are_dead = true;
   explicit HardShrink(const LayerSite<T>& /*site*/) {}
   void forward(MatrixRef<T> A, const TileThresholds<T>& thresholds);
   void backward(const ConstMatrixRef<T>& Z, const TileThresholds<T>& thresholds, MatrixRef<T> H,

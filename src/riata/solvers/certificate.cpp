@@ -199,6 +199,19 @@ Vector<double> duality_gap(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDi
 }
 
 template <Scalar T>
+LassoCertificate lasso_certificate(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
+                                   const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg, const PenaltyOptions& penalty,
+                                   const Execution& execution) {
+  LassoCertificate found{.objective = Vector<double>(X.cols()), .gap = Vector<double>(X.cols())};
+  for_each_certificate<T>("lasso_certificate", X, D, Z, reg, penalty, execution,
+                          [&](Index i, const auto& certificate, Index column, const auto&, double) {
+                            found.objective(i) = certificate.objective(column);
+                            found.gap(i) = certificate.gap(column);
+                          });
+  return found;
+}
+
+template <Scalar T>
 Vector<double> kkt_violation(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
                              const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg, const PenaltyOptions& options,
                              const Execution& execution) {
@@ -291,6 +304,9 @@ double resolve_batch_reg(const Reg& reg, const NonDeduced<ConstMatrixRef<T>>& X,
   template Vector<double> duality_gap<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&,                        \
                                          const ConstMatrixRef<T>&, const Reg&, const PenaltyOptions&,                \
                                          const Execution&);                                                          \
+  template LassoCertificate lasso_certificate<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&,                \
+                                                 const ConstMatrixRef<T>&, const Reg&, const PenaltyOptions&,        \
+                                                 const Execution&);                                                  \
   template Vector<double> kkt_violation<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&,                      \
                                            const ConstMatrixRef<T>&, const Reg&, const PenaltyOptions&,              \
                                            const Execution&);                                                        \

@@ -26,6 +26,16 @@ Vector<double> duality_gap(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDi
                            const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg, const PenaltyOptions& penalty = {},
                            const Execution& execution = {});
 
+struct LassoCertificate {
+  Vector<double> objective, gap;
+};
+
+/// lasso_objective() and duality_gap() at the price of one.
+template <Scalar T>
+LassoCertificate lasso_certificate(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
+                                   const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg, const PenaltyOptions& penalty = {},
+                                   const Execution& execution = {});
+
 /// max_j dist(D_j^T (x - D z), reg dg(z_j)) per signal: zero exactly at an optimum.
 template <Scalar T>
 Vector<double> kkt_violation(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
