@@ -89,6 +89,7 @@ int Train::run() {
   }
   const auto go_on = [&]<class T>(T) {
     StoredNetwork<T> stored = load_network<T>(init);
+    if (!reg && stored.reg) reg = Reg(*stored.reg);
     adopt(stored.metadata);
     return train(std::move(stored));
   };

@@ -57,12 +57,19 @@ auto without_gil(const Compute& compute) {
   return compute();
 }
 
-/// A Python callable as observer: what it raises leaves the run, a true return value stops it.
-inline Observer to_observer(const nb::object& callback) {
+/// A Python callable as observer: a true return value stops the run, what it raises leaves it. Ctrl-C does what it does elsewhere
+/// in the run.
+template <class Info>
+std::function<Action(const Info&)> to_observer(const nb::object& callback, OnInterrupt on_interrupt) {
   if (callback.is_none()) return {};
-  return [&callback](const IterationInfo& info) {
+  return [&callback, on_interrupt](const Info& info) {
     const nb::gil_scoped_acquire gil;
-    return nb::cast<bool>(nb::bool_(callback(info))) ? Action::stop : Action::keep_going;
+    try {
+      return nb::cast<bool>(nb::bool_(callback(info))) ? Action::stop : Action::keep_going;
+    } catch (const nb::python_error& error) {
+      if (on_interrupt == OnInterrupt::raise || !error.matches(PyExc_KeyboardInterrupt)) throw;
+      return Action::stop;
+    }
   };
 }
 

@@ -45,7 +45,7 @@ void bind_imaging(nb::module_& m) {
                                .seed = seed,
                                .execution = to_execution(n_threads)};
         if (layers) options.layers = *layers;
-        const Observer observer = to_observer(callback);
+        const Observer observer = to_observer<IterationInfo>(callback, OnInterrupt::raise);
         DenoiseResult result = without_gil([&] { return denoise(to_picture(pixels), options, observer); });
         nb::dict fields;
         fields["pixels"] = to_numpy(std::move(result.picture.samples));

@@ -73,7 +73,7 @@ void bind_learn_dictionary(nb::module_& m) {
                                    .penalty = to_penalty(positive, weights),
                                    .execution = to_execution(n_threads, OnInterrupt::stop)};
         const Reg weight = to_reg(reg);
-        const Observer observer = to_observer(callback);
+        const Observer observer = to_observer<IterationInfo>(callback, OnInterrupt::stop);
         return to_python<T>(without_gil([&] {
           if (init_name != nullptr)
             return learn_dictionary<T>(view<T>(X), n_atoms, weight, options, observer);

@@ -78,14 +78,6 @@ nb::dict to_python(TrainingResult&& result) {
   return fields;
 }
 
-TrainingObserver to_training_observer(const nb::object& callback) {
-  if (callback.is_none()) return {};
-  return [&callback](const TrainingInfo& info) {
-    const nb::gil_scoped_acquire gil;
-    return nb::cast<bool>(nb::bool_(callback(info))) ? Action::stop : Action::keep_going;
-  };
-}
-
 template <Scalar T>
 nb::dict to_python(NetworkGradient<T>&& gradient, const NetworkDerivatives& wanted) {
   nb::dict fields;
@@ -196,7 +188,7 @@ void bind_network(nb::module_& m, const char* name) {
                                           .seed = seed,
                                           .execution = to_execution(n_threads, OnInterrupt::stop)};
             const Reg weight = to_reg(reg);
-            const TrainingObserver observer = to_training_observer(callback);
+            const TrainingObserver observer = to_observer<TrainingInfo>(callback, OnInterrupt::stop);
             return to_python(without_gil([&] {
               const Optional<T> wanted_codes(targets);
               return train<T>(net, view<T>(X), weight, options, wanted_codes.get(), observer);

@@ -242,12 +242,12 @@ def encode_stream(
     if not isinstance(output, (str, os.PathLike)) and not callable(output):
         raise TypeError(f"encode_stream: output = {output!r}, must be a path or a callable")
     if isinstance(X, (str, os.PathLike)):
-        signals, D = os.fspath(X), as_matrix("encode_stream", "D", D)
+        signals, D = os.fsdecode(X), as_matrix("encode_stream", "D", D)
     else:
         mapped = getattr(X, "filename", None) if isinstance(X, np.memmap) else None
         if mapped and isinstance(output, (str, os.PathLike)) and os.path.exists(output):
             if os.path.samefile(mapped, output):
-                raise ValueError(f"output {os.fspath(output)} is the input itself; choose another name")
+                raise ValueError(f"output {os.fsdecode(output)} is the input itself; choose another name")
         signals, D = as_matrices("encode_stream", X=X, D=D)
     if callable(output):
         target, n_atoms = output, len(D)
@@ -259,7 +259,7 @@ def encode_stream(
         signals,
         D,
         as_reg("encode_stream", reg),
-        sink if callable(output) else os.fspath(output),
+        sink if callable(output) else os.fsdecode(output),
         block_size=None if block_size is None else as_size("encode_stream", "block_size", block_size),
         progress=_as_progress(progress),
         **_solver_options(

@@ -169,7 +169,7 @@ def learn_dictionary(
             max_iter=as_int(where, "max_iter", max_iter),
             max_time=as_optional_float(where, "max_time", max_time),
             tol=as_float(where, "tol", tol),
-            checkpoint="" if checkpoint is None else os.fspath(checkpoint),
+            checkpoint="" if checkpoint is None else os.fsdecode(checkpoint),
             checkpoint_every=as_int(where, "checkpoint_every", checkpoint_every),
             resume=bool(resume),
             seed=as_seed(where, random_state),
@@ -300,7 +300,7 @@ def save_model(
             metadata = dictionary.metadata
         dictionary = dictionary.dictionary
     _riata.save_model(
-        os.fspath(path),
+        os.fsdecode(path),
         as_matrix("save_model", "dictionary", dictionary, "(n_atoms, n_features)"),
         as_vector("save_model", "steps", steps),
         {str(key): str(value) for key, value in (metadata or {}).items()},
@@ -334,4 +334,4 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     Model
         dictionary (float32 or float64 as stored), steps, metadata.
     """
-    return Model(**_riata.load_model(os.fspath(path)))
+    return Model(**_riata.load_model(os.fsdecode(path)))

@@ -150,7 +150,9 @@ class Network:
     ) -> TrainingResult:
         """Train the network from where it is.
 
-        Ctrl-C stops the run and leaves the network at its last accepted step, with status "interrupted".
+        Ctrl-C stops the run and leaves the network at its last accepted step, with status "interrupted". So does what a
+        callback raises, after which the exception goes on. A start that `positive_steps` or the kind rules out is
+        first moved to the nearest that they allow.
 
         Parameters
         ----------
@@ -160,7 +162,7 @@ class Network:
             Weight of the penalty; a fraction such as "0.1max" is of the largest `reg_max` of the signals.
         loss : {"unsupervised", "supervised", "semi"}
             Mean over the signals of the objective at the output; of 1/2 ||z - target||^2; or of the same with
-            the exact solutions as targets.
+            the solutions as targets, to a relative gap of 1e-10 (float32: 1e-6) or as near as 100 000 passes come.
         targets : array (n_signals, n_atoms), optional
             For "supervised".
         mode : {"oneshot", "recursive", "greedy"}
@@ -177,7 +179,7 @@ class Network:
         max_iter : int
             Accepted steps, all stages together.
         max_time : float, optional
-            Seconds.
+            Seconds, after the targets of "semi" are found.
         tol : float
             Relative decrease of an accepted step that ends a stage; "backtracking" alone.
         checkpoint : path, optional
@@ -185,7 +187,7 @@ class Network:
         callback : callable, optional
             Called after every accepted step with an object that has stage, n_layers, iteration, value, ista
             (the loss of ISTA with as many layers), optimum (the least possible, certified), step and seconds.
-            Returning True stops the run.
+            Returning True stops the run. The network itself changes when training ends.
         random_state : int, RandomState, Generator or None
             Seed of the mini-batches.
         checkpoint_every : int
@@ -219,7 +221,7 @@ class Network:
             max_iter=as_int(where, "max_iter", max_iter),
             max_time=as_optional_float(where, "max_time", max_time),
             tol=as_float(where, "tol", tol),
-            checkpoint="" if checkpoint is None else os.fspath(checkpoint),
+            checkpoint="" if checkpoint is None else os.fsdecode(checkpoint),
             checkpoint_every=as_int(where, "checkpoint_every", checkpoint_every),
             resume=bool(resume),
             seed=as_seed(where, random_state),
@@ -353,6 +355,8 @@ class Network:
             names = self._core.trainable(0, self.n_layers if n_layers is None else as_int(where, "n_layers", n_layers))
         else:
             names = {as_text(where, "wrt", name) for name in ((wrt,) if isinstance(wrt, str) else wrt)}
+        if targets is not None and cotangent is not None:
+            raise ValueError(f"{where}: targets and cotangent are both given; expected one: a loss, or what multiplies the codes")
         others = {"reg", "signals", "codes"}
         return NetworkGradient(
             **self._core.gradient(
@@ -372,6 +376,7 @@ class Network:
     def parameters(self) -> dict[str, Array]:
         """Copies of the parameters, named "layer.0.weight"; what all layers share has no layer in its name.
 
+        What has one number per atom, or one only, is one-dimensional; so is a weight with a single atom or feature.
         Rows are signals, so weights multiply from the right: a layer of "lista" is
         shrink(z @ weight_z + x @ weight_x, threshold * reg).
 
@@ -404,9 +409,8 @@ class Network:
         path : path
             Written atomically.
         """
-        own = ("format", "format_version", "kind", "conventions", "network", "n_layers", "threshold", "lipschitz", "reg")
-        metadata = {str(key): str(value) for key, value in self.metadata.items() if key not in own}
-        self._core.save(os.fspath(path), self.reg, metadata)
+        metadata = {str(key): str(value) for key, value in self.metadata.items()}
+        self._core.save(os.fsdecode(path), self.reg, metadata)
 
     def save_parameters(self, path: str | os.PathLike[str]) -> None:
         """Write the parameters alone, as `numpy.savez` would.
@@ -416,7 +420,7 @@ class Network:
         path : path
             An .npz file, written atomically.
         """
-        self._core.export_parameters(os.fspath(path))
+        self._core.export_parameters(os.fsdecode(path))
 
     def load_parameters(self, path: str | os.PathLike[str]) -> None:
         """Take parameters from an .npz file, say of a network trained elsewhere.
@@ -426,7 +430,7 @@ class Network:
         path : path
             Arrays with the names and shapes of `parameters()`; those left out stay as they are.
         """
-        self._core.import_parameters(os.fspath(path))
+        self._core.import_parameters(os.fsdecode(path))
 
     def _signals(self, where: str, X: Any) -> Array:
         array = as_matrix(where, "X", X)
@@ -453,13 +457,13 @@ class Network:
     def __getstate__(self) -> dict[str, Any]:
         selection = self.support_selection
         arguments = (self.kind, self.dictionary, self.n_layers, self.threshold, self.groups, selection)
-        state = {"arguments": arguments, "lipschitz": self.lipschitz, "parameters": self.parameters()}
-        return state | {"reg": self.reg, "metadata": self.metadata}
+        attributes = {name: value for name, value in vars(self).items() if name != "_core"}
+        return {"arguments": arguments, "lipschitz": self.lipschitz, "parameters": self.parameters(), "attributes": attributes}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(*state["arguments"], lipschitz=state["lipschitz"])  # type: ignore[misc]
+        Network.__init__(self, *state["arguments"], lipschitz=state["lipschitz"])
         self.set_parameters(state["parameters"])
-        self.reg, self.metadata = state["reg"], dict(state["metadata"])
+        vars(self).update(state["attributes"])
 
     def __repr__(self) -> str:
         n_atoms, n_features = self.dictionary.shape
@@ -489,7 +493,7 @@ def load_network(path: str | os.PathLike[str]) -> Network:
     ...     riata.load_network(path)
     Network('coupled', 3 layers, 128 atoms of 64 features)
     """
-    return Network._of(*_riata.load_network(os.fspath(path)))
+    return Network._of(*_riata.load_network(os.fsdecode(path)))
 
 
 def analytic_weight(D: Any) -> Array:

@@ -52,6 +52,21 @@ TYPED_TEST(NetworkFile, RoundTrip_KeepsEveryBit) {
   }
 }
 
+TYPED_TEST(NetworkFile, Metadata_CannotSayWhatTheNetworkIs) {
+  using T = TypeParam;
+  Draw draw(3);
+  const Network<T> net("coupled", Matrix<T>(draw.atoms(6, 8).template cast<T>()), 2);
+  const std::map<std::string, std::string> lies{{"reg", "3"},          {"support_selection_p", "5"}, {"support_selection_p_max", "9"},
+                                                {"network", "step"},   {"n_layers", "7"},            {"threshold", "atom"},
+                                                {"lipschitz", "1e-9"}, {"note", "kept"}};
+  save_network<T>(this->path, {.network = net, .metadata = lies});
+  const StoredNetwork<T> stored = load_network<T>(this->path);
+  EXPECT_TRUE(stored.network.options() == (NetworkOptions{.lipschitz = net.lipschitz()}));
+  EXPECT_EQ(stored.network.kind(), "coupled");
+  EXPECT_EQ(stored.reg, std::nullopt);
+  EXPECT_EQ(stored.metadata, (std::map<std::string, std::string>{{"note", "kept"}}));
+}
+
 using NetworkFileErrors = NetworkFile<double>;
 
 TEST_F(NetworkFileErrors, DamagedFiles_AreRefusedInASentence) {
@@ -80,8 +95,11 @@ TEST_F(NetworkFileErrors, DamagedFiles_AreRefusedInASentence) {
        damaged([](auto& f) { f.tensors["layer.0.threshold"] = to_tensor(std::vector<double>{1, 2}); })},
       {path + ": tensor 'layer.0.threshold' is not of the dictionary's precision",
        damaged([](auto& f) { f.tensors["layer.0.threshold"] = to_tensor(std::vector<float>{1}); })},
-      {"kind = 'mine', must be one of alista, coupled, facnet, first_step, group, hessian, iht, lamp, lista, step, tied",
+      {path + ": kind = 'mine', must be one of alista, coupled, facnet, first_step, group, hessian, iht, lamp, lista, step, tied",
        damaged([](auto& f) { f.metadata["network"] = "mine"; })},
+      {path + ": n_layers = 0, must be between 1 and 10000", damaged([](auto& f) { f.metadata["n_layers"] = "0"; })},
+      {path + ": parameters: layer.0.weight holds nan at row 0, column 0; expected finite numbers",
+       damaged([](auto& f) { std::get<std::vector<double>>(f.tensors["layer.0.weight"].data)[0] = std::nan(""); })},
       {npz + ": a network of kind 'coupled' with 2 layers has no 'bias'", [&] {
          write_npz(npz, {{"bias", to_tensor(std::vector<double>{1})}});
          Network<double> other = net;

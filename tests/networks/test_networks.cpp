@@ -352,6 +352,8 @@ TEST(Networks, BadInputs_AreRefusedInASentence) {
       {"parameters: layer.1.weight holds nan at row 1, column 2; expected finite numbers",
        set([](auto& p) { p.at("layer.1.weight")(2, 1) = NAN; })},
       {"parameters: a network of kind 'coupled' with 3 layers has no 'bias'", set([](auto& p) { p["bias"].setZero(1, 1); })},
+      {"parameters: 'layer.1.hessian' differs from its transpose by 0.1, must be symmetric",
+       set([](auto& p) { p.at("layer.1.hessian")(2, 3) += 0.1; }, "hessian")},
       {"parameters: 'layer.1.scales' holds 0, must be > 0", set([](auto& p) { p.at("layer.1.scales")(2) = 0; }, "facnet")},
   };
   for (const BadInput& row : rows) EXPECT_EQ(refusal_of(row.call), row.sentence);

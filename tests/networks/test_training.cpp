@@ -4,6 +4,7 @@
 
 #include "networks/random_network.hpp"
 #include "riata/core/error.hpp"
+#include "riata/io/safetensors.hpp"
 #include "riata/networks/train.hpp"
 #include "riata/solvers/encode.hpp"
 #include "support/precision.hpp"
@@ -268,6 +269,79 @@ TEST_F(TrainingFile, ResumedRun_EndsBitForBitWhereTheUninterruptedOneDoes) {
     }
 }
 
+TEST_F(TrainingFile, Adam_Resumed_WithMoreSteps_EndsWhereTheLongRunDoes) {
+  const Problem problem = draw_problem(17);
+  const MatrixXd X = problem.X.leftCols(12);
+  Network<double> whole("lista", problem.D, 2), resumed = whole;
+  // Few signals, so that it soon overfits: the short runs end where the long one does not look, better than it is where it does.
+  TrainingOptions options{.optimizer = TrainingOptimizer::adam, .batch_size = 4, .validation = 0.5, .validate_every = 500,
+                          .learning_rate = 2e-2, .max_iter = 600};
+  train<double>(whole, X, 0.1, options);
+  options.checkpoint = path;
+  options.resume = true;
+  for (const int max_iter : {10, 20, 40, 80, 160, 600}) {
+    options.max_iter = max_iter;
+    resumed = Network<double>("lista", problem.D, 2);
+    train<double>(resumed, X, 0.1, options);
+  }
+  EXPECT_TRUE(resumed.parameters() == whole.parameters());
+}
+
+TEST_F(TrainingFile, WhatTheObserverThrows_LeavesTheRun_AndNothingIsLost) {
+  const Problem problem = draw_problem(18);
+  for (const TrainingOptimizer optimizer : {TrainingOptimizer::backtracking, TrainingOptimizer::adam}) {
+    Network<double> whole("coupled", problem.D, 3), cut = whole, resumed = whole, stopped = whole;
+    TrainingOptions options{.mode = TrainingMode::recursive, .optimizer = optimizer, .max_iter = 12};
+    train<double>(whole, problem.X, 0.1, options);
+    train<double>(stopped, problem.X, 0.1, options, nullptr,
+                  [](const TrainingInfo& info) { return info.iteration == 7 ? Action::stop : Action::keep_going; });
+    options.checkpoint = path;
+    std::filesystem::remove(path);
+    const TrainingObserver fails = [](const TrainingInfo& info) {
+      if (info.iteration == 7) throw std::domain_error("mine");
+      return Action::keep_going;
+    };
+    EXPECT_THROW(train<double>(cut, problem.X, 0.1, options, nullptr, fails), std::domain_error);
+    EXPECT_TRUE(cut.parameters() == stopped.parameters());
+    options.resume = true;
+    train<double>(resumed, problem.X, 0.1, options);
+    EXPECT_TRUE(resumed.parameters() == whole.parameters()) << to_string(optimizer);
+  }
+}
+
+TEST(Training, StartsOnTheSetThatItKeepsTo) {
+  const Problem problem = draw_problem(19);
+  Network<double> step("step", problem.D, 2), facnet("facnet", problem.D, 2);
+  auto steps = step.parameters();
+  steps.at("layer.0.step")(0) = -1;
+  step.set_parameters(steps);
+  const auto from_step = train<double>(step, problem.X, 0.1, {.learning_rate = 1e-12, .positive_steps = true, .max_iter = 1});
+  EXPECT_GT(step.parameters().at("layer.0.step")(0), 0);
+  steps.at("layer.0.step")(0) = 1e-6 / step.lipschitz();
+  step.set_parameters(steps);
+  EXPECT_EQ(from_step.initial_value, step.loss(problem.X, 0.1));
+
+  Draw draw(20);
+  auto rotations = facnet.parameters();
+  rotations.at("layer.1.rotation") = 2 * draw.normal_matrix(8, 8);
+  facnet.set_parameters(rotations);
+  const auto from_rotation = train<double>(facnet, problem.X, 0.1, {.learning_rate = 1e-12, .max_iter = 1});
+  const MatrixXd& A = facnet.parameters().at("layer.1.rotation");
+  EXPECT_LT((A.transpose() * A - MatrixXd::Identity(8, 8)).norm(), 1e-12);
+  EXPECT_NEAR(from_rotation.initial_value, facnet.loss(problem.X, 0.1), 1e-6);
+}
+
+TEST_F(TrainingFile, AdamsMoments_ThatDoNotFit_AreRefused) {
+  const Problem problem = draw_problem(21);
+  const TrainingOptions options{.optimizer = TrainingOptimizer::adam, .max_iter = 2, .checkpoint = path, .resume = true};
+  Network<double> net("coupled", problem.D, 2), again = net;
+  train<double>(net, problem.X, 0.1, options);
+  TensorFile file = read_safetensors(path);
+  file.tensors["adam.v.layer.0.weight"] = to_tensor<double>(MatrixXd::Zero(2, 2));
+  write_safetensors(path, file);
+  EXPECT_EQ(refusal_of([&] { train<double>(again, problem.X, 0.1, options); }), "checkpoint: tensor 'adam.v.layer.0.weight' is damaged");
+}
+
 TEST_F(TrainingFile, InterruptedWithinAStep_KeepsTheLastAcceptedOne) {
   const Problem problem = draw_problem(9);
   Network<double> whole("coupled", problem.D, 3), cut = whole, resumed = whole;
@@ -338,6 +412,12 @@ TEST_F(TrainingFile, BadInputs_AreRefusedInASentence) {
       {"batch_size = 61, must be at most the 60 signals to train on", call({.optimizer = TrainingOptimizer::adam, .batch_size = 61})},
       {"validation = 1, must be between 0 and below 1", call({.optimizer = TrainingOptimizer::adam, .validation = 1})},
       {"validation is for optimizer = 'adam' alone", call({.validation = 0.5})},
+      {"validation = 0.005 of 60 signals holds none out", call({.optimizer = TrainingOptimizer::adam, .validation = 0.005})},
+      {"train: the gradient by 'layer.0.threshold' is not finite after 0 steps; are the signals or reg too large?",
+       [&problem] {
+         Network<float> net("lamp", Matrix<float>(problem.D.cast<float>()), 1);
+         train<float>(net, Matrix<float>(1e19F * problem.X.cast<float>()), 1e-3, {});
+       }},
       {"validate_every = 0, must be >= 1", call({.optimizer = TrainingOptimizer::adam, .validate_every = 0})},
       {"patience = 0, must be >= 1", call({.optimizer = TrainingOptimizer::adam, .patience = 0})},
       {"tol is for optimizer = 'backtracking' alone; 'adam' takes patience", call({.optimizer = TrainingOptimizer::adam, .tol = 1e-3})},

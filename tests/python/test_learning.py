@@ -106,6 +106,33 @@ def test_what_a_callback_raises_comes_through(problem):
         riata.learn_dictionary(problem.signals, 24, 0.1, callback=callback)
 
 
+def test_what_a_callback_raises_leaves_a_checkpoint_to_go_on_from(problem, tmp_path):
+    def callback(info):
+        if info.iteration == 7:
+            raise LookupError
+
+    options = dict(layers=6, tol=0, max_iter=12)
+    whole = riata.learn_dictionary(problem.signals, 24, 0.1, **options)
+    options |= dict(checkpoint=tmp_path / "checkpoint.safetensors", checkpoint_every=100)
+    with pytest.raises(LookupError):
+        riata.learn_dictionary(problem.signals, 24, 0.1, callback=callback, **options)
+    seen = []
+    resumed = riata.learn_dictionary(
+        problem.signals, 24, 0.1, resume=True, callback=lambda info: seen.append(info.iteration), **options
+    )
+    assert seen[0] == 7  # the iteration that was cut is done again
+    np.testing.assert_array_equal(resumed.dictionary, whole.dictionary)
+
+
+def test_ctrl_c_in_a_callback_ends_learning_with_the_dictionary_so_far(problem):
+    def callback(info):
+        if info.iteration == 3:
+            raise KeyboardInterrupt
+
+    result = riata.learn_dictionary(problem.signals, 24, 0.1, callback=callback)
+    assert result.status == "interrupted" and len(result.history.value) == 3
+
+
 @pytest.mark.parametrize("method", ["unrolled", "alternating-exact"])
 def test_a_resumed_run_has_the_bits_of_an_uninterrupted_one(problem, tmp_path, method):
     path = tmp_path / "checkpoint.safetensors"

@@ -149,8 +149,33 @@ def test_what_raises_in_the_callback_leaves_the_call(problem):
     def fail(info):
         raise KeyError("mine")
 
+    net = network("step", problem)
+    before = net.loss(problem.signals, 0.1)
     with pytest.raises(KeyError, match="mine"):
-        network("step", problem).fit(problem.signals, 0.1, max_iter=3, callback=fail)
+        net.fit(problem.signals, 0.1, max_iter=3, callback=fail)
+    assert net.loss(problem.signals, 0.1) < before  # its first step is kept
+
+
+def test_ctrl_c_in_the_callback_stops_the_run_and_keeps_its_steps(problem):
+    def interrupt(info):
+        raise KeyboardInterrupt
+
+    net = network("step", problem)
+    result = net.fit(problem.signals, 0.1, max_iter=3, callback=interrupt)
+    assert result.status == "interrupted" and result.history.value == pytest.approx([net.loss(problem.signals)], rel=1e-14)
+
+
+class Mine(riata.Network):
+    """A subclass with something of its own."""
+
+    def __init__(self, name, dictionary):
+        super().__init__("step", dictionary, 2)
+        self.name = name
+
+
+def test_a_subclass_keeps_what_it_added_when_pickled(problem):
+    net = pickle.loads(pickle.dumps(Mine("ours", problem.dictionary)))
+    assert isinstance(net, Mine) and net.name == "ours" and net.n_layers == 2
 
 
 @pytest.mark.parametrize("mode", ["oneshot", "recursive", "greedy"])
@@ -226,7 +251,7 @@ def test_lemma_4_3_only_weights_proportional_to_the_dictionary_leave_them_fixed(
 
 def test_bad_arguments_are_refused_in_a_sentence(problem, tmp_path):
     D, X = problem.dictionary, problem.signals
-    net = riata.Network("coupled", D, 2)
+    net, codes = riata.Network("coupled", D, 2), problem.codes
     rows = [
         (ValueError, "kind = 'lasso', must be one of", lambda: riata.Network("lasso", D, 2)),
         (TypeError, "Network: kind = 3, must be a string", lambda: riata.Network(3, D, 2)),
@@ -244,6 +269,7 @@ def test_bad_arguments_are_refused_in_a_sentence(problem, tmp_path):
         (ValueError, "has no 'bias'", lambda: net.set_parameters({"bias": [1.0]})),
         (ValueError, "'layer.0.weight' has shape", lambda: net.set_parameters({"layer.0.weight": X})),
         (ValueError, "has no 'weights'", lambda: net.gradient(X, 0.1, ["weights"])),
+        (ValueError, "targets and cotangent are both given", lambda: net.gradient(X, 0.1, targets=codes, cotangent=codes)),
         (OSError, "missing", lambda: riata.load_network(tmp_path / "missing.safetensors")),
         (ValueError, "analytic_weight: dictionary holds nan", lambda: riata.analytic_weight(np.full((2, 2), np.nan))),
     ]

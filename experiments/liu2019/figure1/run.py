@@ -8,7 +8,7 @@ best reg of five.
 
 ALISTA starts with steps of 1 and thresholds of 0.4 / L, as published. Published are 200 000 steps at most in each of three phases
 of each layer, on fresh signals, ended by 4 000 without progress (``--size paper``, days). ``--size hour`` takes 10 000
-signals, fewer steps and larger rates; its rows are in results/, those of coupled LISTA so far with selection alone: it takes an hour itself.
+signals, fewer steps and larger rates; its rows are in results/.
 
 Claims checked: ALISTA with selection reaches -30 dB (-25 dB at the small size, 100 x 200 and ten layers), and is ahead of
 ALISTA without it and of FISTA.

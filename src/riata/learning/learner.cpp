@@ -53,8 +53,9 @@ LearnResult<T> Learner<T>::fit(Parameters<T> initial, const Observer& observer) 
   state.parameters = std::move(initial);
   project_atoms(state.parameters.at("dictionary"), constraint_);
   if (const NamedTensors stored = open_checkpoint(checkpoint_); !stored.empty()) load(state, stored);
-  // An interruption undoes its iteration, so that a resumed run repeats it from where it began.
+  // What interrupts an iteration undoes it, so that a resumed run repeats it from where it began.
   State before;
+  std::exception_ptr failure;
   LineSearch<T> update_before = update_;
   NamedTensors direction_before;
   try {
@@ -63,13 +64,18 @@ LearnResult<T> Learner<T>::fit(Parameters<T> initial, const Observer& observer) 
       update_before = update_;
       if (!checkpoint_.path.empty()) direction_before = direction_->state();
     } while (!state.finished && iterate(state, observer));
-  } catch (const Interrupted&) {
+  } catch (...) {
+    failure = std::current_exception();
     state = std::move(before);
     update_ = update_before;
     if (!checkpoint_.path.empty()) direction_->restore(direction_before);
     state.result.status = Status::interrupted;
   }
   if (!checkpoint_.path.empty()) save(state);
+  try {
+    if (failure) std::rethrow_exception(failure);
+  } catch (const Interrupted&) {  // ends the run, but not as an error
+  }
   state.result.dictionary = state.parameters.at("dictionary");
   if (const auto steps = state.parameters.find("steps"); steps != state.parameters.end())
     state.result.steps.assign(steps->second.data(), steps->second.data() + steps->second.size());

@@ -1,5 +1,6 @@
 #include "riata/networks/coupled.hpp"
 
+#include "riata/core/check.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/linalg/kernels.hpp"
 #include "riata/networks/analytic_weight.hpp"
@@ -164,6 +165,16 @@ Parameters<T> HessianRow<T>::initial(const NetworkModel<T>& model, int layer) {
   return {{parameter_name(layer, "hessian"),
            Matrix<T>::Identity(model.n_atoms(), model.n_atoms()) * static_cast<T>(1 / model.lipschitz)},
           {parameter_name(layer, "threshold"), first_threshold(model)}};
+}
+
+template <Scalar T>
+void HessianRow<T>::check(const char* where, const NetworkModel<T>& model, const Parameters<T>& parameters) {
+  for (int t = 0; t < model.n_layers; ++t) {
+    const Matrix<T>& A = parameters.at(parameter_name(t, "hessian"));
+    const double off = static_cast<double>((A - A.transpose()).cwiseAbs().maxCoeff());
+    require(off <= 1e-3 * static_cast<double>(A.cwiseAbs().maxCoeff()), "{}: '{}' differs from its transpose by {:.2g}, must be symmetric",
+            where, parameter_name(t, "hessian"), off);
+  }
 }
 
 template <Scalar T>

@@ -102,6 +102,8 @@ class HessianRow : public Layer<T> {
  public:
   explicit HessianRow(const LayerSite<T>& site);
   static Parameters<T> initial(const NetworkModel<T>& model, int layer);
+  /// @throws std::invalid_argument unless A is symmetric, to 1e-3 of its largest entry
+  static void check(const char* where, const NetworkModel<T>& model, const Parameters<T>& parameters);
   void forward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after) override {
     coupled_.forward(input, before, after);
   }

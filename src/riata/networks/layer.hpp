@@ -16,7 +16,7 @@ struct TileInput {
 };
 
 /// What flows from layer to layer, or its cotangent; both are zero before the first layer, unless a start is given. Where the
-/// layers' shrink says that zeros are dead, the cotangent of z = 0 is never read and may be anything.
+/// shrink says that zeros are dead, the cotangent of z = 0 is never read and may be anything: all layers of a network shrink alike.
 template <Scalar T>
 struct LayerState {
   MatrixRef<T> z;  ///< the code, n_atoms x n_signals

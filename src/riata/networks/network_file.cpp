@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <set>
 
 #include "riata/core/check.hpp"
 #include "riata/io/arrays.hpp"
@@ -31,6 +32,24 @@ N number(const TensorFile& file, const std::string& key, const std::string& path
   return value;
 }
 
+/// Puts the file's name before what is refused.
+template <class Make>
+auto naming(const std::string& path, const Make& make) {
+  try {
+    return make();
+  } catch (const std::invalid_argument& refused) {
+    throw std::invalid_argument(path + ": " + refused.what());
+  }
+}
+
+/// What the file itself says: not the caller's to give, nor among the text that he gets back.
+bool is_reserved(const std::string& key) {
+  static const std::set<std::string> keys{"format",    "format_version", "kind", "network",             "n_layers",
+                                          "threshold", "lipschitz",      "reg",  "support_selection_p", "support_selection_p_max",
+                                          "conventions"};
+  return keys.contains(key);
+}
+
 std::string shape_of(const std::vector<Index>& shape) { return fmt::format("({})", fmt::join(shape, ", ")); }
 
 }  // namespace
@@ -58,7 +77,8 @@ template <Scalar T>
 void save_network(const std::string& path, const StoredNetwork<T>& stored) {
   const Network<T>& net = stored.network;
   TensorFile file;
-  file.metadata = stored.metadata;
+  for (const auto& [key, text] : stored.metadata)
+    if (!is_reserved(key)) file.metadata[key] = text;
   file.metadata["network"] = net.kind();
   file.metadata["n_layers"] = std::to_string(net.n_layers());
   file.metadata["threshold"] = to_string(net.options().threshold);
@@ -94,8 +114,10 @@ StoredNetwork<T> load_network(const std::string& path) {
     options.groups = *labels;
   }
   Matrix<T> dictionary = get_matrix<T>(file.tensors, "dictionary", path);
-  StoredNetwork<T> stored{.network = Network<T>(text("network"), DenseDictionary<T>(std::move(dictionary)),
-                                                number<int>(file, "n_layers", path), options)};
+  const int n_layers = number<int>(file, "n_layers", path);
+  StoredNetwork<T> stored = naming(path, [&] {
+    return StoredNetwork<T>{.network = Network<T>(text("network"), DenseDictionary<T>(std::move(dictionary)), n_layers, options)};
+  });
   Parameters<T> parameters;
   for (const auto& [name, values] : stored.network.parameters()) {
     const auto tensor = file.tensors.find(name);
@@ -104,12 +126,13 @@ StoredNetwork<T> load_network(const std::string& path) {
             name);
     parameters[name] = tensor_to_parameter(tensor->second, values, name, path);
   }
-  stored.network.set_parameters(std::move(parameters));
+  naming(path, [&] { stored.network.set_parameters(std::move(parameters)); });
   if (file.metadata.contains("reg")) {
     stored.reg = number<double>(file, "reg", path);
     require(std::isfinite(*stored.reg) && *stored.reg > 0, "{}: metadata 'reg' is {}, must be > 0 and finite", path, *stored.reg);
   }
-  stored.metadata = file.metadata;
+  for (const auto& [key, text] : file.metadata)
+    if (!is_reserved(key)) stored.metadata[key] = text;
   return stored;
 }
 
@@ -133,7 +156,7 @@ void import_parameters(const std::string& path, Network<T>& network) {
             name);
     found->second = tensor_to_parameter(tensor, found->second, name, path);
   }
-  network.set_parameters(std::move(parameters));
+  naming(path, [&] { network.set_parameters(std::move(parameters)); });
 }
 
 #define RIATA_INSTANTIATE(T)                                                            \

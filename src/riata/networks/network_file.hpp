@@ -17,7 +17,7 @@ template <Scalar T>
 struct StoredNetwork {
   Network<T> network;
   std::optional<double> reg = {};               ///< the weight of training
-  std::map<std::string, std::string> metadata = {};  ///< free text
+  std::map<std::string, std::string> metadata = {};  ///< free text; keys that the file itself uses are passed over
 };
 
 /// Written atomically. @throws riata::Error if the file cannot be written

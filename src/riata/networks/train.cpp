@@ -1,5 +1,6 @@
 #include "riata/networks/train.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <map>
@@ -91,6 +92,10 @@ constexpr double optimum_tol = 1e-6;
 constexpr double adam_rate = 5e-4, refinements[] = {0.2, 0.02}, older_layers = 0.3;  // of the published code
 constexpr std::uint32_t batch_stream = 200, validation_stream = 201;
 
+double rate_of(const TrainingOptions& options) {
+  return options.learning_rate.value_or(options.optimizer == TrainingOptimizer::adam ? adam_rate : 1);
+}
+
 bool is_step(const std::string& name) { return name.ends_with(".step"); }
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
@@ -99,7 +104,7 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 
 /// t of LineSearch is twice the step that it tries first.
 LineSearchOptions search_options(const TrainingOptions& options) {
-  return {.first = 2 * options.learning_rate.value_or(1), .largest = 2 * largest_step, .smallest = 2 * smallest_step, .grow = 8};
+  return {.first = 2 * rate_of(options), .largest = 2 * largest_step, .smallest = 2 * smallest_step, .grow = 8};
 }
 
 struct Stage {
@@ -112,7 +117,7 @@ struct Stage {
 template <Scalar T>
 std::vector<Stage> make_stages(const Network<T>& net, const TrainingOptions& options) {
   const int depth = net.n_layers();
-  const double rate = options.learning_rate.value_or(adam_rate);
+  const double rate = rate_of(options);
   const bool is_adam = options.optimizer == TrainingOptimizer::adam;
   std::vector<Stage> stages;
   const auto add = [&](int n_layers, int first, int last, double factor, double older) {
@@ -169,10 +174,12 @@ class Landmarks {
   }
 
   double optimum() {
-    if (targets_ == nullptr && std::isnan(optimum_))
-      optimum_ = encode<T>(X_, ista_.dictionary(), reg_,
-                           {.tol = optimum_tol, .penalty = ista_.penalty(), .execution = execution_}).objective.mean();
-    return optimum_;
+    if (targets_ == nullptr && !optimum_) {
+      const auto found = encode<T>(X_, ista_.dictionary(), reg_, {.tol = optimum_tol, .penalty = ista_.penalty(), .execution = execution_});
+      const bool is_certified = std::ranges::count(found.status, Status::converged) == X_.cols();
+      optimum_ = is_certified ? found.objective.mean() : unknown;
+    }
+    return optimum_.value_or(unknown);
   }
 
  private:
@@ -182,7 +189,8 @@ class Landmarks {
   const Execution& execution_;
   Network<T> ista_;
   std::map<int, double> values_;
-  double optimum_ = std::numeric_limits<double>::quiet_NaN();
+  static constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
+  std::optional<double> optimum_;
 };
 
 template <Scalar T>
@@ -193,25 +201,39 @@ class Trainer {
       : net_(net), X_(X), reg_(reg), options_(options), targets_(targets), observer_(observer), checkpoint_(std::move(checkpoint)),
         stages_(make_stages(net, options)), before_training_(net.parameters()), trial_(net), search_(search_options(options)),
         landmarks_(net, X, reg, targets, options.execution) {
+    project(before_training_);
     state_.parameters = before_training_;
     if (is_adam()) hold_out();
   }
 
   TrainingResult run() {
     if (const NamedTensors stored = open_checkpoint(checkpoint_); !stored.empty()) load(stored);
-    LineSearch<T> search_before = search_;
-    Status status = Status::converged;
-    std::optional<Status> end;
-    try {
-      do search_before = search_;
+    Status status = Status::interrupted;
+    std::exception_ptr failure;  // of the observer, say: what was accepted is kept first
+    const auto keep_failure = [&](const auto& body) {
+      try {
+        body();
+      } catch (const Interrupted&) {
+        status = Status::interrupted;
+      } catch (...) {
+        if (!failure) failure = std::current_exception();
+      }
+    };
+    keep_failure([&] {
+      std::optional<Status> end;
+      do accepted_search_ = search_;
       while (!(end = iterate()));
       status = *end;
-    } catch (const Interrupted&) {  // nothing has moved but the search
-      search_ = search_before;
-      status = Status::interrupted;
-    }
-    if (!checkpoint_.path.empty()) save();
+    });
+    search_ = accepted_search_;  // of a step that was not finished, nothing else has moved
+    keep_failure([&] {
+      if (!checkpoint_.path.empty()) save();
+    });
+    keep_failure([&] {
+      if (state_.best_value) validate();  // not in the checkpoint: a longer run may not look here
+    });
     net_.set_parameters(state_.best_value ? state_.best : state_.parameters);
+    if (failure) std::rethrow_exception(failure);
     const bool is_known = !is_adam() && state_.value && stages_[state_.stage].n_layers == net_.n_layers();
     const double value = is_known ? *state_.value : net_.loss(X_, reg_, {.execution = {.n_threads = options_.execution.n_threads}}, targets_);
     return {std::move(state_.history), state_.initial_value, value, reg_, status};
@@ -255,6 +277,7 @@ class Trainer {
   void hold_out() {
     const Index n = X_.cols(), n_held = static_cast<Index>(std::lround(options_.validation * static_cast<double>(n)));
     require(n_held < n, "validation = {} of {} signals leaves none to train on", options_.validation, n);
+    require(n_held > 0 || options_.validation == 0, "validation = {} of {} signals holds none out", options_.validation, n);
     std::vector<bool> is_held(static_cast<std::size_t>(n));
     const std::vector<Index> held = RandomStream(options_.seed, validation_stream).choose(n, n_held);
     for (const Index i : held) is_held[static_cast<std::size_t>(i)] = true;
@@ -291,8 +314,8 @@ class Trainer {
       return {};  // so that an interruption of the first step does not undo what this has set
     }
     if (state_.ended || state_.taken >= stage.max_iter) {
-      if (state_.best_value) validate();
       if (state_.stage + 1 == stages_.size()) return state_.ended ? Status::converged : Status::max_iter_reached;
+      if (state_.best_value) validate();
       ++state_.stage;
       if (state_.best_value) state_.parameters = std::move(state_.best);
       state_.best_value.reset();
@@ -307,6 +330,7 @@ class Trainer {
     const bool moved = is_adam() ? adam_step(stage) : search_step(stage);
     if (!moved) return {};
     ++state_.taken;
+    accepted_search_ = search_;
     const TrainingHistory& history = state_.history;
     const int n_steps = static_cast<int>(history.value.size());
     if (!checkpoint_.path.empty() && n_steps % checkpoint_.every == 0) save();
@@ -334,6 +358,9 @@ class Trainer {
     trial_.set_parameters(state_.parameters);
     const double value = *state_.value;
     const auto gradient = trial_.loss_gradient(X_, reg_, {.parameters = stage.names}, run_of(stage), targets_).parameters;
+    for (const auto& [name, g] : gradient)
+      require(g.allFinite(), "train: the gradient by '{}' is not finite after {} steps; are the signals or reg too large?", name,
+              state_.history.value.size());
     const Objective<T> objective{.project = [this](Parameters<T>& p) { project(p); },
                                  .evaluate = [this](const Parameters<T>& p) { return evaluate(p); }};
     const auto outcome = search_.step(state_.parameters, gradient, value, objective);
@@ -382,7 +409,7 @@ class Trainer {
     project(moved);
     for (const auto& [name, values] : moved)
       require(std::isfinite(found.value) && values.allFinite(), "learning_rate = {}: the loss is not finite after {} steps; use a smaller one",
-              options_.learning_rate.value_or(adam_rate), state_.history.value.size());
+              rate_of(options_), state_.history.value.size());
     state_.parameters = std::move(moved);
     adam_ = std::move(adam);
     state_.value = found.value;
@@ -437,7 +464,7 @@ class Trainer {
     // What ended at a larger tolerance goes on.
     state_.ended = get_integer(tensors, "ended", where) != 0 && !(options_.tol < state_.ended_tol);
     if (is_adam())
-      adam_.restore(tensors);
+      adam_.restore(tensors, state_.parameters);
     else
       search_.restore(tensors);
     if (!tensors.contains("best")) return;
@@ -446,6 +473,7 @@ class Trainer {
     state_.best_value = best[0];
     state_.best_taken = static_cast<int>(best[1]);
     for (const auto& [name, unused] : state_.parameters) state_.best[name] = get_matrix<T>(tensors, "best." + name, where);
+    trial_.set_parameters(state_.best);
   }
 
   Network<T>& net_;
@@ -456,9 +484,10 @@ class Trainer {
   const TrainingObserver& observer_;
   const Checkpoint checkpoint_;
   const std::vector<Stage> stages_;
-  const Parameters<T> before_training_;
+  Parameters<T> before_training_;  // on the set that training keeps to
   Network<T> trial_;
   LineSearch<T> search_;
+  LineSearch<T> accepted_search_ = search_;  // as it was when the last step was accepted
   Adam<T> adam_;
   std::vector<Index> trained_on_;  // Adam's signals; the others are held out
   Matrix<T> held_X_, held_targets_;
@@ -482,7 +511,7 @@ std::string fingerprint(const Network<T>& net, const ConstMatrixRef<T>& X, doubl
                      {"reg", reg},
                      {"loss", to_string(o.loss)},
                      {"mode", to_string(o.mode)},
-                     {"learning_rate", o.learning_rate.value_or(0)},
+                     {"learning_rate", rate_of(o)},
                      {"positive_steps", o.positive_steps}};
   if (o.optimizer == TrainingOptimizer::adam)
     run.update({{"optimizer", "adam"}, {"batch_size", o.batch_size.value_or(0)}, {"validation", o.validation},

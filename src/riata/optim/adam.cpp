@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "riata/core/check.hpp"
+
 namespace riata {
 
 template <Scalar T>
@@ -39,12 +41,16 @@ NamedTensors Adam<T>::state() const {
 }
 
 template <Scalar T>
-void Adam<T>::restore(const NamedTensors& state) {
+void Adam<T>::restore(const NamedTensors& state, const Parameters<T>& parameters) {
   reset();
   t_ = get_integer(state, "adam.t", "checkpoint");
-  for (const auto& [name, tensor] : state) {
-    if (name.starts_with("adam.m.")) m_[name.substr(7)] = get_matrix<T>(state, name, "checkpoint");
-    if (name.starts_with("adam.v.")) v_[name.substr(7)] = get_matrix<T>(state, name, "checkpoint");
+  for (const auto& [name, like] : parameters) {
+    if (!state.contains("adam.m." + name)) continue;  // it has not moved yet
+    for (auto* moments : {&m_, &v_}) {
+      const std::string tensor = (moments == &m_ ? "adam.m." : "adam.v.") + name;
+      Matrix<T>& values = (*moments)[name] = get_matrix<T>(state, tensor, "checkpoint");
+      require(values.rows() == like.rows() && values.cols() == like.cols(), "checkpoint: tensor '{}' is damaged", tensor);
+    }
   }
 }
 

@@ -24,7 +24,8 @@ class Adam {
 
   void reset();
   NamedTensors state() const;
-  void restore(const NamedTensors& state);
+  /// @throws std::invalid_argument if the state is not that of such parameters
+  void restore(const NamedTensors& state, const Parameters<T>& parameters);
 
  private:
   AdamOptions options_;
