@@ -23,9 +23,11 @@ subgradient vanishes (but for 20 layers on the digits at reg 0.1, which 100 step
 
 Claims checked, on test signals: at reg 0.8 Step-LISTA is ahead of coupled LISTA and of ISTA at every depth >= 5; at reg 0.1
 coupled LISTA is ahead of Step-LISTA at depths 3 to 15 (the hour's 100 steps suffice to depth 10; at 15 it takes 300); ALISTA
-stops improving with depth, above ISTA at reg 0.8. The hour's Step-LISTA of 20 layers for digits at reg 0.8 is ahead of ISTA on its
-training signals but 2e3 above the optimum on the test signals; on the digits the claim is checked to depth 15. On the training
-signals, networks that start as ISTA never end above it.
+stops improving with depth, above ISTA at reg 0.8. On the training signals, networks that start as ISTA never end above it.
+
+The hour's 4 000 signals are too few for one network: Step-LISTA of 20 layers for digits at reg 0.8, ahead of ISTA on them, diverges
+on one of the 4 000 test signals. So on the digits at reg 0.8 the claim is checked to depth 15 with 4 000 signals, and at every
+depth >= 5 with the paper's 10 000 ("2.5 x signals"), where no test signal diverges.
 """
 
 from __future__ import annotations
@@ -42,7 +44,10 @@ from signals import problem  # noqa: E402
 import riata  # noqa: E402
 
 LONGER = "coupled LISTA, 3 x steps"
-METHODS = {"ISTA": None, "coupled LISTA": "coupled", "ALISTA": "alista", "Step-LISTA": "step", LONGER: "coupled"}
+MORE = "Step-LISTA, 2.5 x signals"
+COUPLED_MORE = "coupled LISTA, 2.5 x signals"
+METHODS = {"ISTA": None, "coupled LISTA": "coupled", "ALISTA": "alista", "Step-LISTA": "step", LONGER: "coupled",
+           MORE: "step", COUPLED_MORE: "coupled"}
 CSV = "figure6.csv"
 SETTINGS = {
     "small": {"n_features": 16, "n_atoms": 64, "n_train": 1000, "n_test": 1000, "steps": 60, "depths": (1, 5, 10)},
@@ -54,14 +59,21 @@ SETTING_COLUMNS = ("seed", "n_features", "n_atoms", "n_train", "n_test", "steps"
 PANEL = ("dictionary", "reg")
 
 
+def is_wanted(experiment: Reproduction, cell: dict) -> bool:
+    """The longer rows, and those of more signals, are the hour's alone and where it needs them."""
+    if cell["method"] == LONGER:
+        return (experiment.size, cell["reg"], cell["depth"]) == ("hour", 0.1, 15)
+    if cell["method"] in (MORE, COUPLED_MORE):
+        return (experiment.size, cell["dictionary"], cell["reg"]) == ("hour", "digits", 0.8) and cell["depth"] >= 5
+    return not (experiment.variant == "lectures" and cell["method"] == "ALISTA")
+
+
 def grid(experiment: Reproduction, depths) -> list[dict]:
     """Everything to train, the most telling first: depths 3 to 15, Gaussian atoms, both regs."""
     dictionaries = ("simulated",) if experiment.size == "small" else ("simulated", "digits")
-    methods = [name for name in METHODS if not (experiment.variant == "lectures" and name == "ALISTA")]
     cells = [{"dictionary": dictionary, "reg": reg, "method": method, "depth": depth}
-             for dictionary in dictionaries for depth in depths for reg in (0.8, 0.1) for method in methods
-             if method != LONGER or (experiment.size, reg, depth) == ("hour", 0.1, 15)]
-    return sorted(cells, key=lambda cell: not 3 <= cell["depth"] <= 15)
+             for dictionary in dictionaries for depth in depths for reg in (0.8, 0.1) for method in METHODS]
+    return sorted((cell for cell in cells if is_wanted(experiment, cell)), key=lambda cell: not 3 <= cell["depth"] <= 15)
 
 
 def run(experiment: Reproduction) -> list[dict]:
@@ -75,10 +87,11 @@ def run(experiment: Reproduction) -> list[dict]:
     signals, optimum = {}, {}
     for cell in todo:
         name, reg = cell["dictionary"], cell["reg"]
-        if name not in signals:
-            sizes = [setting[key] for key in ("n_features", "n_atoms", "n_train", "n_test")]
-            signals[name] = problem(name, *sizes, experiment.seed, experiment.variant)
-        D, train, test = signals[name]
+        n_train = setting["n_train"] * 5 // 2 if cell["method"] in (MORE, COUPLED_MORE) else setting["n_train"]
+        if (name, n_train) not in signals:
+            signals[name, n_train] = problem(name, setting["n_features"], setting["n_atoms"], n_train, setting["n_test"],
+                                             experiment.seed, experiment.variant)
+        D, train, test = signals[name, n_train]
         if (name, reg) not in optimum:
             optimum[name, reg] = riata.encode(test, D, reg, tol=1e-12, max_iter=100_000).objective.mean()
         rows.append(cell | measure(experiment, cell, setting["steps"], D, train, test) | {"optimum": optimum[name, reg]} | same)
@@ -126,6 +139,8 @@ def check(experiment: Reproduction, rows: list[dict]) -> None:
             deepest = 15 if (experiment.size, dictionary) == ("hour", "digits") else 30
             ahead(experiment, where, at, "Step-LISTA", "coupled LISTA", range(5, deepest + 1))
             ahead(experiment, where, at, "Step-LISTA", "ISTA", range(5, deepest + 1))
+            ahead(experiment, where, at, MORE, COUPLED_MORE, range(5, 31))
+            ahead(experiment, where, at, MORE, "ISTA", range(5, 31))
             ahead(experiment, where, at, "ISTA", "ALISTA", range(5, 31))
         else:
             ahead(experiment, where, at, "coupled LISTA", "Step-LISTA", range(3, 11 if experiment.size == "hour" else 16))
@@ -155,14 +170,16 @@ def draw(experiment: Reproduction, rows: list[dict]) -> None:
     figure, axes = experiment.subplots(len(dictionaries), 2, figsize=(8.5, 0.4 + 2.7 * len(dictionaries)), squeeze=False)
     panels = [(dictionary, reg) for dictionary in dictionaries for reg in (0.1, 0.8)]
     styles = {"ISTA": ("k", "--", ""), "coupled LISTA": ("tab:blue", "-", "o"), "ALISTA": ("tab:green", "-", "^"),
-              "Step-LISTA": ("tab:orange", "-", "s"), LONGER: ("tab:blue", "", "*")}
+              "Step-LISTA": ("tab:orange", "-", "s"), LONGER: ("tab:blue", "", "*"),
+              MORE: ("tab:orange", ":", "x"), COUPLED_MORE: ("tab:blue", ":", "x")}
     for axis, (dictionary, reg) in zip(axes.flat, panels):
         for method, (colour, line, marker) in styles.items():
             depths, excess = zip(*curve(rows, dictionary, reg, method).items() or [((), ())])
             axis.plot(depths, np.maximum(excess, 1e-12), line, color=colour, marker=marker, ms=9 if marker == "*" else 4,
                       label=method if depths else None)
         axis.set(yscale="log", xlabel="layers", title=f"{dictionary}, reg {reg}", ylabel=r"test loss $- F^\star$")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right center", frameon=False)
+    labels = {label: handle for axis in axes.flat for handle, label in zip(*axis.get_legend_handles_labels())}
+    figure.legend(labels.values(), labels, loc="outside right center", frameon=False)
     experiment.save_figure(figure, "figure6.png")
 
 
