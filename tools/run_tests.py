@@ -48,8 +48,9 @@ def run_ctest(preset, reports):
 
 def run_pytest(folders, reports, **environment):
     folders = [f for f in folders if any((ROOT / f).glob("test_*.py"))]
-    return run([sys.executable, "-m", "pytest", "-q", "--durations=5", f"--junitxml={reports / 'pytest.xml'}", *folders],
-               reports / "pytest.xml", **environment)
+    beside = ["-n", str(os.cpu_count() or 1), "--dist", "worksteal"]
+    return run([sys.executable, "-m", "pytest", "-q", "--durations=5", *beside, f"--junitxml={reports / 'pytest.xml'}", *folders],
+               reports / "pytest.xml", OMP_WAIT_POLICY="passive", **environment)  # spinning would take the other test's core
 
 
 def sanitized_python():

@@ -41,6 +41,21 @@ def curves(experiment: Reproduction, seed: int, n_train: np.ndarray) -> list[dic
     return rows
 
 
+def run(experiment: Reproduction, n_draws: int, n_train: np.ndarray) -> list[dict]:
+    """The rows of every draw, written as soon as they are known; a run that was stopped goes on after the last whole draw."""
+    seeds = range(experiment.seed, experiment.seed + n_draws)
+    same = {"size": experiment.size, "variant": experiment.variant}
+    rows = [row for row in experiment.read_rows("figureD3.csv") if same.items() <= row.items() and row["seed"] in seeds]
+    for seed in seeds:
+        if seed in {row["seed"] for row in rows}:
+            continue
+        rows += [row | same for row in curves(experiment, seed, n_train)]
+        experiment.write_rows("figureD3.csv", rows, quiet=True)
+        if experiment.paper_size:
+            print(f"{seed - experiment.seed + 1} of {n_draws} draws", flush=True)
+    return rows
+
+
 def medians(rows: list[dict], method: str) -> dict[int, float]:
     sizes = sorted({row["n_train"] for row in rows})
     return {n: float(np.median([row["excess"] for row in rows if row["method"] == method and row["n_train"] == n]))
@@ -79,8 +94,7 @@ if __name__ == "__main__":
         n_draws, n_train = 100, np.logspace(1, 4, 10).round().astype(int)[2:]
     else:
         n_draws, n_train = 5, np.array([31, 100, 1000])
-    rows = [row for k in range(n_draws) for row in curves(experiment, experiment.seed + k, n_train)]
-    experiment.write_rows("figureD3.csv", rows)
+    rows = run(experiment, n_draws, n_train)
     draw(experiment, rows)
     check(experiment, rows)
     experiment.finish()
