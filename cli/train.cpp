@@ -1,5 +1,6 @@
 // riata train: a dictionary and signals in, a network out that codes such signals in a few layers.
 #include "riata/networks/train.hpp"
+#include "riata/solvers/certificate.hpp"
 
 #include <chrono>
 #include <limits>
@@ -146,16 +147,22 @@ int Train::train(StoredNetwork<T> stored) {
 
   catch_interrupts();
   options.execution.stop_requested = interrupt_requested;
+  stored.reg = resolve_batch_reg<T>(*reg, X, net.dictionary(), net.penalty(), options.execution);
   TrainingInfo last;
   last.ista = std::numeric_limits<double>::quiet_NaN();
   const auto start = std::chrono::steady_clock::now();
   const TrainingResult result = [&] {
     Progress progress(!talk.quiet, options.max_iter);
-    return riata::train<T>(net, X, *reg, options, wanted ? &in_precision_of_signals<T>(*wanted, targets) : nullptr,
-                           [&](const TrainingInfo& info) {
-                             progress.show(last = info);
-                             return interrupt_requested() ? Action::stop : Action::keep_going;
-                           });
+    try {
+      return riata::train<T>(net, X, *stored.reg, options, wanted ? &in_precision_of_signals<T>(*wanted, targets) : nullptr,
+                             [&](const TrainingInfo& info) {
+                               progress.show(last = info);
+                               return interrupt_requested() ? Action::stop : Action::keep_going;
+                             });
+    } catch (const Error&) {  // a checkpoint that cannot be written; the network has its steps
+      if (last.iteration > 0) save(stored);
+      throw;
+    }
   }();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const bool is_stopped = result.status == Status::interrupted;
@@ -174,7 +181,6 @@ int Train::train(StoredNetwork<T> stored) {
                         {"final_value", fmt::format("{}", result.value)},
                         {"status", to_string(result.status)}};
   for (const auto& [key, value] : record) stored.metadata[key] = value;
-  stored.reg = result.reg;
   save(stored);
   if (!trace.empty()) write_trace(trace, result.history);
 

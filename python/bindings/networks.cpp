@@ -15,6 +15,7 @@
 #include "riata/networks/analytic_weight.hpp"
 #include "riata/networks/network_file.hpp"
 #include "riata/networks/train.hpp"
+#include "riata/solvers/certificate.hpp"
 
 namespace riata::python {
 namespace {
@@ -163,6 +164,12 @@ void bind_network(nb::module_& m, const char* name) {
           },
           array_arg("X"), array_arg("reg"), nb::arg("parameters"), nb::arg("wrt_reg"), nb::arg("wrt_signals"), nb::arg("codes"),
           array_arg("targets").none(), array_arg("cotangent").none(), nb::arg("n_layers").none(), nb::arg("n_threads").none())
+      .def("resolve_reg",
+           [](const Net& net, const Array2<T>& X, const PythonReg& reg) {
+             const Reg weight = to_reg(reg);
+             return without_gil([&] { return resolve_batch_reg<T>(weight, view<T>(X), net.dictionary(), net.penalty(), {}); });
+           },
+           array_arg("X"), array_arg("reg"))
       .def(
           "train",
           [](Net& net, const Array2<T>& X, const PythonReg& reg, const std::string& loss, const OptionalArray2<T>& targets,

@@ -108,7 +108,7 @@ def learn_dictionary(
         All cores by default.
     callback : callable, optional
         Called after every accepted iteration with an object that has phase, iteration, value, step and
-        seconds. Returning True stops the run.
+        seconds. Returning True stops the run; what it raises goes on when the checkpoint is written.
     algorithm : {"fista", "ista"}
         The layers.
     loss : {"lasso", "least_squares"}

@@ -70,7 +70,7 @@ class Network:
     reg : float or None
         The weight of the last training, the default of `encode`; None before.
     metadata : dict of str
-        Free text, stored in the file.
+        Free text, stored in the file; keys that the file itself uses, as "reg" and "n_layers", are passed over.
 
     Examples
     --------
@@ -152,7 +152,7 @@ class Network:
 
         Ctrl-C stops the run and leaves the network at its last accepted step, with status "interrupted". So does what a
         callback raises, after which the exception goes on. A start that `positive_steps` or the kind rules out is
-        first moved to the nearest that they allow.
+        first moved to the nearest that they allow, for steps nearly zero: from there "tied" and "alista" may not learn.
 
         Parameters
         ----------
@@ -208,9 +208,8 @@ class Network:
         """
         where = "Network.fit"
         X = self._signals(where, X)
-        fields = self._core.train(
-            X,
-            as_reg(where, reg),
+        start, weight = self.parameters(), self._core.resolve_reg(X, as_reg(where, reg))
+        options = dict(
             loss=as_text(where, "loss", loss),
             targets=as_optional_like(where, "targets", targets, "X", X, _CODES),
             mode=as_text(where, "mode", mode),
@@ -231,17 +230,23 @@ class Network:
             validate_every=as_int(where, "validate_every", validate_every),
             patience=as_int(where, "patience", patience),
         )
+        record = {"loss": loss, "mode": mode, "optimizer": optimizer}
+        try:
+            fields = self._core.train(X, weight, **options)
+        except BaseException:
+            parameters = self.parameters()
+            if any(not np.array_equal(parameters[name], start[name]) for name in start):  # the steps so far are kept
+                self._note(weight, record | {"status": "interrupted"})
+            raise
         result = TrainingResult(**fields | {"history": TrainingHistory(**fields["history"])})
-        self.reg = result.reg
-        self.metadata |= {
-            "loss": loss,
-            "mode": mode,
-            "optimizer": optimizer,
-            "iterations": str(len(result.history.value)),
-            "final_value": repr(result.value),
-            "status": result.status,
-        }
+        iterations, value = str(len(result.history.value)), repr(result.value)
+        self._note(weight, record | {"iterations": iterations, "final_value": value, "status": result.status})
         return result
+
+    def _note(self, reg: float, record: dict[str, str]) -> None:
+        """What the last training was, in the place of what the one before it was."""
+        others = {key: text for key, text in self.metadata.items() if key not in ("iterations", "final_value")}
+        self.reg, self.metadata = reg, others | record
 
     def encode(
         self,
@@ -462,8 +467,9 @@ class Network:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         Network.__init__(self, *state["arguments"], lipschitz=state["lipschitz"])
-        self.set_parameters(state["parameters"])
+        Network.set_parameters(self, state["parameters"])
         vars(self).update(state["attributes"])
+        self.metadata = dict(self.metadata)  # not shared with a copy
 
     def __repr__(self) -> str:
         n_atoms, n_features = self.dictionary.shape

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import signal
 import time
 
@@ -206,6 +207,21 @@ def test_ctrl_c_leaves_a_network_that_works(riata, tmp_path, safetensors):
     objective = riata.json("infer", "net.safetensors", "X.npy", "-o", "Z.npy")["objective"]
     assert objective == pytest.approx(float(metadata["final_value"]), rel=1e-12)
     assert not [name for name in os.listdir(tmp_path) if "tmp" in name]
+
+
+def test_a_checkpoint_that_cannot_be_written_any_more_does_not_cost_the_network(riata, tmp_path):
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    run = riata.start(*train("coupled"), "--max-iter", 10000000, "--checkpoint", "parts/c.safetensors", "--checkpoint-every", 20)
+    while not (folder / "c.safetensors").exists():
+        assert run.poll() is None
+        time.sleep(0.01)
+    shutil.rmtree(folder)
+    _, errors = run.communicate(timeout=60)
+    assert run.returncode == 1 and errors.startswith("riata train: cannot write parts/c.safetensors"), errors
+    trained = riata.json("infer", "net.safetensors", "X.npy", "-o", "Z.npy")["objective"]
+    riata(*train("coupled"), "--max-iter", 1)
+    assert trained < riata.json("infer", "net.safetensors", "X.npy", "-o", "Z.npy")["objective"]
 
 
 def test_max_time_stops(riata):

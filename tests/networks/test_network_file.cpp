@@ -97,6 +97,8 @@ TEST_F(NetworkFileErrors, DamagedFiles_AreRefusedInASentence) {
        damaged([](auto& f) { f.tensors["layer.0.threshold"] = to_tensor(std::vector<float>{1}); })},
       {path + ": kind = 'mine', must be one of alista, coupled, facnet, first_step, group, hessian, iht, lamp, lista, step, tied",
        damaged([](auto& f) { f.metadata["network"] = "mine"; })},
+      {path + ": metadata 'network' is missing", damaged([](auto& f) { f.metadata.erase("network"); })},
+      {path + ": threshold = 'x', must be 'scalar' or 'atom'", damaged([](auto& f) { f.metadata["threshold"] = "x"; })},
       {path + ": n_layers = 0, must be between 1 and 10000", damaged([](auto& f) { f.metadata["n_layers"] = "0"; })},
       {path + ": parameters: layer.0.weight holds nan at row 0, column 0; expected finite numbers",
        damaged([](auto& f) { std::get<std::vector<double>>(f.tensors["layer.0.weight"].data)[0] = std::nan(""); })},

@@ -309,6 +309,76 @@ TEST_F(TrainingFile, WhatTheObserverThrows_LeavesTheRun_AndNothingIsLost) {
   }
 }
 
+TEST_F(TrainingFile, WhatIsRefused_LeavesNetworkAndCheckpointAsTheyWere) {
+  const Problem problem = draw_problem(22);
+  Network<double> net("facnet", problem.D, 2);
+  const TrainingOptions options{.optimizer = TrainingOptimizer::adam, .max_iter = 4, .checkpoint = path};
+  train<double>(net, problem.X, 0.1, options);
+  auto start = net.parameters();
+  start.at("layer.0.rotation") *= 2;  // what training would put onto the set first
+  net.set_parameters(start);
+  const TensorFile before = read_safetensors(path);
+  TrainingOptions diverges = options, supervised = options;
+  diverges.learning_rate = 1e300;
+  supervised.loss = TrainingLoss::supervised;
+  const MatrixXd few = MatrixXd::Zero(8, 2);
+  EXPECT_THROW(train<double>(net, problem.X, 0.1, diverges), std::invalid_argument);
+  EXPECT_THROW(train<double>(net, 1e200 * problem.X, 0.1, options), std::invalid_argument);
+  EXPECT_THROW(train<double>(net, problem.X, 0.1, supervised, &few), std::invalid_argument);
+  EXPECT_TRUE(net.parameters() == start);
+  EXPECT_TRUE(read_safetensors(path).tensors == before.tensors);
+}
+
+TEST(Training, Adam_InterruptedBetweenLooks_AlsoLooksAtTheLastStep) {
+  const Problem problem = draw_problem(23);
+  Network<double> stopped("coupled", problem.D, 2), cut = stopped;
+  TrainingOptions options{.optimizer = TrainingOptimizer::adam, .validation = 0.3, .validate_every = 1000, .learning_rate = 1e-2,
+                          .max_iter = 100};
+  const auto expected = train<double>(stopped, problem.X, 0.1, options, nullptr, [](const TrainingInfo& info) {
+    return info.iteration == 30 ? Action::stop : Action::keep_going;
+  });
+  EXPECT_LT(expected.value, Network<double>("coupled", problem.D, 2).loss(problem.X, 0.1));
+  int n_steps = 0;
+  options.execution.stop_requested = [&] { return n_steps == 30; };
+  const auto result = train<double>(cut, problem.X, 0.1, options, nullptr, [&](const TrainingInfo& info) {
+    n_steps = info.iteration;
+    return Action::keep_going;
+  });
+  EXPECT_EQ(result.status, Status::interrupted);
+  EXPECT_TRUE(cut.parameters() == stopped.parameters());
+}
+
+TEST_F(TrainingFile, WhatStopRequestedThrows_LeavesTheRun_AndNothingIsLost) {
+  const Problem problem = draw_problem(24);
+  Network<double> whole("step", problem.D, 3), cut = whole, resumed = whole;
+  TrainingOptions options{.max_iter = 12};
+  train<double>(whole, problem.X, 0.1, options);
+  options.checkpoint = path;
+  int polls = 0;
+  options.execution = {.n_threads = 1, .stop_requested = [&] {
+                         if (++polls == 40) throw std::domain_error("mine");
+                         return false;
+                       }};
+  EXPECT_THROW(train<double>(cut, problem.X, 0.1, options), std::domain_error);
+  EXPECT_LT(cut.loss(problem.X, 0.1), resumed.loss(problem.X, 0.1));
+  options.execution = {};
+  options.resume = true;
+  train<double>(resumed, problem.X, 0.1, options);
+  EXPECT_TRUE(resumed.parameters() == whole.parameters());
+}
+
+TEST(Training, OfANearlySymmetricHessian_KeepsItSymmetric) {
+  const Problem problem = draw_problem(25);
+  Network<double> net("hessian", problem.D, 2);
+  auto start = net.parameters();
+  for (auto& [name, values] : start) values *= 10;
+  start.at("layer.0.hessian")(0, 1) += 0.9e-3 * start.at("layer.0.hessian")(0, 0);
+  net.set_parameters(start);
+  EXPECT_GT(train<double>(net, problem.X, 0.1, {.max_iter = 20}).history.value.size(), 5U);
+  const MatrixXd& A = net.parameters().at("layer.0.hessian");
+  EXPECT_TRUE(A == A.transpose());
+}
+
 TEST(Training, StartsOnTheSetThatItKeepsTo) {
   const Problem problem = draw_problem(19);
   Network<double> step("step", problem.D, 2), facnet("facnet", problem.D, 2);
@@ -406,6 +476,8 @@ TEST_F(TrainingFile, BadInputs_AreRefusedInASentence) {
       {"targets are for loss = 'supervised'; loss = 'semi' has none", call({.loss = TrainingLoss::semi}, &problem.Z)},
       {"loss = 'supervised' needs targets, one code per signal", call({.loss = TrainingLoss::supervised})},
       {"targets have shape (2, 8), expected (60, 8)", call({.loss = TrainingLoss::supervised}, &wrong)},
+      {"targets have shape (2, 8), expected (60, 8)",
+       call({.loss = TrainingLoss::supervised, .optimizer = TrainingOptimizer::adam, .validation = 0.5}, &wrong)},
       {"optimizer = 'sgd', must be 'backtracking' or 'adam'", [] { parse_training_optimizer("sgd"); }},
       {"batch_size is for optimizer = 'adam' alone", call({.batch_size = 4})},
       {"batch_size = 0, must be >= 1", call({.optimizer = TrainingOptimizer::adam, .batch_size = 0})},

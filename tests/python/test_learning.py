@@ -1,5 +1,7 @@
 """learn_dictionary, recovery scores and model files."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -120,8 +122,29 @@ def test_what_a_callback_raises_leaves_a_checkpoint_to_go_on_from(problem, tmp_p
     resumed = riata.learn_dictionary(
         problem.signals, 24, 0.1, resume=True, callback=lambda info: seen.append(info.iteration), **options
     )
-    assert seen[0] == 7  # the iteration that was cut is done again
+    assert seen[0] == 8
     np.testing.assert_array_equal(resumed.dictionary, whole.dictionary)
+
+
+def test_what_a_callback_raises_comes_through_where_no_checkpoint_can_be_written(problem, tmp_path):
+    folder = tmp_path / "gone"
+    folder.mkdir()
+
+    def callback(info):
+        shutil.rmtree(folder)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        riata.learn_dictionary(problem.signals, 24, 0.1, callback=callback, checkpoint=folder / "a.safetensors", checkpoint_every=100)
+
+
+def test_a_refused_run_leaves_the_checkpoint_as_it_was(problem, tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    riata.learn_dictionary(problem.signals, 24, 0.1, max_iter=3, checkpoint=path)
+    before = path.read_bytes()
+    with pytest.raises(ValueError):
+        riata.learn_dictionary(1e200 * problem.signals, 24, 0.1, max_iter=3, checkpoint=path)
+    assert path.read_bytes() == before
 
 
 def test_ctrl_c_in_a_callback_ends_learning_with_the_dictionary_so_far(problem):

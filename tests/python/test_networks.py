@@ -1,5 +1,6 @@
 """Network: training, files, and the theory of the step-size paper (Ablin et al. 2019) as tests."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -165,12 +166,42 @@ def test_ctrl_c_in_the_callback_stops_the_run_and_keeps_its_steps(problem):
     assert result.status == "interrupted" and result.history.value == pytest.approx([net.loss(problem.signals)], rel=1e-14)
 
 
+def test_after_an_exception_reg_and_metadata_are_those_of_the_steps_that_were_kept(problem):
+    def fail(info):
+        if info.iteration == 2:
+            raise KeyError
+
+    net = network("step", problem)
+    net.fit(problem.signals, "0.1max", max_iter=1)
+    before = net.reg
+    with pytest.raises(ValueError, match="targets"):
+        net.fit(problem.signals, "0.5max", "supervised", problem.codes[:2], max_iter=5)
+    assert net.reg == before and net.metadata["status"] == "max_iter"  # nothing was trained
+    with pytest.raises(KeyError):
+        net.fit(problem.signals, "0.5max", max_iter=5, callback=fail)
+    assert net.reg == pytest.approx(5 * before, rel=1e-14) and net.metadata["status"] == "interrupted"
+    assert "iterations" not in net.metadata
+
+
+def test_a_copy_has_its_own_metadata(problem):
+    net = network("step", problem)
+    net.fit(problem.signals, 0.1, max_iter=1)
+    other = copy.copy(net)
+    other.metadata["note"] = "the copy's"
+    other.fit(problem.signals, 0.1, max_iter=2)
+    assert "note" not in net.metadata and net.metadata["iterations"] == "1"
+
+
 class Mine(riata.Network):
     """A subclass with something of its own."""
 
     def __init__(self, name, dictionary):
         super().__init__("step", dictionary, 2)
         self.name = name
+
+    def set_parameters(self, parameters):
+        super().set_parameters(parameters)
+        self.who = f"{self.name}'s"
 
 
 def test_a_subclass_keeps_what_it_added_when_pickled(problem):

@@ -46,8 +46,11 @@ def run(experiment: Reproduction, n_draws: int, n_train: np.ndarray) -> list[dic
     seeds = range(experiment.seed, experiment.seed + n_draws)
     same = {"size": experiment.size, "variant": experiment.variant}
     rows = [row for row in experiment.read_rows("figureD3.csv") if same.items() <= row.items() and row["seed"] in seeds]
+    done = {row["seed"] for row in rows}
+    if done:
+        print(f"  {len(done)} of {n_draws} draws are those of an earlier run", flush=True)
     for seed in seeds:
-        if seed in {row["seed"] for row in rows}:
+        if seed in done:
             continue
         rows += [row | same for row in curves(experiment, seed, n_train)]
         experiment.write_rows("figureD3.csv", rows, quiet=True)

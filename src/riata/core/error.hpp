@@ -1,6 +1,7 @@
 // Who is at fault decides the exception: the caller gets std::invalid_argument, the world riata::Error.
 #pragma once
 
+#include <exception>
 #include <stdexcept>
 #include <string>
 
@@ -17,5 +18,15 @@ class Interrupted : public std::exception {
  public:
   const char* what() const noexcept override { return "interrupted"; }
 };
+
+/// Runs `body`; of what is thrown so, `failure` keeps the first. For long work that saves what it has before it fails.
+template <class Body>
+void keep_failure(std::exception_ptr& failure, const Body& body) {
+  try {
+    body();
+  } catch (...) {
+    if (!failure) failure = std::current_exception();
+  }
+}
 
 }  // namespace riata

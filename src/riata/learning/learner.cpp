@@ -26,6 +26,7 @@ struct Learner<T>::State {
   double ended_tol = 0;  // at which the last phase ended; 0 if none did
   double seconds_before = 0;  // of the runs this one resumes
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+  std::exception_ptr failure = {};  // of the observer, or of writing the checkpoint
 
   int iterations() const { return static_cast<int>(result.history.value.size()); }
   double seconds() const { return seconds_before + seconds_since(start); }
@@ -53,9 +54,8 @@ LearnResult<T> Learner<T>::fit(Parameters<T> initial, const Observer& observer) 
   state.parameters = std::move(initial);
   project_atoms(state.parameters.at("dictionary"), constraint_);
   if (const NamedTensors stored = open_checkpoint(checkpoint_); !stored.empty()) load(state, stored);
-  // What interrupts an iteration undoes it, so that a resumed run repeats it from where it began.
+  // An interruption undoes its iteration, so that a resumed run repeats it from where it began.
   State before;
-  std::exception_ptr failure;
   LineSearch<T> update_before = update_;
   NamedTensors direction_before;
   try {
@@ -64,18 +64,16 @@ LearnResult<T> Learner<T>::fit(Parameters<T> initial, const Observer& observer) 
       update_before = update_;
       if (!checkpoint_.path.empty()) direction_before = direction_->state();
     } while (!state.finished && iterate(state, observer));
-  } catch (...) {
-    failure = std::current_exception();
+  } catch (const Interrupted&) {
     state = std::move(before);
     update_ = update_before;
     if (!checkpoint_.path.empty()) direction_->restore(direction_before);
     state.result.status = Status::interrupted;
   }
-  if (!checkpoint_.path.empty()) save(state);
-  try {
-    if (failure) std::rethrow_exception(failure);
-  } catch (const Interrupted&) {  // ends the run, but not as an error
-  }
+  keep_failure(state.failure, [&] {
+    if (!checkpoint_.path.empty()) save(state);
+  });
+  if (state.failure) std::rethrow_exception(state.failure);
   state.result.dictionary = state.parameters.at("dictionary");
   if (const auto steps = state.parameters.find("steps"); steps != state.parameters.end())
     state.result.steps.assign(steps->second.data(), steps->second.data() + steps->second.size());
@@ -123,17 +121,19 @@ bool Learner<T>::iterate(State& state, const Observer& observer) {
     state.result.status = Status::converged;
   }
   if (!outcome.accepted) return true;
-  if (!checkpoint_.path.empty() && state.iterations() % checkpoint_.every == 0) save(state);
-  if (observer && observer({.phase = history.phase.back() == 0 ? 0 : 1,
-                            .iteration = state.iterations(),
-                            .value = history.value.back(),
-                            .step = outcome.step,
-                            .seconds = history.seconds.back()}) == Action::stop &&
-      !state.finished) {
-    state.result.status = Status::interrupted;
-    return false;
-  }
-  return true;
+  Action action = Action::keep_going;
+  keep_failure(state.failure, [&] {
+    if (!checkpoint_.path.empty() && state.iterations() % checkpoint_.every == 0) save(state);
+    if (observer)
+      action = observer({.phase = history.phase.back() == 0 ? 0 : 1,
+                         .iteration = state.iterations(),
+                         .value = history.value.back(),
+                         .step = outcome.step,
+                         .seconds = history.seconds.back()});
+  });
+  if (!state.failure && (action == Action::keep_going || state.finished)) return true;
+  state.result.status = Status::interrupted;
+  return false;
 }
 
 /// Puts a random signal in the place of each atom that no signal used (its gradient is exactly zero) or that doubles an

@@ -168,6 +168,14 @@ Parameters<T> HessianRow<T>::initial(const NetworkModel<T>& model, int layer) {
 }
 
 template <Scalar T>
+void HessianRow<T>::project(const NetworkModel<T>& model, Parameters<T>& parameters) {
+  for (int t = 0; t < model.n_layers; ++t) {
+    Matrix<T>& A = parameters.at(parameter_name(t, "hessian"));
+    A = (T(0.5) * (A + A.transpose())).eval();
+  }
+}
+
+template <Scalar T>
 void HessianRow<T>::check(const char* where, const NetworkModel<T>& model, const Parameters<T>& parameters) {
   for (int t = 0; t < model.n_layers; ++t) {
     const Matrix<T>& A = parameters.at(parameter_name(t, "hessian"));

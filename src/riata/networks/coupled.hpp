@@ -102,6 +102,8 @@ class HessianRow : public Layer<T> {
  public:
   explicit HessianRow(const LayerSite<T>& site);
   static Parameters<T> initial(const NetworkModel<T>& model, int layer);
+  /// A becomes the mean of A and its transpose, the nearest symmetric matrix.
+  static void project(const NetworkModel<T>& model, Parameters<T>& parameters);
   /// @throws std::invalid_argument unless A is symmetric, to 1e-3 of its largest entry
   static void check(const char* where, const NetworkModel<T>& model, const Parameters<T>& parameters);
   void forward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after) override {

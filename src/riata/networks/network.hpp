@@ -68,7 +68,7 @@ class Network {
   void set_parameters(Parameters<T> parameters);
   /// The names that training may move: those of the layers first, ..., last - 1 and what all share.
   std::set<std::string> trainable(int first, int last) const;
-  /// Puts parameters onto the set they must lie in: the rotations of facnet.
+  /// Puts parameters onto the set they must lie in: the rotations of facnet, the symmetric matrices of hessian.
   void project(Parameters<T>& parameters) const;
 
   /// Codes, n_atoms x n_signals.

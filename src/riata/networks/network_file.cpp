@@ -104,7 +104,8 @@ StoredNetwork<T> load_network(const std::string& path) {
     require(found != file.metadata.end(), "{}: metadata '{}' is missing", path, key);
     return found->second;
   };
-  options.threshold = parse_threshold_shape(text("threshold"));
+  const std::string kind = text("network"), threshold = text("threshold");
+  naming(path, [&] { options.threshold = parse_threshold_shape(threshold); });
   if (file.metadata.contains("support_selection_p"))
     options.support_selection = SupportSelection{.p = number<double>(file, "support_selection_p", path),
                                                  .p_max = number<double>(file, "support_selection_p_max", path)};
@@ -116,7 +117,7 @@ StoredNetwork<T> load_network(const std::string& path) {
   Matrix<T> dictionary = get_matrix<T>(file.tensors, "dictionary", path);
   const int n_layers = number<int>(file, "n_layers", path);
   StoredNetwork<T> stored = naming(path, [&] {
-    return StoredNetwork<T>{.network = Network<T>(text("network"), DenseDictionary<T>(std::move(dictionary)), n_layers, options)};
+    return StoredNetwork<T>{.network = Network<T>(kind, DenseDictionary<T>(std::move(dictionary)), n_layers, options)};
   });
   Parameters<T> parameters;
   for (const auto& [name, values] : stored.network.parameters()) {

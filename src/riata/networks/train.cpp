@@ -200,7 +200,7 @@ class Trainer {
           const TrainingObserver& observer, Checkpoint checkpoint)
       : net_(net), X_(X), reg_(reg), options_(options), targets_(targets), observer_(observer), checkpoint_(std::move(checkpoint)),
         stages_(make_stages(net, options)), before_training_(net.parameters()), trial_(net), search_(search_options(options)),
-        landmarks_(net, X, reg, targets, options.execution) {
+        execution_(make_execution()), landmarks_(net, X, reg, targets, execution_) {
     project(before_training_);
     state_.parameters = before_training_;
     if (is_adam()) hold_out();
@@ -208,34 +208,27 @@ class Trainer {
 
   TrainingResult run() {
     if (const NamedTensors stored = open_checkpoint(checkpoint_); !stored.empty()) load(stored);
+    const std::size_t n_steps_before = state_.history.value.size();
+    LineSearch<T> search_before = search_;
     Status status = Status::interrupted;
-    std::exception_ptr failure;  // of the observer, say: what was accepted is kept first
-    const auto keep_failure = [&](const auto& body) {
-      try {
-        body();
-      } catch (const Interrupted&) {
-        status = Status::interrupted;
-      } catch (...) {
-        if (!failure) failure = std::current_exception();
-      }
-    };
-    keep_failure([&] {
+    try {
       std::optional<Status> end;
-      do accepted_search_ = search_;
+      do search_before = search_;
       while (!(end = iterate()));
       status = *end;
-    });
-    search_ = accepted_search_;  // of a step that was not finished, nothing else has moved
-    keep_failure([&] {
+    } catch (const Interrupted&) {  // nothing has moved but the search
+      search_ = search_before;
+    }
+    if (failure_ && state_.history.value.size() == n_steps_before) std::rethrow_exception(failure_);
+    keep_failure(failure_, [&] {
       if (!checkpoint_.path.empty()) save();
     });
-    keep_failure([&] {
-      if (state_.best_value) validate();  // not in the checkpoint: a longer run may not look here
-    });
+    const Execution to_the_end{.n_threads = options_.execution.n_threads};
+    if (state_.best_value) validate(to_the_end);  // not in the checkpoint: a longer run may not look here
     net_.set_parameters(state_.best_value ? state_.best : state_.parameters);
-    if (failure) std::rethrow_exception(failure);
+    if (failure_) std::rethrow_exception(failure_);
     const bool is_known = !is_adam() && state_.value && stages_[state_.stage].n_layers == net_.n_layers();
-    const double value = is_known ? *state_.value : net_.loss(X_, reg_, {.execution = {.n_threads = options_.execution.n_threads}}, targets_);
+    const double value = is_known ? *state_.value : net_.loss(X_, reg_, {.execution = to_the_end}, targets_);
     return {std::move(state_.history), state_.initial_value, value, reg_, status};
   }
 
@@ -257,7 +250,7 @@ class Trainer {
 
   bool is_adam() const { return options_.optimizer == TrainingOptimizer::adam; }
   double seconds() const { return seconds_before_ + seconds_since(start_); }
-  NetworkRun<T> run_of(const Stage& stage) const { return {.n_layers = stage.n_layers, .execution = options_.execution}; }
+  NetworkRun<T> run_of(const Stage& stage) const { return {.n_layers = stage.n_layers, .execution = execution_}; }
 
   double evaluate(const Parameters<T>& parameters) {
     for (const auto& [name, values] : parameters)
@@ -315,7 +308,7 @@ class Trainer {
     }
     if (state_.ended || state_.taken >= stage.max_iter) {
       if (state_.stage + 1 == stages_.size()) return state_.ended ? Status::converged : Status::max_iter_reached;
-      if (state_.best_value) validate();
+      if (state_.best_value) validate(execution_);
       ++state_.stage;
       if (state_.best_value) state_.parameters = std::move(state_.best);
       state_.best_value.reset();
@@ -330,20 +323,39 @@ class Trainer {
     const bool moved = is_adam() ? adam_step(stage) : search_step(stage);
     if (!moved) return {};
     ++state_.taken;
-    accepted_search_ = search_;
+    return tell(stage) == Action::stop ? std::optional(Status::interrupted) : std::nullopt;
+  }
+
+  /// The checkpoint and the observer, after a step. What they throw stops the run, which keeps what it has before it fails.
+  Action tell(const Stage& stage) {
     const TrainingHistory& history = state_.history;
     const int n_steps = static_cast<int>(history.value.size());
-    if (!checkpoint_.path.empty() && n_steps % checkpoint_.every == 0) save();
-    if (observer_ && observer_({.stage = static_cast<int>(state_.stage),
-                                .n_layers = stage.n_layers,
-                                .iteration = n_steps,
-                                .value = history.value.back(),
-                                .ista = landmarks_.ista(stage.n_layers),
-                                .optimum = landmarks_.optimum(),
-                                .step = history.step.back(),
-                                .seconds = history.seconds.back()}) == Action::stop)
-      return Status::interrupted;
-    return {};
+    Action action = Action::keep_going;
+    keep_failure(failure_, [&] {
+      if (!checkpoint_.path.empty() && n_steps % checkpoint_.every == 0) save();
+      if (observer_)
+        action = observer_({.stage = static_cast<int>(state_.stage),
+                            .n_layers = stage.n_layers,
+                            .iteration = n_steps,
+                            .value = history.value.back(),
+                            .ista = landmarks_.ista(stage.n_layers),
+                            .optimum = landmarks_.optimum(),
+                            .step = history.step.back(),
+                            .seconds = history.seconds.back()});
+    });
+    return failure_ ? Action::stop : action;
+  }
+
+  /// The caller's, but what its stop_requested throws (a signal's handler, say) also keeps what the run has.
+  Execution make_execution() {
+    Execution execution = options_.execution;
+    if (options_.execution.stop_requested)
+      execution.stop_requested = [this] {
+        bool stop = false;
+        keep_failure(failure_, [&] { stop = options_.execution.stop_requested(); });
+        return stop || failure_ != nullptr;
+      };
+    return execution;
   }
 
   void record(double value, double step) {
@@ -358,9 +370,12 @@ class Trainer {
     trial_.set_parameters(state_.parameters);
     const double value = *state_.value;
     const auto gradient = trial_.loss_gradient(X_, reg_, {.parameters = stage.names}, run_of(stage), targets_).parameters;
-    for (const auto& [name, g] : gradient)
-      require(g.allFinite(), "train: the gradient by '{}' is not finite after {} steps; are the signals or reg too large?", name,
-              state_.history.value.size());
+    keep_failure(failure_, [&] {
+      for (const auto& [name, g] : gradient)
+        require(g.allFinite(), "train: the gradient by '{}' is not finite after {} steps; are the signals or reg too large?", name,
+                state_.history.value.size());
+    });
+    if (failure_) throw Interrupted();
     const Objective<T> objective{.project = [this](Parameters<T>& p) { project(p); },
                                  .evaluate = [this](const Parameters<T>& p) { return evaluate(p); }};
     const auto outcome = search_.step(state_.parameters, gradient, value, objective);
@@ -372,9 +387,10 @@ class Trainer {
   }
 
   /// Keeps the parameters if they are the stage's best on the signals held out.
-  void validate() {
+  void validate(const Execution& execution) {
     trial_.set_parameters(state_.parameters);
-    const double value = trial_.loss(held_X_, reg_, run_of(stages_[state_.stage]), targets_ != nullptr ? &held_targets_ : nullptr);
+    const double value = trial_.loss(held_X_, reg_, {.n_layers = stages_[state_.stage].n_layers, .execution = execution},
+                                     targets_ != nullptr ? &held_targets_ : nullptr);
     if (state_.best_value && !(value < *state_.best_value)) return;
     state_.best_value = value;
     state_.best = state_.parameters;
@@ -383,7 +399,7 @@ class Trainer {
 
   bool adam_step(const Stage& stage) {
     if (held_X_.cols() > 0 && state_.taken % options_.validate_every == 0) {
-      validate();
+      validate(execution_);
       if (state_.taken - state_.best_taken >= options_.patience) {
         state_.ended = true;
         return false;
@@ -487,10 +503,11 @@ class Trainer {
   Parameters<T> before_training_;  // on the set that training keeps to
   Network<T> trial_;
   LineSearch<T> search_;
-  LineSearch<T> accepted_search_ = search_;  // as it was when the last step was accepted
   Adam<T> adam_;
   std::vector<Index> trained_on_;  // Adam's signals; the others are held out
   Matrix<T> held_X_, held_targets_;
+  std::exception_ptr failure_;
+  const Execution execution_;
   Landmarks<T> landmarks_;
   State state_;
   double seconds_before_ = 0;  // of the runs this one resumes
@@ -540,6 +557,11 @@ TrainingResult train(Network<T>& net, const NonDeduced<ConstMatrixRef<T>>& X, co
     bool any = false;
     for (const auto& [name, values] : net.parameters()) any = any || is_step(name);
     require(any, "positive_steps = true, but the kind '{}' has no steps", net.kind());
+  }
+  if (targets != nullptr) {
+    require(targets->rows() == net.dictionary().code_size() && targets->cols() == X.cols(), "targets have shape ({}, {}), expected ({}, {})",
+            targets->cols(), targets->rows(), X.cols(), net.dictionary().code_size());
+    require_finite("train", "targets", *targets);
   }
   const double reg = resolve_batch_reg<T>(weight, X, net.dictionary(), net.penalty(), options.execution);
   Matrix<T> solutions;

@@ -76,7 +76,7 @@ struct TrainingInfo {
   int iteration = 0;            ///< accepted steps so far, all stages together
   double value = 0;             ///< the loss
   double ista = 0;              ///< that of ISTA with as many layers
-  double optimum = std::numeric_limits<double>::quiet_NaN();  ///< unsupervised: the least possible, certified to 1e-6
+  double optimum = std::numeric_limits<double>::quiet_NaN();  ///< unsupervised: the least possible, certified to 1e-6; NaN if it was not found
   double step = 0, seconds = 0;
 };
 using TrainingObserver = std::function<Action(const TrainingInfo&)>;
@@ -91,7 +91,8 @@ struct TrainingResult {
 
 /// Moves the parameters of the network. `targets`, n_atoms x n_signals, are for the supervised loss. reg as a fraction is of the
 /// batch's largest reg_max. Same bits for any number of threads, also after a kill and a resume. An interrupted run leaves the
-/// network at the last accepted step.
+/// network at the last accepted step; so does one that fails because the observer or stop_requested throw or a checkpoint cannot
+/// be written. What is refused leaves network and checkpoint as they were.
 /// @throws std::invalid_argument for bad shapes, options, or a checkpoint of another run; riata::Error if a file fails
 template <Scalar T>
 TrainingResult train(Network<T>& network, const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const TrainingOptions& options = {},
