@@ -18,8 +18,7 @@ namespace riata::cli {
 namespace {
 
 LearningMethod parse_method(std::string_view name) {
-  require(name == "unrolled" || name == "alternating", "method = '{}', must be 'unrolled' or 'alternating'",
-          name);
+  require(name == "unrolled" || name == "alternating", "method = '{}', must be 'unrolled' or 'alternating'", name);
   return parse_learning_method(name);
 }
 
@@ -49,8 +48,7 @@ DenoiseResult Denoise::clean(const Picture& noisy) const {
     out_of_time = max_time_s && info.seconds >= *max_time_s;
     return out_of_time || interrupt_requested() ? Action::stop : Action::keep_going;
   });
-  if (result.status == Status::interrupted && out_of_time && !interrupt_requested())
-    result.status = Status::max_time_reached;
+  if (result.status == Status::interrupted && out_of_time && !interrupt_requested()) result.status = Status::max_time_reached;
   return result;
 }
 
@@ -78,8 +76,7 @@ int Denoise::run() {
   const auto start = std::chrono::steady_clock::now();
   options.learn = !keep_dct;
   options.validate();
-  if (max_time_s)
-    require(std::isfinite(*max_time_s) && *max_time_s > 0, "max_time = {}, must be > 0 seconds", *max_time_s);
+  if (max_time_s) require(std::isfinite(*max_time_s) && *max_time_s > 0, "max_time = {}, must be > 0 seconds", *max_time_s);
   require_good_outputs({input, reference}, {output, model_out});
   if (!model_out.empty()) require_extension(model_out, {".safetensors"}, "models");
   const Image image = read_image(input);
@@ -101,10 +98,9 @@ int Denoise::run() {
 
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const bool is_stopped = interrupt_requested();
-  std::string summary =
-      fmt::format("{}: sigma {:.4g}{}, {} atoms of {} x {}, {}, {:.1f} s", output, result.sigma,
-                  options.sigma ? "" : " (estimated)", result.dictionary.cols(), result.patch, result.patch,
-                  counted(result.history.value.size(), "iteration"), seconds);
+  std::string summary = fmt::format("{}: sigma {:.4g}{}, {} atoms of {} x {}, {}, {:.1f} s", output, result.sigma,
+                                    options.sigma ? "" : " (estimated)", result.dictionary.cols(), result.patch, result.patch,
+                                    counted(result.history.value.size(), "iteration"), seconds);
   if (psnr_in) summary += fmt::format(", {:.2f} dB (noisy: {:.2f} dB)", *psnr_out, *psnr_in);
   tell(talk,
        {{"output", output},
@@ -123,10 +119,8 @@ int Denoise::run() {
         {"status", to_string(is_stopped ? Status::interrupted : result.status)}},
        summary);
   if (!is_stopped) return ok;
-  fmt::print(
-      stderr,
-      "riata denoise: interrupted after {}; {} was cleaned with the best dictionary so far\n",
-      counted(result.history.value.size(), "iteration"), output);
+  fmt::print(stderr, "riata denoise: interrupted after {}; {} was cleaned with the best dictionary so far\n",
+             counted(result.history.value.size(), "iteration"), output);
   return interrupted_by_user;
 }
 
@@ -135,26 +129,19 @@ int Denoise::run() {
 Run add_denoise(CLI::App& app) {
   const auto command = std::make_shared<Denoise>();
   DenoiseOptions& options = command->options;
-  app.add_option("IN", command->input, "PNG, JPEG or TIFF, grey or colour, 8 or 16 bits")
-      ->type_name("FILE")
-      ->required();
+  app.add_option("IN", command->input, "PNG, JPEG or TIFF, grey or colour, 8 or 16 bits")->type_name("FILE")->required();
   add_output(app, command->output, "The cleaned picture: .png, .jpg or .tif");
-  app.add_option("--sigma", options.sigma,
-                 "Standard deviation of the noise in 8-bit grey levels; default: estimated");
-  app.add_option("--reference", command->reference, "The clean picture, to report psnr_in and psnr_out")
-      ->type_name("FILE");
+  app.add_option("--sigma", options.sigma, "Standard deviation of the noise in 8-bit grey levels; default: estimated");
+  app.add_option("--reference", command->reference, "The clean picture, to report psnr_in and psnr_out")->type_name("FILE");
   app.add_option("--atoms", options.n_atoms, "Atoms of the dictionary; default: chosen by riata");
   app.add_option("--patch", options.patch, "Side of the square patches; default: chosen by riata");
   app.add_option("--layers", options.layers, "Unrolled FISTA layers of the learner")->capture_default_str();
   app.add_option("--reg", options.reg, "Learning weight in 8-bit grey levels; default: from sigma");
   add_choice(app, "--method", options.method, parse_method, {"unrolled", "alternating"},
              "Gradient through the layers, or of the dictionary alone");
-  app.add_flag("--plain", options.plain,
-               "The documents' variant: 128 atoms, 10 x 10 patches, l1 reconstruction");
-  app.add_flag("--dct", command->keep_dct,
-               "No learning: keep the overcomplete DCT that learning starts from");
-  app.add_option("--model-out", command->model_out, "Also write the dictionary: .safetensors")
-      ->type_name("FILE");
+  app.add_flag("--plain", options.plain, "The documents' variant: 128 atoms, 10 x 10 patches, l1 reconstruction");
+  app.add_flag("--dct", command->keep_dct, "No learning: keep the overcomplete DCT that learning starts from");
+  app.add_option("--model-out", command->model_out, "Also write the dictionary: .safetensors")->type_name("FILE");
   add_seed(app, options.seed);
   app.add_option("--max-time", command->max_time_s, "Seconds of learning, at most");
   add_threads(app, options.execution.n_threads);

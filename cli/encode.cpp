@@ -98,8 +98,7 @@ int Encode::run() {
 
 void Encode::warn_of_open(Index n_open, Index n_signals) const {
   if (n_open > 0 && !talk.quiet)
-    fmt::print(stderr,
-               "riata encode: {} of {} signals did not reach tol = {} (max_iter = {}, or rounding forbids more){}\n",
+    fmt::print(stderr, "riata encode: {} of {} signals did not reach tol = {} (max_iter = {}, or rounding forbids more){}\n",
                n_open, n_signals, options.tol, options.max_iter,
                options.penalty.kind == PenaltyKind::l0 ? "" : "; their gaps are reported");
 }
@@ -118,8 +117,8 @@ int Encode::encode_blocks(const Matrix<T>& atoms) const {
   const StreamReport report = encode_stream<T>(std::filesystem::path(input), DenseDictionary<T>(atoms), *reg,
                                                std::filesystem::path(output), {.encode = options});
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  const double density = static_cast<double>(report.n_nonzero) / static_cast<double>(report.n_signals) /
-                         static_cast<double>(report.n_atoms);
+  const double density =
+      static_cast<double>(report.n_nonzero) / static_cast<double>(report.n_signals) / static_cast<double>(report.n_atoms);
   tell(talk,
        {{"output", output},
         {"n_signals", report.n_signals},
@@ -133,8 +132,8 @@ int Encode::encode_blocks(const Matrix<T>& atoms) const {
         {"n_not_converged", report.n_not_converged},
         {"seconds", seconds},
         {"status", to_string(report.n_not_converged == 0 ? Status::converged : Status::max_iter_reached)}},
-       fmt::format("{}: sparse codes of {} signals in {} atoms, {:.1f} % not zero, mean objective {:.6g}, {}, {:.1f} s",
-                   output, report.n_signals, report.n_atoms, 100 * density, report.objective, largest(report.gap), seconds));
+       fmt::format("{}: sparse codes of {} signals in {} atoms, {:.1f} % not zero, mean objective {:.6g}, {}, {:.1f} s", output,
+                   report.n_signals, report.n_atoms, 100 * density, report.objective, largest(report.gap), seconds));
   warn_of_open(report.n_not_converged, report.n_signals);
   return ok;
 }
@@ -161,8 +160,8 @@ EncodeResult<T> Encode::unroll(const LoadedDictionary& loaded, const Matrix<T>& 
 template <Scalar T>
 EncodeResult<T> Encode::code(const LoadedDictionary& loaded, const Matrix<T>& X) const {
   const auto& atoms = in_precision_of_signals<T>(loaded.atoms, dictionary);
-  require(atoms.rows() == X.rows(), "{} has {} features but the atoms of {} have {}; they must be equal",
-          input, X.rows(), dictionary, atoms.rows());
+  require(atoms.rows() == X.rows(), "{} has {} features but the atoms of {} have {}; they must be equal", input, X.rows(),
+          dictionary, atoms.rows());
   if (layers) return unroll<T>(loaded, X);
   return riata::encode<T>(X, DenseDictionary<T>(atoms), *reg, options);
 }
@@ -170,9 +169,7 @@ EncodeResult<T> Encode::code(const LoadedDictionary& loaded, const Matrix<T>& X)
 template <Scalar T>
 void Encode::write(const EncodeResult<T>& result) const {
   if (output.ends_with(".npy")) return write_npy(output, to_tensor<T>(result.codes));
-  const auto per_signal = [](const auto& values) {
-    return std::vector<double>(values.begin(), values.end());
-  };
+  const auto per_signal = [](const auto& values) { return std::vector<double>(values.begin(), values.end()); };
   const std::vector<std::int64_t> n_iter(result.n_iter.begin(), result.n_iter.end());
   write_npz(output, {{"codes", to_tensor<T>(result.codes)},
                      {"objective", to_tensor(per_signal(result.objective))},
@@ -187,28 +184,26 @@ int Encode::encode(const LoadedDictionary& loaded, const Matrix<T>& X) {
   write(result);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const auto n_open = std::count(result.status.begin(), result.status.end(), Status::max_iter_reached);
-  const double density =
-      static_cast<double>((result.codes.array() != T(0)).count()) / static_cast<double>(result.codes.size());
-  const char* status =
-      layers ? "layers" : to_string(n_open == 0 ? Status::converged : Status::max_iter_reached);
-  tell(talk,
-       {{"output", output},
-        {"n_signals", X.cols()},
-        {"n_features", X.rows()},
-        {"n_atoms", result.codes.rows()},
-        {"dtype", to_string(precision_of<T>())},
-        {"method", method},
-        {"layers", layers ? nlohmann::ordered_json(*layers) : nlohmann::ordered_json(nullptr)},
-        {"objective", result.objective.mean()},
-        {"gap", result.gap.maxCoeff()},
-        {"n_iter", result.n_iter.maxCoeff()},
-        {"density", density},
-        {"n_not_converged", n_open},
-        {"seconds", seconds},
-        {"status", status}},
-       fmt::format("{}: codes of {} signals in {} atoms, {:.1f} % not zero, mean objective {:.6g}, {}, {:.1f} s",
-                   output, X.cols(), result.codes.rows(), 100 * density, result.objective.mean(),
-                   largest(result.gap.maxCoeff()), seconds));
+  const double density = static_cast<double>((result.codes.array() != T(0)).count()) / static_cast<double>(result.codes.size());
+  const char* status = layers ? "layers" : to_string(n_open == 0 ? Status::converged : Status::max_iter_reached);
+  tell(
+      talk,
+      {{"output", output},
+       {"n_signals", X.cols()},
+       {"n_features", X.rows()},
+       {"n_atoms", result.codes.rows()},
+       {"dtype", to_string(precision_of<T>())},
+       {"method", method},
+       {"layers", layers ? nlohmann::ordered_json(*layers) : nlohmann::ordered_json(nullptr)},
+       {"objective", result.objective.mean()},
+       {"gap", result.gap.maxCoeff()},
+       {"n_iter", result.n_iter.maxCoeff()},
+       {"density", density},
+       {"n_not_converged", n_open},
+       {"seconds", seconds},
+       {"status", status}},
+      fmt::format("{}: codes of {} signals in {} atoms, {:.1f} % not zero, mean objective {:.6g}, {}, {:.1f} s", output, X.cols(),
+                  result.codes.rows(), 100 * density, result.objective.mean(), largest(result.gap.maxCoeff()), seconds));
   warn_of_open(n_open, X.cols());
   return ok;
 }
@@ -218,38 +213,34 @@ int Encode::encode(const LoadedDictionary& loaded, const Matrix<T>& X) {
 Run add_encode(CLI::App& app) {
   const auto command = std::make_shared<Encode>();
   EncodeOptions& options = command->options;
-  app.add_option("DICTIONARY", command->dictionary,
-                 "A model (.safetensors) or an array (n_atoms, n_features): .npy, .npz")
+  app.add_option("DICTIONARY", command->dictionary, "A model (.safetensors) or an array (n_atoms, n_features): .npy, .npz")
       ->type_name("FILE")
       ->required();
-  app.add_option("IN", command->input,
-                 ".npy, .npz or .npz:KEY of shape (n_signals, n_features), or a picture: all its patches")
+  app.add_option("IN", command->input, ".npy, .npz or .npz:KEY of shape (n_signals, n_features), or a picture: all its patches")
       ->type_name("FILE")
       ->required();
   add_output(app, command->output, "The codes: .npy, or .npz with codes, objective, gap and n_iter");
-  add_reg(app, command->reg,
-          "Weight of the penalty, or a fraction of each signal's reg_max: 0.1max; default: the model's");
-  app.add_option("--method", command->method, "auto, ista, fista, oista, backtracking, cd (coordinate descent) or lars (exact path)")
+  add_reg(app, command->reg, "Weight of the penalty, or a fraction of each signal's reg_max: 0.1max; default: the model's");
+  app.add_option("--method", command->method,
+                 "auto, ista, fista, oista, backtracking, cd (coordinate descent) or lars (exact path)")
       ->capture_default_str();
   add_choice(app, "--momentum", options.momentum, parse_momentum, {"beck-teboulle", "chambolle-dossal", "greedy"},
              "FISTA's extrapolation");
   add_choice(app, "--restart", options.restart, parse_restart, {"gradient", "objective", "never"},
              "When FISTA forgets its momentum");
-  app.add_option("--tol", options.tol, "A signal is done when gap <= tol * ||x||^2 / 2; with the l0 penalty when its code moves by tol at most")
+  app.add_option("--tol", options.tol,
+                 "A signal is done when gap <= tol * ||x||^2 / 2; with the l0 penalty when its code moves by tol at most")
       ->capture_default_str();
   app.add_option("--max-iter", options.max_iter, "Iterations or sweeps, at most")->capture_default_str();
-  app.add_option("--layers", command->layers,
-                 "Run exactly N layers, with the model's step factors, instead of a solver");
-  app.add_flag("--positive", options.penalty.positive,
-               "Codes must be >= 0 (also if the model was learned so)");
+  app.add_option("--layers", command->layers, "Run exactly N layers, with the model's step factors, instead of a solver");
+  app.add_flag("--positive", options.penalty.positive, "Codes must be >= 0 (also if the model was learned so)");
   add_choice(app, "--penalty", options.penalty.kind, parse_penalty, {"l1", "elastic-net", "group", "l0"},
              "l1; l1 and half a squared norm; the norms of groups; the number of atoms (hard thresholding, no gap)");
   app.add_option("--l1-ratio", options.penalty.l1_ratio, "The elastic net's share of l1, > 0 and <= 1; default: 0.5");
   app.add_option("--groups", command->groups,
                  "Integers >= 0 of shape (n_atoms,): atoms with equal numbers are a group. .npy, .npz or .npz:KEY")
       ->type_name("FILE");
-  app.add_flag("--centre", command->centre,
-               "Subtract each signal's mean first (also if the model was learned so)");
+  app.add_flag("--centre", command->centre, "Subtract each signal's mean first (also if the model was learned so)");
   app.add_flag("--stream", command->stream,
                "Read IN (.npy) block by block and write sparse codes for scipy.sparse.load_npz (.npz)");
   add_threads(app, options.execution.n_threads);

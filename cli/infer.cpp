@@ -45,7 +45,8 @@ int Infer::infer(const StoredNetwork<T>& stored) {
   const int depth = n_layers.value_or(net.n_layers());
   require(depth >= 1 && depth <= net.n_layers(), "layers = {}, must be between 1 and the network's {}", depth, net.n_layers());
   AnyMatrix signals = read_signals_for(D.signal_size(), precision_of<T>(), network, {input});
-  if (const auto found = stored.metadata.find("centred"); found != stored.metadata.end() && found->second == "true") centre(signals);
+  if (const auto found = stored.metadata.find("centred"); found != stored.metadata.end() && found->second == "true")
+    centre(signals);
   const Matrix<T>& X = signals_that_fit<T>(signals, input, D.signal_size(), network);
   catch_interrupts();
   execution.stop_requested = interrupt_requested;
@@ -54,7 +55,9 @@ int Infer::infer(const StoredNetwork<T>& stored) {
   const Matrix<T> codes = net.encode(X, *reg, {.n_layers = depth, .execution = execution});
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const auto [objective, gap] = lasso_certificate<T>(X, D, codes, *reg, net.penalty(), execution);
-  const auto per_signal = [](const Vector<double>& values) { return to_tensor(std::vector<double>(values.begin(), values.end())); };
+  const auto per_signal = [](const Vector<double>& values) {
+    return to_tensor(std::vector<double>(values.begin(), values.end()));
+  };
   if (output.ends_with(".npy"))
     write_npy(output, to_tensor<T>(codes));
   else
@@ -73,7 +76,8 @@ int Infer::infer(const StoredNetwork<T>& stored) {
         {"gap", gap.maxCoeff()},
         {"density", density},
         {"seconds", seconds}},
-       fmt::format("{}: codes of {} signals in {} atoms by {} of {}, {:.1f} % not zero, mean objective {:.6g}, largest gap {:.2g}, {:.3f} s",
+       fmt::format("{}: codes of {} signals in {} atoms by {} of {}, {:.1f} % not zero, mean objective {:.6g}, largest gap "
+                   "{:.2g}, {:.3f} s",
                    output, X.cols(), codes.rows(), counted(static_cast<std::size_t>(depth), "layer"), net.kind(), 100 * density,
                    objective.mean(), gap.maxCoeff(), seconds));
   return ok;

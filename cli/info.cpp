@@ -71,8 +71,7 @@ Json describe_image(const std::string& name) {
 }
 
 Json describe_file(const std::string& name) {
-  if (name.ends_with(".npz"))
-    return {{"file", name}, {"kind", "arrays"}, {"tensors", describe(read_npz(name))}};
+  if (name.ends_with(".npz")) return {{"file", name}, {"kind", "arrays"}, {"tensors", describe(read_npz(name))}};
   if (is_array_name(name)) {
     Json json{{"file", name}, {"kind", "array"}};
     json.update(describe(read_array(name)));
@@ -86,17 +85,18 @@ Json describe_file(const std::string& name) {
   };
   const bool is_model = says("format", "riata");
   return {{"file", name},
-          {"kind", !is_model ? "tensors" : says("kind", "network") ? "network" : "model"},
+          {"kind", !is_model                 ? "tensors"
+                   : says("kind", "network") ? "network"
+                                             : "model"},
           {"tensors", describe(file.tensors)},
           {"metadata", file.metadata}};
 }
 
 std::string range_text(const Json& json) {
-  std::string text = json["min"].is_null() ? "no finite values"
-                                           : fmt::format("from {:.6g} to {:.6g}", json["min"].get<double>(),
-                                                         json["max"].get<double>());
-  if (json.contains("n_not_finite"))
-    text += fmt::format(", {} not finite", json["n_not_finite"].get<std::size_t>());
+  std::string text = json["min"].is_null()
+                         ? "no finite values"
+                         : fmt::format("from {:.6g} to {:.6g}", json["min"].get<double>(), json["max"].get<double>());
+  if (json.contains("n_not_finite")) text += fmt::format(", {} not finite", json["n_not_finite"].get<std::size_t>());
   return text;
 }
 
@@ -118,17 +118,14 @@ std::string text_of(const Json& json) {
   std::string text = json["file"].get<std::string>() + ": " + kind;
   if (kind == "image")
     text += fmt::format(", {} x {} pixels, {} channel{}{} of {} bits, {}", json["height"].get<Index>(),
-                        json["width"].get<Index>(), json["channels"].get<Index>(),
-                        json["channels"] == 1 ? "" : "s", json["alpha"].get<bool>() ? " with alpha" : "",
-                        json["bits"].get<int>(), range_text(json));
+                        json["width"].get<Index>(), json["channels"].get<Index>(), json["channels"] == 1 ? "" : "s",
+                        json["alpha"].get<bool>() ? " with alpha" : "", json["bits"].get<int>(), range_text(json));
   if (kind == "network") text += network_text(json["metadata"]);
   if (kind == "array") text += ' ' + array_text(json);
   if (json.contains("tensors"))
-    for (const auto& [name, tensor] : json["tensors"].items())
-      text += fmt::format("\n  {} {}", name, array_text(tensor));
+    for (const auto& [name, tensor] : json["tensors"].items()) text += fmt::format("\n  {} {}", name, array_text(tensor));
   if (json.contains("metadata"))
-    for (const auto& [key, value] : json["metadata"].items())
-      text += fmt::format("\n  {} = {}", key, value.get<std::string>());
+    for (const auto& [key, value] : json["metadata"].items()) text += fmt::format("\n  {} = {}", key, value.get<std::string>());
   return text;
 }
 
@@ -148,8 +145,7 @@ int Info::run() const {
 
 Run add_info(CLI::App& app) {
   const auto command = std::make_shared<Info>();
-  app.add_option("FILE", command->files, "Models, networks, arrays and pictures; none: riata itself")
-      ->type_name("FILE");
+  app.add_option("FILE", command->files, "Models, networks, arrays and pictures; none: riata itself")->type_name("FILE");
   app.add_flag("--json", command->talk.json, "Print one JSON object on one line");
   app.footer("Example: riata info model.safetensors --json");
   return [command] { return command->run(); };

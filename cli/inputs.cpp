@@ -29,8 +29,7 @@ std::vector<Plane> read_planes(const std::vector<std::string>& names, Index patc
     for (Index c = 0; c < picture.channels; ++c) {
       Plane plane{grid, std::vector<float>(static_cast<std::size_t>(picture.height * picture.width))};
       for (std::size_t i = 0; i < plane.samples.size(); ++i)
-        plane.samples[i] =
-            picture.samples[i * static_cast<std::size_t>(picture.channels) + static_cast<std::size_t>(c)];
+        plane.samples[i] = picture.samples[i * static_cast<std::size_t>(picture.channels) + static_cast<std::size_t>(c)];
       planes.push_back(std::move(plane));
     }
   }
@@ -38,8 +37,7 @@ std::vector<Plane> read_planes(const std::vector<std::string>& names, Index patc
 }
 
 Matrix<float> read_patches(const std::vector<std::string>& names, const PatchOptions& options) {
-  require(!options.max_patches || *options.max_patches >= 1, "max_patches = {}, must be >= 1",
-          options.max_patches.value_or(1));
+  require(!options.max_patches || *options.max_patches >= 1, "max_patches = {}, must be >= 1", options.max_patches.value_or(1));
   const std::vector<Plane> planes = read_planes(names, options.patch);
   Index n_all = 0;
   for (const Plane& plane : planes) n_all += plane.grid.count();
@@ -53,9 +51,8 @@ Matrix<float> read_patches(const std::vector<std::string>& names, const PatchOpt
     if (share == plane.grid.count()) {
       patches.middleCols(n_done, share) = extract_patches(plane.samples.data(), plane.grid, 0, share);
     } else if (share > 0) {
-      PatchSampler<float> sampler(
-          plane.samples.data(), plane.grid.height(), plane.grid.width(),
-          {.patch = options.patch, .n_patches = share, .centred = false, .seed = options.seed});
+      PatchSampler<float> sampler(plane.samples.data(), plane.grid.height(), plane.grid.width(),
+                                  {.patch = options.patch, .n_patches = share, .centred = false, .seed = options.seed});
       patches.middleCols(n_done, share) = sampler.batch();
     }
     n_done += share;
@@ -78,18 +75,14 @@ AnyMatrix stacked(const std::vector<AnyMatrix>& parts) {
 }
 
 AnyMatrix read_arrays(const std::vector<std::string>& names) {
-  const auto n_features = [](const AnyMatrix& X) {
-    return std::visit([](const auto& M) { return M.rows(); }, X);
-  };
+  const auto n_features = [](const AnyMatrix& X) { return std::visit([](const auto& M) { return M.rows(); }, X); };
   std::vector<AnyMatrix> parts;
   for (const std::string& name : names) {
     parts.push_back(read_matrix(name, "n_signals"));
-    require(n_features(parts.back()) == n_features(parts.front()),
-            "{} has {} features but {} has {}; they must be equal", name, n_features(parts.back()),
-            names.front(), n_features(parts.front()));
-    require(precision_of(parts.back()) == precision_of(parts.front()),
-            "{} is {} but {} is {}; they must be equal", name, to_string(precision_of(parts.back())),
-            names.front(), to_string(precision_of(parts.front())));
+    require(n_features(parts.back()) == n_features(parts.front()), "{} has {} features but {} has {}; they must be equal", name,
+            n_features(parts.back()), names.front(), n_features(parts.front()));
+    require(precision_of(parts.back()) == precision_of(parts.front()), "{} is {} but {} is {}; they must be equal", name,
+            to_string(precision_of(parts.back())), names.front(), to_string(precision_of(parts.front())));
   }
   if (parts.size() == 1) return std::move(parts.front());
   return precision_of(parts.front()) == Precision::float32 ? stacked<float>(parts) : stacked<double>(parts);
@@ -154,22 +147,19 @@ Tensor read_array(const std::string& name) {
     return std::move(arrays.begin()->second);
   }
   const auto found = arrays.find(name.substr(file.size() + 1));
-  require(found != arrays.end(), "{} has no array '{}'; it holds: {}", file, name.substr(file.size() + 1),
-          names);
+  require(found != arrays.end(), "{} has no array '{}'; it holds: {}", file, name.substr(file.size() + 1), names);
   return std::move(found->second);
 }
 
 AnyMatrix read_matrix(const std::string& name, const char* rows, const char* columns) {
   const Tensor array = read_array(name);
-  require(array.shape.size() == 2, "{} has {} dimension{}; expected 2: ({}, {})", name,
-          array.shape.size(), array.shape.size() == 1 ? "" : "s", rows, columns);
-  require(array.shape[0] > 0 && array.shape[1] > 0,
-          "{} has shape ({}, {}); expected at least one row and one column", name, array.shape[0],
-          array.shape[1]);
+  require(array.shape.size() == 2, "{} has {} dimension{}; expected 2: ({}, {})", name, array.shape.size(),
+          array.shape.size() == 1 ? "" : "s", rows, columns);
+  require(array.shape[0] > 0 && array.shape[1] > 0, "{} has shape ({}, {}); expected at least one row and one column", name,
+          array.shape[0], array.shape[1]);
   const auto as_matrix = [&]<class T>(const std::vector<T>& values) -> AnyMatrix {
     using Real = std::conditional_t<std::is_same_v<T, float>, float, double>;
-    Matrix<Real> matrix =
-        Eigen::Map<const Matrix<T>>(values.data(), array.shape[1], array.shape[0]).template cast<Real>();
+    Matrix<Real> matrix = Eigen::Map<const Matrix<T>>(values.data(), array.shape[1], array.shape[0]).template cast<Real>();
     require_finite(name.c_str(), "the array", matrix);
     return matrix;
   };
@@ -181,13 +171,16 @@ std::vector<std::int64_t> read_labels(const std::string& name) {
   const Tensor array = read_array(name);
   require(array.shape.size() == 1, "{} has {} dimensions; expected 1: (n_atoms,)", name, array.shape.size());
   std::vector<std::int64_t> labels;  // integers come as float64
-  std::visit([&](const auto& values) {
-    for (std::size_t j = 0; j < values.size(); ++j) {
-      const auto value = static_cast<double>(values[j]);
-      require(std::floor(value) == value && std::abs(value) < 0x1p53, "{}: entry {} is {}, must be an integer", name, j, value);
-      labels.push_back(static_cast<std::int64_t>(value));
-    }
-  }, array.data);
+  std::visit(
+      [&](const auto& values) {
+        for (std::size_t j = 0; j < values.size(); ++j) {
+          const auto value = static_cast<double>(values[j]);
+          require(std::floor(value) == value && std::abs(value) < 0x1p53, "{}: entry {} is {}, must be an integer", name, j,
+                  value);
+          labels.push_back(static_cast<std::int64_t>(value));
+        }
+      },
+      array.data);
   return labels;
 }
 
@@ -213,8 +206,7 @@ void centre(AnyMatrix& signals) {
 
 LoadedDictionary read_dictionary(const std::string& name) {
   if (is_array_name(name)) return {.atoms = read_matrix(name, "n_atoms")};
-  require(name.ends_with(".safetensors"), "{} is neither a model (.safetensors) nor an array (.npy, .npz)",
-          name);
+  require(name.ends_with(".safetensors"), "{} is neither a model (.safetensors) nor an array (.npy, .npz)", name);
   const auto load = [&]<class T>(T) {
     Model<T> model = load_model<T>(name);
     return LoadedDictionary{std::move(model.dictionary), std::move(model.steps), std::move(model.metadata)};

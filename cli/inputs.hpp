@@ -44,9 +44,8 @@ AnyMatrix read_matrix(const std::string& name, const char* rows, const char* col
 std::vector<std::int64_t> read_labels(const std::string& name);
 
 struct PatchOptions {
-  Index patch = 8;  ///< side of a picture's patches
-  std::optional<Index> max_patches =
-      {};  ///< of all pictures together, drawn at random; absent: all, in raster order
+  Index patch = 8;                        ///< side of a picture's patches
+  std::optional<Index> max_patches = {};  ///< of all pictures together, drawn at random; absent: all, in raster order
   std::uint64_t seed = 0;
 };
 

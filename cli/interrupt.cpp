@@ -16,8 +16,7 @@ void catch_interrupts() {
   if (sigaction(SIGINT, nullptr, &current) != 0 || current.sa_handler == SIG_IGN) return;
   struct sigaction action {};
   action.sa_handler = request_stop;
-  action.sa_flags =
-      SA_RESTART | static_cast<int>(SA_RESETHAND);  // the second Ctrl-C finds the default: death
+  action.sa_flags = SA_RESTART | static_cast<int>(SA_RESETHAND);  // the second Ctrl-C finds the default: death
   sigaction(SIGINT, &action, nullptr);
 }
 

@@ -73,8 +73,8 @@ void Learn::check() {
   if (init_is_file()) {
     init_atoms_ = read_dictionary(init).atoms;
     const Index n_init = std::visit([](const auto& D) { return D.cols(); }, *init_atoms_);
-    require(n_atoms.value_or(n_init) == n_init, "--atoms {} but {} holds {} atoms; they must be equal",
-            n_atoms.value_or(0), init, n_init);
+    require(n_atoms.value_or(n_init) == n_init, "--atoms {} but {} holds {} atoms; they must be equal", n_atoms.value_or(0), init,
+            n_init);
   } else {
     options.init = parse_init(init);
     require(n_atoms.has_value(), "--atoms is required unless --init names a file");
@@ -99,8 +99,7 @@ LearnResult<T> Learn::fit(const Matrix<T>& X) {
     progress.show(info);
     return interrupt_requested() ? Action::stop : Action::keep_going;
   };
-  if (init_atoms_)
-    return learn_dictionary<T>(X, in_precision_of_signals<T>(*init_atoms_, init), *reg, options, watch);
+  if (init_atoms_) return learn_dictionary<T>(X, in_precision_of_signals<T>(*init_atoms_, init), *reg, options, watch);
   return learn_dictionary<T>(X, *n_atoms, *reg, options, watch);
 }
 
@@ -133,8 +132,8 @@ template <Scalar T>
 int Learn::learn(const Matrix<T>& X) {
   if (reference_atoms_) {
     const Index n_features = in_precision_of_signals<T>(*reference_atoms_, reference).rows();
-    require(n_features == X.rows(), "{} has {} features but the signals have {}; they must be equal",
-            reference, n_features, X.rows());
+    require(n_features == X.rows(), "{} has {} features but the signals have {}; they must be equal", reference, n_features,
+            X.rows());
   }
   const auto start = std::chrono::steady_clock::now();
   const LearnResult<T> result = fit<T>(X);
@@ -171,15 +170,15 @@ int Learn::learn(const Matrix<T>& X) {
        summary);
   if (!is_stopped) return ok;
   fmt::print(stderr, "riata learn: interrupted after {}; the best model so far is in {}{}\n",
-             counted(result.history.value.size(), "iteration"), output, options.checkpoint.empty() ? "" : " (--resume continues)");
+             counted(result.history.value.size(), "iteration"), output,
+             options.checkpoint.empty() ? "" : " (--resume continues)");
   return interrupted_by_user;
 }
 
 void add_model_options(CLI::App& app, Learn& command) {
   LearnOptions& options = command.options;
   app.add_option("--atoms", command.n_atoms, "Atoms of the dictionary");
-  add_reg(app, command.reg, "Weight of the penalty, or a fraction of the signals' largest reg_max: 0.1max")
-      ->required();
+  add_reg(app, command.reg, "Weight of the penalty, or a fraction of the signals' largest reg_max: 0.1max")->required();
   add_choice(app, "--method", options.method, parse_learning_method,
              {"unrolled", "alternating", "truncated", "alternating-exact"},
              "Gradient through all layers, through none, through the last K; or exact codes");
@@ -188,8 +187,7 @@ void add_model_options(CLI::App& app, Learn& command) {
   app.add_flag("--learn-steps", options.learn_steps, "Then learn dictionary and step factors together");
   add_choice(app, "--algorithm", options.algorithm, parse_algorithm, {"fista", "ista"}, "What the layers are");
   add_choice(app, "--loss", options.loss, parse_loss, {"lasso", "least_squares"}, "What learning minimises");
-  add_choice(app, "--constraint", options.constraint, parse_constraint, {"unit_sphere", "unit_ball"},
-             "On each atom");
+  add_choice(app, "--constraint", options.constraint, parse_constraint, {"unit_sphere", "unit_ball"}, "On each atom");
   app.add_flag("--positive", options.penalty.positive, "Codes must be >= 0");
   app.add_option("--init", command.init, "data, random, dct, or a file: .npy, .npz or a model")
       ->type_name("data|random|dct|FILE")
@@ -198,15 +196,12 @@ void add_model_options(CLI::App& app, Learn& command) {
 
 void add_signal_options(CLI::App& app, Learn& command) {
   app.add_flag("--centre", command.centre, "Subtract each signal's mean first");
-  app.add_option("--patch", command.patches.patch, "Pictures: side of the square patches")
-      ->capture_default_str();
-  app.add_option("--max-patches", command.patches.max_patches,
-                 "Pictures: patches drawn at random; all if there are fewer")
+  app.add_option("--patch", command.patches.patch, "Pictures: side of the square patches")->capture_default_str();
+  app.add_option("--max-patches", command.patches.max_patches, "Pictures: patches drawn at random; all if there are fewer")
       ->default_str(fmt::format("{}", *command.patches.max_patches));
   app.add_option("--dtype", command.dtype, "Precision; default: that of the arrays, float32 for pictures")
       ->type_name("float32|float64");
-  app.add_option("--reference", command.reference, "A dictionary to compare with: reports recovery_score")
-      ->type_name("FILE");
+  app.add_option("--reference", command.reference, "A dictionary to compare with: reports recovery_score")->type_name("FILE");
 }
 
 void add_run_options(CLI::App& app, Learn& command) {
@@ -215,8 +210,7 @@ void add_run_options(CLI::App& app, Learn& command) {
   app.add_option("--tol", options.tol, "Relative decrease that ends a phase")->capture_default_str();
   app.add_option("--max-time", options.max_time_s, "Seconds, at most");
   app.add_option("--checkpoint", options.checkpoint, "Where a killed run continues from")->type_name("FILE");
-  app.add_option("--checkpoint-every", options.checkpoint_every, "Iterations between checkpoints")
-      ->capture_default_str();
+  app.add_option("--checkpoint-every", options.checkpoint_every, "Iterations between checkpoints")->capture_default_str();
   app.add_flag("--resume", options.resume,
                "Continue from the checkpoint if it exists, bit for bit; an ended run at a smaller --tol, without --learn-steps");
   add_seed(app, command.patches.seed);

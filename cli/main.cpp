@@ -24,13 +24,12 @@ std::vector<Command> add_commands(CLI::App& app) {
     CLI::App* command = app.add_subcommand(name, purpose);
     return Command{command, add_options(*command)};
   };
-  return {
-      add("denoise", "Clean a picture with a dictionary learned from the noisy picture alone", add_denoise),
-      add("learn", "Learn a dictionary from signals or from patches of pictures", add_learn),
-      add("encode", "Sparse codes of signals, or of a picture's patches, in a dictionary", add_encode),
-      add("train", "Train a network that codes signals in a few layers", add_train),
-      add("infer", "Codes of signals, or of a picture's patches, by a trained network", add_infer),
-      add("info", "Describe models, networks, arrays and pictures, or riata itself", add_info)};
+  return {add("denoise", "Clean a picture with a dictionary learned from the noisy picture alone", add_denoise),
+          add("learn", "Learn a dictionary from signals or from patches of pictures", add_learn),
+          add("encode", "Sparse codes of signals, or of a picture's patches, in a dictionary", add_encode),
+          add("train", "Train a network that codes signals in a few layers", add_train),
+          add("infer", "Codes of signals, or of a picture's patches, by a trained network", add_infer),
+          add("info", "Describe models, networks, arrays and pictures, or riata itself", add_info)};
 }
 
 /// What was written to standard output must have arrived: `riata info > /dev/full` is a failure.
@@ -47,8 +46,7 @@ int run(CLI::App& app, const std::vector<Command>& commands, int argc, char** ar
   }
   for (const Command& command : commands)
     if (command.app->parsed()) return flushed(command.run());
-  throw std::invalid_argument(
-      "a command is required: denoise, learn, encode, train, infer or info (riata --help tells more)");
+  throw std::invalid_argument("a command is required: denoise, learn, encode, train, infer or info (riata --help tells more)");
 }
 
 int fail(const CLI::App& app, int code, std::string_view sentence) {
@@ -56,8 +54,7 @@ int fail(const CLI::App& app, int code, std::string_view sentence) {
   for (const CLI::App* command : app.get_subcommands()) {
     name += ' ' + command->get_name();
     // The library's sentence may begin with the function's name, which is the command's.
-    if (const std::string where = command->get_name() + ": "; sentence.starts_with(where))
-      sentence.remove_prefix(where.size());
+    if (const std::string where = command->get_name() + ": "; sentence.starts_with(where)) sentence.remove_prefix(where.size());
   }
   fmt::print(stderr, "{}: {}\n", name, sentence);
   return code;

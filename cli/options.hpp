@@ -33,8 +33,7 @@ inline CLI::Option* add_output(CLI::App& app, std::string& output, const char* h
 }
 
 inline CLI::Option* add_threads(CLI::App& app, int& n_threads) {
-  return app.add_option("--threads", n_threads, "Threads; 0: all cores. Results do not depend on it")
-      ->capture_default_str();
+  return app.add_option("--threads", n_threads, "Threads; 0: all cores. Results do not depend on it")->capture_default_str();
 }
 
 /// @throws std::invalid_argument. CLI11 itself would wrap -1 round to 2^64 - 1.

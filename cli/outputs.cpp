@@ -32,8 +32,7 @@ void require_writable(const fs::path& path) {
 
 bool is_same_file(const fs::path& a, const fs::path& b) {
   std::error_code ignored;
-  return fs::equivalent(a, b, ignored) ||
-         fs::weakly_canonical(a, ignored) == fs::weakly_canonical(b, ignored);
+  return fs::equivalent(a, b, ignored) || fs::weakly_canonical(a, ignored) == fs::weakly_canonical(b, ignored);
 }
 
 template <class AnyHistory>
@@ -58,15 +57,14 @@ void require_good_outputs(const std::vector<std::string>& inputs, const std::vec
   }
 }
 
-void require_extension(const std::string& path, std::initializer_list<std::string_view> extensions,
-                       const char* what) {
+void require_extension(const std::string& path, std::initializer_list<std::string_view> extensions, const char* what) {
   std::string all;
   for (const std::string_view extension : extensions) {
     if (path.ends_with(extension)) return;
     all += (all.empty() ? "" : " or ") + std::string(extension);
   }
-  throw std::invalid_argument(fmt::format("{} has the extension '{}'; {} are written as {}", path,
-                                          fs::path(path).extension().string(), what, all));
+  throw std::invalid_argument(
+      fmt::format("{} has the extension '{}'; {} are written as {}", path, fs::path(path).extension().string(), what, all));
 }
 
 std::string counted(std::size_t n, const char* noun) { return fmt::format("{} {}{}", n, noun, n == 1 ? "" : "s"); }

@@ -21,8 +21,7 @@ using Metadata = std::map<std::string, std::string>;
 void require_good_outputs(const std::vector<std::string>& inputs, const std::vector<std::string>& outputs);
 
 /// @throws std::invalid_argument unless `path` ends in one of `extensions`
-void require_extension(const std::string& path, std::initializer_list<std::string_view> extensions,
-                       const char* what);
+void require_extension(const std::string& path, std::initializer_list<std::string_view> extensions, const char* what);
 
 /// "1 iteration", "2 iterations".
 std::string counted(std::size_t n, const char* noun);

@@ -13,8 +13,7 @@ constexpr const char* clear_line = "\r\033[K";
 
 std::string bar(int done, int all) {
   constexpr int width = 24;
-  const auto filled =
-      static_cast<std::size_t>(static_cast<long long>(std::min(done, all)) * width / std::max(all, 1));
+  const auto filled = static_cast<std::size_t>(static_cast<long long>(std::min(done, all)) * width / std::max(all, 1));
   return fmt::format("[{}{}] ", std::string(filled, '#'), std::string(width - filled, ' '));
 }
 
@@ -47,8 +46,8 @@ void Progress::show(const IterationInfo& info) {
 void Progress::show(const TrainingInfo& info) {
   if (!is_due()) return;
   const std::string optimum = std::isnan(info.optimum) ? "" : fmt::format("  optimum {:.6g}", info.optimum);
-  print(info.iteration, fmt::format("step {}  {} layers: loss {:.6g}  ISTA {:.6g}{}  {:.1f} s", info.iteration, info.n_layers, info.value,
-                                    info.ista, optimum, info.seconds));
+  print(info.iteration, fmt::format("step {}  {} layers: loss {:.6g}  ISTA {:.6g}{}  {:.1f} s", info.iteration, info.n_layers,
+                                    info.value, info.ista, optimum, info.seconds));
 }
 
 }  // namespace riata::cli

@@ -58,16 +58,18 @@ void Train::check() {
   for (const std::string& name : data) files.push_back(file_of(name));
   require_good_outputs(files, {output, options.checkpoint, trace});
   require_extension(output, {".safetensors", ".npz"}, "networks");
-  require(init.empty() || init_is_network() || init.ends_with(".npz"), "{} is neither a network (.safetensors) nor its arrays (.npz)",
-          init);
+  require(init.empty() || init_is_network() || init.ends_with(".npz"),
+          "{} is neither a network (.safetensors) nor its arrays (.npz)", init);
   if (init_is_network()) {
-    for (const CLI::Option* option : shape) require(option->count() == 0, "{} is that of {}; leave it out", option->get_name(), init);
+    for (const CLI::Option* option : shape)
+      require(option->count() == 0, "{} is that of {}; leave it out", option->get_name(), init);
   } else {
     require(!kind.empty(), "--kind is required unless --init names a network");
     require(n_layers.has_value(), "--layers is required unless --init names a network");
     require(!dictionary.empty(), "--dictionary is required unless --init names a network");
   }
-  require(options.max_iter != 0 || data.empty(), "--max-iter 0 writes the network where it starts and reads no data; leave out --data");
+  require(options.max_iter != 0 || data.empty(),
+          "--max-iter 0 writes the network where it starts and reads no data; leave out --data");
   require(options.max_iter == 0 || !data.empty(), "--data is required");
 }
 
@@ -130,7 +132,8 @@ int Train::write_start(StoredNetwork<T> stored) const {
         {"dtype", to_string(precision_of<T>())},
         {"iterations", 0}},
        fmt::format("{}: {}, {}, for {} atoms of {} features, not trained", output, net.kind(),
-                   counted(static_cast<std::size_t>(net.n_layers()), "layer"), net.dictionary().code_size(), net.dictionary().signal_size()));
+                   counted(static_cast<std::size_t>(net.n_layers()), "layer"), net.dictionary().code_size(),
+                   net.dictionary().signal_size()));
   return ok;
 }
 
@@ -186,7 +189,9 @@ int Train::train(StoredNetwork<T> stored) {
 
   const bool is_whole = last.n_layers == net.n_layers();  // ISTA's loss is that of as many layers
   const double ista = is_whole ? last.ista : std::numeric_limits<double>::quiet_NaN();
-  const auto beside = [](const char* what, double value) { return std::isnan(value) ? "" : fmt::format(", {} {:.6g}", what, value); };
+  const auto beside = [](const char* what, double value) {
+    return std::isnan(value) ? "" : fmt::format(", {} {:.6g}", what, value);
+  };
   tell(talk,
        {{"output", output},
         {"kind", net.kind()},
@@ -206,10 +211,11 @@ int Train::train(StoredNetwork<T> stored) {
         {"optimum", last.optimum},
         {"seconds", seconds},
         {"status", to_string(result.status)}},
-       fmt::format("{}: {}, {}, for {} atoms of {} features from {} signals, loss {:.6g} (at the start {:.6g}{}{}), {}, {}, {:.1f} s", output,
-                   net.kind(), counted(static_cast<std::size_t>(net.n_layers()), "layer"), atoms.cols(), atoms.rows(), X.cols(),
-                   result.value, result.initial_value, beside("ISTA", ista), beside("optimum", last.optimum), counted(n_steps, "step"),
-                   to_string(result.status), seconds));
+       fmt::format(
+           "{}: {}, {}, for {} atoms of {} features from {} signals, loss {:.6g} (at the start {:.6g}{}{}), {}, {}, {:.1f} s",
+           output, net.kind(), counted(static_cast<std::size_t>(net.n_layers()), "layer"), atoms.cols(), atoms.rows(), X.cols(),
+           result.value, result.initial_value, beside("ISTA", ista), beside("optimum", last.optimum), counted(n_steps, "step"),
+           to_string(result.status), seconds));
   if (!is_stopped) return ok;
   fmt::print(stderr, "riata train: interrupted after {}; the network so far is in {}{}\n", counted(n_steps, "step"), output,
              options.checkpoint.empty() ? "" : " (--resume continues)");
@@ -221,20 +227,24 @@ void add_network_options(CLI::App& app, Train& command) {
     command.shape.push_back(option);
     return option;
   };
-  settled(app.add_option("--kind", command.kind, "What the layers are"))->type_name(fmt::format("{}", fmt::join(network_kinds<double>(), "|")));
+  settled(app.add_option("--kind", command.kind, "What the layers are"))
+      ->type_name(fmt::format("{}", fmt::join(network_kinds<double>(), "|")));
   settled(app.add_option("--layers", command.n_layers, "Layers N"));
-  settled(app.add_option("--dictionary", command.dictionary, "A model (.safetensors) or an array (n_atoms, n_features): .npy, .npz"))
+  settled(
+      app.add_option("--dictionary", command.dictionary, "A model (.safetensors) or an array (n_atoms, n_features): .npy, .npz"))
       ->type_name("FILE");
   settled(add_choice(app, "--threshold", command.network.threshold, parse_threshold_shape, {"scalar", "atom"},
                      "One threshold per layer, or one per layer and atom: lista, coupled, tied and hessian"));
-  settled(app.add_option("--groups", command.groups,
-                         "For group: integers >= 0 of shape (n_atoms,); atoms with equal numbers are a group. .npy, .npz or .npz:KEY"))
+  settled(app.add_option(
+              "--groups", command.groups,
+              "For group: integers >= 0 of shape (n_atoms,); atoms with equal numbers are a group. .npy, .npz or .npz:KEY"))
       ->type_name("FILE");
   settled(app.add_option("--support-selection", command.selection,
                          "Layer t = 0, 1, ... leaves the largest min((t + 1) P, P_MAX) % unshrunk: coupled, tied and alista"))
       ->expected(2)
       ->type_name("P P_MAX");
-  settled(app.add_option("--lipschitz", command.network.lipschitz, "What the first steps are the inverse of; default: ||D||_2^2"));
+  settled(
+      app.add_option("--lipschitz", command.network.lipschitz, "What the first steps are the inverse of; default: ||D||_2^2"));
   app.add_option("--init", command.init,
                  "Where to start: a network (.safetensors), which brings dictionary, kind and layers, or arrays of one trained "
                  "elsewhere (.npz), named as riata info names them")
@@ -251,7 +261,8 @@ void add_training_options(CLI::App& app, Train& command) {
   add_choice(app, "--optimizer", options.optimizer, parse_training_optimizer, {"backtracking", "adam"},
              "Full batches and verified steps, or mini-batches");
   app.add_option("--batch-size", options.batch_size, "Signals per step of adam; default: all");
-  app.add_option("--learning-rate", options.learning_rate, "First step of each stage, default: 1; or the rate of adam, default: 5e-4");
+  app.add_option("--learning-rate", options.learning_rate,
+                 "First step of each stage, default: 1; or the rate of adam, default: 5e-4");
   app.add_flag("--positive-steps", options.positive_steps, "Keep steps positive: tied, alista, step and first_step");
   app.add_option("--validation", options.validation, "adam: share of the signals held out; each stage keeps what is best on them")
       ->capture_default_str();

@@ -13,7 +13,7 @@ int main() {
 
   const double before = recovery_score<double>(start, problem.dictionary);
   const double after = recovery_score<double>(learned.dictionary, problem.dictionary);
-  std::printf("recovery %.3f -> %.3f in %zu steps; largest duality gap %.1e\n", before, after,
-              learned.history.value.size(), coded.gap.maxCoeff());
+  std::printf("recovery %.3f -> %.3f in %zu steps; largest duality gap %.1e\n", before, after, learned.history.value.size(),
+              coded.gap.maxCoeff());
   return after > before ? 0 : 1;
 }

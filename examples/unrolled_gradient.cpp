@@ -12,8 +12,8 @@ int main() {
   const UnrolledOptions network{.layers = 10};
   const auto full = unrolled_gradient(X, D, 0.1, network);
   const auto truncated = unrolled_gradient(X, D, 0.1, network, {.backprop = 3});
-  const double cosine = full.dictionary.cwiseProduct(truncated.dictionary).sum() /
-                        (full.dictionary.norm() * truncated.dictionary.norm());
+  const double cosine =
+      full.dictionary.cwiseProduct(truncated.dictionary).sum() / (full.dictionary.norm() * truncated.dictionary.norm());
   std::printf("loss %.4f; cosine between full and truncated gradient %.4f\n", full.value, cosine);
   return cosine > 0.5 ? 0 : 1;
 }

@@ -12,12 +12,10 @@ namespace nb = nanobind;
 
 void bind_core(nb::module_& m) {
   m.attr("version") = version;
-  m.attr("status_names") =
-      nb::make_tuple(to_string(Status::converged), to_string(Status::max_iter_reached),
-                     to_string(Status::max_time_reached), to_string(Status::interrupted));
+  m.attr("status_names") = nb::make_tuple(to_string(Status::converged), to_string(Status::max_iter_reached),
+                                          to_string(Status::max_time_reached), to_string(Status::interrupted));
 
-  m.attr("defaults") =
-      nb::dict();  // of the option structs, by function: the tests compare Python's signatures with them
+  m.attr("defaults") = nb::dict();  // of the option structs, by function: the tests compare Python's signatures with them
 
   // std::invalid_argument becomes ValueError by itself.
   nb::register_exception_translator([](const std::exception_ptr& failure, void*) {
@@ -37,8 +35,8 @@ void bind_core(nb::module_& m) {
       .def_ro("step", &IterationInfo::step, "accepted step of the line search")
       .def_ro("seconds", &IterationInfo::seconds, "wall time since the start of learning")
       .def("__repr__", [](const IterationInfo& info) {
-        return fmt::format("IterationInfo(phase={}, iteration={}, value={:.6g}, step={:.3g}, seconds={:.3f})",
-                           info.phase, info.iteration, info.value, info.step, info.seconds);
+        return fmt::format("IterationInfo(phase={}, iteration={}, value={:.6g}, step={:.3g}, seconds={:.3f})", info.phase,
+                           info.iteration, info.value, info.step, info.seconds);
       });
 }
 

@@ -13,15 +13,13 @@ void bind_of_arrays(nb::module_& m) {
       "signals_on_b_infinity",
       [](const Array2<T>& D, Index n_signals, const std::string& law, std::uint64_t seed) {
         const datasets::SignalLaw parsed = datasets::parse_signal_law(law);
-        return to_numpy(without_gil(
-            [&] { return datasets::signals_on_b_infinity<T>(view<T>(D), n_signals, parsed, seed); }));
+        return to_numpy(without_gil([&] { return datasets::signals_on_b_infinity<T>(view<T>(D), n_signals, parsed, seed); }));
       },
       array_arg("D"), nb::arg("n_signals"), nb::arg("law"), nb::arg("seed"));
   m.def(
       "scale_to_b_infinity",
       [](const Array2<T>& D, const Array2<T>& X) {
-        return to_numpy(
-            without_gil([&] { return datasets::scale_to_b_infinity<T>(view<T>(D), view<T>(X)); }));
+        return to_numpy(without_gil([&] { return datasets::scale_to_b_infinity<T>(view<T>(D), view<T>(X)); }));
       },
       array_arg("D"), array_arg("X"));
   m.def(
@@ -66,8 +64,7 @@ void bind_datasets(nb::module_& m) {
       "gaussian_dictionary",
       [](Index n_features, Index n_atoms, std::uint64_t seed, bool single) {
         return in_precision(single, [&]<Scalar T>() {
-          return to_numpy(
-              without_gil([&] { return datasets::gaussian_dictionary<T>(n_features, n_atoms, seed); }));
+          return to_numpy(without_gil([&] { return datasets::gaussian_dictionary<T>(n_features, n_atoms, seed); }));
         });
       },
       nb::arg("n_features"), nb::arg("n_atoms"), nb::arg("seed"), nb::arg("single"));
@@ -81,20 +78,18 @@ void bind_datasets(nb::module_& m) {
       nb::arg("n_features"), nb::arg("n_atoms"), nb::arg("single"));
   m.def(
       "planted",
-      [](Index n_features, Index n_atoms, Index n_signals, double density, double noise_std,
-         std::uint64_t seed, bool single) {
+      [](Index n_features, Index n_atoms, Index n_signals, double density, double noise_std, std::uint64_t seed, bool single) {
         const datasets::PlantedOptions options{.n_features = n_features,
                                                .n_atoms = n_atoms,
                                                .n_signals = n_signals,
                                                .density = density,
                                                .noise_std = noise_std,
                                                .seed = seed};
-        return in_precision(single, [&]<Scalar T>() {
-          return to_python<T>(without_gil([&] { return datasets::planted<T>(options); }));
-        });
+        return in_precision(single,
+                            [&]<Scalar T>() { return to_python<T>(without_gil([&] { return datasets::planted<T>(options); })); });
       },
-      nb::arg("n_features"), nb::arg("n_atoms"), nb::arg("n_signals"), nb::arg("density"),
-      nb::arg("noise_std"), nb::arg("seed"), nb::arg("single"));
+      nb::arg("n_features"), nb::arg("n_atoms"), nb::arg("n_signals"), nb::arg("density"), nb::arg("noise_std"), nb::arg("seed"),
+      nb::arg("single"));
 }
 
 }  // namespace riata::python

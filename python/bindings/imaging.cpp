@@ -31,10 +31,9 @@ void bind_imaging(nb::module_& m) {
 
   m.def(
       "denoise",
-      [](const Pixels& pixels, std::optional<double> sigma, std::optional<Index> n_atoms,
-         std::optional<Index> patch, std::optional<int> layers, std::optional<double> reg,
-         const std::string& method, bool plain, bool learn, std::uint64_t seed, std::optional<int> n_threads,
-         const nb::object& callback) {
+      [](const Pixels& pixels, std::optional<double> sigma, std::optional<Index> n_atoms, std::optional<Index> patch,
+         std::optional<int> layers, std::optional<double> reg, const std::string& method, bool plain, bool learn,
+         std::uint64_t seed, std::optional<int> n_threads, const nb::object& callback) {
         DenoiseOptions options{.sigma = sigma,
                                .n_atoms = n_atoms,
                                .patch = patch,
@@ -57,9 +56,9 @@ void bind_imaging(nb::module_& m) {
         fields["status"] = to_string(result.status);
         return fields;
       },
-      array_arg("pixels"), nb::arg("sigma").none(), nb::arg("n_atoms").none(), nb::arg("patch").none(),
-      nb::arg("layers").none(), nb::arg("reg").none(), nb::arg("method"), nb::arg("plain"), nb::arg("learn"),
-      nb::arg("seed"), nb::arg("n_threads").none(), nb::arg("callback").none());
+      array_arg("pixels"), nb::arg("sigma").none(), nb::arg("n_atoms").none(), nb::arg("patch").none(), nb::arg("layers").none(),
+      nb::arg("reg").none(), nb::arg("method"), nb::arg("plain"), nb::arg("learn"), nb::arg("seed"), nb::arg("n_threads").none(),
+      nb::arg("callback").none());
 }
 
 }  // namespace riata::python

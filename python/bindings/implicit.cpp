@@ -27,8 +27,8 @@ void bind_implicit_gradient(nb::module_& m) {
   m.def(
       "implicit_gradient",
       [](const Array2<T>& X, const Array2<T>& D, const PythonReg& reg, const Array2<T>& cotangent,
-         const std::optional<Array2<T>>& codes, double tol, bool positive,
-         const std::optional<Array1<double>>& weights, std::optional<int> n_threads) {
+         const std::optional<Array2<T>>& codes, double tol, bool positive, const std::optional<Array1<double>>& weights,
+         std::optional<int> n_threads) {
         const ImplicitOptions options = to_options(tol, positive, weights, n_threads);
         const Reg weight = to_reg(reg);
         auto result = without_gil([&] {
@@ -44,8 +44,8 @@ void bind_implicit_gradient(nb::module_& m) {
         fields["codes"] = to_numpy(std::move(result.codes));
         return fields;
       },
-      array_arg("X"), array_arg("D"), array_arg("reg"), array_arg("cotangent"), array_arg("codes").none(),
-      nb::arg("tol"), nb::arg("positive"), array_arg("weights").none(), nb::arg("n_threads").none());
+      array_arg("X"), array_arg("D"), array_arg("reg"), array_arg("cotangent"), array_arg("codes").none(), nb::arg("tol"),
+      nb::arg("positive"), array_arg("weights").none(), nb::arg("n_threads").none());
 }
 
 template <Scalar T>
@@ -53,22 +53,19 @@ void bind_implicit_jvp(nb::module_& m) {
   m.def(
       "implicit_jvp",
       [](const Array2<T>& X, const Array2<T>& D, const PythonReg& reg, const std::optional<Array2<T>>& dX,
-         const std::optional<Array2<T>>& dD, const std::optional<Array1<double>>& dreg,
-         const std::optional<Array2<T>>& codes, double tol, bool positive,
-         const std::optional<Array1<double>>& weights, std::optional<int> n_threads) {
+         const std::optional<Array2<T>>& dD, const std::optional<Array1<double>>& dreg, const std::optional<Array2<T>>& codes,
+         double tol, bool positive, const std::optional<Array1<double>>& weights, std::optional<int> n_threads) {
         const ImplicitOptions options = to_options(tol, positive, weights, n_threads);
         const Reg weight = to_reg(reg);
         return to_numpy(without_gil([&] {
           ImplicitDirection<T> direction{.dictionary = to_matrix<T>(dD), .signals = to_matrix<T>(dX)};
           if (dreg) direction.reg = Eigen::Map<const Vector<double>>(dreg->data(), static_cast<Index>(dreg->size()));
           const Matrix<T> given = to_matrix<T>(codes);
-          return implicit_jvp<T>(view<T>(X), to_dictionary<T>(D), weight, direction, options,
-                                 codes ? &given : nullptr);
+          return implicit_jvp<T>(view<T>(X), to_dictionary<T>(D), weight, direction, options, codes ? &given : nullptr);
         }));
       },
-      array_arg("X"), array_arg("D"), array_arg("reg"), array_arg("dX").none(), array_arg("dD").none(),
-      array_arg("dreg").none(), array_arg("codes").none(), nb::arg("tol"), nb::arg("positive"),
-      array_arg("weights").none(), nb::arg("n_threads").none());
+      array_arg("X"), array_arg("D"), array_arg("reg"), array_arg("dX").none(), array_arg("dD").none(), array_arg("dreg").none(),
+      array_arg("codes").none(), nb::arg("tol"), nb::arg("positive"), array_arg("weights").none(), nb::arg("n_threads").none());
 }
 
 template <Scalar T>
@@ -93,15 +90,15 @@ template <Scalar T>
 void bind_hypergradient(nb::module_& m) {
   m.def(
       "hypergradient",
-      [](const Array2<T>& X, const Array2<T>& D, const PythonReg& reg, const Array2<T>& X_held_out,
-         const Array2<T>& D_held_out, const std::optional<Array2<T>>& codes, double tol, bool positive,
-         const std::optional<Array1<double>>& weights, std::optional<int> n_threads) {
+      [](const Array2<T>& X, const Array2<T>& D, const PythonReg& reg, const Array2<T>& X_held_out, const Array2<T>& D_held_out,
+         const std::optional<Array2<T>>& codes, double tol, bool positive, const std::optional<Array1<double>>& weights,
+         std::optional<int> n_threads) {
         const ImplicitOptions options = to_options(tol, positive, weights, n_threads);
         const Reg weight = to_reg(reg);
         auto result = without_gil([&] {
           const Matrix<T> given = to_matrix<T>(codes);
-          return hypergradient<T>(view<T>(X), to_dictionary<T>(D), weight, view<T>(X_held_out),
-                                  to_dictionary<T>(D_held_out), options, codes ? &given : nullptr);
+          return hypergradient<T>(view<T>(X), to_dictionary<T>(D), weight, view<T>(X_held_out), to_dictionary<T>(D_held_out),
+                                  options, codes ? &given : nullptr);
         });
         nb::dict fields;
         fields["value"] = result.value;
@@ -110,8 +107,7 @@ void bind_hypergradient(nb::module_& m) {
         return fields;
       },
       array_arg("X"), array_arg("D"), array_arg("reg"), array_arg("X_held_out"), array_arg("D_held_out"),
-      array_arg("codes").none(), nb::arg("tol"), nb::arg("positive"), array_arg("weights").none(),
-      nb::arg("n_threads").none());
+      array_arg("codes").none(), nb::arg("tol"), nb::arg("positive"), array_arg("weights").none(), nb::arg("n_threads").none());
 }
 
 template <Scalar T>

@@ -15,8 +15,7 @@ void bind_precision(nb::module_& m) {
         const JointOptions options{
             .tol = tol, .max_iter = max_iter, .group_size = group_size, .execution = to_execution(std::nullopt)};
         const Reg weight = to_reg(reg);
-        JointResult<T> result =
-            without_gil([&] { return joint_encode<T>(view<T>(X), to_dictionary<T>(D), weight, options); });
+        JointResult<T> result = without_gil([&] { return joint_encode<T>(view<T>(X), to_dictionary<T>(D), weight, options); });
         nb::dict fields;
         fields["codes"] = to_numpy(std::move(result.codes));
         fields["support"] = to_numpy(std::move(result.support));
@@ -37,8 +36,8 @@ void bind_precision(nb::module_& m) {
   m.def(
       "joint_certificate",
       [](const Array2<T>& X, const Array2<T>& D, const Array2<T>& Z, double reg, Index group_size) {
-        const JointCertificate certificate = without_gil(
-            [&] { return joint_certificate<T>(view<T>(X), to_dictionary<T>(D), view<T>(Z), reg, group_size); });
+        const JointCertificate certificate =
+            without_gil([&] { return joint_certificate<T>(view<T>(X), to_dictionary<T>(D), view<T>(Z), reg, group_size); });
         return nb::make_tuple(certificate.objective, certificate.gap);
       },
       array_arg("X"), array_arg("D"), array_arg("Z"), nb::arg("reg"), nb::arg("group_size"));

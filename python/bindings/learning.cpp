@@ -44,11 +44,11 @@ void bind_learn_dictionary(nb::module_& m) {
       "learn_dictionary",
       [](const Array2<T>& X, Index n_atoms, const PythonReg& reg, int layers, const std::string& method,
          std::optional<int> backprop, bool learn_steps, const std::variant<std::string, Array2<T>>& init,
-         const std::string& lipschitz, bool return_extrapolated, int max_iter, std::optional<double> max_time,
-         double tol, const std::string& checkpoint, int checkpoint_every, bool resume, std::uint64_t seed,
-         std::optional<int> n_threads, const nb::object& callback, const std::string& algorithm,
-         const std::string& loss, const std::string& reduction, const std::string& constraint, bool centre,
-         bool replace_atoms, bool positive, const std::optional<Array1<double>>& weights) {
+         const std::string& lipschitz, bool return_extrapolated, int max_iter, std::optional<double> max_time, double tol,
+         const std::string& checkpoint, int checkpoint_every, bool resume, std::uint64_t seed, std::optional<int> n_threads,
+         const nb::object& callback, const std::string& algorithm, const std::string& loss, const std::string& reduction,
+         const std::string& constraint, bool centre, bool replace_atoms, bool positive,
+         const std::optional<Array1<double>>& weights) {
         const auto* init_name = std::get_if<std::string>(&init);
         const LearnOptions options{.method = parse_learning_method(method),
                                    .layers = layers,
@@ -75,19 +75,17 @@ void bind_learn_dictionary(nb::module_& m) {
         const Reg weight = to_reg(reg);
         const Observer observer = to_observer<IterationInfo>(callback, OnInterrupt::stop);
         return to_python<T>(without_gil([&] {
-          if (init_name != nullptr)
-            return learn_dictionary<T>(view<T>(X), n_atoms, weight, options, observer);
+          if (init_name != nullptr) return learn_dictionary<T>(view<T>(X), n_atoms, weight, options, observer);
           const Matrix<T> start = view<T>(std::get<Array2<T>>(init));
           return learn_dictionary<T>(view<T>(X), start, weight, options, observer);
         }));
       },
-      array_arg("X"), nb::arg("n_atoms"), array_arg("reg"), nb::arg("layers"), nb::arg("method"),
-      nb::arg("backprop").none(), nb::arg("learn_steps"), array_arg("init"), nb::arg("lipschitz"),
-      nb::arg("return_extrapolated"), nb::arg("max_iter"), nb::arg("max_time").none(), nb::arg("tol"),
-      nb::arg("checkpoint"), nb::arg("checkpoint_every"), nb::arg("resume"), nb::arg("seed"),
-      nb::arg("n_threads").none(), nb::arg("callback").none(), nb::arg("algorithm"), nb::arg("loss"),
-      nb::arg("reduction"), nb::arg("constraint"), nb::arg("centre"), nb::arg("replace_atoms"),
-      nb::arg("positive"), array_arg("weights").none());
+      array_arg("X"), nb::arg("n_atoms"), array_arg("reg"), nb::arg("layers"), nb::arg("method"), nb::arg("backprop").none(),
+      nb::arg("learn_steps"), array_arg("init"), nb::arg("lipschitz"), nb::arg("return_extrapolated"), nb::arg("max_iter"),
+      nb::arg("max_time").none(), nb::arg("tol"), nb::arg("checkpoint"), nb::arg("checkpoint_every"), nb::arg("resume"),
+      nb::arg("seed"), nb::arg("n_threads").none(), nb::arg("callback").none(), nb::arg("algorithm"), nb::arg("loss"),
+      nb::arg("reduction"), nb::arg("constraint"), nb::arg("centre"), nb::arg("replace_atoms"), nb::arg("positive"),
+      array_arg("weights").none());
 }
 
 template <Scalar T>
@@ -113,8 +111,7 @@ void bind_precision(nb::module_& m) {
       "save_model",
       [](const std::string& path, const Array2<T>& dictionary, const std::optional<Array1<double>>& steps,
          const std::map<std::string, std::string>& metadata) {
-        const Model<T> model{
-            .dictionary = view<T>(dictionary), .steps = to_vector<double>(steps), .metadata = metadata};
+        const Model<T> model{.dictionary = view<T>(dictionary), .steps = to_vector<double>(steps), .metadata = metadata};
         without_gil([&] { save_model<T>(path, model); });
       },
       nb::arg("path"), array_arg("dictionary"), array_arg("steps").none(), nb::arg("metadata"));
@@ -140,8 +137,7 @@ void bind_learning(nb::module_& m) {
   bind_precision<float>(m);
   bind_precision<double>(m);
   m.def(
-      "load_model",
-      [](const std::string& path) { return model_is_float32(path) ? load<float>(path) : load<double>(path); },
+      "load_model", [](const std::string& path) { return model_is_float32(path) ? load<float>(path) : load<double>(path); },
       nb::arg("path"));
 }
 

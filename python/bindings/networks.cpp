@@ -46,7 +46,8 @@ Parameters<T> to_parameters(const Network<T>& net, const std::map<std::string, A
     Tensor tensor{.shape = {}, .data = std::vector<T>(array.data(), array.data() + array.size())};
     for (size_t k = 0; k < array.ndim(); ++k) tensor.shape.push_back(static_cast<Index>(array.shape(k)));
     const auto like = net.parameters().find(name);
-    parameters[name] = like != net.parameters().end() ? tensor_to_parameter<T>(tensor, like->second, name, "parameters") : Matrix<T>();
+    parameters[name] =
+        like != net.parameters().end() ? tensor_to_parameter<T>(tensor, like->second, name, "parameters") : Matrix<T>();
   }
   return parameters;
 }
@@ -99,10 +100,10 @@ void bind_network(nb::module_& m, const char* name) {
           [](Net* self, const std::string& kind, const Array2<T>& dictionary, int n_layers, const std::string& threshold,
              const std::optional<Array1<std::int64_t>>& groups, const std::optional<std::pair<double, double>>& support_selection,
              std::optional<double> lipschitz) {
-            NetworkOptions options{.threshold = parse_threshold_shape(threshold),
-                                   .groups = to_vector<std::int64_t>(groups),
-                                   .lipschitz = lipschitz};
-            if (support_selection) options.support_selection = SupportSelection{support_selection->first, support_selection->second};
+            NetworkOptions options{
+                .threshold = parse_threshold_shape(threshold), .groups = to_vector<std::int64_t>(groups), .lipschitz = lipschitz};
+            if (support_selection)
+              options.support_selection = SupportSelection{support_selection->first, support_selection->second};
             new (self) Net(kind, to_dictionary<T>(dictionary), n_layers, options);
           },
           nb::arg("kind"), array_arg("dictionary"), nb::arg("n_layers"), nb::arg("threshold"), array_arg("groups").none(),
@@ -120,8 +121,10 @@ void bind_network(nb::module_& m, const char* name) {
                    })
       .def("dictionary", [](const Net& net) { return to_numpy<T>(Matrix<T>(net.dictionary().parameters())); })
       .def("parameters", [](const Net& net) { return parameters_to_python<T>(net.parameters()); })
-      .def("set_parameters", [](Net& net, const std::map<std::string, AnyArray<T>>& arrays) { net.set_parameters(to_parameters<T>(net, arrays)); },
-           nb::arg("parameters"))
+      .def(
+          "set_parameters",
+          [](Net& net, const std::map<std::string, AnyArray<T>>& arrays) { net.set_parameters(to_parameters<T>(net, arrays)); },
+          nb::arg("parameters"))
       .def("trainable", &Net::trainable, nb::arg("first"), nb::arg("last"))
       .def(
           "encode",
@@ -130,7 +133,8 @@ void bind_network(nb::module_& m, const char* name) {
             const Reg weight = to_reg(reg);
             return to_numpy<T>(without_gil([&] {
               const Optional<T> start(init);
-              return net.encode(view<T>(X), weight, {.n_layers = n_layers, .init = start.get(), .execution = to_execution(n_threads)});
+              return net.encode(view<T>(X), weight,
+                                {.n_layers = n_layers, .init = start.get(), .execution = to_execution(n_threads)});
             }));
           },
           array_arg("X"), array_arg("reg"), nb::arg("n_layers").none(), array_arg("init").none(), nb::arg("n_threads").none())
@@ -141,7 +145,8 @@ void bind_network(nb::module_& m, const char* name) {
             const Reg weight = to_reg(reg);
             auto outputs = without_gil([&] {
               const Optional<T> start(init);
-              return net.outputs(view<T>(X), weight, {.n_layers = n_layers, .init = start.get(), .execution = to_execution(n_threads)});
+              return net.outputs(view<T>(X), weight,
+                                 {.n_layers = n_layers, .init = start.get(), .execution = to_execution(n_threads)});
             });
             nb::list arrays;
             for (auto& codes : outputs) arrays.append(to_numpy<T>(std::move(codes)));
@@ -151,32 +156,34 @@ void bind_network(nb::module_& m, const char* name) {
       .def(
           "gradient",
           [](const Net& net, const Array2<T>& X, const PythonReg& reg, const std::set<std::string>& parameters, bool wrt_reg,
-             bool wrt_signals, bool codes, const OptionalArray2<T>& targets, const OptionalArray2<T>& cotangent, std::optional<int> n_layers,
-             std::optional<int> n_threads) {
+             bool wrt_signals, bool codes, const OptionalArray2<T>& targets, const OptionalArray2<T>& cotangent,
+             std::optional<int> n_layers, std::optional<int> n_threads) {
             const Reg weight = to_reg(reg);
             const NetworkDerivatives wanted{.parameters = parameters, .reg = wrt_reg, .signals = wrt_signals, .codes = codes};
             return to_python<T>(without_gil([&] {
-              const Optional<T> wanted_codes(targets);
-              const NetworkRun<T> run{.n_layers = n_layers, .execution = to_execution(n_threads)};
-              return cotangent ? net.vjp(view<T>(X), weight, view<T>(*cotangent), wanted, run)
-                               : net.loss_gradient(view<T>(X), weight, wanted, run, wanted_codes.get());
-            }), wanted);
+                                  const Optional<T> wanted_codes(targets);
+                                  const NetworkRun<T> run{.n_layers = n_layers, .execution = to_execution(n_threads)};
+                                  return cotangent ? net.vjp(view<T>(X), weight, view<T>(*cotangent), wanted, run)
+                                                   : net.loss_gradient(view<T>(X), weight, wanted, run, wanted_codes.get());
+                                }),
+                                wanted);
           },
           array_arg("X"), array_arg("reg"), nb::arg("parameters"), nb::arg("wrt_reg"), nb::arg("wrt_signals"), nb::arg("codes"),
           array_arg("targets").none(), array_arg("cotangent").none(), nb::arg("n_layers").none(), nb::arg("n_threads").none())
-      .def("resolve_reg",
-           [](const Net& net, const Array2<T>& X, const PythonReg& reg) {
-             const Reg weight = to_reg(reg);
-             return without_gil([&] { return resolve_batch_reg<T>(weight, view<T>(X), net.dictionary(), net.penalty(), {}); });
-           },
-           array_arg("X"), array_arg("reg"))
+      .def(
+          "resolve_reg",
+          [](const Net& net, const Array2<T>& X, const PythonReg& reg) {
+            const Reg weight = to_reg(reg);
+            return without_gil([&] { return resolve_batch_reg<T>(weight, view<T>(X), net.dictionary(), net.penalty(), {}); });
+          },
+          array_arg("X"), array_arg("reg"))
       .def(
           "train",
           [](Net& net, const Array2<T>& X, const PythonReg& reg, const std::string& loss, const OptionalArray2<T>& targets,
-             const std::string& mode, const std::string& optimizer, std::optional<Index> batch_size, std::optional<double> learning_rate,
-             bool positive_steps, int max_iter, std::optional<double> max_time, double tol, const std::string& checkpoint,
-             int checkpoint_every, bool resume, std::uint64_t seed, std::optional<int> n_threads, const nb::object& callback,
-             double validation, int validate_every, int patience) {
+             const std::string& mode, const std::string& optimizer, std::optional<Index> batch_size,
+             std::optional<double> learning_rate, bool positive_steps, int max_iter, std::optional<double> max_time, double tol,
+             const std::string& checkpoint, int checkpoint_every, bool resume, std::uint64_t seed, std::optional<int> n_threads,
+             const nb::object& callback, double validation, int validate_every, int patience) {
             const TrainingOptions options{.loss = parse_training_loss(loss),
                                           .mode = parse_training_mode(mode),
                                           .optimizer = parse_training_optimizer(optimizer),
@@ -203,18 +210,22 @@ void bind_network(nb::module_& m, const char* name) {
           },
           array_arg("X"), array_arg("reg"), nb::arg("loss"), array_arg("targets").none(), nb::arg("mode"), nb::arg("optimizer"),
           nb::arg("batch_size").none(), nb::arg("learning_rate").none(), nb::arg("positive_steps"), nb::arg("max_iter"),
-          nb::arg("max_time").none(), nb::arg("tol"), nb::arg("checkpoint"), nb::arg("checkpoint_every"), nb::arg("resume"), nb::arg("seed"),
-          nb::arg("n_threads").none(), nb::arg("callback").none(), nb::arg("validation"), nb::arg("validate_every"), nb::arg("patience"))
+          nb::arg("max_time").none(), nb::arg("tol"), nb::arg("checkpoint"), nb::arg("checkpoint_every"), nb::arg("resume"),
+          nb::arg("seed"), nb::arg("n_threads").none(), nb::arg("callback").none(), nb::arg("validation"),
+          nb::arg("validate_every"), nb::arg("patience"))
       .def(
           "save",
-          [](const Net& net, const std::string& path, std::optional<double> reg, const std::map<std::string, std::string>& metadata) {
+          [](const Net& net, const std::string& path, std::optional<double> reg,
+             const std::map<std::string, std::string>& metadata) {
             without_gil([&] { save_network<T>(path, {.network = net, .reg = reg, .metadata = metadata}); });
           },
           nb::arg("path"), nb::arg("reg").none(), nb::arg("metadata"))
-      .def("export_parameters", [](const Net& net, const std::string& path) { without_gil([&] { export_parameters<T>(path, net); }); },
-           nb::arg("path"))
-      .def("import_parameters", [](Net& net, const std::string& path) { without_gil([&] { import_parameters<T>(path, net); }); },
-           nb::arg("path"));
+      .def(
+          "export_parameters",
+          [](const Net& net, const std::string& path) { without_gil([&] { export_parameters<T>(path, net); }); }, nb::arg("path"))
+      .def(
+          "import_parameters", [](Net& net, const std::string& path) { without_gil([&] { import_parameters<T>(path, net); }); },
+          nb::arg("path"));
   m.def(
       "analytic_weight",
       [](const Array2<T>& D) { return to_numpy<T>(without_gil([&] { return analytic_weight<T>(Matrix<T>(view<T>(D))); })); },
@@ -255,8 +266,8 @@ void bind_networks(nb::module_& m) {
       .def_ro("step", &TrainingInfo::step, "accepted step")
       .def_ro("seconds", &TrainingInfo::seconds, "wall time since the start of training")
       .def("__repr__", [](const TrainingInfo& info) {
-        return fmt::format("TrainingInfo(stage={}, n_layers={}, iteration={}, value={:.6g}, ista={:.6g}, optimum={:.6g})", info.stage,
-                           info.n_layers, info.iteration, info.value, info.ista, info.optimum);
+        return fmt::format("TrainingInfo(stage={}, n_layers={}, iteration={}, value={:.6g}, ista={:.6g}, optimum={:.6g})",
+                           info.stage, info.n_layers, info.iteration, info.value, info.ista, info.optimum);
       });
   bind_network<float>(m, "NetworkFloat32");
   bind_network<double>(m, "NetworkFloat64");

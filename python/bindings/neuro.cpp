@@ -27,9 +27,9 @@ void bind_neuro(nb::module_& m) {
 
   m.def(
       "sparse_inverse",
-      [](const Array2<double>& M, const Array2<double>& G, const Array2<double>& noise_cov, const PythonReg& reg,
-         double depth, const std::string& penalty, Index n_orient, const std::vector<std::string>& channel_types,
-         double rank_tol, double tol, int max_iter, std::optional<int> n_threads) {
+      [](const Array2<double>& M, const Array2<double>& G, const Array2<double>& noise_cov, const PythonReg& reg, double depth,
+         const std::string& penalty, Index n_orient, const std::vector<std::string>& channel_types, double rank_tol, double tol,
+         int max_iter, std::optional<int> n_threads) {
         const SparseInverseOptions options{.depth = depth,
                                            .penalty = parse_source_penalty(penalty),
                                            .n_orient = n_orient,
@@ -61,8 +61,8 @@ void bind_neuro(nb::module_& m) {
   m.def(
       "whitener",
       [](const Array2<double>& noise_cov, const std::vector<std::string>& channel_types, double rank_tol) {
-        return to_numpy(Matrix<double>(
-            without_gil([&] { return whitener(turned(noise_cov), channel_types, rank_tol); }).transpose()));
+        return to_numpy(
+            Matrix<double>(without_gil([&] { return whitener(turned(noise_cov), channel_types, rank_tol); }).transpose()));
       },
       array_arg("noise_cov"), nb::arg("channel_types"), nb::arg("rank_tol"));
 }

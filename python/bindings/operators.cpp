@@ -12,8 +12,7 @@ void bind_patches(nb::module_& m) {
       "extract_patches",
       [](const Array2<T>& image, Index patch, Index stride) {
         return to_numpy(without_gil([&] {
-          const PatchGrid grid(static_cast<Index>(image.shape(0)), static_cast<Index>(image.shape(1)), patch,
-                               stride);
+          const PatchGrid grid(static_cast<Index>(image.shape(0)), static_cast<Index>(image.shape(1)), patch, stride);
           return extract_patches<T>(image.data(), grid, 0, grid.count());
         }));
       },

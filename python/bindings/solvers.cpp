@@ -24,8 +24,8 @@ nb::list to_python(std::vector<StepTrace>&& traces) {
   nb::list list;
   for (StepTrace& trace : traces) {
     std::vector<unsigned char> accepted(trace.accepted.begin(), trace.accepted.end());
-    list.append(nb::make_tuple(to_numpy(std::move(trace.objective)), to_numpy(std::move(trace.step)),
-                               to_numpy(std::move(accepted))));
+    list.append(
+        nb::make_tuple(to_numpy(std::move(trace.objective)), to_numpy(std::move(trace.step)), to_numpy(std::move(accepted))));
   }
   return list;
 }
@@ -47,12 +47,11 @@ template <Scalar T>
 void bind_encode(nb::module_& m) {
   m.def(
       "encode",
-      [](const Array2<T>& X, const Array2<T>& D, const PythonReg& reg, const std::string& method, double tol,
-         int max_iter, const std::optional<Array2<T>>& init, bool positive,
-         const std::optional<Array1<double>>& weights, const std::string& penalty, std::optional<double> l1_ratio,
-         const std::optional<Array1<std::int64_t>>& groups, const std::string& momentum, double momentum_delay,
-         const std::string& restart, const std::string& support_norm, double shrink,
-         std::optional<double> first_step, bool record, std::optional<int> n_threads) {
+      [](const Array2<T>& X, const Array2<T>& D, const PythonReg& reg, const std::string& method, double tol, int max_iter,
+         const std::optional<Array2<T>>& init, bool positive, const std::optional<Array1<double>>& weights,
+         const std::string& penalty, std::optional<double> l1_ratio, const std::optional<Array1<std::int64_t>>& groups,
+         const std::string& momentum, double momentum_delay, const std::string& restart, const std::string& support_norm,
+         double shrink, std::optional<double> first_step, bool record, std::optional<int> n_threads) {
         const EncodeOptions options{.method = parse_solver(method),
                                     .tol = tol,
                                     .max_iter = max_iter,
@@ -71,10 +70,10 @@ void bind_encode(nb::module_& m) {
           return encode<T>(view<T>(X), to_dictionary<T>(D), weight, options, init ? &start : nullptr);
         }));
       },
-      array_arg("X"), array_arg("D"), array_arg("reg"), nb::arg("method"), nb::arg("tol"),
-      nb::arg("max_iter"), array_arg("init").none(), nb::arg("positive"), array_arg("weights").none(),
-      nb::arg("penalty"), nb::arg("l1_ratio").none(), array_arg("groups").none(), nb::arg("momentum"), nb::arg("momentum_delay"), nb::arg("restart"), nb::arg("support_norm"), nb::arg("shrink"),
-      nb::arg("first_step").none(), nb::arg("record"), nb::arg("n_threads").none());
+      array_arg("X"), array_arg("D"), array_arg("reg"), nb::arg("method"), nb::arg("tol"), nb::arg("max_iter"),
+      array_arg("init").none(), nb::arg("positive"), array_arg("weights").none(), nb::arg("penalty"), nb::arg("l1_ratio").none(),
+      array_arg("groups").none(), nb::arg("momentum"), nb::arg("momentum_delay"), nb::arg("restart"), nb::arg("support_norm"),
+      nb::arg("shrink"), nb::arg("first_step").none(), nb::arg("record"), nb::arg("n_threads").none());
 }
 
 /// The block's first signal, its codes as (values, indices, indptr), objective, gap, n_iter, status.
@@ -83,8 +82,8 @@ nb::tuple to_python(CodeBlock<T>&& block) {
   return nb::make_tuple(block.first,
                         nb::make_tuple(to_numpy(std::move(block.codes.values)), to_numpy(std::move(block.codes.indices)),
                                        to_numpy(std::move(block.codes.indptr))),
-                        to_numpy(std::move(block.objective)), to_numpy(std::move(block.gap)),
-                        to_numpy(std::move(block.n_iter)), to_python(block.status));
+                        to_numpy(std::move(block.objective)), to_numpy(std::move(block.gap)), to_numpy(std::move(block.n_iter)),
+                        to_python(block.status));
 }
 
 /// X is an array or the name of a file, output the name of a file or a callable that takes a block.
@@ -93,12 +92,11 @@ void bind_encode_stream(nb::module_& m) {
   using Signals = std::variant<std::string, Array2<T>>;
   m.def(
       "encode_stream",
-      [](const Signals& X, const Array2<T>& D, const PythonReg& reg, const nb::object& output,
-         const std::string& method, double tol, int max_iter, std::optional<Index> block_size, bool positive,
-         const std::optional<Array1<double>>& weights, const std::string& penalty, std::optional<double> l1_ratio,
-         const std::optional<Array1<std::int64_t>>& groups, const std::string& momentum, double momentum_delay,
-         const std::string& restart, const std::string& support_norm, double shrink,
-         std::optional<double> first_step, const nb::object& progress, std::optional<int> n_threads) {
+      [](const Signals& X, const Array2<T>& D, const PythonReg& reg, const nb::object& output, const std::string& method,
+         double tol, int max_iter, std::optional<Index> block_size, bool positive, const std::optional<Array1<double>>& weights,
+         const std::string& penalty, std::optional<double> l1_ratio, const std::optional<Array1<std::int64_t>>& groups,
+         const std::string& momentum, double momentum_delay, const std::string& restart, const std::string& support_norm,
+         double shrink, std::optional<double> first_step, const nb::object& progress, std::optional<int> n_threads) {
         StreamOptions options{.encode = {.method = parse_solver(method),
                                          .tol = tol,
                                          .max_iter = max_iter,
@@ -142,10 +140,11 @@ void bind_encode_stream(nb::module_& m) {
         fields["method"] = to_string(report.method);
         return fields;
       },
-      array_arg("X"), array_arg("D"), array_arg("reg"), nb::arg("output"), nb::arg("method"), nb::arg("tol"),
-      nb::arg("max_iter"), nb::arg("block_size").none(), nb::arg("positive"), array_arg("weights").none(),
-      nb::arg("penalty"), nb::arg("l1_ratio").none(), array_arg("groups").none(), nb::arg("momentum"), nb::arg("momentum_delay"), nb::arg("restart"), nb::arg("support_norm"), nb::arg("shrink"),
-      nb::arg("first_step").none(), nb::arg("progress").none(), nb::arg("n_threads").none());
+      array_arg("X"), array_arg("D"), array_arg("reg"), nb::arg("output"), nb::arg("method"), nb::arg("tol"), nb::arg("max_iter"),
+      nb::arg("block_size").none(), nb::arg("positive"), array_arg("weights").none(), nb::arg("penalty"),
+      nb::arg("l1_ratio").none(), array_arg("groups").none(), nb::arg("momentum"), nb::arg("momentum_delay"), nb::arg("restart"),
+      nb::arg("support_norm"), nb::arg("shrink"), nb::arg("first_step").none(), nb::arg("progress").none(),
+      nb::arg("n_threads").none());
 }
 
 template <Scalar T>
@@ -154,14 +153,12 @@ void bind_lasso_path(nb::module_& m) {
       "lasso_path",
       [](const Array1<T>& x, const Array2<T>& D, double reg_min, int max_knots, bool positive,
          const std::optional<Array1<double>>& weights) {
-        const PathOptions options{
-            .reg_min = reg_min, .max_knots = max_knots, .penalty = to_penalty(positive, weights)};
+        const PathOptions options{.reg_min = reg_min, .max_knots = max_knots, .penalty = to_penalty(positive, weights)};
         const Eigen::Map<const Vector<T>> signal(x.data(), static_cast<Index>(x.size()));
         LassoPath<T> path = without_gil([&] { return lasso_path<T>(signal, to_dictionary<T>(D), options); });
         return nb::make_tuple(to_numpy(std::move(path.regs)), to_numpy(std::move(path.codes)));
       },
-      array_arg("x"), array_arg("D"), nb::arg("reg_min"), nb::arg("max_knots"), nb::arg("positive"),
-      array_arg("weights").none());
+      array_arg("x"), array_arg("D"), nb::arg("reg_min"), nb::arg("max_knots"), nb::arg("positive"), array_arg("weights").none());
 }
 
 template <Scalar T>
@@ -179,8 +176,7 @@ void bind_omp(nb::module_& m) {
         fields["status"] = to_python(result.status);
         return fields;
       },
-      array_arg("X"), array_arg("D"), nb::arg("n_nonzero").none(), nb::arg("tol").none(),
-      nb::arg("n_threads").none());
+      array_arg("X"), array_arg("D"), nb::arg("n_nonzero").none(), nb::arg("tol").none(), nb::arg("n_threads").none());
 }
 
 /// One of lasso_objective, duality_gap, kkt_violation: they share their signature.
@@ -194,13 +190,11 @@ void bind_certificate(nb::module_& m, const char* name) {
         const PenaltyOptions options = to_penalty(positive, weights, penalty, l1_ratio, groups);
         const Execution execution = to_execution(n_threads);
         const Reg weight = to_reg(reg);
-        return to_numpy(without_gil([&] {
-          return certificate(view<T>(X), to_dictionary<T>(D), view<T>(Z), weight, options, execution);
-        }));
+        return to_numpy(
+            without_gil([&] { return certificate(view<T>(X), to_dictionary<T>(D), view<T>(Z), weight, options, execution); }));
       },
-      array_arg("X"), array_arg("D"), array_arg("Z"), array_arg("reg"), nb::arg("positive"),
-      array_arg("weights").none(), nb::arg("penalty"), nb::arg("l1_ratio").none(), array_arg("groups").none(),
-      nb::arg("n_threads").none());
+      array_arg("X"), array_arg("D"), array_arg("Z"), array_arg("reg"), nb::arg("positive"), array_arg("weights").none(),
+      nb::arg("penalty"), nb::arg("l1_ratio").none(), array_arg("groups").none(), nb::arg("n_threads").none());
 }
 
 template <Scalar T>
@@ -212,11 +206,10 @@ void bind_reg_max(nb::module_& m) {
          std::optional<int> n_threads) {
         const PenaltyOptions options = to_penalty(positive, weights, penalty, l1_ratio, groups);
         const Execution execution = to_execution(n_threads);
-        return to_numpy(
-            without_gil([&] { return reg_max<T>(view<T>(X), to_dictionary<T>(D), options, execution); }));
+        return to_numpy(without_gil([&] { return reg_max<T>(view<T>(X), to_dictionary<T>(D), options, execution); }));
       },
-      array_arg("X"), array_arg("D"), nb::arg("positive"), array_arg("weights").none(),
-      nb::arg("penalty"), nb::arg("l1_ratio").none(), array_arg("groups").none(), nb::arg("n_threads").none());
+      array_arg("X"), array_arg("D"), nb::arg("positive"), array_arg("weights").none(), nb::arg("penalty"),
+      nb::arg("l1_ratio").none(), array_arg("groups").none(), nb::arg("n_threads").none());
 }
 
 template <Scalar T>

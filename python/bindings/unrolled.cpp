@@ -41,23 +41,20 @@ void bind_unrolled_encode(nb::module_& m) {
   m.def(
       "unrolled_encode",
       [](const Array2<T>& X, const Array2<T>& D, const PythonReg& reg, int layers, std::string method,
-         std::optional<Array1<double>> steps, std::optional<double> lipschitz, bool return_extrapolated,
-         bool positive, std::optional<Array1<double>> weights, std::optional<int> n_threads,
-         const std::optional<Array2<T>>& init) {
+         std::optional<Array1<double>> steps, std::optional<double> lipschitz, bool return_extrapolated, bool positive,
+         std::optional<Array1<double>> weights, std::optional<int> n_threads, const std::optional<Array2<T>>& init) {
         const Network network{layers,   std::move(method),  std::move(steps), lipschitz, return_extrapolated,
                               positive, std::move(weights), n_threads};
         const UnrolledOptions options = network.options();
         const Reg weight = to_reg(reg);
         return to_numpy(without_gil([&] {
           const Matrix<T> start = init ? Matrix<T>(view<T>(*init)) : Matrix<T>();
-          return unrolled_encode<T>(view<T>(X), to_dictionary<T>(D), weight, options,
-                                    init ? &start : nullptr);
+          return unrolled_encode<T>(view<T>(X), to_dictionary<T>(D), weight, options, init ? &start : nullptr);
         }));
       },
-      array_arg("X"), array_arg("D"), array_arg("reg"), nb::arg("layers"), nb::arg("method"),
-      array_arg("steps").none(), nb::arg("lipschitz").none(), nb::arg("return_extrapolated"),
-      nb::arg("positive"), array_arg("weights").none(), nb::arg("n_threads").none(),
-      array_arg("init").none());
+      array_arg("X"), array_arg("D"), array_arg("reg"), nb::arg("layers"), nb::arg("method"), array_arg("steps").none(),
+      nb::arg("lipschitz").none(), nb::arg("return_extrapolated"), nb::arg("positive"), array_arg("weights").none(),
+      nb::arg("n_threads").none(), array_arg("init").none());
 }
 
 template <Scalar T>
@@ -67,8 +64,8 @@ void bind_unrolled_encoder(nb::module_& m, const char* name) {
       .def(
           "__init__",
           [](Encoder* self, const Array2<T>& D, int layers, std::string method, std::optional<Array1<double>> steps,
-             std::optional<double> lipschitz, bool return_extrapolated, bool positive,
-             std::optional<Array1<double>> weights, std::optional<int> n_threads) {
+             std::optional<double> lipschitz, bool return_extrapolated, bool positive, std::optional<Array1<double>> weights,
+             std::optional<int> n_threads) {
             const Network network{layers,   std::move(method),  std::move(steps), lipschitz, return_extrapolated,
                                   positive, std::move(weights), n_threads};
             new (self) Encoder(to_dictionary<T>(D), network.options());
@@ -90,10 +87,10 @@ void bind_unrolled_gradient(nb::module_& m) {
   m.def(
       "unrolled_gradient",
       [](const Array2<T>& X, const Array2<T>& D, const PythonReg& reg, int layers, std::string method,
-         std::optional<Array1<double>> steps, std::optional<double> lipschitz, bool return_extrapolated,
-         bool positive, std::optional<Array1<double>> weights, std::optional<int> n_threads,
-         const std::string& loss, std::optional<int> backprop, const std::string& reduction,
-         const std::set<std::string>& wrt, bool return_codes, const std::optional<Array2<T>>& target) {
+         std::optional<Array1<double>> steps, std::optional<double> lipschitz, bool return_extrapolated, bool positive,
+         std::optional<Array1<double>> weights, std::optional<int> n_threads, const std::string& loss,
+         std::optional<int> backprop, const std::string& reduction, const std::set<std::string>& wrt, bool return_codes,
+         const std::optional<Array2<T>>& target) {
         const Network network{layers,   std::move(method),  std::move(steps), lipschitz, return_extrapolated,
                               positive, std::move(weights), n_threads};
         const UnrolledOptions options = network.options();
@@ -110,8 +107,7 @@ void bind_unrolled_gradient(nb::module_& m) {
           // `target` is not written to and lives as long as the call, but the library wants a matrix: one
           // copy.
           const Matrix<T> goal = target ? Matrix<T>(view<T>(*target)) : Matrix<T>();
-          return unrolled_gradient<T>(view<T>(X), to_dictionary<T>(D), weight, options, wanted,
-                                      target ? &goal : nullptr);
+          return unrolled_gradient<T>(view<T>(X), to_dictionary<T>(D), weight, options, wanted, target ? &goal : nullptr);
         });
         nb::dict fields;
         fields["value"] = result.value;
@@ -125,36 +121,33 @@ void bind_unrolled_gradient(nb::module_& m) {
         fields["signal_gradient"] = to_numpy_if(wanted.signals, std::move(result.signals));
         return fields;
       },
-      array_arg("X"), array_arg("D"), array_arg("reg"), nb::arg("layers"), nb::arg("method"),
-      array_arg("steps").none(), nb::arg("lipschitz").none(), nb::arg("return_extrapolated"),
-      nb::arg("positive"), array_arg("weights").none(), nb::arg("n_threads").none(), nb::arg("loss"),
-      nb::arg("backprop").none(), nb::arg("reduction"), nb::arg("wrt"), nb::arg("return_codes"),
-      array_arg("target").none());
+      array_arg("X"), array_arg("D"), array_arg("reg"), nb::arg("layers"), nb::arg("method"), array_arg("steps").none(),
+      nb::arg("lipschitz").none(), nb::arg("return_extrapolated"), nb::arg("positive"), array_arg("weights").none(),
+      nb::arg("n_threads").none(), nb::arg("loss"), nb::arg("backprop").none(), nb::arg("reduction"), nb::arg("wrt"),
+      nb::arg("return_codes"), array_arg("target").none());
 }
 
 template <Scalar T>
 void bind_unrolled_vjp(nb::module_& m) {
   m.def(
       "unrolled_vjp",
-      [](const Array2<T>& X, const Array2<T>& D, const PythonReg& reg, const Array2<T>& cotangent, int layers,
-         std::string method, std::optional<double> lipschitz, bool positive,
-         std::optional<Array1<double>> weights, std::optional<int> n_threads, std::optional<int> backprop) {
-        const UnrolledOptions options = Network{layers,   std::move(method),  {},       lipschitz, false,
-                                                positive, std::move(weights), n_threads}
-                                            .options();
+      [](const Array2<T>& X, const Array2<T>& D, const PythonReg& reg, const Array2<T>& cotangent, int layers, std::string method,
+         std::optional<double> lipschitz, bool positive, std::optional<Array1<double>> weights, std::optional<int> n_threads,
+         std::optional<int> backprop) {
+        const UnrolledOptions options =
+            Network{layers, std::move(method), {}, lipschitz, false, positive, std::move(weights), n_threads}.options();
         const Reg weight = to_reg(reg);
-        auto result = without_gil([&] {
-          return unrolled_vjp<T>(view<T>(X), to_dictionary<T>(D), weight, view<T>(cotangent), options, backprop);
-        });
+        auto result = without_gil(
+            [&] { return unrolled_vjp<T>(view<T>(X), to_dictionary<T>(D), weight, view<T>(cotangent), options, backprop); });
         nb::dict fields;
         fields["dictionary"] = to_numpy(std::move(result.dictionary));
         fields["signals"] = to_numpy(std::move(result.signals));
         fields["reg"] = to_numpy(std::move(result.reg));
         return fields;
       },
-      array_arg("X"), array_arg("D"), array_arg("reg"), array_arg("cotangent"), nb::arg("layers"),
-      nb::arg("method"), nb::arg("lipschitz").none(), nb::arg("positive"), array_arg("weights").none(),
-      nb::arg("n_threads").none(), nb::arg("backprop").none());
+      array_arg("X"), array_arg("D"), array_arg("reg"), array_arg("cotangent"), nb::arg("layers"), nb::arg("method"),
+      nb::arg("lipschitz").none(), nb::arg("positive"), array_arg("weights").none(), nb::arg("n_threads").none(),
+      nb::arg("backprop").none());
 }
 
 template <Scalar T>
@@ -162,9 +155,8 @@ void bind_code_jacobian(nb::module_& m) {
   m.def(
       "code_jacobian",
       [](const Array1<T>& x, const Array2<T>& D, const PythonReg& reg, Index row, int layers, std::string method,
-         std::optional<Array1<double>> steps, std::optional<double> lipschitz, bool return_extrapolated,
-         bool positive, std::optional<Array1<double>> weights, std::optional<int> n_threads,
-         std::optional<int> backprop) {
+         std::optional<Array1<double>> steps, std::optional<double> lipschitz, bool return_extrapolated, bool positive,
+         std::optional<Array1<double>> weights, std::optional<int> n_threads, std::optional<int> backprop) {
         const Network network{layers,   std::move(method),  std::move(steps), lipschitz, return_extrapolated,
                               positive, std::move(weights), n_threads};
         const UnrolledOptions options = network.options();
@@ -172,13 +164,12 @@ void bind_code_jacobian(nb::module_& m) {
         return to_numpy(without_gil([&] {
           const Eigen::Map<const Vector<T>> signal(x.data(), static_cast<Index>(x.size()));
           // NumPy sees the transpose.
-          return Matrix<T>(
-              code_jacobian<T>(signal, to_dictionary<T>(D), weight, row, options, backprop).transpose());
+          return Matrix<T>(code_jacobian<T>(signal, to_dictionary<T>(D), weight, row, options, backprop).transpose());
         }));
       },
       array_arg("x"), array_arg("D"), array_arg("reg"), nb::arg("row"), nb::arg("layers"), nb::arg("method"),
-      array_arg("steps").none(), nb::arg("lipschitz").none(), nb::arg("return_extrapolated"),
-      nb::arg("positive"), array_arg("weights").none(), nb::arg("n_threads").none(), nb::arg("backprop").none());
+      array_arg("steps").none(), nb::arg("lipschitz").none(), nb::arg("return_extrapolated"), nb::arg("positive"),
+      array_arg("weights").none(), nb::arg("n_threads").none(), nb::arg("backprop").none());
 }
 
 template <Scalar T>
@@ -186,16 +177,15 @@ void bind_unrolled_stability(nb::module_& m) {
   m.def(
       "unrolled_stability",
       [](const Array2<T>& X, const Array2<T>& D, const PythonReg& reg, int layers, std::string method,
-         std::optional<Array1<double>> steps, std::optional<double> lipschitz, bool return_extrapolated,
-         bool positive, std::optional<Array1<double>> weights, std::optional<int> n_threads,
-         std::optional<int> directions, double tol, bool return_errors) {
+         std::optional<Array1<double>> steps, std::optional<double> lipschitz, bool return_extrapolated, bool positive,
+         std::optional<Array1<double>> weights, std::optional<int> n_threads, std::optional<int> directions, double tol,
+         bool return_errors) {
         const Network network{layers,   std::move(method),  std::move(steps), lipschitz, return_extrapolated,
                               positive, std::move(weights), n_threads};
         const StabilityOptions options{
             .network = network.options(), .directions = directions, .tol = tol, .return_errors = return_errors};
         const Reg weight = to_reg(reg);
-        auto result = without_gil(
-            [&] { return unrolled_stability<T>(view<T>(X), to_dictionary<T>(D), weight, options); });
+        auto result = without_gil([&] { return unrolled_stability<T>(view<T>(X), to_dictionary<T>(D), weight, options); });
         nb::dict fields;
         fields["unstable"] = to_numpy(std::move(result.unstable));
         fields["growth"] = to_numpy(std::move(result.growth));
@@ -203,10 +193,9 @@ void bind_unrolled_stability(nb::module_& m) {
         fields["errors"] = to_numpy_if(return_errors, std::move(result.errors));
         return fields;
       },
-      array_arg("X"), array_arg("D"), array_arg("reg"), nb::arg("layers"), nb::arg("method"),
-      array_arg("steps").none(), nb::arg("lipschitz").none(), nb::arg("return_extrapolated"),
-      nb::arg("positive"), array_arg("weights").none(), nb::arg("n_threads").none(),
-      nb::arg("directions").none(), nb::arg("tol"), nb::arg("return_errors"));
+      array_arg("X"), array_arg("D"), array_arg("reg"), nb::arg("layers"), nb::arg("method"), array_arg("steps").none(),
+      nb::arg("lipschitz").none(), nb::arg("return_extrapolated"), nb::arg("positive"), array_arg("weights").none(),
+      nb::arg("n_threads").none(), nb::arg("directions").none(), nb::arg("tol"), nb::arg("return_errors"));
 }
 
 template <Scalar T>

@@ -18,8 +18,7 @@ using Block = std::array<std::uint32_t, 4>;
 /// Philox4x32-10 from its definition (Salmon, Moraes, Dror and Shaw, 2011).
 Block philox(Block counter, std::array<std::uint32_t, 2> key) {
   for (int round = 0; round < 10; ++round) {
-    const std::uint64_t a = std::uint64_t{0xD2511F53} * counter[0],
-                        b = std::uint64_t{0xCD9E8D57} * counter[2];
+    const std::uint64_t a = std::uint64_t{0xD2511F53} * counter[0], b = std::uint64_t{0xCD9E8D57} * counter[2];
     counter = {static_cast<std::uint32_t>(b >> 32) ^ counter[1] ^ key[0], static_cast<std::uint32_t>(b),
                static_cast<std::uint32_t>(a >> 32) ^ counter[3] ^ key[1], static_cast<std::uint32_t>(a)};
     key = {key[0] + 0x9E3779B9, key[1] + 0xBB67AE85};
@@ -27,16 +26,13 @@ Block philox(Block counter, std::array<std::uint32_t, 2> key) {
   return counter;
 }
 
-Block next_block(RandomStream& random) {
-  return {random.bits(), random.bits(), random.bits(), random.bits()};
-}
+Block next_block(RandomStream& random) { return {random.bits(), random.bits(), random.bits(), random.bits()}; }
 
 TEST(RandomStream, IsPhiloxOfItsPublishedVectors) {
   // The authors' known answers, first for the definition above, then for the library where its counter can
   // be.
   EXPECT_EQ(philox({0, 0, 0, 0}, {0, 0}), (Block{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
-  EXPECT_EQ(philox({~0U, ~0U, ~0U, ~0U}, {~0U, ~0U}),
-            (Block{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
+  EXPECT_EQ(philox({~0U, ~0U, ~0U, ~0U}, {~0U, ~0U}), (Block{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
   EXPECT_EQ(philox({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}),
             (Block{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
   RandomStream random(0);
@@ -46,8 +42,7 @@ TEST(RandomStream, IsPhiloxOfItsPublishedVectors) {
 TEST(RandomStream, CountsBlocks_AndIsKeyedBySeedStreamAndIteration) {
   RandomStream random(0x123456789abcdef0, 77, 0x80000001);
   for (std::uint32_t block = 0; block < 5; ++block)
-    EXPECT_EQ(next_block(random), philox({block, 0, 77, 0x80000001}, {0x9abcdef0, 0x12345678}))
-        << "block " << block;
+    EXPECT_EQ(next_block(random), philox({block, 0, 77, 0x80000001}, {0x9abcdef0, 0x12345678})) << "block " << block;
 }
 
 TEST(RandomStream, GivesOtherNumbers_ForOtherSeedsStreamsAndIterations) {

@@ -40,14 +40,12 @@ TYPED_TEST(Tensors, StoreColumnsAsRows) {
 }
 
 TEST(TensorLookup, RefusesWhatDoesNotFit) {
-  const NamedTensors tensors = {{"A", to_tensor<double>(Matrix<double>(2, 2))},
-                                {"k", to_tensor(std::int64_t{1})}};
+  const NamedTensors tensors = {{"A", to_tensor<double>(Matrix<double>(2, 2))}, {"k", to_tensor(std::int64_t{1})}};
   const BadInput table[] = {
       {"m.st: tensor 'D' is missing", [&] { get_matrix<double>(tensors, "D", "m.st"); }},
       {"m.st: tensor 'A' has 2 dimensions, expected 1", [&] { get_vector<double>(tensors, "A", "m.st"); }},
       {"m.st: tensor 'k' has 0 dimensions, expected 2", [&] { get_matrix<float>(tensors, "k", "m.st"); }},
-      {"m.st: tensor 'A' has the wrong type, expected float32",
-       [&] { get_matrix<float>(tensors, "A", "m.st"); }},
+      {"m.st: tensor 'A' has the wrong type, expected float32", [&] { get_matrix<float>(tensors, "A", "m.st"); }},
       {"m.st: tensor 'A' has 2 dimensions, expected 0", [&] { get_integer(tensors, "A", "m.st"); }},
   };
   for (const BadInput& row : table) EXPECT_EQ(refusal_of(row.call), row.sentence);

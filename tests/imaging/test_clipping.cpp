@@ -42,7 +42,7 @@ TEST(UndoClipping, RecoversBlackAndWhite_FromTheMeanOfClippedNoise) {
       EXPECT_NEAR(estimate.samples[0], sigma / std::sqrt(2 * M_PI), 1.0);  // the bias is there
     }
     undo_clipping(noisy, sigma, estimate);
-    EXPECT_NEAR(estimate.samples[0], value, 1.5);    // the mean of 4096 pixels is known to 0.4
+    EXPECT_NEAR(estimate.samples[0], value, 1.5);  // the mean of 4096 pixels is known to 0.4
     EXPECT_NEAR(estimate.samples[100], 128.0f, 1.5);
   }
 }
@@ -57,7 +57,8 @@ TEST(UndoClipping, LeavesNoiseThatWasNotClippedAlone) {
 
 TEST(UndoClipping, LeavesDarkPicturesWithWeakerNoiseAlone) {
   Picture quiet = noisy_halves(5.0f, true);
-  for (float& sample : quiet.samples) sample = std::max(sample, 3.0f) + 0.001f * static_cast<float>(&sample - quiet.samples.data());
+  for (float& sample : quiet.samples)
+    sample = std::max(sample, 3.0f) + 0.001f * static_cast<float>(&sample - quiet.samples.data());
   Picture estimate = averaged(quiet);
   const Picture before = estimate;
   undo_clipping(quiet, sigma, estimate);

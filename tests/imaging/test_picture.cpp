@@ -10,15 +10,12 @@
 namespace riata::testing {
 namespace {
 
-Picture shipped(const std::string& name) {
-  return to_picture(read_image(std::string(RIATA_EXAMPLE_IMAGES) + "/" + name));
-}
+Picture shipped(const std::string& name) { return to_picture(read_image(std::string(RIATA_EXAMPLE_IMAGES) + "/" + name)); }
 
 /// As an 8-bit file would hold it: rounded and clipped.
 Picture with_noise(Picture picture, double sigma, std::uint64_t seed) {
   RandomStream random(seed, 0);
-  for (float& v : picture.samples)
-    v = std::clamp(std::round(v + static_cast<float>(sigma * random.normal())), 0.0f, 255.0f);
+  for (float& v : picture.samples) v = std::clamp(std::round(v + static_cast<float>(sigma * random.normal())), 0.0f, 255.0f);
   return picture;
 }
 

@@ -32,13 +32,10 @@ class TemporaryFolder {
   fs::path operator/(const std::string& name) const { return path_ / name; }
   fs::path put(const std::string& name, std::string_view bytes) const {
     fs::remove(path_ / name);  // truncating a file instead makes ext4 flush it: slow in the loops below
-    std::ofstream(path_ / name, std::ios::binary)
-        .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    std::ofstream(path_ / name, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
     return path_ / name;
   }
-  std::ptrdiff_t n_files() const {
-    return std::distance(fs::directory_iterator(path_), fs::directory_iterator());
-  }
+  std::ptrdiff_t n_files() const { return std::distance(fs::directory_iterator(path_), fs::directory_iterator()); }
 
  private:
   fs::path path_;

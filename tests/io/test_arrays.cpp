@@ -73,8 +73,7 @@ TEST(WriteNpy, RoundTripsBitForBit) {
   write_npy(folder / "x.npy", special);
   const auto values = std::get<Doubles>(read_npy(folder / "x.npy").data);
   EXPECT_EQ(std::memcmp(values.data(), std::get<Doubles>(special.data).data(), sizeof(double) * 4), 0);
-  for (const Tensor& tensor :
-       {Tensor{{1, 3}, Floats{1, -2, 1e-40f}}, Tensor{{}, Floats{7}}, Tensor{{2, 0, 3}, Doubles{}}}) {
+  for (const Tensor& tensor : {Tensor{{1, 3}, Floats{1, -2, 1e-40f}}, Tensor{{}, Floats{7}}, Tensor{{2, 0, 3}, Doubles{}}}) {
     write_npy(folder / "x.npy", tensor);
     EXPECT_EQ(read_npy(folder / "x.npy"), tensor);
   }
@@ -112,8 +111,7 @@ TEST(WriteNpy, RefusesAShapeThatDoesNotFit_AndKeepsTheOldFile) {
 
 TEST(ReadNpy, RefusesOtherTypes) {
   const auto message = [](const std::string& name) {
-    return message_of<std::invalid_argument>([&] { read_npy(data(name)); })
-        .substr(data(name).string().size());
+    return message_of<std::invalid_argument>([&] { read_npy(data(name)); }).substr(data(name).string().size());
   };
   const std::string expected = "; expected float32, float64 or integers (convert with numpy.astype)";
   EXPECT_EQ(message("float16.npy"), " holds float16" + expected);
@@ -121,8 +119,7 @@ TEST(ReadNpy, RefusesOtherTypes) {
   EXPECT_EQ(message("object.npy"), " holds Python objects" + expected);
   EXPECT_EQ(message("structured.npy"), " holds a structured type" + expected);
   const auto other = [](const std::string& descr) {
-    return npy_message(
-        npy("{'descr': '" + descr + "', 'fortran_order': False, 'shape': (1,), }\n", std::string(16, ' ')));
+    return npy_message(npy("{'descr': '" + descr + "', 'fortran_order': False, 'shape': (1,), }\n", std::string(16, ' ')));
   };
   EXPECT_EQ(other("<U2"), "holds strings" + expected);
   EXPECT_EQ(other("|S4"), "holds byte strings" + expected);
@@ -137,25 +134,21 @@ TEST(ReadNpy, RefusesOtherTypes) {
 TEST(ReadNpy, RefusesDamagedFilesWithASentence) {
   EXPECT_EQ(npy_message(""), "is not an .npy file");
   EXPECT_EQ(npy_message("\x89PNG 1234567890"), "is not an .npy file");
-  EXPECT_EQ(npy_message(std::string("\x93NUMPY\x04\x00", 8) + "ab"),
-            "has format version 4.0; expected 1.0, 2.0 or 3.0");
+  EXPECT_EQ(npy_message(std::string("\x93NUMPY\x04\x00", 8) + "ab"), "has format version 4.0; expected 1.0, 2.0 or 3.0");
   EXPECT_EQ(npy_message(npy_of_shape("(100, 100)", std::string(120, ' '))),
             "is truncated: header promises 80000 bytes, file holds 120");
   EXPECT_EQ(npy_message(std::string("\x93NUMPY\x02\x00\xff\xff\xff\xff", 12)),
             "is truncated: its header claims 4294967295 bytes, the file holds 12");
   EXPECT_EQ(npy_message(npy_of_shape("(-1, 4)", "")), "has the impossible shape (-1, 4)");
-  EXPECT_EQ(npy_message(npy_of_shape("(4611686018427387904, 4)", "")),
-            "has the impossible shape (4611686018427387904, 4)");
+  EXPECT_EQ(npy_message(npy_of_shape("(4611686018427387904, 4)", "")), "has the impossible shape (4611686018427387904, 4)");
   EXPECT_EQ(npy_message(npy_of_shape("(99999999999999999999,)", "")), "has a dimension too large to count");
   std::string ones = "(";
   for (int i = 0; i < 65; ++i) ones += "1,";
-  EXPECT_EQ(npy_message(npy_of_shape(ones + ")", std::string(8, ' '))),
-            "has 65 dimensions; expected at most 64");
+  EXPECT_EQ(npy_message(npy_of_shape(ones + ")", std::string(8, ' '))), "has 65 dimensions; expected at most 64");
   const std::string not_numpy = "has a header that is not NumPy's";
-  for (const std::string text :
-       {"", "{", "{}", "[]", "{'descr': '<f8'}", "{'descr': <f8}", "{'descr': '<f8", "{'shape': (1,",
-        "{'shape': (1 2)}", "{'shape': (a)}", "{'fortran_order': 1}", "{'other': 1}",
-        "{'descr': '<f8', 'descr': '<f8', 'fortran_order': False, 'shape': ()}", "{'descr': [('x'"})
+  for (const std::string text : {"", "{", "{}", "[]", "{'descr': '<f8'}", "{'descr': <f8}", "{'descr': '<f8", "{'shape': (1,",
+                                 "{'shape': (1 2)}", "{'shape': (a)}", "{'fortran_order': 1}", "{'other': 1}",
+                                 "{'descr': '<f8', 'descr': '<f8', 'fortran_order': False, 'shape': ()}", "{'descr': [('x'"})
     EXPECT_EQ(npy_message(npy(text, "")), not_numpy) << text;
 }
 
@@ -166,8 +159,7 @@ TEST(ReadNpy, RefusesEveryPrefix_AndSurvivesDamage) {
 }
 
 TEST(ReadNpy, SaysWhyTheFileCannotBeRead) {
-  EXPECT_EQ(message_of<Error>([] { read_npy("none.npy"); }),
-            "cannot read none.npy: No such file or directory");
+  EXPECT_EQ(message_of<Error>([] { read_npy("none.npy"); }), "cannot read none.npy: No such file or directory");
   EXPECT_EQ(message_of<Error>([] { read_npz("/tmp"); }), "cannot read /tmp: Is a directory");
 }
 

@@ -43,9 +43,7 @@ TEST(AtomicFile, KeepsTheOldFile_WhenTheLastBufferDoesNotFit) {
   write_atomically(folder / "x", "old");
   {
     const FileSizeLimit limit(10);
-    const auto write = [&] {
-      write_atomically(folder / "x", [](std::FILE* file) { std::fputs("longer than ten", file); });
-    };
+    const auto write = [&] { write_atomically(folder / "x", [](std::FILE* file) { std::fputs("longer than ten", file); }); };
     EXPECT_THROW(write(), Error);
   }
   EXPECT_EQ(read_file(folder / "x"), "old");
@@ -69,8 +67,7 @@ TEST(AtomicFile, KeepsTheOldFileAndTheException_WhenTheCallerFails) {
 TEST(AtomicFile, SaysWhyTheFileCannotBeWritten) {
   const TemporaryFolder folder;
   const auto reason = [](const fs::path& path) {
-    const std::string message = message_of<Error>([&] { write_atomically(path, "x"); }),
-                      start = "cannot write " + path.string();
+    const std::string message = message_of<Error>([&] { write_atomically(path, "x"); }), start = "cannot write " + path.string();
     EXPECT_EQ(message.substr(0, start.size()), start);
     return message.substr(start.size());
   };
@@ -119,8 +116,7 @@ TEST(ReadFile, SaysWhyTheFileCannotBeRead) {
   const TemporaryFolder folder;
   EXPECT_EQ(message_of<Error>([&] { read_file(folder / "x"); }),
             "cannot read " + (folder / "x").string() + ": No such file or directory");
-  EXPECT_EQ(message_of<Error>([&] { read_file(folder / "."); }),
-            "cannot read " + (folder / ".").string() + ": Is a directory");
+  EXPECT_EQ(message_of<Error>([&] { read_file(folder / "."); }), "cannot read " + (folder / ".").string() + ": Is a directory");
 }
 
 TEST(RequireDistinctOutput, RefusesTheInputUnderAnyName) {

@@ -42,8 +42,7 @@ Image colour_fixture(int bit_depth) {
   Image image{3, 4, 3, bit_depth, false, {}};
   const int scale = bit_depth == 16 ? 257 : 1;
   for (const int v : grey_samples)
-    for (const int sample : {v, 255 - v, v / 2})
-      image.samples.push_back(static_cast<std::uint16_t>(sample * scale));
+    for (const int sample : {v, 255 - v, v / 2}) image.samples.push_back(static_cast<std::uint16_t>(sample * scale));
   return image;
 }
 
@@ -55,8 +54,7 @@ TEST(Images, RoundTripBitForBit_InPngAndTiff) {
         for (const auto& [height, width] : {std::pair<Index, Index>{1, 1}, {37, 53}, {200, 3}}) {
           const Image image = noise(height, width, channels, bit_depth, channels % 2 == 0);
           write_image(folder / name, image);
-          EXPECT_EQ(read_image(folder / name), image)
-              << name << " " << bit_depth << " bits, " << channels << " channels";
+          EXPECT_EQ(read_image(folder / name), image) << name << " " << bit_depth << " bits, " << channels << " channels";
         }
   EXPECT_EQ(folder.n_files(), 3);
 }
@@ -76,11 +74,9 @@ TEST(Images, StayClose_InJpeg) {
 
 TEST(Images, KeepColourResolution_InJpeg) {
   const TemporaryFolder folder;
-  Image stripes{16, 16,    3,
-                8,  false, {}};  // red and blue columns of one pixel: half the resolution would mix them
+  Image stripes{16, 16, 3, 8, false, {}};  // red and blue columns of one pixel: half the resolution would mix them
   for (int i = 0; i < 16 * 16; ++i)
-    for (const int sample : {i % 2 ? 200 : 0, 0, i % 2 ? 0 : 200})
-      stripes.samples.push_back(static_cast<std::uint16_t>(sample));
+    for (const int sample : {i % 2 ? 200 : 0, 0, i % 2 ? 0 : 200}) stripes.samples.push_back(static_cast<std::uint16_t>(sample));
   write_image(folder / "x.jpg", stripes);
   EXPECT_LE(largest_difference(read_image(folder / "x.jpg"), stripes), 20);
 }
@@ -96,8 +92,7 @@ TEST(ReadImage, ReadsPngsOfOtherPrograms) {
   Image interlaced{9, 10, 1, 8, false, {}};
   for (int i = 0; i < 90; ++i) interlaced.samples.push_back(static_cast<std::uint16_t>(i));
   EXPECT_EQ(read_image(data("interlaced.png")), interlaced);
-  EXPECT_EQ(read_image(data("palette.png")),
-            (Image{2, 2, 3, 8, false, {255, 0, 0, 0, 255, 0, 0, 0, 255, 0, 255, 0}}));
+  EXPECT_EQ(read_image(data("palette.png")), (Image{2, 2, 3, 8, false, {255, 0, 0, 0, 255, 0, 0, 0, 255, 0, 255, 0}}));
   EXPECT_EQ(read_image(data("palette_alpha.png")),
             (Image{2, 2, 4, 8, true, {255, 0, 0, 255, 0, 255, 0, 128, 0, 0, 255, 255, 0, 255, 0, 128}}));
   const Image alpha = read_image(data("alpha.png"));
@@ -121,9 +116,7 @@ TEST(ReadImage, ReadsTiffsOfOtherPrograms) {
   Image inverted = grey_fixture();
   for (auto& sample : inverted.samples) sample = static_cast<std::uint16_t>(255 - sample);
   EXPECT_EQ(read_image(data("white_is_zero.tif")), inverted);
-  EXPECT_LE(largest_difference(read_image(data("ycbcr.tif")),
-                               {8, 8, 3, 8, false, std::vector<std::uint16_t>(192, 128)}),
-            2);
+  EXPECT_LE(largest_difference(read_image(data("ycbcr.tif")), {8, 8, 3, 8, false, std::vector<std::uint16_t>(192, 128)}), 2);
 }
 
 TEST(ReadImage, GoesByTheContent_NotByTheName) {

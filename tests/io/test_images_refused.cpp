@@ -16,9 +16,7 @@ std::string message(const std::string& bytes) {
 }
 
 /// As message(), for a fixture cut to its first n bytes.
-std::string message_when_cut(const std::string& name, std::size_t n) {
-  return message(bytes_of_file(data(name)).substr(0, n));
-}
+std::string message_when_cut(const std::string& name, std::size_t n) { return message(bytes_of_file(data(name)).substr(0, n)); }
 
 std::string write_message(const std::string& name, const Image& image) {
   const TemporaryFolder folder;
@@ -37,8 +35,7 @@ TEST(ReadImage, RefusesWhatIsNoImage) {
 }
 
 TEST(ReadImage, SaysWhyTheFileCannotBeRead) {
-  EXPECT_EQ(message_of<Error>([] { read_image("none.png"); }),
-            "cannot read none.png: No such file or directory");
+  EXPECT_EQ(message_of<Error>([] { read_image("none.png"); }), "cannot read none.png: No such file or directory");
   EXPECT_EQ(message_of<Error>([] { read_image("/tmp"); }), "cannot read /tmp: Is a directory");
 }
 
@@ -48,8 +45,7 @@ TEST(ReadImage, RefusesTruncatedFilesWithASentence) {
   EXPECT_EQ(message_when_cut("interlaced.png", 100), " is not a readable PNG: Read Error (truncated?)");
   EXPECT_EQ(message_when_cut("grey.jpg", 390), " is not a readable JPEG: Premature end of JPEG file");
   EXPECT_EQ(message_when_cut("grey.jpg", 100), " is not a readable JPEG: Premature end of JPEG file");
-  EXPECT_TRUE(
-      message_when_cut("colour16.tif", 290).starts_with(" is not a readable TIFF: Read error at scanline"));
+  EXPECT_TRUE(message_when_cut("colour16.tif", 290).starts_with(" is not a readable TIFF: Read error at scanline"));
 }
 
 TEST(ReadImage, RefusesCorruptFilesWithASentence) {
@@ -57,8 +53,7 @@ TEST(ReadImage, RefusesCorruptFilesWithASentence) {
   EXPECT_EQ(message(patched(png, 45, 0xffff, 2)).substr(0, 24), " is not a readable PNG: ");
   EXPECT_EQ(message(patched(png, 16, 0xff, 1)).substr(0, 24), " is not a readable PNG: ");
   const std::string jpeg = bytes_of_file(data("grey.jpg"));
-  EXPECT_EQ(message(jpeg.substr(0, 20) + std::string(100, ' ')),
-            " is not a readable JPEG: Premature end of JPEG file");
+  EXPECT_EQ(message(jpeg.substr(0, 20) + std::string(100, ' ')), " is not a readable JPEG: Premature end of JPEG file");
   EXPECT_EQ(message(std::string("II*\0\x08\0\0\0", 8)).substr(0, 25), " is not a readable TIFF: ");
 }
 
@@ -75,8 +70,7 @@ TEST(ReadImage, RefusesWhatAnImageCannotHold) {
 
 TEST(ReadImage, RefusesEveryTruncationOfItsPixels) {
   const auto read = [](const fs::path& path) { read_image(path); };
-  for (const std::string name :
-       {"grey.png", "alpha.png", "interlaced.png", "palette_alpha.png", "grey.jpg", "progressive.jpg"})
+  for (const std::string name : {"grey.png", "alpha.png", "interlaced.png", "palette_alpha.png", "grey.jpg", "progressive.jpg"})
     expect_every_prefix_refused(bytes_of_file(data(name)), "x", read);
 }
 
@@ -109,18 +103,14 @@ TEST(WriteImage, RefusesWhatJpegCannotHold) {
 }
 
 TEST(WriteImage, RefusesMalformedImages) {
-  EXPECT_EQ(write_message("x.png", {0, 5, 1, 8, false, {}}),
-            "write_image: image is 0 x 5; expected at least one pixel");
-  EXPECT_EQ(write_message("x.png", {1, 1, 1, 12, false, {7}}),
-            "write_image: bit_depth = 12, must be 8 or 16");
+  EXPECT_EQ(write_message("x.png", {0, 5, 1, 8, false, {}}), "write_image: image is 0 x 5; expected at least one pixel");
+  EXPECT_EQ(write_message("x.png", {1, 1, 1, 12, false, {7}}), "write_image: bit_depth = 12, must be 8 or 16");
   EXPECT_EQ(write_message("x.png", {1, 1, 2, 8, false, {7, 7}}),
             "write_image: image has 2 channels without alpha; expected 1 or 3 colours");
   EXPECT_EQ(write_message("x.png", {1, 1, 3, 8, true, {7, 7, 7}}),
             "write_image: image has 3 channels with alpha; expected 1 or 3 colours");
-  EXPECT_EQ(write_message("x.png", {2, 2, 1, 8, false, {7}}),
-            "write_image: image of 2 x 2 x 1 holds 1 samples");
-  EXPECT_EQ(write_message("x.png", {1, 1, 1, 8, false, {256}}),
-            "write_image: an 8-bit image holds the sample 256");
+  EXPECT_EQ(write_message("x.png", {2, 2, 1, 8, false, {7}}), "write_image: image of 2 x 2 x 1 holds 1 samples");
+  EXPECT_EQ(write_message("x.png", {1, 1, 1, 8, false, {256}}), "write_image: an 8-bit image holds the sample 256");
 }
 
 TEST(WriteImage, RefusesWhatTheFormatCannotHold) {
@@ -133,8 +123,7 @@ TEST(WriteImage, RefusesWhatTheFormatCannotHold) {
 TEST(WriteImage, KeepsTheOldFile_WhenTheDiskIsFull) {
   const TemporaryFolder folder;
   Image image{300, 300, 1, 8, false, {}};
-  for (std::uint32_t i = 0; i < 90'000; ++i)
-    image.samples.push_back(static_cast<std::uint16_t>(i * i * 2654435761u >> 24));
+  for (std::uint32_t i = 0; i < 90'000; ++i) image.samples.push_back(static_cast<std::uint16_t>(i * i * 2654435761u >> 24));
   for (const std::string name : {"x.png", "x.jpg", "x.tif"}) {
     write_image(folder / name, pixel);
     const std::string before = bytes_of_file(folder / name);

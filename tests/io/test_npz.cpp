@@ -20,38 +20,33 @@ std::string npz_message(const std::string& bytes) {
 }
 
 std::string replaced(std::string bytes, const std::string& from, const std::string& to) {
-  for (std::size_t at = 0; (at = bytes.find(from, at)) != std::string::npos; at += to.size())
-    bytes.replace(at, from.size(), to);
+  for (std::size_t at = 0; (at = bytes.find(from, at)) != std::string::npos; at += to.size()) bytes.replace(at, from.size(), to);
   return bytes;
 }
 
 /// One stored member "a.npy" whose sizes and offset stand in zip64 fields only, and a zip64 end of directory.
 std::string zip64_archive(const std::string& content) {
   const auto n = [](std::uint64_t value, std::size_t n_bytes) { return little_endian(value, n_bytes); };
-  const auto crc =
-      crc32(0, reinterpret_cast<const Bytef*>(content.data()), static_cast<uInt>(content.size()));
-  const std::string shared =
-      n(45, 2) + n(0, 4) + n(0, 4) + n(crc, 4) + n(0xffffffff, 4) + n(0xffffffff, 4) + n(5, 2);
+  const auto crc = crc32(0, reinterpret_cast<const Bytef*>(content.data()), static_cast<uInt>(content.size()));
+  const std::string shared = n(45, 2) + n(0, 4) + n(0, 4) + n(crc, 4) + n(0xffffffff, 4) + n(0xffffffff, 4) + n(5, 2);
   const std::string sizes = n(content.size(), 8) + n(content.size(), 8);
   const std::string local = "PK\3\4" + shared + n(20, 2) + "a.npy" + n(1, 2) + n(16, 2) + sizes;
   const std::string other_field = n(0x5455, 2) + n(1, 2) + "x";
   const std::string extra = other_field + n(1, 2) + n(24, 2) + sizes + n(0, 8);
-  const std::string entry = "PK\1\2" + n(45, 2) + shared + n(extra.size(), 2) + n(0, 8) + n(0, 2) +
-                            n(0xffffffff, 4) + "a.npy" + extra;
+  const std::string entry =
+      "PK\1\2" + n(45, 2) + shared + n(extra.size(), 2) + n(0, 8) + n(0, 2) + n(0xffffffff, 4) + "a.npy" + extra;
   const std::uint64_t directory = local.size() + content.size();
-  const std::string end64 = "PK\6\6" + n(44, 8) + n(45, 2) + n(45, 2) + n(0, 8) + n(1, 8) + n(1, 8) +
-                            n(entry.size(), 8) + n(directory, 8);
+  const std::string end64 =
+      "PK\6\6" + n(44, 8) + n(45, 2) + n(45, 2) + n(0, 8) + n(1, 8) + n(1, 8) + n(entry.size(), 8) + n(directory, 8);
   const std::string locator = "PK\6\7" + n(0, 4) + n(directory + entry.size(), 8) + n(1, 4);
-  const std::string end =
-      "PK\5\6" + n(0, 4) + n(0xffff, 2) + n(0xffff, 2) + n(0xffffffff, 4) + n(0xffffffff, 4) + n(0, 2);
+  const std::string end = "PK\5\6" + n(0, 4) + n(0xffff, 2) + n(0xffff, 2) + n(0xffffffff, 4) + n(0xffffffff, 4) + n(0, 2);
   return local + content + entry + end64 + locator + end;
 }
 
 TEST(ReadNpz, ReadsWhatNumPyWrites) {
   EXPECT_EQ(read_npz(data("stored.npz")),
             (NamedTensors{{"a", counting}, {"b", {{3}, Floats{0, 1, 2}}}, {"none", {{0}, Doubles{}}}}));
-  EXPECT_EQ(read_npz(data("deflated.npz")),
-            (NamedTensors{{"a", counting}, {"zeros", {{100, 50}, Floats(5000)}}}));
+  EXPECT_EQ(read_npz(data("deflated.npz")), (NamedTensors{{"a", counting}, {"zeros", {{100, 50}, Floats(5000)}}}));
 }
 
 TEST(ReadNpz, ReadsZip64) {

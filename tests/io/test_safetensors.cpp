@@ -35,16 +35,13 @@ std::string write_message(const TensorFile& file) {
   return text;
 }
 
-TEST(Safetensors, ReadsWhatTheReferenceImplementationWrites) {
-  EXPECT_EQ(read_safetensors(data("model.safetensors")), model);
-}
+TEST(Safetensors, ReadsWhatTheReferenceImplementationWrites) { EXPECT_EQ(read_safetensors(data("model.safetensors")), model); }
 
 TEST(Safetensors, RoundTripsBitForBit_AndEqualContentsGiveEqualBytes) {
   const TemporaryFolder folder;
   TensorFile file = model;
   file.tensors["empty"] = {{4, 0}, Floats{}};
-  file.tensors["big"] = {{2},
-                         Integers{(std::int64_t{1} << 53) + 1, std::numeric_limits<std::int64_t>::min()}};
+  file.tensors["big"] = {{2}, Integers{(std::int64_t{1} << 53) + 1, std::numeric_limits<std::int64_t>::min()}};
   file.metadata["json"] = "{\"quoted\": \"\\n\"}";
   for (const TensorFile& contents : {file, TensorFile{}, TensorFile{{}, {{"only", "text"}}}}) {
     write_safetensors(folder / "a", contents);
@@ -59,19 +56,15 @@ TEST(Safetensors, AlignsTheValues) {
   write_safetensors(folder / "m", {{{"a", {{1}, Floats{1}}}, {"b", {{1}, Doubles{2}}}}, {}});
   const std::string bytes = bytes_of_file(folder / "m");
   EXPECT_EQ(static_cast<unsigned char>(bytes[0]) % 8, 0);
-  EXPECT_NE(bytes.find(R"("b":{"data_offsets":[0,8],"dtype":"F64","shape":[1]})"), std::string::npos)
-      << bytes;
+  EXPECT_NE(bytes.find(R"("b":{"data_offsets":[0,8],"dtype":"F64","shape":[1]})"), std::string::npos) << bytes;
 }
 
 TEST(Safetensors, RefusesWhatItCannotWrite) {
   EXPECT_EQ(write_message({{{"__metadata__", {{}, Floats{1}}}}, {}}),
             "write_safetensors: a tensor cannot be named '__metadata__'");
-  EXPECT_EQ(write_message({{{"x", {{2}, Floats{1}}}}, {}}),
-            "write_safetensors: 'x': tensor of shape (2,) holds 1 values");
-  EXPECT_EQ(write_message({{}, {{"name", "\xff"}}}),
-            "write_safetensors: a name or a metadata entry is not valid UTF-8 text");
-  EXPECT_EQ(message_of<Error>([] { write_safetensors("/dev/full", model); }),
-            "cannot write /dev/full: No space left on device");
+  EXPECT_EQ(write_message({{{"x", {{2}, Floats{1}}}}, {}}), "write_safetensors: 'x': tensor of shape (2,) holds 1 values");
+  EXPECT_EQ(write_message({{}, {{"name", "\xff"}}}), "write_safetensors: a name or a metadata entry is not valid UTF-8 text");
+  EXPECT_EQ(message_of<Error>([] { write_safetensors("/dev/full", model); }), "cannot write /dev/full: No space left on device");
 }
 
 TEST(Safetensors, RefusesOtherTypes) {
@@ -85,8 +78,7 @@ TEST(Safetensors, RefusesDamagedHeadersWithASentence) {
   EXPECT_EQ(message(std::string(8, '\xff')),
             " is not a safetensors file: its header claims 18446744073709551615 bytes, at most 100000000 are "
             "allowed");
-  EXPECT_EQ(message(little_endian(1000, 8) + "{}"),
-            " is truncated: its header claims 1000 bytes, the file holds 10");
+  EXPECT_EQ(message(little_endian(1000, 8) + "{}"), " is truncated: its header claims 1000 bytes, the file holds 10");
   for (const std::string header : {"", "[]", "{", "{}x", "\xff"})
     EXPECT_EQ(message(file_with(header, "")), " has a header that is not a JSON object") << header;
   EXPECT_EQ(message(file_with(std::string(100'000, '['), "")), " has a header that is not a JSON object");
@@ -99,12 +91,10 @@ TEST(Safetensors, RefusesDamagedTensorsWithASentence) {
     return message(file_with("{\"x\":" + entry + "}", std::string(n_value_bytes, ' ')));
   };
   const std::string incomplete = ": tensor 'x' needs a dtype, a shape and two data_offsets";
-  for (const std::string entry : {"1", "{}", R"({"dtype":1,"shape":[],"data_offsets":[0,4]})",
-                                  R"({"dtype":"F32","shape":[-1],"data_offsets":[0,4]})",
-                                  R"({"dtype":"F32","shape":[1.5],"data_offsets":[0,4]})",
-                                  R"({"dtype":"F32","shape":[],"data_offsets":[0]})",
-                                  R"({"dtype":"F32","shape":[18446744073709551615],"data_offsets":[0,4]})",
-                                  R"({"dtype":"F32","data_offsets":[0,4]})"})
+  for (const std::string entry :
+       {"1", "{}", R"({"dtype":1,"shape":[],"data_offsets":[0,4]})", R"({"dtype":"F32","shape":[-1],"data_offsets":[0,4]})",
+        R"({"dtype":"F32","shape":[1.5],"data_offsets":[0,4]})", R"({"dtype":"F32","shape":[],"data_offsets":[0]})",
+        R"({"dtype":"F32","shape":[18446744073709551615],"data_offsets":[0,4]})", R"({"dtype":"F32","data_offsets":[0,4]})"})
     EXPECT_EQ(with_x(entry, 4), incomplete) << entry;
   EXPECT_EQ(with_x(R"({"dtype":"F32","shape":[4611686018427387904,2],"data_offsets":[0,4]})", 4),
             ": tensor 'x' has the impossible shape (4611686018427387904, 2)");
@@ -115,10 +105,8 @@ TEST(Safetensors, RefusesDamagedTensorsWithASentence) {
   const std::string x = R"({"dtype":"F32","shape":[2],"data_offsets":[0,8]})";
   EXPECT_EQ(with_x(x, 4), " is truncated: tensor 'x' ends at byte 8, the file holds 4");
   EXPECT_EQ(with_x(x, 9), ": bytes 8 to 9 belong to no tensor");
-  EXPECT_EQ(with_x(R"({"dtype":"F32","shape":[2],"data_offsets":[4,12]})", 12),
-            ": bytes 0 to 4 belong to no tensor");
-  EXPECT_EQ(with_x(x + R"(,"y":{"dtype":"F32","shape":[1],"data_offsets":[4,8]})", 8),
-            ": tensor 'y' overlaps another");
+  EXPECT_EQ(with_x(R"({"dtype":"F32","shape":[2],"data_offsets":[4,12]})", 12), ": bytes 0 to 4 belong to no tensor");
+  EXPECT_EQ(with_x(x + R"(,"y":{"dtype":"F32","shape":[1],"data_offsets":[4,8]})", 8), ": tensor 'y' overlaps another");
   EXPECT_EQ(with_x(x + ",\"x\":" + x, 8), " names the tensor 'x' twice");
 }
 
@@ -130,8 +118,7 @@ TEST(Safetensors, RefusesEveryPrefix_AndSurvivesDamage) {
 }
 
 TEST(Safetensors, SaysWhyTheFileCannotBeRead) {
-  EXPECT_EQ(message_of<Error>([] { read_safetensors("none"); }),
-            "cannot read none: No such file or directory");
+  EXPECT_EQ(message_of<Error>([] { read_safetensors("none"); }), "cannot read none: No such file or directory");
 }
 
 }  // namespace

@@ -13,9 +13,7 @@ namespace {
 template <class T>
 class Products : public ::testing::Test {
  protected:
-  static Matrix<T> random(Index rows, Index cols) {
-    return draw_.normal_matrix(rows, cols).template cast<T>();
-  }
+  static Matrix<T> random(Index rows, Index cols) { return draw_.normal_matrix(rows, cols).template cast<T>(); }
 
   /// max |A - B|, both computed from entries of size one and `n_terms` terms.
   static void expect_near(const Matrix<T>& A, const Eigen::MatrixXd& exact, Index n_terms) {
@@ -48,10 +46,8 @@ TYPED_TEST(Products, EqualThoseOfTheirDefinition) {
         const Matrix<T> start = this->random(n, m);
         out = start;
         add_outer<T>(T(-0.5), A, C, out);
-        this->expect_near(out,
-                          start.template cast<double>() -
-                              0.5 * A.template cast<double>() * C.transpose().template cast<double>(),
-                          k);
+        this->expect_near(
+            out, start.template cast<double>() - 0.5 * A.template cast<double>() * C.transpose().template cast<double>(), k);
       }
 }
 
@@ -72,8 +68,7 @@ TYPED_TEST(Products, ReadAndWriteBlocksOfColumns) {
   Matrix<T> out = Matrix<T>::Constant(11, 7, T(5));
   multiply<T>(A.block(1, 2, 6, 4), B.block(3, 1, 4, 5), out.block(2, 1, 6, 5));
   this->expect_near(out.block(2, 1, 6, 5),
-                    A.block(1, 2, 6, 4).template cast<double>() * B.block(3, 1, 4, 5).template cast<double>(),
-                    4);
+                    A.block(1, 2, 6, 4).template cast<double>() * B.block(3, 1, 4, 5).template cast<double>(), 4);
   out.block(2, 1, 6, 5).setConstant(T(5));
   EXPECT_EQ(out, Matrix<T>::Constant(11, 7, T(5)));  // nothing beside the block was written
 }

@@ -85,7 +85,16 @@ TYPED_TEST(GramKernelsOf, EveryInstructionSetGivesWhatPlainLoopsGive) {
         fast.listed_y.resize(static_cast<std::size_t>(rows));
         fast.listed_z.resize(static_cast<std::size_t>(rows));
         const Index count = gram_kernels<T>(set).layer(
-            {rows, G.data(), c.data(), w.data(), step, threshold, momentum, positive, fast.y.data(), fast.z.data(),
+            {rows,
+             G.data(),
+             c.data(),
+             w.data(),
+             step,
+             threshold,
+             momentum,
+             positive,
+             fast.y.data(),
+             fast.z.data(),
              {std::ssize(start.places), start.places.data(), start.listed_y.data(), start.listed_z.data()},
              {0, fast.places.data(), fast.listed_y.data(), fast.listed_z.data()}});
         ASSERT_EQ(count, std::ssize(plain.places)) << to_string(set) << ", " << m << " atoms";
@@ -121,7 +130,8 @@ TYPED_TEST(GramKernelsOf, SumColumns_InTheirOrder) {
       for (const InstructionSet set : available_sets()) {
         Vector<T> out = Vector<T>::Constant(rows, 7);
         gram_kernels<T>(set).sum_columns({rows, A.rows(), A.data(), count, places.data(), a.data(), out.data()});
-        EXPECT_LE((out - plain).cwiseAbs().maxCoeff(), rounding<T>(set)) << to_string(set) << ", " << rows << " rows, " << count << " columns";
+        EXPECT_LE((out - plain).cwiseAbs().maxCoeff(), rounding<T>(set))
+            << to_string(set) << ", " << rows << " rows, " << count << " columns";
       }
     }
 }

@@ -38,8 +38,7 @@ TYPED_TEST(Kernels, EqualPlainLoopsBitForBit) {
   for (const Index n : lengths) {
     const std::vector<T> a = this->random(n), b = this->random(n);
     const T s = T(0.3);
-    std::vector<T> step(a.size()), in_place_y = a, in_place_g = b, shrunk = a, extrapolated(a.size()),
-                                   sum = b;
+    std::vector<T> step(a.size()), in_place_y = a, in_place_g = b, shrunk = a, extrapolated(a.size()), sum = b;
     gradient_step(n, a.data(), s, b.data(), step.data());
     gradient_step(n, in_place_y.data(), s, b.data(), in_place_y.data());
     gradient_step(n, a.data(), s, in_place_g.data(), in_place_g.data());
@@ -80,14 +79,12 @@ TYPED_TEST(Kernels, SumDotProductsInOneOrder_WhateverTheAlignment) {
       exact += term;
       scale += std::abs(term);
     }
-    EXPECT_NEAR(dot, static_cast<double>(exact),
-                rounding<double>(static_cast<double>(n), static_cast<double>(scale)));
+    EXPECT_NEAR(dot, static_cast<double>(exact), rounding<double>(static_cast<double>(n), static_cast<double>(scale)));
     for (std::size_t offset = 1; offset < 16; ++offset) {
       std::vector<T> moved_a(offset), moved_b(16 - offset);
       moved_a.insert(moved_a.end(), a.begin(), a.end());
       moved_b.insert(moved_b.end(), b.begin(), b.end());
-      EXPECT_EQ(fixed_order_dot(n, moved_a.data() + offset, moved_b.data() + 16 - offset), dot)
-          << n << ' ' << offset;
+      EXPECT_EQ(fixed_order_dot(n, moved_a.data() + offset, moved_b.data() + 16 - offset), dot) << n << ' ' << offset;
     }
   }
 }
@@ -214,8 +211,8 @@ TYPED_TEST(Kernels, SweepCoordinates) {
           fall += 0.5 * H(k, k) * (moved - expected(k)) * (moved - expected(k));
           expected(k) = moved;
         }
-        const SweepResult result = sweep_coordinates(CoordinateProblem<T>{
-            n, H_padded.rows(), H_padded.data(), inverse.data(), bound.data(), positive, q.data(), z.data()});
+        const SweepResult result = sweep_coordinates(CoordinateProblem<T>{n, H_padded.rows(), H_padded.data(), inverse.data(),
+                                                                          bound.data(), positive, q.data(), z.data()});
         const double tolerance = 1e3 * static_cast<double>(epsilon<T>) * (1 + expected.norm());
         EXPECT_LE((z.head(n).template cast<double>() - expected).norm(), tolerance) << n;
         EXPECT_LE((q.head(n).template cast<double>() - (b - H * expected)).norm(), tolerance * H.norm()) << n;

@@ -21,7 +21,8 @@ TYPED_TEST(SparseColumnsOf, ProductsEqualTheDenseOnes) {
         SparseColumns<T> columns(m, 13);
         for (const Index n_signals : {13, 4, 1}) {  // the workspace is used again
           const Matrix<T> Z = draw.sparse_matrix(m, n_signals, share).template cast<T>();
-          const Matrix<T> A = draw.normal_matrix(n, m).template cast<T>(), R = draw.normal_matrix(n, n_signals).template cast<T>();
+          const Matrix<T> A = draw.normal_matrix(n, m).template cast<T>(),
+                          R = draw.normal_matrix(n, n_signals).template cast<T>();
           const double rounding = 1e3 * static_cast<double>(std::numeric_limits<T>::epsilon());
           columns.assign(Z);
           EXPECT_EQ(columns.count(), (Z.array() != 0).count());

@@ -51,7 +51,8 @@ template <Scalar T>
 void shake(Network<T>& net, Draw& draw, double share = 0.2) {
   Parameters<T> parameters = net.parameters();
   for (auto& [name, values] : parameters) {
-    const double size = share * std::max(static_cast<double>(values.norm()) / std::sqrt(static_cast<double>(values.size())), 1e-3);
+    const double size =
+        share * std::max(static_cast<double>(values.norm()) / std::sqrt(static_cast<double>(values.size())), 1e-3);
     if (name.ends_with("scales") || name.ends_with("threshold") || name.ends_with("step"))
       for (Index k = 0; k < values.size(); ++k) values(k) *= static_cast<T>(draw.uniform(0.7, 1.3));
     else

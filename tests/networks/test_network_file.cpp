@@ -56,9 +56,14 @@ TYPED_TEST(NetworkFile, Metadata_CannotSayWhatTheNetworkIs) {
   using T = TypeParam;
   Draw draw(3);
   const Network<T> net("coupled", Matrix<T>(draw.atoms(6, 8).template cast<T>()), 2);
-  const std::map<std::string, std::string> lies{{"reg", "3"},          {"support_selection_p", "5"}, {"support_selection_p_max", "9"},
-                                                {"network", "step"},   {"n_layers", "7"},            {"threshold", "atom"},
-                                                {"lipschitz", "1e-9"}, {"note", "kept"}};
+  const std::map<std::string, std::string> lies{{"reg", "3"},
+                                                {"support_selection_p", "5"},
+                                                {"support_selection_p_max", "9"},
+                                                {"network", "step"},
+                                                {"n_layers", "7"},
+                                                {"threshold", "atom"},
+                                                {"lipschitz", "1e-9"},
+                                                {"note", "kept"}};
   save_network<T>(this->path, {.network = net, .metadata = lies});
   const StoredNetwork<T> stored = load_network<T>(this->path);
   EXPECT_TRUE(stored.network.options() == (NetworkOptions{.lipschitz = net.lipschitz()}));
@@ -84,15 +89,17 @@ TEST_F(NetworkFileErrors, DamagedFiles_AreRefusedInASentence) {
   };
   const std::vector<BadInput> rows{
       {path + " is not a riata model", damaged([](auto& f) { f.metadata.erase("format"); })},
-      {path + " has model format version 2; this riata reads version 1 (update riata)", damaged([](auto& f) { f.metadata["format_version"] = "2"; })},
+      {path + " has model format version 2; this riata reads version 1 (update riata)",
+       damaged([](auto& f) { f.metadata["format_version"] = "2"; })},
       {path + " holds a dictionary, expected a network", damaged([](auto& f) { f.metadata["kind"] = "dictionary"; })},
       {path + ": tensor 'dictionary' is missing", damaged([](auto& f) { f.tensors.erase("dictionary"); })},
       {path + ": tensor 'layer.1.weight' is missing", damaged([](auto& f) { f.tensors.erase("layer.1.weight"); })},
       {path + ": metadata 'n_layers' is missing", damaged([](auto& f) { f.metadata.erase("n_layers"); })},
       {path + ": metadata 'n_layers' is 'two', expected a number", damaged([](auto& f) { f.metadata["n_layers"] = "two"; })},
       {path + ": metadata 'reg' is nan, must be > 0 and finite", damaged([](auto& f) { f.metadata["reg"] = "nan"; })},
-      {path + ": 'layer.0.threshold' has shape (2), expected (1)",
-       damaged([](auto& f) { f.tensors["layer.0.threshold"] = to_tensor(std::vector<double>{1, 2}); })},
+      {path + ": 'layer.0.threshold' has shape (2), expected (1)", damaged([](auto& f) {
+         f.tensors["layer.0.threshold"] = to_tensor(std::vector<double>{1, 2});
+       })},
       {path + ": tensor 'layer.0.threshold' is not of the dictionary's precision",
        damaged([](auto& f) { f.tensors["layer.0.threshold"] = to_tensor(std::vector<float>{1}); })},
       {path + ": kind = 'mine', must be one of alista, coupled, facnet, first_step, group, hessian, iht, lamp, lista, step, tied",
@@ -102,12 +109,14 @@ TEST_F(NetworkFileErrors, DamagedFiles_AreRefusedInASentence) {
       {path + ": n_layers = 0, must be between 1 and 10000", damaged([](auto& f) { f.metadata["n_layers"] = "0"; })},
       {path + ": parameters: layer.0.weight holds nan at row 0, column 0; expected finite numbers",
        damaged([](auto& f) { std::get<std::vector<double>>(f.tensors["layer.0.weight"].data)[0] = std::nan(""); })},
-      {npz + ": a network of kind 'coupled' with 2 layers has no 'bias'", [&] {
+      {npz + ": a network of kind 'coupled' with 2 layers has no 'bias'",
+       [&] {
          write_npz(npz, {{"bias", to_tensor(std::vector<double>{1})}});
          Network<double> other = net;
          import_parameters<double>(npz, other);
        }},
-      {npz + ": 'layer.0.weight' has shape (3), expected (8, 6)", [&] {
+      {npz + ": 'layer.0.weight' has shape (3), expected (8, 6)",
+       [&] {
          write_npz(npz, {{"layer.0.weight", to_tensor(std::vector<double>{1, 2, 3})}});
          Network<double> other = net;
          import_parameters<double>(npz, other);

@@ -45,7 +45,8 @@ VectorXd group_ista(const MatrixXd& D, const VectorXd& x, double reg, int n_step
     for (Index j = 0; j < a.size(); ++j) {
       double length_sq = 0;
       for (Index l = 0; l < a.size(); ++l)
-        if (groups_of_eight[static_cast<std::size_t>(l)] == groups_of_eight[static_cast<std::size_t>(j)]) length_sq += a(l) * a(l);
+        if (groups_of_eight[static_cast<std::size_t>(l)] == groups_of_eight[static_cast<std::size_t>(j)])
+          length_sq += a(l) * a(l);
       z(j) = a(j) * std::max(0.0, 1 - reg / L / std::sqrt(length_sq));
     }
   }
@@ -146,12 +147,14 @@ double worst_error(const KindCase& kind, std::uint64_t seed, bool supervised, bo
   const NetworkRun<double> run{.init = &start};
   const MatrixXd* wanted_targets = supervised ? &targets : nullptr;
   const auto value = [&] { return net.loss(X, weight(), run, wanted_targets); };
-  const auto g = net.loss_gradient(X, weight(), {.parameters = net.trainable(0, 3), .reg = true, .signals = true}, run, wanted_targets);
+  const auto g =
+      net.loss_gradient(X, weight(), {.parameters = net.trainable(0, 3), .reg = true, .signals = true}, run, wanted_targets);
   EXPECT_NEAR(g.value, value(), 1e-13 * (1 + value()));
   EXPECT_GT((net.encode(X, weight(), run).array() != 0).count(), 3) << kind.describe();
 
   double worst = 0;
-  const auto compare = [&](const std::string& what, const MatrixXd& computed, const std::function<MatrixXd(double)>& differences) {
+  const auto compare = [&](const std::string& what, const MatrixXd& computed,
+                           const std::function<MatrixXd(double)>& differences) {
     const double error = relative_error(computed, differences);
     if (error < 0 || worst < 0)
       worst = -1;
@@ -163,10 +166,13 @@ double worst_error(const KindCase& kind, std::uint64_t seed, bool supervised, bo
     Parameters<double> parameters = net.parameters();
     Matrix<double>& moved = parameters.at(name);
     const auto differences = [&, name = name](double h) {
-      MatrixXd found = central_differences(moved, [&] {
-        net.set_parameters(parameters);
-        return value();
-      }, h);
+      MatrixXd found = central_differences(
+          moved,
+          [&] {
+            net.set_parameters(parameters);
+            return value();
+          },
+          h);
       net.set_parameters(parameters);
       if (name.ends_with("hessian")) found = ((found + found.transpose()) / 2).eval();  // along symmetric matrices
       return found;
@@ -183,7 +189,8 @@ TEST(Networks, Derivatives_EqualFiniteDifferences) {
     for (const bool supervised : {false, true})
       for (const bool per_signal : {false, true}) {
         int compared = 0;
-        for (std::uint64_t seed = 10; seed < 40 && compared < 2; ++seed) compared += worst_error(kind, seed, supervised, per_signal) >= 0;
+        for (std::uint64_t seed = 10; seed < 40 && compared < 2; ++seed)
+          compared += worst_error(kind, seed, supervised, per_signal) >= 0;
         EXPECT_EQ(compared, 2) << kind.describe();
       }
 }
@@ -199,7 +206,7 @@ TEST(Networks, Group_DifferentiatesAZeroInAnActiveGroup) {
   const Reg reg = Reg::fraction_of_max(0.8);
   const MatrixXd Z = net.outputs(X, reg)[0];
   ASSERT_EQ(Z(3, 0), 0);
-  ASSERT_NE(Z(4, 0), 0);  // of the same group
+  ASSERT_NE(Z(4, 0), 0);                   // of the same group
   ASSERT_LE((Z.array() != 0).count(), 3);  // sparse enough for the products on supports
   const double weight = 0.8 * reg_max<double>(X, net.dictionary(), net.penalty())(0);
   const MatrixXd gradient = net.loss_gradient(X, weight, {.parameters = {"layer.0.weight"}}).parameters.at("layer.0.weight");
@@ -260,7 +267,8 @@ TYPED_TEST(NetworksInBothPrecisions, BitsDoNotDependOnThreads_NorCodesOnTheBatch
     for (const int n_threads : {2, 3}) {
       const auto more = net.loss_gradient(X, 0.1, wanted, {.execution = {.n_threads = n_threads}});
       EXPECT_EQ(one.value, more.value);
-      EXPECT_TRUE(one.parameters == more.parameters && one.reg == more.reg && one.signals == more.signals && one.codes == more.codes)
+      EXPECT_TRUE(one.parameters == more.parameters && one.reg == more.reg && one.signals == more.signals &&
+                  one.codes == more.codes)
           << kind.describe();
     }
     EXPECT_TRUE(net.encode(X, 0.1) == one.codes) << kind.describe();
@@ -292,7 +300,8 @@ TEST(Networks, OfABatch_TheGradientIsTheMeanOfThoseOfItsSignals) {
       }
     }
     EXPECT_NEAR(batch.value, value, 1e-12);
-    for (const auto& [name, gradient] : batch.parameters) EXPECT_LE(largest_difference(gradient, sum.at(name)), 1e-12) << kind.describe();
+    for (const auto& [name, gradient] : batch.parameters)
+      EXPECT_LE(largest_difference(gradient, sum.at(name)), 1e-12) << kind.describe();
   }
 }
 
@@ -327,7 +336,8 @@ TEST(Networks, BadInputs_AreRefusedInASentence) {
   };
   const MatrixXd wrong = MatrixXd::Zero(8, 2);
   const std::vector<BadInput> rows{
-      {"kind = 'lasso', must be one of alista, coupled, facnet, first_step, group, hessian, iht, lamp, lista, step, tied", make("lasso", 3)},
+      {"kind = 'lasso', must be one of alista, coupled, facnet, first_step, group, hessian, iht, lamp, lista, step, tied",
+       make("lasso", 3)},
       {"n_layers = 0, must be between 1 and 10000", make("step", 0)},
       {"threshold = 'atom', must be 'scalar' for the kind 'step'", make("step", 3, {.threshold = ThresholdShape::atom})},
       {"threshold = 'vector', must be 'scalar' or 'atom'", [] { parse_threshold_shape("vector"); }},
@@ -348,7 +358,8 @@ TEST(Networks, BadInputs_AreRefusedInASentence) {
       {"parameters: 'weight' of the kind 'alista' is fixed",
        [&] { Network<double>("alista", D, 3).loss_gradient(X, 0.1, {.parameters = {"weight"}}); }},
       {"parameters: 'layer.1.weight' is missing", set([](auto& p) { p.erase("layer.1.weight"); })},
-      {"parameters: 'layer.1.weight' has shape (3, 2), expected (8, 6)", set([](auto& p) { p.at("layer.1.weight").setZero(2, 3); })},
+      {"parameters: 'layer.1.weight' has shape (3, 2), expected (8, 6)",
+       set([](auto& p) { p.at("layer.1.weight").setZero(2, 3); })},
       {"parameters: layer.1.weight holds nan at row 1, column 2; expected finite numbers",
        set([](auto& p) { p.at("layer.1.weight")(2, 1) = NAN; })},
       {"parameters: a network of kind 'coupled' with 3 layers has no 'bias'", set([](auto& p) { p["bias"].setZero(1, 1); })},

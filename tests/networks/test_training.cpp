@@ -34,8 +34,9 @@ constexpr TrainingMode all_modes[] = {TrainingMode::oneshot, TrainingMode::recur
 class TrainingFile : public ::testing::Test {
  protected:
   void TearDown() override { std::filesystem::remove(path); }
-  const std::string path = std::filesystem::temp_directory_path() /
-                           (std::string("riata_") + ::testing::UnitTest::GetInstance()->current_test_info()->name() + ".safetensors");
+  const std::string path =
+      std::filesystem::temp_directory_path() /
+      (std::string("riata_") + ::testing::UnitTest::GetInstance()->current_test_info()->name() + ".safetensors");
 };
 
 TEST(Training, LossFallsAtEveryStepOfAStage_AndEndsBelowIstasAtEqualDepth) {
@@ -51,8 +52,7 @@ TEST(Training, LossFallsAtEveryStepOfAStage_AndEndsBelowIstasAtEqualDepth) {
         EXPECT_LE(result.value, before) << about;
         const auto& [value, step, seconds, stage] = result.history;
         ASSERT_LE(std::ssize(value), max_iter) << about;
-        for (std::size_t k = 1; k < value.size(); ++k)
-          EXPECT_TRUE(stage[k] != stage[k - 1] || value[k] < value[k - 1]) << about;
+        for (std::size_t k = 1; k < value.size(); ++k) EXPECT_TRUE(stage[k] != stage[k - 1] || value[k] < value[k - 1]) << about;
         if (kind.kind == "iht") continue;  // the Lasso is not what it unfolds
         EXPECT_GE(value.size(), 1U) << about;
         EXPECT_LT(result.value, before) << about;
@@ -70,7 +70,8 @@ TEST(Training, Supervised_And_Semi_ApproachTheirTargets) {
     if (kind.kind == "group") continue;
     Network<double> supervised(kind.kind, problem.D, 3, kind.options), semi = supervised, by_hand = supervised;
     const double before = supervised.loss(problem.X, 0.05, {}, &problem.Z);
-    const auto result = train<double>(supervised, problem.X, 0.05, {.loss = TrainingLoss::supervised, .max_iter = 30}, &problem.Z);
+    const auto result =
+        train<double>(supervised, problem.X, 0.05, {.loss = TrainingLoss::supervised, .max_iter = 30}, &problem.Z);
     EXPECT_LT(result.value, before) << kind.describe();
     EXPECT_EQ(result.value, supervised.loss(problem.X, 0.05, {}, &problem.Z));
     train<double>(semi, problem.X, 0.05, {.loss = TrainingLoss::semi, .max_iter = 10});
@@ -173,7 +174,8 @@ TEST(Training, Adam_IsWhatItsPaperSays) {
     }
     by_hand.set_parameters(parameters);
   }
-  for (const auto& [name, values] : net.parameters()) EXPECT_LE((values - by_hand.parameters().at(name)).cwiseAbs().maxCoeff(), 1e-11) << name;
+  for (const auto& [name, values] : net.parameters())
+    EXPECT_LE((values - by_hand.parameters().at(name)).cwiseAbs().maxCoeff(), 1e-11) << name;
 }
 
 TEST(Training, Adam_OnMiniBatches_LearnsTheCodes) {
@@ -182,8 +184,13 @@ TEST(Training, Adam_OnMiniBatches_LearnsTheCodes) {
     for (const double validation : {0.0, 0.25}) {
       Network<double> net("coupled", problem.D, 3), again = net;
       const double before = net.loss(problem.X, 0.05, {}, &problem.Z);
-      const TrainingOptions options{.loss = TrainingLoss::supervised, .mode = mode, .optimizer = TrainingOptimizer::adam, .batch_size = 20,
-                                    .validation = validation, .learning_rate = 3e-3, .max_iter = 400};
+      const TrainingOptions options{.loss = TrainingLoss::supervised,
+                                    .mode = mode,
+                                    .optimizer = TrainingOptimizer::adam,
+                                    .batch_size = 20,
+                                    .validation = validation,
+                                    .learning_rate = 3e-3,
+                                    .max_iter = 400};
       const auto result = train<double>(net, problem.X, 0.05, options, &problem.Z);
       EXPECT_LT(result.value, 0.9 * before) << to_string(mode) << ", " << validation;
       EXPECT_EQ(result.value, net.loss(problem.X, 0.05, {}, &problem.Z));
@@ -200,7 +207,8 @@ TEST(Training, Adam_InRecursiveStages_MovesTheNewLayerFirstAndOlderOnesLess) {
   std::vector<double> moves[2];
   for (int n = 1; n <= 6; ++n) {
     Network<double> cut("step", problem.D, 2);
-    train<double>(cut, problem.X, 0.1, {.mode = TrainingMode::recursive, .optimizer = TrainingOptimizer::adam, .learning_rate = rate, .max_iter = 6},
+    train<double>(cut, problem.X, 0.1,
+                  {.mode = TrainingMode::recursive, .optimizer = TrainingOptimizer::adam, .learning_rate = rate, .max_iter = 6},
                   nullptr, [&](const TrainingInfo& info) { return info.iteration == n ? Action::stop : Action::keep_going; });
     for (int t = 0; t < 2; ++t) moves[t].push_back(cut.parameters().at(parameter_name(t, "step"))(0));
   }
@@ -208,15 +216,21 @@ TEST(Training, Adam_InRecursiveStages_MovesTheNewLayerFirstAndOlderOnesLess) {
   const double expected[2][6] = {{1, 0.2, 0.02, 0, 0.06, 0.006}, {0, 0, 0, 1, 0.2, 0.02}};
   for (int t = 0; t < 2; ++t)
     for (std::size_t k = 0; k < 6; ++k)
-      EXPECT_NEAR(std::abs(moves[t][k] - (k == 0 ? start : moves[t][k - 1])), rate * expected[t][k], 1e-6 * rate) << t << " " << k;
+      EXPECT_NEAR(std::abs(moves[t][k] - (k == 0 ? start : moves[t][k - 1])), rate * expected[t][k], 1e-6 * rate)
+          << t << " " << k;
 }
 
 TEST(Training, Adam_WithValidation_ReturnsTheBestAndStopsWhenItsPatienceEnds) {
   const Problem problem = draw_problem(14);
   Network<double> net("coupled", problem.D, 2);
   // A rate far too large: nothing is ever better than the start.
-  const auto result = train<double>(net, problem.X, 0.1, {.optimizer = TrainingOptimizer::adam, .validation = 0.2, .validate_every = 2, .patience = 6,
-                                                          .learning_rate = 3, .max_iter = 100});
+  const auto result = train<double>(net, problem.X, 0.1,
+                                    {.optimizer = TrainingOptimizer::adam,
+                                     .validation = 0.2,
+                                     .validate_every = 2,
+                                     .patience = 6,
+                                     .learning_rate = 3,
+                                     .max_iter = 100});
   EXPECT_EQ(result.status, Status::converged);
   EXPECT_EQ(result.history.value.size(), 6U);
   EXPECT_TRUE(net.parameters() == (Network<double>("coupled", problem.D, 2).parameters()));
@@ -227,8 +241,13 @@ TEST_F(TrainingFile, Adam_Resumed_EndsBitForBitWhereTheUninterruptedRunDoes) {
   for (const TrainingMode mode : all_modes)
     for (const double validation : {0.0, 0.3}) {
       Network<double> whole("tied", problem.D, 2), cut = whole, resumed = whole;
-      TrainingOptions options{.mode = mode, .optimizer = TrainingOptimizer::adam, .batch_size = 7, .validation = validation, .validate_every = 3,
-                              .learning_rate = 1e-2, .max_iter = 40};
+      TrainingOptions options{.mode = mode,
+                              .optimizer = TrainingOptimizer::adam,
+                              .batch_size = 7,
+                              .validation = validation,
+                              .validate_every = 3,
+                              .learning_rate = 1e-2,
+                              .max_iter = 40};
       const auto expected = train<double>(whole, problem.X, 0.1, options);
       options.checkpoint = path;
       std::filesystem::remove(path);
@@ -274,8 +293,12 @@ TEST_F(TrainingFile, Adam_Resumed_WithMoreSteps_EndsWhereTheLongRunDoes) {
   const MatrixXd X = problem.X.leftCols(12);
   Network<double> whole("lista", problem.D, 2), resumed = whole;
   // Few signals, so that it soon overfits: the short runs end where the long one does not look, better than it is where it does.
-  TrainingOptions options{.optimizer = TrainingOptimizer::adam, .batch_size = 4, .validation = 0.5, .validate_every = 500,
-                          .learning_rate = 2e-2, .max_iter = 600};
+  TrainingOptions options{.optimizer = TrainingOptimizer::adam,
+                          .batch_size = 4,
+                          .validation = 0.5,
+                          .validate_every = 500,
+                          .learning_rate = 2e-2,
+                          .max_iter = 600};
   train<double>(whole, X, 0.1, options);
   options.checkpoint = path;
   options.resume = true;
@@ -332,8 +355,8 @@ TEST_F(TrainingFile, WhatIsRefused_LeavesNetworkAndCheckpointAsTheyWere) {
 TEST(Training, Adam_InterruptedBetweenLooks_AlsoLooksAtTheLastStep) {
   const Problem problem = draw_problem(23);
   Network<double> stopped("coupled", problem.D, 2), cut = stopped;
-  TrainingOptions options{.optimizer = TrainingOptimizer::adam, .validation = 0.3, .validate_every = 1000, .learning_rate = 1e-2,
-                          .max_iter = 100};
+  TrainingOptions options{
+      .optimizer = TrainingOptimizer::adam, .validation = 0.3, .validate_every = 1000, .learning_rate = 1e-2, .max_iter = 100};
   const auto expected = train<double>(stopped, problem.X, 0.1, options, nullptr, [](const TrainingInfo& info) {
     return info.iteration == 30 ? Action::stop : Action::keep_going;
   });
@@ -409,7 +432,8 @@ TEST_F(TrainingFile, AdamsMoments_ThatDoNotFit_AreRefused) {
   TensorFile file = read_safetensors(path);
   file.tensors["adam.v.layer.0.weight"] = to_tensor<double>(MatrixXd::Zero(2, 2));
   write_safetensors(path, file);
-  EXPECT_EQ(refusal_of([&] { train<double>(again, problem.X, 0.1, options); }), "checkpoint: tensor 'adam.v.layer.0.weight' is damaged");
+  EXPECT_EQ(refusal_of([&] { train<double>(again, problem.X, 0.1, options); }),
+            "checkpoint: tensor 'adam.v.layer.0.weight' is damaged");
 }
 
 TEST_F(TrainingFile, InterruptedWithinAStep_KeepsTheLastAcceptedOne) {
@@ -456,7 +480,8 @@ TEST_F(TrainingFile, InterruptedAnywhere_WhileProgressIsShown_ResumesBitForBit) 
 
 TEST_F(TrainingFile, BadInputs_AreRefusedInASentence) {
   const Problem problem = draw_problem(10);
-  const auto call = [&](const TrainingOptions& options, const Matrix<double>* targets = nullptr, const std::string& kind = "coupled") {
+  const auto call = [&](const TrainingOptions& options, const Matrix<double>* targets = nullptr,
+                        const std::string& kind = "coupled") {
     return [&problem, options, targets, kind] {
       Network<double> net(kind, problem.D, 3);
       train<double>(net, problem.X, 0.1, options, targets);
@@ -481,7 +506,8 @@ TEST_F(TrainingFile, BadInputs_AreRefusedInASentence) {
       {"optimizer = 'sgd', must be 'backtracking' or 'adam'", [] { parse_training_optimizer("sgd"); }},
       {"batch_size is for optimizer = 'adam' alone", call({.batch_size = 4})},
       {"batch_size = 0, must be >= 1", call({.optimizer = TrainingOptimizer::adam, .batch_size = 0})},
-      {"batch_size = 61, must be at most the 60 signals to train on", call({.optimizer = TrainingOptimizer::adam, .batch_size = 61})},
+      {"batch_size = 61, must be at most the 60 signals to train on",
+       call({.optimizer = TrainingOptimizer::adam, .batch_size = 61})},
       {"validation = 1, must be between 0 and below 1", call({.optimizer = TrainingOptimizer::adam, .validation = 1})},
       {"validation is for optimizer = 'adam' alone", call({.validation = 0.5})},
       {"validation = 0.005 of 60 signals holds none out", call({.optimizer = TrainingOptimizer::adam, .validation = 0.005})},
@@ -492,7 +518,8 @@ TEST_F(TrainingFile, BadInputs_AreRefusedInASentence) {
        }},
       {"validate_every = 0, must be >= 1", call({.optimizer = TrainingOptimizer::adam, .validate_every = 0})},
       {"patience = 0, must be >= 1", call({.optimizer = TrainingOptimizer::adam, .patience = 0})},
-      {"tol is for optimizer = 'backtracking' alone; 'adam' takes patience", call({.optimizer = TrainingOptimizer::adam, .tol = 1e-3})},
+      {"tol is for optimizer = 'backtracking' alone; 'adam' takes patience",
+       call({.optimizer = TrainingOptimizer::adam, .tol = 1e-3})},
       {"learning_rate = 1e+300: the loss is not finite after 1 steps; use a smaller one",
        call({.optimizer = TrainingOptimizer::adam, .learning_rate = 1e300})},
       {"positive_steps = true, but the kind 'coupled' has no steps", call({.positive_steps = true})},
@@ -509,8 +536,9 @@ TEST_F(TrainingFile, BadInputs_AreRefusedInASentence) {
   // What only one of the two runs has counts too.
   Network<double> selecting("coupled", problem.D, 3, {.support_selection = SupportSelection{}});
   train<double>(selecting, problem.X, 0.1, {.max_iter = 2, .checkpoint = path});
-  EXPECT_EQ(refusal_of(call({.max_iter = 2, .checkpoint = path, .resume = true})),
-            "checkpoint " + path + " belongs to another run: it was made with support_selection = [1.2,13.0], this run has nothing");
+  EXPECT_EQ(
+      refusal_of(call({.max_iter = 2, .checkpoint = path, .resume = true})),
+      "checkpoint " + path + " belongs to another run: it was made with support_selection = [1.2,13.0], this run has nothing");
 }
 
 }  // namespace

@@ -111,7 +111,8 @@ TEST(Whitener, DropsTheProjectedDirections_OfDataThatWereNotProjected) {
 
 TEST(SparseInverse, MeetsTheGapOfTheDefinition_ForEveryPenaltyAndOrientation) {
   for (std::uint64_t seed = 10; seed < 30; ++seed)
-    for (const auto& [penalty, n_orient] : {std::pair{SourcePenalty::l1, 1}, {SourcePenalty::group, 1}, {SourcePenalty::group, 3}})
+    for (const auto& [penalty, n_orient] :
+         {std::pair{SourcePenalty::l1, 1}, {SourcePenalty::group, 1}, {SourcePenalty::group, 3}})
       for (const double depth : {0.0, 0.8, 1.0}) {
         const Recording recording(seed, n_orient);
         const SparseInverseOptions options{
@@ -138,7 +139,8 @@ TEST(SparseInverse, FindsPlantedSources_InTheirUnits) {
       double left = 0, all = 0;
       const Matrix<double> R = recording.M - recording.G * result.sources;
       for (Index i = 0; i < R.rows(); ++i)
-        if (recording.types[static_cast<std::size_t>(i)] == type) left += R.row(i).squaredNorm(), all += recording.M.row(i).squaredNorm();
+        if (recording.types[static_cast<std::size_t>(i)] == type)
+          left += R.row(i).squaredNorm(), all += recording.M.row(i).squaredNorm();
       EXPECT_LE(left, 0.05 * all) << type;
     }
   }
@@ -191,7 +193,8 @@ TEST(SparseInverseBadInput, IsRefusedInOneSentence) {
   hidden.diagonal() << 1, 1, 1, 0;
   const BadInput table[] = {
       {"sparse_inverse: M has shape (4, 0), must have at least one channel and one instant", solve(Matrix<double>(4, 0), G, C)},
-      {"sparse_inverse: G has shape (5, 6) but M has 4 channels; expected (4, n_sources)", solve(M, Matrix<double>::Ones(5, 6), C)},
+      {"sparse_inverse: G has shape (5, 6) but M has 4 channels; expected (4, n_sources)",
+       solve(M, Matrix<double>::Ones(5, 6), C)},
       {"sparse_inverse: noise_cov has shape (3, 3), expected (4, 4), a row and a column per channel",
        solve(M, G, Matrix<double>::Identity(3, 3))},
       {"sparse_inverse: M holds NaN or infinity; expected finite numbers", solve(changed(M, 1, 1, std::nan("")), G, C)},
@@ -200,14 +203,28 @@ TEST(SparseInverseBadInput, IsRefusedInOneSentence) {
       {"noise_cov: channel 1 has the variance -1, must be >= 0", solve(M, G, changed(C, 1, 1, -1))},
       {"noise_cov is not positive semidefinite: scaled per channel type, its eigenvalues run from -1 to 3",
        solve(M, G, changed(changed(C, 0, 1, 2), 1, 0, 2))},
-      {"noise_cov: all variances of channel type 'all channels' are 0; leave these channels out", solve(M, G, Matrix<double>::Zero(4, 4))},
+      {"noise_cov: all variances of channel type 'all channels' are 0; leave these channels out",
+       solve(M, G, Matrix<double>::Zero(4, 4))},
       {"noise_cov: all variances of channel type 'eeg' are 0; leave these channels out",
        solve(M, G, hidden, 1, {.channel_types = {"mag", "mag", "mag", "eeg"}})},
       {"channel_types has 2 entries for 4 channels; they must be equal", solve(M, G, C, 1, {.channel_types = {"mag", "mag"}})},
-      {"sparse_inverse: source 2 of G is zero at all channels; leave it out",
-       solve(M, [&] { Matrix<double> A = G; A.col(2).setZero(); return A; }(), C)},
+      {"sparse_inverse: source 2 of G is zero at all channels; leave it out", solve(
+                                                                                  M,
+                                                                                  [&] {
+                                                                                    Matrix<double> A = G;
+                                                                                    A.col(2).setZero();
+                                                                                    return A;
+                                                                                  }(),
+                                                                                  C)},
       {"sparse_inverse: source 5 of G lies in the null space of noise_cov, so no channel sees it; leave it out",
-       solve(M, [&] { Matrix<double> A = G; A.col(5) << 0, 0, 0, 1; return A; }(), hidden)},
+       solve(
+           M,
+           [&] {
+             Matrix<double> A = G;
+             A.col(5) << 0, 0, 0, 1;
+             return A;
+           }(),
+           hidden)},
       {"sparse_inverse: G has 4 columns, no multiple of n_orient = 3", solve(M, G.leftCols(4), C, 1, {.n_orient = 3})},
       {"n_orient = 2, must be 1 (fixed orientation) or 3 (free)", solve(M, G, C, 1, {.n_orient = 2})},
       {"n_orient = 3 is for penalty = 'group': l1 would prefer the axes of the coordinate system",
@@ -217,7 +234,8 @@ TEST(SparseInverseBadInput, IsRefusedInOneSentence) {
       {"rank_tol = 1, must be between 0 and 1", solve(M, G, C, 1, {.rank_tol = 1})},
       {"tol = -1, must be >= 0 and finite", solve(M, G, C, 1, {.tol = -1})},
       {"max_iter = 0, must be >= 1", solve(M, G, C, 1, {.max_iter = 0})},
-      {"reg: sparse_inverse takes one weight for all instants, not one per instant", solve(M, G, C, Reg(std::vector<double>{1, 1, 1}))},
+      {"reg: sparse_inverse takes one weight for all instants, not one per instant",
+       solve(M, G, C, Reg(std::vector<double>{1, 1, 1}))},
       {"penalty = 'l2', must be one of 'l1', 'group'", [] { parse_source_penalty("l2"); }},
   };
   for (const BadInput& row : table) EXPECT_EQ(refusal_of(row.call), row.sentence);

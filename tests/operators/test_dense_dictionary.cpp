@@ -43,8 +43,7 @@ TYPED_TEST(Dense, GradientIsTheDerivativeOfTheInnerProduct) {
   using T = TypeParam;
   Draw draw(43);
   const Index n = 5, m = 7, n_signals = 4;
-  const Eigen::MatrixXd D = draw.atoms(n, m), R = draw.normal_matrix(n, n_signals),
-                        Z = draw.normal_matrix(m, n_signals);
+  const Eigen::MatrixXd D = draw.atoms(n, m), R = draw.normal_matrix(n, n_signals), Z = draw.normal_matrix(m, n_signals);
   const Eigen::MatrixXd start = draw.normal_matrix(n, m), direction = draw.normal_matrix(n, m);
   Matrix<T> gradient = start.cast<T>();
   const DenseDictionary<T> dictionary(D.cast<T>());
@@ -87,8 +86,7 @@ TYPED_TEST(Dense, ProjectionPutsAtomsOnTheSphereOrIntoTheBall) {
     const double along = sphere.col(j).template cast<double>().dot(A.col(j).normalized());
     EXPECT_NEAR(along, 1, 8 * epsilon<T>) << "atom " << j;
   }
-  for (const Index inside : {0, 2, 4})
-    EXPECT_EQ(ball.col(inside), A.cast<T>().col(inside)) << "atom " << inside;
+  for (const Index inside : {0, 2, 4}) EXPECT_EQ(ball.col(inside), A.cast<T>().col(inside)) << "atom " << inside;
   for (const Index outside : {1, 3}) EXPECT_EQ(ball.col(outside), sphere.col(outside)) << "atom " << outside;
   EXPECT_TRUE(sphere.col(4).isZero(0));
 }
@@ -98,12 +96,9 @@ TYPED_TEST(Dense, RefusesEmptyAndNonFiniteAtoms) {
   Matrix<T> bad = Matrix<T>::Ones(2, 3);
   bad(1, 2) = T(NAN);
   const BadInput table[] = {
-      {"dictionary: 3 atoms of 0 features, must have at least one of each",
-       [] { DenseDictionary<T>{Matrix<T>(0, 3)}; }},
-      {"dictionary: 0 atoms of 3 features, must have at least one of each",
-       [] { DenseDictionary<T>{Matrix<T>(3, 0)}; }},
-      {"dictionary: D holds nan at row 2, column 1; expected finite numbers",
-       [&] { DenseDictionary<T>{bad}; }},
+      {"dictionary: 3 atoms of 0 features, must have at least one of each", [] { DenseDictionary<T>{Matrix<T>(0, 3)}; }},
+      {"dictionary: 0 atoms of 3 features, must have at least one of each", [] { DenseDictionary<T>{Matrix<T>(3, 0)}; }},
+      {"dictionary: D holds nan at row 2, column 1; expected finite numbers", [&] { DenseDictionary<T>{bad}; }},
   };
   for (const BadInput& row : table) EXPECT_EQ(refusal_of(row.call), row.sentence);
 }

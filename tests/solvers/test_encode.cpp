@@ -13,8 +13,8 @@
 namespace riata::testing {
 namespace {
 
-constexpr Solver all_methods[] = {Solver::ista, Solver::fista, Solver::coordinate_descent, Solver::oista,
-                                  Solver::backtracking, Solver::lars};
+constexpr Solver all_methods[] = {Solver::ista,  Solver::fista,        Solver::coordinate_descent,
+                                  Solver::oista, Solver::backtracking, Solver::lars};
 const char* name_of(Solver method) { return to_string(method); }
 
 template <class T>
@@ -40,8 +40,7 @@ TYPED_TEST_SUITE(Solvers, BothPrecisions, PrecisionName);
 TYPED_TEST(Solvers, AgreeOnStronglyConvexProblems) {
   using T = TypeParam;
   const Matrix<T> D = this->strongly_convex_atoms(), X = this->signals(60, 20);
-  for (const PenaltyOptions& penalty :
-       {PenaltyOptions{}, PenaltyOptions{.positive = true, .weights = Draw(103).weights(25)}}) {
+  for (const PenaltyOptions& penalty : {PenaltyOptions{}, PenaltyOptions{.positive = true, .weights = Draw(103).weights(25)}}) {
     std::vector<Matrix<T>> codes;
     for (const Solver method : all_methods) {
       EncodeOptions options = this->options(method);
@@ -86,7 +85,9 @@ TYPED_TEST(Solvers, NeedNoMoreIterationsFromAWarmStart_ForTheSameAnswer) {
     const auto again = encode<T>(X, D, 0.2, options, &cold.codes);
     EXPECT_TRUE((again.n_iter.array() <= cold.n_iter.array()).all()) << name_of(method);
     if (method == Solver::lars) continue;  // its path always begins at zero
-    EXPECT_LE(again.n_iter.maxCoeff(), 1 + (method == Solver::coordinate_descent ? 20 : method == Solver::backtracking ? 1 : 0))
+    EXPECT_LE(again.n_iter.maxCoeff(), 1 + (method == Solver::coordinate_descent ? 20
+                                            : method == Solver::backtracking     ? 1
+                                                                                 : 0))
         << name_of(method);
     EXPECT_LE(this->distance(again.codes, cold.codes), this->close) << name_of(method);
     const auto near = encode<T>(X, D, 0.21, options);
@@ -137,8 +138,7 @@ TYPED_TEST(Solvers, SatisfyTheOptimalityConditions_OnDictionariesWithOneAtomOrOn
     for (const Solver method : all_methods) {
       const auto result = encode<T>(X, D, 0.125, this->options(method));
       for (Index i = 0; i < 3; ++i)
-        EXPECT_LE(oracle.kkt_violation(X.col(i), result.codes.col(i), 0.125), this->close * X.norm())
-            << name_of(method);
+        EXPECT_LE(oracle.kkt_violation(X.col(i), result.codes.col(i), 0.125), this->close * X.norm()) << name_of(method);
     }
   }
 }
@@ -168,13 +168,11 @@ TEST(Fista, KeepsTheRateOfBeckAndTeboulle) {
   const LassoOracle oracle(D, {}, false);
   const auto best = encode<double>(X, D, 0.05, {.method = Solver::coordinate_descent, .tol = 1e-14});
   for (int k = 1; k <= 200; ++k) {
-    const auto result =
-        encode<double>(X, D, 0.05, {.method = Solver::fista, .tol = 0, .max_iter = k, .restart = Restart::never});
+    const auto result = encode<double>(X, D, 0.05, {.method = Solver::fista, .tol = 0, .max_iter = k, .restart = Restart::never});
     for (Index i = 0; i < 6; ++i) {
-      const double excess = oracle.objective(X.col(i), result.codes.col(i), 0.05) -
-                            oracle.objective(X.col(i), best.codes.col(i), 0.05);
-      EXPECT_LE(excess, 2 * L * best.codes.col(i).squaredNorm() / ((k + 1.0) * (k + 1.0)))
-          << "iteration " << k;
+      const double excess =
+          oracle.objective(X.col(i), result.codes.col(i), 0.05) - oracle.objective(X.col(i), best.codes.col(i), 0.05);
+      EXPECT_LE(excess, 2 * L * best.codes.col(i).squaredNorm() / ((k + 1.0) * (k + 1.0))) << "iteration " << k;
     }
   }
 }
@@ -182,18 +180,12 @@ TEST(Fista, KeepsTheRateOfBeckAndTeboulle) {
 TEST(Fista, WithoutRestart_RunsTheLayersOfItsDefinition) {
   const Matrix<double> D = Draw(110).atoms(15, 40), X = Draw(111).normal_matrix(15, 4);
   for (const Solver method : {Solver::ista, Solver::fista}) {
-    const OracleNetwork net{.accelerate = method == Solver::fista,
-                            .lipschitz = lipschitz_of(D),
-                            .weights = Eigen::VectorXd::Ones(40)};
-    const OracleInput input{.D = D,
-                            .X = X,
-                            .target = {},
-                            .steps = Eigen::VectorXd::Ones(30),
-                            .reg = Eigen::VectorXd::Constant(4, 0.1)};
-    const auto result =
-        encode<double>(X, D, 0.1, {.method = method, .tol = 0, .max_iter = 30, .restart = Restart::never});
-    EXPECT_LE((result.codes - run_network(net, input).z.back()).cwiseAbs().maxCoeff(), 1e-12)
-        << name_of(method);
+    const OracleNetwork net{
+        .accelerate = method == Solver::fista, .lipschitz = lipschitz_of(D), .weights = Eigen::VectorXd::Ones(40)};
+    const OracleInput input{
+        .D = D, .X = X, .target = {}, .steps = Eigen::VectorXd::Ones(30), .reg = Eigen::VectorXd::Constant(4, 0.1)};
+    const auto result = encode<double>(X, D, 0.1, {.method = method, .tol = 0, .max_iter = 30, .restart = Restart::never});
+    EXPECT_LE((result.codes - run_network(net, input).z.back()).cwiseAbs().maxCoeff(), 1e-12) << name_of(method);
   }
 }
 
@@ -207,8 +199,7 @@ TEST(Fista, NeedsFewerIterationsWithRestart) {
 }
 
 TEST(Encode, SaysWhatTheAutomaticMethodPicked) {
-  const Matrix<double> small = Draw(114).atoms(2, 30), large = Draw(115).atoms(2, 8193),
-                       x = Draw(116).normal_matrix(2, 1);
+  const Matrix<double> small = Draw(114).atoms(2, 30), large = Draw(115).atoms(2, 8193), x = Draw(116).normal_matrix(2, 1);
   EXPECT_EQ(encode<double>(x, small, Reg::fraction_of_max(0.9)).method, Solver::coordinate_descent);
   EXPECT_EQ(encode<double>(x, large, Reg::fraction_of_max(0.9), {.max_iter = 5}).method, Solver::fista);
   EXPECT_EQ(encode<double>(x, small, 0.1, {.method = Solver::ista}).method, Solver::ista);
@@ -221,8 +212,7 @@ TEST(Encode, SaysWhatTheAutomaticMethodPicked) {
 TEST(Encode, StopsPerSignal_AndSaysWhichOnesItLeftUnfinished) {
   Matrix<double> X = Draw(117).normal_matrix(20, 3);
   X.col(1).setZero();
-  const auto result =
-      encode<double>(X, Draw(118).atoms(20, 60), 0.01, {.method = Solver::ista, .max_iter = 3});
+  const auto result = encode<double>(X, Draw(118).atoms(20, 60), 0.01, {.method = Solver::ista, .max_iter = 3});
   EXPECT_EQ(result.status[0], Status::max_iter_reached);
   EXPECT_EQ(result.status[1], Status::converged);
   EXPECT_EQ(result.n_iter(0), 3);
@@ -233,8 +223,7 @@ TEST(Encode, StopsPerSignal_AndSaysWhichOnesItLeftUnfinished) {
 TEST(Encode, LeavesADictionaryOfZerosAtZero) {
   const Matrix<double> X = Draw(119).normal_matrix(4, 2);
   for (const Solver method : all_methods)
-    EXPECT_TRUE(encode<double>(X, Matrix<double>(Matrix<double>::Zero(4, 3)), 0.1, {.method = method})
-                    .codes.isZero(0));
+    EXPECT_TRUE(encode<double>(X, Matrix<double>(Matrix<double>::Zero(4, 3)), 0.1, {.method = method}).codes.isZero(0));
 }
 
 TEST(Encode, StopsWhenAskedTo) {
@@ -260,39 +249,30 @@ TEST(SolverNames, ParseToWhatTheySay) {
 
 TEST(SolversBadInput, IsRefusedInOneSentence) {
   const DenseDictionary<double> D(Draw(122).atoms(4, 6));
-  const Matrix<double> X = Draw(123).normal_matrix(4, 3), Z = Matrix<double>::Zero(6, 3),
-                       wrong = Matrix<double>::Ones(5, 3);
+  const Matrix<double> X = Draw(123).normal_matrix(4, 3), Z = Matrix<double>::Zero(6, 3), wrong = Matrix<double>::Ones(5, 3);
   Matrix<double> bad = X, bad_codes = Z, negative = Z;
   bad(3, 0) = NAN;
   bad_codes(2, 1) = INFINITY;
   negative(0, 2) = -0.5;
-  const auto with = [&](const EncodeOptions& options) {
-    return [&, options] { encode<double>(X, D, 0.1, options); };
-  };
+  const auto with = [&](const EncodeOptions& options) { return [&, options] { encode<double>(X, D, 0.1, options); }; };
   const Reg two_entries(std::vector<double>{1, 2});
   const BadInput table[] = {
       {"tol = -1, must be >= 0 and finite", with({.tol = -1})},
       {"tol = nan, must be >= 0 and finite", with({.tol = NAN})},
       {"max_iter = 0, must be >= 1", with({.max_iter = 0})},
       {"check_every = 0, must be >= 1", with({.check_every = 0})},
-      {"n_threads = -1, must be >= 0 (0 means all cores)",
-       with({.execution = {.n_threads = -1, .stop_requested = {}}})},
-      {"weights: 2 entries for 6 atoms; they must be equal",
-       with({.penalty = {.positive = false, .weights = {1, 2}}})},
+      {"n_threads = -1, must be >= 0 (0 means all cores)", with({.execution = {.n_threads = -1, .stop_requested = {}}})},
+      {"weights: 2 entries for 6 atoms; they must be equal", with({.penalty = {.positive = false, .weights = {1, 2}}})},
       {"encode: X holds no signals", [&] { encode<double>(Matrix<double>(4, 0), D, 0.1); }},
-      {"encode: signals have 5 features but atoms have 4; they must be equal",
-       [&] { encode<double>(wrong, D, 0.1); }},
-      {"encode: X holds nan at row 0, column 3; expected finite numbers",
-       [&] { encode<double>(bad, D, 0.1); }},
+      {"encode: signals have 5 features but atoms have 4; they must be equal", [&] { encode<double>(wrong, D, 0.1); }},
+      {"encode: X holds nan at row 0, column 3; expected finite numbers", [&] { encode<double>(bad, D, 0.1); }},
       {"encode: init has shape (3, 5), expected (3, 6)", [&] { encode<double>(X, D, 0.1, {}, &wrong); }},
-      {"encode: init holds inf at row 1, column 2; expected finite numbers",
-       [&] { encode<double>(X, D, 0.1, {}, &bad_codes); }},
+      {"encode: init holds inf at row 1, column 2; expected finite numbers", [&] { encode<double>(X, D, 0.1, {}, &bad_codes); }},
       {"reg: 2 entries for 3 signals; they must be equal", [&] { encode<double>(X, D, two_entries); }},
       {"reg = 0, must be > 0 and finite", [&] { encode<double>(X, D, 0.0); }},
       {"method = 'ksvd', must be one of 'auto', 'ista', 'fista', 'oista', 'backtracking', 'cd', 'lars'",
        [] { parse_solver("ksvd"); }},
-      {"momentum = 'heavy', must be one of 'beck-teboulle', 'chambolle-dossal', 'greedy'",
-       [] { parse_momentum("heavy"); }},
+      {"momentum = 'heavy', must be one of 'beck-teboulle', 'chambolle-dossal', 'greedy'", [] { parse_momentum("heavy"); }},
       {"restart = 'yes', must be one of 'never', 'gradient', 'objective'", [] { parse_restart("yes"); }},
       {"support_norm = 'svd', must be one of 'exact', 'estimated'", [] { parse_support_norm("svd"); }},
       {"momentum_delay = 1.5, must be >= 2 and finite", with({.momentum_delay = 1.5})},
@@ -302,8 +282,7 @@ TEST(SolversBadInput, IsRefusedInOneSentence) {
       {"first_step = 0, must be > 0 and finite", with({.first_step = 0})},
       {"encode: record is for the methods 'ista', 'fista', 'oista' and 'backtracking', not for 'cd'",
        with({.method = Solver::coordinate_descent, .record = true})},
-      {"lasso_objective: codes have shape (3, 5), expected (3, 6)",
-       [&] { lasso_objective<double>(X, D, wrong, 0.1); }},
+      {"lasso_objective: codes have shape (3, 5), expected (3, 6)", [&] { lasso_objective<double>(X, D, wrong, 0.1); }},
       {"lasso_objective: X holds no signals",
        [&] { lasso_objective<double>(Matrix<double>(4, 0), D, Matrix<double>(6, 0), 0.1); }},
       {"duality_gap: Z holds inf at row 1, column 2; expected finite numbers",
@@ -353,9 +332,9 @@ TEST(CoordinateDescent, ReachesTheGapAtSmallWeights_AlsoFromFarStarts) {
           const Matrix<double> init = draw.normal_matrix(shape.m, 60);
           const Reg reg = Reg::fraction_of_max(0.003);
           const PenaltyOptions penalty{.positive = positive};
-          const auto result = encode<double>(X, D, reg,
-                                             {.method = Solver::coordinate_descent, .tol = 1e-6, .max_iter = 5000, .penalty = penalty},
-                                             warm ? &init : nullptr);
+          const auto result =
+              encode<double>(X, D, reg, {.method = Solver::coordinate_descent, .tol = 1e-6, .max_iter = 5000, .penalty = penalty},
+                             warm ? &init : nullptr);
           const auto gap = duality_gap<double>(X, D, result.codes, reg, penalty);
           const Vector<double> relative = gap.array() / (0.5 * X.colwise().squaredNorm().transpose().array());
           EXPECT_LE(relative.maxCoeff(), 1e-6 * (1 + 1e-6))
@@ -374,8 +353,9 @@ TEST(CoordinateDescent, NeverRaisesTheObjective_AndStaysFeasible_FromDenseStarts
     const Matrix<double> X = draw.normal_matrix(n, 1), start = draw.normal_matrix(m, 1).cwiseAbs();
     double before = std::numeric_limits<double>::infinity();
     for (int sweeps = 1; sweeps <= 12; ++sweeps) {
-      const auto result = encode<double>(X, D, 0.05,
-                                         {.method = Solver::coordinate_descent, .tol = 0, .max_iter = sweeps, .penalty = {.positive = positive}}, &start);
+      const auto result = encode<double>(
+          X, D, 0.05, {.method = Solver::coordinate_descent, .tol = 0, .max_iter = sweeps, .penalty = {.positive = positive}},
+          &start);
       EXPECT_TRUE(!positive || result.codes.minCoeff() >= 0) << problem << ", sweep " << sweeps;
       EXPECT_LE(result.objective(0), before * (1 + 1e-12)) << problem << ", sweep " << sweeps;
       before = result.objective(0);
@@ -416,9 +396,13 @@ TEST(Encode, RefusesWeightsBeyondFloat) {
       {"reg = 1e+39, must be > 0 and finite in the signals' precision", [&] { encode<float>(X, D, 1e39); }},
       {"reg = 1e-50, must be > 0 and finite in the signals' precision", [&] { encode<float>(X, D, 1e-50); }},
       {"reg: entry 1 is 1e+39, must be > 0 and finite in the signals' precision",
-       [&] { encode<float>(X, D, Reg(std::vector<double>{1, 1e39})); }},
+       [&] {
+         encode<float>(X, D, Reg(std::vector<double>{1, 1e39}));
+       }},
       {"weights: entry 2 is 1e-50, must be > 0 and finite",
-       [&] { encode<float>(X, D, 0.1, {.penalty = {.weights = {1, 1, 1e-50, 1}}}); }},
+       [&] {
+         encode<float>(X, D, 0.1, {.penalty = {.weights = {1, 1, 1e-50, 1}}});
+       }},
   };
   for (const BadInput& row : table) EXPECT_EQ(refusal_of(row.call), row.sentence);
 }
@@ -427,8 +411,8 @@ TEST(EncodeOfNumbersThatOverflow, NeverClaimsToHaveConverged) {
   Matrix<double> X(2, 1);
   X << 1e160, 2e159;
   const Matrix<double> D = Matrix<double>::Identity(2, 2);
-  for (const PenaltyOptions& penalty :
-       {PenaltyOptions{}, PenaltyOptions{.kind = PenaltyKind::elastic_net}, PenaltyOptions{.kind = PenaltyKind::group, .groups = {0, 1}}}) {
+  for (const PenaltyOptions& penalty : {PenaltyOptions{}, PenaltyOptions{.kind = PenaltyKind::elastic_net},
+                                        PenaltyOptions{.kind = PenaltyKind::group, .groups = {0, 1}}}) {
     const auto result = encode<double>(X, D, 3e159, {.penalty = penalty});
     EXPECT_EQ(result.status[0], Status::max_iter_reached) << to_string(penalty.kind);
     EXPECT_FALSE(result.gap(0) <= 1e300) << to_string(penalty.kind);

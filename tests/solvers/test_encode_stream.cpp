@@ -41,8 +41,8 @@ struct Collected {
       firsts.push_back(block.first);
       const Index n = block.codes.n_rows();
       for (Index i = 0; i < n; ++i)
-        for (auto k = block.codes.indptr[static_cast<std::size_t>(i)];
-             k < block.codes.indptr[static_cast<std::size_t>(i) + 1]; ++k)
+        for (auto k = block.codes.indptr[static_cast<std::size_t>(i)]; k < block.codes.indptr[static_cast<std::size_t>(i) + 1];
+             ++k)
           codes(block.codes.indices[static_cast<std::size_t>(k)], block.first + i) =
               block.codes.values[static_cast<std::size_t>(k)];
       objective.segment(block.first, n) = block.objective;
@@ -95,9 +95,7 @@ TYPED_TEST(EncodeStream, GivesTheBitsOfOneCall_WhereTheLastBlockHoldsOneSignal) 
   const auto whole = encode<T>(X, D, Reg::fraction_of_max(0.5));
   const auto report = encode_stream<T>(
       X, D, Reg::fraction_of_max(0.5),
-      [&](CodeBlock<T>&& block) {
-        EXPECT_EQ(block.codes, to_csr<T>(whole.codes.middleCols(block.first, block.codes.n_rows())));
-      },
+      [&](CodeBlock<T>&& block) { EXPECT_EQ(block.codes, to_csr<T>(whole.codes.middleCols(block.first, block.codes.n_rows()))); },
       {.block_size = 1});
   EXPECT_EQ(report.method, Solver::coordinate_descent);
 }
@@ -109,11 +107,10 @@ TEST(EncodeStream, TakesAWeightPerSignal_AndTellsItsProgress) {
   for (int i = 0; i < 300; ++i) regs.push_back(0.1 + 0.001 * i);
   Collected<double> collected(300);
   std::vector<Index> done;
-  encode_stream<double>(X, D, Reg(regs), collected.sink(),
-                        {.block_size = 128, .progress = [&](Index n, Index all) {
-                           EXPECT_EQ(all, 300);
-                           done.push_back(n);
-                         }});
+  encode_stream<double>(X, D, Reg(regs), collected.sink(), {.block_size = 128, .progress = [&](Index n, Index all) {
+                                                              EXPECT_EQ(all, 300);
+                                                              done.push_back(n);
+                                                            }});
   collected.expect_equal(encode<double>(X, D, Reg(regs)));
   EXPECT_EQ(done, (std::vector<Index>{128, 256, 300}));
 }
@@ -164,7 +161,9 @@ TEST(EncodeStream, RefusesBadInput) {
       {"encode_stream: signals have 11 features but atoms have 12; they must be equal",
        [&] { encode_stream<double>(X.topRows(11), D, 0.1, nowhere); }},
       {"reg: 2 entries for 300 signals; they must be equal",
-       [&] { encode_stream<double>(X, D, Reg(std::vector<double>{1, 2}), nowhere); }},
+       [&] {
+         encode_stream<double>(X, D, Reg(std::vector<double>{1, 2}), nowhere);
+       }},
       {"encode_stream: block_size = 0, must be between 1 and 2^40",
        [&] { encode_stream<double>(X, D, 0.1, nowhere, {.block_size = 0}); }},
       {"encode_stream: record keeps a trace per signal in memory; use encode for it",

@@ -42,8 +42,7 @@ TEST(FistaMomenta, FollowTheirDefinitions) {
   for (const Momentum momentum : {Momentum::beck_teboulle, Momentum::chambolle_dossal, Momentum::greedy})
     for (const Restart restart : {Restart::never, Restart::gradient, Restart::objective}) {
       if (momentum == Momentum::greedy && restart == Restart::never) continue;
-      const EncodeOptions options{
-          .method = Solver::fista, .momentum = momentum, .momentum_delay = 4, .restart = restart};
+      const EncodeOptions options{.method = Solver::fista, .momentum = momentum, .momentum_delay = 4, .restart = restart};
       const Iterates run = iterates_of(X, D, 0.1, options, 60);
       for (Index i = 0; i < X.cols(); ++i) {
         const auto plain = plain_fista(D, X.col(i), 0.1, options, 60);
@@ -59,8 +58,9 @@ TEST(FistaMomenta, KeepTheRateOfChambolleAndDossal) {
   const LassoOracle oracle(D, {}, false);
   const auto best = encode<double>(X, D, 0.05, {.method = Solver::coordinate_descent, .tol = 1e-14});
   for (const double a : {2.0, 3.0, 6.0}) {
-    const Iterates run = iterates_of(X, D, 0.05, {.method = Solver::fista, .momentum = Momentum::chambolle_dossal,
-                                                  .momentum_delay = a, .restart = Restart::never}, 150);
+    const Iterates run = iterates_of(
+        X, D, 0.05,
+        {.method = Solver::fista, .momentum = Momentum::chambolle_dossal, .momentum_delay = a, .restart = Restart::never}, 150);
     for (int k = 1; k <= 150; ++k)
       for (Index i = 0; i < X.cols(); ++i) {
         const double t = (k + a - 1) / a;
@@ -79,8 +79,13 @@ TEST(FistaMomenta, ReachThePromisedGapWithAnyRestart) {
     for (const Momentum momentum : {Momentum::beck_teboulle, Momentum::chambolle_dossal, Momentum::greedy})
       for (const Restart restart : {Restart::gradient, Restart::objective}) {
         const auto result = encode<double>(problem.X, problem.D, Reg(problem.regs),
-                                           {.method = Solver::fista, .tol = 1e-9, .max_iter = 200'000, .momentum = momentum,
-                                            .restart = restart, .penalty = problem.penalty, .execution = {}});
+                                           {.method = Solver::fista,
+                                            .tol = 1e-9,
+                                            .max_iter = 200'000,
+                                            .momentum = momentum,
+                                            .restart = restart,
+                                            .penalty = problem.penalty,
+                                            .execution = {}});
         for (const Status status : result.status)
           EXPECT_EQ(status, Status::converged) << problem.describe() << ", momentum " << static_cast<int>(momentum);
       }

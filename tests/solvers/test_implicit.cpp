@@ -57,8 +57,7 @@ TEST(ImplicitJvp, EqualsFiniteDifferencesOfTheExactCodes) {
     };
     const double h = 1e-5;
     const Eigen::MatrixXd expected = (8 * (moved(h) - moved(-h)) - (moved(2 * h) - moved(-2 * h))) / (12 * h);
-    const auto result =
-        implicit_jvp<double>(batch.X, batch.D, batch.regs(), direction, {.penalty = batch.penalty}, &codes);
+    const auto result = implicit_jvp<double>(batch.X, batch.D, batch.regs(), direction, {.penalty = batch.penalty}, &codes);
     EXPECT_LE(relative_error(result, expected), 1e-6) << about;
   });
 }
@@ -72,8 +71,8 @@ TEST(ImplicitJvp, IsTheAdjointOfTheGradient) {
     const auto forward = implicit_jvp<double>(batch.X, batch.D, batch.regs(), d, options, &codes);
     const auto back = implicit_gradient<double>(batch.X, batch.D, batch.regs(), c, options, &codes);
     const double left = forward.cwiseProduct(c).sum();
-    const double right = back.dictionary.cwiseProduct(d.dictionary).sum() + back.signals.cwiseProduct(d.signals).sum() +
-                         back.reg.dot(d.reg);
+    const double right =
+        back.dictionary.cwiseProduct(d.dictionary).sum() + back.signals.cwiseProduct(d.signals).sum() + back.reg.dot(d.reg);
     EXPECT_NEAR(left, right, 1e-12 * (1 + forward.norm() * c.norm())) << about;
     // One direction for a reg that all signals share; nothing moves where nothing is said to.
     ImplicitDirection<double> shared{.reg = Vector<double>::Ones(1)};
@@ -86,8 +85,8 @@ TEST(ImplicitJvp, IsTheAdjointOfTheGradient) {
 TEST(ImplicitJacobian, EqualsFiniteDifferencesOfTheExactCode) {
   for_each_smooth_batch([](LassoBatch batch, const Eigen::MatrixXd& codes, const std::string& about) {
     for (const Index row : {0, 5}) {
-      const Matrix<double> J = implicit_jacobian<double>(batch.X.col(1), batch.D, batch.reg(1), row,
-                                                         {.tol = 1e-15, .penalty = batch.penalty});
+      const Matrix<double> J =
+          implicit_jacobian<double>(batch.X.col(1), batch.D, batch.reg(1), row, {.tol = 1e-15, .penalty = batch.penalty});
       Eigen::MatrixXd expected(9, 9);
       for (Index k = 0; k < 9; ++k) {
         const double before = batch.D(row, k), h = 1e-5;
@@ -141,8 +140,7 @@ TEST(ImplicitGradient, OnDependentAtoms_HasTheLeastNorm) {
   const std::vector<int> S = {0, 2, 3};
   const Eigen::MatrixXd D_S = D(Eigen::all, S);
   const Eigen::JacobiSVD<Eigen::MatrixXd> svd(D_S, Eigen::ComputeThinU | Eigen::ComputeThinV);
-  const Eigen::VectorXd inverse = (svd.singularValues().array() > 1e-8)
-                                      .select(svd.singularValues().array().pow(-2), 0.0);
+  const Eigen::VectorXd inverse = (svd.singularValues().array() > 1e-8).select(svd.singularValues().array().pow(-2), 0.0);
   const Eigen::VectorXd a = svd.matrixV() * inverse.asDiagonal() * svd.matrixV().transpose() * c(S);
   EXPECT_LE(relative_error(result.signals, D_S * a), 1e-12);
   EXPECT_NEAR(result.reg(0), -(a(0) - a(1) + a(2)), 1e-12 * a.norm());
@@ -167,8 +165,8 @@ TEST(ImplicitGradient, InFloat_FollowsDouble) {
   const Matrix<float> c = draw.normal_matrix(40, 100).cast<float>();
   const auto rounded = implicit_gradient<float>(X, D, 0.3, c);
   const Matrix<double> codes = rounded.codes.cast<double>();
-  const auto exact = implicit_gradient<double>(X.cast<double>(), Matrix<double>(D.cast<double>()), 0.3,
-                                               c.cast<double>(), {}, &codes);
+  const auto exact =
+      implicit_gradient<double>(X.cast<double>(), Matrix<double>(D.cast<double>()), 0.3, c.cast<double>(), {}, &codes);
   EXPECT_LE(relative_error(rounded.dictionary.cast<double>(), exact.dictionary), 1e-6);
   EXPECT_LE(relative_error(rounded.signals.cast<double>(), exact.signals), 1e-6);
   EXPECT_LE(relative_error(rounded.reg, exact.reg), 1e-6);
@@ -180,11 +178,9 @@ TEST(Hypergradient, EqualsFiniteDifferences_OfAnotherObservationAndOfHeldOutFeat
     for (const Index n_held_out : {6, 4}) {
       const Eigen::MatrixXd D_held_out = n_held_out == 6 ? batch.D : draw.normal_matrix(n_held_out, 9);
       const Eigen::MatrixXd X_held_out = draw.normal_matrix(n_held_out, 3);
-      const auto value = [&] {
-        return (X_held_out - D_held_out * codes_on_the_support_of(codes, batch)).squaredNorm() / 6;
-      };
-      const HyperGradient result = hypergradient<double>(batch.X, batch.D, batch.regs(), X_held_out, D_held_out,
-                                                         {.penalty = batch.penalty}, &codes);
+      const auto value = [&] { return (X_held_out - D_held_out * codes_on_the_support_of(codes, batch)).squaredNorm() / 6; };
+      const HyperGradient result =
+          hypergradient<double>(batch.X, batch.D, batch.regs(), X_held_out, D_held_out, {.penalty = batch.penalty}, &codes);
       EXPECT_NEAR(result.value, value(), 1e-12 * value()) << about;
       EXPECT_LE(relative_error(result.reg, central_differences(batch.reg, value)), 1e-6) << about;
       if (batch.penalty.weights.empty()) continue;
@@ -202,10 +198,8 @@ TEST(Implicit, RefusesBadInput_WithOneSentence) {
   not_finite(1, 2) = NAN;
   negative(0, 0) = -1;
   const BadInput rows[] = {
-      {"implicit_gradient: cotangent has shape (2, 3), expected (5, 3)",
-       [&] { implicit_gradient<double>(X, D, 0.1, wrong); }},
-      {"implicit_gradient: cotangent holds nan at row 2, column 1",
-       [&] { implicit_gradient<double>(X, D, 0.1, not_finite); }},
+      {"implicit_gradient: cotangent has shape (2, 3), expected (5, 3)", [&] { implicit_gradient<double>(X, D, 0.1, wrong); }},
+      {"implicit_gradient: cotangent holds nan at row 2, column 1", [&] { implicit_gradient<double>(X, D, 0.1, not_finite); }},
       {"implicit_gradient: codes has shape (2, 3), expected (5, 3)",
        [&] { implicit_gradient<double>(X, D, 0.1, Z, {}, &wrong); }},
       {"implicit_gradient: positive=True but codes hold -1",
@@ -218,8 +212,7 @@ TEST(Implicit, RefusesBadInput_WithOneSentence) {
       {"implicit_jvp: the direction of reg has 2 entries for 5 signals",
        [&] { implicit_jvp<double>(X, D, 0.1, {.reg = Vector<double>::Zero(2)}); }},
       {"row = 4, must be between 0 and n_features - 1 = 3", [&] { implicit_jacobian<double>(X.col(0), D, 0.1, 4); }},
-      {"hypergradient: X_held_out has shape (5, 3), expected (5, 4)",
-       [&] { hypergradient<double>(X, D, 0.1, Z, D); }},
+      {"hypergradient: X_held_out has shape (5, 3), expected (5, 4)", [&] { hypergradient<double>(X, D, 0.1, Z, D); }},
       {"hypergradient: D_held_out has 2 atoms but D has 3; they must be equal",
        [&] { hypergradient<double>(X, D, 0.1, X, other); }},
   };

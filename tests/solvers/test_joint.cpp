@@ -125,7 +125,8 @@ TEST(JointEncode, TurnsWithTheSignals_WhenTheyAreMixedByARotation) {
   Draw draw(9500);
   const Matrix<double> D = draw.atoms(25, 50, 0.6), X = draw.normal_matrix(25, 8);
   const Matrix<double> V = draw.normal_matrix(8, 8).householderQr().householderQ();
-  const auto plain = joint_encode<double>(X, D, 1.5, {.tol = 1e-14}), turned = joint_encode<double>(X * V, D, 1.5, {.tol = 1e-14});
+  const auto plain = joint_encode<double>(X, D, 1.5, {.tol = 1e-14}),
+             turned = joint_encode<double>(X * V, D, 1.5, {.tol = 1e-14});
   EXPECT_EQ(plain.support, turned.support);
   EXPECT_LE((plain.codes * V - turned.codes).norm(), 1e-6 * plain.codes.norm());
 }
@@ -204,12 +205,15 @@ TEST(JointBadInput, IsRefusedInOneSentence) {
       {"joint_encode: X holds no signals", [&] { joint_encode<double>(Matrix<double>(4, 0), D, 1); }},
       {"joint_encode: X holds nan at row 2, column 1; expected finite numbers", [&] { joint_encode<double>(nan, D, 1); }},
       {"reg: joint codes take one weight for the batch, not one per signal",
-       [&] { joint_encode<double>(X, D, Reg(std::vector<double>{1, 1, 1})); }},
+       [&] {
+         joint_encode<double>(X, D, Reg(std::vector<double>{1, 1, 1}));
+       }},
       {"reg: reg_max of the batch is 0, so a fraction of it is no weight",
        [&] { joint_encode<double>(Matrix<double>::Zero(4, 2), D, Reg::fraction_of_max(0.5)); }},
       {"tol = -1, must be >= 0 and finite", [&] { joint_encode<double>(X, D, 1, {.tol = -1}); }},
       {"max_iter = 0, must be >= 1", [&] { joint_encode<double>(X, D, 1, {.max_iter = 0}); }},
-      {"group_size = 4, must be >= 1 and divide the number of atoms, 6", [&] { joint_encode<double>(X, D, 1, {.group_size = 4}); }},
+      {"group_size = 4, must be >= 1 and divide the number of atoms, 6",
+       [&] { joint_encode<double>(X, D, 1, {.group_size = 4}); }},
       {"group_size = 0, must be >= 1 and divide the number of atoms, 6", [&] { joint_reg_max<double>(X, D, 0); }},
       {"joint_certificate: codes have shape (3, 4), expected (3, 6)", [&] { joint_certificate<double>(X, D, X, 1); }},
       {"reg = 0, must be > 0 and finite", [&] { joint_certificate<double>(X, D, Matrix<double>::Zero(6, 3), 0); }},

@@ -27,7 +27,8 @@ PathProblem path_problem(int seed) {
   Draw draw(4000 + static_cast<std::uint64_t>(seed));
   const Index n = draw.integer(1, 40), m = draw.integer(1, 80);
   const char* kinds[] = {"ordinary", "correlated", "repeated", "dependent", "nearly collinear", "integers", "orthogonal"};
-  PathProblem problem{.D = draw.atoms(n, m, seed % 7 == 1 ? 0.95 : 0), .x = draw.normal_vector(n), .penalty = {}, .kind = kinds[seed % 7]};
+  PathProblem problem{
+      .D = draw.atoms(n, m, seed % 7 == 1 ? 0.95 : 0), .x = draw.normal_vector(n), .penalty = {}, .kind = kinds[seed % 7]};
   Matrix<double>& D = problem.D;
   for (Index j = 0; j < m / 2; ++j) {
     const Index k = draw.integer(0, static_cast<int>(m) - 1), l = draw.integer(0, static_cast<int>(m) - 1);
@@ -39,7 +40,8 @@ PathProblem path_problem(int seed) {
     for (double& entry : D.reshaped()) entry = draw.integer(-1, 1);
     for (double& entry : problem.x) entry = draw.integer(-2, 2);
   }
-  if (seed % 7 == 6) D = Matrix<double>::Identity(n, m) + (draw.coin() ? Matrix<double>::Constant(n, m, 0.5) : Matrix<double>::Zero(n, m));
+  if (seed % 7 == 6)
+    D = Matrix<double>::Identity(n, m) + (draw.coin() ? Matrix<double>::Constant(n, m, 0.5) : Matrix<double>::Zero(n, m));
   if (seed % 11 == 1) D.col(draw.integer(0, static_cast<int>(m) - 1)).setZero();
   if (seed % 4 == 1) problem.penalty.positive = true;
   if (seed % 5 == 2) problem.penalty.weights = draw.weights(m);
@@ -82,8 +84,8 @@ TEST(LassoPath, SatisfiesTheOptimalityConditionsAtEveryKnot_AndBetween) {
       }
       check(path.codes.col(k), path.regs(k));
     }
-    EXPECT_LE(worst_here, 1e-12) << problem.kind << ", problem " << seed << ", " << problem.D.rows() << " x "
-                                            << problem.D.cols() << ", " << path.regs.size() << " knots";
+    EXPECT_LE(worst_here, 1e-12) << problem.kind << ", problem " << seed << ", " << problem.D.rows() << " x " << problem.D.cols()
+                                 << ", " << path.regs.size() << " knots";
   }
 }
 

@@ -59,8 +59,8 @@ TEST(Omp, LeavesAResidualOrthogonalToTheChosenAtoms_AlsoOnDependentOnes) {
       if (seed % 4 == 3) D.col(k).setZero();
     }
     const Matrix<double> X = draw.normal_matrix(n, 4);
-    for (const OmpOptions& options : {OmpOptions{.n_nonzero = static_cast<int>(m)}, OmpOptions{.n_nonzero = 5}, OmpOptions{.tol = 0.05},
-                                      OmpOptions{.n_nonzero = 8, .tol = 1e-20}}) {
+    for (const OmpOptions& options : {OmpOptions{.n_nonzero = static_cast<int>(m)}, OmpOptions{.n_nonzero = 5},
+                                      OmpOptions{.tol = 0.05}, OmpOptions{.n_nonzero = 8, .tol = 1e-20}}) {
       const auto result = omp<double>(X, D, options);
       ASSERT_TRUE(result.codes.allFinite());
       for (Index i = 0; i < 4; ++i) {
@@ -99,7 +99,8 @@ TEST(Omp, RecoversPlantedCodes_AndGivesTheSameBitsForAnyNumberOfThreads) {
   const Matrix<float> D = draw.atoms(60, 100).cast<float>();
   Matrix<float> Z = Matrix<float>::Zero(100, 200);
   for (Index i = 0; i < 200; ++i)
-    for (int k = 0; k < 4; ++k) Z(draw.integer(0, 99), i) = static_cast<float>(draw.coin() ? draw.uniform(1, 2) : -draw.uniform(1, 2));
+    for (int k = 0; k < 4; ++k)
+      Z(draw.integer(0, 99), i) = static_cast<float>(draw.coin() ? draw.uniform(1, 2) : -draw.uniform(1, 2));
   const Matrix<float> X = D * Z;
   const auto one = omp<float>(X, D, {.tol = 1e-9, .execution = {.n_threads = 1, .stop_requested = {}}});
   EXPECT_LE((one.codes - Z).norm(), 1e-4 * Z.norm());

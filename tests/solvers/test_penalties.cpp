@@ -3,12 +3,12 @@
 
 #include <Eigen/SVD>
 
+#include "riata/learning/learn_dictionary.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/encode.hpp"
 #include "riata/solvers/encode_stream.hpp"
-#include "riata/solvers/lars.hpp"
-#include "riata/learning/learn_dictionary.hpp"
 #include "riata/solvers/implicit.hpp"
+#include "riata/solvers/lars.hpp"
 #include "support/lasso_problems.hpp"
 #include "support/penalty_oracles.hpp"
 #include "support/precision.hpp"
@@ -26,8 +26,9 @@ int n_problems() { return n_random_problems() / 2; }
 
 template <class T>
 EncodeResult<T> solve(const LassoProblem<T>& problem, Solver method, int max_iter) {
-  return encode<T>(problem.X, problem.D, Reg(problem.regs),
-                   {.method = method, .tol = promised_gap<T>, .max_iter = max_iter, .check_every = 20, .penalty = problem.penalty});
+  return encode<T>(
+      problem.X, problem.D, Reg(problem.regs),
+      {.method = method, .tol = promised_gap<T>, .max_iter = max_iter, .check_every = 20, .penalty = problem.penalty});
 }
 
 /// The Lasso problem of that number with an elastic net; fraction and regs now of the net's own reg_max.
@@ -141,7 +142,8 @@ TYPED_TEST(Penalties, CertificateFunctionsEqualTheirDefinitions_AtAnyCode) {
         const Vector<T> x = problem.X.col(i), z = Z.col(i);
         if (problem.penalty.kind == PenaltyKind::group) {
           const GroupOracle oracle(problem.D, problem.penalty.groups);
-          expect(oracle.objective(x, z, problem.reg(i)), oracle.gap(x, z, problem.reg(i)), oracle.kkt_violation(x, z, problem.reg(i)));
+          expect(oracle.objective(x, z, problem.reg(i)), oracle.gap(x, z, problem.reg(i)),
+                 oracle.kkt_violation(x, z, problem.reg(i)));
         } else {
           const auto oracle = oracle_of(problem, i);
           expect(oracle.objective(x, z), oracle.gap(x, z), oracle.kkt_violation(x, z));
@@ -209,7 +211,8 @@ TYPED_TEST(Penalties, RegMaxHasTheSameBitsInEveryBatch_AndGivesExactlyZeroCodes)
       EXPECT_TRUE(encode<T>(X, D, Reg::fraction_of_max(1), options).codes.isZero(0)) << to_string(penalty.kind);
       const auto result = encode<T>(X, D, Reg(below), options);
       for (Index i = 0; i < 150; ++i)
-        EXPECT_EQ(result.codes.col(i).isZero(0), X.col(i).isZero(0) || all(i) == T(0)) << to_string(penalty.kind) << ", signal " << i;
+        EXPECT_EQ(result.codes.col(i).isZero(0), X.col(i).isZero(0) || all(i) == T(0))
+            << to_string(penalty.kind) << ", signal " << i;
     }
   }
 }
@@ -249,7 +252,8 @@ TYPED_TEST(Penalties, HardThresholdingNeverRaisesTheObjective_AndEndsAtAFixedPoi
           EXPECT_LE(std::abs(v(j)), threshold + slack) << problem.describe();
         }
       }
-      const auto violation = kkt_violation<T>(problem.X, problem.D, result.codes, Reg(std::vector<double>(regs.begin(), regs.end())), problem.penalty);
+      const auto violation = kkt_violation<T>(problem.X, problem.D, result.codes,
+                                              Reg(std::vector<double>(regs.begin(), regs.end())), problem.penalty);
       EXPECT_LE(violation(i), L * slack) << problem.describe();
     }
   }
@@ -283,10 +287,13 @@ TYPED_TEST(Penalties, BitsDoNotDependOnThreads_NorOnStreaming) {
     options.execution.n_threads = 3;
     EXPECT_TRUE(encode<T>(X, D, Reg::fraction_of_max(0.2), options).codes == one.codes) << to_string(penalty.kind);
     Index n_equal = 0;
-    const auto report = encode_stream<T>(X, D, Reg::fraction_of_max(0.2), [&](CodeBlock<T>&& block) {
-      const Matrix<T> part = one.codes.middleCols(block.first, block.n_signals < 0 ? 0 : std::ssize(block.status));
-      n_equal += to_csr<T>(part).values == block.codes.values;
-    }, {.encode = options, .block_size = 128});
+    const auto report = encode_stream<T>(X, D, Reg::fraction_of_max(0.2),
+                                         [&](CodeBlock<T>&& block) {
+                                           const Matrix<T> part = one.codes.middleCols(
+                                               block.first, block.n_signals < 0 ? 0 : std::ssize(block.status));
+                                           n_equal += to_csr<T>(part).values == block.codes.values;
+                                         },
+                                         {.encode = options, .block_size = 128});
     EXPECT_EQ(n_equal, 3) << to_string(penalty.kind);
     EXPECT_EQ(report.method, one.method);
     EXPECT_EQ(std::isnan(report.gap), penalty.kind == PenaltyKind::l0);
@@ -310,11 +317,13 @@ TEST(PenaltiesBadInput, IsRefusedInOneSentence) {
       {"penalty = 'group' needs groups, one label >= 0 per atom", with({.kind = group})},
       {"groups: 2 entries for 3 atoms; they must be equal", with({.kind = group, .groups = {0, 1}})},
       {"groups: entry 1 is -1, must be >= 0", with({.kind = group, .groups = {0, -1, 1}})},
-      {"positive is for the penalties 'l1' and 'elastic-net', not for 'group'", with({.positive = true, .kind = group, .groups = groups})},
+      {"positive is for the penalties 'l1' and 'elastic-net', not for 'group'",
+       with({.positive = true, .kind = group, .groups = groups})},
       {"weights are for the penalties 'l1' and 'elastic-net', not for 'group'",
        with({.weights = {1, 1, 1}, .kind = group, .groups = groups})},
       {"positive is for the penalties 'l1' and 'elastic-net', not for 'l0'", with({.positive = true, .kind = l0})},
-      {"method = 'lars' does not fit penalty = 'elastic-net'; choose one of 'auto', 'ista', 'fista', 'oista', 'backtracking', 'cd'",
+      {"method = 'lars' does not fit penalty = 'elastic-net'; choose one of 'auto', 'ista', 'fista', 'oista', 'backtracking', "
+       "'cd'",
        with({.kind = elastic_net}, Solver::lars)},
       {"method = 'cd' does not fit penalty = 'group'; choose one of 'auto', 'ista', 'fista', 'backtracking'",
        with({.kind = group, .groups = groups}, Solver::coordinate_descent)},
@@ -322,8 +331,7 @@ TEST(PenaltiesBadInput, IsRefusedInOneSentence) {
       {"lasso_path: penalty = 'l0', must be 'l1'", [&] { lasso_path<double>(X.col(0), D, {.penalty = {.kind = l0}}); }},
       {"unrolled layers: penalty = 'elastic-net', must be 'l1'",
        [&] { unrolled_encode<double>(X, D, 0.1, {.penalty = {.kind = elastic_net}}); }},
-      {"learn_dictionary: penalty = 'l0', must be 'l1'",
-       [&] { learn_dictionary<double>(X, D, 0.1, {.penalty = {.kind = l0}}); }},
+      {"learn_dictionary: penalty = 'l0', must be 'l1'", [&] { learn_dictionary<double>(X, D, 0.1, {.penalty = {.kind = l0}}); }},
       {"implicit_gradient: penalty = 'elastic-net', must be 'l1'",
        [&] { implicit_gradient<double>(X, D, 0.1, Matrix<double>::Ones(3, 2), {.penalty = {.kind = elastic_net}}); }},
       {"reg_max: X holds no signals", [&] { reg_max<double>(X.leftCols(0), D, {.kind = l0}); }},

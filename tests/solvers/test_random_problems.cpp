@@ -17,8 +17,7 @@ constexpr double smallest_fraction_in_float = 0.05;  // below, rounding alone ca
 template <class T>
 class RandomProblems : public ::testing::Test {
  protected:
-  static EncodeResult<T> solve(const LassoProblem<T>& problem, Solver method, int max_iter,
-                               Restart restart = Restart::gradient) {
+  static EncodeResult<T> solve(const LassoProblem<T>& problem, Solver method, int max_iter, Restart restart = Restart::gradient) {
     return encode<T>(problem.X, problem.D, Reg(problem.regs),
                      {.method = method,
                       .tol = promised_gap<T>,
@@ -43,8 +42,7 @@ class RandomProblems : public ::testing::Test {
       EXPECT_GE(gap, -1e-15 * (scale + objective)) << problem.describe();
       EXPECT_TRUE(!problem.penalty.positive || z.minCoeff() >= T(0)) << problem.describe();
       EXPECT_LE(result.n_iter(i), max_iter) << problem.describe();
-      EXPECT_EQ(status,
-                result.gap(i) <= promised_gap<T> * scale ? Status::converged : Status::max_iter_reached)
+      EXPECT_EQ(status, result.gap(i) <= promised_gap<T> * scale ? Status::converged : Status::max_iter_reached)
           << problem.describe();
     }
   }
@@ -114,8 +112,7 @@ TYPED_TEST(RandomProblems, CertificateFunctionsEqualTheirDefinitions_AtAnyCode) 
     Matrix<T> Z = draw.sparse_matrix(problem.D.cols(), problem.X.cols(), 0.2).template cast<T>();
     if (problem.penalty.positive) Z = Z.cwiseAbs();
     const LassoOracle oracle = problem.oracle();
-    const double largest_atom =
-        2 * static_cast<double>(problem.D.colwise().norm().maxCoeff());  // weights >= 1/2
+    const double largest_atom = 2 * static_cast<double>(problem.D.colwise().norm().maxCoeff());  // weights >= 1/2
     const Reg reg(problem.regs);
     const auto objective = lasso_objective<T>(problem.X, problem.D, Z, reg, problem.penalty);
     const auto gap = duality_gap<T>(problem.X, problem.D, Z, reg, problem.penalty);
@@ -127,10 +124,8 @@ TYPED_TEST(RandomProblems, CertificateFunctionsEqualTheirDefinitions_AtAnyCode) 
     for (Index i = 0; i < problem.X.cols(); ++i) {
       const double expected = oracle.objective(problem.X.col(i), Z.col(i), problem.reg(i));
       EXPECT_NEAR(objective(i), expected, 1e-13 * expected) << problem.describe();
-      EXPECT_NEAR(gap(i), oracle.gap(problem.X.col(i), Z.col(i), problem.reg(i)), 1e-12 * expected)
-          << problem.describe();
-      EXPECT_NEAR(violation(i), oracle.kkt_violation(problem.X.col(i), Z.col(i), problem.reg(i)),
-                  1e-12 * (1 + expected))
+      EXPECT_NEAR(gap(i), oracle.gap(problem.X.col(i), Z.col(i), problem.reg(i)), 1e-12 * expected) << problem.describe();
+      EXPECT_NEAR(violation(i), oracle.kkt_violation(problem.X.col(i), Z.col(i), problem.reg(i)), 1e-12 * (1 + expected))
           << problem.describe();
       const double scale = static_cast<double>(problem.X.col(i).norm()) * largest_atom;
       EXPECT_NEAR(static_cast<double>(largest(i)), oracle.reg_max(problem.X.col(i)),

@@ -30,14 +30,10 @@ class RegMax : public ::testing::Test {
                   {.positive = true, .weights = weights}};
   }
 
-  EncodeResult<T> solve(const Matrix<T>& X, const Reg& reg, Solver method,
-                        const PenaltyOptions& penalty) const {
-    return encode<T>(X, D_, reg,
-                     {.method = method, .tol = 0, .max_iter = 30, .penalty = penalty, .execution = {}});
+  EncodeResult<T> solve(const Matrix<T>& X, const Reg& reg, Solver method, const PenaltyOptions& penalty) const {
+    return encode<T>(X, D_, reg, {.method = method, .tol = 0, .max_iter = 30, .penalty = penalty, .execution = {}});
   }
-  static Reg as_reg(const Vector<T>& values) {
-    return Reg(std::vector<double>(values.data(), values.data() + values.size()));
-  }
+  static Reg as_reg(const Vector<T>& values) { return Reg(std::vector<double>(values.data(), values.data() + values.size())); }
 
   Matrix<T> X_, D_;
   std::vector<PenaltyOptions> penalties_;
@@ -88,8 +84,7 @@ TYPED_TEST(RegMax, GivesExactlyZeroCodes_WithEveryMethodAndBatch) {
           const Matrix<T> X = this->X_.middleCols(first, size);
           const auto result = this->solve(X, this->as_reg(all.segment(first, size)), method, penalty);
           EXPECT_TRUE(result.codes.isZero(0)) << "batch of " << size << " from " << first;
-          for (const Status status :
-               result.status)  // at tol = 0 the gap of a zero code is only zero up to rounding
+          for (const Status status : result.status)  // at tol = 0 the gap of a zero code is only zero up to rounding
             EXPECT_TRUE(status == Status::converged || status == Status::max_iter_reached);
         }
       const auto fraction = this->solve(this->X_, Reg::fraction_of_max(1), method, penalty);
@@ -111,8 +106,7 @@ TYPED_TEST(RegMax, GivesExactlyZeroCodes_AboveTheTrueMaximum_AndOthersBelow) {
     for (const Solver method : all_methods) {
       EXPECT_TRUE(this->solve(this->X_, this->as_reg(above), method, penalty).codes.isZero(0));
       const auto result = this->solve(this->X_, this->as_reg(below), method, penalty);
-      for (Index i = 0; i < 200; ++i)
-        EXPECT_EQ(result.codes.col(i).isZero(0), this->X_.col(i).isZero(0)) << i;
+      for (Index i = 0; i < 200; ++i) EXPECT_EQ(result.codes.col(i).isZero(0), this->X_.col(i).isZero(0)) << i;
     }
   }
 }

@@ -30,8 +30,8 @@ inline Eigen::MatrixXd codes_on_the_support_of(const Eigen::MatrixXd& like, cons
     if (S.empty()) continue;
     const Eigen::Matrix<Real, -1, -1> D_S = oracle.D(Eigen::all, S);
     const RealVector signs = like.col(i)(S).cwiseSign().cast<Real>();
-    const RealVector b = D_S.transpose() * batch.X.col(i).cast<Real>() -
-                         Real(batch.reg(i)) * oracle.weights(S).cwiseProduct(signs);
+    const RealVector b =
+        D_S.transpose() * batch.X.col(i).cast<Real>() - Real(batch.reg(i)) * oracle.weights(S).cwiseProduct(signs);
     Z.col(i)(S) = (D_S.transpose() * D_S).partialPivLu().solve(b).cast<double>();
   }
   return Z;

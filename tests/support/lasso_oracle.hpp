@@ -24,9 +24,7 @@ struct LassoOracle {
 
   template <class Derived>
   LassoOracle(const Eigen::MatrixBase<Derived>& dictionary, const std::vector<double>& w, bool positive_codes)
-      : D(dictionary.template cast<Real>()),
-        weights(RealVector::Ones(dictionary.cols())),
-        positive(positive_codes) {
+      : D(dictionary.template cast<Real>()), weights(RealVector::Ones(dictionary.cols())), positive(positive_codes) {
     for (std::size_t j = 0; j < w.size(); ++j) weights(static_cast<Eigen::Index>(j)) = w[j];
   }
 
@@ -56,8 +54,7 @@ struct LassoOracle {
     for (Eigen::Index j = 0; j < c.size(); ++j) {
       const Real bound = reg * weights(j);
       if (z(j) > 0) worst = std::max(worst, std::abs(c(j) - bound));
-      if (z(j) < 0)
-        worst = positive ? std::numeric_limits<Real>::infinity() : std::max(worst, std::abs(c(j) + bound));
+      if (z(j) < 0) worst = positive ? std::numeric_limits<Real>::infinity() : std::max(worst, std::abs(c(j) + bound));
       if (z(j) == 0) worst = std::max(worst, (positive ? c(j) : std::abs(c(j))) - bound);
     }
     return static_cast<double>(worst);
@@ -67,8 +64,7 @@ struct LassoOracle {
   double reg_max(const X& signal) const {
     const RealVector c = D.transpose() * real(signal);
     Real largest = 0;
-    for (Eigen::Index j = 0; j < c.size(); ++j)
-      largest = std::max(largest, (positive ? c(j) : std::abs(c(j))) / weights(j));
+    for (Eigen::Index j = 0; j < c.size(); ++j) largest = std::max(largest, (positive ? c(j) : std::abs(c(j))) / weights(j));
     return static_cast<double>(largest);
   }
 

@@ -42,9 +42,8 @@ struct LassoProblem {
   std::string describe() const {
     const char* names[] = {"ordinary", "correlated", "duplicated"};
     std::ostringstream text;
-    text << "problem " << seed << ": " << D.rows() << " features, " << D.cols() << ' '
-         << names[static_cast<int>(atoms)] << " atoms, " << X.cols() << " signals, reg = " << fraction
-         << " reg_max" << (penalty.positive ? ", non-negative" : "")
+    text << "problem " << seed << ": " << D.rows() << " features, " << D.cols() << ' ' << names[static_cast<int>(atoms)]
+         << " atoms, " << X.cols() << " signals, reg = " << fraction << " reg_max" << (penalty.positive ? ", non-negative" : "")
          << (penalty.weights.empty() ? "" : ", weighted");
     return text.str();
   }
@@ -70,8 +69,7 @@ LassoProblem<T> random_lasso(int seed) {
   if (seed % 4 == 2)
     for (Index j = 0; j < n_atoms; ++j) D.col(j) *= draw.log_uniform(0.5, 2);  // atoms need not have norm 1
   const Index n_signals = draw.integer(1, 3);
-  Eigen::MatrixXd X =
-      D * draw.sparse_matrix(n_atoms, n_signals, 0.1) + 0.2 * draw.normal_matrix(n_features, n_signals);
+  Eigen::MatrixXd X = D * draw.sparse_matrix(n_atoms, n_signals, 0.1) + 0.2 * draw.normal_matrix(n_features, n_signals);
   if (seed % 7 == 3) X.col(0).setZero();
   problem.D = D.cast<T>();
   problem.X = X.cast<T>();

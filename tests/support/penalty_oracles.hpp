@@ -18,11 +18,17 @@ struct ElasticNetOracle {
       : lasso(augmented(D, weight * (1 - l1_ratio)), scaled(std::move(weights), l1_ratio, D.cols()), positive), reg(weight) {}
 
   template <class X, class Z>
-  double objective(const X& x, const Z& z) const { return lasso.objective(augmented(x), z, reg); }
+  double objective(const X& x, const Z& z) const {
+    return lasso.objective(augmented(x), z, reg);
+  }
   template <class X, class Z>
-  double gap(const X& x, const Z& z) const { return lasso.gap(augmented(x), z, reg); }
+  double gap(const X& x, const Z& z) const {
+    return lasso.gap(augmented(x), z, reg);
+  }
   template <class X, class Z>
-  double kkt_violation(const X& x, const Z& z) const { return lasso.kkt_violation(augmented(x), z, reg); }
+  double kkt_violation(const X& x, const Z& z) const {
+    return lasso.kkt_violation(augmented(x), z, reg);
+  }
 
  private:
   using Dense = Eigen::Matrix<Real, Eigen::Dynamic, Eigen::Dynamic>;
@@ -87,7 +93,9 @@ struct GroupOracle {
   }
 
   template <class X>
-  double reg_max(const X& x) const { return static_cast<double>(pull(x.template cast<Real>())); }
+  double reg_max(const X& x) const {
+    return static_cast<double>(pull(x.template cast<Real>()));
+  }
 
  private:
   Real pull(const RealVector& r) const {

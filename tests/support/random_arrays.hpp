@@ -47,8 +47,7 @@ class Draw {
   /// Columns on the unit sphere; neighbours correlated as rho^|j - k| in the mean (rho = 0: independent).
   Eigen::MatrixXd atoms(Eigen::Index n_features, Eigen::Index n_atoms, double rho = 0) {
     Eigen::MatrixXd D = normal_matrix(n_features, n_atoms);
-    for (Eigen::Index j = 1; j < n_atoms; ++j)
-      D.col(j) = rho * D.col(j - 1) + std::sqrt(1 - rho * rho) * D.col(j);
+    for (Eigen::Index j = 1; j < n_atoms; ++j) D.col(j) = rho * D.col(j - 1) + std::sqrt(1 - rho * rho) * D.col(j);
     for (Eigen::Index j = 0; j < n_atoms; ++j) D.col(j).normalize();
     return D;
   }

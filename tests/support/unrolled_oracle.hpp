@@ -31,11 +31,8 @@ struct OracleInput {
 /// z_k and y_k for k = 0, ..., N: one matrix each, atoms x signals.
 struct OracleTrace {
   std::vector<Eigen::MatrixXd> z, y;
-  double kink_distance =
-      std::numeric_limits<double>::infinity();  // of any threshold's argument from its threshold
-  const Eigen::MatrixXd& output(const OracleNetwork& net) const {
-    return net.return_extrapolated ? y.back() : z.back();
-  }
+  double kink_distance = std::numeric_limits<double>::infinity();  // of any threshold's argument from its threshold
+  const Eigen::MatrixXd& output(const OracleNetwork& net) const { return net.return_extrapolated ? y.back() : z.back(); }
 };
 
 inline double lipschitz_of(const Eigen::MatrixXd& D) {
@@ -48,8 +45,7 @@ inline void run_layers(const OracleNetwork& net, const OracleInput& in, OracleTr
   const Eigen::Index m = in.D.cols(), n_signals = in.X.cols();
   double t = 1;
   for (Eigen::Index k = 0; k < in.steps.size(); ++k) {
-    const double t_next = (1 + std::sqrt(1 + 4 * t * t)) / 2,
-                 momentum = net.accelerate ? (t - 1) / t_next : 0;
+    const double t_next = (1 + std::sqrt(1 + 4 * t * t)) / 2, momentum = net.accelerate ? (t - 1) / t_next : 0;
     t = t_next;
     if (k + 1 < static_cast<Eigen::Index>(trace.z.size())) continue;  // held
     const Eigen::MatrixXd& y = trace.y.back();
@@ -71,11 +67,9 @@ inline void run_layers(const OracleNetwork& net, const OracleInput& in, OracleTr
   }
 }
 
-inline OracleTrace run_network(const OracleNetwork& net, const OracleInput& in,
-                               const Eigen::MatrixXd& start = {}) {
+inline OracleTrace run_network(const OracleNetwork& net, const OracleInput& in, const Eigen::MatrixXd& start = {}) {
   OracleTrace trace;
-  trace.z.push_back(start.size() > 0 ? start
-                                     : Eigen::MatrixXd(Eigen::MatrixXd::Zero(in.D.cols(), in.X.cols())));
+  trace.z.push_back(start.size() > 0 ? start : Eigen::MatrixXd(Eigen::MatrixXd::Zero(in.D.cols(), in.X.cols())));
   trace.y = trace.z;
   run_layers(net, in, trace);
   return trace;
@@ -93,8 +87,7 @@ inline double loss_at(const OracleNetwork& net, const OracleInput& in, const Eig
 
 /// The loss as a function of `in`, with the first N - K iterates (and so their momentum) held at those of
 /// `trace`.
-inline double loss_with_held(const OracleNetwork& net, const OracleInput& in, const OracleTrace& trace,
-                             int kept) {
+inline double loss_with_held(const OracleNetwork& net, const OracleInput& in, const OracleTrace& trace, int kept) {
   const auto n_held = static_cast<std::ptrdiff_t>(trace.z.size()) - kept;  // z_0, ..., z_{N-K}
   OracleTrace rerun;
   rerun.z.assign(trace.z.begin(), trace.z.begin() + n_held);

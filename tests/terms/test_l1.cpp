@@ -26,8 +26,7 @@ std::vector<PenaltyOptions> all_penalties() {
 }
 
 std::string describe(const PenaltyOptions& options) {
-  return std::string(options.positive ? "non-negative" : "two-sided") +
-         (options.weights.empty() ? "" : ", weighted");
+  return std::string(options.positive ? "non-negative" : "two-sided") + (options.weights.empty() ? "" : ", weighted");
 }
 
 double weight_of(const PenaltyOptions& options, Index j) {
@@ -77,14 +76,11 @@ TYPED_TEST(L1Penalty, ProxBeatsAGridAndRandomPoints) {
       for (Index j = 0; j < n_atoms; ++j) {
         const auto v = static_cast<double>(V(j, i)), u = static_cast<double>(U(j, i));
         const auto threshold = static_cast<double>(thresholds(i));
-        const auto objective = [&](double at) {
-          return 0.5 * (at - v) * (at - v) + penalty_of(options, at, threshold, j);
-        };
+        const auto objective = [&](double at) { return 0.5 * (at - v) * (at - v) + penalty_of(options, at, threshold, j); };
         const double best = objective(u), slack = 8 * epsilon<T> * (1 + v * v);
         for (double at = -6; at <= 6; at += 0.01) EXPECT_LE(best, objective(at) + slack) << describe(options);
         for (int k = 0; k < 100; ++k) EXPECT_LE(best, objective(u + 1e-3 * draw.normal()) + slack);
-        EXPECT_EQ(penalty.prox(V(j, i), thresholds(i), j),
-                  U(j, i));  // one coordinate and whole columns agree
+        EXPECT_EQ(penalty.prox(V(j, i), thresholds(i), j), U(j, i));  // one coordinate and whole columns agree
       }
   }
 }
@@ -97,12 +93,10 @@ TYPED_TEST(L1Penalty, ProxIsFirmlyNonexpansive) {
     const Matrix<T> A = draw.normal_matrix(n_atoms, 200).template cast<T>(),
                     B = draw.normal_matrix(n_atoms, 200).template cast<T>();
     const Vector<T> thresholds = Vector<T>::Constant(200, T(0.4));
-    const Eigen::MatrixXd p =
-        (this->prox(penalty, A, thresholds) - this->prox(penalty, B, thresholds)).template cast<double>();
+    const Eigen::MatrixXd p = (this->prox(penalty, A, thresholds) - this->prox(penalty, B, thresholds)).template cast<double>();
     const Eigen::MatrixXd d = (A - B).template cast<double>();
     for (Index i = 0; i < 200; ++i)
-      EXPECT_LE(p.col(i).squaredNorm(), p.col(i).dot(d.col(i)) + 8 * epsilon<T> * d.col(i).squaredNorm())
-          << describe(options);
+      EXPECT_LE(p.col(i).squaredNorm(), p.col(i).dot(d.col(i)) + 8 * epsilon<T> * d.col(i).squaredNorm()) << describe(options);
   }
 }
 
@@ -111,8 +105,7 @@ TYPED_TEST(L1Penalty, ProxWithThresholdZeroIsTheIdentityOrTheProjection) {
   Draw draw(55);
   const Matrix<T> V = draw.normal_matrix(n_atoms, 3).template cast<T>();
   for (const PenaltyOptions& options : all_penalties())
-    EXPECT_EQ(this->prox(L1<T>(options, n_atoms), V, Vector<T>::Zero(3)),
-              options.positive ? Matrix<T>(V.cwiseMax(T(0))) : V)
+    EXPECT_EQ(this->prox(L1<T>(options, n_atoms), V, Vector<T>::Zero(3)), options.positive ? Matrix<T>(V.cwiseMax(T(0))) : V)
         << describe(options);
 }
 
@@ -141,14 +134,12 @@ TEST(L1PenaltyDerivatives, EqualFiniteDifferencesOfTheProx_AwayFromKinks) {
       Vector<double> above = thresholds, below = thresholds;
       above(i) += step;
       below(i) -= step;
-      EXPECT_NEAR(threshold_cotangents(i), (paired(i, V, above) - paired(i, V, below)) / (2 * step), 1e-8)
-          << describe(options);
+      EXPECT_NEAR(threshold_cotangents(i), (paired(i, V, above) - paired(i, V, below)) / (2 * step), 1e-8) << describe(options);
       for (Index j = 0; j < n_atoms; ++j) {
         Matrix<double> up = V, down = V;
         up(j, i) += step;
         down(j, i) -= step;
-        EXPECT_NEAR(h(j, i), (paired(i, up, thresholds) - paired(i, down, thresholds)) / (2 * step), 1e-8)
-            << describe(options);
+        EXPECT_NEAR(h(j, i), (paired(i, up, thresholds) - paired(i, down, thresholds)) / (2 * step), 1e-8) << describe(options);
       }
     }
   }
@@ -221,9 +212,7 @@ TYPED_TEST(L1Penalty, CountsTheAtomsThatItVisits) {
 
 TYPED_TEST(L1Penalty, RefusesWeightsThatDoNotFit) {
   using T = TypeParam;
-  const auto make = [](std::vector<double> weights) {
-    return [weights] { L1<T>({.positive = false, .weights = weights}, 3); };
-  };
+  const auto make = [](std::vector<double> weights) { return [weights] { L1<T>({.positive = false, .weights = weights}, 3); }; };
   const BadInput table[] = {
       {"weights: 2 entries for 3 atoms; they must be equal", make({1, 1})},
       {"weights: entry 1 is 0, must be > 0 and finite", make({1, 0, 1})},

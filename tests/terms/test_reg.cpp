@@ -34,8 +34,8 @@ TEST(Reg, ParsesNumbersAndFractions) {
 }
 
 TEST(Reg, RefusesTextThatIsNoWeight) {
-  for (const std::string text : {"", "abc", "0.1 max", " 0.1", "0.1 ", "0,1", "0.1maxi", "0.1**max", "*max",
-                                 "*", "0.1*", "+0.1", "1e999"})
+  for (const std::string text :
+       {"", "abc", "0.1 max", " 0.1", "0.1 ", "0,1", "0.1maxi", "0.1**max", "*max", "*", "0.1*", "+0.1", "1e999"})
     EXPECT_EQ(refusal_of([&] { Reg::parse(text); }),
               "reg = '" + text + "' is neither a number nor a fraction of reg_max such as 0.1max");
   const BadInput table[] = {

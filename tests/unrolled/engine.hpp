@@ -21,8 +21,7 @@ struct PassResult {
 /// `init`, if not empty, holds the starts. With `extrapolated` y_N is the output.
 template <class Pass, class Dict, class Fit, class T = typename Dict::scalar>
 PassResult<T> run_pass(Pass& pass, Index tile, const Dict& D, const Fit& fit, const L1<T>& penalty, const LayerSchedule& schedule,
-                       const Matrix<T>& X, const Vector<T>& reg, const Matrix<T>& init = Matrix<T>(),
-                       bool extrapolated = false) {
+                       const Matrix<T>& X, const Vector<T>& reg, const Matrix<T>& init = Matrix<T>(), bool extrapolated = false) {
   const Index m = D.code_size();
   PassResult<T> result{.codes = Matrix<T>(m, X.cols()),
                        .parameters = Matrix<T>::Zero(D.parameters().rows(), D.parameters().cols()),
@@ -41,7 +40,8 @@ PassResult<T> run_pass(Pass& pass, Index tile, const Dict& D, const Fit& fit, co
     weighted = r;
     fit.weigh(MatrixRef<T>(weighted), first);
     for (Index i = 0; i < n; ++i) {
-      result.value += 0.5 * static_cast<double>(r.col(i).dot(weighted.col(i))) + static_cast<double>(reg(first + i)) * penalty.value(Z.col(i));
+      result.value += 0.5 * static_cast<double>(r.col(i).dot(weighted.col(i))) +
+                      static_cast<double>(reg(first + i)) * penalty.value(Z.col(i));
       result.reg[static_cast<std::size_t>(first + i)] += penalty.value(Z.col(i));
     }
     D.accumulate_gradient(1, weighted, Z, result.parameters);

@@ -14,20 +14,17 @@ struct NetworkCase {
   Layers method = Layers::fista;
   Loss loss = Loss::lasso;
   Reduction reduction = Reduction::mean;
-  bool return_extrapolated = false, positive = false, weighted = false, with_target = false,
-       reg_per_signal = false;
+  bool return_extrapolated = false, positive = false, weighted = false, with_target = false, reg_per_signal = false;
   bool own_lipschitz = false;
   int layers = 6, kept = 6;
 
   std::string describe() const {
     std::ostringstream text;
-    text << (method == Layers::ista ? "ista" : "fista")
-         << (loss == Loss::lasso ? ", lasso" : ", least squares")
-         << (reduction == Reduction::mean ? ", mean" : ", sum")
-         << (return_extrapolated ? ", extrapolated" : "") << (positive ? ", non-negative" : "")
-         << (weighted ? ", weighted" : "") << (with_target ? ", target" : "")
-         << (reg_per_signal ? ", reg per signal" : "") << (own_lipschitz ? ", lipschitz given" : "")
-         << ", last " << kept << " of " << layers << " layers";
+    text << (method == Layers::ista ? "ista" : "fista") << (loss == Loss::lasso ? ", lasso" : ", least squares")
+         << (reduction == Reduction::mean ? ", mean" : ", sum") << (return_extrapolated ? ", extrapolated" : "")
+         << (positive ? ", non-negative" : "") << (weighted ? ", weighted" : "") << (with_target ? ", target" : "")
+         << (reg_per_signal ? ", reg per signal" : "") << (own_lipschitz ? ", lipschitz given" : "") << ", last " << kept
+         << " of " << layers << " layers";
     return text.str();
   }
 };
@@ -48,8 +45,8 @@ struct Network {
 };
 
 /// Draws until no threshold's argument, and no output, is within `kink_distance` of a kink.
-inline Network draw_network(const NetworkCase& kind, std::uint64_t seed, Index n_features = 5,
-                            Index n_atoms = 7, Index n_signals = 3, double kink_distance = 1e-3) {
+inline Network draw_network(const NetworkCase& kind, std::uint64_t seed, Index n_features = 5, Index n_atoms = 7,
+                            Index n_signals = 3, double kink_distance = 1e-3) {
   Draw draw(seed);
   Network net;
   do {
@@ -71,14 +68,13 @@ inline Network draw_network(const NetworkCase& kind, std::uint64_t seed, Index n
                   .mean = kind.reduction == Reduction::mean,
                   .lipschitz = lipschitz_of(net.input.D) * (kind.own_lipschitz ? 1.37 : 1.0),
                   .weights = Eigen::Map<const Eigen::VectorXd>(weights.data(), n_atoms)};
-    net.options = {
-        .layers = kind.layers,
-        .method = kind.method,
-        .steps = std::vector<double>(net.input.steps.begin(), net.input.steps.end()),
-        .lipschitz = kind.own_lipschitz ? std::optional<double>(net.oracle.lipschitz) : std::nullopt,
-        .return_extrapolated = kind.return_extrapolated,
-        .penalty = {.positive = kind.positive, .weights = kind.weighted ? weights : std::vector<double>()},
-        .execution = {}};
+    net.options = {.layers = kind.layers,
+                   .method = kind.method,
+                   .steps = std::vector<double>(net.input.steps.begin(), net.input.steps.end()),
+                   .lipschitz = kind.own_lipschitz ? std::optional<double>(net.oracle.lipschitz) : std::nullopt,
+                   .return_extrapolated = kind.return_extrapolated,
+                   .penalty = {.positive = kind.positive, .weights = kind.weighted ? weights : std::vector<double>()},
+                   .execution = {}};
     net.gradient = {.loss = kind.loss,
                     .backprop = kind.kept == kind.layers ? std::nullopt : std::optional<int>(kind.kept),
                     .reduction = kind.reduction,

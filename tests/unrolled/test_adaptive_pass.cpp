@@ -20,9 +20,10 @@ struct PassCase {
 
   std::string describe() const {
     std::ostringstream text;
-    text << n_features << " features, " << n_atoms << " atoms, " << n_signals << " signals in tiles of " << tile << ", reg " << reg
-         << ", last " << stored << " of " << layers << " layers" << (accelerate ? ", fista" : ", ista") << (extrapolated ? ", extrapolated" : "")
-         << (positive ? ", non-negative" : "") << (weighted ? ", weighted" : "") << (started ? ", started" : "") << ", steps from " << lowest_step;
+    text << n_features << " features, " << n_atoms << " atoms, " << n_signals << " signals in tiles of " << tile << ", reg "
+         << reg << ", last " << stored << " of " << layers << " layers" << (accelerate ? ", fista" : ", ista")
+         << (extrapolated ? ", extrapolated" : "") << (positive ? ", non-negative" : "") << (weighted ? ", weighted" : "")
+         << (started ? ", started" : "") << ", steps from " << lowest_step;
     return text.str();
   }
 };
@@ -34,7 +35,8 @@ struct PassProblem {
     D = draw.atoms(kind.n_features, kind.n_atoms).cast<T>();
     X = draw.normal_matrix(kind.n_features, kind.n_signals).cast<T>();
     if (kind.n_signals > 2) X.col(1).setZero();
-    penalty = PenaltyOptions{.positive = kind.positive, .weights = kind.weighted ? draw.weights(kind.n_atoms) : std::vector<double>{}};
+    penalty =
+        PenaltyOptions{.positive = kind.positive, .weights = kind.weighted ? draw.weights(kind.n_atoms) : std::vector<double>{}};
     const L1<T> l1(penalty, kind.n_atoms);
     reg.resize(kind.n_signals);
     for (Index i = 0; i < kind.n_signals; ++i) {
@@ -46,13 +48,15 @@ struct PassProblem {
     const double lipschitz = (D.transpose() * D).template cast<double>().norm();
     schedule.lipschitz = lipschitz;
     schedule.momenta = layer_momenta(kind.layers, kind.accelerate);
-    for (int k = 0; k < kind.layers; ++k) schedule.steps.push_back((kind.lowest_step < 1 ? draw.uniform(kind.lowest_step, 1.2) : 1) / lipschitz);
+    for (int k = 0; k < kind.layers; ++k)
+      schedule.steps.push_back((kind.lowest_step < 1 ? draw.uniform(kind.lowest_step, 1.2) : 1) / lipschitz);
     if (kind.started) init = draw.sparse_matrix(kind.n_atoms, kind.n_signals, 0.4).cwiseAbs().cast<T>();
   }
 
   PassResult<T> plain() const {
     const DenseDictionary<T> dictionary(D);
-    return run_tiles(dictionary, LeastSquares(), L1<T>(penalty, kind.n_atoms), schedule, X, reg, kind.stored, init, kind.extrapolated);
+    return run_tiles(dictionary, LeastSquares(), L1<T>(penalty, kind.n_atoms), schedule, X, reg, kind.stored, init,
+                     kind.extrapolated);
   }
   PassResult<T> adaptive() const {
     const DenseDictionary<T> dictionary(D);
@@ -90,8 +94,13 @@ TEST(AdaptivePass, EqualsTilePass_InEveryVariant) {
         for (const bool positive : {false, true})
           for (const bool weighted : {false, true})
             for (const bool started : {false, true})
-              expect_equal({.stored = stored, .accelerate = accelerate, .extrapolated = extrapolated, .positive = positive,
-                            .weighted = weighted, .started = started}, ++seed);
+              expect_equal({.stored = stored,
+                            .accelerate = accelerate,
+                            .extrapolated = extrapolated,
+                            .positive = positive,
+                            .weighted = weighted,
+                            .started = started},
+                           ++seed);
 }
 
 TEST(AdaptivePass, EqualsTilePass_OnAnyShapeAndDensity) {
@@ -99,14 +108,22 @@ TEST(AdaptivePass, EqualsTilePass_OnAnyShapeAndDensity) {
   for (const auto& [n, m] : {std::pair<Index, Index>{1, 1}, {1, 70}, {40, 1}, {3, 130}, {20, 64}, {33, 65}, {64, 256}})
     for (const Index n_signals : {1, 2, 9})
       for (const double reg : {0.002, 0.1, 0.5, 0.99})
-        expect_equal({.n_features = n, .n_atoms = m, .n_signals = n_signals, .tile = 5, .reg = reg, .layers = 15, .stored = 15}, ++seed);
+        expect_equal({.n_features = n, .n_atoms = m, .n_signals = n_signals, .tile = 5, .reg = reg, .layers = 15, .stored = 15},
+                     ++seed);
 }
 
 TEST(AdaptivePass, EqualsTilePass_WhereTheCodesHaveSettledLongBeforeTheEnd) {
   std::uint64_t seed = 500;
   for (const bool accelerate : {true, false})
     for (const int stored : {700, 30})
-      expect_equal({.n_features = 20, .n_atoms = 8, .reg = 0.3, .layers = 700, .stored = stored, .accelerate = accelerate, .lowest_step = 1}, ++seed);
+      expect_equal({.n_features = 20,
+                    .n_atoms = 8,
+                    .reg = 0.3,
+                    .layers = 700,
+                    .stored = stored,
+                    .accelerate = accelerate,
+                    .lowest_step = 1},
+                   ++seed);
 }
 
 TEST(AdaptivePass, EqualsTilePass_WhereNoAtomIsEverActive) {
@@ -145,7 +162,8 @@ bool is_near_kink(const PassProblem<double>& problem, Index i) {
 
 /// Signals whose codes stay dense, from starts that are not.
 TEST(AdaptivePass, ByASparseStart_IsNotLedToTheSupportsOfDenseCodes) {
-  const PassCase kind{.n_features = 20, .n_atoms = 60, .n_signals = 2, .tile = 2, .reg = 1e-4, .layers = 10, .stored = 10, .lowest_step = 1};
+  const PassCase kind{
+      .n_features = 20, .n_atoms = 60, .n_signals = 2, .tile = 2, .reg = 1e-4, .layers = 10, .stored = 10, .lowest_step = 1};
   PassProblem<double> problem(kind, 800);
   const DenseDictionary<double> D(problem.D);
   const L1<double> l1(problem.penalty, kind.n_atoms);
@@ -164,7 +182,8 @@ TEST(AdaptivePass, ByASparseStart_IsNotLedToTheSupportsOfDenseCodes) {
 
 TEST(AdaptivePass, InFloat_EqualsTilePassInDouble_AwayFromKinks) {
   for (const double reg : {0.1, 0.5}) {
-    const PassCase kind{.n_features = 20, .n_atoms = 50, .n_signals = 60, .tile = 16, .reg = reg, .layers = 15, .stored = 15, .lowest_step = 1};
+    const PassCase kind{
+        .n_features = 20, .n_atoms = 50, .n_signals = 60, .tile = 16, .reg = reg, .layers = 15, .stored = 15, .lowest_step = 1};
     PassProblem<double> exact(kind, 700);
     PassProblem<float> rounded(kind, 700);
     exact.D = rounded.D.cast<double>();

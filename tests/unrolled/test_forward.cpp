@@ -13,8 +13,7 @@ TEST(UnrolledEncode, EqualsPlainLayers_InEveryVariant) {
   for_each_network_case([](const NetworkCase& kind, std::uint64_t seed) {
     const Network net = draw_network(kind, seed);
     const Matrix<double> codes = unrolled_encode<double>(net.input.X, net.input.D, net.reg(), net.options);
-    EXPECT_LE((codes - net.trace.output(net.oracle)).cwiseAbs().maxCoeff(), 1e-12)
-        << kind.describe() << ", seed " << seed;
+    EXPECT_LE((codes - net.trace.output(net.oracle)).cwiseAbs().maxCoeff(), 1e-12) << kind.describe() << ", seed " << seed;
   });
 }
 
@@ -23,8 +22,7 @@ TEST(UnrolledEncode, StartsFromInit) {
     const Network net = draw_network({.method = accelerate ? Layers::fista : Layers::ista}, 61);
     const Matrix<double> init = Draw(62).normal_matrix(7, 3);
     const OracleTrace trace = run_network(net.oracle, net.input, init);
-    const Matrix<double> codes =
-        unrolled_encode<double>(net.input.X, net.input.D, net.reg(), net.options, &init);
+    const Matrix<double> codes = unrolled_encode<double>(net.input.X, net.input.D, net.reg(), net.options, &init);
     EXPECT_LE((codes - trace.output(net.oracle)).cwiseAbs().maxCoeff(), 1e-12) << "accelerate " << accelerate;
   }
 }
@@ -39,8 +37,7 @@ TEST(UnrolledEncode, DefaultsAreUnitStepsOverTheSquaredSpectralNorm) {
 
 TEST(UnrolledEncode, InFloat_FollowsDouble) {
   for (const Layers method : {Layers::ista, Layers::fista}) {
-    const Network net =
-        draw_network({.method = method, .weighted = true, .layers = 30, .kept = 30}, 64, 20, 40, 300, 0);
+    const Network net = draw_network({.method = method, .weighted = true, .layers = 30, .kept = 30}, 64, 20, 40, 300, 0);
     const Matrix<double> exact = net.trace.output(net.oracle);
     const Matrix<float> X = net.input.X.cast<float>(), D = net.input.D.cast<float>();
     const Matrix<float> codes = unrolled_encode<float>(X, D, net.reg(), net.options);
@@ -50,8 +47,7 @@ TEST(UnrolledEncode, InFloat_FollowsDouble) {
 
 TEST(UnrolledEncode, ReachesTheLassoSolution_WithEnoughLayers) {
   const Network net = draw_network({}, 65);
-  const Matrix<double> deep =
-      unrolled_encode<double>(net.input.X, net.input.D, net.reg(), {.layers = 20'000});
+  const Matrix<double> deep = unrolled_encode<double>(net.input.X, net.input.D, net.reg(), {.layers = 20'000});
   const auto solved = encode<double>(net.input.X, net.input.D, net.reg(), {.tol = 1e-14});
   EXPECT_LE((deep - solved.codes).cwiseAbs().maxCoeff(), 1e-6);
 }
@@ -109,8 +105,7 @@ TYPED_TEST(UnrolledThreads, DoNotChangeABitOfCodesOrGradients) {
 }
 
 TEST(UnrolledBadInput, IsRefusedInOneSentence) {
-  const Matrix<double> D = Draw(67).atoms(4, 6), X = Draw(68).normal_matrix(4, 3),
-                       wrong = Matrix<double>::Ones(3, 3);
+  const Matrix<double> D = Draw(67).atoms(4, 6), X = Draw(68).normal_matrix(4, 3), wrong = Matrix<double>::Ones(3, 3);
   Matrix<double> bad = X, nan_codes = Matrix<double>::Zero(6, 3);
   bad(1, 2) = INFINITY;
   nan_codes(5, 0) = NAN;
@@ -128,14 +123,11 @@ TEST(UnrolledBadInput, IsRefusedInOneSentence) {
       {"steps: entry 1 is nan, must be finite", forward({.layers = 2, .steps = {1, NAN}})},
       {"lipschitz = 0, must be > 0 and finite", forward({.layers = 2, .lipschitz = 0.0})},
       {"lipschitz = inf, must be > 0 and finite", forward({.layers = 2, .lipschitz = INFINITY})},
-      {"weights: 1 entries for 6 atoms; they must be equal",
-       forward({.penalty = {.positive = false, .weights = {1}}})},
-      {"n_threads = -2, must be >= 0 (0 means all cores)",
-       forward({.execution = {.n_threads = -2, .stop_requested = {}}})},
+      {"weights: 1 entries for 6 atoms; they must be equal", forward({.penalty = {.positive = false, .weights = {1}}})},
+      {"n_threads = -2, must be >= 0 (0 means all cores)", forward({.execution = {.n_threads = -2, .stop_requested = {}}})},
       {"backprop = 6, must be between 0 and layers = 5", backward(6)},
       {"backprop = -1, must be between 0 and layers = 5", backward(-1)},
-      {"unrolled_encode: X holds no signals",
-       [&] { unrolled_encode<double>(Matrix<double>(4, 0), dictionary, 0.1); }},
+      {"unrolled_encode: X holds no signals", [&] { unrolled_encode<double>(Matrix<double>(4, 0), dictionary, 0.1); }},
       {"unrolled_encode: signals have 3 features but atoms have 4; they must be equal",
        [&] { unrolled_encode<double>(wrong, dictionary, 0.1); }},
       {"unrolled_gradient: X holds inf at row 2, column 1; expected finite numbers",

@@ -9,35 +9,27 @@ namespace {
 double relative_error(const Eigen::MatrixXd& computed, const Eigen::MatrixXd& expected) {
   if (computed.rows() != expected.rows() || computed.cols() != expected.cols()) return INFINITY;
   const double error = (computed - expected).norm();
-  return error == 0 ? 0
-                    : error / std::max(expected.norm(), 1e-3);  // below 1e-3 differences have no digits left
+  return error == 0 ? 0 : error / std::max(expected.norm(), 1e-3);  // below 1e-3 differences have no digits left
 }
 
 /// Every gradient of the library against central differences of the oracle, with its first N - K iterates
 /// held.
 void expect_gradients_to_equal_differences(const NetworkCase& kind, std::uint64_t seed) {
   Network net = draw_network(kind, seed);
-  const auto result =
-      unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, net.gradient, net.target());
+  const auto result = unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, net.gradient, net.target());
   const auto value = [&] { return loss_with_held(net.oracle, net.input, net.trace, kind.kept); };
   const std::string about = kind.describe() + ", seed " + std::to_string(seed);
   EXPECT_NEAR(result.value, value(), 1e-13 * (1 + value())) << about;
   EXPECT_LE((result.codes - net.trace.output(net.oracle)).cwiseAbs().maxCoeff(), 1e-12) << about;
-  EXPECT_LE(relative_error(result.dictionary, central_differences(net.input.D, value)), 1e-7)
-      << "dictionary: " << about;
-  EXPECT_LE(relative_error(result.steps, central_differences(net.input.steps, value)), 1e-7)
-      << "steps: " << about;
-  EXPECT_LE(relative_error(result.signals, central_differences(net.input.X, value)), 1e-7)
-      << "signals: " << about;
+  EXPECT_LE(relative_error(result.dictionary, central_differences(net.input.D, value)), 1e-7) << "dictionary: " << about;
+  EXPECT_LE(relative_error(result.steps, central_differences(net.input.steps, value)), 1e-7) << "steps: " << about;
+  EXPECT_LE(relative_error(result.signals, central_differences(net.input.X, value)), 1e-7) << "signals: " << about;
   const Eigen::MatrixXd per_signal = central_differences(net.input.reg, value);
-  const Eigen::MatrixXd reg =
-      kind.reg_per_signal ? per_signal : Eigen::MatrixXd::Constant(1, 1, per_signal.sum());
+  const Eigen::MatrixXd reg = kind.reg_per_signal ? per_signal : Eigen::MatrixXd::Constant(1, 1, per_signal.sum());
   EXPECT_LE(relative_error(result.reg, reg), 1e-7) << "reg: " << about;
 }
 
-TEST(UnrolledGradient, EqualsFiniteDifferences_InEveryVariant) {
-  for_each_network_case(expect_gradients_to_equal_differences);
-}
+TEST(UnrolledGradient, EqualsFiniteDifferences_InEveryVariant) { for_each_network_case(expect_gradients_to_equal_differences); }
 
 TEST(UnrolledGradient, Truncated_EqualsFiniteDifferencesWithTheFirstIteratesHeld) {
   for (const int kept : {0, 1, 2, 4})
@@ -56,8 +48,7 @@ TEST(UnrolledGradient, EqualsFiniteDifferences_WithOneLayerAndWithMany) {
 TEST(UnrolledGradient, WithNoLayerKept_IsTheAlternatingGradient) {
   for (const bool extrapolated : {false, true}) {
     const Network net = draw_network({.return_extrapolated = extrapolated, .kept = 0}, 72);
-    const auto result =
-        unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, net.gradient);
+    const auto result = unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, net.gradient);
     const Eigen::MatrixXd& Z = net.trace.output(net.oracle);
     const Eigen::MatrixXd r = net.input.D * Z - net.input.X;
     EXPECT_LE((result.dictionary - r * Z.transpose() / 3).norm(), 1e-13);
@@ -70,8 +61,7 @@ TEST(UnrolledGradient, WithNoLayerKept_IsTheAlternatingGradient) {
 TEST(UnrolledGradient, OfABatch_IsTheSumOfThoseOfItsSignals) {
   // Several tiles, of which the last is short: 300 signals.
   const Network net = draw_network(
-      {.reduction = Reduction::sum, .weighted = true, .reg_per_signal = true, .layers = 10, .kept = 10}, 73,
-      20, 40, 300, 0);
+      {.reduction = Reduction::sum, .weighted = true, .reg_per_signal = true, .layers = 10, .kept = 10}, 73, 20, 40, 300, 0);
   for (const std::optional<int> kept : {std::optional<int>(), std::optional<int>(3), std::optional<int>(0)}) {
     GradientOptions wanted = net.gradient;
     wanted.backprop = kept;
@@ -82,8 +72,7 @@ TEST(UnrolledGradient, OfABatch_IsTheSumOfThoseOfItsSignals) {
     Matrix<double> dictionary = Matrix<double>::Zero(20, 40), signals(20, 300);
     Vector<double> steps = Vector<double>::Zero(10), reg(300);
     for (Index i = 0; i < 300; ++i) {
-      const auto one =
-          unrolled_gradient<double>(net.input.X.col(i), net.input.D, net.input.reg(i), alone, wanted);
+      const auto one = unrolled_gradient<double>(net.input.X.col(i), net.input.D, net.input.reg(i), alone, wanted);
       value += one.value;
       dictionary += one.dictionary;
       steps += one.steps;
@@ -101,14 +90,12 @@ TEST(UnrolledGradient, OfABatch_IsTheSumOfThoseOfItsSignals) {
 
 TEST(UnrolledGradient, ValueIsTheMeanObjectiveAtTheCodes) {
   for (const bool positive : {false, true}) {
-    const Network net =
-        draw_network({.positive = positive, .weighted = true, .layers = 10, .kept = 10}, 74, 20, 40, 300, 0);
+    const Network net = draw_network({.positive = positive, .weighted = true, .layers = 10, .kept = 10}, 74, 20, 40, 300, 0);
     const auto result = unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options);
     const Vector<double> objective =
         lasso_objective<double>(net.input.X, net.input.D, result.codes, net.reg(), net.options.penalty);
     EXPECT_NEAR(result.value, objective.mean(), 1e-13 * objective.mean());
-    EXPECT_NEAR(result.value, loss_at(net.oracle, net.input, net.trace.output(net.oracle)),
-                1e-12 * result.value);
+    EXPECT_NEAR(result.value, loss_at(net.oracle, net.input, net.trace.output(net.oracle)), 1e-12 * result.value);
     EXPECT_EQ(unrolled_loss<double>(net.input.X, net.input.D, net.reg(), net.options), result.value);
   }
 }
@@ -140,22 +127,18 @@ TEST(UnrolledGradient, UsageIsTheSquaredNormOfEachAtomsCodes) {
   for (const Reduction reduction : {Reduction::mean, Reduction::sum}) {
     Network net = draw_network({.reduction = reduction, .layers = 10, .kept = 10}, 78, 20, 40, 300, 0);
     net.gradient.usage = true;
-    const auto result =
-        unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, net.gradient);
+    const auto result = unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, net.gradient);
     const Eigen::VectorXd expected = net.trace.output(net.oracle).rowwise().squaredNorm();
-    EXPECT_LE((result.usage - expected / (reduction == Reduction::mean ? 300 : 1)).norm(),
-              1e-12 * expected.norm());
+    EXPECT_LE((result.usage - expected / (reduction == Reduction::mean ? 300 : 1)).norm(), 1e-12 * expected.norm());
   }
 }
 
 TEST(UnrolledGradient, InFloat_FollowsDouble) {
   for (const Layers method : {Layers::ista, Layers::fista}) {
     const Network net = draw_network({.method = method, .layers = 10, .kept = 10}, 76, 20, 40, 300, 1e-6);
-    const auto exact =
-        unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, net.gradient);
+    const auto exact = unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, net.gradient);
     const Matrix<float> X = net.input.X.cast<float>(), D = net.input.D.cast<float>();
-    const UnrolledGradient<float> rounded =
-        unrolled_gradient<float>(X, D, net.reg(), net.options, net.gradient);
+    const UnrolledGradient<float> rounded = unrolled_gradient<float>(X, D, net.reg(), net.options, net.gradient);
     EXPECT_NEAR(rounded.value, exact.value, 1e-4 * exact.value);
     EXPECT_LE(relative_error(rounded.dictionary.cast<double>(), exact.dictionary), 1e-4);
     EXPECT_LE(relative_error(rounded.steps, exact.steps), 1e-4);
@@ -169,8 +152,7 @@ TEST(UnrolledGradient, StandsZeroSignalsAndZeroAtoms) {
   Network net = draw_network({}, 77);
   net.input.X.col(1).setZero();
   net.input.D.col(2).setZero();
-  const auto result =
-      unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, net.gradient);
+  const auto result = unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, net.gradient);
   EXPECT_TRUE(result.codes.col(1).isZero(0));
   EXPECT_TRUE(result.codes.row(2).isZero(0));
   EXPECT_TRUE(result.dictionary.allFinite());
@@ -203,8 +185,7 @@ TEST(UnrolledVjp, WithALosssCotangent_IsTheGradientButForItsExplicitTerms) {
     kind.reduction = Reduction::sum;
     kind.kept = seed % 2 == 0 ? 6 : 2;
     const Network net = draw_network(kind, seed + 3000);
-    const auto loss =
-        unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, net.gradient, net.target());
+    const auto loss = unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, net.gradient, net.target());
     const Eigen::MatrixXd& Z = loss.codes;
     const Eigen::MatrixXd r = net.input.D * Z - (net.target() != nullptr ? *net.target() : net.input.X);
     Eigen::MatrixXd cotangent = net.input.D.transpose() * r;
@@ -214,17 +195,14 @@ TEST(UnrolledVjp, WithALosssCotangent_IsTheGradientButForItsExplicitTerms) {
         cotangent.col(i) += net.input.reg(i) * net.oracle.weights.cwiseProduct(Z.col(i).cwiseSign());
         explicit_reg(i) = net.oracle.weights.dot(Z.col(i).cwiseAbs());
       }
-    const auto result =
-        unrolled_vjp<double>(net.input.X, net.input.D, net.reg(), cotangent, net.options, net.gradient.backprop);
+    const auto result = unrolled_vjp<double>(net.input.X, net.input.D, net.reg(), cotangent, net.options, net.gradient.backprop);
     const std::string about = kind.describe() + ", seed " + std::to_string(seed + 3000);
     EXPECT_EQ(result.codes, Z);
     EXPECT_LE(relative_error(result.dictionary + r * Z.transpose(), loss.dictionary), 1e-11) << about;
     EXPECT_LE(relative_error(result.steps, loss.steps), 1e-11) << about;
-    EXPECT_LE(relative_error(net.target() != nullptr ? result.signals : Eigen::MatrixXd(result.signals - r), loss.signals),
-              1e-11)
+    EXPECT_LE(relative_error(net.target() != nullptr ? result.signals : Eigen::MatrixXd(result.signals - r), loss.signals), 1e-11)
         << about;
-    const Eigen::VectorXd reg =
-        kind.reg_per_signal ? explicit_reg : Eigen::VectorXd::Constant(1, explicit_reg.sum());
+    const Eigen::VectorXd reg = kind.reg_per_signal ? explicit_reg : Eigen::VectorXd::Constant(1, explicit_reg.sum());
     EXPECT_LE(relative_error(result.reg + reg, loss.reg), 1e-11) << about;
   });
 }
@@ -233,7 +211,8 @@ TEST(UnrolledVjp, ThroughNoLayer_IsZero) {
   Draw draw(78);
   const Matrix<double> D = draw.atoms(20, 40), X = draw.normal_matrix(20, 50), cotangent = draw.normal_matrix(40, 50);
   for (const double of_max : {0.9, 0.01}) {  // sparse codes and dense ones
-    const auto result = unrolled_vjp<double>(X, DenseDictionary<double>(D), Reg::fraction_of_max(of_max), cotangent, {.layers = 8}, 0);
+    const auto result =
+        unrolled_vjp<double>(X, DenseDictionary<double>(D), Reg::fraction_of_max(of_max), cotangent, {.layers = 8}, 0);
     EXPECT_EQ(result.codes, unrolled_encode<double>(X, DenseDictionary<double>(D), Reg::fraction_of_max(of_max), {.layers = 8}));
     EXPECT_TRUE(result.dictionary.isZero(0) && result.signals.isZero(0) && result.steps.isZero(0) && result.reg.isZero(0));
   }

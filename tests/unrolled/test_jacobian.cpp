@@ -63,12 +63,11 @@ TEST(CodeJacobian, EqualsReverseMode) {
     const Network net = draw_network(kind, seed, 8, 12, 1);
     const auto reverse = unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, net.gradient);
     const Eigen::VectorXd z = reverse.codes.col(0), r = net.input.D * z - net.input.X.col(0);
-    const Eigen::VectorXd c = net.input.D.transpose() * r +
-                              net.input.reg(0) * net.oracle.weights.cwiseProduct(z.cwiseSign());
+    const Eigen::VectorXd c = net.input.D.transpose() * r + net.input.reg(0) * net.oracle.weights.cwiseProduct(z.cwiseSign());
     Eigen::MatrixXd expected = r * z.transpose();
     for (Index row = 0; row < 8; ++row)
-      expected.row(row) += c.transpose() * code_jacobian<double>(net.input.X.col(0), net.input.D, net.reg(), row,
-                                                                 net.options, net.gradient.backprop);
+      expected.row(row) += c.transpose() * code_jacobian<double>(net.input.X.col(0), net.input.D, net.reg(), row, net.options,
+                                                                 net.gradient.backprop);
     EXPECT_LE((reverse.dictionary - expected).norm(), 1e-11 * (1 + expected.norm())) << kind.describe() << seed;
   });
 }
@@ -93,8 +92,8 @@ TEST(CodeJacobian, TendsToTheClosedForm) {
   for (std::uint64_t seed = 5100; seed < 5110; ++seed) {
     const auto [batch, code, L] = draw_settled(seed);
     for (const Layers method : {Layers::ista, Layers::fista}) {
-      const Matrix<double> J = code_jacobian<double>(batch.X.col(0), batch.D, batch.reg(0), 3,
-                                                     {.layers = 20'000, .method = method});
+      const Matrix<double> J =
+          code_jacobian<double>(batch.X.col(0), batch.D, batch.reg(0), 3, {.layers = 20'000, .method = method});
       const Matrix<double> limit = implicit_jacobian<double>(batch.X.col(0), batch.D, batch.reg(0), 3, {.tol = 1e-15});
       EXPECT_LE((J - limit).norm(), 1e-6 * (1 + limit.norm())) << "seed " << seed;
     }
@@ -137,11 +136,12 @@ TEST(CodeJacobian, OnTheSupport_ObeysTheCorrectedBound) {
       const Eigen::MatrixXd limit = implicit_jacobian<double>(batch.X.col(0), batch.D, batch.reg(0), row, {.tol = 1e-15});
       double bound = norm(limit);
       for (int K = 1; K <= 60; ++K) {
-        const Eigen::MatrixXd J = code_jacobian<double>(batch.X.col(0), batch.D, batch.reg(0), row,
-                                                        {.layers = N, .method = Layers::ista}, K);
+        const Eigen::MatrixXd J =
+            code_jacobian<double>(batch.X.col(0), batch.D, batch.reg(0), row, {.layers = N, .method = Layers::ista}, K);
         bound = std::pow(rho, K) * norm(limit);
         for (int k = 1; k <= K; ++k)
-          bound += std::pow(rho, k - 1) * 2 / L * batch.D.row(row).norm() * (z[static_cast<std::size_t>(60 - k)] - code.col(0)).norm();
+          bound +=
+              std::pow(rho, k - 1) * 2 / L * batch.D.row(row).norm() * (z[static_cast<std::size_t>(60 - k)] - code.col(0)).norm();
         EXPECT_LE(norm(J - limit), bound * (1 + 1e-9) + 1e-6) << "seed " << seed << ", K = " << K;
       }
     }
@@ -156,8 +156,7 @@ TEST(CodeJacobian, RefusesBadInput_WithOneSentence) {
       {"row = -1, must be between 0", [&] { code_jacobian<double>(x, D, 0.1, -1); }},
       {"backprop = 21, must be between 0 and layers = 20", [&] { code_jacobian<double>(x, D, 0.1, 0, {}, 21); }},
       {"layers = 0, must be between 1", [&] { code_jacobian<double>(x, D, 0.1, 0, {.layers = 0}); }},
-      {"code_jacobian: signals have 3 features but atoms have 4",
-       [&] { code_jacobian<double>(x.head(3), D, 0.1, 0); }},
+      {"code_jacobian: signals have 3 features but atoms have 4", [&] { code_jacobian<double>(x.head(3), D, 0.1, 0); }},
   };
   for (const BadInput& row : rows) EXPECT_EQ(refusal_of(row.call).substr(0, row.sentence.size()), row.sentence);
 }

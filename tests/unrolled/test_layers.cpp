@@ -45,9 +45,7 @@ class Convolution {
   }
   void accumulate_gradient(double scale, const ConstMatrixRef<double>& R, const ConstMatrixRef<double>& Z,
                            MatrixRef<double> gradient) const {
-    visit([&](Index k, Index p, Index t) {
-      gradient(t, k) += scale * R.row(p + t).dot(Z.row(k * positions() + p));
-    });
+    visit([&](Index k, Index p, Index t) { gradient(t, k) += scale * R.row(p + t).dot(Z.row(k * positions() + p)); });
   }
 
   /// The same map as a matrix, and the gradient of its kernels from that of the matrix.
@@ -78,8 +76,7 @@ constexpr int n_layers = 8;
 constexpr int stored_layers[] = {n_layers, 3, 1};
 
 LayerSchedule schedule_with(double lipschitz, const std::vector<double>& factors, Layers method) {
-  LayerSchedule schedule{
-      .steps = factors, .momenta = layer_momenta(n_layers, method == Layers::fista), .lipschitz = lipschitz};
+  LayerSchedule schedule{.steps = factors, .momenta = layer_momenta(n_layers, method == Layers::fista), .lipschitz = lipschitz};
   for (double& s : schedule.steps) s /= lipschitz;
   return schedule;
 }
@@ -96,8 +93,7 @@ TEST(LayersWithAMaskedFit, EqualTheDenseProblemWithScaledRows) {
   const Index n = 9, m = 14, n_signals = 5;
   const Matrix<double> D = draw.atoms(n, m), X = draw.normal_matrix(n, n_signals);
   Matrix<double> M(n, n_signals);
-  for (Index i = 0; i < M.size(); ++i)
-    M.data()[i] = draw.coin(0.3) ? 0 : draw.uniform(0.3, 1);  // gaps and weights
+  for (Index i = 0; i < M.size(); ++i) M.data()[i] = draw.coin(0.3) ? 0 : draw.uniform(0.3, 1);  // gaps and weights
   Vector<double> reg(n_signals);
   for (double& r : reg) r = draw.uniform(0.05, 0.2);
   const PenaltyOptions options{.positive = false, .weights = draw.weights(m)};
@@ -113,14 +109,10 @@ TEST(LayersWithAMaskedFit, EqualTheDenseProblemWithScaledRows) {
       for (Index i = 0; i < n_signals; ++i) {
         const Vector<double> root = M.col(i).cwiseSqrt();
         const Matrix<double> x = root.cwiseProduct(X.col(i));
-        const auto dense =
-            unrolled_gradient<double>(x, Matrix<double>(root.asDiagonal() * D), reg(i),
-                                      {.layers = n_layers,
-                                       .method = method,
-                                       .steps = factors,
-                                       .lipschitz = lipschitz,
-                                       .penalty = options},
-                                      {.backprop = stored, .reduction = Reduction::sum, .signals = true});
+        const auto dense = unrolled_gradient<double>(
+            x, Matrix<double>(root.asDiagonal() * D), reg(i),
+            {.layers = n_layers, .method = method, .steps = factors, .lipschitz = lipschitz, .penalty = options},
+            {.backprop = stored, .reduction = Reduction::sum, .signals = true});
         value += dense.value;
         codes.col(i) = dense.codes;
         dictionary += root.asDiagonal() * dense.dictionary;
@@ -150,19 +142,13 @@ TEST(LayersWithAConvolutionalDictionary, EqualTheDenseProblemOfItsMatrix) {
       for (const int stored : stored_layers) {
         const PenaltyOptions options{.positive = positive, .weights = {}};
         const auto engine = run_tiles(D, LeastSquares(), L1<double>(options, D.code_size()),
-                                       schedule_with(lipschitz, factors, method), X, reg, stored);
-        const auto dense =
-            unrolled_gradient<double>(X, A, 0.2,
-                                      {.layers = n_layers,
-                                       .method = method,
-                                       .steps = factors,
-                                       .lipschitz = lipschitz,
-                                       .penalty = options},
-                                      {.backprop = stored, .reduction = Reduction::sum, .signals = true});
+                                      schedule_with(lipschitz, factors, method), X, reg, stored);
+        const auto dense = unrolled_gradient<double>(
+            X, A, 0.2, {.layers = n_layers, .method = method, .steps = factors, .lipschitz = lipschitz, .penalty = options},
+            {.backprop = stored, .reduction = Reduction::sum, .signals = true});
         EXPECT_NEAR(engine.value, dense.value, 1e-12 * dense.value) << stored << " layers kept";
         EXPECT_LE(distance(engine.codes, dense.codes), 1e-12) << stored << " layers kept";
-        EXPECT_LE(distance(engine.parameters, D.kernels_gradient(dense.dictionary)), 1e-12)
-            << stored << " layers kept";
+        EXPECT_LE(distance(engine.parameters, D.kernels_gradient(dense.dictionary)), 1e-12) << stored << " layers kept";
         EXPECT_LE(distance(engine.signals, dense.signals), 1e-12) << stored << " layers kept";
         EXPECT_LE(distance(as_vector(engine.steps), dense.steps), 1e-12) << stored << " layers kept";
         EXPECT_NEAR(as_vector(engine.reg).sum(), dense.reg(0), 1e-12 * std::abs(dense.reg(0)));

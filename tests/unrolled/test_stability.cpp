@@ -71,10 +71,7 @@ TEST(UnrolledStability, SafeBackprop_IsWhereTheGrowthOfTheTruncatedRecursionCros
         scale += limit.norm();
         for (int k = std::max(10 - (N - K), 0); k <= K; ++k)
           error[static_cast<std::size_t>(k)] +=
-              (code_jacobian<double>(X.col(i), D, 0.1, row,
-                                     {.layers = N - K + k, .method = Layers::ista}, k) -
-               limit)
-                  .norm();
+              (code_jacobian<double>(X.col(i), D, 0.1, row, {.layers = N - K + k, .method = Layers::ista}, k) - limit).norm();
       }
       for (const double e : error) largest = std::max(largest, e / scale);
       return largest;

@@ -17,11 +17,11 @@ TEST(UnrolledEncoder, GivesTheCodesOfTheBatch) {
   const DenseDictionary<double> D(atoms);
   std::vector<double> rising, mixed;
   for (int k = 0; k < 15; ++k) rising.push_back(1 + 0.05 * k), mixed.push_back(k == 3 ? -0.5 : k == 5 ? 0 : 1);
-  for (const UnrolledOptions& options : {UnrolledOptions{.layers = 15},
-                                         UnrolledOptions{.layers = 15, .return_extrapolated = true},
-                                         UnrolledOptions{.layers = 15, .method = Layers::ista, .steps = rising},
-                                         UnrolledOptions{.layers = 15, .method = Layers::ista, .steps = mixed, .lipschitz = 20.0},
-                                         UnrolledOptions{.layers = 15, .penalty = {.positive = true, .weights = draw.weights(30)}}}) {
+  for (const UnrolledOptions& options :
+       {UnrolledOptions{.layers = 15}, UnrolledOptions{.layers = 15, .return_extrapolated = true},
+        UnrolledOptions{.layers = 15, .method = Layers::ista, .steps = rising},
+        UnrolledOptions{.layers = 15, .method = Layers::ista, .steps = mixed, .lipschitz = 20.0},
+        UnrolledOptions{.layers = 15, .penalty = {.positive = true, .weights = draw.weights(30)}}}) {
     UnrolledEncoder<double> first(D, options), encoder(std::move(first));
     for (const double reg : {1e-3, 0.3, 3.0, 100.0}) {
       const Eigen::MatrixXd codes = unrolled_encode<double>(X, D, reg, options);

@@ -22,8 +22,8 @@ void require_finite(const char* where, const char* name, const Eigen::MatrixBase
   if (A.allFinite()) return;
   for (Index j = 0; j < A.cols(); ++j)
     for (Index i = 0; i < A.rows(); ++i)
-      require(std::isfinite(static_cast<double>(A(i, j))), "{}: {} holds {} at row {}, column {}; expected finite numbers",
-              where, name, static_cast<double>(A(i, j)), j, i);
+      require(std::isfinite(static_cast<double>(A(i, j))), "{}: {} holds {} at row {}, column {}; expected finite numbers", where,
+              name, static_cast<double>(A(i, j)), j, i);
 }
 
 }  // namespace riata

@@ -11,8 +11,7 @@
 namespace riata {
 
 RandomStream::RandomStream(std::uint64_t seed, std::uint32_t stream, std::uint32_t iteration)
-    : counter_{0, 0, stream, iteration},
-      key_{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)} {}
+    : counter_{0, 0, stream, iteration}, key_{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)} {}
 
 void RandomStream::refill() {
   const auto block = r123::Philox4x32()({{counter_[0], counter_[1], counter_[2], counter_[3]}}, {{key_[0], key_[1]}});

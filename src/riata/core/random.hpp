@@ -15,8 +15,8 @@ class RandomStream {
   explicit RandomStream(std::uint64_t seed, std::uint32_t stream = 0, std::uint32_t iteration = 0);
 
   std::uint32_t bits();
-  double uniform();                  ///< in (0, 1), 52 random bits
-  double normal();                   ///< standard normal, Box and Muller
+  double uniform();                      ///< in (0, 1), 52 random bits
+  double normal();                       ///< standard normal, Box and Muller
   std::uint64_t below(std::uint64_t n);  ///< uniform in {0, ..., n-1}, without bias; n > 0
   /// k distinct indices of {0, ..., n-1}, in random order (Fisher and Yates); k <= n.
   std::vector<Index> choose(Index n, Index k);

@@ -17,11 +17,11 @@ const char* to_string(Status status);
 
 /// What a learner tells about one accepted iteration.
 struct IterationInfo {
-  int phase = 0;        ///< 0: dictionary alone, 1: dictionary and step factors
-  int iteration = 0;    ///< accepted iterations so far, both phases together
-  double value = 0;     ///< objective after the iteration
-  double step = 0;      ///< accepted step of the line search
-  double seconds = 0;   ///< wall time since the start of learning, resumed runs included
+  int phase = 0;       ///< 0: dictionary alone, 1: dictionary and step factors
+  int iteration = 0;   ///< accepted iterations so far, both phases together
+  double value = 0;    ///< objective after the iteration
+  double step = 0;     ///< accepted step of the line search
+  double seconds = 0;  ///< wall time since the start of learning, resumed runs included
 };
 
 enum class Action { keep_going, stop };

@@ -6,16 +6,16 @@ namespace riata {
 namespace {
 
 template <class T>
-constexpr const char* dtype_name = std::is_same_v<T, float> ? "float32" : std::is_same_v<T, double> ? "float64" : "int64";
+constexpr const char* dtype_name = std::is_same_v<T, float>    ? "float32"
+                                   : std::is_same_v<T, double> ? "float64"
+                                                               : "int64";
 
 template <class T>
-const std::vector<T>& get(const NamedTensors& tensors, const std::string& name, std::size_t rank,
-                          const std::string& where) {
+const std::vector<T>& get(const NamedTensors& tensors, const std::string& name, std::size_t rank, const std::string& where) {
   const auto found = tensors.find(name);
   require(found != tensors.end(), "{}: tensor '{}' is missing", where, name);
   const Tensor& tensor = found->second;
-  require(tensor.shape.size() == rank, "{}: tensor '{}' has {} dimensions, expected {}", where, name,
-          tensor.shape.size(), rank);
+  require(tensor.shape.size() == rank, "{}: tensor '{}' has {} dimensions, expected {}", where, name, tensor.shape.size(), rank);
   const auto* values = std::get_if<std::vector<T>>(&tensor.data);
   require(values != nullptr, "{}: tensor '{}' has the wrong type, expected {}", where, name, dtype_name<T>);
   return *values;

@@ -10,7 +10,7 @@ namespace riata {
 
 /// Where and how long a computation may run.
 struct Execution {
-  int n_threads = 0;                     ///< 0: all cores this process may use (OMP_NUM_THREADS is respected)
+  int n_threads = 0;                          ///< 0: all cores this process may use (OMP_NUM_THREADS is respected)
   std::function<bool()> stop_requested = {};  ///< polled from the calling thread alone; true makes the call throw Interrupted
 };
 

@@ -17,10 +17,9 @@ namespace {
 enum Stream : std::uint32_t { dictionary_stream = 1, code_stream, support_stream, noise_stream, perturbation_stream };
 
 void require_sizes(const char* where, Index n_features, Index n_atoms) {
-  require(n_features >= 1 && n_atoms >= 1, "{}: {} features and {} atoms, must be at least 1", where, n_features,
+  require(n_features >= 1 && n_atoms >= 1, "{}: {} features and {} atoms, must be at least 1", where, n_features, n_atoms);
+  require(n_features <= (Index{1} << 40) / n_atoms, "{}: {} features times {} atoms do not fit in memory", where, n_features,
           n_atoms);
-  require(n_features <= (Index{1} << 40) / n_atoms, "{}: {} features times {} atoms do not fit in memory", where,
-          n_features, n_atoms);
 }
 
 void require_signals(const char* where, Index entries, Index n_signals) {
@@ -42,8 +41,8 @@ Matrix<double> cosines(Index n, Index m) {
   Matrix<double> C(n, m);
   for (Index k = 0; k < m; ++k) {
     for (Index i = 0; i < n; ++i)
-      C(i, k) = std::cos(std::numbers::pi * (static_cast<double>(i) + 0.5) * static_cast<double>(k) *
-                         (1.0 / static_cast<double>(m)));
+      C(i, k) =
+          std::cos(std::numbers::pi * (static_cast<double>(i) + 0.5) * static_cast<double>(k) * (1.0 / static_cast<double>(m)));
     if (k > 0 && n > 1) C.col(k).array() -= C.col(k).mean();
   }
   return C;
@@ -75,7 +74,8 @@ Matrix<T> dct_dictionary(Index n_features, Index n_atoms) {
     });
     for (Index j = 0; j < n_atoms; ++j)
       for (Index row = 0; row < side; ++row)
-        D.col(j).segment(row * side, side) = C(row, waves[static_cast<std::size_t>(j)].first) * C.col(waves[static_cast<std::size_t>(j)].second);
+        D.col(j).segment(row * side, side) =
+            C(row, waves[static_cast<std::size_t>(j)].first) * C.col(waves[static_cast<std::size_t>(j)].second);
   } else {
     D = cosines(n_features, n_atoms);
   }
@@ -104,8 +104,8 @@ Matrix<T> signals_on_b_infinity(const Matrix<T>& D, Index n_signals, SignalLaw l
 
 template <Scalar T>
 Matrix<T> scale_to_b_infinity(const Matrix<T>& D, Matrix<T> X) {
-  require(X.rows() == D.rows(), "scale_to_b_infinity: signals have {} features but atoms have {}; they must be equal",
-          X.rows(), D.rows());
+  require(X.rows() == D.rows(), "scale_to_b_infinity: signals have {} features but atoms have {}; they must be equal", X.rows(),
+          D.rows());
   for (Index i = 0; i < X.cols(); ++i) {
     const T largest = (D.transpose() * X.col(i)).cwiseAbs().maxCoeff();
     require(largest > T(0), "scale_to_b_infinity: signal {} is orthogonal to every atom", i);
@@ -119,17 +119,16 @@ Planted<T> planted(const PlantedOptions& options) {
   require_sizes("planted", options.n_features, options.n_atoms);
   require_signals("planted", options.n_features + options.n_atoms, options.n_signals);
   require(options.density > 0 && options.density <= 1, "planted: density = {}, must be in (0, 1]", options.density);
-  require(std::isfinite(options.noise_std) && options.noise_std >= 0, "planted: noise_std = {}, must be >= 0",
-          options.noise_std);
+  require(std::isfinite(options.noise_std) && options.noise_std >= 0, "planted: noise_std = {}, must be >= 0", options.noise_std);
   Planted<T> problem;
   problem.dictionary = gaussian_dictionary<T>(options.n_features, options.n_atoms, options.seed);
   problem.codes = normal_matrix<T>(options.n_atoms, options.n_signals, options.seed, code_stream);
   RandomStream support(options.seed, support_stream);
   for (Index i = 0; i < problem.codes.size(); ++i)
     if (support.uniform() >= options.density) problem.codes.data()[i] = T(0);
-  problem.signals = problem.dictionary * problem.codes +
-                    static_cast<T>(options.noise_std) *
-                        normal_matrix<T>(options.n_features, options.n_signals, options.seed, noise_stream);
+  problem.signals =
+      problem.dictionary * problem.codes +
+      static_cast<T>(options.noise_std) * normal_matrix<T>(options.n_features, options.n_signals, options.seed, noise_stream);
   return problem;
 }
 
@@ -142,12 +141,12 @@ Matrix<T> perturbed(const Matrix<T>& D, double relative, std::uint64_t seed) {
   return moved;
 }
 
-#define RIATA_INSTANTIATE(T)                                                                    \
-  template Matrix<T> gaussian_dictionary<T>(Index, Index, std::uint64_t);                       \
-  template Matrix<T> dct_dictionary<T>(Index, Index);                                           \
+#define RIATA_INSTANTIATE(T)                                                                      \
+  template Matrix<T> gaussian_dictionary<T>(Index, Index, std::uint64_t);                         \
+  template Matrix<T> dct_dictionary<T>(Index, Index);                                             \
   template Matrix<T> signals_on_b_infinity<T>(const Matrix<T>&, Index, SignalLaw, std::uint64_t); \
-  template Matrix<T> scale_to_b_infinity<T>(const Matrix<T>&, Matrix<T>);                       \
-  template Planted<T> planted<T>(const PlantedOptions&);                                        \
+  template Matrix<T> scale_to_b_infinity<T>(const Matrix<T>&, Matrix<T>);                         \
+  template Planted<T> planted<T>(const PlantedOptions&);                                          \
   template Matrix<T> perturbed<T>(const Matrix<T>&, double, std::uint64_t);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)

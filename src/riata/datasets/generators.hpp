@@ -36,7 +36,7 @@ Matrix<T> scale_to_b_infinity(const Matrix<T>& D, Matrix<T> X);
 
 struct PlantedOptions {
   Index n_features = 30, n_atoms = 50, n_signals = 1000;
-  double density = 0.3;     ///< probability that a code entry is not zero; then standard normal
+  double density = 0.3;  ///< probability that a code entry is not zero; then standard normal
   double noise_std = 0.1;
   std::uint64_t seed = 0;
 };

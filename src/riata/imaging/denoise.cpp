@@ -26,11 +26,11 @@ namespace {
 /// What the defaults and --plain differ in.
 struct Recipe {
   Index n_atoms, patch;
-  double reg;               // of learning, in units of sigma
-  Index n_training;         // patches
-  int max_iter;             // of learning
-  bool centred;             // subtract each patch's mean
-  double training_energy;   // training patches have ||x|| >= this * sigma * sqrt(n - 1)
+  double reg;              // of learning, in units of sigma
+  Index n_training;        // patches
+  int max_iter;            // of learning
+  bool centred;            // subtract each patch's mean
+  double training_energy;  // training patches have ||x|| >= this * sigma * sqrt(n - 1)
 };
 constexpr Recipe best{256, 8, 2.5, 16000, 25, true, 1.1};
 constexpr Recipe plain{128, 10, 1.0, 16000, 25, false, 0};
@@ -44,9 +44,8 @@ Recipe recipe_for(const DenoiseOptions& options) {
 }
 
 /// Orthonormal opponent colours: grey, red - blue, and the rest. White noise stays white, of the same sigma.
-constexpr float opponent[3][3] = {{0.57735027f, 0.57735027f, 0.57735027f},
-                                  {0.70710678f, 0.0f, -0.70710678f},
-                                  {0.40824829f, -0.81649658f, 0.40824829f}};
+constexpr float opponent[3][3] = {
+    {0.57735027f, 0.57735027f, 0.57735027f}, {0.70710678f, 0.0f, -0.70710678f}, {0.40824829f, -0.81649658f, 0.40824829f}};
 
 using Plane = std::vector<float>;
 
@@ -68,8 +67,9 @@ void merge(const std::vector<Plane>& planes, Picture& picture) {
     for (Index c = 0; c < channels; ++c) {
       const auto pixel = static_cast<std::size_t>(i);
       picture.samples[static_cast<std::size_t>(i * channels + c)] =
-          channels == 3 ? opponent[0][c] * planes[0][pixel] + opponent[1][c] * planes[1][pixel] + opponent[2][c] * planes[2][pixel]
-                        : planes[static_cast<std::size_t>(c)][pixel];
+          channels == 3
+              ? opponent[0][c] * planes[0][pixel] + opponent[1][c] * planes[1][pixel] + opponent[2][c] * planes[2][pixel]
+              : planes[static_cast<std::size_t>(c)][pixel];
     }
 }
 
@@ -100,12 +100,10 @@ void learn(const Plane& plane, const Picture& noisy, const Recipe& recipe, const
   if (options.method == LearningMethod::alternating) backprop = 0;
   Learner<float> learner(
       std::move(sampler),
-      std::make_unique<UnrolledDirection<float>>(result.reg,
-                                                 UnrolledDirectionOptions{.network = network,
-                                                                          .backprop = backprop,
-                                                                          .scale_by_usage = true}),
-      LineSearch<float>({.first = 2, .grow = 2}),
-      Constraint::unit_sphere, {.max_iter = recipe.max_iter, .tol = 1e-5}, {.seed = options.seed});
+      std::make_unique<UnrolledDirection<float>>(
+          result.reg, UnrolledDirectionOptions{.network = network, .backprop = backprop, .scale_by_usage = true}),
+      LineSearch<float>({.first = 2, .grow = 2}), Constraint::unit_sphere, {.max_iter = recipe.max_iter, .tol = 1e-5},
+      {.seed = options.seed});
   auto learned = learner.fit({{"dictionary", result.dictionary}}, observer);
   result.dictionary = std::move(learned.dictionary);
   result.history = std::move(learned.history);
@@ -113,16 +111,15 @@ void learn(const Plane& plane, const Picture& noisy, const Recipe& recipe, const
 }
 
 /// Codes all overlapping patches of a plane, block by block, and averages them in place.
-void code(Plane& plane, const Picture& noisy, const Recipe& recipe, const DenoiseOptions& options,
-          const DenoiseResult& result) {
+void code(Plane& plane, const Picture& noisy, const Recipe& recipe, const DenoiseOptions& options, const DenoiseResult& result) {
   const PatchGrid grid(noisy.height, noisy.width, recipe.patch);
   const DenseDictionary<float> D(result.dictionary);
   Plane sums(plane.size(), 0.0f), counts(plane.size(), 0.0f);
   for (Index first = 0; first < grid.count(); first += block) {
     Matrix<float> patches = extract_patches(plane.data(), grid, first, std::min(block, grid.count() - first));
-    const PatchEstimate estimate =
-        options.plain ? estimate_by_unrolling(patches, D, result.reg, options.layers, options.execution)
-                      : estimate_by_aggregation(std::move(patches), D, result.sigma, options.execution);
+    const PatchEstimate estimate = options.plain
+                                       ? estimate_by_unrolling(patches, D, result.reg, options.layers, options.execution)
+                                       : estimate_by_aggregation(std::move(patches), D, result.sigma, options.execution);
     accumulate_patches<float>(estimate.patches, estimate.weights, grid, first, sums.data(), counts.data());
   }
   for (std::size_t i = 0; i < plane.size(); ++i) plane[i] = sums[i] / counts[i];
@@ -147,8 +144,8 @@ DenoiseResult denoise(const Picture& noisy, const DenoiseOptions& options, const
           "denoise: {} samples for {} x {} pixels with {} channels", noisy.samples.size(), noisy.height, noisy.width,
           noisy.channels);
   require(noisy.height >= recipe.patch && noisy.width >= recipe.patch,
-          "denoise: the picture is {} x {} pixels, smaller than a patch of {} x {}", noisy.height, noisy.width,
-          recipe.patch, recipe.patch);
+          "denoise: the picture is {} x {} pixels, smaller than a patch of {} x {}", noisy.height, noisy.width, recipe.patch,
+          recipe.patch);
   require(std::all_of(noisy.samples.begin(), noisy.samples.end(), [](float v) { return std::isfinite(v); }),
           "denoise: the picture holds NaN or infinity; expected finite numbers");
 

@@ -24,9 +24,9 @@ Image to_image(const Picture& picture, const Image& like);
 struct DenoiseOptions {
   std::optional<double> sigma = {};  ///< standard deviation of the noise, in the picture's unit; estimated if absent
   std::optional<Index> n_atoms = {};
-  std::optional<Index> patch = {};   ///< side of the square patches
-  int layers = 12;                   ///< unrolled FISTA layers of the learner
-  std::optional<double> reg = {};    ///< learning weight, in the picture's unit
+  std::optional<Index> patch = {};                   ///< side of the square patches
+  int layers = 12;                                   ///< unrolled FISTA layers of the learner
+  std::optional<double> reg = {};                    ///< learning weight, in the picture's unit
   LearningMethod method = LearningMethod::unrolled;  ///< unrolled or alternating
   bool plain = false;  ///< the documents' variant: 128 atoms, 10 x 10 patches, l1 reconstruction, plain averaging
   bool learn = true;   ///< false: code with the overcomplete DCT that learning would start from
@@ -36,13 +36,13 @@ struct DenoiseOptions {
 };
 
 struct DenoiseResult {
-  Picture picture;            ///< of the input's shape
-  Matrix<float> dictionary;   ///< patch^2 x n_atoms
-  double sigma = 0;           ///< given or estimated
-  double reg = 0;             ///< learning weight used
+  Picture picture;           ///< of the input's shape
+  Matrix<float> dictionary;  ///< patch^2 x n_atoms
+  double sigma = 0;          ///< given or estimated
+  double reg = 0;            ///< learning weight used
   Index patch = 0;
   int layers = 0;
-  History history;            ///< of learning
+  History history;  ///< of learning
   Status status = Status::converged;
 };
 

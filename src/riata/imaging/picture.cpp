@@ -19,7 +19,7 @@ namespace {
 double grey_level(int bit_depth) { return bit_depth == 16 ? 257.0 : 1.0; }
 
 /// Daubechies' wavelet with four vanishing moments: smooth regions vanish from its details, noise stays.
-constexpr std::array<double, 8> high_pass{-0.0105974018, -0.0328830117, 0.0308413818,  0.1870348117,
+constexpr std::array<double, 8> high_pass{-0.0105974018, -0.0328830117, 0.0308413818, 0.1870348117,
                                           -0.0279837694, -0.6308807679, 0.7148465706, -0.2303778133};
 constexpr std::array<double, 8> low_pass{0.2303778133,  0.7148465706, 0.6308807679, -0.0279837694,
                                          -0.1870348117, 0.0308413818, 0.0328830117, -0.0105974018};
@@ -124,10 +124,8 @@ double refined(const std::vector<Cell>& cells, double sigma, const ClippingRange
 }  // namespace
 
 Picture to_picture(const Image& image) {
-  Picture picture{.height = image.height,
-                  .width = image.width,
-                  .channels = image.channels - (image.has_alpha ? 1 : 0),
-                  .samples = {}};
+  Picture picture{
+      .height = image.height, .width = image.width, .channels = image.channels - (image.has_alpha ? 1 : 0), .samples = {}};
   const float scale = static_cast<float>(1 / grey_level(image.bit_depth));
   picture.samples.reserve(static_cast<std::size_t>(picture.height * picture.width * picture.channels));
   for (Index pixel = 0; pixel < image.height * image.width; ++pixel)
@@ -164,8 +162,7 @@ double estimate_sigma(const Picture& picture) {
   }
   double sigma = spread_of(details);
   constexpr int rounds = 6;
-  for (int round = 0; round < rounds && sigma > 0; ++round)
-    sigma = refined(cells, sigma, clipping_range(picture, means, sigma));
+  for (int round = 0; round < rounds && sigma > 0; ++round) sigma = refined(cells, sigma, clipping_range(picture, means, sigma));
   // Below this it is the rounding of the filters.
   constexpr double negligible = 1e-6;
   const auto [low, high] = std::minmax_element(picture.samples.begin(), picture.samples.end());
@@ -174,8 +171,8 @@ double estimate_sigma(const Picture& picture) {
 
 double psnr(const Picture& picture, const Picture& reference, double peak) {
   require(picture.height == reference.height && picture.width == reference.width && picture.channels == reference.channels,
-          "psnr: the picture is {} x {} with {} channels, the reference {} x {} with {}; they must be equal",
-          picture.height, picture.width, picture.channels, reference.height, reference.width, reference.channels);
+          "psnr: the picture is {} x {} with {} channels, the reference {} x {} with {}; they must be equal", picture.height,
+          picture.width, picture.channels, reference.height, reference.width, reference.channels);
   require(std::isfinite(peak) && peak > 0, "psnr: peak = {}, must be > 0", peak);
   require(!picture.samples.empty(), "psnr: the picture is empty");
   double sum = 0;

@@ -17,23 +17,19 @@ constexpr std::string_view suffix = ".npy";
 
 Tensor read_npy(const fs::path& path) {
   const File file = open_to_read(path);
-  return parse_npy({path.string(), size_of(file.get(), path), [&](void* out, std::size_t n_bytes) {
-                      return read_up_to(file.get(), path, out, n_bytes);
-                    }});
+  return parse_npy({path.string(), size_of(file.get(), path),
+                    [&](void* out, std::size_t n_bytes) { return read_up_to(file.get(), path, out, n_bytes); }});
 }
 
 NamedTensors read_npz(const fs::path& path) {
   const ZipReader archive(path);
   NamedTensors tensors;
   for (const auto& member : archive.members()) {
-    require(member.name.ends_with(suffix), "{} holds '{}', which is not an .npy array", path.string(),
-            member.name);
+    require(member.name.ends_with(suffix), "{} holds '{}', which is not an .npy array", path.string(), member.name);
     const std::string name = member.name.substr(0, member.name.size() - suffix.size());
     const std::string where = fmt::format("{} (array '{}')", path.string(), name);
     require(!tensors.contains(name), "{} holds the array '{}' twice", path.string(), name);
-    archive.read(member, [&](const ZipReader::Read& read) {
-      tensors[name] = parse_npy({where, member.n_bytes, read});
-    });
+    archive.read(member, [&](const ZipReader::Read& read) { tensors[name] = parse_npy({where, member.n_bytes, read}); });
   }
   return tensors;
 }
@@ -50,8 +46,7 @@ void write_npz(const fs::path& path, const NamedTensors& tensors) {
   write_atomically(path, [&](std::FILE* file) {
     ZipWriter archive(file);
     for (const auto& [name, tensor] : tensors)
-      archive.add(name + std::string(suffix), npy_header(tensor, fmt::format("write_npz: '{}'", name)),
-                  bytes_of(tensor));
+      archive.add(name + std::string(suffix), npy_header(tensor, fmt::format("write_npz: '{}'", name)), bytes_of(tensor));
     archive.finish();
   });
 }

@@ -34,8 +34,7 @@ fs::path follow_links(fs::path path) {
 
 void flush_to_disk(std::FILE* file) {
   if (std::fflush(file) != 0) fail(errno);
-  if (::fsync(::fileno(file)) != 0 && errno != EINVAL && errno != ENOTSUP)
-    fail(errno);  // EINVAL: a pipe or terminal
+  if (::fsync(::fileno(file)) != 0 && errno != EINVAL && errno != ENOTSUP) fail(errno);  // EINVAL: a pipe or terminal
 }
 
 void close_checked(File file) {
@@ -95,9 +94,8 @@ void replace(const fs::path& target, const std::function<void(std::FILE*)>& writ
   }
   TemporaryFile temporary(target.has_parent_path() ? target.parent_path() : fs::path("."));
   write(temporary.stream());
-  if (exists)
-    ::fchmod(::fileno(temporary.stream()),
-             old.st_mode & 0777);  // best effort: not every file system has modes
+  if (exists) ::fchmod(::fileno(temporary.stream()),
+                       old.st_mode & 0777);  // best effort: not every file system has modes
   temporary.rename_to(target);
 }
 
@@ -134,8 +132,7 @@ std::string read_file(const fs::path& path) {
 
 void require_distinct_output(const fs::path& input, const fs::path& output) {
   std::error_code ignored;  // a file that does not exist is equivalent to none
-  require(!fs::equivalent(input, output, ignored), "output {} is the input itself; choose another name",
-          output.string());
+  require(!fs::equivalent(input, output, ignored), "output {} is the input itself; choose another name", output.string());
 }
 
 }  // namespace riata

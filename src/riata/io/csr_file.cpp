@@ -108,8 +108,7 @@ void CsrFileWriter<T>::finish(Index n_columns) {
     archive.add("format.npy", format_npy_header({"|S3", false, {}}), "csr");
     archive.add("shape.npy", format_npy_header({"<i8", false, {2}}), bytes_of(shape));
     add_array(archive, "data", {sizeof(T) == 4 ? "<f4" : "<f8", false, {n_nonzero_}}, values_);
-    for (std::size_t k = 0; k < names_.size(); ++k)
-      add_array(archive, names_[k], {"<f8", false, {n_rows_}}, columns_[k]);
+    for (std::size_t k = 0; k < names_.size(); ++k) add_array(archive, names_[k], {"<f8", false, {n_rows_}}, columns_[k]);
     archive.finish();
   });
 }

@@ -36,32 +36,26 @@ constexpr Magic magics[] = {
 
 Writer writer_for(const fs::path& path) {
   std::string extension = path.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return std::tolower(c); });
+  std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return std::tolower(c); });
   if (extension == ".png") return write_png;
   if (extension == ".jpg" || extension == ".jpeg") return write_jpeg;
   if (extension == ".tif" || extension == ".tiff") return write_tiff;
   throw std::invalid_argument(
-      fmt::format("{} has the extension '{}'; images are written as .png, .jpg, .jpeg, .tif or .tiff",
-                  path.string(), extension));
+      fmt::format("{} has the extension '{}'; images are written as .png, .jpg, .jpeg, .tif or .tiff", path.string(), extension));
 }
 
 void require_well_formed(const Image& image) {
-  require(image.height > 0 && image.width > 0, "write_image: image is {} x {}; expected at least one pixel",
-          image.height, image.width);
-  require(image.bit_depth == 8 || image.bit_depth == 16, "write_image: bit_depth = {}, must be 8 or 16",
-          image.bit_depth);
+  require(image.height > 0 && image.width > 0, "write_image: image is {} x {}; expected at least one pixel", image.height,
+          image.width);
+  require(image.bit_depth == 8 || image.bit_depth == 16, "write_image: bit_depth = {}, must be 8 or 16", image.bit_depth);
   const Index n_colours = image.channels - (image.has_alpha ? 1 : 0);
-  require(n_colours == 1 || n_colours == 3,
-          "write_image: image has {} channels {} alpha; expected 1 or 3 colours", image.channels,
-          image.has_alpha ? "with" : "without");
+  require(n_colours == 1 || n_colours == 3, "write_image: image has {} channels {} alpha; expected 1 or 3 colours",
+          image.channels, image.has_alpha ? "with" : "without");
   const auto n_samples = static_cast<Index>(image.samples.size());
   const bool fits = n_samples % row_samples(image) == 0 && n_samples / row_samples(image) == image.height;
-  require(fits, "write_image: image of {} x {} x {} holds {} samples", image.height, image.width,
-          image.channels, n_samples);
+  require(fits, "write_image: image of {} x {} x {} holds {} samples", image.height, image.width, image.channels, n_samples);
   if (image.bit_depth == 16) return;
-  const auto too_large =
-      std::find_if(image.samples.begin(), image.samples.end(), [](std::uint16_t v) { return v > 255; });
+  const auto too_large = std::find_if(image.samples.begin(), image.samples.end(), [](std::uint16_t v) { return v > 255; });
   require(too_large == image.samples.end(), "write_image: an 8-bit image holds the sample {}",
           too_large == image.samples.end() ? 0 : *too_large);
 }
@@ -82,8 +76,8 @@ Image read_image(const fs::path& path) {
 
 void require_writable_as(const fs::path& path, const Image& like) {
   if (writer_for(path) == write_jpeg)
-    require(like.bit_depth == 8 && !like.has_alpha,
-            "{}: a JPEG holds neither 16 bits nor alpha; write .png or .tif", path.string());
+    require(like.bit_depth == 8 && !like.has_alpha, "{}: a JPEG holds neither 16 bits nor alpha; write .png or .tif",
+            path.string());
 }
 
 void write_image(const fs::path& path, const Image& image) {
@@ -100,8 +94,7 @@ void jump_back(ErrorTrap& trap, const char* text) {
 }
 
 void throw_unreadable(const std::string& name, const char* format, std::FILE* file, const ErrorTrap& trap) {
-  if (std::ferror(file))
-    throw Error(fmt::format("cannot read {}: {}", name, std::generic_category().message(trap.system_code)));
+  if (std::ferror(file)) throw Error(fmt::format("cannot read {}: {}", name, std::generic_category().message(trap.system_code)));
   const bool is_end = trap.text == "Read Error"sv;  // what libpng says at the end of the file
   throw std::invalid_argument(
       fmt::format("{} is not a readable {}: {}{}", name, format, trap.text, is_end ? " (truncated?)" : ""));
@@ -115,8 +108,8 @@ void throw_unwritable(const std::string& name, const char* format, std::FILE* fi
 void reserve_samples(Image& image, const std::string& name) {
   constexpr Index max_samples = Index{1} << 32;  // 8 GiB of memory
   require(image.height > 0 && image.width > 0 && image.height <= max_samples / image.width / image.channels,
-          "{} claims {} x {} pixels with {} channels; riata reads 1 to {} samples", name, image.height,
-          image.width, image.channels, max_samples);
+          "{} claims {} x {} pixels with {} channels; riata reads 1 to {} samples", name, image.height, image.width,
+          image.channels, max_samples);
   image.samples.reserve(static_cast<std::size_t>(image.height * row_samples(image)));
 }
 
@@ -130,8 +123,7 @@ std::uint16_t* append_row(Image& image) {
 
 void widen_in_place(std::uint16_t* row, Index n) {
   const auto* bytes = reinterpret_cast<const unsigned char*>(row);
-  for (Index i = n; i-- > 0;)
-    row[i] = bytes[i];  // from the end: sample i covers bytes 2i and 2i + 1, never one still needed
+  for (Index i = n; i-- > 0;) row[i] = bytes[i];  // from the end: sample i covers bytes 2i and 2i + 1, never one still needed
 }
 
 void turn_upright(Image& image, int orientation) {

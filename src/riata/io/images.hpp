@@ -12,11 +12,10 @@ namespace riata {
 /// Samples as the file holds them, without colour management, turned upright where the file says how it lies.
 struct Image {
   Index height = 0, width = 0;
-  Index channels = 0;      ///< 1 grey, 3 red green blue; one more with alpha
-  int bit_depth = 8;       ///< 8 or 16; samples run from 0 to 2^bit_depth - 1
-  bool has_alpha = false;  ///< the last channel is alpha, not premultiplied
-  std::vector<std::uint16_t>
-      samples;  ///< row-major, channels interleaved: (height, width, channels) in C order
+  Index channels = 0;                  ///< 1 grey, 3 red green blue; one more with alpha
+  int bit_depth = 8;                   ///< 8 or 16; samples run from 0 to 2^bit_depth - 1
+  bool has_alpha = false;              ///< the last channel is alpha, not premultiplied
+  std::vector<std::uint16_t> samples;  ///< row-major, channels interleaved: (height, width, channels) in C order
   bool operator==(const Image&) const = default;
 };
 

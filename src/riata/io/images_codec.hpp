@@ -31,12 +31,10 @@ bool run_trapped(ErrorTrap& trap, Calls&& calls) {
 
 /// Throws what a failed reading deserves: riata::Error if the stream failed, else std::invalid_argument
 /// "IN.png is not a readable PNG: Read Error (truncated?)".
-[[noreturn]] void throw_unreadable(const std::string& name, const char* format, std::FILE* file,
-                                   const ErrorTrap& trap);
+[[noreturn]] void throw_unreadable(const std::string& name, const char* format, std::FILE* file, const ErrorTrap& trap);
 
 /// Throws what a failed writing deserves: std::system_error if the stream failed, else std::invalid_argument.
-[[noreturn]] void throw_unwritable(const std::string& name, const char* format, std::FILE* file,
-                                   const ErrorTrap& trap);
+[[noreturn]] void throw_unwritable(const std::string& name, const char* format, std::FILE* file, const ErrorTrap& trap);
 
 /// Refuses sizes that no memory holds, then reserves without touching: a header that lies costs nothing.
 void reserve_samples(Image& image, const std::string& name);

@@ -34,8 +34,7 @@ void on_error(j_common_ptr codec) {
 /// Warnings mean that pixels were invented, except for these three.
 void on_message(j_common_ptr codec, int level) {
   const int code = codec->err->msg_code;
-  const bool is_harmless =
-      code == JWRN_EXTRANEOUS_DATA || code == JWRN_JFIF_MAJOR || code == JWRN_ADOBE_XFORM;
+  const bool is_harmless = code == JWRN_EXTRANEOUS_DATA || code == JWRN_JFIF_MAJOR || code == JWRN_ADOBE_XFORM;
   if (level < 0 && !is_harmless) on_error(codec);
 }
 
@@ -133,8 +132,7 @@ void start_compression(jpeg_compress_struct& codec, std::FILE* file, const Image
   codec.in_color_space = image.channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
   jpeg_set_defaults(&codec);
   jpeg_set_quality(&codec, quality, TRUE);
-  codec.comp_info[0].h_samp_factor = codec.comp_info[0].v_samp_factor =
-      1;  // as the other components: full resolution
+  codec.comp_info[0].h_samp_factor = codec.comp_info[0].v_samp_factor = 1;  // as the other components: full resolution
   jpeg_start_compress(&codec, TRUE);
 }
 
@@ -157,8 +155,8 @@ Image read_jpeg(std::FILE* file, const std::string& name) {
   });
   const bool is_cmyk = codec.jpeg_color_space == JCS_CMYK || codec.jpeg_color_space == JCS_YCCK;
   require(!is_cmyk, "{} is a CMYK JPEG; expected grey or RGB (convert it first)", name);
-  require(codec.num_components == 1 || codec.num_components == 3,
-          "{} is a JPEG of {} components; expected 1 or 3", name, codec.num_components);
+  require(codec.num_components == 1 || codec.num_components == 3, "{} is a JPEG of {} components; expected 1 or 3", name,
+          codec.num_components);
   image.height = codec.image_height;
   image.width = codec.image_width;
   image.channels = codec.num_components;

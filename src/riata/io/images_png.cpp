@@ -6,9 +6,7 @@
 namespace riata {
 namespace {
 
-void on_error(png_structp png, png_const_charp text) {
-  jump_back(*static_cast<ErrorTrap*>(png_get_error_ptr(png)), text);
-}
+void on_error(png_structp png, png_const_charp text) { jump_back(*static_cast<ErrorTrap*>(png_get_error_ptr(png)), text); }
 void on_warning(png_structp, png_const_charp) {}  // the library never prints
 
 struct PngReader {
@@ -54,8 +52,7 @@ png_bytep bytes(std::uint16_t* row) { return reinterpret_cast<png_bytep>(row); }
 void read_interlaced(PngReader& reader, int n_passes, Image& image) {
   const Index n = row_samples(image);
   for (int pass = 0; pass < n_passes; ++pass)
-    for (Index y = 0; y < image.height; ++y)
-      png_read_row(reader.png, bytes(image.samples.data() + y * n), nullptr);
+    for (Index y = 0; y < image.height; ++y) png_read_row(reader.png, bytes(image.samples.data() + y * n), nullptr);
 }
 
 }  // namespace
@@ -82,8 +79,7 @@ Image read_png(std::FILE* file, const std::string& name) {
   }
   run([&] { png_read_end(reader.png, nullptr); });
   if (image.bit_depth == 8)
-    for (Index y = 0; y < image.height; ++y)
-      widen_in_place(image.samples.data() + y * row_samples(image), row_samples(image));
+    for (Index y = 0; y < image.height; ++y) widen_in_place(image.samples.data() + y * row_samples(image), row_samples(image));
   return image;
 }
 
@@ -91,20 +87,18 @@ void write_png(std::FILE* file, const std::string& name, const Image& image) {
   PngWriter writer;
   require(writer.info != nullptr, "{} cannot be written: libpng does not start", name);
   std::vector<unsigned char> row_bytes(static_cast<std::size_t>(row_samples(image)));
-  constexpr int colour_types[] = {PNG_COLOR_TYPE_GRAY, PNG_COLOR_TYPE_GRAY_ALPHA, PNG_COLOR_TYPE_RGB,
-                                  PNG_COLOR_TYPE_RGB_ALPHA};
+  constexpr int colour_types[] = {PNG_COLOR_TYPE_GRAY, PNG_COLOR_TYPE_GRAY_ALPHA, PNG_COLOR_TYPE_RGB, PNG_COLOR_TYPE_RGB_ALPHA};
   const bool done = run_trapped(writer.trap, [&] {
     png_init_io(writer.png, file);
-    png_set_IHDR(writer.png, writer.info, static_cast<png_uint_32>(image.width),
-                 static_cast<png_uint_32>(image.height), image.bit_depth, colour_types[image.channels - 1],
-                 PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    png_set_IHDR(writer.png, writer.info, static_cast<png_uint_32>(image.width), static_cast<png_uint_32>(image.height),
+                 image.bit_depth, colour_types[image.channels - 1], PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+                 PNG_FILTER_TYPE_DEFAULT);
     png_write_info(writer.png, writer.info);
     png_set_swap(writer.png);
     for (Index y = 0; y < image.height; ++y) {
       const std::uint16_t* row = image.samples.data() + y * row_samples(image);
       if (image.bit_depth == 8) narrow(row, row_samples(image), row_bytes.data());
-      png_write_row(writer.png,
-                    image.bit_depth == 8 ? row_bytes.data() : reinterpret_cast<const unsigned char*>(row));
+      png_write_row(writer.png, image.bit_depth == 8 ? row_bytes.data() : reinterpret_cast<const unsigned char*>(row));
     }
     png_write_end(writer.png, nullptr);
   });

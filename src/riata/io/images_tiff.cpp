@@ -34,8 +34,7 @@ tmsize_t on_write(thandle_t handle, void* bytes, tmsize_t n) {
 
 toff_t on_seek(thandle_t handle, toff_t offset, int whence) {
   std::FILE* file = stream_of(handle).file;
-  if (::fseeko(file, static_cast<off_t>(offset), whence) !=
-      0) {  // seeking writes what was buffered: the disk may be full
+  if (::fseeko(file, static_cast<off_t>(offset), whence) != 0) {  // seeking writes what was buffered: the disk may be full
     stream_of(handle).trap.system_code = errno;
     return static_cast<toff_t>(-1);
   }
@@ -63,12 +62,11 @@ struct TiffCloser {
 using TiffHandle = std::unique_ptr<TIFF, TiffCloser>;
 
 TiffHandle open(Stream& stream, const std::string& name, const char* mode) {
-  const std::unique_ptr<TIFFOpenOptions, void (*)(TIFFOpenOptions*)> options(TIFFOpenOptionsAlloc(),
-                                                                             TIFFOpenOptionsFree);
+  const std::unique_ptr<TIFFOpenOptions, void (*)(TIFFOpenOptions*)> options(TIFFOpenOptionsAlloc(), TIFFOpenOptionsFree);
   TIFFOpenOptionsSetErrorHandlerExtR(options.get(), on_error, &stream);
   TIFFOpenOptionsSetWarningHandlerExtR(options.get(), on_warning, nullptr);
-  return TiffHandle(TIFFClientOpenExt(name.c_str(), mode, &stream, on_read, on_write, on_seek, on_close,
-                                      on_size, nullptr, nullptr, options.get()));
+  return TiffHandle(TIFFClientOpenExt(name.c_str(), mode, &stream, on_read, on_write, on_seek, on_close, on_size, nullptr,
+                                      nullptr, options.get()));
 }
 
 template <class T>
@@ -81,12 +79,9 @@ T field(TIFF* tiff, ttag_t tag) {
 void require_supported_colours(TIFF* tiff, const std::string& name) {
   const auto photometric = field<std::uint16_t>(tiff, TIFFTAG_PHOTOMETRIC);
   const bool is_jpeg = field<std::uint16_t>(tiff, TIFFTAG_COMPRESSION) == COMPRESSION_JPEG;
-  if (photometric == PHOTOMETRIC_YCBCR && is_jpeg)
-    TIFFSetField(tiff, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
-  require(photometric != PHOTOMETRIC_SEPARATED, "{} is a CMYK TIFF; expected grey or RGB (convert it first)",
-          name);
-  require(photometric != PHOTOMETRIC_PALETTE,
-          "{} is a TIFF with a palette; expected grey or RGB (convert it first)", name);
+  if (photometric == PHOTOMETRIC_YCBCR && is_jpeg) TIFFSetField(tiff, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
+  require(photometric != PHOTOMETRIC_SEPARATED, "{} is a CMYK TIFF; expected grey or RGB (convert it first)", name);
+  require(photometric != PHOTOMETRIC_PALETTE, "{} is a TIFF with a palette; expected grey or RGB (convert it first)", name);
   const bool is_known = photometric == PHOTOMETRIC_MINISBLACK || photometric == PHOTOMETRIC_MINISWHITE ||
                         photometric == PHOTOMETRIC_RGB || (photometric == PHOTOMETRIC_YCBCR && is_jpeg);
   require(is_known, "{} is a TIFF with colours of kind {}; expected grey or RGB", name, photometric);
@@ -95,8 +90,8 @@ void require_supported_colours(TIFF* tiff, const std::string& name) {
 void require_supported_samples(TIFF* tiff, const std::string& name) {
   const auto sample_format = field<std::uint16_t>(tiff, TIFFTAG_SAMPLEFORMAT);
   const auto n_bits = field<std::uint16_t>(tiff, TIFFTAG_BITSPERSAMPLE);
-  require(sample_format != SAMPLEFORMAT_IEEEFP,
-          "{} holds {}-bit floating-point samples; expected 8 or 16-bit unsigned integers", name, n_bits);
+  require(sample_format != SAMPLEFORMAT_IEEEFP, "{} holds {}-bit floating-point samples; expected 8 or 16-bit unsigned integers",
+          name, n_bits);
   require(sample_format == SAMPLEFORMAT_UINT || sample_format == SAMPLEFORMAT_VOID,
           "{} holds signed or complex samples; expected 8 or 16-bit unsigned integers", name);
   require(n_bits == 8 || n_bits == 16, "{} holds {}-bit samples; expected 8 or 16", name, n_bits);
@@ -106,10 +101,8 @@ bool reads_alpha(TIFF* tiff, const std::string& name) {
   std::uint16_t n_extra = 0;
   const std::uint16_t* kinds = nullptr;
   TIFFGetFieldDefaulted(tiff, TIFFTAG_EXTRASAMPLES, &n_extra, &kinds);
-  require(n_extra <= 1, "{} holds {} channels beside its colours; expected at most one, alpha", name,
-          n_extra);
-  require(n_extra == 0 || kinds[0] != EXTRASAMPLE_ASSOCALPHA,
-          "{} holds premultiplied alpha; expected plain alpha", name);
+  require(n_extra <= 1, "{} holds {} channels beside its colours; expected at most one, alpha", name, n_extra);
+  require(n_extra == 0 || kinds[0] != EXTRASAMPLE_ASSOCALPHA, "{} holds premultiplied alpha; expected plain alpha", name);
   return n_extra == 1;
 }
 
@@ -127,8 +120,8 @@ Image read_tags(TIFF* tiff, const std::string& name) {
   image.has_alpha = reads_alpha(tiff, name);
   const auto photometric = field<std::uint16_t>(tiff, TIFFTAG_PHOTOMETRIC);
   const Index n_colours = photometric == PHOTOMETRIC_RGB || photometric == PHOTOMETRIC_YCBCR ? 3 : 1;
-  require(image.channels == n_colours + image.has_alpha, "{} is a TIFF of {} channels; expected {}", name,
-          image.channels, n_colours + image.has_alpha);
+  require(image.channels == n_colours + image.has_alpha, "{} is a TIFF of {} channels; expected {}", name, image.channels,
+          n_colours + image.has_alpha);
   return image;
 }
 
@@ -146,8 +139,7 @@ void read_planes(TIFF* tiff, Image& image, auto&& check) {
   std::vector<std::uint16_t> row(static_cast<std::size_t>(image.width));
   for (Index channel = 0; channel < image.channels; ++channel)
     for (Index y = 0; y < image.height; ++y) {
-      check(TIFFReadScanline(tiff, row.data(), static_cast<std::uint32_t>(y),
-                             static_cast<std::uint16_t>(channel)));
+      check(TIFFReadScanline(tiff, row.data(), static_cast<std::uint32_t>(y), static_cast<std::uint16_t>(channel)));
       if (image.bit_depth == 8) widen_in_place(row.data(), image.width);
       std::uint16_t* out = image.samples.data() + y * row_samples(image) + channel;
       for (Index x = 0; x < image.width; ++x) out[x * image.channels] = row[static_cast<std::size_t>(x)];
@@ -186,11 +178,10 @@ Image read_tiff(std::FILE* file, const std::string& name) {
   check(tiff ? 0 : -1);
   Image image = read_tags(tiff.get(), name);
   reserve_samples(image, name);
-  const bool is_planar =
-      image.channels > 1 && field<std::uint16_t>(tiff.get(), TIFFTAG_PLANARCONFIG) == PLANARCONFIG_SEPARATE;
+  const bool is_planar = image.channels > 1 && field<std::uint16_t>(tiff.get(), TIFFTAG_PLANARCONFIG) == PLANARCONFIG_SEPARATE;
   const Index row_bytes = (is_planar ? image.width : row_samples(image)) * image.bit_depth / 8;
-  require(TIFFScanlineSize64(tiff.get()) == static_cast<std::uint64_t>(row_bytes),
-          "{} is not a readable TIFF: {}", name, "its rows have an unexpected length");
+  require(TIFFScanlineSize64(tiff.get()) == static_cast<std::uint64_t>(row_bytes), "{} is not a readable TIFF: {}", name,
+          "its rows have an unexpected length");
   if (is_planar)
     read_planes(tiff.get(), image, check);
   else

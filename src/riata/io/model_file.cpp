@@ -13,11 +13,11 @@ TensorFile read_model_file(const std::string& path) {
   TensorFile file = read_safetensors(path);
   const auto& metadata = file.metadata;
   const auto format = metadata.find("format");
-  require(format != metadata.end() && format->second == "riata" && metadata.contains("format_version"),
-          "{} is not a riata model", path);
+  require(format != metadata.end() && format->second == "riata" && metadata.contains("format_version"), "{} is not a riata model",
+          path);
   const std::string& version = metadata.at("format_version");
-  require(version == std::to_string(format_version),
-          "{} has model format version {}; this riata reads version {} (update riata)", path, version, format_version);
+  require(version == std::to_string(format_version), "{} has model format version {}; this riata reads version {} (update riata)",
+          path, version, format_version);
   return file;
 }
 

@@ -13,8 +13,7 @@ namespace {
 constexpr std::size_t max_dimensions = 64;  // as NumPy 2
 
 void read_exactly(const ByteSource& source, void* out, std::size_t n_bytes) {
-  require(source.read(out, n_bytes) == n_bytes, "{} is truncated: it ends inside its header or values",
-          source.name);
+  require(source.read(out, n_bytes) == n_bytes, "{} is truncated: it ends inside its header or values", source.name);
 }
 
 /// "<f2" -> "float16": NumPy's own words for what is refused.
@@ -87,12 +86,10 @@ constexpr StoredType stored_types[] = {
 
 const StoredType& stored_type(const std::string& descr, const std::string& where) {
   for (const StoredType& type : stored_types)
-    if (descr.size() == 3 && std::string_view("<>|=").find(descr[0]) != std::string_view::npos &&
-        descr.substr(1) == type.name)
+    if (descr.size() == 3 && std::string_view("<>|=").find(descr[0]) != std::string_view::npos && descr.substr(1) == type.name)
       return type;
   throw std::invalid_argument(
-      fmt::format("{} holds {}; expected float32, float64 or integers (convert with numpy.astype)", where,
-                  type_name(descr)));
+      fmt::format("{} holds {}; expected float32, float64 or integers (convert with numpy.astype)", where, type_name(descr)));
 }
 
 /// Values in Fortran order (first index fastest) into C order (last index fastest).
@@ -117,19 +114,18 @@ std::vector<T> to_c_order(const std::vector<T>& values, const std::vector<Index>
 /// Reads up to the values. @returns the number of bytes before them, and the dictionary's text
 std::pair<std::uint64_t, std::string> read_header_text(const ByteSource& source) {
   unsigned char start[8] = {};
-  const bool is_npy =
-      source.read(start, sizeof(start)) == sizeof(start) && std::memcmp(start, "\x93NUMPY", 6) == 0;
+  const bool is_npy = source.read(start, sizeof(start)) == sizeof(start) && std::memcmp(start, "\x93NUMPY", 6) == 0;
   require(is_npy, "{} is not an .npy file", source.name);
   const int major = start[6], minor = start[7];
-  require(1 <= major && major <= 3 && minor == 0, "{} has format version {}.{}; expected 1.0, 2.0 or 3.0",
-          source.name, major, minor);
+  require(1 <= major && major <= 3 && minor == 0, "{} has format version {}.{}; expected 1.0, 2.0 or 3.0", source.name, major,
+          minor);
   unsigned char length[4] = {};
   const std::size_t n_length_bytes = major == 1 ? 2 : 4;
   read_exactly(source, length, n_length_bytes);
   const std::uint64_t n_text = length[0] | length[1] << 8 | length[2] << 16 | std::uint64_t{length[3]} << 24;
   const std::uint64_t n_before = sizeof(start) + n_length_bytes + n_text;
-  require(n_before <= source.n_bytes, "{} is truncated: its header claims {} bytes, the file holds {}",
-          source.name, n_text, source.n_bytes);
+  require(n_before <= source.n_bytes, "{} is truncated: its header claims {} bytes, the file holds {}", source.name, n_text,
+          source.n_bytes);
   std::string text(n_text, '\0');
   read_exactly(source, text.data(), text.size());
   return {n_before, text};
@@ -140,14 +136,13 @@ NpyHeader read_header(const ByteSource& source) {
   const auto [n_before, text] = read_header_text(source);
   NpyHeader header = parse_npy_header(text, source.name);
   const StoredType& type = stored_type(header.descr, source.name);
-  require(header.shape.size() <= max_dimensions, "{} has {} dimensions; expected at most {}", source.name,
-          header.shape.size(), max_dimensions);
+  require(header.shape.size() <= max_dimensions, "{} has {} dimensions; expected at most {}", source.name, header.shape.size(),
+          max_dimensions);
   const auto n_promised = checked_bytes(header.shape, type.item_bytes);
-  require(n_promised && checked_bytes(header.shape, sizeof(double)), "{} has the impossible shape {}",
-          source.name, to_text(header.shape));
+  require(n_promised && checked_bytes(header.shape, sizeof(double)), "{} has the impossible shape {}", source.name,
+          to_text(header.shape));
   const std::uint64_t n_held = source.n_bytes - n_before;
-  require(*n_promised <= n_held, "{} is truncated: header promises {} bytes, file holds {}", source.name,
-          *n_promised, n_held);
+  require(*n_promised <= n_held, "{} is truncated: header promises {} bytes, file holds {}", source.name, *n_promised, n_held);
   return header;
 }
 
@@ -168,12 +163,10 @@ Tensor parse_npy(const ByteSource& source) {
 
 NpyRows::NpyRows(const std::filesystem::path& path)
     : file_(open_to_read(path)),
-      source_{path.string(), size_of(file_.get(), path), [file = file_.get(), path](void* out, std::size_t n_bytes) {
-                return read_up_to(file, path, out, n_bytes);
-              }} {
+      source_{path.string(), size_of(file_.get(), path),
+              [file = file_.get(), path](void* out, std::size_t n_bytes) { return read_up_to(file, path, out, n_bytes); }} {
   const NpyHeader header = read_header(source_);
-  require(header.shape.size() == 2, "{} has shape {}, expected two dimensions", source_.name,
-          to_text(header.shape));
+  require(header.shape.size() == 2, "{} has shape {}, expected two dimensions", source_.name, to_text(header.shape));
   require(!header.fortran_order || header.shape[0] <= 1 || header.shape[1] <= 1,
           "{} is in Fortran order, so its rows cannot be read one after another; save numpy.ascontiguousarray of it",
           source_.name);
@@ -183,14 +176,12 @@ NpyRows::NpyRows(const std::filesystem::path& path)
   is_float_ = descr_.ends_with("f4");
 }
 
-decltype(Tensor::data) NpyRows::next(Index n) {
-  return read_values(source_, descr_, static_cast<std::size_t>(n * n_columns_));
-}
+decltype(Tensor::data) NpyRows::next(Index n) { return read_values(source_, descr_, static_cast<std::size_t>(n * n_columns_)); }
 
 std::string npy_header(const Tensor& tensor, const std::string& where) {
   require_consistent(tensor, where);
-  require(tensor.shape.size() <= max_dimensions, "{}: tensor has {} dimensions; expected at most {}", where,
-          tensor.shape.size(), max_dimensions);
+  require(tensor.shape.size() <= max_dimensions, "{}: tensor has {} dimensions; expected at most {}", where, tensor.shape.size(),
+          max_dimensions);
   constexpr const char* descr[] = {"<f4", "<f8", "<i8"};  // the alternatives of Tensor::data
   return format_npy_header({descr[tensor.data.index()], false, tensor.shape});
 }

@@ -13,8 +13,8 @@
 namespace riata {
 
 struct ByteSource {
-  std::string name;       ///< in messages: "atoms.npy" or "data.npz (array 'atoms')"
-  std::uint64_t n_bytes;  ///< the whole array file
+  std::string name;                                                 ///< in messages: "atoms.npy" or "data.npz (array 'atoms')"
+  std::uint64_t n_bytes;                                            ///< the whole array file
   std::function<std::size_t(void* out, std::size_t n_bytes)> read;  ///< the number of bytes delivered
 };
 

@@ -35,22 +35,18 @@ TensorFile read_safetensors(const fs::path& path) {
   const std::string name = path.string();
   const std::uint64_t file_bytes = size_of(file.get(), path);
   std::uint64_t header_bytes = 0;
-  const bool has_length =
-      read_up_to(file.get(), path, &header_bytes, sizeof(header_bytes)) == sizeof(header_bytes);
+  const bool has_length = read_up_to(file.get(), path, &header_bytes, sizeof(header_bytes)) == sizeof(header_bytes);
   require(has_length, "{} is not a safetensors file: it holds {} bytes", name, file_bytes);
-  require(header_bytes <= max_header_bytes,
-          "{} is not a safetensors file: its header claims {} bytes, at most {} are allowed", name,
-          header_bytes, max_header_bytes);
-  require(header_bytes <= file_bytes - sizeof(header_bytes),
-          "{} is truncated: its header claims {} bytes, the file holds {}", name, header_bytes, file_bytes);
+  require(header_bytes <= max_header_bytes, "{} is not a safetensors file: its header claims {} bytes, at most {} are allowed",
+          name, header_bytes, max_header_bytes);
+  require(header_bytes <= file_bytes - sizeof(header_bytes), "{} is truncated: its header claims {} bytes, the file holds {}",
+          name, header_bytes, file_bytes);
   std::string text(header_bytes, '\0');
   require(read_up_to(file.get(), path, text.data(), text.size()) == text.size(), "{} is truncated", name);
 
-  SafetensorsHeader header =
-      parse_safetensors_header(text, file_bytes - sizeof(header_bytes) - header_bytes, name);
+  SafetensorsHeader header = parse_safetensors_header(text, file_bytes - sizeof(header_bytes) - header_bytes, name);
   TensorFile contents{{}, std::move(header.metadata)};
-  for (const TensorPlace& place : header.places)
-    contents.tensors[place.name] = read_tensor(file.get(), path, place);
+  for (const TensorPlace& place : header.places) contents.tensors[place.name] = read_tensor(file.get(), path, place);
   return contents;
 }
 
@@ -63,8 +59,7 @@ void write_safetensors(const fs::path& path, const TensorFile& contents) {
   write_atomically(path, [&](std::FILE* file) {
     write_bytes(file, {length, sizeof(length)});
     write_bytes(file, text);
-    for (const TensorPlace& place : header.places)
-      write_bytes(file, bytes_of(contents.tensors.at(place.name)));
+    for (const TensorPlace& place : header.places) write_bytes(file, bytes_of(contents.tensors.at(place.name)));
   });
 }
 

@@ -37,20 +37,18 @@ bool is_list_of_sizes(const Json& json) {
 }
 
 TensorPlace parse_place(const std::string& tensor, const Json& json, const std::string& name) {
-  const bool is_complete = json.is_object() && json.contains("dtype") && json["dtype"].is_string() &&
-                           json.contains("shape") && is_list_of_sizes(json["shape"]) &&
-                           json.contains("data_offsets") && is_list_of_sizes(json["data_offsets"]) &&
-                           json["data_offsets"].size() == 2;
+  const bool is_complete = json.is_object() && json.contains("dtype") && json["dtype"].is_string() && json.contains("shape") &&
+                           is_list_of_sizes(json["shape"]) && json.contains("data_offsets") &&
+                           is_list_of_sizes(json["data_offsets"]) && json["data_offsets"].size() == 2;
   require(is_complete, "{}: tensor '{}' needs a dtype, a shape and two data_offsets", name, tensor);
   TensorPlace place{tensor, json["dtype"], json["shape"], json["data_offsets"][0], json["data_offsets"][1]};
   require(std::find(std::begin(dtypes), std::end(dtypes), place.dtype) != std::end(dtypes),
           "{}: tensor '{}' holds {}; expected F32, F64 or I64", name, tensor, place.dtype);
   const auto n_bytes = checked_bytes(place.shape, item_bytes(place.dtype));
-  require(n_bytes.has_value(), "{}: tensor '{}' has the impossible shape {}", name, tensor,
-          to_text(place.shape));
+  require(n_bytes.has_value(), "{}: tensor '{}' has the impossible shape {}", name, tensor, to_text(place.shape));
   require(place.begin <= place.end && place.end - place.begin == *n_bytes,
-          "{}: tensor '{}' of shape {} needs {} bytes, its data_offsets are {} and {}", name, tensor,
-          to_text(place.shape), *n_bytes, place.begin, place.end);
+          "{}: tensor '{}' of shape {} needs {} bytes, its data_offsets are {} and {}", name, tensor, to_text(place.shape),
+          *n_bytes, place.begin, place.end);
   return place;
 }
 
@@ -62,12 +60,11 @@ void parse_metadata(const Json& json, const std::string& name, std::map<std::str
   }
 }
 
-void require_without_gaps(const std::vector<TensorPlace>& places, std::uint64_t n_value_bytes,
-                          const std::string& name) {
+void require_without_gaps(const std::vector<TensorPlace>& places, std::uint64_t n_value_bytes, const std::string& name) {
   std::uint64_t end = 0;
   for (const TensorPlace& place : places) {
-    require(place.end <= n_value_bytes, "{} is truncated: tensor '{}' ends at byte {}, the file holds {}",
-            name, place.name, place.end, n_value_bytes);
+    require(place.end <= n_value_bytes, "{} is truncated: tensor '{}' ends at byte {}, the file holds {}", name, place.name,
+            place.end, n_value_bytes);
     require(place.begin >= end, "{}: tensor '{}' overlaps another", name, place.name);
     require(place.begin == end, "{}: bytes {} to {} belong to no tensor", name, end, place.begin);
     end = place.end;
@@ -77,8 +74,7 @@ void require_without_gaps(const std::vector<TensorPlace>& places, std::uint64_t 
 
 }  // namespace
 
-SafetensorsHeader parse_safetensors_header(const std::string& text, std::uint64_t n_value_bytes,
-                                           const std::string& name) {
+SafetensorsHeader parse_safetensors_header(const std::string& text, std::uint64_t n_value_bytes, const std::string& name) {
   SafetensorsHeader header;
   const Json json = parse_json(text, name);
   for (const auto& [key, value] : json.items()) {
@@ -87,9 +83,8 @@ SafetensorsHeader parse_safetensors_header(const std::string& text, std::uint64_
     else
       header.places.push_back(parse_place(key, value, name));
   }
-  std::sort(header.places.begin(), header.places.end(), [](const TensorPlace& a, const TensorPlace& b) {
-    return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
-  });
+  std::sort(header.places.begin(), header.places.end(),
+            [](const TensorPlace& a, const TensorPlace& b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
   require_without_gaps(header.places, n_value_bytes, name);
   return header;
 }
@@ -114,8 +109,7 @@ std::string format_safetensors_header(const SafetensorsHeader& header) {
   Json json = Json::object();
   if (!header.metadata.empty()) json[metadata_key] = header.metadata;
   for (const TensorPlace& place : header.places)
-    json[place.name] = {
-        {"dtype", place.dtype}, {"shape", place.shape}, {"data_offsets", {place.begin, place.end}}};
+    json[place.name] = {{"dtype", place.dtype}, {"shape", place.shape}, {"data_offsets", {place.begin, place.end}}};
   std::string text;
   try {
     text = json.dump();

@@ -25,8 +25,7 @@ struct SafetensorsHeader {
 
 /// Parses and verifies; n_value_bytes is what the file holds after the header.
 /// @throws std::invalid_argument "model.safetensors ..." with `name` in front
-SafetensorsHeader parse_safetensors_header(const std::string& text, std::uint64_t n_value_bytes,
-                                           const std::string& name);
+SafetensorsHeader parse_safetensors_header(const std::string& text, std::uint64_t n_value_bytes, const std::string& name);
 
 /// Lays out the tensors, widest values first, then by name. @throws std::invalid_argument
 SafetensorsHeader lay_out(const TensorFile& file);

@@ -20,16 +20,15 @@ std::string to_text(const std::vector<Index>& shape) {
 std::string_view bytes_of(const Tensor& tensor) {
   return std::visit(
       [](const auto& values) {
-        return std::string_view(reinterpret_cast<const char*>(values.data()),
-                                values.size() * sizeof(values[0]));
+        return std::string_view(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(values[0]));
       },
       tensor.data);
 }
 
 void require_consistent(const Tensor& tensor, const std::string& where) {
   const std::size_t n_values = std::visit([](const auto& values) { return values.size(); }, tensor.data);
-  require(checked_bytes(tensor.shape, 1) == n_values, "{}: tensor of shape {} holds {} values", where,
-          to_text(tensor.shape), n_values);
+  require(checked_bytes(tensor.shape, 1) == n_values, "{}: tensor of shape {} holds {} values", where, to_text(tensor.shape),
+          n_values);
 }
 
 }  // namespace riata

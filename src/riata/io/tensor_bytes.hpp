@@ -12,8 +12,7 @@
 
 namespace riata {
 
-static_assert(std::endian::native == std::endian::little,
-              "riata's files are written for little-endian machines");
+static_assert(std::endian::native == std::endian::little, "riata's files are written for little-endian machines");
 
 /// Bytes of an array of that shape; none if a dimension is negative or the product does not fit into an
 /// Index.

@@ -50,8 +50,7 @@ class ZipWriter {
   /// Stores head followed by body as one member. @throws std::invalid_argument, std::system_error
   void add(const std::string& name, std::string_view head, std::string_view body);
   /// Stores what `write` puts into the stream, n_bytes whose checksum is known before.
-  void add(const std::string& name, std::uint64_t n_bytes, std::uint32_t crc,
-           const std::function<void(std::FILE*)>& write);
+  void add(const std::string& name, std::uint64_t n_bytes, std::uint32_t crc, const std::function<void(std::FILE*)>& write);
   void finish();
 
  private:

@@ -67,8 +67,7 @@ DirectoryPlace find_directory(std::FILE* file, const fs::path& path, std::uint64
   locator.take(4);
   const std::string record = read_at(file, path, locator.u64(), zip::end64_bytes);
   Fields end64(record, path);
-  require(end64.take(4) == zip::end64_signature,
-          "{} is damaged: its zip64 directory is not where it should be", path.string());
+  require(end64.take(4) == zip::end64_signature, "{} is damaged: its zip64 directory is not where it should be", path.string());
   end64.take(28);  // size, versions, disks, members on this disk
   place.n_members = end64.u64();
   place.n_bytes = end64.u64();
@@ -89,8 +88,7 @@ void apply_zip64(std::string_view extra_bytes, const fs::path& path, ZipReader::
 }
 
 ZipReader::Member read_entry(Fields& directory, const fs::path& path) {
-  require(directory.take(4) == zip::entry_signature, "{} is damaged: its zip directory is cut",
-          path.string());
+  require(directory.take(4) == zip::entry_signature, "{} is damaged: its zip directory is cut", path.string());
   ZipReader::Member member;
   directory.take(4);  // versions
   const std::uint16_t flags = directory.u16();
@@ -105,11 +103,9 @@ ZipReader::Member read_entry(Fields& directory, const fs::path& path) {
   member.name = directory.take(n_name);
   apply_zip64(directory.take(n_extra), path, member);
   directory.take(n_comment);
-  require((flags & 1) == 0, "{} is encrypted ('{}'); expected a plain zip archive", path.string(),
-          member.name);
+  require((flags & 1) == 0, "{} is encrypted ('{}'); expected a plain zip archive", path.string(), member.name);
   require(member.method == zip::stored || member.method == zip::deflated,
-          "{}: '{}' is packed by method {}; expected stored or deflated", path.string(), member.name,
-          member.method);
+          "{}: '{}' is packed by method {}; expected stored or deflated", path.string(), member.name, member.method);
   return member;
 }
 
@@ -118,8 +114,7 @@ class Unpacker {
  public:
   Unpacker(std::FILE* file, const fs::path& path, const ZipReader::Member& member)
       : file_(file), path_(path), member_(member), n_packed_left_(member.n_packed), n_left_(member.n_bytes) {
-    require(inflateInit2(&stream_, -MAX_WBITS) == Z_OK, "{} cannot be unpacked: out of memory",
-            path.string());
+    require(inflateInit2(&stream_, -MAX_WBITS) == Z_OK, "{} cannot be unpacked: out of memory", path.string());
   }
   Unpacker(const Unpacker&) = delete;
   Unpacker& operator=(const Unpacker&) = delete;
@@ -128,8 +123,8 @@ class Unpacker {
   std::size_t read(void* out, std::size_t n_bytes) {
     const std::size_t n_wanted = std::min<std::uint64_t>(n_bytes, n_left_);
     if (n_wanted == 0) return 0;
-    const std::size_t n_read = member_.method == zip::stored ? read_up_to(file_, path_, out, n_wanted)
-                                                             : inflate_up_to(out, n_wanted);
+    const std::size_t n_read =
+        member_.method == zip::stored ? read_up_to(file_, path_, out, n_wanted) : inflate_up_to(out, n_wanted);
     n_left_ -= n_read;
     crc_ = static_cast<std::uint32_t>(crc32_z(crc_, static_cast<const Bytef*>(out), n_read));
     return n_read;
@@ -138,10 +133,8 @@ class Unpacker {
   void verify() {
     std::array<char, 4096> rest;
     while (n_left_ > 0)
-      require(read(rest.data(), rest.size()) > 0, "{} is damaged: '{}' does not unpack", path_.string(),
-              member_.name);
-    require(crc_ == member_.crc, "{} is damaged: the checksum of '{}' is wrong", path_.string(),
-            member_.name);
+      require(read(rest.data(), rest.size()) > 0, "{} is damaged: '{}' does not unpack", path_.string(), member_.name);
+    require(crc_ == member_.crc, "{} is damaged: the checksum of '{}' is wrong", path_.string(), member_.name);
   }
 
  private:
@@ -191,18 +184,15 @@ void ZipReader::read(const Member& member, const std::function<void(const Read&)
   const std::uint64_t file_bytes = size_of(file_.get(), path_);
   const std::string header = read_at(file_.get(), path_, member.offset, zip::local_bytes);
   Fields local(header, path_);
-  require(local.take(4) == zip::local_signature, "{} is damaged: '{}' is not where it should be",
-          path_.string(), member.name);
+  require(local.take(4) == zip::local_signature, "{} is damaged: '{}' is not where it should be", path_.string(), member.name);
   local.take(22);  // what the directory says again
   const std::uint64_t n_name = local.u16(), n_extra = local.u16();
   const std::uint64_t begin = member.offset + zip::local_bytes + n_name + n_extra;
-  require(begin <= file_bytes && member.n_packed <= file_bytes - begin, "{} is truncated inside '{}'",
-          path_.string(), member.name);
-  const bool is_possible = member.method == zip::stored
-                               ? member.n_bytes == member.n_packed
-                               : member.n_bytes / zip::max_deflate_ratio <= member.n_packed;
-  require(is_possible, "{} is damaged: '{}' cannot unpack to {} bytes", path_.string(), member.name,
-          member.n_bytes);
+  require(begin <= file_bytes && member.n_packed <= file_bytes - begin, "{} is truncated inside '{}'", path_.string(),
+          member.name);
+  const bool is_possible = member.method == zip::stored ? member.n_bytes == member.n_packed
+                                                        : member.n_bytes / zip::max_deflate_ratio <= member.n_packed;
+  require(is_possible, "{} is damaged: '{}' cannot unpack to {} bytes", path_.string(), member.name, member.n_bytes);
   seek(file_.get(), path_, begin);
   Unpacker unpacker(file_.get(), path_, member);
   use([&](void* out, std::size_t n_bytes) { return unpacker.read(out, n_bytes); });

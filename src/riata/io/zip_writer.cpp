@@ -28,8 +28,7 @@ std::string zip64_extra(std::initializer_list<std::uint64_t> numbers) {
 }
 
 /// Version to extra length: the part that local header and directory entry share.
-std::string shared_fields(std::string_view name, std::uint64_t n_bytes, std::uint64_t crc, bool is_zip64,
-                          std::size_t n_extra) {
+std::string shared_fields(std::string_view name, std::uint64_t n_bytes, std::uint64_t crc, bool is_zip64, std::size_t n_extra) {
   std::string fields;
   append(fields, is_zip64 || n_extra > 0 ? version64 : version, 2);
   append(fields, utf8_names, 2);
@@ -59,8 +58,8 @@ void ZipWriter::add(const std::string& name, std::string_view head, std::string_
 
 void ZipWriter::add(const std::string& name, std::uint64_t n_bytes, std::uint32_t crc,
                     const std::function<void(std::FILE*)>& write) {
-  require(name.size() <= zip::max_u16 && n_members_ < zip::max_u16,
-          "a .npz file holds at most {} arrays with names of {} bytes", zip::max_u16, zip::max_u16);
+  require(name.size() <= zip::max_u16 && n_members_ < zip::max_u16, "a .npz file holds at most {} arrays with names of {} bytes",
+          zip::max_u16, zip::max_u16);
   const bool is_large = n_bytes >= zip64_from_, is_far = offset_ >= zip64_from_;
   const std::string local_extra = is_large ? zip64_extra({n_bytes, n_bytes}) : "";
   const std::string entry_extra = is_large && is_far ? zip64_extra({n_bytes, n_bytes, offset_})
@@ -76,8 +75,8 @@ void ZipWriter::add(const std::string& name, std::uint64_t n_bytes, std::uint32_
   directory_ += entry_extra;
   ++n_members_;
 
-  const std::string local = std::string(zip::local_signature) +
-                            shared_fields(name, n_bytes, crc, is_large, local_extra.size()) + name + local_extra;
+  const std::string local =
+      std::string(zip::local_signature) + shared_fields(name, n_bytes, crc, is_large, local_extra.size()) + name + local_extra;
   write_bytes(file_, local);
   write(file_);
   offset_ += local.size() + n_bytes;

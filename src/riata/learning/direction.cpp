@@ -31,8 +31,7 @@ template <Scalar T>
 Parameters<T> UnrolledDirection<T>::gradient(const ConstMatrixRef<T>& batch, const Parameters<T>& parameters,
                                              const std::set<std::string>& names) {
   const bool steps = names.contains("steps");
-  const auto result = unrolled_gradient<T>(batch, DenseDictionary<T>(parameters.at("dictionary")), reg_,
-                                           network_at(parameters),
+  const auto result = unrolled_gradient<T>(batch, DenseDictionary<T>(parameters.at("dictionary")), reg_, network_at(parameters),
                                            {.loss = options_.loss,
                                             .backprop = options_.backprop,
                                             .reduction = options_.reduction,
@@ -62,9 +61,9 @@ double ExactDirection<T>::open(const ConstMatrixRef<T>& batch, const Parameters<
 
 template <Scalar T>
 double ExactDirection<T>::value(const ConstMatrixRef<T>& batch, const Parameters<T>& parameters) {
-  const double sum = lasso_objective<T>(batch, DenseDictionary<T>(parameters.at("dictionary")), codes_, reg_,
-                                        coder_.penalty, coder_.execution)
-                         .sum();
+  const double sum =
+      lasso_objective<T>(batch, DenseDictionary<T>(parameters.at("dictionary")), codes_, reg_, coder_.penalty, coder_.execution)
+          .sum();
   return reduction_ == Reduction::mean ? sum / static_cast<double>(batch.cols()) : sum;
 }
 

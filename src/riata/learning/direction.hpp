@@ -39,14 +39,14 @@ class Direction {
 /// The loss after N unrolled layers, differentiated through the last K of them: deep dictionary learning (K = N), truncated
 /// back-propagation, and alternating minimisation with N iterations from zero (K = 0).
 struct UnrolledDirectionOptions {
-  UnrolledOptions network = {};     ///< its `steps` are replaced by the parameter "steps" where there is one
+  UnrolledOptions network = {};  ///< its `steps` are replaced by the parameter "steps" where there is one
   Loss loss = Loss::lasso;
   Reduction reduction = Reduction::mean;
-  std::optional<int> backprop = {}; ///< K; by default N
+  std::optional<int> backprop = {};  ///< K; by default N
   /// Divide the gradient of atom j by u_j + mean(u) / 10, u_j the mean of z_j^2 over the batch. The loss is nearly quadratic
   /// in an atom with that curvature, so steps near 1 suit atoms used often and seldom alike, whatever the signals' unit.
   bool scale_by_usage = false;
-  bool frobenius_lipschitz = false; ///< L = ||D^T D||_F instead of ||D||_2^2: the published code's bound, for replays
+  bool frobenius_lipschitz = false;  ///< L = ||D^T D||_F instead of ||D||_2^2: the published code's bound, for replays
 };
 
 template <Scalar T>

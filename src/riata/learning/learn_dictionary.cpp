@@ -16,8 +16,8 @@ LearningMethod parse_learning_method(std::string_view name) {
   if (name == "alternating") return LearningMethod::alternating;
   if (name == "truncated") return LearningMethod::truncated;
   if (name == "alternating-exact") return LearningMethod::alternating_exact;
-  throw std::invalid_argument(fmt::format(
-      "method = '{}', must be one of 'unrolled', 'alternating', 'truncated', 'alternating-exact'", name));
+  throw std::invalid_argument(
+      fmt::format("method = '{}', must be one of 'unrolled', 'alternating', 'truncated', 'alternating-exact'", name));
 }
 
 Init parse_init(std::string_view name) {
@@ -105,16 +105,16 @@ std::unique_ptr<Direction<T>> make_direction(double reg, const LearnOptions& o) 
         reg, EncodeOptions{.tol = o.coder_tol, .penalty = o.penalty, .execution = o.execution}, o.reduction);
   std::optional<int> backprop = o.backprop;
   if (o.method == LearningMethod::alternating) backprop = 0;
-  return std::make_unique<UnrolledDirection<T>>(
-      reg, UnrolledDirectionOptions{.network = {.layers = o.layers,
-                                                .method = o.algorithm,
-                                                .return_extrapolated = o.return_extrapolated,
-                                                .penalty = o.penalty,
-                                                .execution = o.execution},
-                                    .loss = o.loss,
-                                    .reduction = o.reduction,
-                                    .backprop = backprop,
-                                    .frobenius_lipschitz = o.frobenius_lipschitz});
+  return std::make_unique<UnrolledDirection<T>>(reg,
+                                                UnrolledDirectionOptions{.network = {.layers = o.layers,
+                                                                                     .method = o.algorithm,
+                                                                                     .return_extrapolated = o.return_extrapolated,
+                                                                                     .penalty = o.penalty,
+                                                                                     .execution = o.execution},
+                                                                         .loss = o.loss,
+                                                                         .reduction = o.reduction,
+                                                                         .backprop = backprop,
+                                                                         .frobenius_lipschitz = o.frobenius_lipschitz});
 }
 
 template <Scalar T>
@@ -127,8 +127,8 @@ LearnResult<T> learn(const ConstMatrixRef<T>& X, Matrix<T> init, const Reg& weig
   if (!o.checkpoint.empty()) checkpoint.fingerprint = fingerprint<T>(X, init, reg, o);
   Parameters<T> parameters{{"dictionary", std::move(init)}};
   if (o.method != LearningMethod::alternating_exact) parameters["steps"] = Matrix<T>::Ones(o.layers, 1);
-  Learner<T> learner(std::make_unique<FullBatchBorrowed<T>>(X), make_direction<T>(reg, o),
-                     LineSearch<T>({.unit = unit}), o.constraint,
+  Learner<T> learner(std::make_unique<FullBatchBorrowed<T>>(X), make_direction<T>(reg, o), LineSearch<T>({.unit = unit}),
+                     o.constraint,
                      {.learn_steps = o.learn_steps, .max_iter = o.max_iter, .tol = o.tol, .max_time_s = o.max_time_s},
                      {.replace = o.replace_atoms, .seed = o.seed}, std::move(checkpoint));
   LearnResult<T> result = learner.fit(std::move(parameters), observer);
@@ -137,8 +137,8 @@ LearnResult<T> learn(const ConstMatrixRef<T>& X, Matrix<T> init, const Reg& weig
 }
 
 template <Scalar T>
-LearnResult<T> learn_from(const ConstMatrixRef<T>& X, const Reg& reg, const LearnOptions& options,
-                          const Observer& observer, const auto& make_init) {
+LearnResult<T> learn_from(const ConstMatrixRef<T>& X, const Reg& reg, const LearnOptions& options, const Observer& observer,
+                          const auto& make_init) {
   options.validate();
   require_learnable<T>(X);
   if (!options.centre) return learn<T>(X, make_init(X), reg, options, observer);
@@ -157,8 +157,8 @@ LearnResult<T> learn_dictionary(const ConstMatrixRef<T>& X, Index n_atoms, const
 }
 
 template <Scalar T>
-LearnResult<T> learn_dictionary(const ConstMatrixRef<T>& X, const Matrix<T>& init, const Reg& reg,
-                                const LearnOptions& options, const Observer& observer) {
+LearnResult<T> learn_dictionary(const ConstMatrixRef<T>& X, const Matrix<T>& init, const Reg& reg, const LearnOptions& options,
+                                const Observer& observer) {
   return learn_from<T>(X, reg, options, observer, [&](const ConstMatrixRef<T>& signals) {
     require(init.rows() == signals.rows(), "learn_dictionary: init has {} features but the signals have {}; they must be equal",
             init.rows(), signals.rows());
@@ -170,11 +170,11 @@ LearnResult<T> learn_dictionary(const ConstMatrixRef<T>& X, const Matrix<T>& ini
   });
 }
 
-#define RIATA_INSTANTIATE(T)                                                                                       \
-  template LearnResult<T> learn_dictionary<T>(const ConstMatrixRef<T>&, Index, const Reg&, const LearnOptions&,    \
-                                              const Observer&);                                                    \
-  template LearnResult<T> learn_dictionary<T>(const ConstMatrixRef<T>&, const Matrix<T>&, const Reg&,              \
-                                              const LearnOptions&, const Observer&);
+#define RIATA_INSTANTIATE(T)                                                                                               \
+  template LearnResult<T> learn_dictionary<T>(const ConstMatrixRef<T>&, Index, const Reg&, const LearnOptions&,            \
+                                              const Observer&);                                                            \
+  template LearnResult<T> learn_dictionary<T>(const ConstMatrixRef<T>&, const Matrix<T>&, const Reg&, const LearnOptions&, \
+                                              const Observer&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
 

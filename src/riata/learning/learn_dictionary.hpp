@@ -26,37 +26,37 @@ Init parse_init(std::string_view name);  ///< "data", "random" or "dct"
 
 struct LearnOptions {
   LearningMethod method = LearningMethod::unrolled;
-  int layers = 20;                     ///< N
+  int layers = 20;  ///< N
   Layers algorithm = Layers::fista;
   Loss loss = Loss::lasso;
-  std::optional<int> backprop = {};    ///< K of `truncated`
-  bool learn_steps = false;            ///< second phase: dictionary and step factors together
-  bool frobenius_lipschitz = false;    ///< replay of the published code: L = ||D^T D||_F
-  bool return_extrapolated = false;    ///< replay of the published code: codes are FISTA's extrapolated points
+  std::optional<int> backprop = {};       ///< K of `truncated`
+  bool learn_steps = false;               ///< second phase: dictionary and step factors together
+  bool frobenius_lipschitz = false;       ///< replay of the published code: L = ||D^T D||_F
+  bool return_extrapolated = false;       ///< replay of the published code: codes are FISTA's extrapolated points
   Reduction reduction = Reduction::mean;  ///< of `history.value`; the iterates are the same
   Constraint constraint = Constraint::unit_sphere;
   Init init = Init::data;
-  bool centre = false;                 ///< subtract each signal's mean first; needs a copy of the signals
+  bool centre = false;  ///< subtract each signal's mean first; needs a copy of the signals
   int max_iter = 300;
-  double tol = 1e-6;                   ///< relative decrease between accepted steps that ends a phase
+  double tol = 1e-6;  ///< relative decrease between accepted steps that ends a phase
   std::optional<double> max_time_s = {};
-  bool replace_atoms = true;           ///< see AtomPolicy
-  double coder_tol = 1e-8;             ///< relative gap of the exact codes of `alternating_exact`
-  std::string checkpoint = {};         ///< a safetensors file; empty: none
+  bool replace_atoms = true;    ///< see AtomPolicy
+  double coder_tol = 1e-8;      ///< relative gap of the exact codes of `alternating_exact`
+  std::string checkpoint = {};  ///< a safetensors file; empty: none
   int checkpoint_every = 10;
   bool resume = false;
   std::uint64_t seed = 0;
   PenaltyOptions penalty = {};
   Execution execution = {};
-  void validate() const;               ///< @throws std::invalid_argument naming the field, its value and the rule
+  void validate() const;  ///< @throws std::invalid_argument naming the field, its value and the rule
 };
 
 /// X is n_features x n_signals. reg as a fraction is of the batch's largest reg_max at the initial dictionary.
 /// Same seed, same bits, for any number of threads, also after a kill and a resume.
 /// @throws std::invalid_argument for bad shapes, options, or a checkpoint of another run; riata::Error if a file fails
 template <Scalar T>
-LearnResult<T> learn_dictionary(const ConstMatrixRef<T>& X, Index n_atoms, const Reg& reg,
-                                const LearnOptions& options = {}, const Observer& observer = {});
+LearnResult<T> learn_dictionary(const ConstMatrixRef<T>& X, Index n_atoms, const Reg& reg, const LearnOptions& options = {},
+                                const Observer& observer = {});
 
 /// The same from a given dictionary, projected onto the constraint first. @throws std::invalid_argument if an atom is zero
 template <Scalar T>

@@ -23,7 +23,7 @@ struct Learner<T>::State {
   LearnResult<T> result;
   int phase = 0;
   bool finished = false;
-  double ended_tol = 0;  // at which the last phase ended; 0 if none did
+  double ended_tol = 0;       // at which the last phase ended; 0 if none did
   double seconds_before = 0;  // of the runs this one resumes
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
   std::exception_ptr failure = {};  // of the observer, or of writing the checkpoint
@@ -93,9 +93,8 @@ bool Learner<T>::iterate(State& state, const Observer& observer) {
     return false;
   }
   const ConstMatrixRef<T> batch = sampler_->batch();
-  const Objective<T> objective{
-      .project = [this](Parameters<T>& p) { project_atoms(p.at("dictionary"), constraint_); },
-      .evaluate = [&](const Parameters<T>& p) { return direction_->value(batch, p); }};
+  const Objective<T> objective{.project = [this](Parameters<T>& p) { project_atoms(p.at("dictionary"), constraint_); },
+                               .evaluate = [&](const Parameters<T>& p) { return direction_->value(batch, p); }};
   std::set<std::string> names{"dictionary"};
   if (state.phase == 1) names.insert("steps");
 
@@ -180,8 +179,8 @@ void Learner<T>::save(const State& state) const {
   tensors["finished"] = to_tensor(std::int64_t{state.finished});
   tensors["tol"] = to_tensor(std::vector<double>{state.ended_tol});
   tensors["n_replaced"] = to_tensor(std::int64_t{state.result.n_replaced});
-  tensors["values"] = to_tensor(std::vector<double>{state.seconds(), state.result.initial_value,
-                                                    state.known_value.value_or(std::nan(""))});
+  tensors["values"] =
+      to_tensor(std::vector<double>{state.seconds(), state.result.initial_value, state.known_value.value_or(std::nan(""))});
   write_checkpoint(checkpoint_, std::move(tensors));
 }
 

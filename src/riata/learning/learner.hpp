@@ -18,17 +18,17 @@ namespace riata {
 
 /// When phases begin and end.
 struct Schedule {
-  bool learn_steps = false;        ///< a second phase moves dictionary and step factors together
-  int max_iter = 300;              ///< accepted iterations, both phases together
-  double tol = 1e-6;               ///< a phase ends when (previous - value) / previous < tol
+  bool learn_steps = false;               ///< a second phase moves dictionary and step factors together
+  int max_iter = 300;                     ///< accepted iterations, both phases together
+  double tol = 1e-6;                      ///< a phase ends when (previous - value) / previous < tol
   std::optional<double> max_time_s = {};  ///< seconds of this call
 };
 
 /// What happens to atoms that no signal uses, or that double another.
 struct AtomPolicy {
-  bool replace = true;          ///< try a random signal of the batch in their place; kept only if the value does not rise
-  int check_every = 10;         ///< accepted iterations between checks
-  double duplicate = 0.99;      ///< |cosine| above which the later of two atoms counts as a copy
+  bool replace = true;      ///< try a random signal of the batch in their place; kept only if the value does not rise
+  int check_every = 10;     ///< accepted iterations between checks
+  double duplicate = 0.99;  ///< |cosine| above which the later of two atoms counts as a copy
   std::uint64_t seed = 0;
 };
 
@@ -40,12 +40,12 @@ struct History {
 
 template <Scalar T>
 struct LearnResult {
-  Matrix<T> dictionary;         ///< n_features x n_atoms
-  std::vector<double> steps;    ///< step factors, one per layer; empty if the coder has none
+  Matrix<T> dictionary;       ///< n_features x n_atoms
+  std::vector<double> steps;  ///< step factors, one per layer; empty if the coder has none
   History history;
   double initial_value = std::numeric_limits<double>::quiet_NaN();  ///< the objective before the first step, if known
-  double reg = 0;               ///< the weight used, as a number
-  int n_replaced = 0;           ///< dead or duplicate atoms replaced
+  double reg = 0;                                                   ///< the weight used, as a number
+  int n_replaced = 0;                                               ///< dead or duplicate atoms replaced
   Status status = Status::converged;
 };
 

@@ -27,10 +27,10 @@ class FullBatchBorrowed final : public Sampler<T> {
 };
 
 struct PatchSamplerOptions {
-  Index patch = 8;               ///< side of the square patches
-  Index n_patches = 20000;       ///< drawn without replacement; all of them if the image has fewer
-  bool centred = true;           ///< subtract each patch's mean
-  double smallest_norm = 0;      ///< after centring, patches below this norm are left out (flat regions carry only noise)
+  Index patch = 8;           ///< side of the square patches
+  Index n_patches = 20000;   ///< drawn without replacement; all of them if the image has fewer
+  bool centred = true;       ///< subtract each patch's mean
+  double smallest_norm = 0;  ///< after centring, patches below this norm are left out (flat regions carry only noise)
   std::uint64_t seed = 0;
 };
 

@@ -35,15 +35,15 @@ int as_int(Index i) { return static_cast<int>(i); }
 void gemm(CBLAS_TRANSPOSE op_a, CBLAS_TRANSPOSE op_b, Index m, Index n, Index k, float alpha, const float* A, Index lda,
           const float* B, Index ldb, float beta, float* C, Index ldc) {
   const OneThread scope;
-  cblas_sgemm(CblasColMajor, op_a, op_b, as_int(m), as_int(n), as_int(k), alpha, A, as_int(lda), B, as_int(ldb), beta,
-              C, as_int(ldc));
+  cblas_sgemm(CblasColMajor, op_a, op_b, as_int(m), as_int(n), as_int(k), alpha, A, as_int(lda), B, as_int(ldb), beta, C,
+              as_int(ldc));
 }
 
-void gemm(CBLAS_TRANSPOSE op_a, CBLAS_TRANSPOSE op_b, Index m, Index n, Index k, double alpha, const double* A,
-          Index lda, const double* B, Index ldb, double beta, double* C, Index ldc) {
+void gemm(CBLAS_TRANSPOSE op_a, CBLAS_TRANSPOSE op_b, Index m, Index n, Index k, double alpha, const double* A, Index lda,
+          const double* B, Index ldb, double beta, double* C, Index ldc) {
   const OneThread scope;
-  cblas_dgemm(CblasColMajor, op_a, op_b, as_int(m), as_int(n), as_int(k), alpha, A, as_int(lda), B, as_int(ldb), beta,
-              C, as_int(ldc));
+  cblas_dgemm(CblasColMajor, op_a, op_b, as_int(m), as_int(n), as_int(k), alpha, A, as_int(lda), B, as_int(ldb), beta, C,
+              as_int(ldc));
 }
 
 /// Of the kernels in OpenBLAS 0.3.21 those for AVX-512 alone have the path, for products of up to 10^6 multiply-adds.
@@ -73,24 +73,23 @@ void multiply(const NonDeduced<ConstMatrixRef<T>>& A, const NonDeduced<ConstMatr
 }
 
 template <Scalar T>
-void multiply_transposed(const NonDeduced<ConstMatrixRef<T>>& A, const NonDeduced<ConstMatrixRef<T>>& B,
-                         MatrixRef<T> out) {
+void multiply_transposed(const NonDeduced<ConstMatrixRef<T>>& A, const NonDeduced<ConstMatrixRef<T>>& B, MatrixRef<T> out) {
   if (out.size() == 0) return;
-  gemm(CblasTrans, CblasNoTrans, A.cols(), B.cols(), A.rows(), T(1), A.data(), A.outerStride(), B.data(),
-       B.outerStride(), T(0), out.data(), out.outerStride());
+  gemm(CblasTrans, CblasNoTrans, A.cols(), B.cols(), A.rows(), T(1), A.data(), A.outerStride(), B.data(), B.outerStride(), T(0),
+       out.data(), out.outerStride());
 }
 
 template <Scalar T>
 void add_outer(NonDeduced<T> scale, const NonDeduced<ConstMatrixRef<T>>& A, const NonDeduced<ConstMatrixRef<T>>& B,
                MatrixRef<T> out) {
   if (out.size() == 0) return;
-  gemm(CblasNoTrans, CblasTrans, A.rows(), B.rows(), A.cols(), scale, A.data(), A.outerStride(), B.data(),
-       B.outerStride(), T(1), out.data(), out.outerStride());
+  gemm(CblasNoTrans, CblasTrans, A.rows(), B.rows(), A.cols(), scale, A.data(), A.outerStride(), B.data(), B.outerStride(), T(1),
+       out.data(), out.outerStride());
 }
 
-#define RIATA_INSTANTIATE(T)                                                                                        \
-  template void multiply<T>(const ConstMatrixRef<T>&, const ConstMatrixRef<T>&, MatrixRef<T>);                      \
-  template void multiply_transposed<T>(const ConstMatrixRef<T>&, const ConstMatrixRef<T>&, MatrixRef<T>);           \
+#define RIATA_INSTANTIATE(T)                                                                              \
+  template void multiply<T>(const ConstMatrixRef<T>&, const ConstMatrixRef<T>&, MatrixRef<T>);            \
+  template void multiply_transposed<T>(const ConstMatrixRef<T>&, const ConstMatrixRef<T>&, MatrixRef<T>); \
   template void add_outer<T>(T, const ConstMatrixRef<T>&, const ConstMatrixRef<T>&, MatrixRef<T>);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)

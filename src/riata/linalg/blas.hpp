@@ -12,8 +12,7 @@ void multiply(const NonDeduced<ConstMatrixRef<T>>& A, const NonDeduced<ConstMatr
 
 /// out = A^T B. `out` must not alias A or B.
 template <Scalar T>
-void multiply_transposed(const NonDeduced<ConstMatrixRef<T>>& A, const NonDeduced<ConstMatrixRef<T>>& B,
-                         MatrixRef<T> out);
+void multiply_transposed(const NonDeduced<ConstMatrixRef<T>>& A, const NonDeduced<ConstMatrixRef<T>>& B, MatrixRef<T> out);
 
 /// out += scale A B^T. `out` must not alias A or B.
 template <Scalar T>

@@ -31,11 +31,11 @@ struct ActiveList {
 /// `in` is the state before, which no y outside of it may add to; `out`, with room for all rows, receives the state after.
 template <class T>
 struct GramLayer {
-  Index rows;        ///< of G, columns as far apart; a multiple of gram_block
+  Index rows;  ///< of G, columns as far apart; a multiple of gram_block
   const T *G, *c, *w;
   T step, threshold, momentum;  ///< threshold >= 0
-  bool positive;     ///< shrink negative numbers to zero
-  T *y, *z;          ///< all rows
+  bool positive;                ///< shrink negative numbers to zero
+  T *y, *z;                     ///< all rows
   ActiveList<T> in, out;
 };
 

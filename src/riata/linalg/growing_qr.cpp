@@ -5,8 +5,7 @@
 
 namespace riata {
 
-GrowingQr::GrowingQr(Index n_rows, Index most_columns)
-    : Q_(n_rows, std::min(n_rows, most_columns)), R_(Q_.cols(), Q_.cols()) {}
+GrowingQr::GrowingQr(Index n_rows, Index most_columns) : Q_(n_rows, std::min(n_rows, most_columns)), R_(Q_.cols(), Q_.cols()) {}
 
 bool GrowingQr::append(const ConstVectorRef<double>& column, double tolerance) {
   if (size_ == Q_.cols()) return false;

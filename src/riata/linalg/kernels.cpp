@@ -80,8 +80,7 @@ template <class T>
 RIATA_INLINE void subtract_columns_loop(Index n, Index count, const T* const* columns, const T* a, T* __restrict y) {
   Index k = 0;
   for (; k + 4 <= count; k += 4) {  // four columns to one pass over y
-    const T *__restrict c0 = columns[k], *__restrict c1 = columns[k + 1], *__restrict c2 = columns[k + 2],
-            *__restrict c3 = columns[k + 3];
+    const T* __restrict c0 = columns[k], * __restrict c1 = columns[k + 1], * __restrict c2 = columns[k + 2], * __restrict c3 = columns[k + 3];
     const T a0 = a[k], a1 = a[k + 1], a2 = a[k + 2], a3 = a[k + 3];
     for (Index i = 0; i < n; ++i) y[i] -= (a0 * c0[i] + a1 * c1[i]) + (a2 * c2[i] + a3 * c3[i]);
   }
@@ -146,7 +145,7 @@ RIATA_INLINE SweepResult sweep_coordinates_loop(const CoordinateProblem<T>& p) {
   SweepResult result;
   const Index padded = (p.n + 7) / 8 * 8;
   const T lowest = p.positive ? T(0) : -std::numeric_limits<T>::infinity();
-  T *__restrict q = p.q, *__restrict z = p.z;
+  T* __restrict q = p.q, * __restrict z = p.z;
   for (Index k = 0; k < p.n; ++k) {
     const T* __restrict h = p.H + k * p.stride;
     const T v = z[k] + q[k] * p.inverse[k], t = p.bound[k] * p.inverse[k], up = v - t, down = v + t;
@@ -203,7 +202,7 @@ RIATA_INLINE bool solve_positive_definite_loop(Index n, double* A, double* b) {
     double* __restrict column = A + j * n;
     Index k = 0;
     for (; k + 4 <= j; k += 4) {
-      const double *__restrict c0 = A + k * n, *__restrict c1 = c0 + n, *__restrict c2 = c1 + n, *__restrict c3 = c2 + n;
+      const double* __restrict c0 = A + k * n, * __restrict c1 = c0 + n, * __restrict c2 = c1 + n, * __restrict c3 = c2 + n;
       const double a0 = c0[j] * c0[k], a1 = c1[j] * c1[k + 1], a2 = c2[j] * c2[k + 2], a3 = c3[j] * c3[k + 3];
       for (Index i = j; i < n; ++i) column[i] -= (a0 * c0[i] + a1 * c1[i]) + (a2 * c2[i] + a3 * c3[i]);
     }
@@ -312,8 +311,6 @@ RIATA_DISPATCHED Index first_outside(Index n, const double* v, double low, doubl
   return first_outside_loop(n, v, low, high);
 }
 
-RIATA_DISPATCHED bool solve_positive_definite(Index n, double* A, double* b) {
-  return solve_positive_definite_loop(n, A, b);
-}
+RIATA_DISPATCHED bool solve_positive_definite(Index n, double* A, double* b) { return solve_positive_definite_loop(n, A, b); }
 
 }  // namespace riata

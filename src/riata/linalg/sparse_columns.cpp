@@ -6,7 +6,8 @@
 namespace riata {
 namespace {
 
-constexpr double sparse_share = 0.45;  // of nonzeros, up to which these products are the faster ones: measured, 64 x 256 to 256 x 1024
+constexpr double sparse_share =
+    0.45;  // of nonzeros, up to which these products are the faster ones: measured, 64 x 256 to 256 x 1024
 
 }  // namespace
 
@@ -39,7 +40,8 @@ void SparseColumns<T>::multiply(const NonDeduced<ConstMatrixRef<T>>& A, MatrixRe
   const auto& sum_columns = gram_kernels<T>().sum_columns;
   for (Index i = 0; i < cols_; ++i) {
     const Index start = starts_[static_cast<std::size_t>(i)], end = starts_[static_cast<std::size_t>(i) + 1];
-    sum_columns({A.rows(), A.outerStride(), A.data(), end - start, places_.data() + start, values_.data() + start, out.col(i).data()});
+    sum_columns(
+        {A.rows(), A.outerStride(), A.data(), end - start, places_.data() + start, values_.data() + start, out.col(i).data()});
   }
 }
 
@@ -63,7 +65,8 @@ void SparseColumns<T>::add_outer(NonDeduced<T> scale, const NonDeduced<ConstMatr
   for (Index j = 0, start = 0; j < rows_; ++j) {
     const Index end = row_starts_[static_cast<std::size_t>(j)];
     if (end > start) {
-      sum_columns({R.rows(), R.outerStride(), R.data(), end - start, row_places_.data() + start, row_values_.data() + start, work_.data()});
+      sum_columns({R.rows(), R.outerStride(), R.data(), end - start, row_places_.data() + start, row_values_.data() + start,
+                   work_.data()});
       add_scaled(R.rows(), T(1), work_.data(), out.col(j).data());
     }
     start = end;

@@ -16,7 +16,8 @@ Matrix<T> analytic_weight(const Matrix<T>& D) {
   const Eigen::BDCSVD<Matrix<double>> svd(A, Eigen::ComputeThinU | Eigen::ComputeThinV);
   const Vector<double>& s = svd.singularValues();
   require(s(0) > 0, "analytic_weight: the dictionary is zero");
-  const double smallest = static_cast<double>(std::max(D.rows(), D.cols())) * static_cast<double>(Eigen::NumTraits<T>::epsilon()) * s(0);
+  const double smallest =
+      static_cast<double>(std::max(D.rows(), D.cols())) * static_cast<double>(Eigen::NumTraits<T>::epsilon()) * s(0);
   const Index rank = (s.array() > smallest).count();
   const auto V = svd.matrixV().leftCols(rank);
   Matrix<double> W = svd.matrixU().leftCols(rank) * s.head(rank).cwiseInverse().asDiagonal() * V.transpose();

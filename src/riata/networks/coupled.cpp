@@ -180,8 +180,8 @@ void HessianRow<T>::check(const char* where, const NetworkModel<T>& model, const
   for (int t = 0; t < model.n_layers; ++t) {
     const Matrix<T>& A = parameters.at(parameter_name(t, "hessian"));
     const double off = static_cast<double>((A - A.transpose()).cwiseAbs().maxCoeff());
-    require(off <= 1e-3 * static_cast<double>(A.cwiseAbs().maxCoeff()), "{}: '{}' differs from its transpose by {:.2g}, must be symmetric",
-            where, parameter_name(t, "hessian"), off);
+    require(off <= 1e-3 * static_cast<double>(A.cwiseAbs().maxCoeff()),
+            "{}: '{}' differs from its transpose by {:.2g}, must be symmetric", where, parameter_name(t, "hessian"), off);
   }
 }
 
@@ -192,8 +192,7 @@ void HessianRow<T>::backward(const TileInput<T>& input, const LayerState<T>& bef
     aside_[derived_weight].setZero(model_.n_features(), model_.n_atoms());
   Matrix<T>* threshold = gradients.find(threshold_);
   if (threshold != nullptr) aside_[threshold_] = std::move(*threshold);
-  coupled_.backward(input, before, after, cotangent,
-                    {.parameters = aside_, .signals = gradients.signals, .reg = gradients.reg});
+  coupled_.backward(input, before, after, cotangent, {.parameters = aside_, .signals = gradients.signals, .reg = gradients.reg});
   if (threshold != nullptr) *threshold = std::move(aside_[threshold_]);
 }
 
@@ -206,15 +205,15 @@ void HessianRow<T>::finish(const LayerGradients<T>& gradients) {
   aside_[derived_weight].setZero();
 }
 
-#define RIATA_INSTANTIATE(T)                    \
-  template class CoupledLayer<T>;               \
+#define RIATA_INSTANTIATE(T)                      \
+  template class CoupledLayer<T>;                 \
   template class CoupledLayer<T, GroupShrink<T>>; \
-  template struct CoupledRow<T>;                \
-  template struct TiedRow<T>;                   \
-  template struct AlistaRow<T>;                 \
-  template struct StepRow<T>;                   \
-  template struct FirstStepRow<T>;              \
-  template struct GroupRow<T>;                  \
+  template struct CoupledRow<T>;                  \
+  template struct TiedRow<T>;                     \
+  template struct AlistaRow<T>;                   \
+  template struct StepRow<T>;                     \
+  template struct FirstStepRow<T>;                \
+  template struct GroupRow<T>;                    \
   template class HessianRow<T>;
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)

@@ -32,9 +32,9 @@ namespace riata {
 /// What a coupled layer is made of. A name that stands in no gradient pack is simply not learned.
 template <Scalar T>
 struct CoupledParts {
-  NamedArray<T> weight;                         ///< W, n_features x n_atoms
-  std::optional<NamedArray<T>> step = {};       ///< alpha, 1 x 1; absent: 1
-  NamedArray<T> threshold;                      ///< theta, 1 x 1 or n_atoms x 1
+  NamedArray<T> weight;                    ///< W, n_features x n_atoms
+  std::optional<NamedArray<T>> step = {};  ///< alpha, 1 x 1; absent: 1
+  NamedArray<T> threshold;                 ///< theta, 1 x 1 or n_atoms x 1
 };
 
 template <Scalar T, class Shrink = SoftShrink<T>>
@@ -115,11 +115,11 @@ class HessianRow : public Layer<T> {
 
  private:
   const NetworkModel<T>& model_;
-  const std::string name_;       // of A
+  const std::string name_;  // of A
   const std::string threshold_;
   const Matrix<T> W_;
   CoupledLayer<T> coupled_;
-  Parameters<T> aside_;          // the gradient of W, and while backward() runs that of the threshold
+  Parameters<T> aside_;  // the gradient of W, and while backward() runs that of the threshold
 };
 
 }  // namespace riata

@@ -49,9 +49,9 @@ std::vector<std::string> network_kinds() {
   return names;
 }
 
-#define RIATA_INSTANTIATE(T)                                                   \
+#define RIATA_INSTANTIATE(T)                                                    \
   template void register_network<T>(const std::string&, const NetworkKind<T>&); \
-  template const NetworkKind<T>& find_network_kind<T>(const std::string&);     \
+  template const NetworkKind<T>& find_network_kind<T>(const std::string&);      \
   template std::vector<std::string> network_kinds<T>();
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)

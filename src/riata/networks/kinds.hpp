@@ -13,10 +13,10 @@ namespace riata {
 
 /// What a kind lets the caller choose, and what a network must know of it.
 struct KindTraits {
-  bool atom_thresholds = false;    ///< takes ThresholdShape::atom
-  bool support_selection = false;  ///< takes a SupportSelection
-  bool groups = false;             ///< needs groups, and its penalty is that of the groups
-  bool carries_residual = false;   ///< LayerState::v flows
+  bool atom_thresholds = false;      ///< takes ThresholdShape::atom
+  bool support_selection = false;    ///< takes a SupportSelection
+  bool groups = false;               ///< needs groups, and its penalty is that of the groups
+  bool carries_residual = false;     ///< LayerState::v flows
   std::set<std::string> fixed = {};  ///< parameters that nothing trains
 };
 

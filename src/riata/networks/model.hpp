@@ -26,8 +26,8 @@ const char* to_string(ThresholdShape shape);
 /// Layer t leaves its largest entries as they are, as far as they exceed their thresholds: min((t + 1) p, p_max) % of the
 /// atoms. Chen, Liu, Wang and Yin (2018), "LISTA-SS".
 struct SupportSelection {
-  double p = 1.2;      ///< per cent, > 0
-  double p_max = 13;   ///< per cent, p <= p_max <= 100
+  double p = 1.2;     ///< per cent, > 0
+  double p_max = 13;  ///< per cent, p <= p_max <= 100
   bool operator==(const SupportSelection&) const = default;
 };
 
@@ -43,7 +43,7 @@ template <Scalar T>
 struct NetworkModel {
   DenseDictionary<T> dictionary;  ///< D, n_features x n_atoms
   int n_layers;
-  double lipschitz;               ///< L
+  double lipschitz;  ///< L
   NetworkOptions options;
 
   const Matrix<T>& D() const { return dictionary.parameters(); }
@@ -68,9 +68,9 @@ template <Scalar T>
 struct LayerSite {
   const NetworkModel<T>& model;
   const Parameters<T>& parameters;
-  int layer;    ///< t
-  Index tile;   ///< the most signals at a time
-  bool keep;    ///< backward() will be called
+  int layer;   ///< t
+  Index tile;  ///< the most signals at a time
+  bool keep;   ///< backward() will be called
 
   NamedArray<T> own(std::string_view name) const {
     std::string full = parameter_name(layer, name);

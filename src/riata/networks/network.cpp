@@ -26,8 +26,7 @@ void require_options(const std::string& kind, const KindTraits& traits, const Ne
     require(selection->p > 0 && selection->p <= selection->p_max && selection->p_max <= 100,
             "support_selection = ({}, {}), must be (p, p_max) with 0 < p <= p_max <= 100", selection->p, selection->p_max);
   require(options.groups.empty() || traits.groups, "groups are given, but the kind '{}' has none; group does", kind);
-  if (traits.groups)
-    PenaltyOptions{.kind = PenaltyKind::group, .groups = options.groups}.validate(n_atoms);
+  if (traits.groups) PenaltyOptions{.kind = PenaltyKind::group, .groups = options.groups}.validate(n_atoms);
   if (options.lipschitz)
     require(std::isfinite(*options.lipschitz) && *options.lipschitz > 0, "lipschitz = {}, must be > 0", *options.lipschitz);
 }
@@ -84,8 +83,8 @@ void Network<T>::set_parameters(Parameters<T> parameters) {
     const auto given = parameters.find(name);
     require(given != parameters.end(), "parameters: '{}' is missing", name);
     require(given->second.rows() == values.rows() && given->second.cols() == values.cols(),
-            "parameters: '{}' has shape ({}, {}), expected ({}, {})", name, given->second.cols(), given->second.rows(), values.cols(),
-            values.rows());
+            "parameters: '{}' has shape ({}, {}), expected ({}, {})", name, given->second.cols(), given->second.rows(),
+            values.cols(), values.rows());
     require_finite("parameters", name.c_str(), given->second);
   }
   for (const auto& [name, values] : parameters)
@@ -116,18 +115,21 @@ struct Network<T>::Call {
   Call(const char* where, const Network& net, const ConstMatrixRef<T>& signals, const Reg& weight, const NetworkRun<T>& how)
       : X(signals), reg_shape(weight), run(how), n_layers(how.n_layers.value_or(net.n_layers())) {
     require_signals<T>(where, X, net.dictionary());
-    require(n_layers >= 1 && n_layers <= net.n_layers(), "{}: n_layers = {}, must be between 1 and the network's {}", where, n_layers,
-            net.n_layers());
+    require(n_layers >= 1 && n_layers <= net.n_layers(), "{}: n_layers = {}, must be between 1 and the network's {}", where,
+            n_layers, net.n_layers());
     if (run.init != nullptr) {
       require(run.init->rows() == net.model_.n_atoms() && run.init->cols() == X.cols(),
-              "{}: init has shape ({}, {}), expected ({}, {})", where, run.init->cols(), run.init->rows(), X.cols(), net.model_.n_atoms());
+              "{}: init has shape ({}, {}), expected ({}, {})", where, run.init->cols(), run.init->rows(), X.cols(),
+              net.model_.n_atoms());
       require_finite(where, "init", *run.init);
     }
     reg = resolve_reg<T>(weight, X, net.dictionary(), net.penalty(), run.execution);
   }
 
   TileInput<T> tile(Index first, Index n) const { return {X.middleCols(first, n), reg.segment(first, n)}; }
-  Matrix<T> start(Index first, Index n) const { return run.init != nullptr ? Matrix<T>(run.init->middleCols(first, n)) : Matrix<T>(); }
+  Matrix<T> start(Index first, Index n) const {
+    return run.init != nullptr ? Matrix<T>(run.init->middleCols(first, n)) : Matrix<T>();
+  }
 
   /// `lane_entries`: of the gradient that every lane holds.
   Partition parts(const NetworkModel<T>& model, bool keep, Index lane_entries) const {
@@ -153,36 +155,44 @@ Matrix<T> Network<T>::encode(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& 
   const auto make_pass = [&] {
     return std::make_unique<NetworkPass<T>>(find_network_kind<T>(kind_), model_, parameters_, call.n_layers, false, parts.tile);
   };
-  for_each_tile(parts, X.cols(), run.execution, make_pass, [&](Index first, Index n, NetworkPass<T>& pass, Index) {
-    pass.forward(call.tile(first, n), call.start(first, n));
-    codes.middleCols(first, n) = pass.codes();
-  }, [](auto&, Index) {});
+  for_each_tile(
+      parts, X.cols(), run.execution, make_pass,
+      [&](Index first, Index n, NetworkPass<T>& pass, Index) {
+        pass.forward(call.tile(first, n), call.start(first, n));
+        codes.middleCols(first, n) = pass.codes();
+      },
+      [](auto&, Index) {});
   return codes;
 }
 
 template <Scalar T>
-std::vector<Matrix<T>> Network<T>::outputs(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const NetworkRun<T>& run) const {
+std::vector<Matrix<T>> Network<T>::outputs(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg,
+                                           const NetworkRun<T>& run) const {
   const Call call("outputs", *this, X, reg, run);
   const Partition parts = call.parts(model_, false, 0);
   std::vector<Matrix<T>> outputs(static_cast<std::size_t>(call.n_layers), Matrix<T>(model_.n_atoms(), X.cols()));
   const auto make_pass = [&] {
     return std::make_unique<NetworkPass<T>>(find_network_kind<T>(kind_), model_, parameters_, call.n_layers, false, parts.tile);
   };
-  for_each_tile(parts, X.cols(), run.execution, make_pass, [&](Index first, Index n, NetworkPass<T>& pass, Index) {
-    const TileInput<T> input = call.tile(first, n);
-    pass.start(input, call.start(first, n));
-    for (int t = 0; t < call.n_layers; ++t) {
-      pass.step(input, t);
-      outputs[static_cast<std::size_t>(t)].middleCols(first, n) = pass.codes();
-    }
-  }, [](auto&, Index) {});
+  for_each_tile(
+      parts, X.cols(), run.execution, make_pass,
+      [&](Index first, Index n, NetworkPass<T>& pass, Index) {
+        const TileInput<T> input = call.tile(first, n);
+        pass.start(input, call.start(first, n));
+        for (int t = 0; t < call.n_layers; ++t) {
+          pass.step(input, t);
+          outputs[static_cast<std::size_t>(t)].middleCols(first, n) = pass.codes();
+        }
+      },
+      [](auto&, Index) {});
   return outputs;
 }
 
 /// tile_loss(first, n, codes, cotangent, result) returns the tile's loss and, unless the cotangent is 0 x 0, writes it.
 template <Scalar T>
 template <class TileLoss>
-NetworkGradient<T> Network<T>::differentiate(const Call& call, const NetworkDerivatives& wanted, const TileLoss& tile_loss) const {
+NetworkGradient<T> Network<T>::differentiate(const Call& call, const NetworkDerivatives& wanted,
+                                             const TileLoss& tile_loss) const {
   const Index n_signals = call.X.cols();
   int first_layer = wanted.reg || wanted.signals ? 0 : call.n_layers;  // that must be differentiated
   Index lane_entries = 0;
@@ -210,23 +220,27 @@ NetworkGradient<T> Network<T>::differentiate(const Call& call, const NetworkDeri
   const auto make_pass = [&] {
     return std::make_unique<NetworkPass<T>>(find_network_kind<T>(kind_), model_, parameters_, call.n_layers, back, parts.tile);
   };
-  for_each_tile(parts, n_signals, call.run.execution, make_pass, [&](Index first, Index n, NetworkPass<T>& pass, Index lane_index) {
-    Lane& lane = lanes[static_cast<std::size_t>(lane_index)];
-    if (lane.parameters.empty())
-      for (const std::string& name : wanted.parameters)
-        lane.parameters[name].setZero(parameters_.at(name).rows(), parameters_.at(name).cols());
-    const TileInput<T> input = call.tile(first, n);
-    pass.forward(input, call.start(first, n));
-    if (wanted.codes) result.codes.middleCols(first, n) = pass.codes();
-    const auto tile_reg = wanted.reg ? std::span<double>(reg_gradient).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n))
-                                     : std::span<double>();
-    auto tile_signals = wanted.signals ? MatrixRef<T>(result.signals.middleCols(first, n)) : MatrixRef<T>(nothing);
-    lane.value += tile_loss(first, n, pass.codes(), back ? MatrixRef<T>(pass.codes_cotangent()) : MatrixRef<T>(nothing),
-                            LayerGradients<T>{lane.parameters, tile_signals, tile_reg});
-    if (back) pass.backward(input, first_layer, {lane.parameters, tile_signals, tile_reg});
-  }, [&](NetworkPass<T>& pass, Index lane) {
-    if (back) pass.finish({lanes[static_cast<std::size_t>(lane)].parameters, nothing, {}});
-  });
+  for_each_tile(
+      parts, n_signals, call.run.execution, make_pass,
+      [&](Index first, Index n, NetworkPass<T>& pass, Index lane_index) {
+        Lane& lane = lanes[static_cast<std::size_t>(lane_index)];
+        if (lane.parameters.empty())
+          for (const std::string& name : wanted.parameters)
+            lane.parameters[name].setZero(parameters_.at(name).rows(), parameters_.at(name).cols());
+        const TileInput<T> input = call.tile(first, n);
+        pass.forward(input, call.start(first, n));
+        if (wanted.codes) result.codes.middleCols(first, n) = pass.codes();
+        const auto tile_reg =
+            wanted.reg ? std::span<double>(reg_gradient).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n))
+                       : std::span<double>();
+        auto tile_signals = wanted.signals ? MatrixRef<T>(result.signals.middleCols(first, n)) : MatrixRef<T>(nothing);
+        lane.value += tile_loss(first, n, pass.codes(), back ? MatrixRef<T>(pass.codes_cotangent()) : MatrixRef<T>(nothing),
+                                LayerGradients<T>{lane.parameters, tile_signals, tile_reg});
+        if (back) pass.backward(input, first_layer, {lane.parameters, tile_signals, tile_reg});
+      },
+      [&](NetworkPass<T>& pass, Index lane) {
+        if (back) pass.finish({lanes[static_cast<std::size_t>(lane)].parameters, nothing, {}});
+      });
 
   for (const std::string& name : wanted.parameters)
     result.parameters[name].setZero(parameters_.at(name).rows(), parameters_.at(name).cols());
@@ -242,62 +256,69 @@ NetworkGradient<T> Network<T>::differentiate(const Call& call, const NetworkDeri
 }
 
 template <Scalar T>
-NetworkGradient<T> Network<T>::loss_gradient(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const NetworkDerivatives& wanted,
-                                             const NetworkRun<T>& run, const Matrix<T>* targets) const {
+NetworkGradient<T> Network<T>::loss_gradient(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg,
+                                             const NetworkDerivatives& wanted, const NetworkRun<T>& run,
+                                             const Matrix<T>* targets) const {
   const Call call("loss_gradient", *this, X, reg, run);
   const Index m = model_.n_atoms();
   const double scale = 1.0 / static_cast<double>(X.cols());
   if (targets != nullptr) {
-    require(targets->rows() == m && targets->cols() == X.cols(), "targets have shape ({}, {}), expected ({}, {})", targets->cols(),
-            targets->rows(), X.cols(), m);
+    require(targets->rows() == m && targets->cols() == X.cols(), "targets have shape ({}, {}), expected ({}, {})",
+            targets->cols(), targets->rows(), X.cols(), m);
     require_finite("loss_gradient", "targets", *targets);
-    return differentiate(call, wanted, [&](Index first, Index n, const ConstMatrixRef<T>& Z, MatrixRef<T> cotangent, const LayerGradients<T>&) {
-      const auto target = targets->middleCols(first, n);
-      if (cotangent.size() > 0) cotangent = static_cast<T>(scale) * (Z - target);
-      double value = 0;
-      for (Index i = 0; i < n; ++i) value += 0.5 * (Z.col(i) - target.col(i)).template cast<double>().squaredNorm();
-      return scale * value;
-    });
+    return differentiate(call, wanted,
+                         [&](Index first, Index n, const ConstMatrixRef<T>& Z, MatrixRef<T> cotangent, const LayerGradients<T>&) {
+                           const auto target = targets->middleCols(first, n);
+                           if (cotangent.size() > 0) cotangent = static_cast<T>(scale) * (Z - target);
+                           double value = 0;
+                           for (Index i = 0; i < n; ++i)
+                             value += 0.5 * (Z.col(i) - target.col(i)).template cast<double>().squaredNorm();
+                           return scale * value;
+                         });
   }
   const NetworkPenalty<T> penalty(this->penalty(), m);
-  return differentiate(call, wanted, [&](Index first, Index n, const ConstMatrixRef<T>& Z, MatrixRef<T> cotangent,
-                                         const LayerGradients<T>& gradients) {
-    Matrix<T> r(model_.n_features(), n);
-    model_.dictionary.apply(Z, r);
-    r -= X.middleCols(first, n);
-    double value = 0;
-    for (Index i = 0; i < n; ++i) {
-      const double g = penalty.value(Z.col(i));
-      value += 0.5 * r.col(i).template cast<double>().squaredNorm() + static_cast<double>(call.reg(first + i)) * g;
-      if (!gradients.reg.empty()) gradients.reg[static_cast<std::size_t>(i)] += scale * g;
-    }
-    if (cotangent.size() > 0) {
-      r *= static_cast<T>(scale);
-      if (MatrixRef<T> signals = gradients.signals; signals.size() > 0) signals -= r;
-      model_.dictionary.adjoint(r, cotangent);
-      penalty.add_subgradient(Z, static_cast<T>(scale) * call.reg.segment(first, n), cotangent);
-    }
-    return scale * value;
-  });
+  return differentiate(
+      call, wanted,
+      [&](Index first, Index n, const ConstMatrixRef<T>& Z, MatrixRef<T> cotangent, const LayerGradients<T>& gradients) {
+        Matrix<T> r(model_.n_features(), n);
+        model_.dictionary.apply(Z, r);
+        r -= X.middleCols(first, n);
+        double value = 0;
+        for (Index i = 0; i < n; ++i) {
+          const double g = penalty.value(Z.col(i));
+          value += 0.5 * r.col(i).template cast<double>().squaredNorm() + static_cast<double>(call.reg(first + i)) * g;
+          if (!gradients.reg.empty()) gradients.reg[static_cast<std::size_t>(i)] += scale * g;
+        }
+        if (cotangent.size() > 0) {
+          r *= static_cast<T>(scale);
+          if (MatrixRef<T> signals = gradients.signals; signals.size() > 0) signals -= r;
+          model_.dictionary.adjoint(r, cotangent);
+          penalty.add_subgradient(Z, static_cast<T>(scale) * call.reg.segment(first, n), cotangent);
+        }
+        return scale * value;
+      });
 }
 
 template <Scalar T>
-double Network<T>::loss(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const NetworkRun<T>& run, const Matrix<T>* targets) const {
+double Network<T>::loss(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const NetworkRun<T>& run,
+                        const Matrix<T>* targets) const {
   return loss_gradient(X, reg, {}, run, targets).value;
 }
 
 template <Scalar T>
-NetworkGradient<T> Network<T>::vjp(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const NonDeduced<ConstMatrixRef<T>>& cotangent,
-                                   const NetworkDerivatives& wanted, const NetworkRun<T>& run) const {
+NetworkGradient<T> Network<T>::vjp(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg,
+                                   const NonDeduced<ConstMatrixRef<T>>& cotangent, const NetworkDerivatives& wanted,
+                                   const NetworkRun<T>& run) const {
   const Call call("vjp", *this, X, reg, run);
-  require(cotangent.rows() == model_.n_atoms() && cotangent.cols() == X.cols(), "vjp: cotangent has shape ({}, {}), expected ({}, {})",
-          cotangent.cols(), cotangent.rows(), X.cols(), model_.n_atoms());
+  require(cotangent.rows() == model_.n_atoms() && cotangent.cols() == X.cols(),
+          "vjp: cotangent has shape ({}, {}), expected ({}, {})", cotangent.cols(), cotangent.rows(), X.cols(), model_.n_atoms());
   require_finite("vjp", "cotangent", cotangent);
-  return differentiate(call, wanted, [&](Index first, Index n, const ConstMatrixRef<T>& Z, MatrixRef<T> out, const LayerGradients<T>&) {
-    const auto given = cotangent.middleCols(first, n);
-    if (out.size() > 0) out = given;
-    return Z.template cast<double>().cwiseProduct(given.template cast<double>()).sum();
-  });
+  return differentiate(call, wanted,
+                       [&](Index first, Index n, const ConstMatrixRef<T>& Z, MatrixRef<T> out, const LayerGradients<T>&) {
+                         const auto given = cotangent.middleCols(first, n);
+                         if (out.size() > 0) out = given;
+                         return Z.template cast<double>().cwiseProduct(given.template cast<double>()).sum();
+                       });
 }
 
 template class Network<float>;

@@ -40,9 +40,9 @@ template <Scalar T>
 struct NetworkGradient {
   double value = 0;
   Parameters<T> parameters;  ///< a pack with the names asked for
-  Vector<double> reg;        ///< of reg's shape, with the explicit g(z); for a fraction of reg_max by the resulting weight. Or empty
-  Matrix<T> signals;         ///< n_features x n_signals, with the explicit -(D z - x) of the unsupervised loss. Or 0 x 0
-  Matrix<T> codes;           ///< n_atoms x n_signals: the output. Or 0 x 0
+  Vector<double> reg;  ///< of reg's shape, with the explicit g(z); for a fraction of reg_max by the resulting weight. Or empty
+  Matrix<T> signals;   ///< n_features x n_signals, with the explicit -(D z - x) of the unsupervised loss. Or 0 x 0
+  Matrix<T> codes;     ///< n_atoms x n_signals: the output. Or 0 x 0
 };
 
 /// Memory beyond the results is constant in the number of signals; bits do not depend on the number of threads.

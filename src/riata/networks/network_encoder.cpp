@@ -23,8 +23,8 @@ struct NetworkEncoder<T>::Prepared {
 template <Scalar T>
 NetworkEncoder<T>::NetworkEncoder(Network<T> network, std::optional<int> n_layers) {
   const int depth = n_layers.value_or(network.n_layers());
-  require(depth >= 1 && depth <= network.n_layers(), "NetworkEncoder: n_layers = {}, must be between 1 and the network's {}", depth,
-          network.n_layers());
+  require(depth >= 1 && depth <= network.n_layers(), "NetworkEncoder: n_layers = {}, must be between 1 and the network's {}",
+          depth, network.n_layers());
   prepared_ = std::make_unique<Prepared>(std::move(network), depth);
 }
 
@@ -39,7 +39,8 @@ template <Scalar T>
 void NetworkEncoder<T>::encode(const NonDeduced<ConstVectorRef<T>>& x, double reg, NonDeduced<VectorRef<T>> code) {
   const DenseDictionary<T>& D = network().dictionary();
   require(x.size() == D.signal_size(), "NetworkEncoder: x has {} entries, expected the atoms' {}", x.size(), D.signal_size());
-  require(code.size() == D.code_size(), "NetworkEncoder: code has {} entries, expected one per atom, {}", code.size(), D.code_size());
+  require(code.size() == D.code_size(), "NetworkEncoder: code has {} entries, expected one per atom, {}", code.size(),
+          D.code_size());
   require(x.allFinite(), "NetworkEncoder: x has an entry that is not finite");
   require(std::isfinite(reg) && reg > 0, "reg = {}, must be > 0 and finite", reg);
   prepared_->reg(0) = static_cast<T>(reg);

@@ -27,8 +27,8 @@ N number(const TensorFile& file, const std::string& key, const std::string& path
   N value{};
   const std::string& text = found->second;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
-  require(parsed.ec == std::errc() && parsed.ptr == text.data() + text.size(), "{}: metadata '{}' is '{}', expected a number", path,
-          key, text);
+  require(parsed.ec == std::errc() && parsed.ptr == text.data() + text.size(), "{}: metadata '{}' is '{}', expected a number",
+          path, key, text);
   return value;
 }
 
@@ -44,8 +44,16 @@ auto naming(const std::string& path, const Make& make) {
 
 /// What the file itself says: not the caller's to give, nor among the text that he gets back.
 bool is_reserved(const std::string& key) {
-  static const std::set<std::string> keys{"format",    "format_version", "kind", "network",             "n_layers",
-                                          "threshold", "lipschitz",      "reg",  "support_selection_p", "support_selection_p_max",
+  static const std::set<std::string> keys{"format",
+                                          "format_version",
+                                          "kind",
+                                          "network",
+                                          "n_layers",
+                                          "threshold",
+                                          "lipschitz",
+                                          "reg",
+                                          "support_selection_p",
+                                          "support_selection_p_max",
                                           "conventions"};
   return keys.contains(key);
 }
@@ -67,10 +75,12 @@ Matrix<T> tensor_to_parameter(const Tensor& tensor, const Matrix<T>& like, const
   const bool is_number = tensor.shape.empty() && like.size() == 1;  // where one is expected, () is (1)
   require(tensor.shape == expected || is_number, "{}: '{}' has shape {}, expected {}", where, name, shape_of(tensor.shape),
           shape_of(expected));
-  return std::visit([&](const auto& values) {
-    using S = typename std::decay_t<decltype(values)>::value_type;
-    return Matrix<T>(Eigen::Map<const Matrix<S>>(values.data(), like.rows(), like.cols()).template cast<T>());
-  }, tensor.data);
+  return std::visit(
+      [&](const auto& values) {
+        using S = typename std::decay_t<decltype(values)>::value_type;
+        return Matrix<T>(Eigen::Map<const Matrix<S>>(values.data(), like.rows(), like.cols()).template cast<T>());
+      },
+      tensor.data);
 }
 
 template <Scalar T>
@@ -83,7 +93,8 @@ void save_network(const std::string& path, const StoredNetwork<T>& stored) {
   file.metadata["n_layers"] = std::to_string(net.n_layers());
   file.metadata["threshold"] = to_string(net.options().threshold);
   file.metadata["lipschitz"] = fmt::format("{}", net.lipschitz());
-  file.metadata["conventions"] = "rows of `dictionary` are atoms; codes and signals are rows, which weights multiply from the right";
+  file.metadata["conventions"] =
+      "rows of `dictionary` are atoms; codes and signals are rows, which weights multiply from the right";
   if (const auto& selection = net.options().support_selection) {
     file.metadata["support_selection_p"] = fmt::format("{}", selection->p);
     file.metadata["support_selection_p_max"] = fmt::format("{}", selection->p_max);
@@ -123,8 +134,8 @@ StoredNetwork<T> load_network(const std::string& path) {
   for (const auto& [name, values] : stored.network.parameters()) {
     const auto tensor = file.tensors.find(name);
     require(tensor != file.tensors.end(), "{}: tensor '{}' is missing", path, name);
-    require(std::holds_alternative<std::vector<T>>(tensor->second.data), "{}: tensor '{}' is not of the dictionary's precision", path,
-            name);
+    require(std::holds_alternative<std::vector<T>>(tensor->second.data), "{}: tensor '{}' is not of the dictionary's precision",
+            path, name);
     parameters[name] = tensor_to_parameter(tensor->second, values, name, path);
   }
   naming(path, [&] { stored.network.set_parameters(std::move(parameters)); });
@@ -153,19 +164,19 @@ void import_parameters(const std::string& path, Network<T>& network) {
   Parameters<T> parameters = network.parameters();
   for (const auto& [name, tensor] : read_npz(path)) {
     const auto found = parameters.find(name);
-    require(found != parameters.end(), "{}: a network of kind '{}' with {} layers has no '{}'", path, network.kind(), network.n_layers(),
-            name);
+    require(found != parameters.end(), "{}: a network of kind '{}' with {} layers has no '{}'", path, network.kind(),
+            network.n_layers(), name);
     found->second = tensor_to_parameter(tensor, found->second, name, path);
   }
   naming(path, [&] { network.set_parameters(std::move(parameters)); });
 }
 
-#define RIATA_INSTANTIATE(T)                                                            \
-  template void save_network<T>(const std::string&, const StoredNetwork<T>&);           \
-  template StoredNetwork<T> load_network<T>(const std::string&);                        \
-  template void export_parameters<T>(const std::string&, const Network<T>&);            \
-  template void import_parameters<T>(const std::string&, Network<T>&);                  \
-  template Tensor parameter_to_tensor<T>(const Matrix<T>&);                             \
+#define RIATA_INSTANTIATE(T)                                                  \
+  template void save_network<T>(const std::string&, const StoredNetwork<T>&); \
+  template StoredNetwork<T> load_network<T>(const std::string&);              \
+  template void export_parameters<T>(const std::string&, const Network<T>&);  \
+  template void import_parameters<T>(const std::string&, Network<T>&);        \
+  template Tensor parameter_to_tensor<T>(const Matrix<T>&);                   \
   template Matrix<T> tensor_to_parameter<T>(const Tensor&, const Matrix<T>&, const std::string&, const std::string&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)

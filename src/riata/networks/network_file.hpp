@@ -16,7 +16,7 @@ namespace riata {
 template <Scalar T>
 struct StoredNetwork {
   Network<T> network;
-  std::optional<double> reg = {};               ///< the weight of training
+  std::optional<double> reg = {};                    ///< the weight of training
   std::map<std::string, std::string> metadata = {};  ///< free text; keys that the file itself uses are passed over
 };
 

@@ -3,8 +3,8 @@
 namespace riata {
 
 template <Scalar T>
-NetworkPass<T>::NetworkPass(const NetworkKind<T>& kind, const NetworkModel<T>& model, const Parameters<T>& parameters, int n_layers,
-                            bool keep, Index tile)
+NetworkPass<T>::NetworkPass(const NetworkKind<T>& kind, const NetworkModel<T>& model, const Parameters<T>& parameters,
+                            int n_layers, bool keep, Index tile)
     : keep_(keep) {
   const Index residual = kind.traits.carries_residual ? model.n_features() : 0;
   for (int t = 0; t < n_layers; ++t)

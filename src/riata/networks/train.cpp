@@ -108,9 +108,9 @@ LineSearchOptions search_options(const TrainingOptions& options) {
 }
 
 struct Stage {
-  int n_layers;   // the loss is at their output
+  int n_layers;  // the loss is at their output
   std::set<std::string> names;
-  int max_iter;   // accepted steps
+  int max_iter;                              // accepted steps
   std::map<std::string, double> rates = {};  // Adam's, by name
 };
 
@@ -160,7 +160,10 @@ template <Scalar T>
 class Landmarks {
  public:
   Landmarks(const Network<T>& net, const ConstMatrixRef<T>& X, double reg, const Matrix<T>* targets, const Execution& execution)
-      : X_(X), reg_(reg), targets_(targets), execution_(execution),
+      : X_(X),
+        reg_(reg),
+        targets_(targets),
+        execution_(execution),
         ista_(net.traits().groups ? "group" : "step", net.dictionary(), net.n_layers(),
               {.groups = net.options().groups, .lipschitz = net.lipschitz()}) {}
 
@@ -175,7 +178,8 @@ class Landmarks {
 
   double optimum() {
     if (targets_ == nullptr && !optimum_) {
-      const auto found = encode<T>(X_, ista_.dictionary(), reg_, {.tol = optimum_tol, .penalty = ista_.penalty(), .execution = execution_});
+      const auto found =
+          encode<T>(X_, ista_.dictionary(), reg_, {.tol = optimum_tol, .penalty = ista_.penalty(), .execution = execution_});
       const bool is_certified = std::ranges::count(found.status, Status::converged) == X_.cols();
       optimum_ = is_certified ? found.objective.mean() : unknown;
     }
@@ -198,9 +202,19 @@ class Trainer {
  public:
   Trainer(Network<T>& net, const ConstMatrixRef<T>& X, double reg, const TrainingOptions& options, const Matrix<T>* targets,
           const TrainingObserver& observer, Checkpoint checkpoint)
-      : net_(net), X_(X), reg_(reg), options_(options), targets_(targets), observer_(observer), checkpoint_(std::move(checkpoint)),
-        stages_(make_stages(net, options)), before_training_(net.parameters()), trial_(net), search_(search_options(options)),
-        execution_(make_execution()), landmarks_(net, X, reg, targets, execution_) {
+      : net_(net),
+        X_(X),
+        reg_(reg),
+        options_(options),
+        targets_(targets),
+        observer_(observer),
+        checkpoint_(std::move(checkpoint)),
+        stages_(make_stages(net, options)),
+        before_training_(net.parameters()),
+        trial_(net),
+        search_(search_options(options)),
+        execution_(make_execution()),
+        landmarks_(net, X, reg, targets, execution_) {
     project(before_training_);
     state_.parameters = before_training_;
     if (is_adam()) hold_out();
@@ -238,9 +252,9 @@ class Trainer {
     TrainingHistory history;
     std::size_t stage = 0;
     std::optional<double> value = {};  // of the stage's loss at `parameters`; absent before the stage is opened
-    int taken = 0;               // steps of the stage
-    bool ended = false;          // the stage, before its last step
-    double ended_tol = 0;        // at which it ended
+    int taken = 0;                     // steps of the stage
+    bool ended = false;                // the stage, before its last step
+    double ended_tol = 0;              // at which it ended
     double initial_value = std::numeric_limits<double>::quiet_NaN();
     // Of validation, in the stage: the least loss, where, and after how many steps.
     std::optional<double> best_value = {};
@@ -292,7 +306,8 @@ class Trainer {
       value = from_start;
       state_.parameters = before_training_;
     }
-    require(std::isfinite(value), "train: the loss of the network is {} before the first step; are the signals or reg too large?", value);
+    require(std::isfinite(value), "train: the loss of the network is {} before the first step; are the signals or reg too large?",
+            value);
     if (state_.stage == 0) state_.initial_value = value;
     state_.value = value;
     search_.reset();
@@ -372,8 +387,8 @@ class Trainer {
     const auto gradient = trial_.loss_gradient(X_, reg_, {.parameters = stage.names}, run_of(stage), targets_).parameters;
     keep_failure(failure_, [&] {
       for (const auto& [name, g] : gradient)
-        require(g.allFinite(), "train: the gradient by '{}' is not finite after {} steps; are the signals or reg too large?", name,
-                state_.history.value.size());
+        require(g.allFinite(), "train: the gradient by '{}' is not finite after {} steps; are the signals or reg too large?",
+                name, state_.history.value.size());
     });
     if (failure_) throw Interrupted();
     const Objective<T> objective{.project = [this](Parameters<T>& p) { project(p); },
@@ -417,15 +432,16 @@ class Trainer {
     }
     const bool is_whole = X_batch.size() == 0;
     trial_.set_parameters(state_.parameters);
-    const auto found = trial_.loss_gradient(is_whole ? X_ : ConstMatrixRef<T>(X_batch), reg_, {.parameters = stage.names}, run_of(stage),
-                                            targets_ == nullptr || is_whole ? targets_ : &targets_batch);
+    const auto found = trial_.loss_gradient(is_whole ? X_ : ConstMatrixRef<T>(X_batch), reg_, {.parameters = stage.names},
+                                            run_of(stage), targets_ == nullptr || is_whole ? targets_ : &targets_batch);
     Parameters<T> moved = state_.parameters;
     Adam<T> adam = adam_;
     adam.step(moved, found.parameters, stage.rates);
     project(moved);
     for (const auto& [name, values] : moved)
-      require(std::isfinite(found.value) && values.allFinite(), "learning_rate = {}: the loss is not finite after {} steps; use a smaller one",
-              rate_of(options_), state_.history.value.size());
+      require(std::isfinite(found.value) && values.allFinite(),
+              "learning_rate = {}: the loss is not finite after {} steps; use a smaller one", rate_of(options_),
+              state_.history.value.size());
     state_.parameters = std::move(moved);
     adam_ = std::move(adam);
     state_.value = found.value;
@@ -439,7 +455,8 @@ class Trainer {
     NamedTensors tensors = search_.state();
     if (is_adam()) tensors = adam_.state();
     for (const auto& [name, values] : state_.best) tensors["best." + name] = to_tensor<T>(values);
-    if (state_.best_value) tensors["best"] = to_tensor(std::vector<double>{*state_.best_value, static_cast<double>(state_.best_taken)});
+    if (state_.best_value)
+      tensors["best"] = to_tensor(std::vector<double>{*state_.best_value, static_cast<double>(state_.best_taken)});
     for (const auto& [name, values] : state_.parameters) tensors["parameter." + name] = to_tensor<T>(values);
     const TrainingHistory& history = state_.history;
     tensors["history.value"] = to_tensor(history.value);
@@ -449,7 +466,8 @@ class Trainer {
     tensors["stage"] = to_tensor(static_cast<std::int64_t>(state_.stage));
     tensors["taken"] = to_tensor(std::int64_t{state_.taken});
     tensors["ended"] = to_tensor(std::int64_t{state_.ended});
-    tensors["values"] = to_tensor(std::vector<double>{seconds(), state_.initial_value, state_.value.value_or(std::nan("")), state_.ended_tol});
+    tensors["values"] =
+        to_tensor(std::vector<double>{seconds(), state_.initial_value, state_.value.value_or(std::nan("")), state_.ended_tol});
     write_checkpoint(checkpoint_, std::move(tensors));
   }
 
@@ -463,8 +481,8 @@ class Trainer {
     history.seconds = get_vector<double>(tensors, "history.seconds", where);
     const auto stages = tensors.find("history.stage");
     const auto* stage_values = stages == tensors.end() ? nullptr : std::get_if<std::vector<std::int64_t>>(&stages->second.data);
-    require(stage_values != nullptr && stage_values->size() == history.value.size() && history.step.size() == history.value.size() &&
-                history.seconds.size() == history.value.size(),
+    require(stage_values != nullptr && stage_values->size() == history.value.size() &&
+                history.step.size() == history.value.size() && history.seconds.size() == history.value.size(),
             "{}: the history is damaged", where);
     history.stage = *stage_values;
     const std::int64_t stage = get_integer(tensors, "stage", where);
@@ -516,7 +534,8 @@ class Trainer {
 
 /// Everything that decides the iterates. max_iter decides where stages end, so it may change only where there is one.
 template <Scalar T>
-std::string fingerprint(const Network<T>& net, const ConstMatrixRef<T>& X, double reg, const TrainingOptions& o, const Matrix<T>* targets) {
+std::string fingerprint(const Network<T>& net, const ConstMatrixRef<T>& X, double reg, const TrainingOptions& o,
+                        const Matrix<T>* targets) {
   nlohmann::json run{{"dtype", sizeof(T) == 4 ? "float32" : "float64"},
                      {"signals", X.cols()},
                      {"signals_hash", hash_of<T>(X)},
@@ -531,8 +550,12 @@ std::string fingerprint(const Network<T>& net, const ConstMatrixRef<T>& X, doubl
                      {"learning_rate", rate_of(o)},
                      {"positive_steps", o.positive_steps}};
   if (o.optimizer == TrainingOptimizer::adam)
-    run.update({{"optimizer", "adam"}, {"batch_size", o.batch_size.value_or(0)}, {"validation", o.validation},
-                {"validate_every", o.validate_every}, {"patience", o.patience}, {"random_state", o.seed}});
+    run.update({{"optimizer", "adam"},
+                {"batch_size", o.batch_size.value_or(0)},
+                {"validation", o.validation},
+                {"validate_every", o.validate_every},
+                {"patience", o.patience},
+                {"random_state", o.seed}});
   if (const auto& selection = net.options().support_selection) run["support_selection"] = {selection->p, selection->p_max};
   if (o.mode != TrainingMode::oneshot) run["steps_of_all_stages"] = o.max_iter, run["tol"] = o.tol;
   if (targets != nullptr) run["targets_hash"] = hash_of<T>(*targets);
@@ -551,7 +574,8 @@ TrainingResult train(Network<T>& net, const NonDeduced<ConstMatrixRef<T>>& X, co
   require_signals<T>("train", X, net.dictionary());
   require(X.cols() > 0, "train: X holds no signals");
   const bool needs_targets = options.loss == TrainingLoss::supervised;
-  require(needs_targets || targets == nullptr, "targets are for loss = 'supervised'; loss = '{}' has none", to_string(options.loss));
+  require(needs_targets || targets == nullptr, "targets are for loss = 'supervised'; loss = '{}' has none",
+          to_string(options.loss));
   require(!needs_targets || targets != nullptr, "loss = 'supervised' needs targets, one code per signal");
   if (options.positive_steps) {
     bool any = false;
@@ -559,15 +583,18 @@ TrainingResult train(Network<T>& net, const NonDeduced<ConstMatrixRef<T>>& X, co
     require(any, "positive_steps = true, but the kind '{}' has no steps", net.kind());
   }
   if (targets != nullptr) {
-    require(targets->rows() == net.dictionary().code_size() && targets->cols() == X.cols(), "targets have shape ({}, {}), expected ({}, {})",
-            targets->cols(), targets->rows(), X.cols(), net.dictionary().code_size());
+    require(targets->rows() == net.dictionary().code_size() && targets->cols() == X.cols(),
+            "targets have shape ({}, {}), expected ({}, {})", targets->cols(), targets->rows(), X.cols(),
+            net.dictionary().code_size());
     require_finite("train", "targets", *targets);
   }
   const double reg = resolve_batch_reg<T>(weight, X, net.dictionary(), net.penalty(), options.execution);
   Matrix<T> solutions;
   if (options.loss == TrainingLoss::semi) {
     const double tol = std::same_as<T, float> ? 1e-6 : 1e-10;
-    solutions = encode<T>(X, net.dictionary(), reg, {.tol = tol, .max_iter = 100000, .penalty = net.penalty(), .execution = options.execution}).codes;
+    solutions = encode<T>(X, net.dictionary(), reg,
+                          {.tol = tol, .max_iter = 100000, .penalty = net.penalty(), .execution = options.execution})
+                    .codes;
     targets = &solutions;
   }
   Checkpoint checkpoint{.path = options.checkpoint, .every = options.checkpoint_every, .resume = options.resume};
@@ -575,7 +602,7 @@ TrainingResult train(Network<T>& net, const NonDeduced<ConstMatrixRef<T>>& X, co
   return Trainer<T>(net, X, reg, options, targets, observer, std::move(checkpoint)).run();
 }
 
-#define RIATA_INSTANTIATE(T)                                                                                                 \
+#define RIATA_INSTANTIATE(T)                                                                                                    \
   template TrainingResult train<T>(Network<T>&, const ConstMatrixRef<T>&, const Reg&, const TrainingOptions&, const Matrix<T>*, \
                                    const TrainingObserver&);
 RIATA_INSTANTIATE(float)

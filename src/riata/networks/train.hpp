@@ -36,8 +36,8 @@ enum class TrainingLoss {
 enum class TrainingMode { oneshot, recursive, greedy };
 enum class TrainingOptimizer { backtracking, adam };
 
-TrainingLoss parse_training_loss(std::string_view name);  ///< "unsupervised", "supervised" or "semi"
-TrainingMode parse_training_mode(std::string_view name);  ///< "oneshot", "recursive" or "greedy"
+TrainingLoss parse_training_loss(std::string_view name);            ///< "unsupervised", "supervised" or "semi"
+TrainingMode parse_training_mode(std::string_view name);            ///< "oneshot", "recursive" or "greedy"
 TrainingOptimizer parse_training_optimizer(std::string_view name);  ///< "backtracking" or "adam"
 const char* to_string(TrainingLoss loss);
 const char* to_string(TrainingMode mode);
@@ -47,21 +47,21 @@ struct TrainingOptions {
   TrainingLoss loss = TrainingLoss::unsupervised;
   TrainingMode mode = TrainingMode::oneshot;
   TrainingOptimizer optimizer = TrainingOptimizer::backtracking;
-  std::optional<Index> batch_size = {};  ///< signals per step, >= 1; absent: all. adam alone
-  double validation = 0;                 ///< share of the signals held out, in [0, 1); adam alone
-  int validate_every = 10;               ///< steps between looks at them
-  int patience = 4000;                   ///< steps without a better look that end a stage
+  std::optional<Index> batch_size = {};      ///< signals per step, >= 1; absent: all. adam alone
+  double validation = 0;                     ///< share of the signals held out, in [0, 1); adam alone
+  int validate_every = 10;                   ///< steps between looks at them
+  int patience = 4000;                       ///< steps without a better look that end a stage
   std::optional<double> learning_rate = {};  ///< the first step of each stage, or Adam's rate, > 0; absent: 1, or 5e-4
-  bool positive_steps = false;           ///< keep steps at or above 1e-6 / L; kinds with steps alone
-  int max_iter = 300;                    ///< accepted steps, all stages together
-  double tol = 0;                        ///< relative decrease that ends a stage
+  bool positive_steps = false;               ///< keep steps at or above 1e-6 / L; kinds with steps alone
+  int max_iter = 300;                        ///< accepted steps, all stages together
+  double tol = 0;                            ///< relative decrease that ends a stage
   std::optional<double> max_time_s = {};
-  std::string checkpoint = {};           ///< a safetensors file; empty: none
+  std::string checkpoint = {};  ///< a safetensors file; empty: none
   int checkpoint_every = 10;
   bool resume = false;
   std::uint64_t seed = 0;
   Execution execution = {};
-  void validate() const;                 ///< @throws std::invalid_argument naming the field, its value and the rule
+  void validate() const;  ///< @throws std::invalid_argument naming the field, its value and the rule
 };
 
 /// One row per accepted step; Adam's losses are those of the mini-batch before the step.
@@ -76,7 +76,8 @@ struct TrainingInfo {
   int iteration = 0;            ///< accepted steps so far, all stages together
   double value = 0;             ///< the loss
   double ista = 0;              ///< that of ISTA with as many layers
-  double optimum = std::numeric_limits<double>::quiet_NaN();  ///< unsupervised: the least possible, certified to 1e-6; NaN if it was not found
+  double optimum =
+      std::numeric_limits<double>::quiet_NaN();  ///< unsupervised: the least possible, certified to 1e-6; NaN if it was not found
   double step = 0, seconds = 0;
 };
 using TrainingObserver = std::function<Action(const TrainingInfo&)>;
@@ -95,7 +96,8 @@ struct TrainingResult {
 /// be written. What is refused leaves network and checkpoint as they were.
 /// @throws std::invalid_argument for bad shapes, options, or a checkpoint of another run; riata::Error if a file fails
 template <Scalar T>
-TrainingResult train(Network<T>& network, const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const TrainingOptions& options = {},
-                     const Matrix<T>* targets = nullptr, const TrainingObserver& observer = {});
+TrainingResult train(Network<T>& network, const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg,
+                     const TrainingOptions& options = {}, const Matrix<T>* targets = nullptr,
+                     const TrainingObserver& observer = {});
 
 }  // namespace riata

@@ -194,7 +194,8 @@ void LampRow<T>::backward(const TileInput<T>& input, const LayerState<T>& /*befo
   v += Bh;
   for (Index i = 0; i < n; ++i)
     if (rho_(i) > T(0))
-      v.col(i) += static_cast<T>(rho[static_cast<std::size_t>(i)]) / (rho_(i) * static_cast<T>(model_.n_features())) * after.v.col(i);
+      v.col(i) +=
+          static_cast<T>(rho[static_cast<std::size_t>(i)]) / (rho_(i) * static_cast<T>(model_.n_features())) * after.v.col(i);
   if (MatrixRef<T> signals = gradients.signals; signals.size() > 0) signals += v;
   model_.dictionary.adjoint(v, scratch_.leftCols(n));
   h -= scratch_.leftCols(n);

@@ -18,9 +18,11 @@ constexpr double least_visible = 1e-10;  // of what the sensors see of a source,
 
 void require_arrays(const ConstMatrixRef<double>& M, const ConstMatrixRef<double>& G, const ConstMatrixRef<double>& noise_cov,
                     const SparseInverseOptions& options) {
-  require(M.size() > 0, "sparse_inverse: M has shape ({}, {}), must have at least one channel and one instant", M.rows(), M.cols());
-  require(G.rows() == M.rows() && G.cols() > 0, "sparse_inverse: G has shape ({}, {}) but M has {} channels; expected ({}, n_sources)",
-          G.rows(), G.cols(), M.rows(), M.rows());
+  require(M.size() > 0, "sparse_inverse: M has shape ({}, {}), must have at least one channel and one instant", M.rows(),
+          M.cols());
+  require(G.rows() == M.rows() && G.cols() > 0,
+          "sparse_inverse: G has shape ({}, {}) but M has {} channels; expected ({}, n_sources)", G.rows(), G.cols(), M.rows(),
+          M.rows());
   require(noise_cov.rows() == M.rows() && noise_cov.cols() == M.rows(),
           "sparse_inverse: noise_cov has shape ({}, {}), expected ({}, {}), a row and a column per channel", noise_cov.rows(),
           noise_cov.cols(), M.rows(), M.rows());
@@ -57,11 +59,9 @@ struct Solution {
 Solution solve(const Matrix<double>& X, const DenseDictionary<double>& D, const Reg& reg, const SparseInverseOptions& options) {
   require(!reg.is_per_signal(), "reg: sparse_inverse takes one weight for all instants, not one per instant");
   if (options.penalty == SourcePenalty::group) {
-    auto joint = joint_encode<double>(X, D, reg,
-                                      {.tol = options.tol,
-                                       .max_iter = options.max_iter,
-                                       .group_size = options.n_orient,
-                                       .execution = options.execution});
+    auto joint = joint_encode<double>(
+        X, D, reg,
+        {.tol = options.tol, .max_iter = options.max_iter, .group_size = options.n_orient, .execution = options.execution});
     return {.Z = std::move(joint.codes), .reg = joint.reg, .n_iter = joint.n_iter};
   }
   const double lambda = resolve_batch_reg<double>(reg, X, D, {}, options.execution);
@@ -106,8 +106,7 @@ void SparseInverseOptions::validate() const {
 }
 
 SparseInverseResult sparse_inverse(const ConstMatrixRef<double>& M, const ConstMatrixRef<double>& G,
-                                   const ConstMatrixRef<double>& noise_cov, const Reg& reg,
-                                   const SparseInverseOptions& options) {
+                                   const ConstMatrixRef<double>& noise_cov, const Reg& reg, const SparseInverseOptions& options) {
   options.validate();
   require_arrays(M, G, noise_cov, options);
   const Matrix<double> W = whitener(noise_cov, options.channel_types, options.rank_tol);
@@ -120,17 +119,16 @@ SparseInverseResult sparse_inverse(const ConstMatrixRef<double>& M, const ConstM
 
   const DenseDictionary<double> dictionary(std::move(D));
   const Solution solution = solve(X, dictionary, reg, options);
-  SparseInverseResult result{
-      .sources = column_weights.cwiseInverse().asDiagonal() * solution.Z,
-      .active = {},
-      .reg = solution.reg,
-      .objective = 0,
-      .gap = 0,
-      .gap_rel = 0,
-      .whitener = W,
-      .depth_weights = weights,
-      .n_iter = solution.n_iter,
-      .status = {}};
+  SparseInverseResult result{.sources = column_weights.cwiseInverse().asDiagonal() * solution.Z,
+                             .active = {},
+                             .reg = solution.reg,
+                             .objective = 0,
+                             .gap = 0,
+                             .gap_rel = 0,
+                             .whitener = W,
+                             .depth_weights = weights,
+                             .n_iter = solution.n_iter,
+                             .status = {}};
   for (Index s = 0; s < weights.size(); ++s)
     if (!result.sources.middleRows(s * options.n_orient, options.n_orient).isZero(0)) result.active.push_back(s);
 

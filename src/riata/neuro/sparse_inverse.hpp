@@ -43,7 +43,7 @@ struct SparseInverseResult {
   double objective;              ///< of the whitened problem, recomputed at the returned sources
   double gap;                    ///< duality gap, likewise: an upper bound on the distance from the optimum
   double gap_rel;                ///< gap / (1/2 ||W M||_F^2)
-  Matrix<double> whitener;      ///< W, rank x n_channels
+  Matrix<double> whitener;       ///< W, rank x n_channels
   Vector<double> depth_weights;  ///< w, one per source
   int n_iter;                    ///< sweeps; with l1 the most of any instant
   Status status;                 ///< converged, or max_iter_reached

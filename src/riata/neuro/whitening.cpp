@@ -35,8 +35,8 @@ Vector<double> scales_by_type(const ConstMatrixRef<double>& C, const std::vector
 Matrix<double> whitener(const ConstMatrixRef<double>& C, const std::vector<std::string>& channel_types, double rank_tol) {
   const Index n = C.rows();
   require(n > 0 && C.cols() == n, "noise_cov has shape ({}, {}), must be square", C.rows(), C.cols());
-  require(channel_types.empty() || std::ssize(channel_types) == n, "channel_types has {} entries for {} channels; they must be equal",
-          channel_types.size(), n);
+  require(channel_types.empty() || std::ssize(channel_types) == n,
+          "channel_types has {} entries for {} channels; they must be equal", channel_types.size(), n);
   require(rank_tol > 0 && rank_tol < 1, "rank_tol = {}, must be between 0 and 1", rank_tol);
   require_finite("whitener", "noise_cov", C);
   const Vector<double> scales = scales_by_type(C, channel_types);
@@ -52,8 +52,9 @@ Matrix<double> whitener(const ConstMatrixRef<double>& C, const std::vector<std::
   const Eigen::SelfAdjointEigenSolver<Matrix<double>> eigen(scaled);
   const Vector<double>& values = eigen.eigenvalues();  // ascending
   const double least = rank_tol * values(n - 1);
-  require(values(0) >= -least, "noise_cov is not positive semidefinite: scaled per channel type, its eigenvalues run from {:.3g} to {:.3g}",
-          values(0), values(n - 1));
+  require(values(0) >= -least,
+          "noise_cov is not positive semidefinite: scaled per channel type, its eigenvalues run from {:.3g} to {:.3g}", values(0),
+          values(n - 1));
   const Index rank = (values.array() > least).count();
   return values.tail(rank).cwiseSqrt().cwiseInverse().asDiagonal() * eigen.eigenvectors().rightCols(rank).transpose() *
          scales.cwiseInverse().asDiagonal();

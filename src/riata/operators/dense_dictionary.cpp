@@ -13,8 +13,7 @@ constexpr Index most_transposed = 1 << 15;  // entries: a copy costs less than o
 
 template <Scalar T>
 DenseDictionary<T>::DenseDictionary(Matrix<T> atoms) : atoms_(std::move(atoms)) {
-  require(atoms_.size() > 0, "dictionary: {} atoms of {} features, must have at least one of each", atoms_.cols(),
-          atoms_.rows());
+  require(atoms_.size() > 0, "dictionary: {} atoms of {} features, must have at least one of each", atoms_.cols(), atoms_.rows());
   require_finite("dictionary", "D", atoms_);
   if (atoms_.size() <= most_transposed) transposed_ = atoms_.transpose();
 }

@@ -10,8 +10,8 @@ PatchGrid::PatchGrid(Index height, Index width, Index patch, Index stride)
     : height_(height), width_(width), patch_(patch), stride_(stride) {
   require(patch >= 1, "patch = {}, must be >= 1", patch);
   require(stride >= 1, "stride = {}, must be >= 1", stride);
-  require(height >= patch && width >= patch, "the image is {} x {} pixels, smaller than a patch of {} x {}", height,
-          width, patch, patch);
+  require(height >= patch && width >= patch, "the image is {} x {} pixels, smaller than a patch of {} x {}", height, width, patch,
+          patch);
   const auto corners = [stride](Index last) { return last / stride + (last % stride > 0 ? 1 : 0) + 1; };
   rows_ = corners(height - patch);
   columns_ = corners(width - patch);
@@ -32,8 +32,8 @@ Matrix<T> extract_patches(const T* image, const PatchGrid& grid, Index first, In
 }
 
 template <Scalar T>
-void accumulate_patches(const ConstMatrixRef<T>& patches, const ConstVectorRef<T>& weights, const PatchGrid& grid,
-                        Index first, T* sums, T* counts) {
+void accumulate_patches(const ConstMatrixRef<T>& patches, const ConstVectorRef<T>& weights, const PatchGrid& grid, Index first,
+                        T* sums, T* counts) {
   const Index p = grid.patch();
   for (Index i = 0; i < patches.cols(); ++i) {
     const Index corner = grid.top(first + i) * grid.width() + grid.left(first + i);
@@ -49,8 +49,8 @@ void accumulate_patches(const ConstMatrixRef<T>& patches, const ConstVectorRef<T
 template <Scalar T>
 std::vector<T> average_patches(const ConstMatrixRef<T>& patches, const PatchGrid& grid) {
   require(patches.rows() == grid.patch() * grid.patch() && patches.cols() == grid.count(),
-          "average_patches: patches have shape ({}, {}), expected ({}, {})", patches.cols(), patches.rows(),
-          grid.count(), grid.patch() * grid.patch());
+          "average_patches: patches have shape ({}, {}), expected ({}, {})", patches.cols(), patches.rows(), grid.count(),
+          grid.patch() * grid.patch());
   const auto n_pixels = static_cast<std::size_t>(grid.height() * grid.width());
   std::vector<T> sums(n_pixels), counts(n_pixels);
   accumulate_patches<T>(patches, Vector<T>::Ones(patches.cols()), grid, 0, sums.data(), counts.data());
@@ -58,10 +58,9 @@ std::vector<T> average_patches(const ConstMatrixRef<T>& patches, const PatchGrid
   return sums;
 }
 
-#define RIATA_INSTANTIATE(T)                                                                                       \
-  template Matrix<T> extract_patches<T>(const T*, const PatchGrid&, Index, Index);                                 \
-  template void accumulate_patches<T>(const ConstMatrixRef<T>&, const ConstVectorRef<T>&, const PatchGrid&, Index, \
-                                      T*, T*);                                                                     \
+#define RIATA_INSTANTIATE(T)                                                                                                \
+  template Matrix<T> extract_patches<T>(const T*, const PatchGrid&, Index, Index);                                          \
+  template void accumulate_patches<T>(const ConstMatrixRef<T>&, const ConstVectorRef<T>&, const PatchGrid&, Index, T*, T*); \
   template std::vector<T> average_patches<T>(const ConstMatrixRef<T>&, const PatchGrid&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)

@@ -33,8 +33,8 @@ Matrix<T> extract_patches(const T* image, const PatchGrid& grid, Index first, In
 /// sums += weights_i * patch_i, counts += weights_i at the patches' pixels (both row-major images): the adjoint of
 /// extract_patches, column by column. The average is sums / counts.
 template <Scalar T>
-void accumulate_patches(const ConstMatrixRef<T>& patches, const ConstVectorRef<T>& weights, const PatchGrid& grid,
-                        Index first, T* sums, T* counts);
+void accumulate_patches(const ConstMatrixRef<T>& patches, const ConstVectorRef<T>& weights, const PatchGrid& grid, Index first,
+                        T* sums, T* counts);
 
 /// The image whose pixels average all patches that cover them. Averaging an image's own patches gives the image.
 template <Scalar T>

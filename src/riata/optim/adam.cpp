@@ -21,7 +21,8 @@ void Adam<T>::step(Parameters<T>& parameters, const Parameters<T>& gradient, con
     }
     m = b1 * m + (1 - b1) * g;
     v = b2 * v + (1 - b2) * g.cwiseAbs2();
-    parameters.at(name).array() -= static_cast<T>(rate->second * m_scale) * m.array() / ((static_cast<T>(v_scale) * v.array()).sqrt() + eps);
+    parameters.at(name).array() -=
+        static_cast<T>(rate->second * m_scale) * m.array() / ((static_cast<T>(v_scale) * v.array()).sqrt() + eps);
   }
 }
 

@@ -13,7 +13,9 @@ constexpr const char* checkpoint_format = "riata-checkpoint-1";
 std::string difference(const std::string& stored, const std::string& wanted) {
   const auto a = nlohmann::json::parse(stored, nullptr, false), b = nlohmann::json::parse(wanted, nullptr, false);
   if (!a.is_object() || !b.is_object()) return stored == wanted ? "" : "its fingerprint is unreadable";
-  const auto text = [](const nlohmann::json& run, const std::string& key) { return run.contains(key) ? run[key].dump() : "nothing"; };
+  const auto text = [](const nlohmann::json& run, const std::string& key) {
+    return run.contains(key) ? run[key].dump() : "nothing";
+  };
   for (const bool is_hash : {false, true})  // what a person can read first
     for (const auto* run : {&b, &a})
       for (const auto& [key, value] : run->items())
@@ -38,7 +40,8 @@ NamedTensors open_checkpoint(const Checkpoint& checkpoint) {
 }
 
 void write_checkpoint(const Checkpoint& checkpoint, NamedTensors tensors) {
-  write_safetensors(checkpoint.path, {std::move(tensors), {{"format", checkpoint_format}, {"fingerprint", checkpoint.fingerprint}}});
+  write_safetensors(checkpoint.path,
+                    {std::move(tensors), {{"format", checkpoint_format}, {"fingerprint", checkpoint.fingerprint}}});
 }
 
 template <Scalar T>
@@ -46,8 +49,7 @@ std::uint64_t hash_of(const NonDeduced<ConstMatrixRef<T>>& X) {
   std::uint64_t hash = 14695981039346656037ull;
   for (Index i = 0; i < X.cols(); ++i) {
     const auto* bytes = reinterpret_cast<const unsigned char*>(X.col(i).data());
-    for (std::size_t k = 0; k < sizeof(T) * static_cast<std::size_t>(X.rows()); ++k)
-      hash = (hash ^ bytes[k]) * 1099511628211ull;
+    for (std::size_t k = 0; k < sizeof(T) * static_cast<std::size_t>(X.rows()); ++k) hash = (hash ^ bytes[k]) * 1099511628211ull;
   }
   return hash;
 }

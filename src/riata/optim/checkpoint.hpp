@@ -10,9 +10,9 @@ namespace riata {
 
 /// Where to keep it.
 struct Checkpoint {
-  std::string path = {};    ///< empty: none
-  int every = 10;           ///< accepted iterations
-  bool resume = false;      ///< start from `path` if it exists
+  std::string path = {};         ///< empty: none
+  int every = 10;                ///< accepted iterations
+  bool resume = false;           ///< start from `path` if it exists
   std::string fingerprint = {};  ///< JSON object of what must be equal for a resume to make sense
 };
 

@@ -7,8 +7,8 @@
 namespace riata {
 
 template <Scalar T>
-typename LineSearch<T>::Outcome LineSearch<T>::step(Parameters<T>& parameters, const Parameters<T>& gradient,
-                                                    double value, const Objective<T>& objective) {
+typename LineSearch<T>::Outcome LineSearch<T>::step(Parameters<T>& parameters, const Parameters<T>& gradient, double value,
+                                                    const Objective<T>& objective) {
   while (t_ >= options_.smallest * options_.unit) {
     const double step = options_.shrink * t_;
     Parameters<T> trial = parameters;

@@ -14,12 +14,12 @@
 namespace riata {
 
 struct LineSearchOptions {
-  double first = 1;        ///< t at the start of a phase
-  double largest = 1e4;    ///< t never exceeds this
-  double smallest = 1e-20; ///< the search gives up once t falls below this
-  double shrink = 0.5;     ///< factor between trials, in (0, 1)
-  double grow = 10;        ///< factor after an accepted step, >= 1
-  double unit = 1;         ///< multiplies first, largest and smallest: the number of signals when the loss is their mean
+  double first = 1;         ///< t at the start of a phase
+  double largest = 1e4;     ///< t never exceeds this
+  double smallest = 1e-20;  ///< the search gives up once t falls below this
+  double shrink = 0.5;      ///< factor between trials, in (0, 1)
+  double grow = 10;         ///< factor after an accepted step, >= 1
+  double unit = 1;          ///< multiplies first, largest and smallest: the number of signals when the loss is their mean
 };
 
 template <Scalar T>

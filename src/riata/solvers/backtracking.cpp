@@ -23,13 +23,14 @@ class Backtracking final : public ProximalTile<Penalty> {
     // ||D_j||^2 <= ||D||_2^2 <= sum_j ||D_j||^2: at the last bound any step may be taken.
     const Vector<double> atoms = problem.D_double.colwise().squaredNorm();
     const double largest = atoms.maxCoeff(), sum = atoms.sum();
-    longest_ = static_cast<T>(std::min<double>(problem.options.first_step.value_or(largest > 0 ? 1 / largest : 1),
-                                               std::numeric_limits<T>::max()));
+    longest_ = static_cast<T>(
+        std::min<double>(problem.options.first_step.value_or(largest > 0 ? 1 / largest : 1), std::numeric_limits<T>::max()));
     safe_ = static_cast<T>(sum > 0 ? 1 / sum : 1);
   }
 
  private:
-  using ProximalTile<Penalty>::Z_, ProximalTile<Penalty>::steps_, ProximalTile<Penalty>::options_, ProximalTile<Penalty>::n_active_;
+  using ProximalTile<Penalty>::Z_, ProximalTile<Penalty>::steps_, ProximalTile<Penalty>::options_,
+      ProximalTile<Penalty>::n_active_;
 
   void start() override {
     Y_ = Z_;
@@ -66,8 +67,8 @@ std::unique_ptr<TileSolver<typename Penalty::scalar>> make_backtracking(const Sh
   return std::make_unique<Backtracking<Penalty>>(problem);
 }
 
-#define RIATA_INSTANTIATE(T)                                                                 \
-  template std::unique_ptr<TileSolver<T>> make_backtracking(const SharedProblem<L1<T>>&);    \
+#define RIATA_INSTANTIATE(T)                                                              \
+  template std::unique_ptr<TileSolver<T>> make_backtracking(const SharedProblem<L1<T>>&); \
   template std::unique_ptr<TileSolver<T>> make_backtracking(const SharedProblem<GroupL1<T>>&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)

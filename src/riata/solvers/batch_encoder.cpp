@@ -42,8 +42,8 @@ class TileEncoder {
     for (Index i = 0; i < n; ++i) {
       half_norms_sq_(i) = 0.5 * fixed_order_dot(X.rows(), X.col(i).data(), X.col(i).data());
       // Without convexity zero is but one of many ends: of the steps that start from it.
-      const bool is_zero = (Penalty::convex || Z.col(i).isZero(0)) &&
-                           zero_is_optimal(reg(i), signal_reg_max_(X.col(i), correlations_.col(i)));
+      const bool is_zero =
+          (Penalty::convex || Z.col(i).isZero(0)) && zero_is_optimal(reg(i), signal_reg_max_(X.col(i), correlations_.col(i)));
       (is_zero ? zero_ : open_).push_back(i);
       if (is_zero) Z.col(i).setZero();
     }
@@ -51,7 +51,8 @@ class TileEncoder {
     if (!open_.empty()) solve_open(X, reg, first, result);
     if (!zero_.empty()) certify_zero(X, reg, first, result);
     for (Index i = first; i < first + n; ++i) {
-      const bool done = Penalty::convex ? std::isfinite(result.gap(i)) && result.gap(i) <= target(i - first) : is_fixed_[static_cast<std::size_t>(i - first)];
+      const bool done = Penalty::convex ? std::isfinite(result.gap(i)) && result.gap(i) <= target(i - first)
+                                        : is_fixed_[static_cast<std::size_t>(i - first)];
       result.status[static_cast<std::size_t>(i)] = done ? Status::converged : Status::max_iter_reached;
     }
   }
@@ -178,16 +179,15 @@ class PenaltyEncoder final : public BatchEncoder<typename Penalty::scalar> {
   Penalty penalty_;
   SharedProblem<Penalty> problem_;
   SignalRegMax<Penalty> signal_reg_max_;
-  Matrix<T> gram_;        // coordinate descent
-  double lipschitz_ = 0;  // the methods with a fixed step
+  Matrix<T> gram_;                                               // coordinate descent
+  double lipschitz_ = 0;                                         // the methods with a fixed step
   std::vector<std::unique_ptr<TileEncoder<Penalty>>> encoders_;  // one per thread
 };
 
 }  // namespace
 
 template <Scalar T>
-Solver pick_solver(const ConstMatrixRef<T>& X, const DenseDictionary<T>& D, const Vector<T>& regs,
-                   const EncodeOptions& options) {
+Solver pick_solver(const ConstMatrixRef<T>& X, const DenseDictionary<T>& D, const Vector<T>& regs, const EncodeOptions& options) {
   if (options.penalty.kind == PenaltyKind::l0) return Solver::ista;
   if (options.penalty.kind == PenaltyKind::group || D.code_size() > max_gram_atoms) return Solver::fista;
   if (options.penalty.kind == PenaltyKind::elastic_net) return Solver::coordinate_descent;
@@ -206,8 +206,8 @@ std::unique_ptr<BatchEncoder<T>> make_batch_encoder(const DenseDictionary<T>& D,
 
 template Solver pick_solver<float>(const ConstMatrixRef<float>&, const DenseDictionary<float>&, const Vector<float>&,
                                    const EncodeOptions&);
-template Solver pick_solver<double>(const ConstMatrixRef<double>&, const DenseDictionary<double>&,
-                                    const Vector<double>&, const EncodeOptions&);
+template Solver pick_solver<double>(const ConstMatrixRef<double>&, const DenseDictionary<double>&, const Vector<double>&,
+                                    const EncodeOptions&);
 template std::unique_ptr<BatchEncoder<float>> make_batch_encoder(const DenseDictionary<float>&, const EncodeOptions&);
 template std::unique_ptr<BatchEncoder<double>> make_batch_encoder(const DenseDictionary<double>&, const EncodeOptions&);
 

@@ -12,8 +12,7 @@ namespace riata {
 /// alone do not repay a large one where few knots of the path, and so few atoms, lie between reg_max and reg. FISTA for
 /// groups, ISTA for l0.
 template <Scalar T>
-Solver pick_solver(const ConstMatrixRef<T>& X, const DenseDictionary<T>& D, const Vector<T>& regs,
-                   const EncodeOptions& options);
+Solver pick_solver(const ConstMatrixRef<T>& X, const DenseDictionary<T>& D, const Vector<T>& regs, const EncodeOptions& options);
 
 template <Scalar T>
 class BatchEncoder {

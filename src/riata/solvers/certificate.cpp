@@ -40,8 +40,7 @@ TileCertificate<Penalty>::TileCertificate(const Matrix<T>& dictionary, const Mat
 }
 
 template <class Penalty>
-void TileCertificate<Penalty>::evaluate(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z,
-                                  const ConstVectorRef<T>& reg) {
+void TileCertificate<Penalty>::evaluate(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& reg) {
   const Index n = X.cols();
   for (Index i = 0; i < n; ++i) {
     ridges_(i) = penalty_.ridge(static_cast<double>(reg(i)));
@@ -126,22 +125,22 @@ SignalRegMax<Penalty>::SignalRegMax(const Matrix<T>& dictionary, const Penalty& 
     : D_(dictionary), penalty_(penalty), largest_atom_(largest_atom(dictionary, penalty)) {}
 
 template <class Penalty>
-typename Penalty::scalar SignalRegMax<Penalty>::operator()(const ConstVectorRef<T>& x, const ConstVectorRef<T>& correlations) const {
+typename Penalty::scalar SignalRegMax<Penalty>::operator()(const ConstVectorRef<T>& x,
+                                                           const ConstVectorRef<T>& correlations) const {
   // A product's rounding makes every atom that near to the maximum a candidate.
   const Index n = x.size();
   const double rounding = pull_rounding<T>(n, std::sqrt(fixed_order_dot(n, x.data(), x.data())), largest_atom_);
   const double least = penalty_.largest_pull(correlations.size(), correlations.data()) - 3 * rounding;
   const T bound = std::isfinite(static_cast<T>(least)) ? static_cast<T>(least) : T(-1);  // a product overflowed: look at all
-  return static_cast<T>(penalty_.reg_of_pull(
-      penalty_.largest_pull_above(correlations.size(), correlations.data(), bound,
-                                  [&](Index j) { return fixed_order_dot(n, D_.col(j).data(), x.data()); })));
+  return static_cast<T>(penalty_.reg_of_pull(penalty_.largest_pull_above(
+      correlations.size(), correlations.data(), bound, [&](Index j) { return fixed_order_dot(n, D_.col(j).data(), x.data()); })));
 }
 
 template <Scalar T>
 void require_signals(const char* where, const ConstMatrixRef<T>& X, const DenseDictionary<T>& D) {
   require(X.cols() > 0, "{}: X holds no signals", where);
-  require(X.rows() == D.signal_size(), "{}: signals have {} features but atoms have {}; they must be equal", where,
-          X.rows(), D.signal_size());
+  require(X.rows() == D.signal_size(), "{}: signals have {} features but atoms have {}; they must be equal", where, X.rows(),
+          D.signal_size());
   require_finite(where, "X", X);
 }
 
@@ -149,16 +148,15 @@ namespace {
 
 /// Calls visit(i, certificate, column) for every signal; tiles run in parallel, so visit writes to entry i alone.
 template <Scalar T, class Visit>
-void for_each_certificate(const char* where, const ConstMatrixRef<T>& X, const DenseDictionary<T>& D,
-                          const ConstMatrixRef<T>& Z, const Reg& reg, const PenaltyOptions& options,
-                          const Execution& execution, Visit visit) {
+void for_each_certificate(const char* where, const ConstMatrixRef<T>& X, const DenseDictionary<T>& D, const ConstMatrixRef<T>& Z,
+                          const Reg& reg, const PenaltyOptions& options, const Execution& execution, Visit visit) {
   require_signals<T>(where, X, D);
-  require(Z.rows() == D.code_size() && Z.cols() == X.cols(), "{}: codes have shape ({}, {}), expected ({}, {})", where,
-          Z.cols(), Z.rows(), X.cols(), D.code_size());
+  require(Z.rows() == D.code_size() && Z.cols() == X.cols(), "{}: codes have shape ({}, {}), expected ({}, {})", where, Z.cols(),
+          Z.rows(), X.cols(), D.code_size());
   require_finite(where, "Z", Z);
   with_penalty<T>(options, D, [&]<class Penalty>(const Penalty& penalty) {
-    require(!penalty.positive() || Z.size() == 0 || Z.minCoeff() >= T(0),
-            "{}: positive=True but Z holds the negative code {}", where, Z.size() == 0 ? 0.0 : double(Z.minCoeff()));
+    require(!penalty.positive() || Z.size() == 0 || Z.minCoeff() >= T(0), "{}: positive=True but Z holds the negative code {}",
+            where, Z.size() == 0 ? 0.0 : double(Z.minCoeff()));
     const Vector<T> regs = resolve_reg<T>(reg, X, D, options, execution);
     const Matrix<double> dictionary = D.parameters().template cast<double>();
     const Index n_tiles = (X.cols() + solver_tile - 1) / solver_tile;
@@ -179,10 +177,9 @@ Vector<double> lasso_objective(const NonDeduced<ConstMatrixRef<T>>& X, const Den
                                const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg, const PenaltyOptions& penalty,
                                const Execution& execution) {
   Vector<double> objective(X.cols());
-  for_each_certificate<T>("lasso_objective", X, D, Z, reg, penalty, execution,
-                          [&](Index i, const auto& certificate, Index column, const auto&, double) {
-                            objective(i) = certificate.objective(column);
-                          });
+  for_each_certificate<T>(
+      "lasso_objective", X, D, Z, reg, penalty, execution,
+      [&](Index i, const auto& certificate, Index column, const auto&, double) { objective(i) = certificate.objective(column); });
   return objective;
 }
 
@@ -191,10 +188,9 @@ Vector<double> duality_gap(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDi
                            const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg, const PenaltyOptions& penalty,
                            const Execution& execution) {
   Vector<double> gap(X.cols());
-  for_each_certificate<T>("duality_gap", X, D, Z, reg, penalty, execution,
-                          [&](Index i, const auto& certificate, Index column, const auto&, double) {
-                            gap(i) = certificate.gap(column);
-                          });
+  for_each_certificate<T>(
+      "duality_gap", X, D, Z, reg, penalty, execution,
+      [&](Index i, const auto& certificate, Index column, const auto&, double) { gap(i) = certificate.gap(column); });
   return gap;
 }
 
@@ -218,8 +214,7 @@ Vector<double> kkt_violation(const NonDeduced<ConstMatrixRef<T>>& X, const Dense
   Vector<double> violation(X.cols());
   for_each_certificate<T>("kkt_violation", X, D, Z, reg, options, execution,
                           [&](Index i, const auto& certificate, Index column, const auto& penalty, double lambda) {
-                            violation(i) = penalty.subgradient_distance(
-                                Z.col(i), certificate.correlations().col(column), lambda);
+                            violation(i) = penalty.subgradient_distance(Z.col(i), certificate.correlations().col(column), lambda);
                           });
   return violation;
 }
@@ -236,8 +231,7 @@ Vector<T> reg_max(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<
       const Index first = tile * solver_tile, n = std::min(solver_tile, X.cols() - first);
       Matrix<T> correlations(D.code_size(), n);
       D.adjoint(X.middleCols(first, n), correlations);
-      for (Index i = 0; i < n; ++i)
-        largest(first + i) = signal_reg_max(X.col(first + i), correlations.col(i));
+      for (Index i = 0; i < n; ++i) largest(first + i) = signal_reg_max(X.col(first + i), correlations.col(i));
     });
     return largest;
   });
@@ -248,7 +242,8 @@ namespace {
 template <Scalar T>
 Vector<T> fraction_of(const Vector<T>& largest, Reg::FractionOfMax fraction) {
   for (Index i = 0; i < largest.size(); ++i)
-    require(std::isfinite(largest(i)), "reg: reg_max of signal {} overflows, so a fraction of it is no weight; scale the signals", i);
+    require(std::isfinite(largest(i)), "reg: reg_max of signal {} overflows, so a fraction of it is no weight; scale the signals",
+            i);
   return largest * static_cast<T>(fraction.value);
 }
 
@@ -265,8 +260,8 @@ Vector<T> resolve_reg(const Reg& reg, const NonDeduced<ConstMatrixRef<T>>& X, co
   if (const auto* fraction = std::get_if<Reg::FractionOfMax>(&reg.value()))
     return fraction_of(reg_max<T>(X, D, penalty, execution), *fraction);
   const auto& values = std::get<std::vector<double>>(reg.value());
-  require(static_cast<Index>(values.size()) == X.cols(), "reg: {} entries for {} signals; they must be equal",
-          values.size(), X.cols());
+  require(static_cast<Index>(values.size()) == X.cols(), "reg: {} entries for {} signals; they must be equal", values.size(),
+          X.cols());
   for (std::size_t i = 0; i < values.size(); ++i)
     require(values[i] == 0 || is_weight(values[i]), "reg: entry {} is {}, must be > 0 and finite in the signals' precision", i,
             values[i]);
@@ -290,32 +285,27 @@ double resolve_batch_reg(const Reg& reg, const NonDeduced<ConstMatrixRef<T>>& X,
   return fraction * largest;
 }
 
-#define RIATA_INSTANTIATE(T)                                                                                         \
-  template class TileCertificate<L1<T>>;                                                                             \
-  template class TileCertificate<GroupL1<T>>;                                                                        \
-  template class TileCertificate<L0<T>>;                                                                             \
-  template class SignalRegMax<L1<T>>;                                                                                \
-  template class SignalRegMax<GroupL1<T>>;                                                                           \
-  template class SignalRegMax<L0<T>>;                                                                                \
-  template void require_signals<T>(const char*, const ConstMatrixRef<T>&, const DenseDictionary<T>&);                \
-  template Vector<double> lasso_objective<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&,                    \
-                                             const ConstMatrixRef<T>&, const Reg&, const PenaltyOptions&,            \
-                                             const Execution&);                                                      \
-  template Vector<double> duality_gap<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&,                        \
-                                         const ConstMatrixRef<T>&, const Reg&, const PenaltyOptions&,                \
-                                         const Execution&);                                                          \
-  template LassoCertificate lasso_certificate<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&,                \
-                                                 const ConstMatrixRef<T>&, const Reg&, const PenaltyOptions&,        \
-                                                 const Execution&);                                                  \
-  template Vector<double> kkt_violation<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&,                      \
-                                           const ConstMatrixRef<T>&, const Reg&, const PenaltyOptions&,              \
-                                           const Execution&);                                                        \
-  template Vector<T> reg_max<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const PenaltyOptions&,          \
-                                const Execution&);                                                                   \
-  template Vector<T> resolve_reg<T>(const Reg&, const ConstMatrixRef<T>&, const DenseDictionary<T>&,                 \
-                                    const PenaltyOptions&, const Execution&);                                        \
-  template double resolve_batch_reg<T>(const Reg&, const ConstMatrixRef<T>&, const DenseDictionary<T>&,              \
-                                       const PenaltyOptions&, const Execution&);
+#define RIATA_INSTANTIATE(T)                                                                                                    \
+  template class TileCertificate<L1<T>>;                                                                                        \
+  template class TileCertificate<GroupL1<T>>;                                                                                   \
+  template class TileCertificate<L0<T>>;                                                                                        \
+  template class SignalRegMax<L1<T>>;                                                                                           \
+  template class SignalRegMax<GroupL1<T>>;                                                                                      \
+  template class SignalRegMax<L0<T>>;                                                                                           \
+  template void require_signals<T>(const char*, const ConstMatrixRef<T>&, const DenseDictionary<T>&);                           \
+  template Vector<double> lasso_objective<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const ConstMatrixRef<T>&,     \
+                                             const Reg&, const PenaltyOptions&, const Execution&);                              \
+  template Vector<double> duality_gap<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const ConstMatrixRef<T>&,         \
+                                         const Reg&, const PenaltyOptions&, const Execution&);                                  \
+  template LassoCertificate lasso_certificate<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const ConstMatrixRef<T>&, \
+                                                 const Reg&, const PenaltyOptions&, const Execution&);                          \
+  template Vector<double> kkt_violation<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const ConstMatrixRef<T>&,       \
+                                           const Reg&, const PenaltyOptions&, const Execution&);                                \
+  template Vector<T> reg_max<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const PenaltyOptions&, const Execution&);  \
+  template Vector<T> resolve_reg<T>(const Reg&, const ConstMatrixRef<T>&, const DenseDictionary<T>&, const PenaltyOptions&,     \
+                                    const Execution&);                                                                          \
+  template double resolve_batch_reg<T>(const Reg&, const ConstMatrixRef<T>&, const DenseDictionary<T>&, const PenaltyOptions&,  \
+                                       const Execution&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
 

@@ -17,8 +17,8 @@ namespace riata {
 /// @throws std::invalid_argument if sizes disagree, an entry is not finite, or a code is negative with `positive`
 template <Scalar T>
 Vector<double> lasso_objective(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
-                               const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg,
-                               const PenaltyOptions& penalty = {}, const Execution& execution = {});
+                               const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg, const PenaltyOptions& penalty = {},
+                               const Execution& execution = {});
 
 /// Upper bound on F(z_i) - F(z_i*) per signal, in units of the objective; never negative up to rounding.
 template <Scalar T>
@@ -39,14 +39,14 @@ LassoCertificate lasso_certificate(const NonDeduced<ConstMatrixRef<T>>& X, const
 /// max_j dist(D_j^T (x - D z), reg dg(z_j)) per signal: zero exactly at an optimum.
 template <Scalar T>
 Vector<double> kkt_violation(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
-                             const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg,
-                             const PenaltyOptions& penalty = {}, const Execution& execution = {});
+                             const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg, const PenaltyOptions& penalty = {},
+                             const Execution& execution = {});
 
 /// The smallest reg whose solution is zero, per signal. The bits do not depend on the batch a signal comes in, and
 /// solvers given this very number return exactly zero.
 template <Scalar T>
-Vector<T> reg_max(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
-                  const PenaltyOptions& penalty = {}, const Execution& execution = {});
+Vector<T> reg_max(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const PenaltyOptions& penalty = {},
+                  const Execution& execution = {});
 
 /// One weight per signal: the number repeated, the given vector, or the fraction of each signal's own reg_max.
 template <Scalar T>

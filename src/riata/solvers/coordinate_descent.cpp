@@ -52,7 +52,8 @@ class CoordinateDescent final : public TileSolver<T> {
       multiply<T>(G_, tile.Z, GZ);
       q_ -= GZ;
       if (penalty_.has_ridge())
-        for (Index i = 0; i < n; ++i) q_.col(i) -= static_cast<T>(penalty_.ridge(static_cast<double>(tile.reg(i)))) * tile.Z.col(i);
+        for (Index i = 0; i < n; ++i)
+          q_.col(i) -= static_cast<T>(penalty_.ridge(static_cast<double>(tile.reg(i)))) * tile.Z.col(i);
     }
     estimate_target_ = 0.5 * tile.target;
     best_gap_.setConstant(n, std::numeric_limits<double>::infinity());
@@ -149,7 +150,6 @@ std::unique_ptr<TileSolver<T>> make_coordinate_descent(const SharedProblem<L1<T>
   return std::make_unique<CoordinateDescent<T>>(problem, gram);
 }
 template std::unique_ptr<TileSolver<float>> make_coordinate_descent(const SharedProblem<L1<float>>&, const Matrix<float>&);
-template std::unique_ptr<TileSolver<double>> make_coordinate_descent(const SharedProblem<L1<double>>&,
-                                                                     const Matrix<double>&);
+template std::unique_ptr<TileSolver<double>> make_coordinate_descent(const SharedProblem<L1<double>>&, const Matrix<double>&);
 
 }  // namespace riata

@@ -28,11 +28,11 @@ void find_support(const ConstVectorRef<T>& z, Index limit, std::vector<Index>& s
 }  // namespace
 
 template <Scalar T>
-Matrix<T> debias(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
-                 const NonDeduced<ConstMatrixRef<T>>& Z, Index max_support, const Execution& execution) {
+Matrix<T> debias(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const NonDeduced<ConstMatrixRef<T>>& Z,
+                 Index max_support, const Execution& execution) {
   require_signals<T>("debias", X, D);
-  require(Z.rows() == D.code_size() && Z.cols() == X.cols(), "debias: codes have shape ({}, {}), expected ({}, {})",
-          Z.cols(), Z.rows(), X.cols(), D.code_size());
+  require(Z.rows() == D.code_size() && Z.cols() == X.cols(), "debias: codes have shape ({}, {}), expected ({}, {})", Z.cols(),
+          Z.rows(), X.cols(), D.code_size());
   require(max_support >= 0, "debias: max_support = {}, must be >= 0", max_support);
   const Index n_atoms = D.code_size();
   Matrix<T> gram(n_atoms, n_atoms);
@@ -57,8 +57,8 @@ Matrix<T> debias(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T
   return result;
 }
 
-template Matrix<float> debias<float>(const ConstMatrixRef<float>&, const DenseDictionary<float>&,
-                                     const ConstMatrixRef<float>&, Index, const Execution&);
+template Matrix<float> debias<float>(const ConstMatrixRef<float>&, const DenseDictionary<float>&, const ConstMatrixRef<float>&,
+                                     Index, const Execution&);
 template Matrix<double> debias<double>(const ConstMatrixRef<double>&, const DenseDictionary<double>&,
                                        const ConstMatrixRef<double>&, Index, const Execution&);
 

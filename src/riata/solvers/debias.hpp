@@ -11,7 +11,7 @@ namespace riata {
 /// X is n_features x n_signals, Z and the result are n_atoms x n_signals.
 /// @throws std::invalid_argument if sizes disagree or an entry is not finite
 template <Scalar T>
-Matrix<T> debias(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
-                 const NonDeduced<ConstMatrixRef<T>>& Z, Index max_support = 0, const Execution& execution = {});
+Matrix<T> debias(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const NonDeduced<ConstMatrixRef<T>>& Z,
+                 Index max_support = 0, const Execution& execution = {});
 
 }  // namespace riata

@@ -30,8 +30,8 @@ std::vector<Solver> methods_for(PenaltyKind penalty) {
     case PenaltyKind::l0:
       return {Solver::automatic, Solver::ista};
     default:
-      return {Solver::automatic, Solver::ista, Solver::fista, Solver::oista, Solver::backtracking, Solver::coordinate_descent,
-              Solver::lars};
+      return {Solver::automatic,          Solver::ista, Solver::fista, Solver::oista, Solver::backtracking,
+              Solver::coordinate_descent, Solver::lars};
   }
 }
 
@@ -43,13 +43,9 @@ Momentum parse_momentum(std::string_view name) {
   return parse<Momentum>("momentum", name, {"beck-teboulle", "chambolle-dossal", "greedy"});
 }
 
-Restart parse_restart(std::string_view name) {
-  return parse<Restart>("restart", name, {"never", "gradient", "objective"});
-}
+Restart parse_restart(std::string_view name) { return parse<Restart>("restart", name, {"never", "gradient", "objective"}); }
 
-SupportNorm parse_support_norm(std::string_view name) {
-  return parse<SupportNorm>("support_norm", name, {"exact", "estimated"});
-}
+SupportNorm parse_support_norm(std::string_view name) { return parse<SupportNorm>("support_norm", name, {"exact", "estimated"}); }
 
 const char* to_string(Solver method) { return solver_names.begin()[static_cast<std::size_t>(method)]; }
 
@@ -62,8 +58,7 @@ void EncodeOptions::validate() const {
   require(std::isfinite(tol) && tol >= 0, "tol = {}, must be >= 0 and finite", tol);
   require(max_iter >= 1, "max_iter = {}, must be >= 1", max_iter);
   require(check_every >= 1, "check_every = {}, must be >= 1", check_every);
-  require(std::isfinite(momentum_delay) && momentum_delay >= 2, "momentum_delay = {}, must be >= 2 and finite",
-          momentum_delay);
+  require(std::isfinite(momentum_delay) && momentum_delay >= 2, "momentum_delay = {}, must be >= 2 and finite", momentum_delay);
   require(momentum != Momentum::greedy || restart != Restart::never,
           "momentum 'greedy' never settles without restarts; choose restart = 'gradient' or 'objective'");
   require(shrink > 0 && shrink < 1, "shrink = {}, must be between 0 and 1", shrink);
@@ -83,8 +78,7 @@ EncodeResult<T> encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictio
     require_finite("encode", "init", *init);
   }
   const Vector<T> regs = resolve_reg<T>(reg, X, D, options.penalty, options.execution);
-  const Solver method =
-      options.method == Solver::automatic ? pick_solver<T>(X, D, regs, options) : options.method;
+  const Solver method = options.method == Solver::automatic ? pick_solver<T>(X, D, regs, options) : options.method;
 
   EncodeOptions chosen = options;
   chosen.method = method;

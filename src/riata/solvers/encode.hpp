@@ -18,12 +18,12 @@
 namespace riata {
 
 enum class Solver {
-  automatic,          ///< coordinate descent up to 8192 atoms, else FISTA; LARS for one or two signals in 1024 atoms and
-                      ///< more at reg >= reg_max / 4 (l1 alone). FISTA for groups, ISTA for l0. The result says which
-  ista,               ///< proximal gradient, step 1 / ||D||_2^2; with the l0 penalty iterative hard thresholding
-  fista,              ///< accelerated; Beck and Teboulle (2009), with gradient restart by default
-  oista,              ///< oracle ISTA; Ablin et al. (2019), step 1 / ||D_S||_2^2 on the current support
-  backtracking,       ///< proximal gradient, each step found by trial; no norm of D is needed
+  automatic,           ///< coordinate descent up to 8192 atoms, else FISTA; LARS for one or two signals in 1024 atoms and
+                       ///< more at reg >= reg_max / 4 (l1 alone). FISTA for groups, ISTA for l0. The result says which
+  ista,                ///< proximal gradient, step 1 / ||D||_2^2; with the l0 penalty iterative hard thresholding
+  fista,               ///< accelerated; Beck and Teboulle (2009), with gradient restart by default
+  oista,               ///< oracle ISTA; Ablin et al. (2019), step 1 / ||D_S||_2^2 on the current support
+  backtracking,        ///< proximal gradient, each step found by trial; no norm of D is needed
   coordinate_descent,  ///< cyclic, on the Gram matrix, with active sets; l1 and elastic net
   lars                 ///< l1 alone: the exact path down to reg, in double; an iteration is a knot, a start is not used
 };
@@ -61,20 +61,20 @@ const char* to_string(Solver method);
 
 struct EncodeOptions {
   Solver method = Solver::automatic;
-  double tol = 1e-6;        ///< a signal is done when gap <= tol * 1/2 ||x||^2; 0: as far as it goes. With the l0 penalty: when
-                            ///< a step left its support as it was and moved its code by tol ||z|| at most, or by rounding
-  int max_iter = 10000;     ///< iterations, or sweeps over the atoms for coordinate descent; reaching it is a Status
-  int check_every = 10;     ///< iterations between gap evaluations of the proximal methods
+  double tol = 1e-6;     ///< a signal is done when gap <= tol * 1/2 ||x||^2; 0: as far as it goes. With the l0 penalty: when
+                         ///< a step left its support as it was and moved its code by tol ||z|| at most, or by rounding
+  int max_iter = 10000;  ///< iterations, or sweeps over the atoms for coordinate descent; reaching it is a Status
+  int check_every = 10;  ///< iterations between gap evaluations of the proximal methods
   Momentum momentum = Momentum::beck_teboulle;
   double momentum_delay = 3;  ///< the a >= 2 of Chambolle and Dossal
   Restart restart = Restart::gradient;
   SupportNorm support_norm = SupportNorm::estimated;
-  double shrink = 0.5;        ///< backtracking: a refused step is multiplied by this, in (0, 1)
+  double shrink = 0.5;                    ///< backtracking: a refused step is multiplied by this, in (0, 1)
   std::optional<double> first_step = {};  ///< backtracking: every iteration's first trial; absent: the last step / shrink
-  bool record = false;        ///< keep a trace; the proximal methods alone have one
+  bool record = false;                    ///< keep a trace; the proximal methods alone have one
   PenaltyOptions penalty = {};
   Execution execution = {};
-  void validate() const;    ///< @throws std::invalid_argument naming the field, its value and the rule
+  void validate() const;  ///< @throws std::invalid_argument naming the field, its value and the rule
 };
 
 /// What one signal went through: one entry per iteration.
@@ -86,12 +86,12 @@ struct StepTrace {
 
 template <Scalar T>
 struct EncodeResult {
-  Matrix<T> codes;              ///< n_atoms x n_signals
-  Vector<double> objective;     ///< F(z_i), recomputed in double at the returned code
-  Vector<double> gap;           ///< duality gap, likewise; in units of the objective. NaN with the l0 penalty
-  Eigen::VectorXi n_iter;       ///< iterations or sweeps
-  std::vector<Status> status;   ///< converged, or max_iter_reached (also when coordinate descent stalls: rounding)
-  Solver method;                ///< the one that ran
+  Matrix<T> codes;                    ///< n_atoms x n_signals
+  Vector<double> objective;           ///< F(z_i), recomputed in double at the returned code
+  Vector<double> gap;                 ///< duality gap, likewise; in units of the objective. NaN with the l0 penalty
+  Eigen::VectorXi n_iter;             ///< iterations or sweeps
+  std::vector<Status> status;         ///< converged, or max_iter_reached (also when coordinate descent stalls: rounding)
+  Solver method;                      ///< the one that ran
   std::vector<StepTrace> trace = {};  ///< one per signal with `record`; no entries where zero was known to be optimal
 };
 

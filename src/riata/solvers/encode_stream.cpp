@@ -52,16 +52,16 @@ void require_finite_block(const ConstMatrixRef<T>& X, Index first) {
   if (X.allFinite()) return;
   for (Index i = 0; i < X.cols(); ++i)
     for (Index j = 0; j < X.rows(); ++j)
-      require(std::isfinite(X(j, i)), "{}: X holds {} at row {}, column {}; expected finite numbers", where, X(j, i),
-              first + i, j);
+      require(std::isfinite(X(j, i)), "{}: X holds {} at row {}, column {}; expected finite numbers", where, X(j, i), first + i,
+              j);
 }
 
 /// Whole tiles; by default as many as 16 MiB hold, but one for each thread.
 Index block_signals(const StreamOptions& options, Index signal_bytes) {
   constexpr Index default_block_bytes = Index{1} << 24;
   const Index n_threads = resolve_threads(options.encode.execution.n_threads);
-  const Index n = options.block_size ? *options.block_size
-                                     : std::max(default_block_bytes / signal_bytes, n_threads * solver_tile);
+  const Index n =
+      options.block_size ? *options.block_size : std::max(default_block_bytes / signal_bytes, n_threads * solver_tile);
   return (n - 1) / solver_tile * solver_tile + solver_tile;
 }
 
@@ -76,8 +76,8 @@ StreamReport run(const Source<T>& signals, const DenseDictionary<T>& D, const Re
                  const StreamOptions& options) {
   EncodeOptions solver = options.encode;
   const Index n_signals = signals.n_signals;
-  const Index block = std::min<Index>(
-      n_signals, block_signals(options, static_cast<Index>(sizeof(T)) * (signals.n_features + D.code_size())));
+  const Index block =
+      std::min<Index>(n_signals, block_signals(options, static_cast<Index>(sizeof(T)) * (signals.n_features + D.code_size())));
   StreamReport report{.n_signals = n_signals, .n_atoms = D.code_size()};
   std::unique_ptr<BatchEncoder<T>> encoder;
   for (Index first = 0; first < n_signals; first += block) {
@@ -116,13 +116,13 @@ template <Scalar T>
 void check(const Source<T>& signals, const DenseDictionary<T>& D, const Reg& reg, const StreamOptions& options) {
   options.validate();
   require(signals.n_signals > 0, "{}: X holds no signals", where);
-  require(signals.n_features == D.signal_size(), "{}: signals have {} features but atoms have {}; they must be equal",
-          where, signals.n_features, D.signal_size());
+  require(signals.n_features == D.signal_size(), "{}: signals have {} features but atoms have {}; they must be equal", where,
+          signals.n_features, D.signal_size());
   with_penalty<T>(options.encode.penalty, D, [](const auto&) {});
   if (reg.is_per_signal()) {
     const auto n_regs = std::get<std::vector<double>>(reg.value()).size();
-    require(static_cast<Index>(n_regs) == signals.n_signals, "reg: {} entries for {} signals; they must be equal",
-            n_regs, signals.n_signals);
+    require(static_cast<Index>(n_regs) == signals.n_signals, "reg: {} entries for {} signals; they must be equal", n_regs,
+            signals.n_signals);
   }
 }
 
@@ -154,8 +154,8 @@ StreamReport run_into_file(const Source<T>& signals, const DenseDictionary<T>& D
 void StreamOptions::validate() const {
   encode.validate();
   require(!encode.record, "{}: record keeps a trace per signal in memory; use encode for it", where);
-  require(!block_size || (*block_size >= 1 && *block_size <= (Index{1} << 40)),
-          "{}: block_size = {}, must be between 1 and 2^40", where, block_size.value_or(0));
+  require(!block_size || (*block_size >= 1 && *block_size <= (Index{1} << 40)), "{}: block_size = {}, must be between 1 and 2^40",
+          where, block_size.value_or(0));
 }
 
 template <Scalar T>
@@ -185,14 +185,14 @@ StreamReport encode_stream(const std::filesystem::path& signals, const DenseDict
   return run_into_file<T>(source_of<T>(rows, signals), D, reg, output, options);
 }
 
-#define RIATA_INSTANTIATE(T)                                                                                        \
-  template StreamReport encode_stream<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&,            \
-                                         const CodeSink<T>&, const StreamOptions&);                                  \
-  template StreamReport encode_stream<T>(const std::filesystem::path&, const DenseDictionary<T>&, const Reg&,        \
-                                         const CodeSink<T>&, const StreamOptions&);                                  \
-  template StreamReport encode_stream<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&,            \
-                                         const std::filesystem::path&, const StreamOptions&);                        \
-  template StreamReport encode_stream<T>(const std::filesystem::path&, const DenseDictionary<T>&, const Reg&,        \
+#define RIATA_INSTANTIATE(T)                                                                                                  \
+  template StreamReport encode_stream<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&, const CodeSink<T>&, \
+                                         const StreamOptions&);                                                               \
+  template StreamReport encode_stream<T>(const std::filesystem::path&, const DenseDictionary<T>&, const Reg&,                 \
+                                         const CodeSink<T>&, const StreamOptions&);                                           \
+  template StreamReport encode_stream<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&,                     \
+                                         const std::filesystem::path&, const StreamOptions&);                                 \
+  template StreamReport encode_stream<T>(const std::filesystem::path&, const DenseDictionary<T>&, const Reg&,                 \
                                          const std::filesystem::path&, const StreamOptions&)
 RIATA_INSTANTIATE(float);
 RIATA_INSTANTIATE(double);

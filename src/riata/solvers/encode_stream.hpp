@@ -14,10 +14,10 @@
 namespace riata {
 
 struct StreamOptions {
-  EncodeOptions encode = {};              ///< without `record`
-  std::optional<Index> block_size = {};   ///< signals, >= 1, rounded up to whole tiles; absent: 16 MiB of signals and codes
+  EncodeOptions encode = {};             ///< without `record`
+  std::optional<Index> block_size = {};  ///< signals, >= 1, rounded up to whole tiles; absent: 16 MiB of signals and codes
   std::function<void(Index n_done, Index n_signals)> progress = {};  ///< after each block, from the calling thread
-  void validate() const;                  ///< @throws std::invalid_argument naming the field, its value and the rule
+  void validate() const;  ///< @throws std::invalid_argument naming the field, its value and the rule
 };
 
 /// The codes of the signals first, first + 1, ..., each with its certificate as in EncodeResult.
@@ -36,10 +36,10 @@ using CodeSink = std::function<void(CodeBlock<T>&&)>;
 
 struct StreamReport {
   Index n_signals = 0, n_atoms = 0;
-  Index n_nonzero = 0;           ///< in all codes
-  Index n_not_converged = 0;     ///< signals whose gap is above the tolerance, or that found no fixed point
-  double objective = 0;          ///< mean over the signals
-  double gap = 0;                ///< the largest; NaN with the l0 penalty
+  Index n_nonzero = 0;                ///< in all codes
+  Index n_not_converged = 0;          ///< signals whose gap is above the tolerance, or that found no fixed point
+  double objective = 0;               ///< mean over the signals
+  double gap = 0;                     ///< the largest; NaN with the l0 penalty
   Solver method = Solver::automatic;  ///< the one that ran
 };
 

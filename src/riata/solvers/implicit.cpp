@@ -18,8 +18,8 @@ constexpr Index most_lanes = 64;
 
 template <Scalar T>
 void require_codes(const char* where, const char* name, const ConstMatrixRef<T>& Z, Index n_signals, Index n_atoms) {
-  require(Z.rows() == n_atoms && Z.cols() == n_signals, "{}: {} has shape ({}, {}), expected ({}, {})", where, name,
-          Z.cols(), Z.rows(), n_signals, n_atoms);
+  require(Z.rows() == n_atoms && Z.cols() == n_signals, "{}: {} has shape ({}, {}), expected ({}, {})", where, name, Z.cols(),
+          Z.rows(), n_signals, n_atoms);
   require_finite(where, name, Z);
 }
 
@@ -37,8 +37,7 @@ struct Solved {
     regs = resolve_reg<T>(reg, signals, dictionary, options.penalty, execution).template cast<double>();
     if (given != nullptr) {
       require_codes<T>(where, "codes", *given, X.cols(), D.cols());
-      require(!penalty.positive() || given->minCoeff() >= T(0), "{}: positive=True but codes hold {}", where,
-              given->minCoeff());
+      require(!penalty.positive() || given->minCoeff() >= T(0), "{}: positive=True but codes hold {}", where, given->minCoeff());
       codes = given->template cast<double>();
     } else {
       const Reg weights(std::vector<double>(regs.begin(), regs.end()));
@@ -108,9 +107,9 @@ ImplicitGradient<T> pull_back(const Solved& solved, const Reg& reg, const Matrix
 }  // namespace
 
 template <Scalar T>
-ImplicitGradient<T> implicit_gradient(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
-                                      const Reg& reg, const NonDeduced<ConstMatrixRef<T>>& cotangent,
-                                      const ImplicitOptions& options, const Matrix<T>* codes) {
+ImplicitGradient<T> implicit_gradient(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,
+                                      const NonDeduced<ConstMatrixRef<T>>& cotangent, const ImplicitOptions& options,
+                                      const Matrix<T>* codes) {
   require_codes<T>("implicit_gradient", "cotangent", cotangent, X.cols(), D.code_size());
   const Solved solved("implicit_gradient", X, D, reg, options, codes);
   return pull_back<T>(solved, reg, cotangent.template cast<double>());
@@ -153,10 +152,9 @@ Matrix<T> implicit_jvp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictio
 }
 
 template <Scalar T>
-Matrix<T> implicit_jacobian(const NonDeduced<ConstVectorRef<T>>& x, const DenseDictionary<T>& D, const Reg& reg,
-                            Index row, const ImplicitOptions& options) {
-  require(row >= 0 && row < D.signal_size(), "row = {}, must be between 0 and n_features - 1 = {}", row,
-          D.signal_size() - 1);
+Matrix<T> implicit_jacobian(const NonDeduced<ConstVectorRef<T>>& x, const DenseDictionary<T>& D, const Reg& reg, Index row,
+                            const ImplicitOptions& options) {
+  require(row >= 0 && row < D.signal_size(), "row = {}, must be between 0 and n_features - 1 = {}", row, D.signal_size() - 1);
   const Solved solved("code_jacobian", ConstMatrixRef<T>(x), D, reg, options, static_cast<const Matrix<T>*>(nullptr));
   Matrix<double> J = Matrix<double>::Zero(D.code_size(), D.code_size());
   solved.for_each_system(0, [&](Index, const SupportSystem& at) {
@@ -173,8 +171,8 @@ HyperGradient hypergradient(const NonDeduced<ConstMatrixRef<T>>& X, const DenseD
                             const NonDeduced<ConstMatrixRef<T>>& X_held_out, const DenseDictionary<T>& D_held_out,
                             const ImplicitOptions& options, const Matrix<T>* codes) {
   require(X_held_out.cols() == X.cols() && X_held_out.rows() == D_held_out.signal_size(),
-          "hypergradient: X_held_out has shape ({}, {}), expected ({}, {})", X_held_out.cols(), X_held_out.rows(),
-          X.cols(), D_held_out.signal_size());
+          "hypergradient: X_held_out has shape ({}, {}), expected ({}, {})", X_held_out.cols(), X_held_out.rows(), X.cols(),
+          D_held_out.signal_size());
   require_finite("hypergradient", "X_held_out", X_held_out);
   require(D_held_out.code_size() == D.code_size(), "hypergradient: D_held_out has {} atoms but D has {}; they must be equal",
           D_held_out.code_size(), D.code_size());
@@ -189,17 +187,16 @@ HyperGradient hypergradient(const NonDeduced<ConstMatrixRef<T>>& X, const DenseD
   return {.value = 0.5 * residual.squaredNorm() / n_signals, .reg = gradient.reg, .weights = gradient.weights};
 }
 
-#define RIATA_INSTANTIATE(T)                                                                                          \
-  template ImplicitGradient<T> implicit_gradient<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&,  \
-                                                    const ConstMatrixRef<T>&, const ImplicitOptions&,                 \
-                                                    const Matrix<T>*);                                                \
-  template Matrix<T> implicit_jvp<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&,                 \
-                                     const ImplicitDirection<T>&, const ImplicitOptions&, const Matrix<T>*);          \
-  template Matrix<T> implicit_jacobian<T>(const ConstVectorRef<T>&, const DenseDictionary<T>&, const Reg&, Index,     \
-                                          const ImplicitOptions&);                                                    \
-  template HyperGradient hypergradient<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&,            \
-                                          const ConstMatrixRef<T>&, const DenseDictionary<T>&,                        \
-                                          const ImplicitOptions&, const Matrix<T>*);
+#define RIATA_INSTANTIATE(T)                                                                                             \
+  template ImplicitGradient<T> implicit_gradient<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&,     \
+                                                    const ConstMatrixRef<T>&, const ImplicitOptions&, const Matrix<T>*); \
+  template Matrix<T> implicit_jvp<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&,                    \
+                                     const ImplicitDirection<T>&, const ImplicitOptions&, const Matrix<T>*);             \
+  template Matrix<T> implicit_jacobian<T>(const ConstVectorRef<T>&, const DenseDictionary<T>&, const Reg&, Index,        \
+                                          const ImplicitOptions&);                                                       \
+  template HyperGradient hypergradient<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&,               \
+                                          const ConstMatrixRef<T>&, const DenseDictionary<T>&, const ImplicitOptions&,   \
+                                          const Matrix<T>*);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
 

@@ -41,9 +41,9 @@ struct ImplicitGradient {
 /// counts as exact, and its support as the solution's. Everything is computed in double. Bits do not depend on the number of threads.
 /// @throws std::invalid_argument if sizes disagree, an entry is not finite, or a code is negative with `positive`
 template <Scalar T>
-ImplicitGradient<T> implicit_gradient(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
-                                      const Reg& reg, const NonDeduced<ConstMatrixRef<T>>& cotangent,
-                                      const ImplicitOptions& options = {}, const Matrix<T>* codes = nullptr);
+ImplicitGradient<T> implicit_gradient(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,
+                                      const NonDeduced<ConstMatrixRef<T>>& cotangent, const ImplicitOptions& options = {},
+                                      const Matrix<T>* codes = nullptr);
 
 /// A direction in the space of (D, X, reg); what is empty does not move.
 template <Scalar T>
@@ -63,8 +63,8 @@ Matrix<T> implicit_jvp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictio
 /// The Jacobian of one signal's exact code by row l of D, n_atoms x n_atoms: J(i, k) = dz_i / dD(l, k), which is
 /// -(D_S^T D_S)^{-1} (D_l z^T + (D_l^T z - x_l) I)_S on the support and 0 elsewhere. x has n_features entries.
 template <Scalar T>
-Matrix<T> implicit_jacobian(const NonDeduced<ConstVectorRef<T>>& x, const DenseDictionary<T>& D, const Reg& reg,
-                            Index row, const ImplicitOptions& options = {});
+Matrix<T> implicit_jacobian(const NonDeduced<ConstVectorRef<T>>& x, const DenseDictionary<T>& D, const Reg& reg, Index row,
+                            const ImplicitOptions& options = {});
 
 /// A held-out loss and its derivatives by the penalty's parameters.
 struct HyperGradient {

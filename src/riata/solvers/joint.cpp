@@ -66,8 +66,7 @@ class JointSolver {
     if (options_.execution.stop_requested && options_.execution.stop_requested()) throw Interrupted();
     R_ = X_;
     const Index size = options_.group_size;
-    for (const Index g : S_)
-      R_.noalias() -= D_.middleCols(g * size, size) * Z_.middleRows(g * size, size);
+    for (const Index g : S_) R_.noalias() -= D_.middleCols(g * size, size) * Z_.middleRows(g * size, size);
     multiply_transposed<double>(D_, R_, C_);
     pulls_ = group_norms(C_, size);
     const double largest = pulls_.maxCoeff(), s = largest > reg_ ? reg_ / largest : 1.0;
@@ -81,7 +80,8 @@ class JointSolver {
 
   /// S = the groups in use and those outside that are pulled the most. False if there was none of these.
   bool grow() {
-    std::erase_if(S_, [&](Index g) { return Z_.middleRows(g * options_.group_size, options_.group_size).isZero(0) && pulls_(g) <= reg_; });
+    std::erase_if(
+        S_, [&](Index g) { return Z_.middleRows(g * options_.group_size, options_.group_size).isZero(0) && pulls_(g) <= reg_; });
     std::vector<Index> outside;
     for (Index g = 0; g < pulls_.size(); ++g)
       if (pulls_(g) > reg_ && !std::binary_search(S_.begin(), S_.end(), g)) outside.push_back(g);
@@ -118,8 +118,8 @@ class JointSolver {
   const double reg_;
   const JointOptions& options_;
   Matrix<double> Z_, R_, C_;
-  Vector<double> pulls_;   // ||C_g||_F per group
-  std::vector<Index> S_;   // groups, in order
+  Vector<double> pulls_;  // ||C_g||_F per group
+  std::vector<Index> S_;  // groups, in order
   int n_iter_ = 0;
 };
 
@@ -147,8 +147,8 @@ JointResult<T> joint_encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseD
   const Matrix<double> signals = X.template cast<double>(), atoms = D.parameters().template cast<double>();
   const auto* fraction = std::get_if<Reg::FractionOfMax>(&reg.value());
   const double largest = fraction ? largest_correlation(signals, atoms, options.group_size) : 0;
-  require(!fraction || (largest > 0 && std::isfinite(largest)),
-          "reg: reg_max of the batch {}, so a fraction of it is no weight", largest > 0 ? "overflows" : "is 0");
+  require(!fraction || (largest > 0 && std::isfinite(largest)), "reg: reg_max of the batch {}, so a fraction of it is no weight",
+          largest > 0 ? "overflows" : "is 0");
   const double lambda = fraction ? fraction->value * largest : std::get<double>(reg.value());
 
   JointSolver solver(signals, atoms, lambda, options);
@@ -170,10 +170,9 @@ JointResult<T> joint_encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseD
   return result;
 }
 
-#define RIATA_INSTANTIATE(T)                                                                                     \
-  template double joint_reg_max<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, Index);                  \
-  template JointResult<T> joint_encode<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&,       \
-                                          const JointOptions&);
+#define RIATA_INSTANTIATE(T)                                                                    \
+  template double joint_reg_max<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, Index); \
+  template JointResult<T> joint_encode<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&, const JointOptions&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
 

@@ -15,9 +15,9 @@
 namespace riata {
 
 struct JointOptions {
-  double tol = 1e-6;      ///< done when gap <= tol * 1/2 ||X||_F^2; 0: as far as it goes
-  int max_iter = 100000;  ///< sweeps over the working set; reaching it is a Status
-  Index group_size = 1;   ///< so many atoms in a row form a group; divides their number
+  double tol = 1e-6;         ///< done when gap <= tol * 1/2 ||X||_F^2; 0: as far as it goes
+  int max_iter = 100000;     ///< sweeps over the working set; reaching it is a Status
+  Index group_size = 1;      ///< so many atoms in a row form a group; divides their number
   Execution execution = {};  ///< one problem runs on the calling thread; n_threads has no effect
   void validate() const;     ///< @throws std::invalid_argument naming the field, its value and the rule
 };

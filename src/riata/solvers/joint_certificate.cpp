@@ -16,8 +16,8 @@ template <Scalar T>
 JointCertificate joint_certificate(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
                                    const NonDeduced<ConstMatrixRef<T>>& Z, double reg, Index group_size) {
   require_signals<T>("joint_certificate", X, D);
-  require(Z.rows() == D.code_size() && Z.cols() == X.cols(),
-          "joint_certificate: codes have shape ({}, {}), expected ({}, {})", Z.cols(), Z.rows(), X.cols(), D.code_size());
+  require(Z.rows() == D.code_size() && Z.cols() == X.cols(), "joint_certificate: codes have shape ({}, {}), expected ({}, {})",
+          Z.cols(), Z.rows(), X.cols(), D.code_size());
   require_finite("joint_certificate", "Z", Z);
   require(std::isfinite(reg) && reg > 0, "reg = {}, must be > 0 and finite", reg);
   require_groups(group_size, D.code_size());

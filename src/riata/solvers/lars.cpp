@@ -191,18 +191,18 @@ class Homotopy {
   }
 
   static constexpr double promised_violation = 8e-13;  // of the optimality conditions, relative to reg_max
-  static constexpr double dependence = 1e-14;  // an atom that near to the span of A, relative to its norm, lies in it
+  static constexpr double dependence = 1e-14;          // an atom that near to the span of A, relative to its norm, lies in it
 
   const Matrix<double>& D_;
   const bool positive_;
   const Vector<double> norms_;
-  GrowingQr qr_;            // of D_A
+  GrowingQr qr_;  // of D_A
   std::vector<Index> A_;
-  Vector<double> s_;        // signs on A, 0 outside
-  Vector<double> a_, w_;    // D^T u; the direction on A
+  Vector<double> s_;      // signs on A, 0 outside
+  Vector<double> a_, w_;  // D^T u; the direction on A
   Vector<double> x_, z_, r_, c_, tied_sign_;
   double reg_ = 0, largest_ = 0, u_norm_ = 0;
-  double tie_ = 0;          // the rounding of c: correlations nearer to reg are equal to it
+  double tie_ = 0;  // the rounding of c: correlations nearer to reg are equal to it
 };
 
 /// D_j / w_j, in double.
@@ -283,8 +283,7 @@ LassoPath<T> lasso_path(const NonDeduced<ConstVectorRef<T>>& x, const DenseDicti
   return result;
 }
 template LassoPath<float> lasso_path<float>(const ConstVectorRef<float>&, const DenseDictionary<float>&, const PathOptions&);
-template LassoPath<double> lasso_path<double>(const ConstVectorRef<double>&, const DenseDictionary<double>&,
-                                              const PathOptions&);
+template LassoPath<double> lasso_path<double>(const ConstVectorRef<double>&, const DenseDictionary<double>&, const PathOptions&);
 
 template <Scalar T>
 std::unique_ptr<TileSolver<T>> make_lars(const SharedProblem<L1<T>>& problem) {

@@ -7,10 +7,10 @@
 namespace riata {
 
 struct PathOptions {
-  double reg_min = 0;       ///< where the path ends, >= 0
-  int max_knots = 10000;    ///< at most so many knots, the first included
+  double reg_min = 0;     ///< where the path ends, >= 0
+  int max_knots = 10000;  ///< at most so many knots, the first included
   PenaltyOptions penalty = {};
-  void validate() const;    ///< @throws std::invalid_argument
+  void validate() const;  ///< @throws std::invalid_argument
 };
 
 template <Scalar T>

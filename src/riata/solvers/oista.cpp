@@ -34,7 +34,9 @@ template <Scalar T>
 class Oista final : public ProximalTile<L1<T>> {
  public:
   Oista(const SharedProblem<L1<T>>& problem, double lipschitz)
-      : ProximalTile<L1<T>>(problem), L_(lipschitz > 0 ? lipschitz : 1), exact_(problem.options.support_norm == SupportNorm::exact) {}
+      : ProximalTile<L1<T>>(problem),
+        L_(lipschitz > 0 ? lipschitz : 1),
+        exact_(problem.options.support_norm == SupportNorm::exact) {}
 
  private:
   using ProximalTile<L1<T>>::Z_, ProximalTile<L1<T>>::steps_, ProximalTile<L1<T>>::accepted_, ProximalTile<L1<T>>::n_active_;

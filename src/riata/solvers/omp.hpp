@@ -15,15 +15,15 @@ struct OmpOptions {
   std::optional<int> n_nonzero = {};  ///< at most so many atoms per signal, >= 1
   std::optional<double> tol = {};     ///< until ||x - D z||^2 <= tol ||x||^2
   Execution execution = {};
-  void validate() const;              ///< @throws std::invalid_argument
+  void validate() const;  ///< @throws std::invalid_argument
 };
 
 template <Scalar T>
 struct OmpResult {
-  Matrix<T> codes;              ///< n_atoms x n_signals
-  Vector<double> error;         ///< ||x - D z||^2, recomputed in double at the returned code
-  Eigen::VectorXi n_nonzero;    ///< atoms chosen
-  std::vector<Status> status;   ///< max_iter_reached where `tol` was given and not met, else converged
+  Matrix<T> codes;             ///< n_atoms x n_signals
+  Vector<double> error;        ///< ||x - D z||^2, recomputed in double at the returned code
+  Eigen::VectorXi n_nonzero;   ///< atoms chosen
+  std::vector<Status> status;  ///< max_iter_reached where `tol` was given and not met, else converged
 };
 
 /// X is n_features x n_signals. The atom chosen is that of the largest |D_j^T r| / ||D_j||, the first of equals. The pursuit

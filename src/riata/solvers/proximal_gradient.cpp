@@ -79,8 +79,8 @@ class ProximalGradient final : public ProximalTile<Penalty> {
         return (Y_.col(i) - z).dot(z - previous_.col(i)) > T(0);
       case Restart::objective:
         const double before = objective_(i);
-        objective_(i) = 0.5 * residuals_.col(i).template cast<double>().squaredNorm() +
-                        static_cast<double>(reg_(i)) * penalty_.value(z);
+        objective_(i) =
+            0.5 * residuals_.col(i).template cast<double>().squaredNorm() + static_cast<double>(reg_(i)) * penalty_.value(z);
         return objective_(i) > before;
     }
     return false;
@@ -126,11 +126,12 @@ class ProximalGradient final : public ProximalTile<Penalty> {
 }  // namespace
 
 template <class Penalty>
-std::unique_ptr<TileSolver<typename Penalty::scalar>> make_proximal_gradient(const SharedProblem<Penalty>& problem, double lipschitz) {
+std::unique_ptr<TileSolver<typename Penalty::scalar>> make_proximal_gradient(const SharedProblem<Penalty>& problem,
+                                                                             double lipschitz) {
   return std::make_unique<ProximalGradient<Penalty>>(problem, lipschitz);
 }
 
-#define RIATA_INSTANTIATE(T)                                                                               \
+#define RIATA_INSTANTIATE(T)                                                                                \
   template std::unique_ptr<TileSolver<T>> make_proximal_gradient(const SharedProblem<L1<T>>&, double);      \
   template std::unique_ptr<TileSolver<T>> make_proximal_gradient(const SharedProblem<GroupL1<T>>&, double); \
   template std::unique_ptr<TileSolver<T>> make_proximal_gradient(const SharedProblem<L0<T>>&, double);

@@ -63,7 +63,6 @@ double pull_rounding(Index n_features, double norm, double largest_atom) {
   return 4.0 * static_cast<double>(n_features) * static_cast<double>(std::numeric_limits<T>::epsilon()) * norm * largest_atom;
 }
 
-
 /// reg_max of single signals, given their correlations D^T x from any product: the few atoms near the maximum are summed
 /// again in a fixed order, so the bits do not depend on the batch.
 template <class Penalty>

@@ -15,11 +15,11 @@ struct SolverTile {
   Matrix<T> correlations;  ///< D^T X
   Matrix<T> Z;             ///< in: start; out: codes
   Vector<T> reg;
-  Vector<double> half_norm_sq;  ///< 1/2 ||x||^2
-  Vector<double> target;        ///< absolute gap at which each signal is done
-  Eigen::VectorXi n_iter;       ///< out
-  Vector<double> objective, gap;  ///< out: TileCertificate's of the codes
-  std::vector<bool> is_fixed;     ///< out, of a penalty without a gap: no step moves the code
+  Vector<double> half_norm_sq;        ///< 1/2 ||x||^2
+  Vector<double> target;              ///< absolute gap at which each signal is done
+  Eigen::VectorXi n_iter;             ///< out
+  Vector<double> objective, gap;      ///< out: TileCertificate's of the codes
+  std::vector<bool> is_fixed;         ///< out, of a penalty without a gap: no step moves the code
   std::vector<StepTrace> trace = {};  ///< out, one per signal, with options.record
 
   /// Room for n signals, none solved.
@@ -54,7 +54,8 @@ struct SharedProblem {
 
 /// ISTA or FISTA, by options.method. `lipschitz` >= ||D||_2^2.
 template <class Penalty>
-std::unique_ptr<TileSolver<typename Penalty::scalar>> make_proximal_gradient(const SharedProblem<Penalty>& problem, double lipschitz);
+std::unique_ptr<TileSolver<typename Penalty::scalar>> make_proximal_gradient(const SharedProblem<Penalty>& problem,
+                                                                             double lipschitz);
 
 /// OISTA. `lipschitz` >= ||D||_2^2.
 template <Scalar T>

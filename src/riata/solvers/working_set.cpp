@@ -14,7 +14,7 @@ constexpr Index padded(Index n) { return (n + 7) / 8 * 8; }
 
 template <Scalar T>
 WorkingSet<T>::WorkingSet(const Matrix<T>& gram, const L1<T>& penalty)
-        : G_(gram),
+    : G_(gram),
       penalty_(penalty),
       is_member_(static_cast<std::size_t>(gram.cols()), 0),
       nonzeros_(static_cast<std::size_t>(gram.cols())) {}
@@ -191,8 +191,9 @@ bool WorkingSet<T>::rises() const {
   double difference = 0;
   for (Index a = 0; a < change_.size(); ++a) {
     const Index k = support_[static_cast<std::size_t>(a)];
-    difference += static_cast<double>(bound_(k)) * (std::abs(static_cast<double>(z_tried_(k))) - std::abs(static_cast<double>(z_(k)))) -
-                  0.5 * (static_cast<double>(q_(k)) + static_cast<double>(q_tried_(k))) * static_cast<double>(coefficients_(a));
+    difference +=
+        static_cast<double>(bound_(k)) * (std::abs(static_cast<double>(z_tried_(k))) - std::abs(static_cast<double>(z_(k)))) -
+        0.5 * (static_cast<double>(q_(k)) + static_cast<double>(q_tried_(k))) * static_cast<double>(coefficients_(a));
   }
   return difference > 0;
 }

@@ -17,7 +17,6 @@ namespace riata {
 template <Scalar T>
 class WorkingSet {
  public:
-
   /// Borrows both; `gram` = D^T D.
   WorkingSet(const Matrix<T>& gram, const L1<T>& penalty);
 
@@ -61,15 +60,15 @@ class WorkingSet {
   const L1<T>& penalty_;
   T reg_ = 0, ridge_ = 0;
   std::vector<Index> atoms_;
-  std::vector<char> is_member_;              // of S, one per atom
-  std::vector<Index> nonzeros_;              // scratch of start()
-  Matrix<T> H_;                              // the first size() columns count; rows padded with zeros
-  Vector<T> z_, q_, inverse_, bound_;        // of S: codes, correlations, 1 / H_kk, reg w_k
-  Vector<T> z_committed_;                    // the codes that everyone knows
+  std::vector<char> is_member_;        // of S, one per atom
+  std::vector<Index> nonzeros_;        // scratch of start()
+  Matrix<T> H_;                        // the first size() columns count; rows padded with zeros
+  Vector<T> z_, q_, inverse_, bound_;  // of S: codes, correlations, 1 / H_kk, reg w_k
+  Vector<T> z_committed_;              // the codes that everyone knows
   // The Newton step.
-  std::vector<Index> support_;               // places in S
+  std::vector<Index> support_;  // places in S
   Matrix<double> H_support_;
-  Vector<double> newton_, change_;           // one per place
+  Vector<double> newton_, change_;  // one per place
   Vector<T> z_tried_, q_tried_, coefficients_;
   std::vector<const T*> columns_;
 };

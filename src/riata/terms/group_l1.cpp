@@ -11,7 +11,8 @@ GroupL1<T>::GroupL1(const PenaltyOptions& options, Index n_atoms) : atoms_(stati
   std::iota(atoms_.begin(), atoms_.end(), Index{0});
   std::stable_sort(atoms_.begin(), atoms_.end(), [&](Index a, Index b) { return label(a) < label(b); });
   for (Index k = 0; k < n_atoms; ++k)
-    if (k == 0 || label(atoms_[static_cast<std::size_t>(k)]) != label(atoms_[static_cast<std::size_t>(k - 1)])) offsets_.push_back(k);
+    if (k == 0 || label(atoms_[static_cast<std::size_t>(k)]) != label(atoms_[static_cast<std::size_t>(k - 1)]))
+      offsets_.push_back(k);
   offsets_.push_back(n_atoms);
 }
 
@@ -44,8 +45,9 @@ double GroupL1<T>::subgradient_distance(const ConstVectorRef<T>& z, const ConstV
   double worst = 0;
   for (Index g = 0; g < n_groups(); ++g) {
     const double length = norm(g, z);
-    worst = std::max(worst, length > 0 ? norm(g, [&](Index j) { return correlations(j) - reg * static_cast<double>(z(j)) / length; })
-                                       : norm(g, correlations) - reg);
+    worst =
+        std::max(worst, length > 0 ? norm(g, [&](Index j) { return correlations(j) - reg * static_cast<double>(z(j)) / length; })
+                                   : norm(g, correlations) - reg);
   }
   return worst;
 }

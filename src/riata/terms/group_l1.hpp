@@ -59,7 +59,8 @@ class GroupL1 {
   double largest_pull_above(Index /*n_atoms*/, const S* correlations, S least, Exact exact) const {
     double largest = 0;
     for (Index g = 0; g < n_groups(); ++g)
-      if (norm(g, [&](Index j) { return correlations[j]; }) > static_cast<double>(least)) largest = std::max(largest, norm(g, exact));
+      if (norm(g, [&](Index j) { return correlations[j]; }) > static_cast<double>(least))
+        largest = std::max(largest, norm(g, exact));
     return largest;
   }
 

@@ -53,15 +53,14 @@ void L1<T>::prox(MatrixRef<T> V, const ConstVectorRef<T>& thresholds) const {
 }
 
 template <Scalar T>
-void L1<T>::prox_vjp(const ConstMatrixRef<T>& Z, MatrixRef<T> cotangents,
-                     VectorRef<double> threshold_cotangents) const {
+void L1<T>::prox_vjp(const ConstMatrixRef<T>& Z, MatrixRef<T> cotangents, VectorRef<double> threshold_cotangents) const {
   for (Index i = 0; i < Z.cols(); ++i)
-    threshold_cotangents(i) = -masked_sign_sum(Z.rows(), Z.col(i).data(), weights_.size() ? weights_.data() : nullptr, cotangents.col(i).data());
+    threshold_cotangents(i) =
+        -masked_sign_sum(Z.rows(), Z.col(i).data(), weights_.size() ? weights_.data() : nullptr, cotangents.col(i).data());
 }
 
 template <Scalar T>
-void L1<T>::add_subgradient(const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& scales,
-                            MatrixRef<T> cotangents) const {
+void L1<T>::add_subgradient(const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& scales, MatrixRef<T> cotangents) const {
   for (Index i = 0; i < Z.cols(); ++i)
     add_signs(Z.rows(), Z.col(i).data(), scales(i), weights_.size() ? weights_.data() : nullptr, cotangents.col(i).data());
 }

@@ -23,10 +23,10 @@ PenaltyKind parse_penalty(std::string_view name);
 const char* to_string(PenaltyKind kind);
 
 struct PenaltyOptions {
-  bool positive = false;        ///< codes must be >= 0; l1 and elastic-net
+  bool positive = false;             ///< codes must be >= 0; l1 and elastic-net
   std::vector<double> weights = {};  ///< one factor > 0 per atom, multiplying reg; empty: all ones; l1 and elastic-net
   PenaltyKind kind = PenaltyKind::l1;
-  std::optional<double> l1_ratio = {};     ///< elastic-net: the share of l1, in (0, 1]; absent: 0.5
+  std::optional<double> l1_ratio = {};    ///< elastic-net: the share of l1, in (0, 1]; absent: 0.5
   std::vector<std::int64_t> groups = {};  ///< group: one label >= 0 per atom; atoms with equal labels are a group
   /// @throws std::invalid_argument naming the field, its value and the rule; L1 checks the weights
   void validate(Index n_atoms) const;

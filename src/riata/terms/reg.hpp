@@ -13,7 +13,7 @@ class Reg {
     double value;
   };
 
-  Reg(double value);                        // NOLINT(google-explicit-constructor): encode(X, D, 0.1) reads well
+  Reg(double value);  // NOLINT(google-explicit-constructor): encode(X, D, 0.1) reads well
   explicit Reg(std::vector<double> per_signal);
   static Reg fraction_of_max(double value);
   /// "0.1", "0.1max" or "0.1*max". @throws std::invalid_argument

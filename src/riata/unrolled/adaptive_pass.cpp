@@ -28,18 +28,19 @@ AdaptivePass<T>::AdaptivePass(const DenseDictionary<T>& D, const L1<T>& penalty,
 }
 
 template <Scalar T>
-void AdaptivePass<T>::forward(const ConstMatrixRef<T>& X, const ConstVectorRef<T>& reg, Index first, const ConstMatrixRef<T>& Z0) {
+void AdaptivePass<T>::forward(const ConstMatrixRef<T>& X, const ConstVectorRef<T>& reg, Index first,
+                              const ConstMatrixRef<T>& Z0) {
   const int n_layers = schedule_.n_layers();
   n_ = X.cols();
   X_.emplace(X);
   if (sparse_) D_.adjoint(X, C_.leftCols(n_));
   dense_.start(n_, Z0);
-  for (n_dense_ = 0; n_dense_ < n_layers && !is_sparse(n_dense_, reg, Z0.size() == 0); ++n_dense_) dense_.step(X, reg, first, n_dense_);
+  for (n_dense_ = 0; n_dense_ < n_layers && !is_sparse(n_dense_, reg, Z0.size() == 0); ++n_dense_)
+    dense_.step(X, reg, first, n_dense_);
   if (all_dense()) return;
   sparse_->open(C_.leftCols(n_), n_dense_);
   const auto z = dense_.z(n_dense_), z_before = dense_.z(std::max(n_dense_ - 1, 0)), y = dense_.y();
-  for (Index i = 0; i < n_; ++i)
-    sparse_->forward(i, reg(i), z.col(i), z_before.col(i), y.col(i), Z_.col(i), Y_.col(i));
+  for (Index i = 0; i < n_; ++i) sparse_->forward(i, reg(i), z.col(i), z_before.col(i), y.col(i), Z_.col(i), Y_.col(i));
 }
 
 /// Will layers from k on have few active atoms? Before layer 0, from zero, those it is about to give. A start that was given

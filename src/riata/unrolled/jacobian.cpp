@@ -14,8 +14,7 @@ Matrix<T> code_jacobian(const NonDeduced<ConstVectorRef<T>>& x, const DenseDicti
                         const UnrolledOptions& options, std::optional<int> backprop) {
   options.validate();
   require_signals<T>("code_jacobian", ConstMatrixRef<T>(x), D);
-  require(row >= 0 && row < D.signal_size(), "row = {}, must be between 0 and n_features - 1 = {}", row,
-          D.signal_size() - 1);
+  require(row >= 0 && row < D.signal_size(), "row = {}, must be between 0 and n_features - 1 = {}", row, D.signal_size() - 1);
   const int kept = backprop.value_or(options.layers);
   require(kept >= 0 && kept <= options.layers, "backprop = {}, must be between 0 and layers = {}", kept, options.layers);
   const L1<double> penalty(options.penalty, D.code_size());
@@ -43,7 +42,7 @@ Matrix<T> code_jacobian(const NonDeduced<ConstVectorRef<T>>& x, const DenseDicti
 
 template Matrix<float> code_jacobian<float>(const ConstVectorRef<float>&, const DenseDictionary<float>&, const Reg&, Index,
                                             const UnrolledOptions&, std::optional<int>);
-template Matrix<double> code_jacobian<double>(const ConstVectorRef<double>&, const DenseDictionary<double>&, const Reg&,
-                                              Index, const UnrolledOptions&, std::optional<int>);
+template Matrix<double> code_jacobian<double>(const ConstVectorRef<double>&, const DenseDictionary<double>&, const Reg&, Index,
+                                              const UnrolledOptions&, std::optional<int>);
 
 }  // namespace riata

@@ -37,7 +37,7 @@ std::vector<double> layer_momenta(int n_layers, bool accelerate);
 
 /// The forward and backward pass of one tile. Owns its workspace, borrows the model; columns are signals.
 template <class Dict, class Fit, class Penalty>
-  requires Dictionary<Dict> && DataFit<Fit, typename Dict::scalar>
+requires Dictionary<Dict> && DataFit<Fit, typename Dict::scalar>
 class TilePass {
  public:
   using T = typename Dict::scalar;
@@ -104,10 +104,10 @@ class TilePass {
 
   /// Where backward() adds what it finds; an empty view or null pointer is skipped. `steps` and `reg` are in double.
   struct Gradients {
-    MatrixRef<T> parameters;    ///< of the dictionary, or 0 x 0
-    MatrixRef<T> signals;       ///< n_features x tile, or 0 x 0
-    std::span<double> steps;    ///< one entry per layer, or empty
-    std::span<double> reg;      ///< one entry per signal of the tile, or empty
+    MatrixRef<T> parameters;  ///< of the dictionary, or 0 x 0
+    MatrixRef<T> signals;     ///< n_features x tile, or 0 x 0
+    std::span<double> steps;  ///< one entry per layer, or empty
+    std::span<double> reg;    ///< one entry per signal of the tile, or empty
   };
 
   /// Back-propagates the two cotangents through the stored layers.
@@ -145,9 +145,9 @@ class TilePass {
         D_.accumulate_gradient(-alpha, Dh, y_.leftCols(n_), gradients.parameters);
       }
       if (gradients.signals.size() > 0) gradients.signals += alpha * Dh;
-      D_.adjoint(Dh, c);                                                     // c = D^T M D h
-      gradient_step(n_ * m, h.data(), alpha, c.data(), c.data());            // c = h - alpha D^T M D h
-      cotangent_z_.swap(pull_);                                              // the cotangent of z_k so far
+      D_.adjoint(Dh, c);                                           // c = D^T M D h
+      gradient_step(n_ * m, h.data(), alpha, c.data(), c.data());  // c = h - alpha D^T M D h
+      cotangent_z_.swap(pull_);                                    // the cotangent of z_k so far
     }
   }
 

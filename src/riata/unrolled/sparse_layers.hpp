@@ -70,7 +70,9 @@ class SparseLayers {
   };
   int first_kept() const { return std::max(from_, schedule_.n_layers() - stored_); }
   bool keeps(int k) const { return stored_ > 0 && k >= first_kept(); }
-  Record& record(Index i, int k) { return records_[static_cast<std::size_t>(i * (schedule_.n_layers() - first_kept() + 1) + k - first_kept())]; }
+  Record& record(Index i, int k) {
+    return records_[static_cast<std::size_t>(i * (schedule_.n_layers() - first_kept() + 1) + k - first_kept())];
+  }
   List list(const Record& record);
   List open_list(int k);
   void keep(Index i, int k, const List& state);

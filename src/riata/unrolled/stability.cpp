@@ -7,8 +7,8 @@
 #include "riata/core/check.hpp"
 #include "riata/core/random.hpp"
 #include "riata/linalg/blas.hpp"
-#include "riata/solvers/certificate.hpp"
 #include "riata/linalg/norms.hpp"
+#include "riata/solvers/certificate.hpp"
 #include "riata/solvers/encode.hpp"
 #include "riata/solvers/support_system.hpp"
 #include "riata/solvers/tile_certificate.hpp"
@@ -174,7 +174,8 @@ UnrolledStability unrolled_stability(const NonDeduced<ConstMatrixRef<T>>& X, con
     const Vector<double> x = X.col(i).template cast<double>();
     const SignalTrace trace(probe.D, x, weights(i), penalty, schedule);
     const TangentError error(probe, trace, codes.col(i), SupportSystem(x, probe.D, penalty, codes.col(i)));
-    result.growth(i) = error.growth(0, std::numeric_limits<double>::infinity(), options.return_errors ? result.errors.col(i).data() : nullptr);
+    result.growth(i) =
+        error.growth(0, std::numeric_limits<double>::infinity(), options.return_errors ? result.errors.col(i).data() : nullptr);
     // Bisection: depth `safe` is stable, depth `unsafe` is not.
     int safe = 0, unsafe = N;
     if (result.growth(i) <= largest_stable_growth) safe = N;
@@ -190,7 +191,7 @@ UnrolledStability unrolled_stability(const NonDeduced<ConstMatrixRef<T>>& X, con
 
 template UnrolledStability unrolled_stability<float>(const ConstMatrixRef<float>&, const DenseDictionary<float>&, const Reg&,
                                                      const StabilityOptions&);
-template UnrolledStability unrolled_stability<double>(const ConstMatrixRef<double>&, const DenseDictionary<double>&,
-                                                      const Reg&, const StabilityOptions&);
+template UnrolledStability unrolled_stability<double>(const ConstMatrixRef<double>&, const DenseDictionary<double>&, const Reg&,
+                                                      const StabilityOptions&);
 
 }  // namespace riata

@@ -21,7 +21,7 @@ struct StabilityOptions {
   UnrolledOptions network = {.method = Layers::ista};
   std::optional<int> directions = 2;  ///< random ones per row of D, the same in every call; none: all entries of D, which
                                       ///< gives the growth itself instead of its estimate
-  double tol = 1e-12;       ///< of the exact codes: gap <= tol * 1/2 ||x||^2
+  double tol = 1e-12;                 ///< of the exact codes: gap <= tol * 1/2 ||x||^2
   bool return_errors = false;
 };
 

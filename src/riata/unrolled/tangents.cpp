@@ -35,9 +35,7 @@ std::vector<Index> SignalTrace::support(int k) const { return support_of(z(k)); 
 
 int SignalTrace::settled() const {
   int k = n_layers();
-  const auto is_final = [&](int i) {
-    return ((z(i).array() != 0) == (z(n_layers()).array() != 0)).all();
-  };
+  const auto is_final = [&](int i) { return ((z(i).array() != 0) == (z(n_layers()).array() != 0)).all(); };
   while (k > 0 && is_final(k - 1)) --k;
   return k;
 }
@@ -82,8 +80,8 @@ void Tangents::advance() {
   const Vector<double> r_rows = r(directions_.rows);
   for (Index i = 0; i < pull.cols(); ++i) {
     const Index j = S_next[static_cast<std::size_t>(i)];
-    pull.col(i) = -alpha * (pull.col(i) + along.cwiseProduct(atoms_of_rows_.col(j)) +
-                            r_rows.cwiseProduct(directions_.weights.col(j)));
+    pull.col(i) =
+        -alpha * (pull.col(i) + along.cwiseProduct(atoms_of_rows_.col(j)) + r_rows.cwiseProduct(directions_.weights.col(j)));
     const auto before = std::lower_bound(S.begin(), S.end(), j);
     if (before != S.end() && *before == j) pull.col(i) += u_y.col(before - S.begin());
   }

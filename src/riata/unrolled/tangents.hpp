@@ -27,7 +27,9 @@ class SignalTrace {
   double step(int k) const { return schedule_.steps[static_cast<std::size_t>(k)]; }
   double momentum(int k) const { return k < 0 ? 0.0 : schedule_.momenta[static_cast<std::size_t>(k)]; }
   auto z(int k) const { return iterates_.col(k); }
-  Vector<double> y(int k) const { return k == 0 ? Vector<double>(z(0)) : Vector<double>(z(k) + momentum(k - 1) * (z(k) - z(k - 1))); }
+  Vector<double> y(int k) const {
+    return k == 0 ? Vector<double>(z(0)) : Vector<double>(z(k) + momentum(k - 1) * (z(k) - z(k - 1)));
+  }
   std::vector<Index> support(int k) const;
   const Matrix<double>& D() const { return D_; }
   const Vector<double>& x() const { return x_; }
@@ -54,12 +56,12 @@ class Tangents {
   Tangents(const SignalTrace& trace, const Matrix<double>& gram, const RowDirections& directions,
            const Matrix<double>& atoms_of_rows, int first);
 
-  void advance();                              ///< from layer k to k + 1
+  void advance();  ///< from layer k to k + 1
   int layer() const { return k_; }
   const std::vector<Index>& support() const { return S_; }
   const Matrix<double>& codes() const { return u_; }  ///< n_directions x |S|: the columns of the support of z_k
-  Matrix<double> dense() const;                ///< n_directions x n_atoms
-  Matrix<double> dense_extrapolated() const;   ///< the same of y_k
+  Matrix<double> dense() const;                       ///< n_directions x n_atoms
+  Matrix<double> dense_extrapolated() const;          ///< the same of y_k
 
  private:
   Matrix<double> scatter(const Matrix<double>& u, const std::vector<Index>& S) const;

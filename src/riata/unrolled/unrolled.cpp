@@ -35,12 +35,11 @@ Reduction parse_reduction(std::string_view name) {
 void UnrolledOptions::validate() const {
   require_l1("unrolled layers", penalty);
   require(layers >= 1 && layers <= 1'000'000, "layers = {}, must be between 1 and 1000000", layers);
-  require(steps.empty() || std::ssize(steps) == layers, "steps: {} entries for {} layers; they must be equal",
-          steps.size(), layers);
+  require(steps.empty() || std::ssize(steps) == layers, "steps: {} entries for {} layers; they must be equal", steps.size(),
+          layers);
   for (std::size_t i = 0; i < steps.size(); ++i)
     require(std::isfinite(steps[i]), "steps: entry {} is {}, must be finite", i, steps[i]);
-  if (lipschitz)
-    require(std::isfinite(*lipschitz) && *lipschitz > 0, "lipschitz = {}, must be > 0 and finite", *lipschitz);
+  if (lipschitz) require(std::isfinite(*lipschitz) && *lipschitz > 0, "lipschitz = {}, must be > 0 and finite", *lipschitz);
 }
 
 std::vector<double> layer_momenta(int n_layers, bool accelerate) {
@@ -71,9 +70,10 @@ constexpr Index most_gram_atoms = 2048;  // their Gram matrix still fits into a 
 template <Scalar T>
 Partition partition(Index n_features, Index n_atoms, Index n_signals, int stored) {
   const double entry = sizeof(T);
-  return riata::partition(n_signals, {.bytes_per_signal = entry * static_cast<double>((stored + 6) * n_atoms + (stored + 2) * n_features),
-                                      .left_entries = n_features * n_atoms,
-                                      .lane_bytes = entry * static_cast<double>(n_features * n_atoms)});
+  return riata::partition(n_signals,
+                          {.bytes_per_signal = entry * static_cast<double>((stored + 6) * n_atoms + (stored + 2) * n_features),
+                           .left_entries = n_features * n_atoms,
+                           .lane_bytes = entry * static_cast<double>(n_features * n_atoms)});
 }
 
 /// The arguments of all three entry points, checked and completed.
@@ -87,8 +87,10 @@ struct Problem {
     reg = resolve_reg<T>(weight, X, D, options.penalty, options.execution);
     schedule = make_schedule(options, options.lipschitz ? 0 : D.squared_norm());
     const bool thresholds_negative = std::any_of(options.steps.begin(), options.steps.end(), [](double s) { return s < 0; });
-    const double gram_flops = static_cast<double>(D.code_size()), layer_flops = 2.0 * options.layers * static_cast<double>(X.cols());
-    if (!thresholds_negative && D.code_size() <= most_gram_atoms && gram_flops <= layer_flops) gram.emplace(D.parameters(), penalty);
+    const double gram_flops = static_cast<double>(D.code_size()),
+                 layer_flops = 2.0 * options.layers * static_cast<double>(X.cols());
+    if (!thresholds_negative && D.code_size() <= most_gram_atoms && gram_flops <= layer_flops)
+      gram.emplace(D.parameters(), penalty);
   }
 
   using Pass = AdaptivePass<T>;
@@ -106,9 +108,10 @@ struct Problem {
 
 /// for_each_tile() with the problem's passes.
 template <Scalar T, class Work, class Finish>
-void for_each_tile(const Problem<T>& problem, const Partition& parts, int stored, const Execution& execution,
-                   const Work& work, const Finish& finish) {
-  riata::for_each_tile(parts, problem.X.cols(), execution, [&] { return problem.make_pass(stored, parts.tile); }, work, finish);
+void for_each_tile(const Problem<T>& problem, const Partition& parts, int stored, const Execution& execution, const Work& work,
+                   const Finish& finish) {
+  riata::for_each_tile(
+      parts, problem.X.cols(), execution, [&] { return problem.make_pass(stored, parts.tile); }, work, finish);
 }
 
 /// The loss at one tile's output Z, in double, and the residual D Z - target.
@@ -139,34 +142,35 @@ Matrix<T> unrolled_encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDic
   const Problem<T> problem("unrolled_encode", X, D, reg, options);
   if (init != nullptr) {
     require(init->rows() == D.code_size() && init->cols() == X.cols(),
-            "unrolled_encode: init has shape ({}, {}), expected ({}, {})", init->cols(), init->rows(), X.cols(),
-            D.code_size());
+            "unrolled_encode: init has shape ({}, {}), expected ({}, {})", init->cols(), init->rows(), X.cols(), D.code_size());
     require_finite("unrolled_encode", "init", *init);
   }
   const Partition parts = partition<T>(X.rows(), D.code_size(), X.cols(), 0);
   Matrix<T> codes(D.code_size(), X.cols());
-  for_each_tile<T>(problem, parts, 0, options.execution, [&](Index first, Index n, auto& pass, Index) {
-    const Matrix<T> start = init != nullptr ? Matrix<T>(init->middleCols(first, n)) : Matrix<T>();
-    pass.forward(X.middleCols(first, n), problem.reg.segment(first, n), first, start);
-    if (options.return_extrapolated)
-      codes.middleCols(first, n) = pass.extrapolated();
-    else
-      codes.middleCols(first, n) = pass.codes();
-  }, [](auto&, Index) {});
+  for_each_tile<T>(
+      problem, parts, 0, options.execution,
+      [&](Index first, Index n, auto& pass, Index) {
+        const Matrix<T> start = init != nullptr ? Matrix<T>(init->middleCols(first, n)) : Matrix<T>();
+        pass.forward(X.middleCols(first, n), problem.reg.segment(first, n), first, start);
+        if (options.return_extrapolated)
+          codes.middleCols(first, n) = pass.extrapolated();
+        else
+          codes.middleCols(first, n) = pass.codes();
+      },
+      [](auto&, Index) {});
   return codes;
 }
 
 template <Scalar T>
-UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
-                                      const Reg& reg, const UnrolledOptions& options, const GradientOptions& wanted,
-                                      const Matrix<T>* target) {
+UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,
+                                      const UnrolledOptions& options, const GradientOptions& wanted, const Matrix<T>* target) {
   const Problem<T> problem("unrolled_gradient", X, D, reg, options);
   const int kept = wanted.backprop.value_or(options.layers);
   require(kept >= 0 && kept <= options.layers, "backprop = {}, must be between 0 and layers = {}", kept, options.layers);
   if (target != nullptr) {
     require(target->rows() == X.rows() && target->cols() == X.cols(),
-            "unrolled_gradient: target has shape ({}, {}), expected the signals' ({}, {})", target->cols(),
-            target->rows(), X.cols(), X.rows());
+            "unrolled_gradient: target has shape ({}, {}), expected the signals' ({}, {})", target->cols(), target->rows(),
+            X.cols(), X.rows());
     require_finite("unrolled_gradient", "target", *target);
   }
   const Index n_features = X.rows(), n_atoms = D.code_size(), n_signals = X.cols();
@@ -187,50 +191,56 @@ UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X, co
   };
   std::vector<Lane> lanes(static_cast<std::size_t>(parts.n_lanes));
 
-  for_each_tile<T>(problem, parts, stored, options.execution, [&](Index first, Index n, auto& pass, Index lane_index) {
-    Lane& lane = lanes[static_cast<std::size_t>(lane_index)];
-    if (wanted.dictionary && lane.dictionary.size() == 0) lane.dictionary.setZero(n_features, n_atoms);
-    if (wanted.steps && lane.steps.empty()) lane.steps.assign(static_cast<std::size_t>(options.layers), 0.0);
-    const auto tile_reg = problem.reg.segment(first, n);
-    pass.forward(X.middleCols(first, n), tile_reg, first, Matrix<T>());
-    Matrix<T> Z = pass.codes();
-    if (options.return_extrapolated) Z = pass.extrapolated();
-    if (wanted.codes) result.codes.middleCols(first, n) = Z;
-    if (wanted.usage) {
-      if (lane.usage.size() == 0) lane.usage.setZero(n_atoms);
-      lane.usage += Z.template cast<double>().rowwise().squaredNorm();
-    }
+  for_each_tile<T>(
+      problem, parts, stored, options.execution,
+      [&](Index first, Index n, auto& pass, Index lane_index) {
+        Lane& lane = lanes[static_cast<std::size_t>(lane_index)];
+        if (wanted.dictionary && lane.dictionary.size() == 0) lane.dictionary.setZero(n_features, n_atoms);
+        if (wanted.steps && lane.steps.empty()) lane.steps.assign(static_cast<std::size_t>(options.layers), 0.0);
+        const auto tile_reg = problem.reg.segment(first, n);
+        pass.forward(X.middleCols(first, n), tile_reg, first, Matrix<T>());
+        Matrix<T> Z = pass.codes();
+        if (options.return_extrapolated) Z = pass.extrapolated();
+        if (wanted.codes) result.codes.middleCols(first, n) = Z;
+        if (wanted.usage) {
+          if (lane.usage.size() == 0) lane.usage.setZero(n_atoms);
+          lane.usage += Z.template cast<double>().rowwise().squaredNorm();
+        }
 
-    // The loss, its explicit derivatives, and the cotangent of the output.
-    Matrix<T> r(n_features, n);
-    const auto tile_target = target != nullptr ? ConstMatrixRef<T>(target->middleCols(first, n)) : ConstMatrixRef<T>(X.middleCols(first, n));
-    lane.value += tile_loss<T>(problem, wanted.loss, tile_target, Z, tile_reg, r);
-    r *= static_cast<T>(scale);
-    if (wanted.dictionary) D.accumulate_gradient(T(1), r, Z, lane.dictionary);
-    if (wanted.signals && target == nullptr) result.signals.middleCols(first, n) -= r;
-    if (wanted.reg && wanted.loss == Loss::lasso)
-      for (Index i = 0; i < n; ++i)
-        reg_gradient[static_cast<std::size_t>(first + i)] = scale * problem.penalty.value(Z.col(i));
-    if (!back) return;
-    Matrix<T> cotangent(n_atoms, n);
-    D.adjoint(r, cotangent);
-    if (wanted.loss == Loss::lasso) problem.penalty.add_subgradient(Z, static_cast<T>(scale) * tile_reg, cotangent);
-    pass.codes_cotangent().setZero();
-    pass.extrapolated_cotangent().setZero();
-    if (options.return_extrapolated)
-      pass.extrapolated_cotangent() = cotangent;
-    else
-      pass.codes_cotangent() = cotangent;
-    Matrix<T> nothing;
-    pass.backward(tile_reg, first,
-                  {.parameters = wanted.dictionary ? MatrixRef<T>(lane.dictionary) : MatrixRef<T>(nothing),
-                   .signals = wanted.signals ? MatrixRef<T>(result.signals.middleCols(first, n)) : MatrixRef<T>(nothing),
-                   .steps = std::span<double>(lane.steps),
-                   .reg = wanted.reg ? std::span<double>(reg_gradient).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n))
-                                     : std::span<double>()});
-  }, [&](auto& pass, Index lane) {
-    if (back && wanted.dictionary) pass.finish(lanes[static_cast<std::size_t>(lane)].dictionary);
-  });
+        // The loss, its explicit derivatives, and the cotangent of the output.
+        Matrix<T> r(n_features, n);
+        const auto tile_target =
+            target != nullptr ? ConstMatrixRef<T>(target->middleCols(first, n)) : ConstMatrixRef<T>(X.middleCols(first, n));
+        lane.value += tile_loss<T>(problem, wanted.loss, tile_target, Z, tile_reg, r);
+        r *= static_cast<T>(scale);
+        if (wanted.dictionary) D.accumulate_gradient(T(1), r, Z, lane.dictionary);
+        if (wanted.signals && target == nullptr) result.signals.middleCols(first, n) -= r;
+        if (wanted.reg && wanted.loss == Loss::lasso)
+          for (Index i = 0; i < n; ++i)
+            reg_gradient[static_cast<std::size_t>(first + i)] = scale * problem.penalty.value(Z.col(i));
+        if (!back) return;
+        Matrix<T> cotangent(n_atoms, n);
+        D.adjoint(r, cotangent);
+        if (wanted.loss == Loss::lasso) problem.penalty.add_subgradient(Z, static_cast<T>(scale) * tile_reg, cotangent);
+        pass.codes_cotangent().setZero();
+        pass.extrapolated_cotangent().setZero();
+        if (options.return_extrapolated)
+          pass.extrapolated_cotangent() = cotangent;
+        else
+          pass.codes_cotangent() = cotangent;
+        Matrix<T> nothing;
+        pass.backward(
+            tile_reg, first,
+            {.parameters = wanted.dictionary ? MatrixRef<T>(lane.dictionary) : MatrixRef<T>(nothing),
+             .signals = wanted.signals ? MatrixRef<T>(result.signals.middleCols(first, n)) : MatrixRef<T>(nothing),
+             .steps = std::span<double>(lane.steps),
+             .reg = wanted.reg
+                        ? std::span<double>(reg_gradient).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n))
+                        : std::span<double>()});
+      },
+      [&](auto& pass, Index lane) {
+        if (back && wanted.dictionary) pass.finish(lanes[static_cast<std::size_t>(lane)].dictionary);
+      });
 
   if (wanted.dictionary) result.dictionary.setZero(n_features, n_atoms);
   if (wanted.steps) result.steps.setZero(options.layers);
@@ -267,27 +277,31 @@ UnrolledGradient<T> unrolled_vjp(const NonDeduced<ConstMatrixRef<T>>& X, const D
     std::vector<double> steps;
   };
   std::vector<Lane> lanes(static_cast<std::size_t>(parts.n_lanes));
-  for_each_tile<T>(problem, parts, kept, options.execution, [&](Index first, Index n, auto& pass, Index lane_index) {
-    Lane& lane = lanes[static_cast<std::size_t>(lane_index)];
-    if (lane.dictionary.size() == 0) lane.dictionary.setZero(n_features, n_atoms);
-    lane.steps.resize(static_cast<std::size_t>(options.layers));
-    const auto tile_reg = problem.reg.segment(first, n);
-    pass.forward(X.middleCols(first, n), tile_reg, first, Matrix<T>());
-    auto codes = result.codes.middleCols(first, n);
-    codes = pass.codes();
-    if (options.return_extrapolated) codes = pass.extrapolated();
-    pass.codes_cotangent().setZero();
-    pass.extrapolated_cotangent().setZero();
-    if (options.return_extrapolated)
-      pass.extrapolated_cotangent() = cotangent.middleCols(first, n);
-    else
-      pass.codes_cotangent() = cotangent.middleCols(first, n);
-    pass.backward(tile_reg, first,
-                  {.parameters = lane.dictionary,
-                   .signals = result.signals.middleCols(first, n),
-                   .steps = std::span<double>(lane.steps),
-                   .reg = std::span<double>(per_signal).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n))});
-  }, [&](auto& pass, Index lane) { pass.finish(lanes[static_cast<std::size_t>(lane)].dictionary); });
+  for_each_tile<T>(
+      problem, parts, kept, options.execution,
+      [&](Index first, Index n, auto& pass, Index lane_index) {
+        Lane& lane = lanes[static_cast<std::size_t>(lane_index)];
+        if (lane.dictionary.size() == 0) lane.dictionary.setZero(n_features, n_atoms);
+        lane.steps.resize(static_cast<std::size_t>(options.layers));
+        const auto tile_reg = problem.reg.segment(first, n);
+        pass.forward(X.middleCols(first, n), tile_reg, first, Matrix<T>());
+        auto codes = result.codes.middleCols(first, n);
+        codes = pass.codes();
+        if (options.return_extrapolated) codes = pass.extrapolated();
+        pass.codes_cotangent().setZero();
+        pass.extrapolated_cotangent().setZero();
+        if (options.return_extrapolated)
+          pass.extrapolated_cotangent() = cotangent.middleCols(first, n);
+        else
+          pass.codes_cotangent() = cotangent.middleCols(first, n);
+        pass.backward(
+            tile_reg, first,
+            {.parameters = lane.dictionary,
+             .signals = result.signals.middleCols(first, n),
+             .steps = std::span<double>(lane.steps),
+             .reg = std::span<double>(per_signal).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n))});
+      },
+      [&](auto& pass, Index lane) { pass.finish(lanes[static_cast<std::size_t>(lane)].dictionary); });
   result.dictionary.setZero(n_features, n_atoms);
   result.steps.setZero(options.layers);
   for (const Lane& lane : lanes) {  // in order, whatever thread made them
@@ -302,21 +316,26 @@ UnrolledGradient<T> unrolled_vjp(const NonDeduced<ConstMatrixRef<T>>& X, const D
 template <Scalar T>
 double unrolled_loss(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,
                      const UnrolledOptions& options, const GradientOptions& wanted) {
-  const GradientOptions value_only{.loss = wanted.loss, .backprop = 0, .reduction = wanted.reduction,
-                                   .dictionary = false, .steps = false, .reg = false, .signals = false, .codes = false};
+  const GradientOptions value_only{.loss = wanted.loss,
+                                   .backprop = 0,
+                                   .reduction = wanted.reduction,
+                                   .dictionary = false,
+                                   .steps = false,
+                                   .reg = false,
+                                   .signals = false,
+                                   .codes = false};
   return unrolled_gradient<T>(X, D, reg, options, value_only).value;
 }
 
-#define RIATA_INSTANTIATE(T)                                                                                         \
-  template Matrix<T> unrolled_encode<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&,             \
-                                        const UnrolledOptions&, const Matrix<T>*);                                   \
-  template UnrolledGradient<T> unrolled_gradient<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&, \
-                                                    const UnrolledOptions&, const GradientOptions&,                  \
-                                                    const Matrix<T>*);                                               \
-  template UnrolledGradient<T> unrolled_vjp<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&,      \
-                                               const ConstMatrixRef<T>&, const UnrolledOptions&, std::optional<int>); \
-  template double unrolled_loss<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&,                  \
-                                   const UnrolledOptions&, const GradientOptions&);
+#define RIATA_INSTANTIATE(T)                                                                                                     \
+  template Matrix<T> unrolled_encode<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&, const UnrolledOptions&, \
+                                        const Matrix<T>*);                                                                       \
+  template UnrolledGradient<T> unrolled_gradient<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&,             \
+                                                    const UnrolledOptions&, const GradientOptions&, const Matrix<T>*);           \
+  template UnrolledGradient<T> unrolled_vjp<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&,                  \
+                                               const ConstMatrixRef<T>&, const UnrolledOptions&, std::optional<int>);            \
+  template double unrolled_loss<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&, const UnrolledOptions&,      \
+                                   const GradientOptions&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
 

@@ -30,15 +30,15 @@ Reduction parse_reduction(std::string_view name);  ///< "mean" or "sum"
 
 /// The network: what the forward pass needs.
 struct UnrolledOptions {
-  int layers = 20;                   ///< N >= 1
+  int layers = 20;  ///< N >= 1
   Layers method = Layers::fista;
-  std::vector<double> steps = {};    ///< factors s_i: layer i has step s_i / L and threshold s_i reg / L; any sign,
-                                     ///< since learning may pass zero; empty: ones
+  std::vector<double> steps = {};        ///< factors s_i: layer i has step s_i / L and threshold s_i reg / L; any sign,
+                                         ///< since learning may pass zero; empty: ones
   std::optional<double> lipschitz = {};  ///< L > 0; by default ||D||_2^2 to rounding. A constant in every derivative
-  bool return_extrapolated = false;  ///< FISTA: the output is y_N instead of the prox point z_N
+  bool return_extrapolated = false;      ///< FISTA: the output is y_N instead of the prox point z_N
   PenaltyOptions penalty = {};
   Execution execution = {};
-  void validate() const;             ///< @throws std::invalid_argument naming the field, its value and the rule
+  void validate() const;  ///< @throws std::invalid_argument naming the field, its value and the rule
 };
 
 /// Codes after N layers, n_atoms x n_signals, started from `init` (same shape) or zero.
@@ -58,23 +58,23 @@ struct GradientOptions {
 
 template <Scalar T>
 struct UnrolledGradient {
-  double value = 0;             ///< the loss, mean or sum over the signals
-  Matrix<T> dictionary;         ///< n_features x n_atoms, or 0 x 0
-  Vector<double> steps;         ///< one entry per layer, zero for layers not kept; or empty
-  Vector<double> reg;           ///< of reg's shape: one entry, or one per signal; with the explicit g(z). For a
-                                ///< fraction of reg_max, the derivative by the resulting weight. Or empty
-  Matrix<T> signals;            ///< n_features x n_signals, with the explicit -(D z - x) unless a target is given; or 0 x 0
-  Matrix<T> codes;              ///< n_atoms x n_signals: the output; or 0 x 0
-  Vector<double> usage;         ///< per atom, the mean or sum of z_j^2 at the output: the loss's curvature there; or empty
+  double value = 0;      ///< the loss, mean or sum over the signals
+  Matrix<T> dictionary;  ///< n_features x n_atoms, or 0 x 0
+  Vector<double> steps;  ///< one entry per layer, zero for layers not kept; or empty
+  Vector<double> reg;    ///< of reg's shape: one entry, or one per signal; with the explicit g(z). For a
+                         ///< fraction of reg_max, the derivative by the resulting weight. Or empty
+  Matrix<T> signals;     ///< n_features x n_signals, with the explicit -(D z - x) unless a target is given; or 0 x 0
+  Matrix<T> codes;       ///< n_atoms x n_signals: the output; or 0 x 0
+  Vector<double> usage;  ///< per atom, the mean or sum of z_j^2 at the output: the loss's curvature there; or empty
 };
 
 /// Memory beyond the results is constant in the number of signals; bits do not depend on the number of threads.
 /// `target`, if given, has the shape of X and replaces it in the loss alone (supervised denoising).
 /// @throws std::invalid_argument as unrolled_encode, and if backprop > layers
 template <Scalar T>
-UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
-                                      const Reg& reg, const UnrolledOptions& options = {},
-                                      const GradientOptions& gradient = {}, const Matrix<T>* target = nullptr);
+UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,
+                                      const UnrolledOptions& options = {}, const GradientOptions& gradient = {},
+                                      const Matrix<T>* target = nullptr);
 
 /// Vector-Jacobian product of the output: the derivatives of <cotangent, codes> through the last `backprop` layers, all of
 /// them by default, by everything the layers depend on. `cotangent` is n_atoms x n_signals; nothing is averaged.
