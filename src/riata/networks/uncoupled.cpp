@@ -138,8 +138,9 @@ void FacnetRow<T>::project(const NetworkModel<T>& model, Parameters<T>& paramete
   for (int t = 0; t < model.n_layers; ++t) {
     Matrix<T>& A = parameters.at(parameter_name(t, "rotation"));
     if (A.allFinite() && !(A.transpose() * A).isIdentity(8 * Eigen::NumTraits<T>::epsilon())) {
-      const Eigen::BDCSVD<Matrix<T>> svd(A, Eigen::ComputeFullU | Eigen::ComputeFullV);
-      A = svd.matrixU() * svd.matrixV().transpose();
+      // In double for both precisions: as exact as T can say, and the decomposition takes long to compile.
+      const Eigen::BDCSVD<Matrix<double>> svd(A.template cast<double>(), Eigen::ComputeFullU | Eigen::ComputeFullV);
+      A = (svd.matrixU() * svd.matrixV().transpose()).template cast<T>();
     }
     Matrix<T>& S = parameters.at(parameter_name(t, "scales"));
     S = S.cwiseMax(static_cast<T>(model.lipschitz * 1e-6));
