@@ -1,6 +1,5 @@
 // riata train: a dictionary and signals in, a network out that codes such signals in a few layers.
 #include "riata/networks/train.hpp"
-#include "riata/solvers/certificate.hpp"
 
 #include <chrono>
 #include <limits>
@@ -15,6 +14,7 @@
 #include "riata/core/check.hpp"
 #include "riata/core/error.hpp"
 #include "riata/networks/network_file.hpp"
+#include "riata/solvers/certificate.hpp"
 #include "riata/version.hpp"
 
 namespace riata::cli {
@@ -151,6 +151,19 @@ int Train::train(StoredNetwork<T> stored) {
   catch_interrupts();
   options.execution.stop_requested = interrupt_requested;
   stored.reg = resolve_batch_reg<T>(*reg, X, net.dictionary(), net.penalty(), options.execution);
+  // No times: the same run gives the same file. The last three are known when training ends.
+  const auto note = [&stored](const Metadata& record) {
+    for (const auto& [key, value] : record) stored.metadata[key] = value;
+  };
+  note({{"riata_version", version},
+        {"loss", to_string(options.loss)},
+        {"mode", to_string(options.mode)},
+        {"optimizer", to_string(options.optimizer)},
+        {"centred", centre ? "true" : "false"},
+        {"seed", fmt::format("{}", options.seed)},
+        {"n_signals", fmt::format("{}", X.cols())},
+        {"status", to_string(Status::interrupted)}});
+  for (const char* key : {"iterations", "final_value"}) stored.metadata.erase(key);
   TrainingInfo last;
   last.ista = std::numeric_limits<double>::quiet_NaN();
   const auto start = std::chrono::steady_clock::now();
@@ -172,18 +185,9 @@ int Train::train(StoredNetwork<T> stored) {
   const std::size_t n_steps = result.history.value.size();
   if (is_stopped && n_steps == 0) throw Interrupted();
 
-  // No times: the same run gives the same file.
-  const Metadata record{{"riata_version", version},
-                        {"loss", to_string(options.loss)},
-                        {"mode", to_string(options.mode)},
-                        {"optimizer", to_string(options.optimizer)},
-                        {"centred", centre ? "true" : "false"},
-                        {"seed", fmt::format("{}", options.seed)},
-                        {"n_signals", fmt::format("{}", X.cols())},
-                        {"iterations", fmt::format("{}", n_steps)},
-                        {"final_value", fmt::format("{}", result.value)},
-                        {"status", to_string(result.status)}};
-  for (const auto& [key, value] : record) stored.metadata[key] = value;
+  note({{"iterations", fmt::format("{}", n_steps)},
+        {"final_value", fmt::format("{}", result.value)},
+        {"status", to_string(result.status)}});
   save(stored);
   if (!trace.empty()) write_trace(trace, result.history);
 

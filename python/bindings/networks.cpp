@@ -172,11 +172,13 @@ void bind_network(nb::module_& m, const char* name) {
           array_arg("targets").none(), array_arg("cotangent").none(), nb::arg("n_layers").none(), nb::arg("n_threads").none())
       .def(
           "resolve_reg",
-          [](const Net& net, const Array2<T>& X, const PythonReg& reg) {
+          [](const Net& net, const Array2<T>& X, const PythonReg& reg, std::optional<int> n_threads) {
             const Reg weight = to_reg(reg);
-            return without_gil([&] { return resolve_batch_reg<T>(weight, view<T>(X), net.dictionary(), net.penalty(), {}); });
+            return without_gil([&] {
+              return resolve_batch_reg<T>(weight, view<T>(X), net.dictionary(), net.penalty(), to_execution(n_threads));
+            });
           },
-          array_arg("X"), array_arg("reg"))
+          array_arg("X"), array_arg("reg"), nb::arg("n_threads").none())
       .def(
           "train",
           [](Net& net, const Array2<T>& X, const PythonReg& reg, const std::string& loss, const OptionalArray2<T>& targets,

@@ -208,7 +208,8 @@ class Network:
         """
         where = "Network.fit"
         X = self._signals(where, X)
-        start, weight = self.parameters(), self._core.resolve_reg(X, as_reg(where, reg))
+        n_threads = as_threads(where, n_threads)
+        start, weight = self.parameters(), self._core.resolve_reg(X, as_reg(where, reg), n_threads)
         options = dict(
             loss=as_text(where, "loss", loss),
             targets=as_optional_like(where, "targets", targets, "X", X, _CODES),
@@ -224,7 +225,7 @@ class Network:
             checkpoint_every=as_int(where, "checkpoint_every", checkpoint_every),
             resume=bool(resume),
             seed=as_seed(where, random_state),
-            n_threads=as_threads(where, n_threads),
+            n_threads=n_threads,
             callback=as_callback(where, callback),
             validation=as_float(where, "validation", validation),
             validate_every=as_int(where, "validate_every", validate_every),

@@ -209,18 +209,21 @@ def test_ctrl_c_leaves_a_network_that_works(riata, tmp_path, safetensors):
     assert not [name for name in os.listdir(tmp_path) if "tmp" in name]
 
 
-def test_a_checkpoint_that_cannot_be_written_any_more_does_not_cost_the_network(riata, tmp_path):
+def test_a_checkpoint_that_cannot_be_written_any_more_does_not_cost_the_network(riata, tmp_path, safetensors):
     folder = tmp_path / "parts"
     folder.mkdir()
-    run = riata.start(*train("coupled"), "--max-iter", 10000000, "--checkpoint", "parts/c.safetensors", "--checkpoint-every", 20)
+    checkpoint = ("--checkpoint", "parts/c.safetensors", "--checkpoint-every", 20)
+    run = riata.start(*train("coupled"), "--max-iter", 10000000, *checkpoint, "--centre")
     while not (folder / "c.safetensors").exists():
         assert run.poll() is None
         time.sleep(0.01)
     shutil.rmtree(folder)
     _, errors = run.communicate(timeout=60)
     assert run.returncode == 1 and errors.startswith("riata train: cannot write parts/c.safetensors"), errors
+    metadata = safetensors.read(tmp_path / "net.safetensors")[1]
+    assert metadata["centred"] == "true" and metadata["status"] == "interrupted"
     trained = riata.json("infer", "net.safetensors", "X.npy", "-o", "Z.npy")["objective"]
-    riata(*train("coupled"), "--max-iter", 1)
+    riata(*train("coupled"), "--max-iter", 1, "--centre")
     assert trained < riata.json("infer", "net.safetensors", "X.npy", "-o", "Z.npy")["objective"]
 
 

@@ -105,6 +105,14 @@ std::set<std::string> Network<T>::trainable(int first, int last) const {
 }
 
 template <Scalar T>
+void Network<T>::require_targets(const char* where, Index n_signals, const Matrix<T>& targets) const {
+  const Index m = model_.n_atoms();
+  require(targets.rows() == m && targets.cols() == n_signals, "targets have shape ({}, {}), expected ({}, {})", targets.cols(),
+          targets.rows(), n_signals, m);
+  require_finite(where, "targets", targets);
+}
+
+template <Scalar T>
 void Network<T>::project(Parameters<T>& parameters) const {
   if (const auto& project = find_network_kind<T>(kind_).project) project(model_, parameters);
 }
@@ -263,9 +271,7 @@ NetworkGradient<T> Network<T>::loss_gradient(const NonDeduced<ConstMatrixRef<T>>
   const Index m = model_.n_atoms();
   const double scale = 1.0 / static_cast<double>(X.cols());
   if (targets != nullptr) {
-    require(targets->rows() == m && targets->cols() == X.cols(), "targets have shape ({}, {}), expected ({}, {})",
-            targets->cols(), targets->rows(), X.cols(), m);
-    require_finite("loss_gradient", "targets", *targets);
+    require_targets("loss_gradient", X.cols(), *targets);
     return differentiate(call, wanted,
                          [&](Index first, Index n, const ConstMatrixRef<T>& Z, MatrixRef<T> cotangent, const LayerGradients<T>&) {
                            const auto target = targets->middleCols(first, n);

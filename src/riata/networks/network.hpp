@@ -71,6 +71,9 @@ class Network {
   /// Puts parameters onto the set they must lie in: the rotations of facnet, the symmetric matrices of hessian.
   void project(Parameters<T>& parameters) const;
 
+  /// @throws std::invalid_argument unless the targets are finite and n_atoms x n_signals
+  void require_targets(const char* where, Index n_signals, const Matrix<T>& targets) const;
+
   /// Codes, n_atoms x n_signals.
   Matrix<T> encode(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const NetworkRun<T>& run = {}) const;
   /// The output of every layer, first to last.

@@ -2,7 +2,6 @@
 
 #include <charconv>
 #include <cmath>
-#include <set>
 
 #include "riata/core/check.hpp"
 #include "riata/io/arrays.hpp"
@@ -42,20 +41,14 @@ auto naming(const std::string& path, const Make& make) {
   }
 }
 
-/// What the file itself says: not the caller's to give, nor among the text that he gets back.
-bool is_reserved(const std::string& key) {
-  static const std::set<std::string> keys{"format",
-                                          "format_version",
-                                          "kind",
-                                          "network",
-                                          "n_layers",
-                                          "threshold",
-                                          "lipschitz",
-                                          "reg",
-                                          "support_selection_p",
-                                          "support_selection_p_max",
-                                          "conventions"};
-  return keys.contains(key);
+using Metadata = std::map<std::string, std::string>;
+
+/// Without what the file itself says, which is not the caller's to give, nor among the text that he gets back.
+Metadata free_text(Metadata metadata) {
+  for (const char* key : {"format", "format_version", "kind", "network", "n_layers", "threshold", "lipschitz", "reg",
+                          "support_selection_p", "support_selection_p_max", "conventions"})
+    metadata.erase(key);
+  return metadata;
 }
 
 std::string shape_of(const std::vector<Index>& shape) { return fmt::format("({})", fmt::join(shape, ", ")); }
@@ -87,8 +80,7 @@ template <Scalar T>
 void save_network(const std::string& path, const StoredNetwork<T>& stored) {
   const Network<T>& net = stored.network;
   TensorFile file;
-  for (const auto& [key, text] : stored.metadata)
-    if (!is_reserved(key)) file.metadata[key] = text;
+  file.metadata = free_text(stored.metadata);
   file.metadata["network"] = net.kind();
   file.metadata["n_layers"] = std::to_string(net.n_layers());
   file.metadata["threshold"] = to_string(net.options().threshold);
@@ -143,8 +135,7 @@ StoredNetwork<T> load_network(const std::string& path) {
     stored.reg = number<double>(file, "reg", path);
     require(std::isfinite(*stored.reg) && *stored.reg > 0, "{}: metadata 'reg' is {}, must be > 0 and finite", path, *stored.reg);
   }
-  for (const auto& [key, text] : file.metadata)
-    if (!is_reserved(key)) stored.metadata[key] = text;
+  stored.metadata = free_text(file.metadata);
   return stored;
 }
 

@@ -582,12 +582,7 @@ TrainingResult train(Network<T>& net, const NonDeduced<ConstMatrixRef<T>>& X, co
     for (const auto& [name, values] : net.parameters()) any = any || is_step(name);
     require(any, "positive_steps = true, but the kind '{}' has no steps", net.kind());
   }
-  if (targets != nullptr) {
-    require(targets->rows() == net.dictionary().code_size() && targets->cols() == X.cols(),
-            "targets have shape ({}, {}), expected ({}, {})", targets->cols(), targets->rows(), X.cols(),
-            net.dictionary().code_size());
-    require_finite("train", "targets", *targets);
-  }
+  if (targets != nullptr) net.require_targets("train", X.cols(), *targets);
   const double reg = resolve_batch_reg<T>(weight, X, net.dictionary(), net.penalty(), options.execution);
   Matrix<T> solutions;
   if (options.loss == TrainingLoss::semi) {

@@ -76,8 +76,8 @@ struct TrainingInfo {
   int iteration = 0;            ///< accepted steps so far, all stages together
   double value = 0;             ///< the loss
   double ista = 0;              ///< that of ISTA with as many layers
-  double optimum =
-      std::numeric_limits<double>::quiet_NaN();  ///< unsupervised: the least possible, certified to 1e-6; NaN if it was not found
+  /// Unsupervised: the least possible, certified to 1e-6; NaN if it was not found.
+  double optimum = std::numeric_limits<double>::quiet_NaN();
   double step = 0, seconds = 0;
 };
 using TrainingObserver = std::function<Action(const TrainingInfo&)>;
