@@ -12,7 +12,7 @@ namespace nb = nanobind;
 
 void bind_core(nb::module_& m) {
   m.attr("version") = version;
-  m.attr("status_names") = nb::make_tuple(to_string(Status::converged), to_string(Status::max_iter_reached),
+  m.attr("status_names") = nb::make_tuple(to_string(Status::converged), to_string(Status::stalled), to_string(Status::max_iter_reached),
                                           to_string(Status::max_time_reached), to_string(Status::interrupted));
 
   m.attr("defaults") = nb::dict();  // of the option structs, by function: the tests compare Python's signatures with them

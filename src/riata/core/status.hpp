@@ -7,12 +7,13 @@ namespace riata {
 
 enum class Status : signed char {
   converged,         ///< the certificate or the tolerance was met
+  stalled,           ///< no step is left that lowers the objective, but no certificate says that it is the least
   max_iter_reached,  ///< the iteration limit came first
   max_time_reached,  ///< the time limit came first
   interrupted        ///< the observer or Ctrl-C asked to stop; the result is the best so far
 };
 
-/// "converged", "max_iter", "max_time" or "interrupted".
+/// "converged", "stalled", "max_iter", "max_time" or "interrupted".
 const char* to_string(Status status);
 
 /// What a learner tells about one accepted iteration.
