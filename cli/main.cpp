@@ -7,6 +7,7 @@
 
 #include "commands.hpp"
 #include "riata/core/error.hpp"
+#include "riata/core/sentence.hpp"
 #include "riata/version.hpp"
 
 namespace {
@@ -56,7 +57,7 @@ int fail(const CLI::App& app, int code, std::string_view sentence) {
     // The library's sentence may begin with the function's name, which is the command's.
     if (const std::string where = command->get_name() + ": "; sentence.starts_with(where)) sentence.remove_prefix(where.size());
   }
-  fmt::print(stderr, "{}: {}\n", name, sentence);
+  fmt::print(stderr, "{}\n", one_line(fmt::format("{}: {}", name, sentence)));
   return code;
 }
 

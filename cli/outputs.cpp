@@ -75,7 +75,7 @@ void write_trace(const std::string& path, const TrainingHistory& history) { writ
 
 void tell(const Talk& talk, const nlohmann::ordered_json& json, const std::string& summary) {
   if (talk.json)
-    fmt::print("{}\n", json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+    fmt::print("{}\n", json.dump(-1, ' ', /*ensure_ascii=*/true, nlohmann::ordered_json::error_handler_t::replace));
   else if (!talk.quiet)
     fmt::print("{}\n", summary);
 }

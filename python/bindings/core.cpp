@@ -3,6 +3,7 @@
 
 #include "module.hpp"
 #include "riata/core/error.hpp"
+#include "riata/core/sentence.hpp"
 #include "riata/core/status.hpp"
 #include "riata/version.hpp"
 
@@ -17,12 +18,13 @@ void bind_core(nb::module_& m) {
 
   m.attr("defaults") = nb::dict();  // of the option structs, by function: the tests compare Python's signatures with them
 
-  // std::invalid_argument becomes ValueError by itself.
   nb::register_exception_translator([](const std::exception_ptr& failure, void*) {
     try {
       std::rethrow_exception(failure);
+    } catch (const std::invalid_argument& refusal) {
+      PyErr_SetString(PyExc_ValueError, one_line(refusal.what()).c_str());
     } catch (const Error& error) {
-      PyErr_SetString(PyExc_OSError, error.what());
+      PyErr_SetString(PyExc_OSError, one_line(error.what()).c_str());
     } catch (const Interrupted&) {
       PyErr_SetNone(PyExc_KeyboardInterrupt);
     }
