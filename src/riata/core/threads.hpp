@@ -8,10 +8,10 @@
 
 namespace riata {
 
-/// Where and how long a computation may run.
+/// Where and how long a computation may run. How it stops, and how soon: core/stopping.hpp.
 struct Execution {
   int n_threads = 0;                          ///< 0: all cores this process may use (OMP_NUM_THREADS is respected)
-  std::function<bool()> stop_requested = {};  ///< polled from the calling thread alone; true makes the call throw Interrupted
+  std::function<bool()> stop_requested = {};  ///< asked by the calling thread alone; true makes the call throw Interrupted
 };
 
 /// The number of threads `requested` stands for, at most 1024. @throws std::invalid_argument if negative
