@@ -25,6 +25,8 @@ LearningMethod parse_method(std::string_view name) {
 struct Denoise {
   std::string input, output, reference, model_out;
   DenoiseOptions options;
+  ReadImageOptions image;
+  double peak = 255;
   bool keep_dct = false;
   std::optional<double> max_time_s;
   Talk talk;
@@ -32,22 +34,36 @@ struct Denoise {
   int run();
 
  private:
-  DenoiseResult clean(const Picture& noisy) const;
+  /// What is told of a page.
+  struct Cleaned {
+    DenoiseResult result;
+    std::optional<double> psnr_in, psnr_out;
+  };
+  DenoiseResult clean(const Picture& noisy);
+  std::vector<Picture> read_reference(const std::vector<Image>& pages) const;
+  Cleaned clean_page(Image& page, const Picture* clean_picture);
   void save(const DenoiseResult& result) const;
   const char* method() const;
+  nlohmann::ordered_json json_of(const Cleaned& page) const;
+  std::string text_of(const Cleaned& page) const;
+
+  double learning_s_ = 0;  // of the pages before
 };
 
 const char* Denoise::method() const { return keep_dct ? "dct" : to_string(options.method); }
 
 /// Ctrl-C and --max-time end the learning; the picture is then cleaned with the best dictionary so far.
-DenoiseResult Denoise::clean(const Picture& noisy) const {
+DenoiseResult Denoise::clean(const Picture& noisy) {
   Progress progress(!talk.quiet);
   bool out_of_time = false;
+  double seconds = 0;
   DenoiseResult result = denoise(noisy, options, [&](const IterationInfo& info) {
     progress.show(info);
-    out_of_time = max_time_s && info.seconds >= *max_time_s;
+    seconds = info.seconds;
+    out_of_time = max_time_s && learning_s_ + seconds >= *max_time_s;
     return out_of_time || interrupt_requested() ? Action::stop : Action::keep_going;
   });
+  learning_s_ += seconds;
   if (result.status == Status::interrupted && out_of_time && !interrupt_requested()) result.status = Status::max_time_reached;
   return result;
 }
@@ -72,6 +88,51 @@ nlohmann::ordered_json decibels(const std::optional<double>& value) {
   return *value;
 }
 
+std::vector<Picture> Denoise::read_reference(const std::vector<Image>& pages) const {
+  std::vector<Picture> pictures;
+  if (reference.empty()) return pictures;
+  for (const Image& page : read_images(reference, {.max_pixels = image.max_pixels})) pictures.push_back(to_picture(page));
+  require(pictures.size() == pages.size(), "{} has {} pages but {} has {}; they must be equal", reference, pictures.size(), input,
+          pages.size());
+  return pictures;
+}
+
+Denoise::Cleaned Denoise::clean_page(Image& page, const Picture* clean_picture) {
+  const Picture noisy = to_picture(page);
+  const double largest = page.is_float() ? peak : 255;
+  Cleaned cleaned;
+  if (clean_picture) cleaned.psnr_in = psnr(noisy, *clean_picture, largest);  // also: the shapes agree, before the long work
+  cleaned.result = clean(noisy);
+  page = to_image(cleaned.result.picture, page);
+  if (clean_picture) cleaned.psnr_out = psnr(to_picture(page), *clean_picture, largest);
+  return cleaned;
+}
+
+nlohmann::ordered_json Denoise::json_of(const Cleaned& page) const {
+  const DenoiseResult& result = page.result;
+  return {{"psnr_in", decibels(page.psnr_in)},
+          {"psnr_out", decibels(page.psnr_out)},
+          {"n_atoms", result.dictionary.cols()},
+          {"layers", result.layers},
+          {"sigma", result.sigma},
+          {"sigma_estimated", !options.sigma.has_value()},
+          {"patch", result.patch},
+          {"reg", result.reg},
+          {"method", method()},
+          {"plain", options.plain},
+          {"iterations", result.history.value.size()},
+          {"status", to_string(interrupt_requested() ? Status::interrupted : result.status)}};
+}
+
+std::string Denoise::text_of(const Cleaned& page) const {
+  const DenoiseResult& result = page.result;
+  std::string text =
+      fmt::format("sigma {:.4g}{}, {} atoms of {} x {}, {}", result.sigma, options.sigma ? "" : " (estimated)",
+                  result.dictionary.cols(), result.patch, result.patch, counted(result.history.value.size(), "iteration"));
+  if (page.psnr_in) text += fmt::format(", {:.2f} dB (noisy: {:.2f} dB)", *page.psnr_out, *page.psnr_in);
+  return text;
+}
+
 int Denoise::run() {
   const auto start = std::chrono::steady_clock::now();
   options.learn = !keep_dct;
@@ -79,48 +140,37 @@ int Denoise::run() {
   if (max_time_s) require(std::isfinite(*max_time_s) && *max_time_s > 0, "max_time = {}, must be > 0 seconds", *max_time_s);
   require_good_outputs({input, reference}, {output, model_out});
   if (!model_out.empty()) require_extension(model_out, {".safetensors"}, "models");
-  const Image image = read_image(input);
-  require_writable_as(output, image);
-  const Picture noisy = to_picture(image);
-  std::optional<Picture> clean_picture;
-  std::optional<double> psnr_in, psnr_out;
-  if (!reference.empty()) {
-    clean_picture = to_picture(read_image(reference));
-    psnr_in = psnr(noisy, *clean_picture);  // also checks that the shapes agree, before the long work
-  }
+  std::vector<Image> pages = read_images(input, image);
+  require_writable_as(output, pages);
+  require(model_out.empty() || pages.size() == 1, "--model-out holds one dictionary, and {} has {} pages; choose one with --page",
+          input, pages.size());
+  const std::vector<Picture> clean_pictures = read_reference(pages);
 
   catch_interrupts();
-  const DenoiseResult result = clean(noisy);
-  const Image written = to_image(result.picture, image);
-  if (clean_picture) psnr_out = psnr(to_picture(written), *clean_picture);
-  write_image(output, written);
-  if (!model_out.empty()) save(result);
+  std::vector<Cleaned> cleaned;
+  for (std::size_t i = 0; i < pages.size(); ++i)
+    cleaned.push_back(clean_page(pages[i], clean_pictures.empty() ? nullptr : &clean_pictures[i]));
+  write_images(output, pages);
+  if (!model_out.empty()) save(cleaned.front().result);
 
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const bool is_stopped = interrupt_requested();
-  std::string summary = fmt::format("{}: sigma {:.4g}{}, {} atoms of {} x {}, {}, {:.1f} s", output, result.sigma,
-                                    options.sigma ? "" : " (estimated)", result.dictionary.cols(), result.patch, result.patch,
-                                    counted(result.history.value.size(), "iteration"), seconds);
-  if (psnr_in) summary += fmt::format(", {:.2f} dB (noisy: {:.2f} dB)", *psnr_out, *psnr_in);
-  tell(talk,
-       {{"output", output},
-        {"psnr_in", decibels(psnr_in)},
-        {"psnr_out", decibels(psnr_out)},
-        {"seconds", seconds},
-        {"n_atoms", result.dictionary.cols()},
-        {"layers", result.layers},
-        {"sigma", result.sigma},
-        {"sigma_estimated", !options.sigma.has_value()},
-        {"patch", result.patch},
-        {"reg", result.reg},
-        {"method", method()},
-        {"plain", options.plain},
-        {"iterations", result.history.value.size()},
-        {"status", to_string(is_stopped ? Status::interrupted : result.status)}},
-       summary);
+  nlohmann::ordered_json json{{"output", output}, {"seconds", seconds}};
+  std::string summary = output + ":";
+  if (cleaned.size() == 1) {
+    json.update(json_of(cleaned.front()));
+    summary += fmt::format(" {}, {:.1f} s", text_of(cleaned.front()), seconds);
+  } else {
+    summary += fmt::format(" {} pages, {:.1f} s", cleaned.size(), seconds);
+    for (std::size_t i = 0; i < cleaned.size(); ++i) {
+      json["pages"].push_back(json_of(cleaned[i]));
+      summary += fmt::format("\n  page {}: {}", i + 1, text_of(cleaned[i]));
+    }
+  }
+  tell(talk, json, summary);
   if (!is_stopped) return ok;
   fmt::print(stderr, "riata denoise: interrupted after {}; {} was cleaned with the best dictionary so far\n",
-             counted(result.history.value.size(), "iteration"), output);
+             counted(cleaned.back().result.history.value.size(), "iteration"), output);
   return interrupted_by_user;
 }
 
@@ -129,14 +179,20 @@ int Denoise::run() {
 Run add_denoise(CLI::App& app) {
   const auto command = std::make_shared<Denoise>();
   DenoiseOptions& options = command->options;
-  app.add_option("IN", command->input, "PNG, JPEG or TIFF, grey or colour, 8 or 16 bits")->type_name("FILE")->required();
-  add_output(app, command->output, "The cleaned picture: .png, .jpg or .tif");
-  app.add_option("--sigma", options.sigma, "Standard deviation of the noise in 8-bit grey levels; default: estimated");
+  app.add_option("IN", command->input, "PNG, JPEG or TIFF, grey or colour, 8 or 16 bits, or floating point (TIFF)")
+      ->type_name("FILE")
+      ->required();
+  add_output(app, command->output, "The cleaned picture: .png, .jpg or .tif (several pages, floating point)");
+  app.add_option(
+      "--sigma", options.sigma,
+      "Standard deviation of the noise in 8-bit grey levels, or in a floating-point picture's own unit; default: estimated");
   app.add_option("--reference", command->reference, "The clean picture, to report psnr_in and psnr_out")->type_name("FILE");
+  app.add_option("--peak", command->peak, "Largest value of a floating-point picture, for psnr_in and psnr_out alone")
+      ->capture_default_str();
   app.add_option("--atoms", options.n_atoms, "Atoms of the dictionary; default: chosen by riata");
   app.add_option("--patch", options.patch, "Side of the square patches; default: chosen by riata");
   app.add_option("--layers", options.layers, "Unrolled FISTA layers of the learner")->capture_default_str();
-  app.add_option("--reg", options.reg, "Learning weight in 8-bit grey levels; default: from sigma");
+  app.add_option("--reg", options.reg, "Learning weight in the unit of sigma; default: from sigma");
   add_choice(app, "--method", options.method, parse_method, {"unrolled", "alternating"},
              "Gradient through the layers, or of the dictionary alone");
   app.add_flag("--plain", options.plain, "The documents' variant: 128 atoms, 10 x 10 patches, l1 reconstruction");
@@ -144,6 +200,7 @@ Run add_denoise(CLI::App& app) {
   app.add_option("--model-out", command->model_out, "Also write the dictionary: .safetensors")->type_name("FILE");
   add_seed(app, options.seed);
   app.add_option("--max-time", command->max_time_s, "Seconds of learning, at most");
+  add_image(app, command->image, "all pages, each with a dictionary of its own");
   add_threads(app, options.execution.n_threads);
   add_talk(app, command->talk);
   app.footer("Example: riata denoise noisy.png -o clean.png --sigma 25");

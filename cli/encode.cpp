@@ -27,6 +27,7 @@ struct Encode {
   std::string method = "auto";
   bool centre = false, stream = false;
   EncodeOptions options;
+  ReadImageOptions image;
   Talk talk;
 
   int run();
@@ -68,7 +69,7 @@ std::string largest(double gap) { return std::isnan(gap) ? "no gap" : fmt::forma
 
 AnyMatrix Encode::signals_of(const LoadedDictionary& loaded) {
   const Index n_features = std::visit([](const auto& D) { return D.rows(); }, loaded.atoms);
-  AnyMatrix signals = read_signals_for(n_features, precision_of(loaded.atoms), dictionary, {input});
+  AnyMatrix signals = read_signals_for(n_features, precision_of(loaded.atoms), dictionary, {input}, {.image = image});
   if (centre) cli::centre(signals);
   return signals;
 }
@@ -107,6 +108,7 @@ void Encode::require_streamable() const {
   require(input.ends_with(".npy"), "--stream reads an .npy file row by row, and {} is none", input);
   require(output.ends_with(".npz"), "--stream writes sparse codes, and {} does not end in .npz", output);
   require(!layers, "--stream is for solvers; leave out --layers");
+  require(!image.page, "--page chooses a page of a picture, and {} is an array", input);
   require(!centre, "--stream reads signals as they are; it takes neither --centre nor a model learned so");
 }
 
@@ -243,6 +245,7 @@ Run add_encode(CLI::App& app) {
   app.add_flag("--centre", command->centre, "Subtract each signal's mean first (also if the model was learned so)");
   app.add_flag("--stream", command->stream,
                "Read IN (.npy) block by block and write sparse codes for scipy.sparse.load_npz (.npz)");
+  add_image(app, command->image, "all pages");
   add_threads(app, options.execution.n_threads);
   add_talk(app, command->talk);
   app.footer("Example: riata encode model.safetensors signals.npy -o codes.npz --reg 0.1max");

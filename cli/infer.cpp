@@ -20,6 +20,7 @@ struct Infer {
   std::optional<Reg> reg;
   std::optional<int> n_layers;
   Execution execution;
+  ReadImageOptions image;
   Talk talk;
 
   int run();
@@ -44,7 +45,7 @@ int Infer::infer(const StoredNetwork<T>& stored) {
   require(reg.has_value(), "--reg is required: {} was not trained", network);
   const int depth = n_layers.value_or(net.n_layers());
   require(depth >= 1 && depth <= net.n_layers(), "layers = {}, must be between 1 and the network's {}", depth, net.n_layers());
-  AnyMatrix signals = read_signals_for(D.signal_size(), precision_of<T>(), network, {input});
+  AnyMatrix signals = read_signals_for(D.signal_size(), precision_of<T>(), network, {input}, {.image = image});
   if (const auto found = stored.metadata.find("centred"); found != stored.metadata.end() && found->second == "true")
     centre(signals);
   const Matrix<T>& X = signals_that_fit<T>(signals, input, D.signal_size(), network);
@@ -94,6 +95,7 @@ Run add_infer(CLI::App& app) {
   add_output(app, command->output, "The codes: .npy, or .npz with codes, objective and gap");
   add_reg(app, command->reg, "Weight of the penalty, or a fraction of each signal's reg_max: 0.1max; default: that of training");
   app.add_option("--layers", command->n_layers, "The first layers alone; default: all");
+  add_image(app, command->image, "all pages");
   add_threads(app, command->execution.n_threads);
   add_talk(app, command->talk);
   app.footer("Example: riata infer net.safetensors X.npy -o Z.npy");

@@ -8,6 +8,7 @@
 #include "inputs.hpp"
 #include "outputs.hpp"
 #include "riata/core/check.hpp"
+#include "riata/core/sentence.hpp"
 #include "riata/core/threads.hpp"
 #include "riata/io/arrays.hpp"
 #include "riata/io/images.hpp"
@@ -21,6 +22,7 @@ using Json = nlohmann::ordered_json;
 
 struct Info {
   std::vector<std::string> files;
+  ReadImageOptions image;
   Talk talk;
   int run() const;
 };
@@ -57,27 +59,48 @@ Json describe(const NamedTensors& tensors) {
   return json;
 }
 
-Json describe_image(const std::string& name) {
-  const Image image = read_image(name);
-  Json json{{"file", name},
-            {"kind", "image"},
-            {"height", image.height},
+Json describe(const Image& image) {
+  Json json{{"height", image.height},
             {"width", image.width},
             {"channels", image.channels},
             {"alpha", image.has_alpha},
             {"bits", image.bit_depth}};
-  add_range(json, image.samples);
+  if (image.is_float())
+    add_range(json, image.values);
+  else
+    add_range(json, image.samples);
   return json;
 }
 
-Json describe_file(const std::string& name) {
-  if (name.ends_with(".npz")) return {{"file", name}, {"kind", "arrays"}, {"tensors", describe(read_npz(name))}};
+/// Of several pages, or of the one that there is or was chosen.
+Json describe_image(const std::string& name, const ReadImageOptions& options) {
+  Json json{{"file", name}, {"kind", "image"}};
+  const std::vector<Image> pages = read_images(name, options);
+  if (pages.size() == 1)
+    json.update(describe(pages.front()));
+  else
+    for (const Image& page : pages) json["pages"].push_back(describe(page));
+  return json;
+}
+
+/// Each array by itself: one of another type is named, and the others are described.
+Json describe_archive(const std::string& name) {
+  Json json = Json::object();
+  for (const std::string& key : npz_names(name)) {
+    const ArrayHeader header = read_npz_header(name, key);
+    json[key] = header.is_readable ? describe(read_npz_array(name, key)) : Json{{"shape", header.shape}, {"dtype", header.type}};
+  }
+  return json;
+}
+
+Json describe_file(const std::string& name, const ReadImageOptions& options) {
+  if (name.ends_with(".npz")) return {{"file", name}, {"kind", "arrays"}, {"tensors", describe_archive(name)}};
   if (is_array_name(name)) {
     Json json{{"file", name}, {"kind", "array"}};
     json.update(describe(read_array(name)));
     return json;
   }
-  if (!name.ends_with(".safetensors")) return describe_image(name);
+  if (!name.ends_with(".safetensors")) return describe_image(name, options);
   const TensorFile file = read_safetensors(name);
   const auto says = [&](const char* key, const char* value) {
     const auto found = file.metadata.find(key);
@@ -93,6 +116,7 @@ Json describe_file(const std::string& name) {
 }
 
 std::string range_text(const Json& json) {
+  if (!json.contains("min")) return "not read";
   std::string text = json["min"].is_null()
                          ? "no finite values"
                          : fmt::format("from {:.6g} to {:.6g}", json["min"].get<double>(), json["max"].get<double>());
@@ -108,24 +132,32 @@ std::string array_text(const Json& json) {
 
 /// ", step, 20 layers, trained at reg = 0.1"
 std::string network_text(const Json& metadata) {
-  const auto value = [&](const char* key) { return metadata.contains(key) ? metadata[key].get<std::string>() : "?"; };
+  const auto value = [&](const char* key) { return metadata.contains(key) ? shown(metadata[key].get<std::string>()) : "?"; };
   return fmt::format(", {}, {} layers", value("network"), value("n_layers")) +
          (metadata.contains("reg") ? ", trained at reg = " + value("reg") : "");
+}
+
+std::string image_text(const Json& json) {
+  return fmt::format("{} x {} pixels, {} channel{}{} of {} bits, {}", json["height"].get<Index>(), json["width"].get<Index>(),
+                     json["channels"].get<Index>(), json["channels"] == 1 ? "" : "s",
+                     json["alpha"].get<bool>() ? " with alpha" : "", json["bits"].get<int>(), range_text(json));
 }
 
 std::string text_of(const Json& json) {
   const auto kind = json["kind"].get<std::string>();
   std::string text = json["file"].get<std::string>() + ": " + kind;
-  if (kind == "image")
-    text += fmt::format(", {} x {} pixels, {} channel{}{} of {} bits, {}", json["height"].get<Index>(),
-                        json["width"].get<Index>(), json["channels"].get<Index>(), json["channels"] == 1 ? "" : "s",
-                        json["alpha"].get<bool>() ? " with alpha" : "", json["bits"].get<int>(), range_text(json));
+  if (kind == "image" && !json.contains("pages")) text += ", " + image_text(json);
+  if (json.contains("pages")) text += fmt::format(", {} pages", json["pages"].size());
+  if (json.contains("pages"))
+    for (std::size_t i = 0; i < json["pages"].size(); ++i)
+      text += fmt::format("\n  page {}: {}", i + 1, image_text(json["pages"][i]));
   if (kind == "network") text += network_text(json["metadata"]);
   if (kind == "array") text += ' ' + array_text(json);
   if (json.contains("tensors"))
-    for (const auto& [name, tensor] : json["tensors"].items()) text += fmt::format("\n  {} {}", name, array_text(tensor));
+    for (const auto& [name, tensor] : json["tensors"].items()) text += fmt::format("\n  {} {}", shown(name), array_text(tensor));
   if (json.contains("metadata"))
-    for (const auto& [key, value] : json["metadata"].items()) text += fmt::format("\n  {} = {}", key, value.get<std::string>());
+    for (const auto& [key, value] : json["metadata"].items())
+      text += fmt::format("\n  {} = {}", shown(key), one_line(value.get<std::string>()));
   return text;
 }
 
@@ -134,7 +166,7 @@ int Info::run() const {
   std::string text = files.empty() ? fmt::format("riata {}, {} threads", version, resolve_threads(0)) : "";
   json["files"] = Json::array();
   for (const std::string& file : files) {
-    json["files"].push_back(describe_file(file));
+    json["files"].push_back(describe_file(file, image));
     text += (text.empty() ? "" : "\n") + text_of(json["files"].back());
   }
   tell(talk, json, text);
@@ -146,6 +178,7 @@ int Info::run() const {
 Run add_info(CLI::App& app) {
   const auto command = std::make_shared<Info>();
   app.add_option("FILE", command->files, "Models, networks, arrays and pictures; none: riata itself")->type_name("FILE");
+  add_image(app, command->image, "all pages");
   app.add_flag("--json", command->talk.json, "Print one JSON object on one line");
   app.footer("Example: riata info model.safetensors --json");
   return [command] { return command->run(); };

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include <fmt/ranges.h>
+
 #include "riata/core/check.hpp"
+#include "riata/core/sentence.hpp"
 #include "riata/imaging/denoise.hpp"
 #include "riata/io/arrays.hpp"
 #include "riata/learning/model.hpp"
@@ -21,24 +24,30 @@ struct Plane {
   std::vector<float> samples;
 };
 
-std::vector<Plane> read_planes(const std::vector<std::string>& names, Index patch) {
-  std::vector<Plane> planes;
-  for (const std::string& name : names) {
-    const Picture picture = to_picture(read_image(name));
-    const PatchGrid grid(picture.height, picture.width, patch);
-    for (Index c = 0; c < picture.channels; ++c) {
-      Plane plane{grid, std::vector<float>(static_cast<std::size_t>(picture.height * picture.width))};
-      for (std::size_t i = 0; i < plane.samples.size(); ++i)
-        plane.samples[i] = picture.samples[i * static_cast<std::size_t>(picture.channels) + static_cast<std::size_t>(c)];
-      planes.push_back(std::move(plane));
-    }
+void add_planes(const Picture& picture, Index patch, std::vector<Plane>& planes) {
+  const PatchGrid grid(picture.height, picture.width, patch);
+  for (Index c = 0; c < picture.channels; ++c) {
+    Plane plane{grid, std::vector<float>(static_cast<std::size_t>(picture.height * picture.width))};
+    for (std::size_t i = 0; i < plane.samples.size(); ++i)
+      plane.samples[i] = picture.samples[i * static_cast<std::size_t>(picture.channels) + static_cast<std::size_t>(c)];
+    planes.push_back(std::move(plane));
   }
+}
+
+std::vector<Plane> read_planes(const std::vector<std::string>& names, const PatchOptions& options) {
+  std::vector<Plane> planes;
+  for (const std::string& name : names)
+    for (const Image& image : read_images(name, options.image)) {
+      const bool is_finite = std::all_of(image.values.begin(), image.values.end(), [](float v) { return std::isfinite(v); });
+      require(is_finite, "{} holds NaN or infinity; expected finite numbers", name);
+      add_planes(to_picture(image), options.patch, planes);
+    }
   return planes;
 }
 
 Matrix<float> read_patches(const std::vector<std::string>& names, const PatchOptions& options) {
   require(!options.max_patches || *options.max_patches >= 1, "max_patches = {}, must be >= 1", options.max_patches.value_or(1));
-  const std::vector<Plane> planes = read_planes(names, options.patch);
+  const std::vector<Plane> planes = read_planes(names, options);
   Index n_all = 0;
   for (const Plane& plane : planes) n_all += plane.grid.count();
   const Index n_wanted = std::min(options.max_patches.value_or(n_all), n_all);
@@ -137,18 +146,17 @@ std::string file_of(const std::string& name) {
 Tensor read_array(const std::string& name) {
   const std::string file = file_of(name);
   if (!file.ends_with(".npz")) return read_npy(file);
-  NamedTensors arrays = read_npz(file);
-  std::string names;
-  for (const auto& [key, array] : arrays) names += (names.empty() ? "" : ", ") + key;
+  std::vector<std::string> keys = npz_names(file);
+  std::sort(keys.begin(), keys.end());
+  const std::string all = one_line(fmt::format("{}", fmt::join(keys, ", ")), 250);
   if (file == name) {
-    require(!arrays.empty(), "{} holds no arrays", file);
-    require(arrays.size() == 1, "{} holds several arrays ({}); choose one, as in {}:{}", file, names, file,
-            arrays.begin()->first);
-    return std::move(arrays.begin()->second);
+    require(!keys.empty(), "{} holds no arrays", file);
+    require(keys.size() == 1, "{} holds several arrays ({}); choose one, as in {}:{}", file, all, file, shown(keys.front()));
+    return read_npz_array(file, keys.front());
   }
-  const auto found = arrays.find(name.substr(file.size() + 1));
-  require(found != arrays.end(), "{} has no array '{}'; it holds: {}", file, name.substr(file.size() + 1), names);
-  return std::move(found->second);
+  const std::string key = name.substr(file.size() + 1);
+  require(std::binary_search(keys.begin(), keys.end(), key), "{} has no array '{}'; it holds: {}", file, shown(key), all);
+  return read_npz_array(file, key);
 }
 
 AnyMatrix read_matrix(const std::string& name, const char* rows, const char* columns) {
@@ -188,6 +196,7 @@ AnyMatrix read_signals(const std::vector<std::string>& names, const PatchOptions
   const auto n_arrays = std::count_if(names.begin(), names.end(), is_array_name);
   require(n_arrays == 0 || n_arrays == std::ssize(names), "arrays and pictures cannot be mixed in one run");
   if (n_arrays == 0) return read_patches(names, options);
+  require(!options.image.page, "--page chooses a page of a picture, and {} is an array", names.front());
   return read_arrays(names);
 }
 

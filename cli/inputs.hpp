@@ -1,7 +1,8 @@
 // What commands read: signals from arrays and pictures, dictionaries from models and arrays.
 //
 // A name ending in .npy, .npz or .npz:KEY is an array (n_signals, n_features); anything else must be a
-// picture, whose overlapping square patches, channel after channel, are the signals, in 8-bit grey levels.
+// picture, whose overlapping square patches, channel after channel, are the signals, in 8-bit grey levels; those of a
+// floating-point TIFF in its own unit.
 #pragma once
 
 #include <map>
@@ -12,6 +13,7 @@
 
 #include "riata/core/tensors.hpp"
 #include "riata/core/types.hpp"
+#include "riata/io/images.hpp"
 
 namespace riata::cli {
 
@@ -47,6 +49,7 @@ struct PatchOptions {
   Index patch = 8;                        ///< side of a picture's patches
   std::optional<Index> max_patches = {};  ///< of all pictures together, drawn at random; absent: all, in raster order
   std::uint64_t seed = 0;
+  ReadImageOptions image = {};  ///< without a page: all pages of a TIFF
 };
 
 /// All inputs, one after the other; arrays of one precision, or pictures (float32), not both.

@@ -199,6 +199,7 @@ void add_signal_options(CLI::App& app, Learn& command) {
   app.add_option("--patch", command.patches.patch, "Pictures: side of the square patches")->capture_default_str();
   app.add_option("--max-patches", command.patches.max_patches, "Pictures: patches drawn at random; all if there are fewer")
       ->default_str(fmt::format("{}", *command.patches.max_patches));
+  add_image(app, command.patches.image, "all pages");
   app.add_option("--dtype", command.dtype, "Precision; default: that of the arrays, float32 for pictures")
       ->type_name("float32|float64");
   app.add_option("--reference", command.reference, "A dictionary to compare with: reports recovery_score")->type_name("FILE");

@@ -1,12 +1,15 @@
 // What the subcommands' options have in common. Defaults shown by --help are read from the option structs.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
 #include <string>
 
+#include "riata/io/images.hpp"
 #include "riata/learning/learn_dictionary.hpp"
 
 namespace riata::cli {
@@ -52,6 +55,12 @@ inline CLI::Option* add_reg(CLI::App& app, std::optional<Reg>& reg, const char* 
       .add_option_function<std::string>(
           "--reg", [&reg](const std::string& text) { reg = Reg::parse(text); }, help)
       ->type_name("NUMBER|FRACTIONmax");
+}
+
+/// Which page of a picture, and how large a one.
+inline void add_image(CLI::App& app, ReadImageOptions& image, const char* without_page) {
+  app.add_option("--page", image.page, fmt::format("Pictures: the page of a TIFF, from 1; default: {}", without_page));
+  app.add_option("--max-pixels", image.max_pixels, "Pictures with more, all pages together, are refused")->capture_default_str();
 }
 
 /// An option whose values have names. `parse` turns a name into a value, or throws the sentence that lists

@@ -298,6 +298,7 @@ Run add_train(CLI::App& app) {
           "Weight of the penalty, or a fraction of the signals' largest reg_max: 0.1max; default: the model's or the network's");
   app.add_flag("--centre", command->centre, "Subtract each signal's mean first (also if the model was learned so)");
   app.add_option("--max-patches", command->patches.max_patches, "Pictures: patches drawn at random; default: all");
+  add_image(app, command->patches.image, "all pages");
   add_training_options(app, *command);
   app.footer("Example: riata train --kind step --layers 20 --reg 0.5max --dictionary D.npy --data X.npy -o net.safetensors");
   return [command] { return command->run(); };

@@ -53,6 +53,12 @@ class Riata:
         assert done.returncode == 0, done.stderr
         return float(done.stdout)
 
+    def peak_megabytes_of_refusal(self, *arguments):
+        """Runs it, expects exit code 2, gives the largest memory it had."""
+        done = subprocess.run([sys.executable, "-S", "-c", MEASURE.replace("check=True", "stderr=subprocess.DEVNULL"), COMMAND,
+                               *map(str, arguments)], cwd=self.folder, env=ENVIRONMENT, text=True, timeout=300, capture_output=True)
+        return float(done.stdout)
+
     def interrupt_five_times(self, arguments, how, duration):
         """Starts it, and sends the signal at random fractions of the seconds that it lasts; how often it hit."""
         random = np.random.default_rng(7)

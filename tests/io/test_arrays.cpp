@@ -60,6 +60,30 @@ TEST(ReadNpy, ConvertsEveryIntegerWidth) {
   EXPECT_EQ(value("|b1", 1), 1);
 }
 
+TEST(ReadNpy, WidensSixteenBitFloats) {
+  EXPECT_EQ(read_npy(data("float16.npy")), (Tensor{{2, 3}, Floats{0, 1, 2, 3, 4, 5}}));
+  const TemporaryFolder folder;
+  const auto values = [&](const std::string& descr, const std::string& bytes) {
+    const std::string text = "{'descr': '" + descr + "', 'fortran_order': False, 'shape': (3,), }\n";
+    return std::get<Floats>(read_npy(folder.put("x.npy", npy(text, bytes))).data);
+  };
+  EXPECT_EQ(values("<f2", std::string("\x00\x3c\x00\xc0\x01\x00", 6)), (Floats{1, -2, 0x1p-24f}));
+  EXPECT_EQ(values(">f2", std::string("\x3c\x00\xc0\x00\x00\x01", 6)), (Floats{1, -2, 0x1p-24f}));
+  EXPECT_EQ(values("<V2", std::string("\x80\x3f\x00\xc0\x01\x00", 6)), (Floats{1, -2, 0x1p-133f}));  // ml_dtypes' bfloat16
+}
+
+TEST(ReadNpy, ConvertsLongArraysBlockByBlock) {
+  const TemporaryFolder folder;
+  std::string bytes;
+  Doubles expected;
+  for (int i = 0; i < 40'000; ++i) {
+    bytes += static_cast<char>(i % 251 - 125);
+    expected.push_back(i % 251 - 125);
+  }
+  const std::string text = "{'descr': '|i1', 'fortran_order': False, 'shape': (40000,), }\n";
+  EXPECT_EQ(read_npy(folder.put("x.npy", npy(text, bytes))), (Tensor{{40'000}, expected}));
+}
+
 TEST(ReadNpy, AcceptsOtherSpellingsOfTheHeader) {
   const TemporaryFolder folder;
   const std::string text = "{\"shape\":(1L,2L) ,\"fortran_order\":True,\"descr\":\"=f8\"}";
@@ -114,7 +138,6 @@ TEST(ReadNpy, RefusesOtherTypes) {
     return message_of<std::invalid_argument>([&] { read_npy(data(name)); }).substr(data(name).string().size());
   };
   const std::string expected = "; expected float32, float64 or integers (convert with numpy.astype)";
-  EXPECT_EQ(message("float16.npy"), " holds float16" + expected);
   EXPECT_EQ(message("complex64.npy"), " holds complex64" + expected);
   EXPECT_EQ(message("object.npy"), " holds Python objects" + expected);
   EXPECT_EQ(message("structured.npy"), " holds a structured type" + expected);
@@ -128,6 +151,9 @@ TEST(ReadNpy, RefusesOtherTypes) {
   EXPECT_EQ(other("<M8[s]"), "holds datetime64" + expected);
   EXPECT_EQ(other("<m8[s]"), "holds timedelta64" + expected);
   EXPECT_EQ(other("|V3"), "holds values of type '|V3'" + expected);
+  EXPECT_EQ(other("|V2"), "holds values of type '|V2'" + expected);  // numpy.void: of any meaning
+  EXPECT_EQ(other("<V1"), "holds values of type '<V1'" + expected);  // float8: of several kinds
+  EXPECT_EQ(other("\033[2J\n"), "holds values of type '\\x1b[2J\\n'" + expected);
   EXPECT_EQ(other(""), "holds values of type ''" + expected);
 }
 
@@ -139,6 +165,8 @@ TEST(ReadNpy, RefusesDamagedFilesWithASentence) {
             "is truncated: header promises 80000 bytes, file holds 120");
   EXPECT_EQ(npy_message(std::string("\x93NUMPY\x02\x00\xff\xff\xff\xff", 12)),
             "is truncated: its header claims 4294967295 bytes, the file holds 12");
+  EXPECT_EQ(npy_message(std::string("\x93NUMPY\x02\x00\x00\x00\x20\x00", 12) + std::string(1 << 21, '[')),
+            "has a header of 2097152 bytes; expected at most 1048576");
   EXPECT_EQ(npy_message(npy_of_shape("(-1, 4)", "")), "has the impossible shape (-1, 4)");
   EXPECT_EQ(npy_message(npy_of_shape("(4611686018427387904, 4)", "")), "has the impossible shape (4611686018427387904, 4)");
   EXPECT_EQ(npy_message(npy_of_shape("(99999999999999999999,)", "")), "has a dimension too large to count");

@@ -1,6 +1,7 @@
 #include "riata/io/images.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "io/files.hpp"
 
@@ -117,6 +118,45 @@ TEST(ReadImage, ReadsTiffsOfOtherPrograms) {
   for (auto& sample : inverted.samples) sample = static_cast<std::uint16_t>(255 - sample);
   EXPECT_EQ(read_image(data("white_is_zero.tif")), inverted);
   EXPECT_LE(largest_difference(read_image(data("ycbcr.tif")), {8, 8, 3, 8, false, std::vector<std::uint16_t>(192, 128)}), 2);
+}
+
+TEST(ReadImage, ReadsPackedTiledAndFloatingPointTiffs) {
+  EXPECT_EQ(read_image(data("palette.tif")), (Image{2, 2, 3, 8, false, {255, 0, 0, 0, 255, 0, 0, 0, 255, 0, 255, 0}}));
+  Image bits{3, 4, 1, 8, false, {}};
+  for (const int v : grey_samples) bits.samples.push_back(v > 100 ? 255 : 0);
+  EXPECT_EQ(read_image(data("bits1.tif")), bits);
+  EXPECT_EQ(read_image(data("tiled.tif")), (Image{16, 16, 1, 8, false, std::vector<std::uint16_t>(256)}));
+  Image floats{3, 4, 1, 32, false, {}};
+  floats.values.assign(grey_samples.begin(), grey_samples.end());
+  EXPECT_EQ(read_image(data("float.tif")), floats);
+}
+
+TEST(ReadImage, TurnsInksIntoColours) {
+  // What is left after 9 of 255 of an ink, and 9 of black: 255 (246 / 255)^2.
+  EXPECT_EQ(read_image(data("cmyk.tif")), (Image{3, 4, 3, 8, false, std::vector<std::uint16_t>(36, 237)}));
+  EXPECT_LE(largest_difference(read_image(data("cmyk.jpg")), {8, 8, 3, 8, false, std::vector<std::uint16_t>(192, 94)}), 1);
+}
+
+TEST(ReadImages, GivesEveryPage_OrTheChosenOne) {
+  EXPECT_EQ(read_images(data("pages.tif")), std::vector<Image>(3, grey_fixture()));
+  EXPECT_EQ(read_images(data("pages.tif"), {.page = 2}), std::vector<Image>(1, grey_fixture()));
+  EXPECT_EQ(read_image(data("pages.tif"), {.page = 3}), grey_fixture());
+  EXPECT_EQ(read_images(data("grey.png"), {.page = 1}), std::vector<Image>(1, grey_fixture()));
+}
+
+TEST(WriteImages, RoundTripsPagesOfAllKindsBitForBit) {
+  const TemporaryFolder folder;
+  Image floats{5, 7, 3, 32, false, {}};
+  for (int i = 0; i < 105; ++i) floats.values.push_back(std::ldexp(1.1f, i - 50) * (i % 2 ? 1.f : -1.f));
+  Image doubles = floats;
+  doubles.bit_depth = 64;
+  Image alpha{2, 2, 2, 32, true, {}, {0.5f, 1, -3, 0, 1e30f, 0.25f, 0, 0}};
+  const std::vector<Image> pages{noise(37, 53, 3, 16, false), floats, noise(1, 1, 1, 8, false), doubles, alpha,
+                                 noise(9, 9, 4, 8, true)};
+  write_images(folder / "x.tif", pages);
+  EXPECT_EQ(read_images(folder / "x.tif"), pages);
+  write_images(folder / "x.png", {pages[0]});
+  EXPECT_EQ(read_image(folder / "x.png"), pages[0]);
 }
 
 TEST(ReadImage, GoesByTheContent_NotByTheName) {

@@ -1,3 +1,5 @@
+#include <zlib.h>
+
 #include "io/files.hpp"
 #include "riata/io/images.hpp"
 
@@ -17,6 +19,26 @@ std::string message(const std::string& bytes) {
 
 /// As message(), for a fixture cut to its first n bytes.
 std::string message_when_cut(const std::string& name, std::size_t n) { return message(bytes_of_file(data(name)).substr(0, n)); }
+
+/// The bytes of a little-endian TIFF with another value of one number.
+std::string with_tag(std::string bytes, std::uint16_t tag, std::uint32_t value) {
+  std::uint32_t directory = 0;
+  std::uint16_t n_tags = 0, found = 0, type = 0;
+  std::memcpy(&directory, bytes.data() + 4, 4);
+  std::memcpy(&n_tags, bytes.data() + directory, 2);
+  for (std::size_t at = directory + 2; n_tags-- > 0; at += 12) {
+    std::memcpy(&found, bytes.data() + at, 2);
+    std::memcpy(&type, bytes.data() + at + 2, 2);
+    if (found == tag) return patched(bytes, at + 8, value, type == 3 ? 2 : 4);
+  }
+  ADD_FAILURE() << "no tag " << tag;
+  return bytes;
+}
+
+std::string big_endian(std::uint32_t value) {
+  std::string bytes = little_endian(value, 4);
+  return {bytes.rbegin(), bytes.rend()};
+}
 
 std::string write_message(const std::string& name, const Image& image) {
   const TemporaryFolder folder;
@@ -45,7 +67,8 @@ TEST(ReadImage, RefusesTruncatedFilesWithASentence) {
   EXPECT_EQ(message_when_cut("interlaced.png", 100), " is not a readable PNG: Read Error (truncated?)");
   EXPECT_EQ(message_when_cut("grey.jpg", 390), " is not a readable JPEG: Premature end of JPEG file");
   EXPECT_EQ(message_when_cut("grey.jpg", 100), " is not a readable JPEG: Premature end of JPEG file");
-  EXPECT_TRUE(message_when_cut("colour16.tif", 290).starts_with(" is not a readable TIFF: Read error at scanline"));
+  EXPECT_EQ(message_when_cut("colour16.tif", 290),
+            " is truncated: its strip 1 claims 72 bytes from byte 224 on, the file holds 290");
 }
 
 TEST(ReadImage, RefusesCorruptFilesWithASentence) {
@@ -58,14 +81,63 @@ TEST(ReadImage, RefusesCorruptFilesWithASentence) {
 }
 
 TEST(ReadImage, RefusesWhatAnImageCannotHold) {
-  const auto of = [](const std::string& name) { return message(data(name)); };
-  EXPECT_EQ(of("cmyk.jpg"), " is a CMYK JPEG; expected grey or RGB (convert it first)");
-  EXPECT_EQ(of("cmyk.tif"), " is a CMYK TIFF; expected grey or RGB (convert it first)");
-  EXPECT_EQ(of("palette.tif"), " is a TIFF with a palette; expected grey or RGB (convert it first)");
-  EXPECT_EQ(of("float.tif"), " holds 32-bit floating-point samples; expected 8 or 16-bit unsigned integers");
-  EXPECT_EQ(of("bits1.tif"), " holds 1-bit samples; expected 8 or 16");
-  EXPECT_EQ(of("pages.tif"), " holds 3 pages; expected one");
-  EXPECT_EQ(of("tiled.tif"), " is a tiled TIFF; expected strips (convert with tiffcp -s)");
+  EXPECT_EQ(message(data("pages.tif")), " holds 3 pages; expected one");
+  const auto with_bits = [&](std::uint32_t n) { return message(with_tag(bytes_of_file(data("white_is_zero.tif")), 258, n)); };
+  EXPECT_EQ(with_bits(3), " holds 3-bit samples; expected 1, 2, 4, 8 or 16");
+  EXPECT_EQ(with_bits(32), " holds 32-bit samples; expected 1, 2, 4, 8 or 16");
+  EXPECT_EQ(message(with_tag(bytes_of_file(data("lzw.tif")), 262, 8)),
+            " is a TIFF with colours of kind 8; expected grey, RGB, CMYK or a palette");
+  EXPECT_EQ(message(with_tag(bytes_of_file(data("colour16.tif")), 262, 1)),
+            " holds 2 channels beside its colours; expected at most one, alpha");
+}
+
+TEST(ReadImage, RefusesMorePixelsThanAreAllowed) {
+  const auto limited = [](const std::string& name, Index max_pixels) {
+    const std::string path = data(name).string();
+    return message_of<std::invalid_argument>([&] { read_image(path, {.max_pixels = max_pixels}); }).substr(path.size());
+  };
+  for (const std::string name : {"grey.png", "grey.jpg", "bigtiff.tif"}) {
+    EXPECT_EQ(read_image(data(name), {.max_pixels = 12}).width, 4) << name;
+    EXPECT_EQ(limited(name, 11), " claims 3 x 4 pixels; at most 11 are read (max_pixels; raise it if you trust the file)");
+  }
+  EXPECT_EQ(limited("tiled.tif", 255).substr(0, 25), " claims 16 x 16 pixels; a");
+  EXPECT_EQ(read_images(data("pages.tif"), {.max_pixels = 36}).size(), 3u);
+  EXPECT_THROW(read_images(data("pages.tif"), {.max_pixels = 35}), std::invalid_argument);
+  EXPECT_EQ(read_image(data("pages.tif"), {.max_pixels = 12, .page = 3}).width, 4);
+  EXPECT_EQ(message_of<std::invalid_argument>([] { read_image(data("grey.png"), {.max_pixels = 0}); }),
+            "max_pixels = 0, must be >= 1");
+  EXPECT_EQ(message_of<std::invalid_argument>([] { read_image(data("grey.png"), {.page = 0}); }), "page = 0, must be >= 1");
+}
+
+TEST(ReadImage, RefusesSizesThatTheBytesCannotHold) {
+  const std::string png = bytes_of_file(data("interlaced.png"));
+  const std::string header = "IHDR" + big_endian(60'000) + big_endian(1'400) + png.substr(24, 5);
+  std::string large = png;
+  large.replace(12, header.size() + 4,
+                header + big_endian(static_cast<std::uint32_t>(crc32(0, reinterpret_cast<const Bytef*>(header.data()), 17))));
+  EXPECT_EQ(message(large), " claims 1400 x 60000 pixels, more than its 170 bytes can hold");
+  for (const std::string name : {"lzw.tif", "tiled.tif", "palette.tif", "bits1.tif", "ycbcr.tif", "float.tif"}) {
+    const std::string text = message(with_tag(with_tag(bytes_of_file(data(name)), 256, 9'000), 257, 9'000));
+    EXPECT_TRUE(text.starts_with(" claims 9000 x 9000 pixels, more than its ")) << name << text;
+  }
+}
+
+TEST(ReadImage, NamesThePagesThatThereAre) {
+  const auto of = [](const std::string& name, Index page) {
+    const std::string path = data(name).string();
+    return message_of<std::invalid_argument>([&] { read_image(path, {.page = page}); }).substr(path.size());
+  };
+  EXPECT_EQ(of("pages.tif", 4), " has 3 pages; there is no page 4");
+  EXPECT_EQ(of("lzw.tif", 2), " has 1 page; there is no page 2");
+  EXPECT_EQ(of("grey.png", 2), " has one page; there is no page 2");
+}
+
+TEST(ReadImage, RefusesWhatLibtiffRepairs) {
+  const std::string tiff = bytes_of_file(data("bigtiff.tif")), plain = bytes_of_file(data("white_is_zero.tif"));
+  ASSERT_EQ(read_image(data("white_is_zero.tif")).width, 4);
+  EXPECT_TRUE(message(with_tag(plain, 279, 11)).starts_with(" is not a readable TIFF: Bogus \"StripByteCounts\" field"));
+  EXPECT_TRUE(message(with_tag(plain, 279, 0)).find("StripByteCounts") != std::string::npos);
+  EXPECT_TRUE(message(with_tag(plain, 273, 4'000'000)).starts_with(" is truncated: its strip 1 claims 12 bytes"));
 }
 
 TEST(ReadImage, RefusesEveryTruncationOfItsPixels) {
@@ -100,6 +172,20 @@ TEST(WriteImage, RefusesWhatJpegCannotHold) {
   const std::string rule = ": a JPEG holds neither 16 bits nor alpha; write .png or .tif";
   EXPECT_EQ(write_message("x.jpg", {1, 1, 1, 16, false, {7}}), rule);
   EXPECT_EQ(write_message("x.jpg", {1, 1, 2, 8, true, {7, 7}}), rule);
+}
+
+TEST(WriteImage, KeepsFloatingPointAndPagesForTiff) {
+  const Image floats{1, 1, 1, 32, false, {}, {0.5f}};
+  EXPECT_EQ(write_message("x.png", floats), ": only a TIFF holds floating-point samples; write .tif");
+  EXPECT_EQ(write_message("x.jpg", floats), ": only a TIFF holds floating-point samples; write .tif");
+  const TemporaryFolder folder;
+  const std::string path = (folder / "x.png").string();
+  EXPECT_EQ(message_of<std::invalid_argument>([&] {
+              write_images(path, {pixel, pixel});
+            }),
+            path + ": only a TIFF holds several pages (2); write .tif, or choose one page");
+  EXPECT_EQ(message_of<std::invalid_argument>([&] { write_images(path, {}); }), "write_images: there are no pages");
+  EXPECT_EQ(write_message("x.tif", {1, 2, 1, 64, false, {}, {0.5f}}), "write_image: image of 1 x 2 x 1 holds 1 samples");
 }
 
 TEST(WriteImage, RefusesMalformedImages) {

@@ -16,9 +16,10 @@ struct Picture {
   std::vector<float> samples;
 };
 
-/// The colour channels in 8-bit grey levels (0 ... 255, fractions for 16-bit files); alpha is left out.
+/// The colour channels in 8-bit grey levels (0 ... 255, fractions for 16-bit files), those of floating-point files in their own
+/// unit; alpha is left out.
 Picture to_picture(const Image& image);
-/// The reverse: rounded and clipped to the depth of `like`, whose alpha channel is kept.
+/// The reverse: rounded and clipped to the depth of `like`, or kept as floating point; its alpha channel is kept.
 Image to_image(const Picture& picture, const Image& like);
 
 struct DenoiseOptions {

@@ -129,8 +129,10 @@ Picture to_picture(const Image& image) {
   const float scale = static_cast<float>(1 / grey_level(image.bit_depth));
   picture.samples.reserve(static_cast<std::size_t>(picture.height * picture.width * picture.channels));
   for (Index pixel = 0; pixel < image.height * image.width; ++pixel)
-    for (Index c = 0; c < picture.channels; ++c)
-      picture.samples.push_back(scale * static_cast<float>(image.samples[static_cast<std::size_t>(pixel * image.channels + c)]));
+    for (Index c = 0; c < picture.channels; ++c) {
+      const auto i = static_cast<std::size_t>(pixel * image.channels + c);
+      picture.samples.push_back(image.is_float() ? image.values[i] : scale * static_cast<float>(image.samples[i]));
+    }
   return picture;
 }
 
@@ -143,9 +145,12 @@ Image to_image(const Picture& picture, const Image& like) {
   const double level = grey_level(like.bit_depth), largest = 255 * level;
   for (Index pixel = 0; pixel < like.height * like.width; ++pixel)
     for (Index c = 0; c < colours; ++c) {
-      const double v = level * static_cast<double>(picture.samples[static_cast<std::size_t>(pixel * colours + c)]);
-      image.samples[static_cast<std::size_t>(pixel * like.channels + c)] =
-          static_cast<std::uint16_t>(std::lround(std::clamp(v, 0.0, largest)));
+      const float value = picture.samples[static_cast<std::size_t>(pixel * colours + c)];
+      const auto i = static_cast<std::size_t>(pixel * like.channels + c);
+      if (like.is_float())
+        image.values[i] = value;
+      else
+        image.samples[i] = static_cast<std::uint16_t>(std::lround(std::clamp(level * static_cast<double>(value), 0.0, largest)));
     }
   return image;
 }

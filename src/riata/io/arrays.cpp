@@ -1,6 +1,9 @@
 #include "riata/io/arrays.hpp"
 
+#include <algorithm>
+
 #include "riata/core/check.hpp"
+#include "riata/core/sentence.hpp"
 #include "riata/io/atomic_file.hpp"
 #include "riata/io/file.hpp"
 #include "riata/io/npy_stream.hpp"
@@ -13,25 +16,64 @@ namespace {
 namespace fs = std::filesystem;
 constexpr std::string_view suffix = ".npy";
 
+/// Calls `use` with the bytes of a member, "X.npy".
+template <class Use>
+void read_member(const ZipReader& archive, const ZipReader::Member& member, const fs::path& path, const Use& use) {
+  const std::string name = member.name.substr(0, member.name.size() - suffix.size());
+  const std::string where = fmt::format("{} (array '{}')", path.string(), shown(name));
+  archive.read(member, [&](const ZipReader::Read& read) { use(ByteSource{where, member.n_bytes, member.n_packed, read}); });
+}
+
+template <class Use>
+void read_member(const fs::path& path, const std::string& name, const Use& use) {
+  const ZipReader archive(path);
+  const auto has_name = [&](const ZipReader::Member& member) { return member.name == name + std::string(suffix); };
+  const auto found = std::find_if(archive.members().begin(), archive.members().end(), has_name);
+  require(found != archive.members().end(), "{} has no array '{}'", path.string(), shown(name));
+  require(std::count_if(found, archive.members().end(), has_name) == 1, "{} holds the array '{}' twice", path.string(),
+          shown(name));
+  read_member(archive, *found, path, use);
+}
+
 }  // namespace
 
 Tensor read_npy(const fs::path& path) {
   const File file = open_to_read(path);
-  return parse_npy({path.string(), size_of(file.get(), path),
-                    [&](void* out, std::size_t n_bytes) { return read_up_to(file.get(), path, out, n_bytes); }});
+  const std::uint64_t n_bytes = size_of(file.get(), path);
+  return parse_npy(
+      {path.string(), n_bytes, n_bytes, [&](void* out, std::size_t n) { return read_up_to(file.get(), path, out, n); }});
 }
 
 NamedTensors read_npz(const fs::path& path) {
   const ZipReader archive(path);
   NamedTensors tensors;
   for (const auto& member : archive.members()) {
-    require(member.name.ends_with(suffix), "{} holds '{}', which is not an .npy array", path.string(), member.name);
+    require(member.name.ends_with(suffix), "{} holds '{}', which is not an .npy array", path.string(), shown(member.name));
     const std::string name = member.name.substr(0, member.name.size() - suffix.size());
-    const std::string where = fmt::format("{} (array '{}')", path.string(), name);
-    require(!tensors.contains(name), "{} holds the array '{}' twice", path.string(), name);
-    archive.read(member, [&](const ZipReader::Read& read) { tensors[name] = parse_npy({where, member.n_bytes, read}); });
+    require(!tensors.contains(name), "{} holds the array '{}' twice", path.string(), shown(name));
+    read_member(archive, member, path, [&](const ByteSource& source) { tensors[name] = parse_npy(source); });
   }
   return tensors;
+}
+
+std::vector<std::string> npz_names(const fs::path& path) {
+  const ZipReader archive(path);
+  std::vector<std::string> names;
+  for (const auto& member : archive.members())
+    if (member.name.ends_with(suffix)) names.push_back(member.name.substr(0, member.name.size() - suffix.size()));
+  return names;
+}
+
+Tensor read_npz_array(const fs::path& path, const std::string& name) {
+  Tensor tensor;
+  read_member(path, name, [&](const ByteSource& source) { tensor = parse_npy(source); });
+  return tensor;
+}
+
+ArrayHeader read_npz_header(const fs::path& path, const std::string& name) {
+  ArrayHeader header;
+  read_member(path, name, [&](const ByteSource& source) { header = parse_npy_type(source); });
+  return header;
 }
 
 void write_npy(const fs::path& path, const Tensor& tensor) {

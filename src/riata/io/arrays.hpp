@@ -4,19 +4,38 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "riata/core/tensors.hpp"
 
 namespace riata {
 
-/// Reads one array. float32 and float64 stay; integers of any width and booleans become float64 (rounded to
-/// nearest beyond 2^53). Fortran order is transposed into C order, big-endian values are swapped.
+/// Reads one array. float32 and float64 stay; float16 and bfloat16 (which NumPy saves as two bytes of type V2) become float32;
+/// integers of any width and booleans become float64 (rounded to nearest beyond 2^53). Fortran order is transposed into C order,
+/// big-endian values are swapped. Memory beyond 256 MiB is taken for at most 100 times the bytes on the disk.
 /// @throws std::invalid_argument for other types and damaged files, riata::Error for unreadable ones
 Tensor read_npy(const std::filesystem::path& path);
 
 /// Reads every array of an archive, stored or deflated, under its name without ".npy". Types as read_npy().
 /// @throws std::invalid_argument, riata::Error
 NamedTensors read_npz(const std::filesystem::path& path);
+
+/// The names of an archive's arrays, in its order; members that are no .npy files are left out.
+/// @throws std::invalid_argument, riata::Error
+std::vector<std::string> npz_names(const std::filesystem::path& path);
+
+/// Reads one array of an archive; what else it holds does not matter. @throws std::invalid_argument, riata::Error
+Tensor read_npz_array(const std::filesystem::path& path, const std::string& name);
+
+struct ArrayHeader {
+  std::vector<Index> shape;
+  std::string type;          ///< "float32", "strings"
+  bool is_readable = false;  ///< as a Tensor
+};
+
+/// What an array of an archive is, of any type. @throws std::invalid_argument, riata::Error
+ArrayHeader read_npz_header(const std::filesystem::path& path, const std::string& name);
 
 /// Writes atomically, as numpy.save would. An int64 tensor stays int64 on disk.
 /// @throws std::invalid_argument if shape and values disagree, riata::Error if the file cannot be written

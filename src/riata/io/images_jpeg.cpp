@@ -48,6 +48,7 @@ jpeg_error_mgr* start(JpegErrors& errors) {
 struct JpegReader {
   JpegErrors errors;
   jpeg_decompress_struct codec{};
+  jpeg_progress_mgr progress{};
   std::array<unsigned char, 0xFFFF> exif;  // the first EXIF record
   std::size_t n_exif = 0;
   JpegReader() { codec.err = start(errors); }
@@ -55,6 +56,13 @@ struct JpegReader {
   JpegReader& operator=(const JpegReader&) = delete;
   ~JpegReader() { jpeg_destroy_decompress(&codec); }  // also right before jpeg_create_decompress
 };
+
+/// A scan of a few bytes may go over the whole picture; a picture needs some ten of them.
+void on_progress(j_common_ptr codec) {
+  constexpr int max_scans = 500;
+  if (reinterpret_cast<j_decompress_ptr>(codec)->input_scan_number > max_scans)
+    jump_back(reinterpret_cast<JpegErrors*>(codec->err)->trap, "it has more than 500 scans");
+}
 
 struct JpegWriter {
   JpegErrors errors;
@@ -66,34 +74,6 @@ struct JpegWriter {
 };
 
 constexpr std::string_view exif_prefix("Exif\0\0", 6);
-
-/// The orientation that an EXIF record gives, 1 if it gives none. A damaged record counts as none: it says nothing about the
-/// pixels.
-/// EXIF 2.3, section 4.6: "Exif\0\0", then a TIFF header and directory in the byte order that it names.
-int exif_orientation(std::span<const unsigned char> record) {
-  constexpr std::size_t header = 8, entry = 12;
-  if (record.size() < exif_prefix.size() + header) return 1;
-  const auto tiff = record.subspan(exif_prefix.size());
-  const bool is_big_endian = tiff[0] == 'M';
-  if (std::memcmp(tiff.data(), is_big_endian ? "MM\0*" : "II*\0", 4) != 0) return 1;
-  const auto read = [&](std::size_t at, std::size_t n_bytes) {
-    std::size_t value = 0;
-    for (std::size_t i = 0; i < n_bytes; ++i) value = value << 8 | tiff[at + (is_big_endian ? i : n_bytes - 1 - i)];
-    return value;
-  };
-  const std::size_t directory = read(4, 4);
-  if (directory > tiff.size() - 2) return 1;
-  const std::size_t n_entries = read(directory, 2);
-  for (std::size_t i = 0; i < n_entries; ++i) {
-    const std::size_t at = directory + 2 + i * entry;
-    if (at + entry > tiff.size()) return 1;
-    constexpr std::size_t orientation = 0x0112, short_type = 3;
-    if (read(at, 2) != orientation) continue;
-    const bool is_one_short = read(at + 2, 2) == short_type && read(at + 4, 4) == 1;
-    return is_one_short ? static_cast<int>(read(at + 8, 2)) : 1;
-  }
-  return 1;
-}
 
 unsigned char next_byte(jpeg_decompress_struct& codec) {
   jpeg_source_mgr& source = *codec.src;
@@ -122,6 +102,27 @@ boolean read_app1(j_decompress_ptr codec) {
   return TRUE;
 }
 
+/// The EXIF record behind its prefix.
+std::span<const unsigned char> record_of(const JpegReader& reader) {
+  const std::size_t n_prefix = std::min(reader.n_exif, exif_prefix.size());
+  return {reader.exif.data() + n_prefix, reader.n_exif - n_prefix};
+}
+
+/// A block of 8 x 8 samples takes a bit at least: the Huffman code of its first coefficient. Arithmetic codes know no bound.
+std::uint64_t least_bytes(const jpeg_decompress_struct& codec) {
+  std::uint64_t n_blocks = 0;
+  for (int c = 0; c < codec.num_components; ++c)
+    n_blocks += std::uint64_t{codec.comp_info[c].width_in_blocks} * codec.comp_info[c].height_in_blocks;
+  return codec.arith_code ? 0 : n_blocks / 8;
+}
+
+/// A component that no scan brought would be grey. libjpeg notes a component's table when its first scan starts.
+void require_all_components(const jpeg_decompress_struct& codec, const std::string& name) {
+  for (int c = 0; c < codec.num_components; ++c)
+    require(codec.comp_info[c].quant_table != nullptr, "{} is not a readable JPEG: it holds no data of component {}", name,
+            c + 1);
+}
+
 void start_compression(jpeg_compress_struct& codec, std::FILE* file, const Image& image) {
   constexpr int quality = 95;
   jpeg_create_compress(&codec);
@@ -138,31 +139,32 @@ void start_compression(jpeg_compress_struct& codec, std::FILE* file, const Image
 
 }  // namespace
 
-Image read_jpeg(std::FILE* file, const std::string& name) {
+Image read_jpeg(const ImageSource& source) {
   Image image;
   JpegReader reader;
   jpeg_decompress_struct& codec = reader.codec;
   const auto run = [&](auto&& calls) {
-    if (!run_trapped(reader.errors.trap, calls)) throw_unreadable(name, "JPEG", file, reader.errors.trap);
+    if (!run_trapped(reader.errors.trap, calls)) throw_unreadable(source.name, "JPEG", source.file, reader.errors.trap);
   };
 
   run([&] {
     jpeg_create_decompress(&codec);
-    jpeg_stdio_src(&codec, file);
+    jpeg_stdio_src(&codec, source.file);
+    reader.progress.progress_monitor = on_progress;
+    codec.progress = &reader.progress;
     codec.client_data = &reader;
     jpeg_set_marker_processor(&codec, JPEG_APP0 + 1, read_app1);
     jpeg_read_header(&codec, TRUE);
   });
-  const bool is_cmyk = codec.jpeg_color_space == JCS_CMYK || codec.jpeg_color_space == JCS_YCCK;
-  require(!is_cmyk, "{} is a CMYK JPEG; expected grey or RGB (convert it first)", name);
-  require(codec.num_components == 1 || codec.num_components == 3, "{} is a JPEG of {} components; expected 1 or 3", name,
-          codec.num_components);
+  require(codec.num_components == 1 || codec.num_components == 3 || codec.num_components == 4,
+          "{} is a JPEG of {} components; expected 1, 3 or 4", source.name, codec.num_components);
   image.height = codec.image_height;
   image.width = codec.image_width;
   image.channels = codec.num_components;
-  reserve_samples(image, name);
+  require_possible(image, source, static_cast<double>(least_bytes(codec)), 1);
   run([&] {
-    codec.out_color_space = image.channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
+    constexpr J_COLOR_SPACE colours[] = {JCS_UNKNOWN, JCS_GRAYSCALE, JCS_UNKNOWN, JCS_RGB, JCS_CMYK};
+    codec.out_color_space = colours[image.channels];
     codec.dct_method = JDCT_ISLOW;
     jpeg_start_decompress(&codec);
   });
@@ -172,8 +174,11 @@ Image read_jpeg(std::FILE* file, const std::string& name) {
     run([&] { jpeg_read_scanlines(&codec, &row_bytes, 1); });
     widen_in_place(row, row_samples(image));
   }
+  require_all_components(codec, source.name);
   run([&] { jpeg_finish_decompress(&codec); });
-  turn_upright(image, exif_orientation({reader.exif.data(), reader.n_exif}));
+  if (image.channels == 4)
+    multiply_inks(image);  // stored as what each ink leaves (Adobe), whatever the marker says, as in Pillow
+  turn_upright(image, exif_orientation(record_of(reader)));
   return image;
 }
 

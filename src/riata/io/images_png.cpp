@@ -1,5 +1,7 @@
 #include <png.h>
 
+#include <string_view>
+
 #include "riata/core/check.hpp"
 #include "riata/io/images_codec.hpp"
 
@@ -7,11 +9,21 @@ namespace riata {
 namespace {
 
 void on_error(png_structp png, png_const_charp text) { jump_back(*static_cast<ErrorTrap*>(png_get_error_ptr(png)), text); }
-void on_warning(png_structp, png_const_charp) {}  // the library never prints
+
+/// Refuses what leaves pixels or their transparency made up; what is said of metadata, or of bytes too many, is harmless.
+/// The library never prints.
+void on_read_warning(png_structp png, png_const_charp text) {
+  const std::string_view warning(text);
+  const bool is_of_pixels =
+      warning.starts_with("IDAT: ") && warning != "IDAT: Extra compressed data" && warning != "IDAT: Too much image data";
+  const bool is_of_alpha = warning.starts_with("tRNS: ") && warning != "tRNS: invalid with alpha channel";
+  if (is_of_pixels || is_of_alpha) on_error(png, text);
+}
+void on_warning(png_structp, png_const_charp) {}
 
 struct PngReader {
   ErrorTrap trap;
-  png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &trap, on_error, on_warning);
+  png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &trap, on_error, on_read_warning);
   png_infop info = png ? png_create_info_struct(png) : nullptr;
   PngReader() = default;
   PngReader(const PngReader&) = delete;
@@ -29,17 +41,27 @@ struct PngWriter {
   ~PngWriter() { png_destroy_write_struct(&png, &info); }
 };
 
-/// Reads the header and asks for grey or colour, 8 or 16 bits, alpha where there is transparency. @returns
-/// passes
-int prepare(PngReader& reader, std::FILE* file, Image& image) {
+constexpr double max_deflate_ratio = 1032;  // 258 bytes from two bits
+
+/// Reads the header. Of the chunks beside pixels, palette and transparency EXIF alone is kept: others may unpack to gigabytes.
+void read_header(PngReader& reader, std::FILE* file, Image& image) {
   png_init_io(reader.png, file);
+  png_set_keep_unknown_chunks(reader.png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
+  png_set_keep_unknown_chunks(reader.png, PNG_HANDLE_CHUNK_AS_DEFAULT, reinterpret_cast<png_const_bytep>("eXIf"), 1);
   png_read_info(reader.png, reader.info);
-  png_set_expand(reader.png);
+  image.height = png_get_image_height(reader.png, reader.info);
+  image.width = png_get_image_width(reader.png, reader.info);
+}
+
+/// Asks for 8 or 16 bits: grey or colour, alpha where there is transparency, or the indices of a palette. @returns passes
+int prepare(PngReader& reader, bool has_palette, Image& image) {
+  if (has_palette)
+    png_set_packing(reader.png);
+  else
+    png_set_expand(reader.png);
   png_set_swap(reader.png);  // 16-bit samples are big-endian in the file
   const int n_passes = png_set_interlace_handling(reader.png);
   png_read_update_info(reader.png, reader.info);
-  image.height = png_get_image_height(reader.png, reader.info);
-  image.width = png_get_image_width(reader.png, reader.info);
   image.channels = png_get_channels(reader.png, reader.info);
   image.bit_depth = png_get_bit_depth(reader.png, reader.info);
   image.has_alpha = image.channels % 2 == 0;
@@ -55,21 +77,47 @@ void read_interlaced(PngReader& reader, int n_passes, Image& image) {
     for (Index y = 0; y < image.height; ++y) png_read_row(reader.png, bytes(image.samples.data() + y * n), nullptr);
 }
 
+/// libpng would expand an index without entry to black, and say nothing.
+void expand_palette(PngReader& reader, Image& image, const std::string& name) {
+  png_colorp colours = nullptr;
+  png_bytep alphas = nullptr;
+  int n_colours = 0, n_alphas = 0;
+  png_get_PLTE(reader.png, reader.info, &colours, &n_colours);
+  if (png_get_valid(reader.png, reader.info, PNG_INFO_tRNS) != 0)
+    png_get_tRNS(reader.png, reader.info, &alphas, &n_alphas, nullptr);
+  std::vector<std::uint16_t> palette;
+  for (int i = 0; i < n_colours; ++i) {
+    palette.insert(palette.end(), {colours[i].red, colours[i].green, colours[i].blue});
+    if (n_alphas > 0) palette.push_back(i < n_alphas ? alphas[i] : 255);
+  }
+  apply_palette(image, palette, n_alphas > 0 ? 4 : 3, name);
+}
+
+int orientation_of(PngReader& reader) {
+  png_bytep exif = nullptr;
+  png_uint_32 n_bytes = 0;
+  if (png_get_eXIf_1(reader.png, reader.info, &n_bytes, &exif) == 0) return 1;
+  return exif_orientation({exif, n_bytes});
+}
+
 }  // namespace
 
-Image read_png(std::FILE* file, const std::string& name) {
+Image read_png(const ImageSource& source) {
   Image image;
   PngReader reader;
-  require(reader.info != nullptr, "{} cannot be read: libpng does not start", name);
+  require(reader.info != nullptr, "{} cannot be read: libpng does not start", source.name);
   const auto run = [&](auto&& calls) {
-    if (!run_trapped(reader.trap, calls)) throw_unreadable(name, "PNG", file, reader.trap);
+    if (!run_trapped(reader.trap, calls)) throw_unreadable(source.name, "PNG", source.file, reader.trap);
   };
 
+  run([&] { read_header(reader, source.file, image); });
+  const auto row_bytes = static_cast<double>(png_get_rowbytes(reader.png, reader.info));
+  require_possible(image, source, row_bytes * static_cast<double>(image.height), max_deflate_ratio);
+  const bool has_palette = png_get_color_type(reader.png, reader.info) == PNG_COLOR_TYPE_PALETTE;
   int n_passes = 0;
-  run([&] { n_passes = prepare(reader, file, image); });
-  reserve_samples(image, name);
+  run([&] { n_passes = prepare(reader, has_palette, image); });
   if (n_passes > 1) {
-    image.samples.resize(static_cast<std::size_t>(image.height * row_samples(image)));
+    grow_to(image, image.height * row_samples(image));
     run([&] { read_interlaced(reader, n_passes, image); });
   } else {
     for (Index y = 0; y < image.height; ++y) {
@@ -77,9 +125,11 @@ Image read_png(std::FILE* file, const std::string& name) {
       run([&] { png_read_row(reader.png, bytes(row), nullptr); });
     }
   }
-  run([&] { png_read_end(reader.png, nullptr); });
+  run([&] { png_read_end(reader.png, reader.info); });
   if (image.bit_depth == 8)
     for (Index y = 0; y < image.height; ++y) widen_in_place(image.samples.data() + y * row_samples(image), row_samples(image));
+  if (has_palette) expand_palette(reader, image, source.name);
+  turn_upright(image, orientation_of(reader));
   return image;
 }
 

@@ -4,7 +4,9 @@
 #include <cstring>
 
 #include "riata/core/check.hpp"
+#include "riata/core/sentence.hpp"
 #include "riata/io/npy_header.hpp"
+#include "riata/io/small_floats.hpp"
 #include "riata/io/tensor_bytes.hpp"
 
 namespace riata {
@@ -16,80 +18,104 @@ void read_exactly(const ByteSource& source, void* out, std::size_t n_bytes) {
   require(source.read(out, n_bytes) == n_bytes, "{} is truncated: it ends inside its header or values", source.name);
 }
 
-/// "<f2" -> "float16": NumPy's own words for what is refused.
+template <class T>
+void swap_bytes(std::vector<T>& values) {
+  char* bytes = reinterpret_cast<char*>(values.data());
+  for (std::size_t i = 0; i < values.size(); ++i) std::reverse(bytes + i * sizeof(T), bytes + (i + 1) * sizeof(T));
+}
+
+/// NumPy's own words for what is refused.
 std::string type_name(const std::string& descr) {
   if (descr.starts_with('[')) return "a structured type";
-  if (descr.size() < 2) return fmt::format("values of type '{}'", descr);
+  if (descr.size() < 2) return fmt::format("values of type '{}'", shown(descr));
   const std::string kind = descr.substr(1, 1), item_bytes = descr.substr(2);
   if (kind == "O") return "Python objects";
   if (kind == "S" || kind == "a") return "byte strings";
   if (kind == "U") return "strings";
-  if (kind == "f" && item_bytes == "2") return "float16";
   if (kind == "f" && item_bytes == "16") return "float128";
   if (kind == "c" && item_bytes == "8") return "complex64";
   if (kind == "c" && item_bytes == "16") return "complex128";
   if (kind == "M") return "datetime64";
   if (kind == "m") return "timedelta64";
-  return fmt::format("values of type '{}'", descr);
+  return fmt::format("values of type '{}'", shown(descr));
 }
 
-template <class T>
-std::vector<T> read_as_stored(const ByteSource& source, std::size_t n_values, bool is_big_endian) {
-  std::vector<T> values(n_values);
-  read_exactly(source, values.data(), n_values * sizeof(T));
-  if (!is_big_endian) return values;
-  char* bytes = reinterpret_cast<char*>(values.data());
-  for (std::size_t i = 0; i < n_values; ++i) std::reverse(bytes + i * sizeof(T), bytes + (i + 1) * sizeof(T));
-  return values;
-}
-
-template <class T>
-std::vector<double> read_as_double(const ByteSource& source, std::size_t n_values, bool is_big_endian) {
-  const std::vector<T> stored = read_as_stored<T>(source, n_values, is_big_endian);
-  std::vector<double> values(n_values);
-  std::transform(stored.begin(), stored.end(), values.begin(), [](T v) { return static_cast<double>(v); });
-  return values;
-}
-
-/// Booleans by their byte: 0 is false, as NumPy reads it.
-std::vector<double> read_booleans(const ByteSource& source, std::size_t n_values, bool is_big_endian) {
-  std::vector<double> values = read_as_double<std::uint8_t>(source, n_values, is_big_endian);
-  for (double& value : values) value = value != 0;
+/// Converts n stored values block by block: one copy of all, and a small one.
+template <class Stored, class To, class Convert>
+std::vector<To> read_converted(const ByteSource& source, std::size_t n_values, bool is_big_endian, const Convert& convert) {
+  constexpr std::size_t block = 1 << 14;
+  std::vector<Stored> stored(std::min(block, n_values));
+  std::vector<To> values(n_values);
+  for (std::size_t done = 0; done < n_values; done += stored.size()) {
+    stored.resize(std::min(block, n_values - done));
+    read_exactly(source, stored.data(), stored.size() * sizeof(Stored));
+    if (is_big_endian) swap_bytes(stored);
+    std::transform(stored.begin(), stored.end(), values.begin() + static_cast<std::ptrdiff_t>(done), convert);
+  }
   return values;
 }
 
 using Values = decltype(Tensor::data);
+
+template <class T>
+Values read_as_stored(const ByteSource& source, std::size_t n_values, bool is_big_endian) {
+  std::vector<T> values(n_values);
+  read_exactly(source, values.data(), n_values * sizeof(T));
+  if (is_big_endian) swap_bytes(values);
+  return values;
+}
+
+template <class T>
+Values read_as_double(const ByteSource& source, std::size_t n_values, bool is_big_endian) {
+  return read_converted<T, double>(source, n_values, is_big_endian, [](T v) { return static_cast<double>(v); });
+}
+
+/// Booleans by their byte: 0 is false, as NumPy reads it.
+Values read_booleans(const ByteSource& source, std::size_t n_values, bool is_big_endian) {
+  return read_converted<std::uint8_t, double>(source, n_values, is_big_endian, [](std::uint8_t v) { return v != 0 ? 1.0 : 0.0; });
+}
+
+template <auto widen>
+Values read_as_float(const ByteSource& source, std::size_t n_values, bool is_big_endian) {
+  return read_converted<std::uint16_t, float>(source, n_values, is_big_endian, widen);
+}
+
 struct StoredType {
-  const char* name;  ///< kind and size of NumPy's type string
-  std::size_t item_bytes;
+  const char* descr;                     ///< kind and size of NumPy's type string
+  const char* name;                      ///< NumPy's word for it
+  std::size_t item_bytes, memory_bytes;  ///< of a value, in the file and here
   Values (*read)(const ByteSource&, std::size_t n_values, bool is_big_endian);
 };
 
-template <auto reader>
-Values read_with(const ByteSource& source, std::size_t n_values, bool is_big_endian) {
-  return reader(source, n_values, is_big_endian);
-}
-
 constexpr StoredType stored_types[] = {
-    {"f4", 4, read_with<read_as_stored<float>>},
-    {"f8", 8, read_with<read_as_stored<double>>},
-    {"i1", 1, read_with<read_as_double<std::int8_t>>},
-    {"i2", 2, read_with<read_as_double<std::int16_t>>},
-    {"i4", 4, read_with<read_as_double<std::int32_t>>},
-    {"i8", 8, read_with<read_as_double<std::int64_t>>},
-    {"u1", 1, read_with<read_as_double<std::uint8_t>>},
-    {"u2", 2, read_with<read_as_double<std::uint16_t>>},
-    {"u4", 4, read_with<read_as_double<std::uint32_t>>},
-    {"u8", 8, read_with<read_as_double<std::uint64_t>>},
-    {"b1", 1, read_with<read_booleans>},
+    {"f4", "float32", 4, 4, read_as_stored<float>},
+    {"f8", "float64", 8, 8, read_as_stored<double>},
+    {"f2", "float16", 2, 4, read_as_float<float_of_half>},
+    {"V2", "bfloat16", 2, 4, read_as_float<float_of_bfloat16>},
+    {"i1", "int8", 1, 8, read_as_double<std::int8_t>},
+    {"i2", "int16", 2, 8, read_as_double<std::int16_t>},
+    {"i4", "int32", 4, 8, read_as_double<std::int32_t>},
+    {"i8", "int64", 8, 8, read_as_double<std::int64_t>},
+    {"u1", "uint8", 1, 8, read_as_double<std::uint8_t>},
+    {"u2", "uint16", 2, 8, read_as_double<std::uint16_t>},
+    {"u4", "uint32", 4, 8, read_as_double<std::uint32_t>},
+    {"u8", "uint64", 8, 8, read_as_double<std::uint64_t>},
+    {"b1", "bool", 1, 8, read_booleans},
 };
 
-const StoredType& stored_type(const std::string& descr, const std::string& where) {
+/// Null for what is not read.
+const StoredType* find_type(const std::string& descr) {
   for (const StoredType& type : stored_types)
-    if (descr.size() == 3 && std::string_view("<>|=").find(descr[0]) != std::string_view::npos && descr.substr(1) == type.name)
-      return type;
-  throw std::invalid_argument(
-      fmt::format("{} holds {}; expected float32, float64 or integers (convert with numpy.astype)", where, type_name(descr)));
+    if (descr.size() == 3 && std::string_view("<>|=").find(descr[0]) != std::string_view::npos && descr.substr(1) == type.descr)
+      return descr == "|V2" ? nullptr : &type;  // numpy.void: anything; with an order of bytes it is ml_dtypes' bfloat16
+  return nullptr;
+}
+
+const StoredType& stored_type(const std::string& descr, const std::string& where) {
+  const StoredType* type = find_type(descr);
+  require(type != nullptr, "{} holds {}; expected float32, float64 or integers (convert with numpy.astype)", where,
+          type_name(descr));
+  return *type;
 }
 
 /// Values in Fortran order (first index fastest) into C order (last index fastest).
@@ -126,6 +152,8 @@ std::pair<std::uint64_t, std::string> read_header_text(const ByteSource& source)
   const std::uint64_t n_before = sizeof(start) + n_length_bytes + n_text;
   require(n_before <= source.n_bytes, "{} is truncated: its header claims {} bytes, the file holds {}", source.name, n_text,
           source.n_bytes);
+  constexpr std::uint64_t max_text_bytes = 1 << 20;  // structured types have the longest; NumPy itself reads 10 000 bytes
+  require(n_text <= max_text_bytes, "{} has a header of {} bytes; expected at most {}", source.name, n_text, max_text_bytes);
   std::string text(n_text, '\0');
   read_exactly(source, text.data(), text.size());
   return {n_before, text};
@@ -138,11 +166,14 @@ NpyHeader read_header(const ByteSource& source) {
   const StoredType& type = stored_type(header.descr, source.name);
   require(header.shape.size() <= max_dimensions, "{} has {} dimensions; expected at most {}", source.name, header.shape.size(),
           max_dimensions);
-  const auto n_promised = checked_bytes(header.shape, type.item_bytes);
-  require(n_promised && checked_bytes(header.shape, sizeof(double)), "{} has the impossible shape {}", source.name,
-          to_text(header.shape));
+  const auto n_promised = checked_bytes(header.shape, type.item_bytes), n_memory = checked_bytes(header.shape, sizeof(double));
+  require(n_promised && n_memory, "{} has the impossible shape {}", source.name, shown(to_text(header.shape)));
   const std::uint64_t n_held = source.n_bytes - n_before;
   require(*n_promised <= n_held, "{} is truncated: header promises {} bytes, file holds {}", source.name, *n_promised, n_held);
+  const std::uint64_t n_needed = *n_memory / sizeof(double) * type.memory_bytes;
+  require(n_needed <= free_memory || n_needed / max_growth <= source.n_packed,
+          "{} grows from {} bytes to {} in memory; beyond {} at most {} for one are read (save it with numpy.save)", source.name,
+          source.n_packed, n_needed, free_memory, max_growth);
   return header;
 }
 
@@ -161,19 +192,25 @@ Tensor parse_npy(const ByteSource& source) {
   return {header.shape, std::move(values)};
 }
 
+ArrayHeader parse_npy_type(const ByteSource& source) {
+  const NpyHeader header = parse_npy_header(read_header_text(source).second, source.name);
+  const StoredType* type = find_type(header.descr);
+  return {header.shape, type ? type->name : type_name(header.descr), type != nullptr};
+}
+
 NpyRows::NpyRows(const std::filesystem::path& path)
     : file_(open_to_read(path)),
-      source_{path.string(), size_of(file_.get(), path),
+      source_{path.string(), size_of(file_.get(), path), size_of(file_.get(), path),
               [file = file_.get(), path](void* out, std::size_t n_bytes) { return read_up_to(file, path, out, n_bytes); }} {
   const NpyHeader header = read_header(source_);
-  require(header.shape.size() == 2, "{} has shape {}, expected two dimensions", source_.name, to_text(header.shape));
+  require(header.shape.size() == 2, "{} has shape {}, expected two dimensions", source_.name, shown(to_text(header.shape)));
   require(!header.fortran_order || header.shape[0] <= 1 || header.shape[1] <= 1,
           "{} is in Fortran order, so its rows cannot be read one after another; save numpy.ascontiguousarray of it",
           source_.name);
   descr_ = header.descr;
   n_rows_ = header.shape[0];
   n_columns_ = header.shape[1];
-  is_float_ = descr_.ends_with("f4");
+  is_float_ = stored_type(descr_, source_.name).memory_bytes == sizeof(float);
 }
 
 decltype(Tensor::data) NpyRows::next(Index n) { return read_values(source_, descr_, static_cast<std::size_t>(n * n_columns_)); }

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "riata/core/tensors.hpp"
+#include "riata/io/arrays.hpp"
 #include "riata/io/file.hpp"
 
 namespace riata {
@@ -15,11 +16,19 @@ namespace riata {
 struct ByteSource {
   std::string name;                                                 ///< in messages: "atoms.npy" or "data.npz (array 'atoms')"
   std::uint64_t n_bytes;                                            ///< the whole array file
+  std::uint64_t n_packed;                                           ///< what it takes on the disk
   std::function<std::size_t(void* out, std::size_t n_bytes)> read;  ///< the number of bytes delivered
 };
 
+/// What takes more memory than this, and more than so many bytes for each on the disk, is refused: a megabyte of deflated zeros
+/// may claim eight gigabytes.
+inline constexpr std::uint64_t free_memory = std::uint64_t{1} << 28, max_growth = 100;
+
 /// @throws std::invalid_argument naming the source
 Tensor parse_npy(const ByteSource& source);
+
+/// The header alone. @throws std::invalid_argument naming the source
+ArrayHeader parse_npy_type(const ByteSource& source);
 
 /// The bytes before the values of `tensor`. @throws std::invalid_argument if shape and values disagree
 std::string npy_header(const Tensor& tensor, const std::string& where);

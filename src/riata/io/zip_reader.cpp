@@ -4,6 +4,7 @@
 #include <array>
 
 #include "riata/core/check.hpp"
+#include "riata/core/sentence.hpp"
 #include "riata/io/zip_archive.hpp"
 #include "riata/io/zip_format.hpp"
 
@@ -103,9 +104,9 @@ ZipReader::Member read_entry(Fields& directory, const fs::path& path) {
   member.name = directory.take(n_name);
   apply_zip64(directory.take(n_extra), path, member);
   directory.take(n_comment);
-  require((flags & 1) == 0, "{} is encrypted ('{}'); expected a plain zip archive", path.string(), member.name);
+  require((flags & 1) == 0, "{} is encrypted ('{}'); expected a plain zip archive", path.string(), shown(member.name));
   require(member.method == zip::stored || member.method == zip::deflated,
-          "{}: '{}' is packed by method {}; expected stored or deflated", path.string(), member.name, member.method);
+          "{}: '{}' is packed by method {}; expected stored or deflated", path.string(), shown(member.name), member.method);
   return member;
 }
 
@@ -133,8 +134,8 @@ class Unpacker {
   void verify() {
     std::array<char, 4096> rest;
     while (n_left_ > 0)
-      require(read(rest.data(), rest.size()) > 0, "{} is damaged: '{}' does not unpack", path_.string(), member_.name);
-    require(crc_ == member_.crc, "{} is damaged: the checksum of '{}' is wrong", path_.string(), member_.name);
+      require(read(rest.data(), rest.size()) > 0, "{} is damaged: '{}' does not unpack", path_.string(), shown(member_.name));
+    require(crc_ == member_.crc, "{} is damaged: the checksum of '{}' is wrong", path_.string(), shown(member_.name));
   }
 
  private:
@@ -154,7 +155,7 @@ class Unpacker {
       const int status = inflate(&stream_, Z_NO_FLUSH);
       n_done += n_step - stream_.avail_out;
       if (status == Z_STREAM_END) break;
-      require(status == Z_OK, "{} is damaged: '{}' does not unpack", path_.string(), member_.name);
+      require(status == Z_OK, "{} is damaged: '{}' does not unpack", path_.string(), shown(member_.name));
     }
     return n_done;
   }
@@ -177,22 +178,28 @@ ZipReader::ZipReader(const fs::path& path) : path_(path), file_(open_to_read(pat
           "{} is damaged: its zip directory lies outside the file", path_.string());
   const std::string bytes = read_at(file_.get(), path_, place.offset, place.n_bytes);
   Fields directory(bytes, path_);
-  for (std::uint64_t i = 0; i < place.n_members; ++i) members_.push_back(read_entry(directory, path_));
+  std::uint64_t n_left = file_bytes;
+  for (std::uint64_t i = 0; i < place.n_members; ++i) {
+    members_.push_back(read_entry(directory, path_));
+    require(members_.back().n_packed <= n_left, "{} is truncated inside '{}'", path_.string(), shown(members_.back().name));
+    n_left -= members_.back().n_packed;  // members that share bytes would unpack them again and again
+  }
 }
 
 void ZipReader::read(const Member& member, const std::function<void(const Read&)>& use) const {
   const std::uint64_t file_bytes = size_of(file_.get(), path_);
   const std::string header = read_at(file_.get(), path_, member.offset, zip::local_bytes);
   Fields local(header, path_);
-  require(local.take(4) == zip::local_signature, "{} is damaged: '{}' is not where it should be", path_.string(), member.name);
+  require(local.take(4) == zip::local_signature, "{} is damaged: '{}' is not where it should be", path_.string(),
+          shown(member.name));
   local.take(22);  // what the directory says again
   const std::uint64_t n_name = local.u16(), n_extra = local.u16();
   const std::uint64_t begin = member.offset + zip::local_bytes + n_name + n_extra;
   require(begin <= file_bytes && member.n_packed <= file_bytes - begin, "{} is truncated inside '{}'", path_.string(),
-          member.name);
+          shown(member.name));
   const bool is_possible = member.method == zip::stored ? member.n_bytes == member.n_packed
                                                         : member.n_bytes / zip::max_deflate_ratio <= member.n_packed;
-  require(is_possible, "{} is damaged: '{}' cannot unpack to {} bytes", path_.string(), member.name, member.n_bytes);
+  require(is_possible, "{} is damaged: '{}' cannot unpack to {} bytes", path_.string(), shown(member.name), member.n_bytes);
   seek(file_.get(), path_, begin);
   Unpacker unpacker(file_.get(), path_, member);
   use([&](void* out, std::size_t n_bytes) { return unpacker.read(out, n_bytes); });
