@@ -22,7 +22,7 @@ BUILD_PACKAGES := g++ cmake ninja-build ca-certificates python3 python3-dev pyth
 NEED := tools/need_packages.sh
 CONFIGURE = @mkdir -p build; $(CMAKE) --preset release > build/configure.log || { cat build/configure.log; exit 1; }
 
-.PHONY: help demo build test test-cpp test-python test-torch test-asan test-tsan test-wheel bench bench-roofline bench-scaling \
+.PHONY: help demo build test test-cpp test-python test-torch test-asan test-tsan fuzz test-wheel bench bench-roofline bench-scaling \
   reproduce docs lint format install clean packages
 
 help: ## this list
@@ -59,6 +59,13 @@ test-tsan: .venv/ready ## C++ tests under ThreadSanitizer (Clang and its OpenMP 
 	$(CMAKE) --preset tsan
 	$(CMAKE) --build --preset tsan --parallel $(JOBS)
 	$(PY) tools/run_tests.py --sanitizer tsan
+
+# make fuzz                                   a million inputs per reader: an hour or two
+# make fuzz ARGS="--runs 1000 --reader tiff"  fewer, of one; --from N shows input N again
+fuzz: .venv/ready ## mutated files into every reader, under AddressSanitizer and UndefinedBehaviorSanitizer
+	$(CONFIGURE)
+	$(CMAKE) --build --preset release --parallel $(JOBS) --target riata_fuzz_sanitized
+	build/release/riata_fuzz_sanitized $(or $(ARGS),--runs 1000000)
 
 test-wheel: .venv/ready ## pip install . into a fresh environment, then import it and run the command it brings
 	tools/test_wheel.sh

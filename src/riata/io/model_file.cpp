@@ -1,6 +1,7 @@
 #include "riata/io/model_file.hpp"
 
 #include "riata/core/check.hpp"
+#include "riata/core/sentence.hpp"
 
 namespace riata {
 namespace {
@@ -17,7 +18,7 @@ TensorFile read_model_file(const std::string& path) {
           path);
   const std::string& version = metadata.at("format_version");
   require(version == std::to_string(format_version), "{} has model format version {}; this riata reads version {} (update riata)",
-          path, version, format_version);
+          path, shown(version), format_version);
   return file;
 }
 
