@@ -6,6 +6,7 @@
 #include "execution.hpp"
 #include "history.hpp"
 #include "module.hpp"
+#include "paths.hpp"
 #include "riata/learning/learn_dictionary.hpp"
 #include "riata/learning/model.hpp"
 #include "riata/learning/recovery.hpp"
@@ -45,7 +46,7 @@ void bind_learn_dictionary(nb::module_& m) {
       [](const Array2<T>& X, Index n_atoms, const PythonReg& reg, int layers, const std::string& method,
          std::optional<int> backprop, bool learn_steps, const std::variant<std::string, Array2<T>>& init,
          const std::string& lipschitz, bool return_extrapolated, int max_iter, std::optional<double> max_time, double tol,
-         const std::string& checkpoint, int checkpoint_every, bool resume, std::uint64_t seed, std::optional<int> n_threads,
+         const Path& checkpoint, int checkpoint_every, bool resume, std::uint64_t seed, std::optional<int> n_threads,
          const nb::object& callback, const std::string& algorithm, const std::string& loss, const std::string& reduction,
          const std::string& constraint, bool centre, bool replace_atoms, bool positive,
          const std::optional<Array1<double>>& weights) {
@@ -66,7 +67,7 @@ void bind_learn_dictionary(nb::module_& m) {
                                    .tol = tol,
                                    .max_time_s = max_time,
                                    .replace_atoms = replace_atoms,
-                                   .checkpoint = checkpoint,
+                                   .checkpoint = checkpoint.name,
                                    .checkpoint_every = checkpoint_every,
                                    .resume = resume,
                                    .seed = seed,
@@ -89,7 +90,7 @@ void bind_learn_dictionary(nb::module_& m) {
 }
 
 template <Scalar T>
-nb::dict load(const std::string& path) {
+nb::dict load(const Path& path) {
   Model<T> model = without_gil([&] { return load_model<T>(path); });
   nb::dict fields;
   fields["dictionary"] = to_numpy(std::move(model.dictionary));
@@ -109,7 +110,7 @@ void bind_precision(nb::module_& m) {
       array_arg("D"), array_arg("D_ref"));
   m.def(
       "save_model",
-      [](const std::string& path, const Array2<T>& dictionary, const std::optional<Array1<double>>& steps,
+      [](const Path& path, const Array2<T>& dictionary, const std::optional<Array1<double>>& steps,
          const std::map<std::string, std::string>& metadata) {
         const Model<T> model{.dictionary = view<T>(dictionary), .steps = to_vector<double>(steps), .metadata = metadata};
         without_gil([&] { save_model<T>(path, model); });
@@ -137,7 +138,7 @@ void bind_learning(nb::module_& m) {
   bind_precision<float>(m);
   bind_precision<double>(m);
   m.def(
-      "load_model", [](const std::string& path) { return model_is_float32(path) ? load<float>(path) : load<double>(path); },
+      "load_model", [](const Path& path) { return model_is_float32(path) ? load<float>(path) : load<double>(path); },
       nb::arg("path"));
 }
 

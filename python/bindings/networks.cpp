@@ -12,6 +12,7 @@
 #include "arrays.hpp"
 #include "execution.hpp"
 #include "module.hpp"
+#include "paths.hpp"
 #include "riata/networks/analytic_weight.hpp"
 #include "riata/networks/network_file.hpp"
 #include "riata/networks/train.hpp"
@@ -184,7 +185,7 @@ void bind_network(nb::module_& m, const char* name) {
           [](Net& net, const Array2<T>& X, const PythonReg& reg, const std::string& loss, const OptionalArray2<T>& targets,
              const std::string& mode, const std::string& optimizer, std::optional<Index> batch_size,
              std::optional<double> learning_rate, bool positive_steps, int max_iter, std::optional<double> max_time, double tol,
-             const std::string& checkpoint, int checkpoint_every, bool resume, std::uint64_t seed, std::optional<int> n_threads,
+             const Path& checkpoint, int checkpoint_every, bool resume, std::uint64_t seed, std::optional<int> n_threads,
              const nb::object& callback, double validation, int validate_every, int patience) {
             const TrainingOptions options{.loss = parse_training_loss(loss),
                                           .mode = parse_training_mode(mode),
@@ -198,7 +199,7 @@ void bind_network(nb::module_& m, const char* name) {
                                           .max_iter = max_iter,
                                           .tol = tol,
                                           .max_time_s = max_time,
-                                          .checkpoint = checkpoint,
+                                          .checkpoint = checkpoint.name,
                                           .checkpoint_every = checkpoint_every,
                                           .resume = resume,
                                           .seed = seed,
@@ -217,16 +218,15 @@ void bind_network(nb::module_& m, const char* name) {
           nb::arg("validate_every"), nb::arg("patience"))
       .def(
           "save",
-          [](const Net& net, const std::string& path, std::optional<double> reg,
-             const std::map<std::string, std::string>& metadata) {
+          [](const Net& net, const Path& path, std::optional<double> reg, const std::map<std::string, std::string>& metadata) {
             without_gil([&] { save_network<T>(path, {.network = net, .reg = reg, .metadata = metadata}); });
           },
           nb::arg("path"), nb::arg("reg").none(), nb::arg("metadata"))
       .def(
-          "export_parameters",
-          [](const Net& net, const std::string& path) { without_gil([&] { export_parameters<T>(path, net); }); }, nb::arg("path"))
+          "export_parameters", [](const Net& net, const Path& path) { without_gil([&] { export_parameters<T>(path, net); }); },
+          nb::arg("path"))
       .def(
-          "import_parameters", [](Net& net, const std::string& path) { without_gil([&] { import_parameters<T>(path, net); }); },
+          "import_parameters", [](Net& net, const Path& path) { without_gil([&] { import_parameters<T>(path, net); }); },
           nb::arg("path"));
   m.def(
       "analytic_weight",
@@ -235,7 +235,7 @@ void bind_network(nb::module_& m, const char* name) {
 }
 
 template <Scalar T>
-nb::tuple load(const std::string& path) {
+nb::tuple load(const Path& path) {
   StoredNetwork<T> stored = without_gil([&] { return load_network<T>(path); });
   return nb::make_tuple(std::move(stored.network), stored.reg, stored.metadata);
 }
@@ -274,7 +274,7 @@ void bind_networks(nb::module_& m) {
   bind_network<float>(m, "NetworkFloat32");
   bind_network<double>(m, "NetworkFloat64");
   m.def(
-      "load_network", [](const std::string& path) { return network_is_float32(path) ? load<float>(path) : load<double>(path); },
+      "load_network", [](const Path& path) { return network_is_float32(path) ? load<float>(path) : load<double>(path); },
       nb::arg("path"));
   m.def("network_kinds", [] { return network_kinds<double>(); });
 }

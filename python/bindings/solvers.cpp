@@ -5,6 +5,7 @@
 #include "arrays.hpp"
 #include "execution.hpp"
 #include "module.hpp"
+#include "paths.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/encode_stream.hpp"
 #include "riata/solvers/lars.hpp"
@@ -89,7 +90,7 @@ nb::tuple to_python(CodeBlock<T>&& block) {
 /// X is an array or the name of a file, output the name of a file or a callable that takes a block.
 template <Scalar T>
 void bind_encode_stream(nb::module_& m) {
-  using Signals = std::variant<std::string, Array2<T>>;
+  using Signals = std::variant<Path, Array2<T>>;
   m.def(
       "encode_stream",
       [](const Signals& X, const Array2<T>& D, const PythonReg& reg, const nb::object& output, const std::string& method,
@@ -115,20 +116,20 @@ void bind_encode_stream(nb::module_& m) {
             progress(n_done, n_signals);
           };
         const Reg weight = to_reg(reg);
-        std::string path;
-        const bool to_file = nb::try_cast<std::string>(output, path);
+        Path path;
+        const bool to_file = nb::try_cast<Path>(output, path);
         const CodeSink<T> sink = [&](CodeBlock<T>&& block) {
           const nb::gil_scoped_acquire gil;
           output(to_python<T>(std::move(block)));
         };
         const auto code = [&](const auto& signals) {
           const DenseDictionary<T> dictionary = to_dictionary<T>(D);
-          return to_file ? encode_stream<T>(signals, dictionary, weight, std::filesystem::path(path), options)
+          return to_file ? encode_stream<T>(signals, dictionary, weight, std::filesystem::path(path.name), options)
                          : encode_stream<T>(signals, dictionary, weight, sink, options);
         };
         const StreamReport report = without_gil([&] {
-          const auto* file = std::get_if<std::string>(&X);
-          return file ? code(std::filesystem::path(*file)) : code(view<T>(std::get<Array2<T>>(X)));
+          const auto* file = std::get_if<Path>(&X);
+          return file ? code(std::filesystem::path(file->name)) : code(view<T>(std::get<Array2<T>>(X)));
         });
         nb::dict fields;
         fields["n_signals"] = report.n_signals;

@@ -1,13 +1,16 @@
-"""What the public functions take: arrays, weights and numbers are checked here, once, before C++ sees them.
+"""What the public functions take: arrays, weights, numbers, names and paths are checked here, once, before C++ sees them.
 
 C++ states every rule about values (ranges, equal sizes, finite entries); here are the rules that Python's
-freedom makes necessary: types, dtypes, ranks, contiguity.
+freedom makes necessary: types, dtypes, ranks, contiguity. A value is quoted by `shown`, in one short line.
 """
 
 from __future__ import annotations
 
 import numbers
 import operator
+import os
+import reprlib
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,26 +19,93 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 _LARGEST_INT = 2**31 - 1
+_LONGEST = 100  # characters of a quoted value
+_LONGEST_NAME = 60  # no name that an option takes is longer
 _SHAPES = {"X": "(n_signals, n_features)", "D": "(n_atoms, n_features)", "Z": "(n_signals, n_atoms)"}
+_FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}
+_NARROW = ("float16", "bfloat16")  # held exactly by float32
+
+
+def shown(value: Any) -> str:
+    """The value in one short line of printable characters, whatever its __repr__ does."""
+    try:
+        if isinstance(value, int) and abs(value) >= 10**30:
+            return f"an integer of {value.bit_length()} bits"
+        if isinstance(value, (str, bytes)):
+            return one_line(repr(value[: 2 * _LONGEST]))
+        if getattr(value, "shape", ()) != ():  # of arrays, tensors, data frames
+            return one_line(f"{type(value).__name__} of shape {tuple(value.shape)}")
+        return one_line(_abridged.repr(value))
+    except Exception:
+        return one_line(f"<{type(value).__name__}>")
+
+
+def one_line(text: str, longest: int = _LONGEST) -> str:
+    """At most `longest` printable characters; others are escaped."""
+    text = " ".join(text[: 4 * longest].split())
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
+_abridged = reprlib.Repr()
+_abridged.maxother = _abridged.maxlong = _abridged.maxstring = 2 * _LONGEST
 
 
 def as_float_array(where: str, name: str, value: Any) -> Array:
-    """C-ordered float32 or float64; integers and booleans become float64. No copy where none is needed."""
+    """C-ordered float32 or float64; integers and booleans become float64, half precision float32. No copy where none is
+    needed."""
+    if type(value) is np.ndarray and value.dtype in _FLOATS and value.flags.c_contiguous and value.flags.aligned:
+        return value  # a signal at a time costs microseconds, and so would the looks below
+    array = as_array(where, name, value)
+    if array.dtype.kind in "iub":
+        return np.ascontiguousarray(array, dtype=np.float64) if array.ndim else array.astype(np.float64)
+    if array.dtype.kind != "f" or array.dtype.itemsize not in (4, 8):
+        if array.dtype.name not in _NARROW:
+            raise TypeError(
+                f"{where}: {name} holds {one_line(str(array.dtype))}; expected float32 or float64 "
+                "(or integers, which become float64)"
+            )
+        array = array.astype(np.float32)
+    return np.require(array, dtype=array.dtype.newbyteorder("="), requirements=["C", "A"])
+
+
+def as_array(where: str, name: str, value: Any) -> Array:
+    """What NumPy makes of it; data frames and series of pandas' nullable types become floats, with NaN for what is missing."""
+    if type(value) is np.ndarray:
+        return value
     if hasattr(value, "toarray") and hasattr(value, "nnz"):
         raise TypeError(
             f"{where}: {name} is a sparse matrix, expected a dense array (convert with {name}.toarray())"
         )
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{where}: {name} is a masked array, expected a plain one (fill it or drop the rows)")
-    array = np.asarray(value)
-    if array.dtype.kind in "iub":
-        return np.ascontiguousarray(array, dtype=np.float64) if array.ndim else array.astype(np.float64)
-    if array.dtype.kind != "f" or array.dtype.itemsize not in (4, 8):
-        raise TypeError(
-            f"{where}: {name} holds {array.dtype}; expected float32 or float64 "
-            "(or integers, which become float64)"
-        )
-    return np.require(array, dtype=array.dtype.newbyteorder("="), requirements=["C", "A"])
+    try:
+        if str(getattr(value, "dtype", "")) == "torch.bfloat16":  # which NumPy lacks
+            value = value.float()
+        array = np.asarray(value)
+        if array.dtype == object and hasattr(value, "to_numpy"):
+            return _of_nullable(value, array)
+        return array
+    except MemoryError:
+        raise
+    except Exception as error:
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        reason = one_line(str(error), 200)
+        raise kind(f"{where}: {name} = {shown(value)}, must be an array of numbers ({reason})") from None
+
+
+def _of_nullable(value: Any, array: Array) -> Array:
+    """A pandas object as floats if every column holds numbers; `array`, of objects, otherwise."""
+    types = getattr(value, "dtypes", None)
+    types = list(types) if isinstance(types, Iterable) else [types]
+    types = [getattr(dtype, "numpy_dtype", dtype) for dtype in types]
+    if not all(isinstance(dtype, np.dtype) and dtype.kind in "iubf" for dtype in types):
+        return array
+    common = np.result_type(*types)
+    if common.kind in "iu" and not np.any(value.isna()):
+        return value.to_numpy(dtype=common)
+    single = common in (np.float16, np.float32)
+    return value.to_numpy(dtype=np.float32 if single else np.float64, na_value=np.nan)
 
 
 def as_matrix(where: str, name: str, value: Any, shape: str | None = None) -> Array:
@@ -80,19 +150,22 @@ def require_same_precision(
 
 
 def _describe(given: Any, array: Array) -> str:
-    dtype = np.asarray(given).dtype
-    return str(array.dtype) if dtype.kind == "f" else f"{array.dtype} (made from {dtype})"
+    dtype = getattr(given, "dtype", None) or np.asarray(given).dtype
+    same = str(dtype).endswith(str(array.dtype)) and getattr(dtype, "kind", "f") == "f"  # torch says torch.float32
+    return str(array.dtype) if same else f"{array.dtype} (made from {one_line(str(dtype))})"
+
+
+def as_like(where: str, name: str, value: Any, first: str, reference: Array, shape: str) -> Array:
+    """as_matrix() in the precision of `reference`."""
+    array = as_matrix(where, name, value, shape)
+    require_same_precision(where, first, reference, reference, name, value, array)
+    return array
 
 
 def as_optional_like(
     where: str, name: str, value: Any, first: str, reference: Array, shape: str
 ) -> Array | None:
-    """as_matrix() in the precision of `reference`; None passes."""
-    if value is None:
-        return None
-    array = as_matrix(where, name, value, shape)
-    require_same_precision(where, first, reference, reference, name, value, array)
-    return array
+    return None if value is None else as_like(where, name, value, first, reference, shape)
 
 
 def as_vector(where: str, name: str, value: Any) -> Array | None:
@@ -109,22 +182,28 @@ def as_labels(where: str, name: str, value: Any) -> Array | None:
     """Integers as a one-dimensional int64 array; None passes."""
     if value is None:
         return None
-    array = np.asarray(value)
+    array = as_array(where, name, value)
     if array.dtype.kind not in "iu":
-        raise TypeError(f"{where}: {name} holds {array.dtype}; expected integers")
+        raise TypeError(f"{where}: {name} holds {one_line(str(array.dtype))}; expected integers")
     if array.ndim != 1:
         raise ValueError(f"{where}: {name} has shape {array.shape}, expected one dimension")
+    if array.size and int(array.max()) >= 2**63:
+        raise ValueError(f"{where}: {name} holds {array.max()}, must be at most {2**63 - 1}")
     return np.ascontiguousarray(array, dtype=np.int64)
 
 
 def as_reg(where: str, reg: Any) -> float | str | Array:
     """A number, "0.1max" (a fraction of reg_max), or one number per signal."""
     if isinstance(reg, str):
+        if len(reg) > _LONGEST_NAME or not reg.isprintable():
+            raise ValueError(f"reg = {shown(reg)} is neither a number nor a fraction of reg_max such as 0.1max")
         return reg
-    array = np.asarray(reg)
-    if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
+    if isinstance(reg, (numbers.Real, np.floating)) and not isinstance(reg, bool):
+        return as_float(where, "reg", reg)
+    array = as_array(where, "reg", reg)
+    if array.dtype.kind not in "fiu" and array.dtype.name not in _NARROW or array.dtype.itemsize > 8:
         raise TypeError(
-            f"{where}: reg = {reg!r}, must be a number, one number per signal, or a text such as '0.1max'"
+            f"{where}: reg = {shown(reg)}, must be a number, one number per signal, or a text such as '0.1max'"
         )
     if array.ndim > 1:
         raise ValueError(f"{where}: reg has shape {array.shape}, expected a number or (n_signals,)")
@@ -132,13 +211,21 @@ def as_reg(where: str, reg: Any) -> float | str | Array:
 
 
 def as_int(where: str, name: str, value: Any, largest: int = _LARGEST_INT) -> int:
+    """An integer, also as a NumPy scalar or an array of no dimensions, and in no wider range than C++ takes."""
     try:
         number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{where}: {name} = {value!r}, must be an integer") from None
+    except Exception:
+        number = None
+    if number is None or isinstance(value, bool):
+        raise TypeError(f"{where}: {name} = {shown(value)}, must be an integer")
     if abs(number) > largest:
-        raise ValueError(f"{where}: {name} = {number}, must be at most {largest}")
+        bound = f"at most {largest}" if number > 0 else f"at least {-largest}"
+        raise ValueError(f"{where}: {name} = {shown(number)}, must be {bound}")
     return number
+
+
+def as_optional_int(where: str, name: str, value: Any, largest: int = _LARGEST_INT) -> int | None:
+    return None if value is None else as_int(where, name, value, largest)
 
 
 def as_size(where: str, name: str, value: Any) -> int:
@@ -146,26 +233,112 @@ def as_size(where: str, name: str, value: Any) -> int:
     return as_int(where, name, value, largest=2**62)
 
 
+def as_optional_size(where: str, name: str, value: Any) -> int | None:
+    return None if value is None else as_size(where, name, value)
+
+
 def as_float(where: str, name: str, value: Any) -> float:
-    if not isinstance(value, (numbers.Real, np.floating)):
-        raise TypeError(f"{where}: {name} = {value!r}, must be a number")
-    return float(value)
+    """A real number, also as an array of no dimensions."""
+    if type(value) is float:
+        return value
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    if not isinstance(value, (numbers.Real, np.floating)) or isinstance(value, bool):
+        raise TypeError(f"{where}: {name} = {shown(value)}, must be a number")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{where}: {name} = {shown(value)}, must be a number that a float64 can hold") from None
 
 
 def as_optional_float(where: str, name: str, value: Any) -> float | None:
     return None if value is None else as_float(where, name, value)
 
 
+def as_bool(where: str, name: str, value: Any) -> bool:
+    """True or False, also as 1 and 0; a text such as "no" would count as true."""
+    if isinstance(value, (bool, np.bool_)) or isinstance(value, numbers.Integral) and value in (0, 1):
+        return bool(value)
+    raise TypeError(f"{where}: {name} = {shown(value)}, must be True or False")
+
+
+def as_verbosity(where: str, verbose: Any) -> bool:
+    """scikit-learn's: a boolean or a level, of which all above 0 are alike."""
+    if isinstance(verbose, (bool, np.bool_)):
+        return bool(verbose)
+    return as_int(where, "verbose", verbose) > 0
+
+
 def as_text(where: str, name: str, value: Any) -> str:
+    """One of the names that an option takes; C++ knows which."""
     if not isinstance(value, str):
-        raise TypeError(f"{where}: {name} = {value!r}, must be a string")
+        raise TypeError(f"{where}: {name} = {shown(value)}, must be a string")
+    if len(value) > _LONGEST_NAME or not value.isprintable():
+        raise ValueError(f"{where}: {name} = {shown(value)}, must be one of the names that its documentation lists")
     return value
 
 
-def as_callback(where: str, callback: Any) -> Any:
+def as_path(where: str, name: str, value: Any) -> bytes:
+    """A file's name as the system takes it, also one that is not UTF-8 (PEP 383)."""
+    try:
+        path = os.fsencode(value)
+    except Exception:
+        kind = ValueError if isinstance(value, str) else TypeError
+        raise kind(f"{where}: {name} = {shown(value)}, must be a path") from None
+    if not path or b"\0" in path:
+        what = "no name" if not path else "a name with a NUL, which would cut it"
+        raise ValueError(f"{where}: {name} = {shown(value)} is {what}; expected a path")
+    return path
+
+
+def as_optional_path(where: str, name: str, value: Any) -> bytes:
+    """No bytes where None is given."""
+    return b"" if value is None else as_path(where, name, value)
+
+
+def as_metadata(where: str, value: Any) -> dict[str, str]:
+    """Names and values as texts; None is an empty one."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{where}: metadata = {shown(value)}, must be a mapping of names to texts")
+    return {_as_record(where, key): _as_record(where, entry) for key, entry in value.items()}
+
+
+def _as_record(where: str, value: Any) -> str:
+    try:
+        text = str(value)
+        text.encode()
+    except Exception as error:
+        reason = one_line(str(error), 200)
+        raise ValueError(f"{where}: metadata holds {shown(value)}, which is no text ({reason})") from None
+    return text
+
+
+def as_callback(where: str, callback: Any, name: str = "callback") -> Any:
     if callback is not None and not callable(callback):
-        raise TypeError(f"{where}: callback = {callback!r}, must be callable")
+        raise TypeError(f"{where}: {name} = {shown(callback)}, must be callable")
     return callback
+
+
+def as_pair(where: str, name: str, value: Any, what: str, refusal: type[Exception] = TypeError) -> tuple[Any, Any]:
+    """Two things; `what` says which."""
+    try:
+        first, second = value
+    except Exception:
+        raise refusal(f"{where}: {name} = {shown(value)}, must be {what}") from None
+    return first, second
+
+
+def as_names(where: str, name: str, value: Any) -> list[str]:
+    """One name, or several."""
+    if isinstance(value, str):
+        return [as_text(where, name, value)]
+    try:
+        entries = list(value)
+    except Exception:
+        raise TypeError(f"{where}: {name} = {shown(value)}, must be names") from None
+    return [as_text(where, name, entry) for entry in entries]
 
 
 def as_threads(where: str, n_threads: Any) -> int | None:
@@ -186,11 +359,13 @@ def as_seed(where: str, random_state: Any) -> int:
         return int(random_state.randint(0, 2**63 - 1, dtype=np.int64))
     if isinstance(random_state, np.random.Generator):
         return int(random_state.integers(0, 2**63 - 1, dtype=np.int64))
-    if isinstance(random_state, numbers.Integral):
+    if isinstance(random_state, np.ndarray) and random_state.ndim == 0:
+        random_state = random_state[()]
+    if isinstance(random_state, numbers.Integral) and not isinstance(random_state, bool):
         if not 0 <= random_state < 2**64:
-            raise ValueError(f"{where}: random_state = {random_state}, must be between 0 and 2**64 - 1")
+            raise ValueError(f"{where}: random_state = {shown(random_state)}, must be between 0 and 2**64 - 1")
         return int(random_state)
     raise TypeError(
-        f"{where}: random_state = {random_state!r}, must be None, an integer, a numpy RandomState "
+        f"{where}: random_state = {shown(random_state)}, must be None, an integer, a numpy RandomState "
         "or a numpy Generator"
     )

@@ -11,24 +11,30 @@ import numpy as np
 from . import _riata
 from ._arguments import (
     Array,
+    as_bool,
+    as_callback,
     as_float,
-    as_float_array,
     as_int,
     as_labels,
     as_matrices,
     as_matrix,
     as_optional_float,
+    as_optional_int,
     as_optional_like,
+    as_optional_size,
+    as_path,
     as_reg,
-    as_size,
+    as_signal,
     as_text,
     as_threads,
     as_vector,
     require_same_precision,
+    shown,
 )
 from ._results import CodeBlock, EncodeResult, LassoPath, OmpResult, StepTrace, StreamResult
 
 _STATUS_NAMES = np.array(_riata.status_names)
+_PATHS = (str, bytes, os.PathLike)
 
 
 def encode(
@@ -129,9 +135,10 @@ def encode(
     >>> bool((result.status == "converged").all())
     True
     """
-    if output not in ("dense", "csr"):
+    if as_text("encode", "output", output) not in ("dense", "csr"):
         raise ValueError(f"encode: output = {output!r}, must be 'dense' or 'csr'")
     X, D = as_matrices("encode", X=X, D=D)
+    record = as_bool("encode", "record", record)
     options = _solver_options(
         "encode",
         method=method,
@@ -151,7 +158,7 @@ def encode(
         n_threads=n_threads,
     )
     if output == "csr":
-        for name, given in (("record", bool(record)), ("init", init is not None)):
+        for name, given in (("record", record), ("init", init is not None)):
             if given:
                 raise ValueError(f"encode: {name} is for output = 'dense'")
         return _encode_csr(X, D, as_reg("encode", reg), options)
@@ -160,7 +167,7 @@ def encode(
         D,
         as_reg("encode", reg),
         init=as_optional_like("encode", "init", init, "X", X, "(n_signals, n_atoms)"),
-        record=bool(record),
+        record=record,
         **options,
     )
     fields["status"] = _STATUS_NAMES[fields["status"]]
@@ -176,7 +183,7 @@ def encode_stream(
     X: Any,
     D: Any,
     reg: Any,
-    output: str | os.PathLike[str] | Callable[[CodeBlock], Any],
+    output: str | bytes | os.PathLike[Any] | Callable[[CodeBlock], Any],
     method: str = "auto",
     tol: float = 1e-6,
     max_iter: int = 10000,
@@ -239,17 +246,17 @@ def encode_stream(
     >>> result.n_signals, [(block.first, block.codes.shape) for block in blocks]
     (1000, [(0, (512, 40)), (512, (488, 40))])
     """
-    if not isinstance(output, (str, os.PathLike)) and not callable(output):
-        raise TypeError(f"encode_stream: output = {output!r}, must be a path or a callable")
-    if isinstance(X, (str, os.PathLike)):
-        signals, D = os.fsdecode(X), as_matrix("encode_stream", "D", D)
+    if not isinstance(output, _PATHS) and not callable(output):
+        raise TypeError(f"encode_stream: output = {shown(output)}, must be a path or a callable")
+    destination = as_path("encode_stream", "output", output) if isinstance(output, _PATHS) else None
+    if isinstance(X, _PATHS):
+        signals, D = as_path("encode_stream", "X", X), as_matrix("encode_stream", "D", D)
     else:
         mapped = getattr(X, "filename", None) if isinstance(X, np.memmap) else None
-        if mapped and isinstance(output, (str, os.PathLike)) and os.path.exists(output):
-            if os.path.samefile(mapped, output):
-                raise ValueError(f"output {os.fsdecode(output)} is the input itself; choose another name")
+        if mapped and destination and os.path.exists(destination) and os.path.samefile(mapped, destination):
+            raise ValueError(f"output {shown(output)} is the input itself; choose another name")
         signals, D = as_matrices("encode_stream", X=X, D=D)
-    if callable(output):
+    if destination is None:
         target, n_atoms = output, len(D)
 
         def sink(block: Any) -> None:
@@ -259,9 +266,9 @@ def encode_stream(
         signals,
         D,
         as_reg("encode_stream", reg),
-        sink if callable(output) else os.fsdecode(output),
-        block_size=None if block_size is None else as_size("encode_stream", "block_size", block_size),
-        progress=_as_progress(progress),
+        sink if destination is None else destination,
+        block_size=as_optional_size("encode_stream", "block_size", block_size),
+        progress=as_callback("encode_stream", progress, "progress"),
         **_solver_options(
             "encode_stream",
             method=method,
@@ -284,12 +291,6 @@ def encode_stream(
     return StreamResult(**fields)
 
 
-def _as_progress(progress: Any) -> Any:
-    if progress is not None and not callable(progress):
-        raise TypeError(f"encode_stream: progress = {progress!r}, must be callable")
-    return progress
-
-
 def _solver_options(where: str, **given: Any) -> dict[str, Any]:
     """What the functions of this module hand on under the same names."""
     checks: dict[str, Any] = {
@@ -301,7 +302,7 @@ def _solver_options(where: str, **given: Any) -> dict[str, Any]:
         "weights": as_vector,
         "l1_ratio": as_optional_float,
         "groups": as_labels,
-        "positive": lambda where, name, value: bool(value),
+        "positive": as_bool,
         "n_threads": lambda where, name, value: as_threads(where, value),
     }
     return {name: checks.get(name, as_text)(where, name, value) for name, value in given.items()}
@@ -384,17 +385,15 @@ def lasso_path(
     >>> path.codes[1]
     array([2., 0.])
     """
-    signal, D = as_float_array("lasso_path", "x", x), as_matrix("lasso_path", "D", D)
-    if signal.ndim != 1:
-        raise ValueError(f"lasso_path: x has shape {signal.shape}, expected (n_features,)")
-    require_same_precision("lasso_path", "x", x, signal, "D", D, D)
+    signal, atoms = as_signal("lasso_path", "x", x), as_matrix("lasso_path", "D", D)
+    require_same_precision("lasso_path", "x", x, signal, "D", D, atoms)
     return LassoPath(
         *_riata.lasso_path(
             signal,
-            D,
+            atoms,
             reg_min=as_float("lasso_path", "reg_min", reg_min),
             max_knots=as_int("lasso_path", "max_knots", max_knots),
-            positive=bool(positive),
+            positive=as_bool("lasso_path", "positive", positive),
             weights=as_vector("lasso_path", "weights", weights),
         )
     )
@@ -437,7 +436,7 @@ def omp(
     fields = _riata.omp(
         X,
         D,
-        n_nonzero=None if n_nonzero is None else as_int("omp", "n_nonzero", n_nonzero),
+        n_nonzero=as_optional_int("omp", "n_nonzero", n_nonzero),
         tol=as_optional_float("omp", "tol", tol),
         n_threads=as_threads("omp", n_threads),
     )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import _riata
-from ._arguments import Array, as_float, as_matrices, as_matrix, as_seed, as_size, as_text
+from ._arguments import Array, as_float, as_matrices, as_matrix, as_seed, as_size, as_text, shown
 
 __all__ = [
     "Planted",
@@ -244,6 +244,10 @@ def perturbed(D: Any, relative: float = 0.5, random_state: Any = 0) -> Array:
 
 
 def _is_single(where: str, dtype: Any) -> bool:
-    if np.dtype(dtype) not in (np.float32, np.float64):
-        raise TypeError(f"{where}: dtype = {np.dtype(dtype)}, must be float32 or float64")
-    return np.dtype(dtype) == np.float32
+    try:
+        known = np.dtype(dtype)
+    except Exception:
+        known = None
+    if known not in (np.float32, np.float64):
+        raise TypeError(f"{where}: dtype = {shown(dtype) if known is None else known}, must be float32 or float64")
+    return known == np.float32

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable
 from typing import Any
 
@@ -10,18 +11,23 @@ import numpy as np
 from . import _riata
 from ._arguments import (
     Array,
+    as_bool,
     as_float,
     as_int,
+    as_like,
     as_matrices,
     as_matrix,
     as_optional_float,
+    as_optional_int,
     as_optional_like,
+    as_pair,
     as_reg,
     as_signal,
     as_text,
     as_threads,
     as_vector,
     require_same_precision,
+    shown,
 )
 from ._results import HyperGradient, ImplicitGradient, UnrolledStability
 from .coding import encode
@@ -88,20 +94,20 @@ def code_jacobian(
            [ 0. ,  0.1]])
     """
     where = "code_jacobian"
-    x, D_given = as_signal(where, "x", x), D
-    D = as_matrix(where, "D", D)
-    require_same_precision(where, "x", x, x, "D", D_given, D)
+    given = x, D
+    x, D = as_signal(where, "x", x), as_matrix(where, "D", D)
+    require_same_precision(where, "x", given[0], x, "D", given[1], D)
     shared = dict(
         row=as_int(where, "row", row),
-        positive=bool(positive),
+        positive=as_bool(where, "positive", positive),
         weights=as_vector(where, "weights", weights),
         n_threads=as_threads(where, n_threads),
     )
     if layers is None:
-        given = dict(backprop=backprop, lipschitz=lipschitz, steps=steps, return_extrapolated=return_extrapolated or None)
+        given = dict(backprop=backprop, lipschitz=lipschitz, steps=steps, return_extrapolated=as_bool(where, "return_extrapolated", return_extrapolated) or None)
         for name, value in given.items():
             if value is not None:
-                raise ValueError(f"{where}: {name} = {value!r}, but layers is None: the exact code has no layers")
+                raise ValueError(f"{where}: {name} = {shown(value)}, but layers is None: the exact code has no layers")
         return _riata.implicit_jacobian(x, D, as_reg(where, reg), tol=as_float(where, "tol", tol), **shared)
     return _riata.code_jacobian(
         x,
@@ -111,8 +117,8 @@ def code_jacobian(
         method=as_text(where, "method", method),
         steps=as_vector(where, "steps", steps),
         lipschitz=as_optional_float(where, "lipschitz", lipschitz),
-        return_extrapolated=bool(return_extrapolated),
-        backprop=None if backprop is None else as_int(where, "backprop", backprop),
+        return_extrapolated=as_bool(where, "return_extrapolated", return_extrapolated),
+        backprop=as_optional_int(where, "backprop", backprop),
         **shared,
     )
 
@@ -188,12 +194,12 @@ def unrolled_stability(
         steps=as_vector(where, "steps", steps),
         lipschitz=as_optional_float(where, "lipschitz", lipschitz),
         return_extrapolated=False,
-        positive=bool(positive),
+        positive=as_bool(where, "positive", positive),
         weights=as_vector(where, "weights", weights),
         n_threads=as_threads(where, n_threads),
-        directions=None if directions is None else as_int(where, "directions", directions),
+        directions=as_optional_int(where, "directions", directions),
         tol=as_float(where, "tol", tol),
-        return_errors=bool(return_errors),
+        return_errors=as_bool(where, "return_errors", return_errors),
     )
     return UnrolledStability(**fields)
 
@@ -253,7 +259,7 @@ def implicit_gradient(
             X,
             D,
             as_reg(where, reg),
-            as_optional_like(where, "cotangent", np.asarray(cotangent), "X", X, _CODES),
+            as_like(where, "cotangent", cotangent, "X", X, _CODES),
             codes=as_optional_like(where, "codes", codes, "X", X, _CODES),
             **_implicit(where, tol, positive, weights, n_threads),
         )
@@ -305,7 +311,7 @@ def implicit_jvp(
         as_reg(where, reg),
         dX=as_optional_like(where, "dX", dX, "X", X, "(n_signals, n_features)"),
         dD=as_optional_like(where, "dD", dD, "X", X, "(n_atoms, n_features)"),
-        dreg=None if dreg is None else as_vector(where, "dreg", np.atleast_1d(dreg)),
+        dreg=_as_direction(where, dreg),
         codes=as_optional_like(where, "codes", codes, "X", X, _CODES),
         **_implicit(where, tol, positive, weights, n_threads),
     )
@@ -375,7 +381,8 @@ def hypergradient(
             raise ValueError(f"{where}: X_held_out and D_held_out are for loss='least_squares', not for a callable")
         if codes is None:
             codes = encode(X, D, reg, tol=tol, positive=positive, weights=weights, n_threads=n_threads).codes
-        value, cotangent = loss(codes)
+        returned = loss(codes)
+        value, cotangent = as_pair(where, "what the loss returned", returned, "its value and its gradient by the codes")
         found = implicit_gradient(
             X, D, reg, cotangent, codes, tol, positive=positive, weights=weights, n_threads=n_threads
         )
@@ -393,10 +400,19 @@ def hypergradient(
     )
 
 
+def _as_direction(where: str, dreg: Any) -> Array | None:
+    """How the weight moves: one number, or one per signal."""
+    if dreg is None:
+        return None
+    if isinstance(dreg, numbers.Real) or getattr(dreg, "ndim", 1) == 0:
+        return np.array([as_float(where, "dreg", dreg)])
+    return as_vector(where, "dreg", dreg)
+
+
 def _implicit(where: str, tol: float, positive: bool, weights: Any, n_threads: int | None) -> dict[str, Any]:
     return {
         "tol": as_float(where, "tol", tol),
-        "positive": bool(positive),
+        "positive": as_bool(where, "positive", positive),
         "weights": as_vector(where, "weights", weights),
         "n_threads": as_threads(where, n_threads),
     }

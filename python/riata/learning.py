@@ -11,18 +11,25 @@ from typing import Any
 
 from . import _riata
 from ._arguments import (
+    as_bool,
     as_callback,
     as_float,
     as_int,
+    as_like,
     as_matrix,
+    as_metadata,
     as_optional_float,
+    as_optional_int,
     as_optional_like,
+    as_optional_path,
+    as_path,
     as_reg,
     as_seed,
     as_size,
     as_text,
     as_threads,
     as_vector,
+    as_verbosity,
 )
 from ._results import History, LearnResult, Model
 
@@ -146,32 +153,36 @@ def learn_dictionary(
     """
     where = "learn_dictionary"
     X = as_matrix(where, "X", X)
-    if not isinstance(init, str):
+    if isinstance(init, str):
+        init = as_text(where, "init", init)
+    else:
         init = as_optional_like(where, "init", init, "X", X, "(n_atoms, n_features)")
         if init is None:
             raise TypeError(f"{where}: init = None, must be 'data', 'random', 'dct' or an array")
-        if n_atoms != len(init):
+        if as_size(where, "n_atoms", n_atoms) != len(init):
             raise ValueError(
                 f"{where}: init has {len(init)} atoms but n_atoms = {n_atoms}; they must be equal"
             )
-    with _observer(as_callback(where, callback), verbose, progress, max_iter) as observer:
+    callback, max_iter = as_callback(where, callback), as_int(where, "max_iter", max_iter)
+    verbose, progress = as_verbosity(where, verbose), as_bool(where, "progress", progress)
+    with _observer(callback, verbose, progress, max_iter) as observer, _blaming_the_signals(where, X):
         fields = _riata.learn_dictionary(
             X,
             as_size(where, "n_atoms", n_atoms),
             as_reg(where, reg),
             layers=as_int(where, "layers", layers),
             method=as_text(where, "method", method),
-            backprop=None if backprop is None else as_int(where, "backprop", backprop),
-            learn_steps=bool(learn_steps),
+            backprop=as_optional_int(where, "backprop", backprop),
+            learn_steps=as_bool(where, "learn_steps", learn_steps),
             init=init,
             lipschitz=as_text(where, "lipschitz", lipschitz),
-            return_extrapolated=bool(return_extrapolated),
-            max_iter=as_int(where, "max_iter", max_iter),
+            return_extrapolated=as_bool(where, "return_extrapolated", return_extrapolated),
+            max_iter=max_iter,
             max_time=as_optional_float(where, "max_time", max_time),
             tol=as_float(where, "tol", tol),
-            checkpoint="" if checkpoint is None else os.fsdecode(checkpoint),
+            checkpoint=as_optional_path(where, "checkpoint", checkpoint),
             checkpoint_every=as_int(where, "checkpoint_every", checkpoint_every),
-            resume=bool(resume),
+            resume=as_bool(where, "resume", resume),
             seed=as_seed(where, random_state),
             n_threads=as_threads(where, n_threads),
             callback=observer,
@@ -179,9 +190,9 @@ def learn_dictionary(
             loss=as_text(where, "loss", loss),
             reduction=as_text(where, "reduction", reduction),
             constraint=as_text(where, "constraint", constraint),
-            centre=bool(centre),
-            replace_atoms=bool(replace_atoms),
-            positive=bool(positive),
+            centre=as_bool(where, "centre", centre),
+            replace_atoms=as_bool(where, "replace_atoms", replace_atoms),
+            positive=as_bool(where, "positive", positive),
             weights=as_vector(where, "weights", weights),
         )
     fields |= {"history": History(**fields["history"]), "positive": bool(positive), "centred": bool(centre)}
@@ -196,6 +207,20 @@ def learn_dictionary(
             "" if len(result.history.value) == 1 else "s",
         )
     return result
+
+
+@contextlib.contextmanager
+def _blaming_the_signals(where: str, X: Any) -> Any:
+    """A dictionary that overflowed was made from them."""
+    try:
+        yield
+    except ValueError as refused:
+        if not str(refused).startswith("dictionary: D holds"):
+            raise
+        raise ValueError(
+            f"{where}: X holds numbers as large as {float(abs(X).max()):.3g}, too large for {X.dtype}: their squares "
+            "overflow; scale the signals"
+        ) from None
 
 
 @contextlib.contextmanager
@@ -259,7 +284,7 @@ def recovery_score(D: Any, D_ref: Any) -> float:
     """
     where, shape = "recovery_score", "(n_atoms, n_features)"
     D = as_matrix(where, "D", D)
-    return _riata.recovery_score(D, as_optional_like(where, "D_ref", D_ref, "D", D, shape))
+    return _riata.recovery_score(D, as_like(where, "D_ref", D_ref, "D", D, shape))
 
 
 def save_model(
@@ -292,18 +317,20 @@ def save_model(
     ...     riata.load_model(path)
     Model(128 atoms of 64 features, 0 steps)
     """
+    where = "save_model"
+    record = as_metadata(where, metadata)
     if isinstance(dictionary, (LearnResult, Model)):
         steps = dictionary.steps if steps is None else steps
         if isinstance(dictionary, LearnResult):
-            metadata = _record(dictionary) | dict(metadata or {})
+            record = _record(dictionary) | record
         elif metadata is None:
-            metadata = dictionary.metadata
+            record = as_metadata(where, dictionary.metadata)
         dictionary = dictionary.dictionary
     _riata.save_model(
-        os.fsdecode(path),
-        as_matrix("save_model", "dictionary", dictionary, "(n_atoms, n_features)"),
-        as_vector("save_model", "steps", steps),
-        {str(key): str(value) for key, value in (metadata or {}).items()},
+        as_path(where, "path", path),
+        as_matrix(where, "dictionary", dictionary, "(n_atoms, n_features)"),
+        as_vector(where, "steps", steps),
+        record,
     )
 
 
@@ -334,4 +361,4 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     Model
         dictionary (float32 or float64 as stored), steps, metadata.
     """
-    return Model(**_riata.load_model(os.fsdecode(path)))
+    return Model(**_riata.load_model(as_path("load_model", "path", path)))

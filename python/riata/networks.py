@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,20 +11,28 @@ import numpy as np
 from . import _riata
 from ._arguments import (
     Array,
+    as_bool,
     as_callback,
     as_float,
     as_float_array,
     as_int,
     as_labels,
     as_matrix,
+    as_metadata,
+    as_names,
     as_optional_float,
+    as_optional_int,
     as_optional_like,
+    as_optional_path,
+    as_optional_size,
+    as_pair,
+    as_path,
     as_reg,
     as_seed,
-    as_size,
     as_text,
     as_threads,
     require_same_precision,
+    shown,
 )
 from ._results import NetworkGradient, TrainingHistory, TrainingResult
 
@@ -215,15 +222,15 @@ class Network:
             targets=as_optional_like(where, "targets", targets, "X", X, _CODES),
             mode=as_text(where, "mode", mode),
             optimizer=as_text(where, "optimizer", optimizer),
-            batch_size=None if batch_size is None else as_size(where, "batch_size", batch_size),
+            batch_size=as_optional_size(where, "batch_size", batch_size),
             learning_rate=as_optional_float(where, "learning_rate", learning_rate),
-            positive_steps=bool(positive_steps),
+            positive_steps=as_bool(where, "positive_steps", positive_steps),
             max_iter=as_int(where, "max_iter", max_iter),
             max_time=as_optional_float(where, "max_time", max_time),
             tol=as_float(where, "tol", tol),
-            checkpoint="" if checkpoint is None else os.fsdecode(checkpoint),
+            checkpoint=as_optional_path(where, "checkpoint", checkpoint),
             checkpoint_every=as_int(where, "checkpoint_every", checkpoint_every),
-            resume=bool(resume),
+            resume=as_bool(where, "resume", resume),
             seed=as_seed(where, random_state),
             n_threads=n_threads,
             callback=as_callback(where, callback),
@@ -360,7 +367,7 @@ class Network:
         if wrt is None:
             names = self._core.trainable(0, self.n_layers if n_layers is None else as_int(where, "n_layers", n_layers))
         else:
-            names = {as_text(where, "wrt", name) for name in ((wrt,) if isinstance(wrt, str) else wrt)}
+            names = set(as_names(where, "wrt", wrt))
         if targets is not None and cotangent is not None:
             raise ValueError(f"{where}: targets and cotangent are both given; expected one: a loss, or what multiplies the codes")
         others = {"reg", "signals", "codes"}
@@ -374,7 +381,7 @@ class Network:
                 codes="codes" in names,
                 targets=as_optional_like(where, "targets", targets, "X", X, _CODES),
                 cotangent=as_optional_like(where, "cotangent", cotangent, "X", X, _CODES),
-                n_layers=None if n_layers is None else as_int(where, "n_layers", n_layers),
+                n_layers=as_optional_int(where, "n_layers", n_layers),
                 n_threads=as_threads(where, n_threads),
             )
         )
@@ -403,8 +410,10 @@ class Network:
         where = "Network.set_parameters"
         arrays = self.parameters()
         dtype = self.dictionary.dtype
+        if not isinstance(parameters, Mapping):
+            raise TypeError(f"{where}: parameters = {shown(parameters)}, must be a mapping of names to arrays")
         for name, value in parameters.items():
-            arrays[name] = as_float_array(where, name, value).astype(dtype, copy=False)
+            arrays[as_text(where, "a parameter's name", name)] = as_float_array(where, name, value).astype(dtype, copy=False)
         self._core.set_parameters(arrays)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -415,8 +424,9 @@ class Network:
         path : path
             Written atomically.
         """
-        metadata = {str(key): str(value) for key, value in self.metadata.items()}
-        self._core.save(os.fsdecode(path), self.reg, metadata)
+        where = "Network.save"
+        metadata = as_metadata(where, self.metadata)
+        self._core.save(as_path(where, "path", path), as_optional_float(where, "reg", self.reg), metadata)
 
     def save_parameters(self, path: str | os.PathLike[str]) -> None:
         """Write the parameters alone, as `numpy.savez` would.
@@ -426,7 +436,7 @@ class Network:
         path : path
             An .npz file, written atomically.
         """
-        self._core.export_parameters(os.fsdecode(path))
+        self._core.export_parameters(as_path("Network.save_parameters", "path", path))
 
     def load_parameters(self, path: str | os.PathLike[str]) -> None:
         """Take parameters from an .npz file, say of a network trained elsewhere.
@@ -436,7 +446,7 @@ class Network:
         path : path
             Arrays with the names and shapes of `parameters()`; those left out stay as they are.
         """
-        self._core.import_parameters(os.fsdecode(path))
+        self._core.import_parameters(as_path("Network.load_parameters", "path", path))
 
     def _signals(self, where: str, X: Any) -> Array:
         array = as_matrix(where, "X", X)
@@ -455,7 +465,7 @@ class Network:
         return getattr(self._core, name)(
             X,
             self._reg(where, reg),
-            n_layers=None if n_layers is None else as_int(where, "n_layers", n_layers),
+            n_layers=as_optional_int(where, "n_layers", n_layers),
             init=as_optional_like(where, "init", init, "X", X, _CODES),
             n_threads=as_threads(where, n_threads),
         )
@@ -500,7 +510,7 @@ def load_network(path: str | os.PathLike[str]) -> Network:
     ...     riata.load_network(path)
     Network('coupled', 3 layers, 128 atoms of 64 features)
     """
-    return Network._of(*_riata.load_network(os.fsdecode(path)))
+    return Network._of(*_riata.load_network(as_path("load_network", "path", path)))
 
 
 def analytic_weight(D: Any) -> Array:
@@ -530,7 +540,5 @@ def analytic_weight(D: Any) -> Array:
 def _as_selection(where: str, selection: Any) -> tuple[float, float] | None:
     if selection is None:
         return None
-    with contextlib.suppress(TypeError, ValueError):
-        p, p_max = selection
-        return as_float(where, "p", p), as_float(where, "p_max", p_max)
-    raise TypeError(f"{where}: support_selection = {selection!r}, must be None or (p, p_max)")
+    p, p_max = as_pair(where, "support_selection", selection, "None or (p, p_max)")
+    return as_float(where, "p", p), as_float(where, "p_max", p_max)

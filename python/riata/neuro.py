@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import _riata
-from ._arguments import Array, as_float, as_int, as_matrix, as_reg, as_size, as_text, as_threads
+from ._arguments import Array, as_float, as_int, as_matrix, as_reg, as_size, as_text, as_threads, shown
 from ._results import SparseInverseResult
 
 
@@ -136,6 +136,10 @@ def _as_types(where: str, channel_types: Sequence[Any] | None) -> list[str]:
     """Names of any kind, as text; [] where all channels are alike."""
     if channel_types is None:
         return []
-    if isinstance(channel_types, str):
-        raise TypeError(f"{where}: channel_types = {channel_types!r}, must be one name per channel")
-    return [str(name) for name in channel_types]
+    try:
+        names = None if isinstance(channel_types, str) else [str(name) for name in channel_types]
+    except Exception:  # of what cannot be iterated or written
+        names = None
+    if names is None:
+        raise TypeError(f"{where}: channel_types = {shown(channel_types)}, must be one name per channel")
+    return [as_text(where, "a channel's type", name) for name in names]

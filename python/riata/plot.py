@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ._arguments import Array, as_matrix
+from ._arguments import Array, as_int, as_matrix, as_pair, as_size, as_text, shown
 
 __all__ = ["convergence", "dictionary", "mosaic"]
 
@@ -39,14 +39,20 @@ def mosaic(
     >>> riata.plot.mosaic(riata.datasets.dct_dictionary(64, 256)).shape
     (145, 145)
     """
-    D = as_matrix("mosaic", "D", D)
+    where = "mosaic"
+    D = as_matrix(where, "D", D)
     n_atoms, n_features = D.shape
-    height, width = patch_shape or (math.isqrt(n_features),) * 2
-    if height * width != n_features:
+    sides = (math.isqrt(n_features),) * 2 if patch_shape is None else as_pair(where, "patch_shape", patch_shape, "(height, width)")
+    height, width = (as_size(where, "patch_shape", side) for side in sides)
+    if height * width != n_features or height < 1 or n_atoms == 0:
         raise ValueError(
-            f"mosaic: atoms of {n_features} features are no patches of {height} x {width}; give patch_shape"
+            f"mosaic: {n_atoms} atoms of {n_features} features are no patches of {height} x {width}; give patch_shape"
         )
-    columns = columns or math.ceil(math.sqrt(n_atoms))
+    columns = math.ceil(math.sqrt(n_atoms)) if columns is None else as_int(where, "columns", columns)
+    gap = as_int(where, "gap", gap)
+    for name, value, least in (("columns", columns, 1), ("gap", gap, 0)):
+        if value < least:
+            raise ValueError(f"{where}: {name} = {value}, must be >= {least}")
     rows = math.ceil(n_atoms / columns)
     image = np.ones((rows * (height + gap) + gap, columns * (width + gap) + gap), dtype=D.dtype)
     for i, atom in enumerate(D):
@@ -74,7 +80,9 @@ def dictionary(D: Any, patch_shape: tuple[int, int] | None = None, ax: Any = Non
     matplotlib Axes
     """
     D = as_matrix("dictionary", "D", D)
-    ax = ax or _new_axes()
+    if D.size == 0:
+        raise ValueError(f"dictionary: D has shape {D.shape}, expected at least one atom of one feature")
+    ax = _new_axes() if ax is None else ax
     if patch_shape is None and math.isqrt(D.shape[1]) ** 2 != D.shape[1]:
         spread = 2 * np.abs(D).max()
         ax.plot(D.T - spread * np.arange(len(D)), linewidth=1, color="C0")
@@ -101,12 +109,17 @@ def convergence(results: Any, ax: Any = None, against: str = "iterations") -> An
     -------
     matplotlib Axes
     """
-    if against not in ("iterations", "seconds"):
+    if as_text("convergence", "against", against) not in ("iterations", "seconds"):
         raise ValueError(f"convergence: against = {against!r}, must be 'iterations' or 'seconds'")
     named = results if isinstance(results, Mapping) else {"": results}
+    for result in named.values():
+        if not (hasattr(result, "history") and hasattr(result, "initial_value")):
+            raise TypeError(f"convergence: results holds {shown(result)}, expected what learn_dictionary returns")
+    if not named:
+        raise ValueError("convergence: results is empty, expected at least one")
     values = {name: np.append(result.initial_value, result.history.value) for name, result in named.items()}
     smallest = min(value.min() for value in values.values())
-    ax = ax or _new_axes()
+    ax = _new_axes() if ax is None else ax
     for name, result in named.items():
         seconds = np.append(0.0, result.history.seconds)
         x = seconds if against == "seconds" else np.arange(len(seconds))

@@ -10,7 +10,7 @@ except ImportError as error:
     raise ImportError("riata.torch needs PyTorch: pip install 'riata[torch]'") from error
 
 from . import _riata
-from ._arguments import Array, as_matrices, as_reg
+from ._arguments import Array, as_matrices, as_optional_int, as_reg
 from .coding import encode as _encode
 from .derivatives import implicit_gradient
 from .unrolling import _network, unrolled_encode
@@ -62,10 +62,13 @@ def encode(
     for name, value in {"X": X, "D": D}.items():
         if not isinstance(value, torch.Tensor):
             raise TypeError(f"riata.torch.encode: {name} is {type(value).__name__}, expected a tensor")
+        if value.dtype in (torch.float16, torch.bfloat16):  # gradients have the precision of the codes, and these are single
+            raise TypeError(f"riata.torch.encode: {name} holds {value.dtype}, expected float32 or float64 (convert it with .float())")
     for name, value in {"X": X, "D": D, "reg": reg}.items():
         if isinstance(value, torch.Tensor) and value.device.type != "cpu":
             raise ValueError(f"riata.torch.encode: {name} is on {value.device}, expected the CPU (move it with .cpu())")
     shared = dict(positive=positive, weights=weights, n_threads=n_threads)
+    backprop = as_optional_int("riata.torch.encode", "backprop", backprop)
     network = dict(layers=layers, method=method, backprop=backprop, lipschitz=lipschitz)
     return _Codes.apply(X, D, reg, network, tol, shared)
 

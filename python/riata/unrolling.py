@@ -8,10 +8,13 @@ from typing import Any
 from . import _riata
 from ._arguments import (
     Array,
+    as_bool,
     as_float,
     as_int,
     as_matrices,
+    as_names,
     as_optional_float,
+    as_optional_int,
     as_optional_like,
     as_reg,
     as_signal,
@@ -211,8 +214,8 @@ def unrolled_gradient(
     """
     where = "unrolled_gradient"
     X, D = as_matrices(where, X=X, D=D)
-    wanted = {wrt} if isinstance(wrt, str) else set(wrt)
-    for name in wanted.difference(_WRT):
+    wanted = set(as_names(where, "wrt", wrt))
+    for name in sorted(wanted.difference(_WRT)):
         raise ValueError(f"{where}: wrt names {name!r}, must be among {', '.join(map(repr, _WRT))}")
     return UnrolledGradient(
         **_riata.unrolled_gradient(
@@ -223,10 +226,10 @@ def unrolled_gradient(
                 where, layers, method, steps, lipschitz, return_extrapolated, n_threads, positive, weights
             ),
             loss=as_text(where, "loss", loss),
-            backprop=None if backprop is None else as_int(where, "backprop", backprop),
+            backprop=as_optional_int(where, "backprop", backprop),
             reduction=as_text(where, "reduction", reduction),
             wrt=wanted,
-            return_codes=bool(return_codes),
+            return_codes=as_bool(where, "return_codes", return_codes),
             target=as_optional_like(where, "target", target, "X", X, "(n_signals, n_features)"),
         )
     )
@@ -248,8 +251,8 @@ def _network(
         "method": as_text(where, "method", method),
         "steps": as_vector(where, "steps", steps),
         "lipschitz": as_optional_float(where, "lipschitz", lipschitz),
-        "return_extrapolated": bool(return_extrapolated),
-        "positive": bool(positive),
+        "return_extrapolated": as_bool(where, "return_extrapolated", return_extrapolated),
+        "positive": as_bool(where, "positive", positive),
         "weights": as_vector(where, "weights", weights),
         "n_threads": as_threads(where, n_threads),
     }

@@ -63,7 +63,7 @@ ARRAYS = [
     (
         lambda: riata.encode(X.astype(np.float16), D, 0.1),
         TypeError,
-        "encode: X holds float16; expected float32 or float64 (or integers, which become float64)",
+        "encode: X is float32 (made from float16) but D is float64; they must be equal (convert one with astype)",
     ),
     (
         lambda: riata.encode(X.astype(complex), D, 0.1),

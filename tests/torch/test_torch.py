@@ -128,3 +128,7 @@ def test_bad_input_gets_its_sentence():
         riata.torch.encode(X, D.to("meta"), 0.1)
     with pytest.raises(ValueError, match="reg = -1, must be > 0"):
         riata.torch.encode(X, D, -1.0)
+    with pytest.raises(TypeError, match="riata.torch.encode: X holds torch.float16, expected float32 or float64"):
+        riata.torch.encode(X.half(), D.half(), 0.1)
+    with pytest.raises(TypeError, match="riata.torch.encode: backprop = 'all', must be an integer"):
+        riata.torch.encode(X, D, 0.1, 5, backprop="all")

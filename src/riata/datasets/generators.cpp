@@ -29,6 +29,12 @@ void require_signals(const char* where, Index entries, Index n_signals) {
 }
 
 template <Scalar T>
+void require_atoms(const char* where, const Matrix<T>& D) {
+  require_sizes(where, D.rows(), D.cols());
+  require_finite(where, "D", D);
+}
+
+template <Scalar T>
 Matrix<T> normal_matrix(Index rows, Index columns, std::uint64_t seed, Stream stream) {
   Matrix<T> A(rows, columns);
   RandomStream random(seed, stream);
@@ -92,6 +98,7 @@ SignalLaw parse_signal_law(std::string_view name) {
 
 template <Scalar T>
 Matrix<T> signals_on_b_infinity(const Matrix<T>& D, Index n_signals, SignalLaw law, std::uint64_t seed) {
+  require_atoms("signals_on_b_infinity", D);
   require_signals("signals_on_b_infinity", D.rows() + D.cols(), n_signals);
   Matrix<T> X;
   if (law == SignalLaw::coding)
@@ -106,9 +113,12 @@ template <Scalar T>
 Matrix<T> scale_to_b_infinity(const Matrix<T>& D, Matrix<T> X) {
   require(X.rows() == D.rows(), "scale_to_b_infinity: signals have {} features but atoms have {}; they must be equal", X.rows(),
           D.rows());
+  require_atoms("scale_to_b_infinity", D);
+  require_finite("scale_to_b_infinity", "X", X);
   for (Index i = 0; i < X.cols(); ++i) {
     const T largest = (D.transpose() * X.col(i)).cwiseAbs().maxCoeff();
     require(largest > T(0), "scale_to_b_infinity: signal {} is orthogonal to every atom", i);
+    require(std::isfinite(largest), "scale_to_b_infinity: signal {} and its atoms are too large for their precision", i);
     X.col(i) /= largest;
   }
   return X;
@@ -134,6 +144,8 @@ Planted<T> planted(const PlantedOptions& options) {
 
 template <Scalar T>
 Matrix<T> perturbed(const Matrix<T>& D, double relative, std::uint64_t seed) {
+  require_atoms("perturbed", D);
+  require(std::isfinite(relative), "perturbed: relative = {}, must be finite", relative);
   const T mean = D.mean();
   const T std = std::sqrt((D.array() - mean).square().mean());
   Matrix<T> moved = D + static_cast<T>(relative) * std * normal_matrix<T>(D.rows(), D.cols(), seed, perturbation_stream);
