@@ -12,9 +12,9 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from ._arguments import Array, as_int
+from ._arguments import Array, as_bool, as_callback, as_int, as_matrix, as_optional_int, as_text, as_verbosity
 from ._sklearn_compat import CoderTags, validate_data
-from .coding import encode
+from .coding import encode, omp
 from .learning import learn_dictionary
 from .networks import Network
 from .unrolling import unrolled_encode
@@ -29,11 +29,12 @@ _FIT_ALGORITHMS = ("unrolled", "alternating", "truncated", "alternating-exact")
 class _Coder(CoderTags, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """What the estimators share: coding with a dictionary, and the way back."""
 
-    _algorithms: tuple[str, ...] = tuple(_SOLVERS)
+    _algorithms: tuple[str, ...] = (*_SOLVERS, "omp")
     split_sign = False
 
     def _encode(self, X: Array, dictionary: Array, alpha: Any) -> Array:
-        name = self.transform_algorithm
+        where = type(self).__name__
+        name = as_text(where, "transform_algorithm", self.transform_algorithm)
         if name not in self._algorithms:
             raise ValueError(
                 f"transform_algorithm = {name!r}, must be one of {', '.join(map(repr, self._algorithms))}"
@@ -42,6 +43,13 @@ class _Coder(CoderTags, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         options = {"positive": self.positive_code, "n_threads": _n_threads(self)}
         if name == "unrolled":
             codes = unrolled_encode(X, dictionary, alpha, self.layers, steps=self.steps_, **options)
+        elif name == "omp":
+            if as_bool(where, "positive_code", self.positive_code):
+                raise ValueError("positive_code = True is for the algorithms of the Lasso, not for 'omp'")
+            n_nonzero = as_optional_int(where, "transform_n_nonzero_coefs", self.transform_n_nonzero_coefs)
+            if n_nonzero is None:
+                n_nonzero = min(max(1, X.shape[1] // 10), len(dictionary))  # scikit-learn's
+            codes = omp(X, dictionary, n_nonzero, n_threads=options["n_threads"]).codes
         else:
             result = encode(
                 X, dictionary, alpha, method=_SOLVERS[name], max_iter=self.transform_max_iter, **options
@@ -53,7 +61,7 @@ class _Coder(CoderTags, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                     f"{self.transform_max_iter}; the largest duality gap is {result.gap.max():.2g}"
                 )
             codes = result.codes
-        if self.split_sign:
+        if as_bool(where, "split_sign", self.split_sign):
             codes = np.hstack([np.maximum(codes, 0), -np.minimum(codes, 0)])
         return codes
 
@@ -74,7 +82,7 @@ class _GivenDictionary:
     dictionary: Any
 
     def _atoms(self) -> Array:
-        return check_array(self.dictionary, dtype=_FLOATS, order="C")
+        return as_matrix(type(self).__name__, "dictionary", self.dictionary, "(n_components, n_features)")
 
     @classmethod
     def _require_features(cls, X: Array, dictionary: Array) -> None:
@@ -88,17 +96,20 @@ class _GivenDictionary:
 class SparseCoder(_GivenDictionary, _Coder):
     """Sparse codes of signals in a given dictionary, with scikit-learn's interface.
 
-    Departure from scikit-learn: `transform_algorithm` defaults to "lasso_cd", since orthogonal matching
-    pursuit is not there yet, and `n_jobs` counts threads of this process.
+    Departures from scikit-learn: `transform_algorithm` defaults to "lasso_cd" where scikit-learn's is "omp", and is none of "lars",
+    "lasso_lars" and "threshold"; codes are certified, to a relative duality gap of 1e-6; `transform_alpha` may be a
+    fraction of `reg_max`; and `n_jobs` counts threads of this process.
 
     Parameters
     ----------
     dictionary : array (n_components, n_features)
         The atoms.
-    transform_algorithm : {"lasso_cd", "lasso_fista"}
-        Coordinate descent or FISTA, to the same certified tolerance.
+    transform_algorithm : {"lasso_cd", "lasso_fista", "omp"}
+        Coordinate descent or FISTA, to the same certified tolerance, or orthogonal matching pursuit.
+    transform_n_nonzero_coefs : int, optional
+        For "omp": atoms per signal; a tenth of the features by default, at least one.
     transform_alpha : float or str, optional
-        Weight of the l1 norm, or a fraction of each signal's `reg_max` such as "0.1max"; 1 by default.
+        For the others: weight of the l1 norm, or a fraction of each signal's `reg_max` such as "0.1max"; 1 by default.
     split_sign : bool
         Return positive and negative parts side by side.
     n_jobs : int, optional
@@ -130,6 +141,7 @@ class SparseCoder(_GivenDictionary, _Coder):
         dictionary: Any,
         *,
         transform_algorithm: str = "lasso_cd",
+        transform_n_nonzero_coefs: int | None = None,
         transform_alpha: Any = None,
         split_sign: bool = False,
         n_jobs: int | None = None,
@@ -137,6 +149,7 @@ class SparseCoder(_GivenDictionary, _Coder):
         transform_max_iter: int = 1000,
     ) -> None:
         self.dictionary = dictionary
+        self.transform_n_nonzero_coefs = transform_n_nonzero_coefs
         self.transform_algorithm = transform_algorithm
         self.transform_alpha = transform_alpha
         self.split_sign = split_sign
@@ -158,8 +171,9 @@ class SparseCoder(_GivenDictionary, _Coder):
         self
         """
         X = validate_data(self, X, dtype=_FLOATS)
-        self._require_features(X, self._atoms())
-        self.n_components_ = len(self.dictionary)
+        dictionary = self._atoms()
+        self._require_features(X, dictionary)
+        self.n_components_ = len(dictionary)
         return self
 
     def transform(self, X: Any, y: Any = None) -> Array:
@@ -196,7 +210,7 @@ class SparseCoder(_GivenDictionary, _Coder):
 
     @property
     def _n_features_out(self) -> int:
-        return len(self.dictionary) * (2 if self.split_sign else 1)
+        return len(self._atoms()) * (2 if self.split_sign else 1)
 
 
 class DictionaryLearning(_Coder):
@@ -204,8 +218,11 @@ class DictionaryLearning(_Coder):
 
     Minimises the mean over the samples of 1/2 ||x - z D||^2 + alpha ||z||_1 over unit-norm atoms.
 
-    Departures from scikit-learn: `fit_algorithm` names riata's methods, `transform_algorithm` defaults to
-    "lasso_cd" (orthogonal matching pursuit is not there yet), and `n_jobs` counts threads of this process.
+    Departures from scikit-learn: `fit_algorithm` names riata's methods; `transform_algorithm` defaults to "lasso_cd"
+    where scikit-learn's is "omp", and is none of "lars", "lasso_lars" and "threshold"; max_iter is 300 instead of 1000
+    and counts steps of a line search, tol is 1e-6 instead of 1e-8 and relative; there is no `positive_dict` and no
+    `code_init` (a start is given by `dict_init`); `alpha` may be a fraction of `reg_max`; and `n_jobs` counts
+    threads of this process.
 
     Parameters
     ----------
@@ -219,10 +236,12 @@ class DictionaryLearning(_Coder):
         Relative decrease of the objective that ends the fit.
     fit_algorithm : {"unrolled", "alternating", "truncated", "alternating-exact"}
         `method` of `learn_dictionary`.
-    transform_algorithm : {"lasso_cd", "lasso_fista", "unrolled"}
-        Exact codes, or the network of `layers` layers with the learned steps.
+    transform_algorithm : {"lasso_cd", "lasso_fista", "omp", "unrolled"}
+        Exact codes, orthogonal matching pursuit, or the network of `layers` layers with the learned steps.
+    transform_n_nonzero_coefs : int, optional
+        For "omp": atoms per signal; a tenth of the features by default, at least one.
     transform_alpha : float or str, optional
-        Weight when transforming; alpha by default.
+        Weight when transforming by another; alpha by default.
     layers : int
         Unrolled layers.
     backprop : int, optional
@@ -235,8 +254,8 @@ class DictionaryLearning(_Coder):
         Start; random samples by default.
     callback : callable, optional
         As in `learn_dictionary`.
-    verbose : bool
-        Log every iteration to the logger "riata", level INFO.
+    verbose : bool or int
+        Print a line per iteration.
     split_sign : bool
         Return positive and negative parts side by side.
     random_state : int, RandomState, Generator or None
@@ -270,7 +289,7 @@ class DictionaryLearning(_Coder):
     ((15, 10), (200, 15))
     """
 
-    _algorithms = (*_SOLVERS, "unrolled")
+    _algorithms = (*_Coder._algorithms, "unrolled")
 
     def __init__(
         self,
@@ -281,6 +300,7 @@ class DictionaryLearning(_Coder):
         tol: float = 1e-6,
         fit_algorithm: str = "unrolled",
         transform_algorithm: str = "lasso_cd",
+        transform_n_nonzero_coefs: int | None = None,
         transform_alpha: Any = None,
         layers: int = 20,
         backprop: int | None = None,
@@ -301,6 +321,7 @@ class DictionaryLearning(_Coder):
         self.tol = tol
         self.fit_algorithm = fit_algorithm
         self.transform_algorithm = transform_algorithm
+        self.transform_n_nonzero_coefs = transform_n_nonzero_coefs
         self.transform_alpha = transform_alpha
         self.layers = layers
         self.backprop = backprop
@@ -328,7 +349,7 @@ class DictionaryLearning(_Coder):
         -------
         self
         """
-        if self.fit_algorithm not in _FIT_ALGORITHMS:
+        if as_text("DictionaryLearning", "fit_algorithm", self.fit_algorithm) not in _FIT_ALGORITHMS:
             raise ValueError(
                 f"fit_algorithm = {self.fit_algorithm!r}, must be one of "
                 f"{', '.join(map(repr, _FIT_ALGORITHMS))}"
@@ -336,7 +357,7 @@ class DictionaryLearning(_Coder):
         X = validate_data(self, X, dtype=_FLOATS, order="C")
         init = "data" if self.dict_init is None else self.dict_init
         if not isinstance(init, str):
-            init = check_array(init, dtype=X.dtype, order="C")
+            init = as_matrix(type(self).__name__, "dict_init", init, "(n_components, n_features)").astype(X.dtype, copy=False)
         result = learn_dictionary(
             X,
             X.shape[1] if self.n_components is None else self.n_components,
@@ -350,11 +371,11 @@ class DictionaryLearning(_Coder):
             tol=self.tol,
             random_state=self.random_state,
             n_threads=_n_threads(self),
-            callback=self.callback,
+            callback=_printing(self),
             constraint=self.constraint,
             positive=self.positive_code,
-            verbose=self.verbose,
         )
+        _print_end(self, result)
         if result.status == "interrupted" and len(result.history["value"]) == 0 and self.callback is None:
             raise KeyboardInterrupt  # nothing was learned that could be kept
         self.components_ = result.dictionary
@@ -426,6 +447,8 @@ class LISTA(_GivenDictionary, _Coder):
         As in `Network`.
     loss, mode, optimizer, batch_size, learning_rate, positive_steps, max_iter, max_time, tol, callback
         As in `Network.fit`.
+    verbose : bool or int
+        Print a line per step.
     validation, validate_every, patience
         As in `Network.fit`.
     random_state : int, RandomState, Generator or None
@@ -474,6 +497,7 @@ class LISTA(_GivenDictionary, _Coder):
         max_time: float | None = None,
         tol: float = 0.0,
         callback: Callable[[Any], Any] | None = None,
+        verbose: bool = False,
         validation: float = 0.0,
         validate_every: int = 10,
         patience: int = 4000,
@@ -498,6 +522,7 @@ class LISTA(_GivenDictionary, _Coder):
         self.max_time = max_time
         self.tol = tol
         self.callback = callback
+        self.verbose = verbose
         self.validation = validation
         self.validate_every = validate_every
         self.patience = patience
@@ -531,11 +556,12 @@ class LISTA(_GivenDictionary, _Coder):
         )
         targets = None
         if self.loss == "supervised" and y is not None:
-            targets = check_array(y, dtype=X.dtype, order="C", input_name="y")
+            targets = as_matrix("LISTA", "y", y, "(n_samples, n_components)").astype(X.dtype, copy=False)
         passed = ("mode", "optimizer", "batch_size", "learning_rate", "positive_steps", "max_iter", "max_time", "tol")
-        passed += ("callback", "random_state", "validation", "validate_every", "patience")
-        options = {name: getattr(self, name) for name in passed}
+        passed += ("random_state", "validation", "validate_every", "patience")
+        options = {name: getattr(self, name) for name in passed} | {"callback": _printing(self)}
         result = network.fit(X, self.reg, self.loss, targets, n_threads=_n_threads(self), **options)
+        _print_end(self, result)
         if result.status == "interrupted" and len(result.history.value) == 0 and self.callback is None:
             raise KeyboardInterrupt  # nothing was learned that could be kept
         self.network_ = network
@@ -592,6 +618,31 @@ def _n_threads(estimator: _Coder) -> int | None:
     if n_jobs < 0:
         return max(1, len(os.sched_getaffinity(0)) + 1 + n_jobs)
     return n_jobs
+
+
+def _printing(estimator: Any) -> Callable[[Any], Any] | None:
+    """The estimator's callback, after a line on standard output if it is verbose."""
+    callback = as_callback(type(estimator).__name__, estimator.callback)
+    if not as_verbosity(type(estimator).__name__, estimator.verbose):
+        return callback
+
+    def observe(info: Any) -> Any:
+        ista = f", ISTA's {info.ista:.6g}" if hasattr(info, "ista") else ""
+        _print_line(estimator, f"iteration {info.iteration}: loss {info.value:.6g}{ista}, {info.seconds:.2f} s")
+        return callback is not None and callback(info)
+
+    return observe
+
+
+def _print_end(estimator: Any, result: Any) -> None:
+    if as_verbosity(type(estimator).__name__, estimator.verbose):
+        values = result.history.value
+        last = values[-1] if len(values) else result.initial_value
+        _print_line(estimator, f"{result.status} after {len(values)} iterations: loss {last:.6g}")
+
+
+def _print_line(estimator: Any, text: str) -> None:
+    print(f"[{type(estimator).__name__}] {text}", flush=True)
 
 
 def _warn_not_converged(sentence: str) -> None:

@@ -129,6 +129,62 @@ def test_the_coder_agrees_with_scikit_learns(problem):
     )
 
 
+@pytest.mark.parametrize("n_nonzero", [None, 1, 3])
+def test_matching_pursuit_is_scikit_learns(problem, n_nonzero):
+    from sklearn.decomposition import SparseCoder as Theirs
+
+    options = dict(transform_algorithm="omp", transform_n_nonzero_coefs=n_nonzero)
+    ours, theirs = (C(problem.dictionary, **options).fit_transform(problem.signals) for C in (SparseCoder, Theirs))
+    np.testing.assert_allclose(ours, theirs, atol=1e-8)
+    np.testing.assert_array_equal(ours, riata.omp(problem.signals, problem.dictionary, n_nonzero or 1).codes)
+    model = DictionaryLearning(20, alpha=0.1, tol=1e-2, random_state=0, split_sign=True, **options).fit(problem.signals)
+    codes = model.transform(problem.signals)
+    assert codes.shape == (150, 40) and (np.count_nonzero(codes, axis=1) <= (n_nonzero or 1)).all()
+
+
+def verbose_estimators(problem):
+    return [
+        DictionaryLearning(20, alpha=0.1, max_iter=4, tol=0, random_state=0),
+        LISTA(problem.dictionary, kind="coupled", n_layers=3, reg=0.1, max_iter=4),
+    ]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("n_jobs", [None, 1, 2])
+def test_verbose_prints_a_line_per_iteration_and_silence_nothing(problem, capsys, n_jobs):
+    for model in verbose_estimators(problem):
+        name, seen = type(model).__name__, []
+        for silent in (False, 0):
+            model.set_params(verbose=silent, n_jobs=n_jobs).fit(problem.signals)
+            assert capsys.readouterr() == ("", "")
+        for loud in (True, 2):
+            seen.clear()
+            model.set_params(verbose=loud, callback=lambda info: seen.append(info.value)).fit(problem.signals)  # noqa: B023
+            out, err = capsys.readouterr()
+            lines = out.splitlines()
+            assert err == "" and len(lines) == model.n_iter_ + 1 == len(seen) + 1
+            for i, (line, value) in enumerate(zip(lines, seen), start=1):
+                assert line.startswith(f"[{name}] iteration {i}: loss {value:.6g}") and line.endswith(" s")
+            assert lines[-1].startswith(f"[{name}] max_iter after 4 iterations: loss {seen[-1]:.6g}")
+        model.set_params(callback=lambda info: True).fit(problem.signals)
+        assert "interrupted after 1 iterations" in capsys.readouterr().out
+
+
+def test_data_frames_give_feature_names_and_may_hold_nullable_numbers(problem):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(problem.signals, columns=[f"channel {i}" for i in range(12)])
+    for model in (*verbose_estimators(problem), SparseCoder(problem.dictionary, transform_alpha=0.1)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            expected = model.fit(frame).transform(frame)
+        assert list(model.feature_names_in_) == list(frame.columns)
+        np.testing.assert_array_equal(model.transform(frame.astype("Float64")), expected)
+        with pytest.raises(ValueError, match="feature names"):
+            model.transform(frame.rename(columns={"channel 0": "other"}))
+        named = model.set_output(transform="pandas").transform(frame)
+        assert list(named.columns) == list(model.get_feature_names_out())
+
+
 def test_dictionary_learning_is_learn_dictionary(problem):
     X = problem.signals
     model = DictionaryLearning(20, alpha=0.1, layers=7, max_iter=6, tol=0, random_state=5)
@@ -200,8 +256,16 @@ def test_they_work_in_a_pipeline(problem):
     "make, sentence",
     [
         (
-            lambda p: SparseCoder(p.dictionary, transform_algorithm="omp").fit_transform(p.signals),
-            "transform_algorithm = 'omp', must be one of 'lasso_cd', 'lasso_fista'",
+            lambda p: SparseCoder(p.dictionary, transform_algorithm="lars").fit_transform(p.signals),
+            "transform_algorithm = 'lars', must be one of 'lasso_cd', 'lasso_fista', 'omp'",
+        ),
+        (
+            lambda p: SparseCoder(p.dictionary, transform_algorithm="omp", positive_code=True).fit_transform(p.signals),
+            "positive_code = True is for the algorithms of the Lasso, not for 'omp'",
+        ),
+        (
+            lambda p: SparseCoder(p.dictionary, transform_algorithm="omp", transform_n_nonzero_coefs=0).fit_transform(p.signals),
+            "n_nonzero = 0, must be >= 1",
         ),
         (
             lambda p: SparseCoder(p.dictionary).fit(p.signals[:, :5]),
