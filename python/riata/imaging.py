@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,15 +12,20 @@ import numpy as np
 from . import _riata
 from ._arguments import (
     Array,
+    as_array,
+    as_bool,
     as_callback,
     as_float,
-    as_int,
     as_matrix,
     as_optional_float,
+    as_optional_int,
+    as_optional_size,
+    as_pair,
     as_seed,
     as_size,
     as_text,
     as_threads,
+    one_line,
 )
 from ._results import History
 
@@ -88,12 +93,13 @@ def denoise(
     Parameters
     ----------
     image : array (height, width) or (height, width, channels)
-        uint8, uint16, float32 or float64. Computed in single precision.
+        uint8, uint16, float32 or float64. Computed in single precision. Of 2 and of 4 channels the last is alpha, which
+        stays as it is.
     sigma : float, optional
         Standard deviation of the noise: in 8-bit grey levels (0 to 255) for integer pictures, also 16-bit
         ones, and in the picture's own unit for floating-point ones. Estimated by default.
     reference : array, optional
-        The clean picture, for psnr_in and psnr_out.
+        The clean picture, for psnr_in and psnr_out; with or without alpha.
     n_atoms, patch, layers : int, optional
         Atoms, side of the patches, unrolled layers.
     reg : float, optional
@@ -130,28 +136,30 @@ def denoise(
     where = "denoise"
     if as_text(where, "method", method) not in _METHODS:
         raise ValueError(f"{where}: method = {method!r}, must be {' or '.join(map(repr, _METHODS))}")
-    image = _in_native_order(np.asarray(image))
+    image = _as_picture(where, "image", image)
     pixels, unit = _as_pixels(where, image)
+    peak = _PEAKS.get(str(image.dtype)) or as_float(where, "peak", peak)
     if reference is not None:
-        psnr_in = psnr(image, reference, peak=_PEAKS.get(str(image.dtype), peak))
+        reference = _as_picture(where, "reference", reference)
+        psnr_in = _psnr(image, reference, peak)
     fields = _riata.denoise(
         pixels,
         sigma=as_optional_float(where, "sigma", sigma),
-        n_atoms=None if n_atoms is None else as_size(where, "n_atoms", n_atoms),
-        patch=None if patch is None else as_int(where, "patch", patch),
-        layers=None if layers is None else as_int(where, "layers", layers),
+        n_atoms=as_optional_size(where, "n_atoms", n_atoms),
+        patch=as_optional_int(where, "patch", patch),
+        layers=as_optional_int(where, "layers", layers),
         reg=as_optional_float(where, "reg", reg),
         method=method,
-        plain=bool(plain),
-        learn=bool(learn),
+        plain=as_bool(where, "plain", plain),
+        learn=as_bool(where, "learn", learn),
         seed=as_seed(where, random_state),
         n_threads=as_threads(where, n_threads),
         callback=as_callback(where, callback),
     )
-    cleaned = _from_pixels(fields.pop("pixels").reshape(image.shape), unit, image.dtype)
-    psnr_out = (
-        None if reference is None else psnr(cleaned, reference, peak=_PEAKS.get(str(image.dtype), peak))
-    )
+    cleaned = image.copy()
+    colours = _colours(cleaned)
+    colours[...] = _from_pixels(fields.pop("pixels").reshape(colours.shape), unit, image.dtype)
+    psnr_out = None if reference is None else _psnr(cleaned, reference, peak)
     return DenoiseResult(
         **fields
         | {
@@ -163,13 +171,21 @@ def denoise(
     )
 
 
-def _in_native_order(image: Array) -> Array:
-    return image.astype(image.dtype.newbyteorder("="), copy=False)
+def _as_picture(where: str, name: str, value: Any) -> Array:
+    array = as_array(where, name, value)
+    if array.dtype.kind not in "iufb":
+        raise TypeError(f"{where}: {name} holds {one_line(str(array.dtype))}; expected numbers")
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _colours(image: Array) -> Array:
+    """All but alpha."""
+    return image[..., :-1] if image.ndim == 3 and image.shape[2] in (2, 4) else image
 
 
 def _as_pixels(where: str, image: Array) -> tuple[Array, float]:
-    """(height, width, channels) in float32, integers in 8-bit grey levels; and the integer steps per grey
-    level."""
+    """(height, width, channels) without alpha in float32, integers in 8-bit grey levels; and the integer steps per
+    grey level."""
     if str(image.dtype) not in ("uint8", "uint16", "float32", "float64"):
         raise TypeError(f"{where}: image holds {image.dtype}; expected uint8, uint16, float32 or float64")
     if image.ndim not in (2, 3):
@@ -178,6 +194,7 @@ def _as_pixels(where: str, image: Array) -> tuple[Array, float]:
         )
     if image.size == 0:
         raise ValueError(f"{where}: image has shape {image.shape}, expected at least one pixel")
+    image = _colours(image)
     unit = 257.0 if image.dtype == np.uint16 else 1.0
     with np.errstate(over="ignore"):
         pixels = image.astype(np.float32, order="C")
@@ -201,7 +218,7 @@ def psnr(image: Any, reference: Any, peak: float | None = None) -> float:
     Parameters
     ----------
     image, reference : array
-        Pictures of equal shape, of any dtype.
+        Pictures of equal shape, of any dtype. Alpha, the last of 2 or 4 channels, does not count.
     peak : float, optional
         Largest possible value: by default 65535 for uint16 and 255 for all others, so give 1.0 where pixels
         run from 0 to 1.
@@ -217,20 +234,24 @@ def psnr(image: Any, reference: Any, peak: float | None = None) -> float:
     >>> round(riata.psnr(np.full((8, 8), 110, np.uint8), np.full((8, 8), 100, np.uint8)), 2)
     28.13
     """
-    image, reference = (_in_native_order(np.asarray(picture)) for picture in (image, reference))
-    if image.shape != reference.shape:
-        raise ValueError(
-            f"psnr: image has shape {image.shape} but reference has {reference.shape}; they must be equal"
-        )
-    if image.size == 0:
+    where = "psnr"
+    image, reference = _as_picture(where, "image", image), _as_picture(where, "reference", reference)
+    if image.size == 0 and image.shape == reference.shape:
         raise ValueError("psnr: the pictures are empty")
     if peak is None and {str(image.dtype), str(reference.dtype)} == {"uint8", "uint16"}:
         raise TypeError(
             f"psnr: image is {image.dtype} but reference is {reference.dtype}; they must be equal"
         )
-    peak = _PEAKS.get(str(image.dtype), 255.0) if peak is None else as_float("psnr", "peak", peak)
+    return _psnr(image, reference, _PEAKS.get(str(image.dtype), 255.0) if peak is None else as_float(where, "peak", peak))
+
+
+def _psnr(image: Array, reference: Array, peak: float) -> float:
     if not (peak > 0 and math.isfinite(peak)):
         raise ValueError(f"psnr: peak = {peak}, must be > 0 and finite")
+    shapes = image.shape, reference.shape
+    image, reference = _colours(image), _colours(reference)
+    if image.shape != reference.shape:
+        raise ValueError(f"psnr: image has shape {shapes[0]} but reference has {shapes[1]}; they must be equal")
     # Row by row: no copy of the whole pictures.
     rows = zip(np.atleast_1d(image), np.atleast_1d(reference), strict=True)
     error = sum(float(np.sum(np.square(np.subtract(a, b, dtype=np.float64)))) for a, b in rows) / image.size
@@ -249,7 +270,7 @@ def extract_patches(image: Any, patch: int, stride: int = 1) -> Array:
     patch : int
         Side of the patches.
     stride : int
-        Step between patches; those at the far edges are always there, so that every pixel is covered.
+        Step between patches; those at the far edges are always there, so that steps up to `patch` leave no pixel out.
 
     Returns
     -------
@@ -280,7 +301,7 @@ def average_patches(patches: Any, shape: tuple[int, int], stride: int = 1) -> Ar
     shape : (height, width)
         Of the image.
     stride : int
-        As in `extract_patches`.
+        As in `extract_patches`, and at most the side of the patches: a pixel that no patch covers is refused.
 
     Returns
     -------
@@ -298,7 +319,6 @@ def average_patches(patches: Any, shape: tuple[int, int], stride: int = 1) -> Ar
     side = math.isqrt(patches.shape[1])
     if side * side != patches.shape[1]:
         raise ValueError(f"{where}: patches have {patches.shape[1]} entries, which is no square")
-    if not isinstance(shape, Sequence) or len(shape) != 2:
-        raise ValueError(f"{where}: shape = {shape!r}, must be (height, width)")
-    height, width = (as_size(where, "shape", size) for size in shape)
+    sides = as_pair(where, "shape", shape, "(height, width)", ValueError)
+    height, width = (as_size(where, "shape", side) for side in sides)
     return _riata.average_patches(patches, height, width, side, as_size(where, "stride", stride))

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 
@@ -74,6 +75,82 @@ TEST(EstimateSigma, HoldsOnALargeColourPicture_WhereOnlySomeCellsAreLookedAt) {
   RandomStream random(2, 0);
   for (int i = 0; i < 999 * 999 * 3; ++i) picture.samples.push_back(static_cast<float>(100 + random.normal()));
   EXPECT_NEAR(estimate_sigma(picture), 1, 0.02);
+}
+
+/// value(row, column) at every pixel.
+template <class Value>
+Picture drawn(Index height, Index width, const Value& value) {
+  Picture picture{.height = height, .width = width, .channels = 1, .samples = {}};
+  for (Index row = 0; row < height; ++row)
+    for (Index column = 0; column < width; ++column) picture.samples.push_back(static_cast<float>(value(row, column)));
+  return picture;
+}
+
+TEST(EstimateSigma, IsZero_OnPatternsThatRepeat) {
+  RandomStream random(3, 0);
+  std::array<double, 256> tile{};
+  for (double& v : tile) v = 255 * random.uniform();
+  for (const Index side : {16, 24, 61, 200}) {
+    for (const Index block : {1, 2, 3, 4, 5})
+      EXPECT_EQ(estimate_sigma(drawn(side, side + 3, [&](Index i, Index j) { return (i / block + j / block) % 2 * 255; })), 0)
+          << side << " checkers of " << block;
+    for (const Index block : {1, 2, 3}) {
+      EXPECT_EQ(estimate_sigma(drawn(side, side, [&](Index i, Index j) { return 40 + (i + j) / block % 2 * 100; })), 0) << side;
+      EXPECT_EQ(estimate_sigma(drawn(side, side, [&](Index, Index j) { return j / block % 2 * 255; })), 0) << side;
+    }
+    for (const auto& [down, right] : {std::pair{0.5, 0.5}, {0.45, 0.45}, {0.25, 0.25}, {0.37, 0.41}, {0.2, 0.33}})
+      EXPECT_LT(estimate_sigma(drawn(side, side,
+                                     [&](Index i, Index j) {
+                                       return 127 + 127 * std::cos(6.283185307 * (down * static_cast<double>(i) +
+                                                                                  right * static_cast<double>(j)));
+                                     })),
+                0.01)
+          << side << " grating " << down << ", " << right;
+    if (side < 40) continue;  // two periods
+    for (const Index period : {7, 16})
+      EXPECT_EQ(
+          estimate_sigma(drawn(
+              side, side, [&](Index i, Index j) { return tile[static_cast<std::size_t>(i % period * period + j % period)]; })),
+          0)
+          << side << " tiles of " << period;
+  }
+}
+
+TEST(EstimateSigma, IsZero_OnInkAndPaper) {
+  RandomStream random(4, 0);
+  const Picture coins = drawn(96, 96, [&](Index, Index) { return random.uniform() < 0.5 ? 0 : 255; });
+  EXPECT_EQ(estimate_sigma(coins), 0);
+  const Picture screened = drawn(96, 96, [&](Index i, Index j) {  // a screen of dots whose size grows to the right
+    const double dot = std::cos(2.0944 * static_cast<double>(i + j)) * std::cos(1.0472 * static_cast<double>(i - j));
+    return dot < static_cast<double>(j) / 48 - 1 ? 0 : 255;
+  });
+  EXPECT_EQ(estimate_sigma(screened), 0);
+  Picture saturated = shipped("camera.png");
+  for (float& v : saturated.samples) v = std::clamp(20 * (v - 100), 0.0f, 255.0f);
+  EXPECT_LT(estimate_sigma(saturated), 3);
+}
+
+TEST(EstimateSigma, IsSmall_OnAPatternWhoseDirectionTurns) {
+  const Picture rings = drawn(
+      128, 128, [](Index i, Index j) { return 127 + 127 * std::cos(3.14159265 * static_cast<double>(i * i + j * j) / 128); });
+  EXPECT_LT(estimate_sigma(rings), 1);
+}
+
+TEST(EstimateSigma, FindsTheNoiseOnAPattern) {
+  for (const Index block : {1, 2, 4})
+    for (const double sigma : {5.0, 20.0}) {
+      RandomStream random(5, 0);
+      const Picture noisy =
+          drawn(120, 120, [&](Index i, Index j) { return 60 + (i / block + j / block) % 2 * 120 + sigma * random.normal(); });
+      EXPECT_NEAR(estimate_sigma(noisy), sigma, 0.2 * sigma) << block;
+    }
+}
+
+TEST(Denoise, LeavesPatternsAndPrintAsTheyAre) {
+  for (const Index block : {1, 2, 3}) {
+    const Picture checkers = drawn(32, 32, [&](Index i, Index j) { return (i / block + j / block) % 2 * 255; });
+    EXPECT_EQ(denoise(checkers, {.learn = false}).picture.samples, checkers.samples);
+  }
 }
 
 TEST(EstimateSigma, IsZero_WithoutNoise) {

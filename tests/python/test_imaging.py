@@ -105,3 +105,83 @@ def test_the_byte_order_of_the_input_does_not_matter(noisy, dtype):
     result = riata.denoise(swapped, reference=(image + 1).astype(swapped.dtype), **FAST)
     np.testing.assert_array_equal(result.image, expected.image)
     assert result.psnr_in == expected.psnr_in and result.psnr_out == expected.psnr_out
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64"])
+def test_alpha_is_no_colour_and_stays_as_it_is(clean, noisy, channels, dtype):
+    scale, peak = {"uint8": (1, 255), "uint16": (257, 65535)}.get(dtype, (1, 255))
+    rng = np.random.default_rng(1)
+    colours = np.stack([noisy, noisy[::-1], noisy[:, ::-1]][: channels - 1], axis=2)
+    image = np.dstack([colours, rng.integers(0, 256, noisy.shape)])
+    image, reference = ((scale * a).round().clip(0, peak).astype(dtype) for a in (image, image * 0 + clean[..., None]))
+    result = riata.denoise(image, reference=reference, **FAST)
+    alone = riata.denoise(image[..., :-1], reference=reference[..., :-1], **FAST)
+    assert result.image.dtype == dtype and result.image.shape == image.shape
+    np.testing.assert_array_equal(result.image[..., -1], image[..., -1])
+    np.testing.assert_array_equal(result.image[..., :-1], alone.image)
+    assert (result.psnr_in, result.psnr_out) == (alone.psnr_in, alone.psnr_out)
+    peak = 255 if dtype.startswith("f") else None
+    assert riata.psnr(result.image, reference, peak) == result.psnr_out
+    assert riata.psnr(result.image, reference[..., :-1], peak) == result.psnr_out
+    unknown = riata.denoise(image, n_atoms=48, patch=6, layers=5, learn=False)
+    assert unknown.sigma == riata.denoise(image[..., :-1], n_atoms=48, patch=6, layers=5, learn=False).sigma
+
+
+def test_infinite_alpha_passes_too(noisy):
+    image = np.dstack([noisy, np.full(noisy.shape, np.inf)])
+    result = riata.denoise(image, **FAST)
+    assert np.isinf(result.image[..., 1]).all() and np.isfinite(result.image[..., 0]).all()
+
+
+def patterns(n=32):
+    """Pictures without noise that are textured everywhere."""
+    y, x = np.mgrid[:n, :n]
+    rng = np.random.default_rng(2)
+    bayer = np.tile(np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]]) / 16, (n // 4, n // 4))
+    dots = 0.5 + 0.5 * np.cos(2.0944 * (x + y)) * np.cos(1.0472 * (x - y))
+    bars = rng.random(n).cumsum() % 1
+    glyphs = 255 - 255 * np.kron(rng.random((n // 2, n // 3)) < 0.3, np.ones((2, 3)))
+    return {
+        "checkers": 255 * ((x + y) % 2),
+        "checkers of 2": 255 * ((x // 2 + y // 2) % 2),
+        "checkers of 3": 100 + 80 * ((x // 3 + y // 3) % 2),
+        "diagonal": 255 * ((x + y) // 2 % 2),
+        "grating": 127 + 127 * np.cos(2 * np.pi * (0.37 * x + 0.41 * y)),
+        "halftone": 255 * (bayer < x / n),
+        "screen": 255 * (dots < 0.2 + 0.6 * x / n),
+        "code": 255 * rng.integers(0, 2, (n, n)),
+        "modules": 255 * np.kron(rng.integers(0, 2, (n // 2, n // 2)), np.ones((2, 2))),
+        "bar code": np.tile(255 * (bars > 0.5), (n, 1)),
+        "text": glyphs,
+        "tiles": np.tile(rng.integers(0, 256, (8, 8)), (n // 8, n // 8)),
+        "black": 0 * x,
+        "white": 255 + 0 * x,
+        "one pixel": 255 * ((x == n // 2) & (y == n // 2)),
+        "overexposed": np.clip(900 * np.sin(x / 5) * np.sin(y / 7), 0, 255),
+    }
+
+
+@pytest.mark.parametrize("name", patterns())
+def test_a_pattern_without_noise_is_not_destroyed(name):
+    image = patterns()[name].round().astype(np.uint8)
+    result = riata.denoise(image, learn=False)
+    assert riata.psnr(result.image, image) > 32
+    assert result.sigma <= image.std()
+    assert riata.denoise(image.astype(np.float32) / 255, learn=False).sigma == pytest.approx(result.sigma / 255, rel=1e-3, abs=1e-6)
+
+
+@pytest.mark.parametrize("patch, stride, shape", [(3, 5, (10, 7)), (2, 3, (9, 9)), (1, 2, (4, 4)), (4, 10, (40, 8))])
+def test_pixels_that_no_patch_covers_are_refused(patch, stride, shape):
+    image = np.arange(float(np.prod(shape))).reshape(shape)
+    patches = riata.extract_patches(image, patch, stride)
+    for dtype in ("float32", "float64"):
+        sentence = rf"average_patches: no patch of {patch} x {patch} covers the pixel at row \d+, column \d+; expected a stride of at most {patch}"
+        with pytest.raises(ValueError, match=sentence):
+            riata.average_patches(patches.astype(dtype), shape, stride)
+
+
+def test_a_wide_stride_that_leaves_nothing_out_is_fine():
+    image = np.arange(60.0).reshape(6, 10)
+    patches = riata.extract_patches(image, 5, 9)  # rows 0 and 1, columns 0 and 5
+    np.testing.assert_array_equal(riata.average_patches(patches, np.array([6, 10]), 9), image)

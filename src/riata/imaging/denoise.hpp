@@ -53,8 +53,9 @@ struct DenoiseResult {
 DenoiseResult denoise(const Picture& noisy, const DenoiseOptions& options = {}, const Observer& observer = {});
 
 /// Standard deviation of white noise in a picture, in its unit: a robust spread of the finest diagonal wavelet details
-/// in its weakly textured parts, freed from the effect of clipping. 0 where a side is below 8 pixels, and for noise
-/// below a millionth of the largest sample.
+/// in its weakly textured parts, freed from the effect of clipping, and no more than white noise in the picture can be: a
+/// periodic pattern, a halftone and black print on white are not taken for noise. 0 where a side is below 8 pixels, and for
+/// noise below a millionth of the largest sample.
 double estimate_sigma(const Picture& picture);
 
 /// 10 log10(peak^2 / mean squared difference) in dB; infinity for equal pictures.

@@ -4,14 +4,17 @@
 // 81(3). Two departures, for photographs. Texture reaches the details too, so only weakly textured cells count, as in Liu,
 // Tanaka and Okutomi (2013), IEEE Trans. Image Process. 22(12). Where noise was clipped at the ends of the range it is narrower,
 // so cells near them are left out and the others corrected by the variance of clipped noise, which depends on sigma: hence the
-// rounds.
+// rounds. What is texture everywhere is told from noise by what white noise cannot be: see white_limit.
+#include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
 #include "riata/core/check.hpp"
 #include "riata/imaging/clipping.hpp"
 #include "riata/imaging/denoise.hpp"
+#include "riata/linalg/blas.hpp"
 
 namespace riata {
 namespace {
@@ -121,6 +124,94 @@ double refined(const std::vector<Cell>& cells, double sigma, const ClippingRange
   return spread_of(values);
 }
 
+/// So far apart that about `most` of `count` places are looked at.
+Index spacing(Index count, Index most) { return (count + most - 1) / most; }
+
+struct Area {
+  Index top, left, height, width;
+};
+
+/// The smallest eigenvalue of the covariance of p x p windows of an area, with the largest p <= 8 of which there are 10 p^2.
+double least_window_variance(const Picture& picture, const Area& area) {
+  constexpr Index most_windows = 1 << 14;
+  const Index channels = picture.channels;
+  const auto count = [&](Index p) { return (area.height - p + 1) * (area.width - p + 1); };
+  Index p = 8;
+  while (p > 1 && count(p) * channels < 10 * p * p) --p;
+  const Index columns = area.width - p + 1, stride = spacing(count(p) * channels, most_windows);
+  Matrix<double> windows((count(p) - 1) / stride * channels + channels, p * p), covariance(p * p, p * p);
+  for (Index i = 0; i < windows.rows(); ++i) {
+    const Index corner = i / channels * stride;
+    for (Index k = 0; k < p * p; ++k) {
+      const Index row = area.top + corner / columns + k / p, column = area.left + corner % columns + k % p;
+      const auto at = static_cast<std::size_t>((row * picture.width + column) * channels + i % channels);
+      windows(i, k) = static_cast<double>(picture.samples[at]);
+    }
+  }
+  windows.rowwise() -= Eigen::RowVectorXd(windows.colwise().mean());
+  multiply_transposed<double>(windows, windows, covariance);
+  covariance /= static_cast<double>(windows.rows());
+  return std::max(0.0, Eigen::SelfAdjointEigenSolver<Matrix<double>>(covariance, Eigen::EigenvaluesOnly).eigenvalues()(0));
+}
+
+/// The same for the picture as a whole, and for the tile of 32 x 32 that has most: a texture whose direction turns has all
+/// directions in the whole, and few in each tile.
+double least_window_variance(const Picture& picture) {
+  constexpr Index tile = 32, most_tiles = 8;  // along a side
+  const Index height = std::min(tile, picture.height), width = std::min(tile, picture.width);
+  const Index rows = std::clamp<Index>(picture.height / tile, 1, most_tiles);
+  const Index columns = std::clamp<Index>(picture.width / tile, 1, most_tiles);
+  double most = 0;
+  for (Index i = 0; i < rows * columns; ++i) {
+    const Index top = (picture.height - height) * (i / columns) / std::max<Index>(rows - 1, 1);
+    const Index left = (picture.width - width) * (i % columns) / std::max<Index>(columns - 1, 1);
+    most = std::max(most, least_window_variance(picture, {top, left, height, width}));
+  }
+  return std::min(most, least_window_variance(picture, {0, 0, picture.height, picture.width}));
+}
+
+/// The least, over shifts s of up to 32 pixels, of mean (x(i) - x(i + s))^2 / 2.
+double least_shift_variance(const Picture& picture) {
+  constexpr Index farthest = 32, most_pixels = 1 << 12;
+  const Index height = picture.height, width = picture.width, channels = picture.channels;
+  const Index most_down = std::min(farthest, height / 2), most_right = std::min(farthest, width / 2);
+  const Index stride = spacing(height * width, most_pixels);
+  double least = std::numeric_limits<double>::infinity();
+  for (Index down = 0; down <= most_down; ++down)
+    for (Index right = down == 0 ? 1 : -most_right; right <= most_right; ++right) {
+      double sum = 0;
+      Index n = 0;
+      for (Index pixel = 0; pixel < (height - down) * width; pixel += stride) {
+        const Index column = pixel % width + right;
+        if (column < 0 || column >= width) continue;
+        const float* here = picture.samples.data() + pixel * channels;
+        const float* there = here + (down * width + right) * channels;
+        for (Index c = 0; c < channels; ++c, ++n) {
+          const double difference = static_cast<double>(here[c]) - static_cast<double>(there[c]);
+          sum += difference * difference / 2;
+        }
+      }
+      if (n > 0) least = std::min(least, sum / static_cast<double>(n));
+    }
+  return least;
+}
+
+/// Noise of standard deviation sigma adds sigma^2 to every direction of the windows' space and to every shift,
+///
+///   sigma^2 <= min_v v^T C v / v^T v   and   sigma^2 <= min_s mean (x(i) - x(i + s))^2 / 2,
+///
+/// while texture lacks directions (a grating has two, a pattern of p x q pixels pq) and repeats itself. And it leaves a quarter of
+/// the samples, and more, strictly inside the picture's range: what lies at its ends is ink and paper. The root of the least, 0 for ink
+/// and paper.
+double white_limit(const Picture& picture) {
+  constexpr double share_inside = 0.25;
+  const auto ends = std::minmax_element(picture.samples.begin(), picture.samples.end());
+  const float low = *ends.first, high = *ends.second;
+  const auto inside = std::count_if(picture.samples.begin(), picture.samples.end(), [=](float v) { return low < v && v < high; });
+  if (static_cast<double>(inside) < share_inside * static_cast<double>(picture.samples.size())) return 0;
+  return std::sqrt(std::min(least_window_variance(picture), least_shift_variance(picture)));
+}
+
 }  // namespace
 
 Picture to_picture(const Image& image) {
@@ -168,6 +259,9 @@ double estimate_sigma(const Picture& picture) {
   double sigma = spread_of(details);
   constexpr int rounds = 6;
   for (int round = 0; round < rounds && sigma > 0; ++round) sigma = refined(cells, sigma, clipping_range(picture, means, sigma));
+  // Windows are few and noise may be clipped, so the limit itself errs: by a third at most, where it was tried.
+  constexpr double too_much = 2;
+  if (const double limit = white_limit(picture); sigma > too_much * limit) sigma = limit;
   // Below this it is the rounding of the filters.
   constexpr double negligible = 1e-6;
   const auto [low, high] = std::minmax_element(picture.samples.begin(), picture.samples.end());

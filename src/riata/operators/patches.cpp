@@ -54,7 +54,13 @@ std::vector<T> average_patches(const ConstMatrixRef<T>& patches, const PatchGrid
   const auto n_pixels = static_cast<std::size_t>(grid.height() * grid.width());
   std::vector<T> sums(n_pixels), counts(n_pixels);
   accumulate_patches<T>(patches, Vector<T>::Ones(patches.cols()), grid, 0, sums.data(), counts.data());
-  for (std::size_t i = 0; i < n_pixels; ++i) sums[i] /= counts[i];
+  for (std::size_t i = 0; i < n_pixels; ++i) {
+    const auto pixel = static_cast<Index>(i);
+    require(counts[i] > 0,
+            "average_patches: no patch of {} x {} covers the pixel at row {}, column {}; expected a stride of at most {}",
+            grid.patch(), grid.patch(), pixel / grid.width(), pixel % grid.width(), grid.patch());
+    sums[i] /= counts[i];
+  }
   return sums;
 }
 

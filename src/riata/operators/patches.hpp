@@ -7,8 +7,8 @@
 
 namespace riata {
 
-/// All patches at multiples of `stride`, and at the far edges so that every pixel is covered. Images are row-major,
-/// height x width; a patch becomes a column of patch * patch entries, row after row; patches run in raster order.
+/// All patches at multiples of `stride`, and at the far edges, so that strides up to `patch` leave no pixel out. Images are
+/// row-major, height x width; a patch becomes a column of patch * patch entries, row after row; patches run in raster order.
 class PatchGrid {
  public:
   /// @throws std::invalid_argument if the image is smaller than a patch or a number is < 1
@@ -37,6 +37,7 @@ void accumulate_patches(const ConstMatrixRef<T>& patches, const ConstVectorRef<T
                         T* sums, T* counts);
 
 /// The image whose pixels average all patches that cover them. Averaging an image's own patches gives the image.
+/// @throws std::invalid_argument for a wrong number of patches, or a pixel that none covers (a stride above `patch`)
 template <Scalar T>
 std::vector<T> average_patches(const ConstMatrixRef<T>& patches, const PatchGrid& grid);
 
