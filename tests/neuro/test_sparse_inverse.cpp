@@ -181,6 +181,35 @@ TEST(SparseInverse, FindsNothingAtRegMax) {
   }
 }
 
+/// Of a forward model of thousands of sources, one may be silent: radial to a magnetometer's sphere, or projected away.
+TEST(SparseInverse, GivesASilentSourceNoAmplitude_AndTheOthersTheirOwn) {
+  const Recording recording(12);
+  Matrix<double> P = Matrix<double>::Identity(24, 24), seen = recording.G;  // the projection of channel 5 empties it
+  P(5, 5) = 0;
+  seen.col(8).setZero();
+  const Matrix<double> C = P * recording.C * P;
+  for (const SourcePenalty penalty : {SourcePenalty::l1, SourcePenalty::group})
+    for (const double depth : {0.0, 0.8})
+      for (const bool is_zero : {true, false}) {
+        Matrix<double> G = seen;
+        if (!is_zero) G(5, 8) = 1e-13;  // in the null space of the noise
+        const auto others = [](const Matrix<double>& A) {
+          Matrix<double> B(A.rows(), A.cols() - 1);
+          B << A.leftCols(8), A.rightCols(A.cols() - 9);
+          return B;
+        };
+        const SparseInverseOptions options{.depth = depth, .penalty = penalty, .channel_types = recording.types, .tol = 1e-13};
+        const auto all = sparse_inverse(recording.M, G, C, Reg::fraction_of_max(0.2), options);
+        const auto without = sparse_inverse(recording.M, others(G), C, Reg::fraction_of_max(0.2), options);
+        EXPECT_EQ(all.status, Status::converged);
+        EXPECT_TRUE(all.sources.row(8).isZero(0));
+        EXPECT_EQ(all.depth_weights(8), 0);
+        EXPECT_DOUBLE_EQ(all.reg, without.reg);
+        const Matrix<double> difference = others(all.sources.transpose()) - without.sources.transpose();
+        EXPECT_LT(difference.norm(), 1e-5 * without.sources.norm());
+      }
+}
+
 TEST(SparseInverseBadInput, IsRefusedInOneSentence) {
   const Matrix<double> M = Draw(90).normal_matrix(4, 3), G = Draw(91).atoms(4, 6), C = Matrix<double>::Identity(4, 4);
   const auto changed = [](Matrix<double> A, Index i, Index j, double value) {
@@ -191,6 +220,7 @@ TEST(SparseInverseBadInput, IsRefusedInOneSentence) {
                         const SparseInverseOptions& options = {}) { return [=] { sparse_inverse(m, g, c, reg, options); }; };
   Matrix<double> hidden = Matrix<double>::Zero(4, 4);
   hidden.diagonal() << 1, 1, 1, 0;
+  const Matrix<double> only_hidden = changed(Matrix<double>::Zero(4, 6), 3, 5, 1);
   const BadInput table[] = {
       {"sparse_inverse: M has shape (4, 0), must have at least one channel and one instant", solve(Matrix<double>(4, 0), G, C)},
       {"sparse_inverse: G has shape (5, 6) but M has 4 channels; expected (4, n_sources)",
@@ -208,23 +238,8 @@ TEST(SparseInverseBadInput, IsRefusedInOneSentence) {
       {"noise_cov: all variances of channel type 'eeg' are 0; leave these channels out",
        solve(M, G, hidden, 1, {.channel_types = {"mag", "mag", "mag", "eeg"}})},
       {"channel_types has 2 entries for 4 channels; they must be equal", solve(M, G, C, 1, {.channel_types = {"mag", "mag"}})},
-      {"sparse_inverse: source 2 of G is zero at all channels; leave it out", solve(
-                                                                                  M,
-                                                                                  [&] {
-                                                                                    Matrix<double> A = G;
-                                                                                    A.col(2).setZero();
-                                                                                    return A;
-                                                                                  }(),
-                                                                                  C)},
-      {"sparse_inverse: source 5 of G lies in the null space of noise_cov, so no channel sees it; leave it out",
-       solve(
-           M,
-           [&] {
-             Matrix<double> A = G;
-             A.col(5) << 0, 0, 0, 1;
-             return A;
-           }(),
-           hidden)},
+      {"sparse_inverse: no channel sees any of the 6 sources of G: each is zero, or lies in the null space of noise_cov",
+       solve(M, only_hidden, hidden)},
       {"sparse_inverse: G has 4 columns, no multiple of n_orient = 3", solve(M, G.leftCols(4), C, 1, {.n_orient = 3})},
       {"n_orient = 2, must be 1 (fixed orientation) or 3 (free)", solve(M, G, C, 1, {.n_orient = 2})},
       {"n_orient = 3 is for penalty = 'group': l1 would prefer the axes of the coordinate system",

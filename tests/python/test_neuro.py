@@ -95,6 +95,19 @@ def test_each_instant_by_itself_is_the_lasso_of_encode():
     np.testing.assert_allclose(codes.T / result.depth_weights[:, None], result.sources, atol=1e-6 * abs(result.sources).max())
 
 
+@pytest.mark.parametrize("penalty, n_orient", [("l1", 1), ("group", 1), ("group", 3)])
+def test_a_silent_source_has_no_amplitude_and_refuses_nothing(penalty, n_orient):
+    M, G, C, types = recording(11, n_orient)
+    silent = slice(5 * n_orient, 6 * n_orient)
+    options = dict(penalty=penalty, n_orient=n_orient, channel_types=types, tol=1e-13)
+    result = riata.sparse_inverse(M, changed(G, (slice(None), silent), 0), C, "0.2max", **options)
+    without = riata.sparse_inverse(M, np.delete(G, silent, axis=1), C, "0.2max", **options)
+    assert result.status == "converged" and not result.sources[silent].any() and result.depth_weights[5] == 0
+    np.testing.assert_allclose(
+        np.delete(result.sources, silent, axis=0), without.sources, atol=1e-5 * abs(without.sources).max()
+    )
+
+
 def test_reg_max_gives_no_source():
     M, G, C, types = recording(10)
     for penalty in ("l1", "group"):
@@ -138,7 +151,7 @@ BAD = [
     (dict(noise_cov=changed(C, (1, 1), -1)), "noise_cov: channel 1 has the variance -1, must be >= 0"),
     (dict(noise_cov=0 * C), "noise_cov: all variances of channel type 'all channels' are 0; leave these channels out"),
     (dict(noise_cov=changed(C, (0, 0), np.nan)), "noise_cov holds nan at row 0, column 0; expected finite numbers"),
-    (dict(G=changed(G, (slice(None), 2), 0)), "source 2 of G is zero at all channels; leave it out"),
+    (dict(G=0 * G), "no channel sees any of the 6 sources of G: each is zero, or lies in the null space of noise_cov"),
     (dict(G=changed(G, (0, 0), np.inf)), "G holds NaN or infinity; expected finite numbers"),
     (dict(M=changed(M, (0, 0), np.nan)), "M holds NaN or infinity; expected finite numbers"),
     (dict(reg=0.0), "reg = 0, must be > 0 and finite"),

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "riata/core/check.hpp"
 #include "riata/linalg/blas.hpp"
@@ -32,20 +33,32 @@ void require_arrays(const ConstMatrixRef<double>& M, const ConstMatrixRef<double
   require(G.allFinite(), "sparse_inverse: G holds NaN or infinity; expected finite numbers");
 }
 
-/// w_s = ||(W G)_s||_F^depth. @throws std::invalid_argument if a source is invisible
+/// What W makes of a unit in each channel, at most of its type: so that types of any units can be compared. A channel of its own
+/// may be projected away.
+Vector<double> units_by_type(const Matrix<double>& W, const std::vector<std::string>& types) {
+  std::map<std::string, double> largest;
+  const auto type = [&](Index i) { return types.empty() ? std::string() : types[static_cast<std::size_t>(i)]; };
+  for (Index i = 0; i < W.cols(); ++i) largest[type(i)] = std::max(largest[type(i)], W.col(i).norm());
+  Vector<double> units(W.cols());
+  for (Index i = 0; i < W.cols(); ++i) units(i) = largest[type(i)];
+  return units;
+}
+
+/// w_s = ||(W G)_s||_F^depth, and 0 for a silent source: one that is zero at all channels, or that the noise's null space hides.
+/// @throws std::invalid_argument if all are silent
 Vector<double> depth_weights(const ConstMatrixRef<double>& G, const Matrix<double>& W, const Matrix<double>& WG,
                              const SparseInverseOptions& options) {
   const Index size = options.n_orient;
-  const Vector<double> units = W.colwise().norm();  // per channel, so that types of any units can be compared
+  const Vector<double> units = units_by_type(W, options.channel_types);
   Vector<double> weights(G.cols() / size);
   for (Index s = 0; s < weights.size(); ++s) {
-    const auto G_s = G.middleCols(s * size, size);
-    const double before = (units.asDiagonal() * G_s).norm(), after = WG.middleCols(s * size, size).norm();
-    require(!G_s.isZero(0), "sparse_inverse: source {} of G is zero at all channels; leave it out", s);
-    require(after > least_visible * before,
-            "sparse_inverse: source {} of G lies in the null space of noise_cov, so no channel sees it; leave it out", s);
-    weights(s) = std::pow(after, options.depth);
+    const double before = (units.asDiagonal() * G.middleCols(s * size, size)).norm();
+    const double after = WG.middleCols(s * size, size).norm();
+    weights(s) = after > least_visible * before ? std::pow(after, options.depth) : 0;
   }
+  require((weights.array() > 0).any(),
+          "sparse_inverse: no channel sees any of the {} sources of G: each is zero, or lies in the null space of noise_cov",
+          weights.size());
   return weights;
 }
 
@@ -114,12 +127,13 @@ SparseInverseResult sparse_inverse(const ConstMatrixRef<double>& M, const ConstM
   multiply<double>(W, M, X);
   multiply<double>(W, G, D);
   const Vector<double> weights = depth_weights(G, W, D, options);
-  const Vector<double> column_weights = weights.transpose().replicate(options.n_orient, 1).reshaped();  // one per column of G
-  D *= column_weights.cwiseInverse().asDiagonal();
+  const Vector<double> column_weights = weights.transpose().replicate(options.n_orient, 1).reshaped();    // one per column of G
+  const Vector<double> scales = (column_weights.array() > 0).select(column_weights.cwiseInverse(), 0.0);  // silent: no amplitude
+  D *= scales.asDiagonal();
 
   const DenseDictionary<double> dictionary(std::move(D));
   const Solution solution = solve(X, dictionary, reg, options);
-  SparseInverseResult result{.sources = column_weights.cwiseInverse().asDiagonal() * solution.Z,
+  SparseInverseResult result{.sources = scales.asDiagonal() * solution.Z,
                              .active = {},
                              .reg = solution.reg,
                              .objective = 0,

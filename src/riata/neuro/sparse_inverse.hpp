@@ -44,7 +44,7 @@ struct SparseInverseResult {
   double gap;                    ///< duality gap, likewise: an upper bound on the distance from the optimum
   double gap_rel;                ///< gap / (1/2 ||W M||_F^2)
   Matrix<double> whitener;       ///< W, rank x n_channels
-  Vector<double> depth_weights;  ///< w, one per source
+  Vector<double> depth_weights;  ///< w, one per source; 0 for one that no channel sees, whose amplitude is 0
   int n_iter;                    ///< sweeps; with l1 the most of any instant
   Status status;                 ///< converged, or max_iter_reached
 };
@@ -53,7 +53,7 @@ struct SparseInverseResult {
 /// that of single trials divided by their number where M is an average. reg is one weight for all instants: a number, or a
 /// fraction of the smallest weight that gives no source at all. In double only: what single precision loses of a
 /// covariance is its rank.
-/// @throws std::invalid_argument if sizes disagree, an entry is not finite, noise_cov is no covariance, no sensor sees a source,
+/// @throws std::invalid_argument if sizes disagree, an entry is not finite, noise_cov is no covariance, no channel sees any source,
 ///         or reg is not one number > 0
 SparseInverseResult sparse_inverse(const ConstMatrixRef<double>& M, const ConstMatrixRef<double>& G,
                                    const ConstMatrixRef<double>& noise_cov, const Reg& reg,
