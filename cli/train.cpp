@@ -266,7 +266,7 @@ void add_training_options(CLI::App& app, Train& command) {
              "Full batches and verified steps, or mini-batches");
   app.add_option("--batch-size", options.batch_size, "Signals per step of adam; default: all");
   app.add_option("--learning-rate", options.learning_rate,
-                 "First step of each stage, default: 1; or the rate of adam, default: 5e-4");
+                 "First step of each stage over loss / ||gradient||^2, default: 1; or the rate of adam, default: 5e-4");
   app.add_flag("--positive-steps", options.positive_steps, "Keep steps positive: tied, alista, step and first_step");
   app.add_option("--validation", options.validation, "adam: share of the signals held out; each stage keeps what is best on them")
       ->capture_default_str();

@@ -447,7 +447,9 @@ class TrainingResult:
     reg : float
         The weight used, as a number.
     status : str
-        "converged", "max_iter", "max_time" or "interrupted".
+        "converged": no block of parameters (steps, thresholds, weights, rotations) alone, against its gradient, lowers the
+        loss by 1e-4 of it; "stalled": `tol` or the patience of "adam" ended training where one does; "max_iter",
+        "max_time" or "interrupted".
     """
 
     history: TrainingHistory
@@ -503,7 +505,8 @@ class LearnResult:
     n_replaced : int
         Dead or duplicate atoms that were replaced.
     status : str
-        "converged", "max_iter", "max_time" or "interrupted".
+        "converged": neither dictionary nor steps alone, against the gradient, lower the loss by 1e-4 of it; "stalled":
+        `tol` ended the run where they do; "max_iter", "max_time" or "interrupted".
     positive, centred : bool
         Whether codes were kept non-negative, and the signals' means subtracted.
     layers, algorithm : int and str, or None

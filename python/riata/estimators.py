@@ -387,6 +387,8 @@ class DictionaryLearning(_Coder):
                 f"the fit stopped at max_iter = {self.max_iter} before the relative decrease fell "
                 f"below tol = {self.tol}"
             )
+        elif result.status == "stalled":
+            _warn_not_converged(f"the fit stopped at tol = {self.tol} where the dictionary alone still lowers the loss by 1e-4")
         return self
 
     def transform(self, X: Any) -> Array:

@@ -31,6 +31,7 @@ from ._results import History
 
 _PEAKS = {"uint8": 255.0, "uint16": 65535.0}
 _METHODS = ("unrolled", "alternating")
+_SMALLEST = 2.0**-110  # of the largest numbers of a float64 picture, so that its small ones fit single precision too
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -200,6 +201,8 @@ def _as_pixels(where: str, image: Array) -> tuple[Array, float]:
         pixels = image.astype(np.float32, order="C")
     if image.dtype == np.float64 and np.any(np.isinf(pixels) & np.isfinite(image)):
         raise ValueError(f"{where}: image holds numbers too large for the single precision it is computed in")
+    if image.dtype == np.float64 and 0 < np.max(np.abs(image)) < _SMALLEST:
+        raise ValueError(f"{where}: image holds numbers too small for the single precision it is computed in")
     if unit != 1.0:
         pixels /= np.float32(unit)
     return pixels.reshape(*image.shape[:2], -1), unit
@@ -252,12 +255,22 @@ def _psnr(image: Array, reference: Array, peak: float) -> float:
     image, reference = _colours(image), _colours(reference)
     if image.shape != reference.shape:
         raise ValueError(f"psnr: image has shape {shapes[0]} but reference has {shapes[1]}; they must be equal")
-    # Row by row: no copy of the whole pictures.
-    rows = zip(np.atleast_1d(image), np.atleast_1d(reference), strict=True)
-    error = sum(float(np.sum(np.square(np.subtract(a, b, dtype=np.float64)))) for a, b in rows) / image.size
-    if not math.isfinite(error):
-        raise ValueError("psnr: the pictures hold NaN or infinity; expected finite numbers")
-    return 10 * math.log10(peak**2 / error) if error > 0 else math.inf
+
+    def mean_square(exponent: int) -> float:  # of the differences over 2^exponent, row by row: no copy of the whole pictures
+        rows = zip(np.atleast_1d(image), np.atleast_1d(reference), strict=True)
+        differences = (np.ldexp(np.subtract(a, b, dtype=np.float64), -exponent) for a, b in rows)
+        return sum(float(np.sum(np.square(d))) for d in differences) / image.size
+
+    exponent = 0
+    with np.errstate(over="ignore", invalid="ignore"):
+        error = mean_square(0)
+        if not 1e-290 < error < math.inf:  # no square of the largest may leave the range of numbers
+            largest = float(np.max(np.abs(np.subtract(image, reference, dtype=np.float64))))
+            if not math.isfinite(largest):
+                raise ValueError("psnr: the pictures hold NaN or infinity; expected finite numbers")
+            exponent = math.frexp(largest)[1]
+            error = mean_square(exponent)
+    return 20 * (math.log10(peak) - exponent * math.log10(2)) - 10 * math.log10(error) if error > 0 else math.inf
 
 
 def extract_patches(image: Any, patch: int, stride: int = 1) -> Array:

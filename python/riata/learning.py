@@ -101,7 +101,8 @@ def learn_dictionary(
     max_time : float, optional
         Seconds.
     tol : float
-        Relative decrease between accepted iterations that ends a phase.
+        Relative decrease between accepted iterations that ends a phase, unless the dictionary or the steps alone
+        still lower the loss by 1e-4; above 1e-4 `tol` ends it all the same, as "stalled".
     checkpoint : path, optional
         File from which a killed run resumes, bit for bit.
     checkpoint_every : int

@@ -157,8 +157,9 @@ class Network:
     ) -> TrainingResult:
         """Train the network from where it is.
 
-        Ctrl-C stops the run and leaves the network at its last accepted step, with status "interrupted". So does what a
-        callback raises, after which the exception goes on. A start that `positive_steps` or the kind rules out is
+        Nothing depends on the unit of the signals (reg of "iht" has its square). Ctrl-C stops the run and leaves the
+        network at its last accepted step, with status "interrupted". So does what a callback raises, after which the
+        exception goes on. A start that `positive_steps` or the kind rules out is
         first moved to the nearest that they allow, for steps nearly zero: from there "tied" and "alista" may not learn.
 
         Parameters
@@ -180,7 +181,7 @@ class Network:
         batch_size : int, optional
             Signals per step of "adam".
         learning_rate : float, optional
-            First step of each stage, 1 by default; the rate of "adam", 5e-4 by default.
+            First step of each stage in units of loss / ||gradient||^2, 1 by default; the rate of "adam", 5e-4 by default.
         positive_steps : bool
             Keep steps positive; "tied", "alista", "step" and "first_step" alone.
         max_iter : int
@@ -188,7 +189,8 @@ class Network:
         max_time : float, optional
             Seconds, after the targets of "semi" are found.
         tol : float
-            Relative decrease of an accepted step that ends a stage; "backtracking" alone.
+            Relative decrease of an accepted step that ends a stage, unless a block of parameters alone still lowers the
+            loss by 1e-4; above 1e-4 `tol` ends it all the same, as "stalled". "backtracking" alone.
         checkpoint : path, optional
             File from which a killed run resumes, bit for bit.
         callback : callable, optional

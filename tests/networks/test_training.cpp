@@ -161,15 +161,22 @@ TEST(Training, Adam_IsWhatItsPaperSays) {
   Network<double> net("coupled", problem.D, 2), by_hand = net;
   train<double>(net, problem.X, 0.1, {.optimizer = TrainingOptimizer::adam, .learning_rate = 0.01, .max_iter = 5});
   Parameters<double> m, v;
+  double eps = 0;  // 1e-8 of the root mean square of the first gradient
   for (int t = 1; t <= 5; ++t) {
     Parameters<double> parameters = by_hand.parameters();
-    for (const auto& [name, g] : by_hand.loss_gradient(problem.X, 0.1, {.parameters = by_hand.trainable(0, 2)}).parameters) {
+    const auto gradient = by_hand.loss_gradient(problem.X, 0.1, {.parameters = by_hand.trainable(0, 2)}).parameters;
+    if (t == 1) {
+      double sum = 0, count = 0;
+      for (const auto& [name, g] : gradient) sum += g.squaredNorm(), count += static_cast<double>(g.size());
+      eps = 1e-8 * std::sqrt(sum / count);
+    }
+    for (const auto& [name, g] : gradient) {
       if (t == 1) m[name] = v[name] = 0 * g;
       for (Index k = 0; k < g.size(); ++k) {
         m[name](k) = 0.9 * m[name](k) + 0.1 * g(k);
         v[name](k) = 0.999 * v[name](k) + 0.001 * g(k) * g(k);
         const double m_hat = m[name](k) / (1 - std::pow(0.9, t)), v_hat = v[name](k) / (1 - std::pow(0.999, t));
-        parameters.at(name)(k) -= 0.01 * m_hat / (std::sqrt(v_hat) + 1e-8);
+        parameters.at(name)(k) -= 0.01 * m_hat / (std::sqrt(v_hat) + eps);
       }
     }
     by_hand.set_parameters(parameters);
@@ -231,7 +238,7 @@ TEST(Training, Adam_WithValidation_ReturnsTheBestAndStopsWhenItsPatienceEnds) {
                                      .patience = 6,
                                      .learning_rate = 3,
                                      .max_iter = 100});
-  EXPECT_EQ(result.status, Status::converged);
+  EXPECT_EQ(result.status, Status::stalled);  // its patience ended, but the loss can fall
   EXPECT_EQ(result.history.value.size(), 6U);
   EXPECT_TRUE(net.parameters() == (Network<double>("coupled", problem.D, 2).parameters()));
 }
@@ -442,7 +449,7 @@ TEST_F(TrainingFile, InterruptedWithinAStep_KeepsTheLastAcceptedOne) {
   train<double>(whole, problem.X, 0.1, {.max_iter = 12});
   int polls = 0;
   TrainingOptions options{.max_iter = 12, .checkpoint = path};
-  options.execution = {.n_threads = 1, .stop_requested = [&] { return ++polls > 20; }};
+  options.execution = {.n_threads = 1, .stop_requested = [&] { return ++polls > 40; }};
   const auto result = train<double>(cut, problem.X, 0.1, options);
   EXPECT_EQ(result.status, Status::interrupted);
   EXPECT_EQ(result.value, cut.loss(problem.X, 0.1));

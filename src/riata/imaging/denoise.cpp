@@ -102,8 +102,8 @@ void learn(const Plane& plane, const Picture& noisy, const Recipe& recipe, const
       std::move(sampler),
       std::make_unique<UnrolledDirection<float>>(
           result.reg, UnrolledDirectionOptions{.network = network, .backprop = backprop, .scale_by_usage = true}),
-      LineSearch<float>({.first = 2, .grow = 2}), Constraint::unit_sphere, {.max_iter = recipe.max_iter, .tol = 1e-5},
-      {.seed = options.seed});
+      LineSearch<float>({.first = 2, .grow = 2, .relative = false}), Constraint::unit_sphere,
+      {.max_iter = recipe.max_iter, .tol = 1e-5}, {.seed = options.seed});
   auto learned = learner.fit({{"dictionary", result.dictionary}}, observer);
   result.dictionary = std::move(learned.dictionary);
   result.history = std::move(learned.history);
@@ -123,6 +123,48 @@ void code(Plane& plane, const Picture& noisy, const Recipe& recipe, const Denois
     accumulate_patches<float>(estimate.patches, estimate.weights, grid, first, sums.data(), counts.data());
   }
   for (std::size_t i = 0; i < plane.size(); ++i) plane[i] = sums[i] / counts[i];
+}
+
+DenoiseResult clean(const Picture& noisy, const DenoiseOptions& options, const Observer& observer) {
+  const Recipe recipe = recipe_for(options);
+  DenoiseResult result;
+  result.picture = noisy;
+  result.patch = recipe.patch;
+  result.layers = options.layers;
+  result.sigma = options.sigma ? *options.sigma : estimate_sigma(noisy);
+  result.reg = options.reg.value_or(recipe.reg * result.sigma);
+  if (result.sigma == 0) {  // no noise: the picture is its own estimate
+    result.dictionary = initial_dictionary(recipe);
+    return result;
+  }
+  std::vector<Plane> planes = split(noisy);
+  learn(planes[0], noisy, recipe, options, observer, result);
+  for (Plane& plane : planes) code(plane, noisy, recipe, options, result);
+  merge(planes, result.picture);
+  if (!options.plain) undo_clipping(noisy, result.sigma, result.picture);
+  return result;
+}
+
+Picture times_power_of_two(Picture picture, int exponent) {
+  for (float& v : picture.samples) v = std::ldexp(v, exponent);
+  return picture;
+}
+
+/// In a unit in which no square leaves the range of float: the same bits, scaled.
+DenoiseResult clean_far_from_one(const Picture& noisy, int exponent, DenoiseOptions options, const Observer& observer) {
+  for (auto* number : {&options.sigma, &options.reg})
+    if (*number) *number = std::ldexp(**number, -exponent);
+  Observer here;
+  if (observer)
+    here = [&](IterationInfo info) {
+      info.value = std::ldexp(info.value, 2 * exponent);
+      return observer(info);
+    };
+  DenoiseResult result = clean(times_power_of_two(noisy, -exponent), options, here);
+  result.picture = times_power_of_two(std::move(result.picture), exponent);
+  for (double* number : {&result.sigma, &result.reg}) *number = std::ldexp(*number, exponent);
+  for (double& value : result.history.value) value = std::ldexp(value, 2 * exponent);
+  return result;
 }
 
 }  // namespace
@@ -149,22 +191,11 @@ DenoiseResult denoise(const Picture& noisy, const DenoiseOptions& options, const
   require(std::all_of(noisy.samples.begin(), noisy.samples.end(), [](float v) { return std::isfinite(v); }),
           "denoise: the picture holds NaN or infinity; expected finite numbers");
 
-  DenoiseResult result;
-  result.picture = noisy;
-  result.patch = recipe.patch;
-  result.layers = options.layers;
-  result.sigma = options.sigma ? *options.sigma : estimate_sigma(noisy);
-  result.reg = options.reg.value_or(recipe.reg * result.sigma);
-  if (result.sigma == 0) {  // no noise: the picture is its own estimate
-    result.dictionary = initial_dictionary(recipe);
-    return result;
-  }
-  std::vector<Plane> planes = split(noisy);
-  learn(planes[0], noisy, recipe, options, observer, result);
-  for (Plane& plane : planes) code(plane, noisy, recipe, options, result);
-  merge(planes, result.picture);
-  if (!options.plain) undo_clipping(noisy, result.sigma, result.picture);
-  return result;
+  constexpr int far = 20;
+  float largest = 0;
+  for (const float v : noisy.samples) largest = std::max(largest, std::abs(v));
+  const int exponent = largest > 0 ? std::ilogb(largest) : 0;
+  return std::abs(exponent) > far ? clean_far_from_one(noisy, exponent, options, observer) : clean(noisy, options, observer);
 }
 
 }  // namespace riata

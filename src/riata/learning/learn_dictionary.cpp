@@ -78,6 +78,7 @@ template <Scalar T>
 void require_learnable(const ConstMatrixRef<T>& X) {
   require(X.cols() > 0 && X.rows() > 0, "learn_dictionary: X holds no signals");
   require_finite("learn_dictionary", "X", X);
+  require_squares<T>("learn_dictionary", X);
 }
 
 template <Scalar T>
@@ -122,12 +123,11 @@ LearnResult<T> learn(const ConstMatrixRef<T>& X, Matrix<T> init, const Reg& weig
                      const Observer& observer) {
   project_atoms(init, o.constraint);
   const double reg = resolve_batch_reg<T>(weight, X, DenseDictionary<T>(init), o.penalty, o.execution);
-  const double unit = o.reduction == Reduction::mean ? static_cast<double>(X.cols()) : 1.0;
   Checkpoint checkpoint{.path = o.checkpoint, .every = o.checkpoint_every, .resume = o.resume};
   if (!o.checkpoint.empty()) checkpoint.fingerprint = fingerprint<T>(X, init, reg, o);
   Parameters<T> parameters{{"dictionary", std::move(init)}};
   if (o.method != LearningMethod::alternating_exact) parameters["steps"] = Matrix<T>::Ones(o.layers, 1);
-  Learner<T> learner(std::make_unique<FullBatchBorrowed<T>>(X), make_direction<T>(reg, o), LineSearch<T>({.unit = unit}),
+  Learner<T> learner(std::make_unique<FullBatchBorrowed<T>>(X), make_direction<T>(reg, o), LineSearch<T>({.first = 64}),
                      o.constraint,
                      {.learn_steps = o.learn_steps, .max_iter = o.max_iter, .tol = o.tol, .max_time_s = o.max_time_s},
                      {.replace = o.replace_atoms, .seed = o.seed}, std::move(checkpoint));
@@ -143,7 +143,7 @@ LearnResult<T> learn_from(const ConstMatrixRef<T>& X, const Reg& reg, const Lear
   require_learnable<T>(X);
   if (!options.centre) return learn<T>(X, make_init(X), reg, options, observer);
   Matrix<T> centred = X;
-  centred.rowwise() -= X.colwise().mean();
+  centred.rowwise() -= centred.colwise().mean().eval();  // not of X: the order of Eigen's sums depends on where the caller's lies
   return learn<T>(centred, make_init(ConstMatrixRef<T>(centred)), reg, options, observer);
 }
 

@@ -22,9 +22,9 @@ struct Learner<T>::State {
   std::optional<double> known_value;  // at `parameters`, if it was computed and nothing moved since
   LearnResult<T> result;
   int phase = 0;
-  bool finished = false;
-  double ended_tol = 0;       // at which the last phase ended; 0 if none did
-  double seconds_before = 0;  // of the runs this one resumes
+  bool finished = false, certified = true;  // certified: as LineSearch::Outcome says where it finished
+  double ended_tol = 0;                     // at which the last phase ended; 0 if none did
+  double seconds_before = 0;                // of the runs this one resumes
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
   std::exception_ptr failure = {};  // of the observer, or of writing the checkpoint
 
@@ -93,15 +93,28 @@ bool Learner<T>::iterate(State& state, const Observer& observer) {
     return false;
   }
   const ConstMatrixRef<T> batch = sampler_->batch();
-  const Objective<T> objective{.project = [this](Parameters<T>& p) { project_atoms(p.at("dictionary"), constraint_); },
-                               .evaluate = [&](const Parameters<T>& p) { return direction_->value(batch, p); }};
   std::set<std::string> names{"dictionary"};
   if (state.phase == 1) names.insert("steps");
+  std::optional<NamedTensors> before_look;
+  SearchObjective<T> objective;
+  objective.project = [this](Parameters<T>& p) { project_atoms(p.at("dictionary"), constraint_); };
+  objective.evaluate = [&](const Parameters<T>& p) { return direction_->value(batch, p); };
+  objective.gradient = [&](const Parameters<T>& p) { return direction_->gradient(batch, p, names); };
+  objective.evaluate_afresh = [&](const Parameters<T>& p) {
+    if (!before_look) before_look = direction_->state();
+    return direction_->open(batch, p, {});
+  };
 
   const double value = direction_->open(batch, state.parameters, state.known_value);
+  require(std::isfinite(value), "learn: the objective is {} after {} iterations; are the signals or reg too large?", value,
+          state.iterations());
   if (history.value.empty()) state.result.initial_value = value;
   const Parameters<T> gradient = direction_->gradient(batch, state.parameters, names);
-  const auto outcome = update_.step(state.parameters, gradient, value, objective);
+  for (const auto& [name, g] : gradient)
+    require(g.allFinite(), "learn: the gradient by '{}' is not finite after {} iterations; are the signals or reg too large?",
+            name, state.iterations());
+  const auto outcome = update_.step(state.parameters, gradient, value, objective, schedule_.tol);
+  if (before_look && outcome.ended) direction_->restore(*before_look);  // a run that goes on knows nothing of the look
   state.known_value = outcome.value;
   if (outcome.accepted) {
     history.value.push_back(outcome.value);
@@ -110,14 +123,14 @@ bool Learner<T>::iterate(State& state, const Observer& observer) {
     history.phase.push_back(state.phase);
     if (atoms_.replace && state.iterations() % atoms_.check_every == 0) replace_atoms(state, gradient);
   }
-  const bool phase_over = !outcome.accepted || (value - outcome.value) < schedule_.tol * value;
-  if (phase_over) state.ended_tol = schedule_.tol;
-  if (phase_over && state.phase == 0 && schedule_.learn_steps) {
+  if (outcome.ended) state.ended_tol = schedule_.tol;
+  if (outcome.ended && state.phase == 0 && schedule_.learn_steps) {
     state.phase = 1;
     update_.reset();
-  } else if (phase_over) {
+  } else if (outcome.ended) {
     state.finished = true;
-    state.result.status = Status::converged;
+    state.certified = outcome.certified;
+    state.result.status = status_of_end(state.certified);
   }
   if (!outcome.accepted) return true;
   Action action = Action::keep_going;
@@ -177,6 +190,7 @@ void Learner<T>::save(const State& state) const {
   tensors["history.phase"] = {{std::ssize(history.phase)}, history.phase};
   tensors["phase"] = to_tensor(std::int64_t{state.phase});
   tensors["finished"] = to_tensor(std::int64_t{state.finished});
+  tensors["certified"] = to_tensor(std::int64_t{state.certified});
   tensors["tol"] = to_tensor(std::vector<double>{state.ended_tol});
   tensors["n_replaced"] = to_tensor(std::int64_t{state.result.n_replaced});
   tensors["values"] =
@@ -200,6 +214,8 @@ void Learner<T>::load(State& state, const NamedTensors& tensors) {
   history.phase = *phase_values;
   state.phase = static_cast<int>(get_integer(tensors, "phase", where));
   state.finished = get_integer(tensors, "finished", where) != 0;
+  state.certified = !tensors.contains("certified") || get_integer(tensors, "certified", where) != 0;
+  state.result.status = status_of_end(state.certified);
   // What ended at a larger tolerance goes on, but never back to the first phase. Checkpoints of old do not say at which they
   // ended.
   if ((state.finished || state.phase > 0) && tensors.contains("tol")) {

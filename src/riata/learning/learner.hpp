@@ -20,7 +20,7 @@ namespace riata {
 struct Schedule {
   bool learn_steps = false;               ///< a second phase moves dictionary and step factors together
   int max_iter = 300;                     ///< accepted iterations, both phases together
-  double tol = 1e-6;                      ///< a phase ends when (previous - value) / previous < tol
+  double tol = 1e-6;                      ///< a phase ends when (previous - value) / previous < tol; see LineSearch::step()
   std::optional<double> max_time_s = {};  ///< seconds of this call
 };
 
@@ -46,6 +46,8 @@ struct LearnResult {
   double initial_value = std::numeric_limits<double>::quiet_NaN();  ///< the objective before the first step, if known
   double reg = 0;                                                   ///< the weight used, as a number
   int n_replaced = 0;                                               ///< dead or duplicate atoms replaced
+  /// converged: neither dictionary nor steps alone, against their gradient, lower the loss by 1e-4 of it; stalled: tol ended it
+  /// where they do.
   Status status = Status::converged;
 };
 

@@ -86,8 +86,7 @@ void TrainingOptions::validate() const {
 
 namespace {
 
-constexpr double smallest_step = 1e-20, largest_step = 1e30;  // of the line search
-constexpr double least_step_factor = 1e-6;                    // of 1 / L: what positive_steps keeps
+constexpr double least_step_factor = 1e-6;  // of 1 / L: what positive_steps keeps
 constexpr double optimum_tol = 1e-6;
 constexpr double adam_rate = 5e-4, refinements[] = {0.2, 0.02}, older_layers = 0.3;  // of the published code
 constexpr std::uint32_t batch_stream = 200, validation_stream = 201;
@@ -103,9 +102,7 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 }
 
 /// t of LineSearch is twice the step that it tries first.
-LineSearchOptions search_options(const TrainingOptions& options) {
-  return {.first = 2 * rate_of(options), .largest = 2 * largest_step, .smallest = 2 * smallest_step, .grow = 8};
-}
+LineSearchOptions search_options(const TrainingOptions& options) { return {.first = 2 * rate_of(options), .grow = 8}; }
 
 struct Stage {
   int n_layers;  // the loss is at their output
@@ -254,6 +251,7 @@ class Trainer {
     std::optional<double> value = {};  // of the stage's loss at `parameters`; absent before the stage is opened
     int taken = 0;                     // steps of the stage
     bool ended = false;                // the stage, before its last step
+    bool certified = false;            // as LineSearch::Outcome says where it ended
     double ended_tol = 0;              // at which it ended
     double initial_value = std::numeric_limits<double>::quiet_NaN();
     // Of validation, in the stage: the least loss, where, and after how many steps.
@@ -267,10 +265,22 @@ class Trainer {
   NetworkRun<T> run_of(const Stage& stage) const { return {.n_layers = stage.n_layers, .execution = execution_}; }
 
   double evaluate(const Parameters<T>& parameters) {
-    for (const auto& [name, values] : parameters)
-      if (!values.allFinite()) return std::numeric_limits<double>::quiet_NaN();
     trial_.set_parameters(parameters);
     return trial_.loss(X_, reg_, run_of(stages_[state_.stage]), targets_);
+  }
+
+  Parameters<T> gradient(const Parameters<T>& parameters) {
+    const Stage& stage = stages_[state_.stage];
+    trial_.set_parameters(parameters);
+    return trial_.loss_gradient(X_, reg_, {.parameters = stage.names}, run_of(stage), targets_).parameters;
+  }
+
+  SearchObjective<T> objective() {
+    SearchObjective<T> objective;
+    objective.project = [this](Parameters<T>& p) { project(p); };
+    objective.evaluate = [this](const Parameters<T>& p) { return evaluate(p); };
+    objective.gradient = [this](const Parameters<T>& p) { return gradient(p); };
+    return objective;
   }
 
   void project(Parameters<T>& parameters) const {
@@ -322,7 +332,8 @@ class Trainer {
       return {};  // so that an interruption of the first step does not undo what this has set
     }
     if (state_.ended || state_.taken >= stage.max_iter) {
-      if (state_.stage + 1 == stages_.size()) return state_.ended ? Status::converged : Status::max_iter_reached;
+      if (state_.stage + 1 == stages_.size())
+        return state_.ended ? status_of_end(is_adam() ? !best_can_fall() : state_.certified) : Status::max_iter_reached;
       if (state_.best_value) validate(execution_);
       ++state_.stage;
       if (state_.best_value) state_.parameters = std::move(state_.best);
@@ -335,7 +346,7 @@ class Trainer {
     }
     if (options_.max_time_s && seconds_since(start_) >= *options_.max_time_s) return Status::max_time_reached;
     if (observer_) landmarks_.find(stage.n_layers);
-    const bool moved = is_adam() ? adam_step(stage) : search_step(stage);
+    const bool moved = is_adam() ? adam_step(stage) : search_step();
     if (!moved) return {};
     ++state_.taken;
     return tell(stage) == Action::stop ? std::optional(Status::interrupted) : std::nullopt;
@@ -381,21 +392,20 @@ class Trainer {
     history.stage.push_back(static_cast<std::int64_t>(state_.stage));
   }
 
-  bool search_step(const Stage& stage) {
-    trial_.set_parameters(state_.parameters);
-    const double value = *state_.value;
-    const auto gradient = trial_.loss_gradient(X_, reg_, {.parameters = stage.names}, run_of(stage), targets_).parameters;
+  bool search_step() {
+    const Parameters<T> gradient = this->gradient(state_.parameters);
     keep_failure(failure_, [&] {
       for (const auto& [name, g] : gradient)
         require(g.allFinite(), "train: the gradient by '{}' is not finite after {} steps; are the signals or reg too large?",
                 name, state_.history.value.size());
     });
     if (failure_) throw Interrupted();
-    const Objective<T> objective{.project = [this](Parameters<T>& p) { project(p); },
-                                 .evaluate = [this](const Parameters<T>& p) { return evaluate(p); }};
-    const auto outcome = search_.step(state_.parameters, gradient, value, objective);
+    Parameters<T> moved = state_.parameters;
+    const auto outcome = search_.step(moved, gradient, *state_.value, objective(), options_.tol);
+    state_.parameters = std::move(moved);
     state_.value = outcome.value;
-    state_.ended = !outcome.accepted || (value - outcome.value) < options_.tol * std::abs(value);
+    state_.ended = outcome.ended;
+    state_.certified = outcome.certified;
     if (state_.ended) state_.ended_tol = options_.tol;
     if (outcome.accepted) record(outcome.value, outcome.step);
     return outcome.accepted;
@@ -410,6 +420,13 @@ class Trainer {
     state_.best_value = value;
     state_.best = state_.parameters;
     state_.best_taken = state_.taken;
+  }
+
+  /// Whether the line search would go on from what Adam returns.
+  bool best_can_fall() {
+    const Parameters<T>& best = state_.best_value ? state_.best : state_.parameters;
+    const double value = evaluate(best);
+    return search_.can_fall(best, gradient(best), value, objective());
   }
 
   bool adam_step(const Stage& stage) {
@@ -466,6 +483,7 @@ class Trainer {
     tensors["stage"] = to_tensor(static_cast<std::int64_t>(state_.stage));
     tensors["taken"] = to_tensor(std::int64_t{state_.taken});
     tensors["ended"] = to_tensor(std::int64_t{state_.ended});
+    tensors["certified"] = to_tensor(std::int64_t{state_.certified});
     tensors["values"] =
         to_tensor(std::vector<double>{seconds(), state_.initial_value, state_.value.value_or(std::nan("")), state_.ended_tol});
     write_checkpoint(checkpoint_, std::move(tensors));
@@ -497,6 +515,7 @@ class Trainer {
     state_.ended_tol = values[3];
     // What ended at a larger tolerance goes on.
     state_.ended = get_integer(tensors, "ended", where) != 0 && !(options_.tol < state_.ended_tol);
+    state_.certified = !tensors.contains("certified") || get_integer(tensors, "certified", where) != 0;
     if (is_adam())
       adam_.restore(tensors, state_.parameters);
     else
@@ -573,6 +592,7 @@ TrainingResult train(Network<T>& net, const NonDeduced<ConstMatrixRef<T>>& X, co
   options.validate();
   require_signals<T>("train", X, net.dictionary());
   require(X.cols() > 0, "train: X holds no signals");
+  require_squares<T>("train", X);
   const bool needs_targets = options.loss == TrainingLoss::supervised;
   require(needs_targets || targets == nullptr, "targets are for loss = 'supervised'; loss = '{}' has none",
           to_string(options.loss));

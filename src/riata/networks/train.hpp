@@ -5,8 +5,10 @@
 //   greedy      stage t: the layers up to t, the loss at the last layer
 //
 // The full batch and a line search on the subgradient: try the step, halve it until the loss decreases, make it eight times as
-// long after success; the stage ends when steps fall below 1e-20. The network is always the last accepted one. This is the rule
-// of Ablin et al. (2019) as Cherkaoui, Sulam and Moreau (2020) correct it. max_iter counts accepted steps of all stages: stage t
+// long after success, the rule of Ablin et al. (2019) as Cherkaoui, Sulam and Moreau (2020) correct it. Steps, thresholds,
+// weights, ... are blocks, each with a step length of its own, found anew where a stage begins and where no common step is left
+// (optim/line_search.hpp, which says when a stage ends). The network is always the last accepted one; nothing depends on the unit
+// of the signals, save reg of iht, which has its square. max_iter counts accepted steps of all stages: stage t
 // has those between t/T and (t+1)/T of it. A stage whose loss would start above that of the network before training starts from
 // that network, so training never ends above where it began: for networks that start as ISTA, never above ISTA.
 //
@@ -47,14 +49,15 @@ struct TrainingOptions {
   TrainingLoss loss = TrainingLoss::unsupervised;
   TrainingMode mode = TrainingMode::oneshot;
   TrainingOptimizer optimizer = TrainingOptimizer::backtracking;
-  std::optional<Index> batch_size = {};      ///< signals per step, >= 1; absent: all. adam alone
-  double validation = 0;                     ///< share of the signals held out, in [0, 1); adam alone
-  int validate_every = 10;                   ///< steps between looks at them
-  int patience = 4000;                       ///< steps without a better look that end a stage
-  std::optional<double> learning_rate = {};  ///< the first step of each stage, or Adam's rate, > 0; absent: 1, or 5e-4
-  bool positive_steps = false;               ///< keep steps at or above 1e-6 / L; kinds with steps alone
-  int max_iter = 300;                        ///< accepted steps, all stages together
-  double tol = 0;                            ///< relative decrease that ends a stage
+  std::optional<Index> batch_size = {};  ///< signals per step, >= 1; absent: all. adam alone
+  double validation = 0;                 ///< share of the signals held out, in [0, 1); adam alone
+  int validate_every = 10;               ///< steps between looks at them
+  int patience = 4000;                   ///< steps without a better look that end a stage
+  /// > 0. Of a stage's first step, in units of loss / ||gradient||^2, or Adam's rate; absent: 1, or 5e-4.
+  std::optional<double> learning_rate = {};
+  bool positive_steps = false;  ///< keep steps at or above 1e-6 / L; kinds with steps alone
+  int max_iter = 300;           ///< accepted steps, all stages together
+  double tol = 0;               ///< relative decrease that ends a stage; see LineSearch::step()
   std::optional<double> max_time_s = {};
   std::string checkpoint = {};  ///< a safetensors file; empty: none
   int checkpoint_every = 10;
@@ -87,6 +90,8 @@ struct TrainingResult {
   double initial_value = 0;  ///< the loss before the first step, at the output of the first stage
   double value = 0;          ///< the loss of the network as it is now, at the last layer
   double reg = 0;            ///< the weight used, as a number
+  /// Of the last stage. converged: no block of parameters alone, against its gradient, lowers the loss by 1e-4 of it;
+  /// stalled: tol or Adam's patience ended it where one does.
   Status status = Status::converged;
 };
 
