@@ -265,7 +265,8 @@ def _psnr(image: Array, reference: Array, peak: float) -> float:
     with np.errstate(over="ignore", invalid="ignore"):
         error = mean_square(0)
         if not 1e-290 < error < math.inf:  # no square of the largest may leave the range of numbers
-            largest = float(np.max(np.abs(np.subtract(image, reference, dtype=np.float64))))
+            rows = zip(np.atleast_1d(image), np.atleast_1d(reference), strict=True)
+            largest = float(max(np.max(np.abs(np.subtract(a, b, dtype=np.float64))) for a, b in rows))
             if not math.isfinite(largest):
                 raise ValueError("psnr: the pictures hold NaN or infinity; expected finite numbers")
             exponent = math.frexp(largest)[1]
