@@ -17,9 +17,14 @@ class ProximalTile : public TileSolver<typename Penalty::scalar> {
   void solve(SolverTile<T>& tile) final {
     open(tile);
     start();
+    if (Penalty::convex && !Z_.isZero(0)) {  // a start that may be good enough
+      evaluate();
+      retire(tile, 0, false);
+    }
     for (int k = 1; k <= options_.max_iter && n_active_ > 0; ++k) {
       step();
-      const bool last = k == options_.max_iter, due = last || k % options_.check_every == 0;
+      const bool last = k == options_.max_iter, may_stand_still = !Penalty::convex && k == 1;
+      const bool due = last || may_stand_still || k % options_.check_every == 0;
       if (due || options_.record) evaluate();
       if (options_.record) record(tile);
       if (due) retire(tile, k, last);
@@ -32,7 +37,7 @@ class ProximalTile : public TileSolver<typename Penalty::scalar> {
         D_(problem.D),
         penalty_(problem.penalty),
         options_(problem.options),
-        certificate_(problem.D.parameters(), problem.D_double, problem.penalty) {}
+        certificate_(problem.D.parameters(), problem.D_double, problem.penalty, problem.options.tol) {}
 
   /// Prepares the method's own state for the n_active_ signals whose start is Z_.
   virtual void start() = 0;
