@@ -157,7 +157,8 @@ void bind_lasso_path(nb::module_& m) {
         const PathOptions options{.reg_min = reg_min, .max_knots = max_knots, .penalty = to_penalty(positive, weights)};
         const Eigen::Map<const Vector<T>> signal(x.data(), static_cast<Index>(x.size()));
         LassoPath<T> path = without_gil([&] { return lasso_path<T>(signal, to_dictionary<T>(D), options); });
-        return nb::make_tuple(to_numpy(std::move(path.regs)), to_numpy(std::move(path.codes)));
+        return nb::make_tuple(to_numpy(std::move(path.regs)), to_numpy(std::move(path.codes)), to_numpy(std::move(path.gap)),
+                              to_string(path.status));
       },
       array_arg("x"), array_arg("D"), nb::arg("reg_min"), nb::arg("max_knots"), nb::arg("positive"), array_arg("weights").none());
 }

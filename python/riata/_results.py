@@ -43,14 +43,25 @@ class LassoPath:
         Descending, from reg_max.
     codes : ndarray (n_knots, n_atoms)
         A solution at each.
+    gap : ndarray (n_knots,)
+        Duality gap at each, in float64 and in units of the objective. At reg = 0, which has no dual point, it is
+        1/2 ||x - z D||^2.
+    status : str
+        "converged"; "max_iter" where `max_knots` came first; "stalled" where rounding ended the path before
+        `reg_min`, or left a knot that is no solution: the gap, in float64, is above 1e-9 of 1/2 ||x||^2.
     """
 
     regs: Array
     codes: Array
+    gap: Array
+    status: str
 
     def __repr__(self) -> str:
         n_knots, n_atoms = self.codes.shape
-        return f"LassoPath({n_knots} knots, {n_atoms} atoms, reg {self.regs[0]:.3g} to {self.regs[-1]:.3g})"
+        return (
+            f"LassoPath({n_knots} knots, {n_atoms} atoms, reg {self.regs[0]:.3g} to {self.regs[-1]:.3g}, "
+            f"{self.status})"
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -101,7 +112,7 @@ class EncodeResult:
     method : str
         The solver that ran.
     trace : tuple of StepTrace or None
-        One per signal if `record` was asked for; empty where zero was known to be the solution.
+        One per signal if `record` was asked for; empty where zero, or the start, was known to be the solution.
     """
 
     codes: Array

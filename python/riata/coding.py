@@ -97,7 +97,8 @@ def encode(
         used, ||z||_0, by iterative hard thresholding (Blumensath and Davies, 2008): a local solution, which has
         no gap.
     l1_ratio : float, optional
-        The elastic net's share of l1, > 0 and <= 1; 0.5 by default.
+        The elastic net's share of l1, > 0 and <= 1; 0.5 by default. The weight of its quadratic part does not follow
+        the unit of the signals: of all penalties it alone is another problem in another unit.
     groups : array (n_atoms,), optional
         Integers >= 0, one per atom, for penalty "group": atoms with equal numbers are a group.
     momentum : {"beck-teboulle", "chambolle-dossal", "greedy"}
@@ -374,7 +375,8 @@ def lasso_path(
     Returns
     -------
     LassoPath
-        regs, descending from reg_max, and codes. Between two knots codes are interpolated linearly.
+        regs, descending from reg_max, codes and gap per knot, and status. Between two knots codes are interpolated
+        linearly.
 
     Examples
     --------

@@ -155,6 +155,56 @@ def test_a_path_is_optimal_at_its_knots(problem, positive):
     assert riata.lasso_path(x.astype(np.float32), D.astype(np.float32)).codes.dtype == np.float32
 
 
+def test_a_path_says_what_its_knots_are_worth(problem):
+    x, D = problem.signals[0], problem.dictionary
+    path = riata.lasso_path(x, D)
+    assert path.status == "converged" and "converged" in repr(path)
+    assert path.gap.dtype == np.float64 and path.gap.shape == path.regs.shape
+    assert (path.gap[:-1] <= 1e-9 * 0.5 * x @ x).all()
+    assert path.gap[-1] == pytest.approx(0.5 * ((x - path.codes[-1] @ D) ** 2).sum(), abs=1e-12)
+    assert riata.lasso_path(x, D, max_knots=3).status == "max_iter"
+    scales = 10.0 ** np.random.default_rng(5).uniform(-25, 25, len(D))
+    wild = riata.lasso_path(x, D * scales[:, None])
+    assert wild.status == "stalled" or (wild.gap[:-1] <= 1e-9 * 0.5 * x @ x).all()
+
+
+@pytest.mark.parametrize("weight", [1e-12, 1e-6, 1e6])
+def test_one_weight_unlike_the_others_is_no_matter_to_the_path(problem, weight):
+    X, D = problem.signals[:5], problem.dictionary
+    weights = np.ones(len(D))
+    weights[2] = weight
+    coded = riata.encode(X, D, 0.2, "lars", weights=weights)
+    reference = riata.encode(X, D, 0.2, "cd", weights=weights, tol=1e-9)
+    assert (coded.status == "converged").all()
+    np.testing.assert_allclose(coded.objective, reference.objective, rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["ista", "fista", "oista", "backtracking"])
+def test_an_optimal_start_costs_no_iteration(problem, method):
+    X, D = problem.signals, problem.dictionary
+    start = riata.encode(X, D, 0.3, tol=1e-9).codes
+    again = riata.encode(X, D, 0.3, method, init=start)
+    assert (again.n_iter == 0).all() and (again.status == "converged").all()
+    np.testing.assert_array_equal(again.codes, start)
+
+
+def test_converged_means_a_gap_that_rounding_does_not_hide():
+    rng = np.random.default_rng(6)
+    for n, m in ((30, 12), (12, 30)):
+        D = rng.standard_normal((m, n))
+        D /= np.linalg.norm(D, axis=1, keepdims=True)
+        X = rng.standard_normal((100, n))
+        coded = riata.encode(X, D, "1e-12max", tol=1e-11, max_iter=500)
+        reg = riata.reg_max(X, D) * 1e-12
+        for x, z, r, status, said in zip(X, coded.codes, reg, coded.status, coded.gap):
+            long = x.astype(np.longdouble) - z.astype(np.longdouble) @ D.astype(np.longdouble)
+            c = D.astype(np.longdouble) @ long
+            s = min(1, np.longdouble(r) / np.abs(c).max())
+            gap = r * np.abs(z).sum() - s * (z @ c) + (1 - s) ** 2 / 2 * (long @ long)
+            assert gap <= said * (1 + 1e-6) + 1e-17 * (x @ x)
+            assert status != "converged" or gap <= 1e-11 * 0.5 * (x @ x) * (1 + 1e-6)
+
+
 def test_pursuit_agrees_with_scikit_learn(problem):
     linear_model = pytest.importorskip("sklearn.linear_model")
     X, D = problem.signals, problem.dictionary

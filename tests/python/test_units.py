@@ -333,3 +333,53 @@ def test_a_decimal_unit_changes_what_is_certified_by_rounding(name: str, dtype: 
             atol = row.rtol[dtype] * np.abs(expected).max(initial=0)
             got = np.asarray(scaled[what][0], np.float64) / unit**power
             np.testing.assert_allclose(got, expected, row.rtol[dtype], atol, err_msg=f"{unit}: {what}")
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_at_the_ends_of_the_range_it_is_the_same_or_refused(name: str) -> None:
+    row = ROWS[name]
+    for unit in (1e-160, 1e160) if not row.squared_reg else (1e-80, 1e80, 1e-160, 1e160):
+        try:
+            scaled = row.call(DATA[np.float64], unit)
+        except (ValueError, OverflowError) as refused:
+            assert 20 < len(str(refused)) < 400, refused
+            continue
+        for what, (values, power) in at_one(name, np.float64).items():
+            got, expected = np.asarray(scaled[what][0], np.float64), np.asarray(values, np.float64)
+            assert np.isfinite(got).all(), f"{unit}: {what}"
+            if (row.compared and what not in row.compared) or abs(power) > 1:  # 1e-320 has three digits
+                continue
+            atol = 1e-9 * np.abs(expected).max(initial=0)
+            np.testing.assert_allclose(got / unit**power, expected, 1e-6, atol, err_msg=f"{unit}: {what}")
+
+
+@pytest.mark.parametrize("method", ["auto", "cd", "ista", "fista", "oista", "backtracking", "lars"])
+def test_signals_and_atoms_of_extreme_size_are_coded_or_refused(method: str) -> None:
+    codes = riata.encode(np.array([[5e-170, 1e-171]]), np.eye(2), 1e-170, method).codes
+    np.testing.assert_allclose(codes, [[4e-170, 0]], rtol=1e-6)
+    with pytest.raises(ValueError, match="encode: X holds an entry of size 5e"):
+        riata.encode(np.array([[5e160, 1e159]]), np.eye(2), 1e160, method)
+    for size in (1e160, 1e-160):
+        with pytest.raises(ValueError, match="dictionary: the largest entry of D has the size 1e"):
+            riata.encode(np.ones((1, 2)), size * np.eye(2), 1.0, method)
+    X, D = DATA[np.float32].X, DATA[np.float32].D
+    expected = riata.encode(X, D, 0.125, method, 1e-4)
+    for size in (1e-22, 1e-30, 1e19, 1e30):
+        coded = riata.encode(X, in_unit(D, size), 0.125 * size, method, 1e-4)
+        assert (coded.status == "converged").all()
+        np.testing.assert_allclose(coded.codes.astype(np.float64) * size, expected.codes, rtol=1e-2, atol=2e-3)
+
+
+def test_a_tiny_signal_among_ordinary_ones_is_coded_as_alone() -> None:
+    d = DATA[np.float64]
+    X, reg = d.X.copy(), np.full(len(d.X), d.reg)
+    for i, exponent in ((3, -500), (4, 400), (5, -700)):
+        X[i], reg[i] = np.ldexp(X[i], exponent), np.ldexp(d.reg, exponent)
+    for method in ("cd", "fista", "lars"):
+        alone, among = (riata.encode(signals, d.D, r, method) for signals, r in ((d.X, d.reg), (X, reg)))
+        np.testing.assert_array_equal(among.n_iter, alone.n_iter)
+        np.testing.assert_array_equal(among.codes[3], np.ldexp(alone.codes[3], -500))
+        np.testing.assert_array_equal(among.codes[4], np.ldexp(alone.codes[4], 400))
+        np.testing.assert_array_equal(among.codes[6], alone.codes[6])
+    layers = riata.unrolled_encode(X, d.D, reg, 9)
+    np.testing.assert_array_equal(layers[5], np.ldexp(riata.unrolled_encode(d.X, d.D, d.reg, 9)[5], -700))

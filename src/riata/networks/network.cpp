@@ -67,6 +67,9 @@ Network<T>::Network(std::string kind, DenseDictionary<T> dictionary, int n_layer
   require_options<T>(kind_, row.traits, model_.options, model_.n_atoms());
   const double norm_sq = model_.options.lipschitz.value_or(model_.dictionary.squared_norm());
   require(norm_sq > 0, "Network: the dictionary is zero");
+  require(std::isnormal(static_cast<T>(norm_sq)) && std::isnormal(static_cast<T>(1 / norm_sq)),
+          "Network: L = {:.3g}, of which steps are the inverse, leaves the precision of the dictionary; scale the atoms",
+          norm_sq);
   model_.lipschitz = norm_sq;
   for (int t = 0; t < n_layers; ++t) parameters_.merge(row.initial(model_, t));
 }

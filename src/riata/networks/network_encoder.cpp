@@ -4,6 +4,7 @@
 
 #include "riata/core/check.hpp"
 #include "riata/networks/network_pass.hpp"
+#include "riata/operators/units.hpp"
 
 namespace riata {
 
@@ -41,7 +42,7 @@ void NetworkEncoder<T>::encode(const NonDeduced<ConstVectorRef<T>>& x, double re
   require(x.size() == D.signal_size(), "NetworkEncoder: x has {} entries, expected the atoms' {}", x.size(), D.signal_size());
   require(code.size() == D.code_size(), "NetworkEncoder: code has {} entries, expected one per atom, {}", code.size(),
           D.code_size());
-  require(x.allFinite(), "NetworkEncoder: x has an entry that is not finite");
+  require(is_in_range<T>(x), "NetworkEncoder: x has an entry that is not finite, or larger than its square can be");
   require(std::isfinite(reg) && reg > 0, "reg = {}, must be > 0 and finite", reg);
   prepared_->reg(0) = static_cast<T>(reg);
   prepared_->pass.forward({.X = x, .reg = prepared_->reg}, prepared_->from_zero);

@@ -18,6 +18,21 @@ Index selected_atoms(const LayerSite<T>& site) {
   return std::lround(share * static_cast<double>(site.model.n_atoms() - 1));
 }
 
+/// ||a_G||, also where its square is no number.
+template <Scalar T>
+double length_of(const ConstVectorRef<T>& a, const std::vector<Index>& G) {
+  constexpr double least = 1e-280, most = 1e280;
+  double sum = 0, largest = 0;
+  for (const Index j : G) sum += static_cast<double>(a(j)) * static_cast<double>(a(j));
+  if (sum >= least && sum <= most) return std::sqrt(sum);
+  for (const Index j : G) largest = std::max(largest, std::abs(static_cast<double>(a(j))));
+  if (!(largest > 0) || !std::isfinite(largest)) return std::sqrt(sum);
+  const int e = std::ilogb(largest);
+  sum = 0;
+  for (const Index j : G) sum += std::ldexp(static_cast<double>(a(j)), -e) * std::ldexp(static_cast<double>(a(j)), -e);
+  return std::ldexp(std::sqrt(sum), e);
+}
+
 }  // namespace
 
 template <Scalar T>
@@ -121,9 +136,7 @@ template <Scalar T>
 void GroupShrink<T>::forward(MatrixRef<T> A, const TileThresholds<T>& thresholds) {
   for (Index i = 0; i < A.cols(); ++i)
     for (const auto& G : groups_) {
-      double length_sq = 0;
-      for (const Index j : G) length_sq += static_cast<double>(A(j, i)) * static_cast<double>(A(j, i));
-      const double length = std::sqrt(length_sq), tau = static_cast<double>(thresholds.of(0, i));
+      const double length = length_of<T>(A.col(i), G), tau = static_cast<double>(thresholds.of(0, i));
       const T factor = length > std::max(tau, 0.0) ? static_cast<T>(1 - tau / length) : T(0);
       for (const Index j : G) A(j, i) = factor > T(0) ? A(j, i) * factor : T(0);
     }
@@ -137,12 +150,9 @@ void GroupShrink<T>::backward(const ConstMatrixRef<T>& Z, const TileThresholds<T
     double sum = 0;  // of u^T y over the groups
     const double tau = static_cast<double>(thresholds.of(0, i));
     for (const auto& G : groups_) {
-      double length_sq = 0, along = 0;
-      for (const Index j : G) {
-        length_sq += static_cast<double>(Z(j, i)) * static_cast<double>(Z(j, i));
-        along += static_cast<double>(Z(j, i)) * static_cast<double>(H(j, i));
-      }
-      const double length = std::sqrt(length_sq);
+      double along = 0;
+      for (const Index j : G) along += static_cast<double>(Z(j, i)) * static_cast<double>(H(j, i));
+      const double length = length_of<T>(Z.col(i), G);
       if (length == 0) {
         for (const Index j : G) H(j, i) = T(0);
         continue;

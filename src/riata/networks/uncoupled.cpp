@@ -5,6 +5,7 @@
 
 #include "riata/core/check.hpp"
 #include "riata/linalg/blas.hpp"
+#include "riata/operators/units.hpp"
 
 namespace riata {
 
@@ -175,7 +176,7 @@ void LampRow<T>::forward(const TileInput<T>& input, const LayerState<T>& before,
   for (Index i = 0; i < n; ++i) {
     b_(i) = static_cast<T>((before.z.col(i).array() != T(0)).count()) / static_cast<T>(model_.n_features());
     v.col(i) += b_(i) * before.v.col(i);
-    rho_(i) = v.col(i).norm() / std::sqrt(static_cast<T>(model_.n_features()));
+    rho_(i) = norm_in_range<T>(v.col(i)) / std::sqrt(static_cast<T>(model_.n_features()));
   }
   multiply<T>(B_.values, v, a);
   a += before.z;

@@ -7,7 +7,7 @@
 #include "riata/core/check.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/neuro/whitening.hpp"
-#include "riata/operators/dense_dictionary.hpp"
+#include "riata/operators/units.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/encode.hpp"
 #include "riata/solvers/joint.hpp"
@@ -31,6 +31,8 @@ void require_arrays(const ConstMatrixRef<double>& M, const ConstMatrixRef<double
           options.n_orient);
   require(M.allFinite(), "sparse_inverse: M holds NaN or infinity; expected finite numbers");
   require(G.allFinite(), "sparse_inverse: G holds NaN or infinity; expected finite numbers");
+  require_in_range<double>("sparse_inverse", "M", M);
+  require_in_range<double>("sparse_inverse", "G", G);
 }
 
 /// What W makes of a unit in each channel, at most of its type: so that types of any units can be compared. A channel of its own
@@ -60,6 +62,12 @@ Vector<double> depth_weights(const ConstMatrixRef<double>& G, const Matrix<doubl
           "sparse_inverse: no channel sees any of the {} sources of G: each is zero, or lies in the null space of noise_cov",
           weights.size());
   return weights;
+}
+
+/// 2^-e reg
+Reg in_unit(const Reg& reg, int e) {
+  const auto* value = std::get_if<double>(&reg.value());
+  return value == nullptr ? reg : Reg(shifted_reg(*value, e));
 }
 
 /// Solves the whitened problem, X ~ D Z.
@@ -132,10 +140,12 @@ SparseInverseResult sparse_inverse(const ConstMatrixRef<double>& M, const ConstM
   D *= scales.asDiagonal();
 
   const DenseDictionary<double> dictionary(std::move(D));
-  const Solution solution = solve(X, dictionary, reg, options);
+  const int e = signal_exponent(largest_entry<double>(X));  // the unit of all fields (units.hpp)
+  X = shifted(X, -e).eval();
+  const Solution solution = solve(X, dictionary, in_unit(reg, e), options);
   SparseInverseResult result{.sources = scales.asDiagonal() * solution.Z,
                              .active = {},
-                             .reg = solution.reg,
+                             .reg = std::ldexp(solution.reg, e),
                              .objective = 0,
                              .gap = 0,
                              .gap_rel = 0,
@@ -148,10 +158,13 @@ SparseInverseResult sparse_inverse(const ConstMatrixRef<double>& M, const ConstM
 
   // What is certified are the sources as returned, not the codes they came from.
   const Matrix<double> Z = column_weights.asDiagonal() * result.sources;
-  const Worth worth = certify(X, dictionary, Z, result.reg, options);
+  const Worth worth = certify(X, dictionary, Z, solution.reg, options);
   const double half_norm_sq = 0.5 * X.squaredNorm();
-  result.objective = worth.objective;
-  result.gap = worth.gap;
+  result.sources = shifted(result.sources, e).eval();
+  result.objective = std::ldexp(worth.objective, 2 * e);
+  result.gap = std::ldexp(worth.gap, 2 * e);
+  require(result.sources.allFinite() && std::isfinite(result.objective) && std::isfinite(result.gap),
+          "sparse_inverse: the sources or their objective overflow; scale M or G");
   result.gap_rel = half_norm_sq > 0 ? worth.gap / half_norm_sq : 0;
   result.status = worth.done ? Status::converged : Status::max_iter_reached;
   return result;

@@ -20,8 +20,12 @@ Vector<double> scales_by_type(const ConstMatrixRef<double>& C, const std::vector
     auto& [variance, count] = sums[type(i)];
     variance += C(i, i), ++count;
   }
-  for (const auto& [name, sum] : sums)
+  for (const auto& [name, sum] : sums) {
     require(sum.first > 0, "noise_cov: all variances of channel type '{}' are 0; leave these channels out", name);
+    require(sum.first >= 1e-280 && sum.first <= 1e280,
+            "noise_cov: the variances of channel type '{}' add up to {:.3g}, must be between 1e-280 and 1e280; scale them", name,
+            sum.first);
+  }
   Vector<double> scales(C.rows());
   for (Index i = 0; i < C.rows(); ++i) {
     const auto& [variance, count] = sums[type(i)];

@@ -2,12 +2,14 @@
 
 #include "riata/core/check.hpp"
 #include "riata/linalg/blas.hpp"
+#include "riata/linalg/kernels.hpp"
 #include "riata/linalg/norms.hpp"
 
 namespace riata {
 namespace {
 
 constexpr Index most_transposed = 1 << 15;  // entries: a copy costs less than one small product
+constexpr double least_size = 1e-150, most_size = 1e150;
 
 }  // namespace
 
@@ -15,6 +17,12 @@ template <Scalar T>
 DenseDictionary<T>::DenseDictionary(Matrix<T> atoms) : atoms_(std::move(atoms)) {
   require(atoms_.size() > 0, "dictionary: {} atoms of {} features, must have at least one of each", atoms_.cols(), atoms_.rows());
   require_finite("dictionary", "D", atoms_);
+  if constexpr (std::same_as<T, double>) {
+    const double largest = largest_magnitude(atoms_.size(), atoms_.data());
+    require(largest == 0 || (largest >= least_size && largest <= most_size),
+            "dictionary: the largest entry of D has the size {:.3g}, must be between {:.0e} and {:.0e}; scale the atoms", largest,
+            least_size, most_size);
+  }
   if (atoms_.size() <= most_transposed) transposed_ = atoms_.transpose();
 }
 

@@ -6,6 +6,7 @@
 #include "riata/core/check.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/linalg/kernels.hpp"
+#include "riata/operators/units.hpp"
 #include "riata/solvers/certificate.hpp"
 
 namespace riata {
@@ -18,22 +19,29 @@ bool is_proximal(Solver method) {
   return method == Solver::ista || method == Solver::fista || method == Solver::oista || method == Solver::backtracking;
 }
 
-/// The work of one thread: screens out the signals whose code is zero, solves the rest, certifies all.
+/// The work of one thread: screens out the signals whose code is zero, solves the rest, certifies all. Each signal in its unit
+/// (units.hpp), which it gets when it comes in and loses when it leaves.
 template <class Penalty>
 class TileEncoder {
  public:
   using T = typename Penalty::scalar;
 
-  TileEncoder(const SharedProblem<Penalty>& problem, std::unique_ptr<TileSolver<T>> solver, const SignalRegMax<Penalty>& reg_max)
+  TileEncoder(const SharedProblem<Penalty>& problem, std::unique_ptr<TileSolver<T>> solver, const SignalRegMax<Penalty>& reg_max,
+              const TileUnits<T>& units)
       : problem_(problem),
         solver_(std::move(solver)),
         signal_reg_max_(reg_max),
-        certificate_(problem.D.parameters(), problem.D_double, problem.penalty) {}
+        units_(units),
+        certificate_(problem.D.parameters(), problem.D_double, problem.penalty, problem.options.tol) {}
 
   /// `Z` holds the start and receives the codes.
-  void encode(const ConstMatrixRef<T>& X, const ConstVectorRef<T>& reg, Index first, EncodeResult<T>& result) {
+  void encode(const ConstMatrixRef<T>& X_given, const ConstVectorRef<T>& reg_given, Index first, EncodeResult<T>& result) {
+    units_.open(X_given, reg_given);
+    const ConstMatrixRef<T>& X = units_.X();
+    const ConstVectorRef<T>& reg = units_.reg();
     const Index n = X.cols();
     auto Z = result.codes.middleCols(first, n);
+    units_.enter(Z);
     correlations_.resize(Z.rows(), n);
     problem_.D.adjoint(X, correlations_);
     open_.clear();
@@ -42,8 +50,8 @@ class TileEncoder {
     for (Index i = 0; i < n; ++i) {
       half_norms_sq_(i) = 0.5 * fixed_order_dot(X.rows(), X.col(i).data(), X.col(i).data());
       // Without convexity zero is but one of many ends: of the steps that start from it.
-      const bool is_zero =
-          (Penalty::convex || Z.col(i).isZero(0)) && zero_is_optimal(reg(i), signal_reg_max_(X.col(i), correlations_.col(i)));
+      const T largest = std::ldexp(signal_reg_max_(X.col(i), correlations_.col(i)), units_.weight(i));
+      const bool is_zero = (Penalty::convex || Z.col(i).isZero(0)) && zero_is_optimal(reg_given(i), largest);
       (is_zero ? zero_ : open_).push_back(i);
       if (is_zero) Z.col(i).setZero();
     }
@@ -54,10 +62,31 @@ class TileEncoder {
       const bool done = Penalty::convex ? std::isfinite(result.gap(i)) && result.gap(i) <= target(i - first)
                                         : is_fixed_[static_cast<std::size_t>(i - first)];
       result.status[static_cast<std::size_t>(i)] = done ? Status::converged : Status::max_iter_reached;
+      leave_unit(i, i - first, result);
     }
+    units_.leave(Z);
+    if (!units_.none())
+      for (Index i = 0; i < n; ++i)
+        require(Z.col(i).allFinite(),
+                "encode: the code of a signal whose largest entry is {:.3g} overflows; scale it or the atoms",
+                static_cast<double>(largest_magnitude(X_given.rows(), X_given.col(i).data())));
   }
 
  private:
+  void leave_unit(Index i, Index in_tile, EncodeResult<T>& result) const {
+    double &objective = result.objective(i), &gap = result.gap(i);
+    if (const int e = units_.objective(in_tile); e != 0) {
+      objective = std::ldexp(objective, e);
+      gap = std::ldexp(gap, e);
+      if (problem_.options.record)
+        for (double& F : result.trace[static_cast<std::size_t>(i)].objective) F = std::ldexp(F, e);
+    }
+    if (const int e = units_.atoms(); e != 0 && problem_.options.record)
+      for (double& step : result.trace[static_cast<std::size_t>(i)].step) step = std::ldexp(step, -2 * e);
+    require(std::isfinite(objective) && (!Penalty::convex || std::isfinite(gap)),
+            "encode: the objective of a signal overflows; scale signals and reg down, and the start if one is given");
+  }
+
   double target(Index i) const { return problem_.options.tol * half_norms_sq_(i); }
 
   void solve_open(const ConstMatrixRef<T>& X, const ConstVectorRef<T>& reg, Index first, EncodeResult<T>& result) {
@@ -98,6 +127,7 @@ class TileEncoder {
   const SharedProblem<Penalty>& problem_;
   std::unique_ptr<TileSolver<T>> solver_;
   const SignalRegMax<Penalty>& signal_reg_max_;
+  TileUnits<T> units_;
   TileCertificate<Penalty> certificate_;
   SolverTile<T> tile_;
   Matrix<T> correlations_;
@@ -111,13 +141,18 @@ class PenaltyEncoder final : public BatchEncoder<typename Penalty::scalar> {
  public:
   using T = typename Penalty::scalar;
 
-  PenaltyEncoder(const DenseDictionary<T>& D, const Penalty& penalty, const EncodeOptions& options)
+  /// `penalty`: for the atoms in their unit.
+  PenaltyEncoder(UnitAtoms<T>&& atoms, const Penalty& penalty, const EncodeOptions& options)
       : options_(options),
-        D_double_(D.parameters().template cast<double>()),
+        atoms_(std::move(atoms)),
+        D_double_(atoms_.dictionary().parameters().template cast<double>()),
         penalty_(penalty),
-        problem_{D, D_double_, penalty_, options_},
-        signal_reg_max_(D.parameters(), penalty_) {
+        problem_{atoms_.dictionary(), D_double_, penalty_, options_},
+        signal_reg_max_(atoms_.dictionary().parameters(), penalty_),
+        units_(atoms_.exponent(), reg_unit(options.penalty.kind)) {
+    const DenseDictionary<T>& D = atoms_.dictionary();
     const Solver method = options_.method;
+    if (options_.first_step) options_.first_step = std::ldexp(*options_.first_step, 2 * atoms_.exponent());
     require(!options_.record || is_proximal(method),
             "encode: record is for the methods 'ista', 'fista', 'oista' and 'backtracking', not for '{}'", to_string(method));
     if (method == Solver::coordinate_descent) {
@@ -142,7 +177,7 @@ class PenaltyEncoder final : public BatchEncoder<typename Penalty::scalar> {
     const Index n_tiles = (n_signals + tile_size - 1) / tile_size;
     parallel_for(n_tiles, options_.execution, [&](Index tile, int thread) {
       auto& encoder = encoders_[static_cast<std::size_t>(thread)];
-      if (!encoder) encoder = std::make_unique<TileEncoder<Penalty>>(problem_, make_solver(), signal_reg_max_);
+      if (!encoder) encoder = std::make_unique<TileEncoder<Penalty>>(problem_, make_solver(), signal_reg_max_, units_);
       const Index first = tile * tile_size, n = std::min(tile_size, n_signals - first);
       start_codes(init, first, result.codes.middleCols(first, n));
       encoder->encode(X.middleCols(first, n), regs.segment(first, n), first, result);
@@ -175,10 +210,12 @@ class PenaltyEncoder final : public BatchEncoder<typename Penalty::scalar> {
   }
 
   EncodeOptions options_;
+  const UnitAtoms<T> atoms_;
   Matrix<double> D_double_;
   Penalty penalty_;
   SharedProblem<Penalty> problem_;
   SignalRegMax<Penalty> signal_reg_max_;
+  TileUnits<T> units_;                                           // none open: what every thread starts from
   Matrix<T> gram_;                                               // coordinate descent
   double lipschitz_ = 0;                                         // the methods with a fixed step
   std::vector<std::unique_ptr<TileEncoder<Penalty>>> encoders_;  // one per thread
@@ -199,9 +236,11 @@ Solver pick_solver(const ConstMatrixRef<T>& X, const DenseDictionary<T>& D, cons
 
 template <Scalar T>
 std::unique_ptr<BatchEncoder<T>> make_batch_encoder(const DenseDictionary<T>& D, const EncodeOptions& options) {
-  return with_penalty<T>(options.penalty, D, [&]<class Penalty>(const Penalty& penalty) -> std::unique_ptr<BatchEncoder<T>> {
-    return std::make_unique<PenaltyEncoder<Penalty>>(D, penalty, options);
-  });
+  UnitAtoms<T> atoms(D, reg_unit(options.penalty.kind));
+  return with_penalty<T>(options.penalty, atoms.dictionary(),
+                         [&]<class Penalty>(const Penalty& penalty) -> std::unique_ptr<BatchEncoder<T>> {
+                           return std::make_unique<PenaltyEncoder<Penalty>>(std::move(atoms), penalty, options);
+                         });
 }
 
 template Solver pick_solver<float>(const ConstMatrixRef<float>&, const DenseDictionary<float>&, const Vector<float>&,

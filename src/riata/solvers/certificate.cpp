@@ -6,24 +6,34 @@
 #include "riata/core/check.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/linalg/kernels.hpp"
+#include "riata/operators/units.hpp"
 #include "riata/solvers/tile_certificate.hpp"
 
 namespace riata {
 
+namespace {
+
 template <class Penalty>
-double largest_atom(const Matrix<typename Penalty::scalar>& dictionary, const Penalty& penalty) {
-  Vector<typename Penalty::scalar> norms(dictionary.cols());
-  for (Index j = 0; j < norms.size(); ++j) norms(j) = dictionary.col(j).stableNorm();
-  return penalty.largest_pull(norms.size(), norms.data());
+Vector<double> atom_norms(const Matrix<typename Penalty::scalar>& dictionary) {
+  Vector<double> norms(dictionary.cols());
+  for (Index j = 0; j < norms.size(); ++j) norms(j) = static_cast<double>(dictionary.col(j).stableNorm());
+  return norms;
 }
+
+constexpr double unit_roundoff = std::numeric_limits<double>::epsilon() / 2;
+constexpr double long_roundoff = static_cast<double>(std::numeric_limits<long double>::epsilon() / 2);
+
+}  // namespace
 
 template <class Penalty>
 TileCertificate<Penalty>::TileCertificate(const Matrix<T>& dictionary, const Matrix<double>& dictionary_double,
-                                          const Penalty& penalty)
+                                          const Penalty& penalty, double tol)
     : D_(dictionary),
       D_double_(dictionary_double),
       penalty_(penalty),
-      largest_atom_(largest_atom(dictionary, penalty)),
+      tol_(tol),
+      norms_(atom_norms<Penalty>(dictionary)),
+      largest_atom_(penalty.largest_pull(norms_.size(), norms_.data())),
       residuals_(dictionary.rows(), solver_tile),
       correlations_(dictionary.cols(), solver_tile),
       ridges_(solver_tile),
@@ -52,20 +62,98 @@ void TileCertificate<Penalty>::evaluate(const ConstMatrixRef<T>& X, const ConstM
     const double fit = 0.5 * fixed_order_dot(r.size(), r.data(), r.data());
     const Index n_support = find_support(Z.col(i));
     if constexpr (!std::same_as<T, double>) sharpen_correlations(Z.col(i), i, n_support, std::sqrt(2 * fit));
-    double zc = 0;
-    for (Index k = 0; k < n_support; ++k) zc += codes_(k) * correlations_(support_[static_cast<std::size_t>(k)], i);
+    double zc = 0, length = 0;
+    for (Index k = 0; k < n_support; ++k) {
+      const Index j = support_[static_cast<std::size_t>(k)];
+      zc += codes_(k) * correlations_(j, i);
+      length += std::abs(codes_(k)) * norms_(j);
+    }
     const double lambda = static_cast<double>(reg(i));
     const double regularisation = lambda * penalty_.value(Z.col(i));
     objectives_(i) = fit + regularisation;
+    half_norms_sq_(i) = 0.5 * fixed_order_dot(X.rows(), X.col(i).data(), X.col(i).data());
     if constexpr (Penalty::convex) {
-      const double s = penalty_.dual_scaling(correlations_.col(i), lambda);
       const double ridge = ridges_(i) > 0 ? 0.5 * ridges_(i) * codes_.head(n_support).squaredNorm() : 0.0;
-      gaps_(i) = std::max((regularisation - ridge) - s * zc + (1 - s) * (1 - s) * (fit + ridge), 0.0);  // NaN stays
+      const Terms terms{.reg = lambda,
+                        .penalty = regularisation - ridge,
+                        .fit = fit + ridge,
+                        .zc = zc,
+                        .largest = penalty_.largest_pull(correlations_.rows(), correlations_.col(i).data()),
+                        .length = length};
+      gaps_(i) = gap_of(terms, X.col(i), Z.col(i), i, n_support);
     } else {
       gaps_(i) = std::numeric_limits<double>::quiet_NaN();
     }
-    half_norms_sq_(i) = 0.5 * fixed_order_dot(X.rows(), X.col(i).data(), X.col(i).data());
   }
+}
+
+/// What a gap is made of.
+template <class Penalty>
+struct TileCertificate<Penalty>::Terms {
+  double reg, penalty, fit;  ///< reg, reg g(z) and 1/2 ||r||^2: of the l1 problem that an elastic net is
+  double zc, largest;        ///< z^T c and the largest pull
+  double length;             ///< sum_j |z_j| ||D_j||
+
+  /// reg g(z) - s z^T c + (1 - s)^2 / 2 ||r||^2, with the largest s <= 1 for which s r is feasible if pulls are `hidden` greater.
+  double gap(double hidden) const {
+    const double pull = largest + hidden, s = pull <= reg ? 1.0 : reg / pull;
+    return penalty - s * zc + (1 - s) * (1 - s) * fit;
+  }
+};
+
+/// The gap as computed, and what rounding may hide of it.
+template <class Penalty>
+double TileCertificate<Penalty>::gap_of(const Terms& terms, const ConstVectorRef<T>& x, const ConstVectorRef<T>& z, Index i,
+                                        Index n_support) {
+  const double computed = std::max(terms.gap(0), 0.0);  // NaN stays
+  if (n_support == 0) return computed;
+  const double half_norm_sq = half_norms_sq_(i), error = correlation_error(unit_roundoff, terms, half_norm_sq, n_support);
+  const double summing = static_cast<double>(n_support + 4) * unit_roundoff * terms.penalty;
+  const double bound = std::max(terms.gap(error * largest_atom_), 0.0) + error * terms.length + summing;
+  if (!(bound > tol_ * half_norm_sq && bound > 2 * computed)) return bound;
+  return precise_gap(terms, x, z, i, n_support, error) + summing;
+}
+
+/// What D_j^T r may be wrong by, per ||D_j||, for sums with the given rounding, of x - D z as well: the errors of n terms add up
+/// as sqrt(n), being of either sign.
+template <class Penalty>
+double TileCertificate<Penalty>::correlation_error(double roundoff, const Terms& terms, double half_norm_sq,
+                                                   Index n_support) const {
+  const double in_products = std::sqrt(static_cast<double>(D_.rows())) * std::sqrt(2 * terms.fit);
+  const double in_residual = std::sqrt(static_cast<double>(n_support)) * (std::sqrt(2 * half_norm_sq) + terms.length);
+  return roundoff * (in_products + in_residual);
+}
+
+/// The gap, and what rounding may hide of it, with the correlations on the support and of all atoms that may pull the hardest,
+/// given that they are wrong by at most `error` ||D_j||, summed in long double from a residual in long double.
+template <class Penalty>
+double TileCertificate<Penalty>::precise_gap(Terms terms, const ConstVectorRef<T>& x, const ConstVectorRef<T>& z, Index i,
+                                             Index n_support, double error) {
+  using Long = Vector<long double>;
+  Long r = x.template cast<long double>();
+  for (Index k = 0; k < n_support; ++k)
+    r -= static_cast<long double>(codes_(k)) * D_double_.col(support_[static_cast<std::size_t>(k)]).template cast<long double>();
+  auto c = correlations_.col(i);
+  Vector<double> largest = penalty_.positive() ? Vector<double>(c) : Vector<double>(c.cwiseAbs());
+  const Vector<double> least = (largest - error * norms_).cwiseMax(0.0);
+  largest += error * norms_;
+  const double finer = correlation_error(long_roundoff, terms, half_norms_sq_(i), n_support);
+  const auto sum = [&](Index j) {
+    long double exact = D_double_.col(j).template cast<long double>().dot(r);
+    if (ridges_(i) > 0) exact -= static_cast<long double>(ridges_(i)) * static_cast<long double>(z(j));
+    c(j) = static_cast<double>(exact);
+    largest(j) = (penalty_.positive() ? c(j) : std::abs(c(j))) + finer * norms_(j);
+    return exact;
+  };
+  std::vector<Index> hardest;
+  penalty_.for_each_pulled(c.size(), largest.data(), penalty_.largest_pull(c.size(), least.data()),
+                           [&](Index j) { hardest.push_back(j); });
+  for (const Index j : hardest) sum(j);
+  long double zc = 0;
+  for (Index k = 0; k < n_support; ++k) zc += static_cast<long double>(codes_(k)) * sum(support_[static_cast<std::size_t>(k)]);
+  terms.zc = static_cast<double>(zc);
+  terms.largest = penalty_.largest_pull(c.size(), largest.data());
+  return std::max(terms.gap(0), 0.0) + finer * terms.length;
 }
 
 /// support_ = the first `return` entries, codes_ likewise.
@@ -121,8 +209,10 @@ void TileCertificate<Penalty>::sharpen_correlations(const ConstVectorRef<T>& z, 
 }
 
 template <class Penalty>
-SignalRegMax<Penalty>::SignalRegMax(const Matrix<T>& dictionary, const Penalty& penalty)
-    : D_(dictionary), penalty_(penalty), largest_atom_(largest_atom(dictionary, penalty)) {}
+SignalRegMax<Penalty>::SignalRegMax(const Matrix<T>& dictionary, const Penalty& penalty) : D_(dictionary), penalty_(penalty) {
+  const Vector<double> norms = atom_norms<Penalty>(dictionary);
+  largest_atom_ = penalty.largest_pull(norms.size(), norms.data());
+}
 
 template <class Penalty>
 typename Penalty::scalar SignalRegMax<Penalty>::operator()(const ConstVectorRef<T>& x,
@@ -141,12 +231,13 @@ void require_signals(const char* where, const ConstMatrixRef<T>& X, const DenseD
   require(X.cols() > 0, "{}: X holds no signals", where);
   require(X.rows() == D.signal_size(), "{}: signals have {} features but atoms have {}; they must be equal", where, X.rows(),
           D.signal_size());
-  require_finite(where, "X", X);
+  require_in_range(where, "X", X);
 }
 
 namespace {
 
-/// Calls visit(i, certificate, column) for every signal; tiles run in parallel, so visit writes to entry i alone.
+/// Calls visit(i, certificate, column, penalty, z', units) for every signal, all in its unit; tiles run in parallel, so visit
+/// writes to entry i alone.
 template <Scalar T, class Visit>
 void for_each_certificate(const char* where, const ConstMatrixRef<T>& X, const DenseDictionary<T>& D, const ConstMatrixRef<T>& Z,
                           const Reg& reg, const PenaltyOptions& options, const Execution& execution, Visit visit) {
@@ -154,20 +245,49 @@ void for_each_certificate(const char* where, const ConstMatrixRef<T>& X, const D
   require(Z.rows() == D.code_size() && Z.cols() == X.cols(), "{}: codes have shape ({}, {}), expected ({}, {})", where, Z.cols(),
           Z.rows(), X.cols(), D.code_size());
   require_finite(where, "Z", Z);
-  with_penalty<T>(options, D, [&]<class Penalty>(const Penalty& penalty) {
+  const UnitAtoms<T> atoms(D, reg_unit(options.kind));
+  const Matrix<T>& dictionary = atoms.dictionary().parameters();
+  with_penalty<T>(options, atoms.dictionary(), [&]<class Penalty>(const Penalty& penalty) {
     require(!penalty.positive() || Z.size() == 0 || Z.minCoeff() >= T(0), "{}: positive=True but Z holds the negative code {}",
             where, Z.size() == 0 ? 0.0 : double(Z.minCoeff()));
     const Vector<T> regs = resolve_reg<T>(reg, X, D, options, execution);
-    const Matrix<double> dictionary = D.parameters().template cast<double>();
+    const Matrix<double> dictionary_double = dictionary.template cast<double>();
+    const T largest_atom = largest_entry<T>(dictionary);
     const Index n_tiles = (X.cols() + solver_tile - 1) / solver_tile;
     parallel_for(n_tiles, execution, [&](Index tile, int) {
       const Index first = tile * solver_tile, n = std::min(solver_tile, X.cols() - first);
-      TileCertificate<Penalty> certificate(D.parameters(), dictionary, penalty);
-      certificate.evaluate(X.middleCols(first, n), Z.middleCols(first, n), regs.segment(first, n));
-      certificate.correlate_in_double(Z.middleCols(first, n));
-      for (Index i = 0; i < n; ++i) visit(first + i, certificate, i, penalty, static_cast<double>(regs(first + i)));
+      TileUnits<T> units(atoms.exponent(), reg_unit(options.kind));
+      units.open(X.middleCols(first, n), regs.segment(first, n), Z.middleCols(first, n), largest_atom);
+      Matrix<T> shifted_codes;
+      if (!units.none()) units.enter(shifted_codes = Z.middleCols(first, n));
+      const ConstMatrixRef<T> codes = units.none() ? ConstMatrixRef<T>(Z.middleCols(first, n)) : ConstMatrixRef<T>(shifted_codes);
+      TileCertificate<Penalty> certificate(dictionary, dictionary_double, penalty);
+      certificate.evaluate(units.X(), codes, units.reg());
+      certificate.correlate_in_double(codes);
+      for (Index i = 0; i < n; ++i) visit(first + i, certificate, i, penalty, codes.col(i), units);
     });
   });
+}
+
+/// 2^e value. @throws std::invalid_argument if that overflows
+double in_given_units(const std::string& what, double value, int e) {
+  const double given = std::ldexp(value, e);
+  require(!std::isinf(given), "{} overflows; scale signals, codes and reg down", what);
+  return given;
+}
+
+template <Scalar T>
+LassoCertificate lasso_certificate(const std::string& where, const ConstMatrixRef<T>& X, const DenseDictionary<T>& D,
+                                   const ConstMatrixRef<T>& Z, const Reg& reg, const PenaltyOptions& penalty,
+                                   const Execution& execution) {
+  LassoCertificate found{.objective = Vector<double>(X.cols()), .gap = Vector<double>(X.cols())};
+  for_each_certificate<T>(
+      where.c_str(), X, D, Z, reg, penalty, execution,
+      [&](Index i, const auto& certificate, Index column, const auto&, const auto&, const TileUnits<T>& units) {
+        found.objective(i) = in_given_units(where + ": the objective", certificate.objective(column), units.objective(column));
+        found.gap(i) = in_given_units(where + ": the gap", certificate.gap(column), units.objective(column));
+      });
+  return found;
 }
 
 }  // namespace
@@ -176,35 +296,21 @@ template <Scalar T>
 Vector<double> lasso_objective(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
                                const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg, const PenaltyOptions& penalty,
                                const Execution& execution) {
-  Vector<double> objective(X.cols());
-  for_each_certificate<T>(
-      "lasso_objective", X, D, Z, reg, penalty, execution,
-      [&](Index i, const auto& certificate, Index column, const auto&, double) { objective(i) = certificate.objective(column); });
-  return objective;
+  return lasso_certificate<T>("lasso_objective", X, D, Z, reg, penalty, execution).objective;
 }
 
 template <Scalar T>
 Vector<double> duality_gap(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
                            const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg, const PenaltyOptions& penalty,
                            const Execution& execution) {
-  Vector<double> gap(X.cols());
-  for_each_certificate<T>(
-      "duality_gap", X, D, Z, reg, penalty, execution,
-      [&](Index i, const auto& certificate, Index column, const auto&, double) { gap(i) = certificate.gap(column); });
-  return gap;
+  return lasso_certificate<T>("duality_gap", X, D, Z, reg, penalty, execution).gap;
 }
 
 template <Scalar T>
 LassoCertificate lasso_certificate(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
                                    const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg, const PenaltyOptions& penalty,
                                    const Execution& execution) {
-  LassoCertificate found{.objective = Vector<double>(X.cols()), .gap = Vector<double>(X.cols())};
-  for_each_certificate<T>("lasso_certificate", X, D, Z, reg, penalty, execution,
-                          [&](Index i, const auto& certificate, Index column, const auto&, double) {
-                            found.objective(i) = certificate.objective(column);
-                            found.gap(i) = certificate.gap(column);
-                          });
-  return found;
+  return lasso_certificate<T>("lasso_certificate", X, D, Z, reg, penalty, execution);
 }
 
 template <Scalar T>
@@ -213,28 +319,49 @@ Vector<double> kkt_violation(const NonDeduced<ConstMatrixRef<T>>& X, const Dense
                              const Execution& execution) {
   Vector<double> violation(X.cols());
   for_each_certificate<T>("kkt_violation", X, D, Z, reg, options, execution,
-                          [&](Index i, const auto& certificate, Index column, const auto& penalty, double lambda) {
-                            violation(i) = penalty.subgradient_distance(Z.col(i), certificate.correlations().col(column), lambda);
+                          [&](Index i, const auto& certificate, Index column, const auto& penalty, const ConstVectorRef<T>& z,
+                              const TileUnits<T>& units) {
+                            const auto c = certificate.correlations().col(column);
+                            const double distance = penalty.subgradient_distance(z, c, static_cast<double>(units.reg()(column)));
+                            violation(i) = in_given_units("kkt_violation: the violation", distance, units.correlation(column));
                           });
   return violation;
 }
 
+namespace {
+
+/// reg_max(), infinite where it overflows.
 template <Scalar T>
-Vector<T> reg_max(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const PenaltyOptions& options,
-                  const Execution& execution) {
+Vector<T> unchecked_reg_max(const ConstMatrixRef<T>& X, const DenseDictionary<T>& D, const PenaltyOptions& options,
+                            const Execution& execution) {
   require_signals<T>("reg_max", X, D);
-  return with_penalty<T>(options, D, [&]<class Penalty>(const Penalty& penalty) {
-    const SignalRegMax<Penalty> signal_reg_max(D.parameters(), penalty);
+  const UnitAtoms<T> atoms(D, reg_unit(options.kind));
+  return with_penalty<T>(options, atoms.dictionary(), [&]<class Penalty>(const Penalty& penalty) {
+    const SignalRegMax<Penalty> signal_reg_max(atoms.dictionary().parameters(), penalty);
     Vector<T> largest(X.cols());
     const Index n_tiles = (X.cols() + solver_tile - 1) / solver_tile;
     parallel_for(n_tiles, execution, [&](Index tile, int) {
       const Index first = tile * solver_tile, n = std::min(solver_tile, X.cols() - first);
+      TileUnits<T> units(atoms.exponent(), reg_unit(options.kind));
+      units.open(X.middleCols(first, n), largest.segment(first, n));
       Matrix<T> correlations(D.code_size(), n);
-      D.adjoint(X.middleCols(first, n), correlations);
-      for (Index i = 0; i < n; ++i) largest(first + i) = signal_reg_max(X.col(first + i), correlations.col(i));
+      atoms.dictionary().adjoint(units.X(), correlations);
+      for (Index i = 0; i < n; ++i)
+        largest(first + i) = std::ldexp(signal_reg_max(units.X().col(i), correlations.col(i)), units.weight(i));
     });
     return largest;
   });
+}
+
+}  // namespace
+
+template <Scalar T>
+Vector<T> reg_max(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const PenaltyOptions& options,
+                  const Execution& execution) {
+  const Vector<T> largest = unchecked_reg_max<T>(X, D, options, execution);
+  for (Index i = 0; i < largest.size(); ++i)
+    require(std::isfinite(largest(i)), "reg_max: that of signal {} overflows; scale signals or atoms down", i);
+  return largest;
 }
 
 namespace {
@@ -258,7 +385,7 @@ Vector<T> resolve_reg(const Reg& reg, const NonDeduced<ConstMatrixRef<T>>& X, co
     return Vector<T>::Constant(X.cols(), static_cast<T>(*value));
   }
   if (const auto* fraction = std::get_if<Reg::FractionOfMax>(&reg.value()))
-    return fraction_of(reg_max<T>(X, D, penalty, execution), *fraction);
+    return fraction_of(unchecked_reg_max<T>(X, D, penalty, execution), *fraction);
   const auto& values = std::get<std::vector<double>>(reg.value());
   require(static_cast<Index>(values.size()) == X.cols(), "reg: {} entries for {} signals; they must be equal", values.size(),
           X.cols());
@@ -266,7 +393,7 @@ Vector<T> resolve_reg(const Reg& reg, const NonDeduced<ConstMatrixRef<T>>& X, co
     require(values[i] == 0 || is_weight(values[i]), "reg: entry {} is {}, must be > 0 and finite in the signals' precision", i,
             values[i]);
   if (const auto zero = std::find(values.begin(), values.end(), 0.0); zero != values.end()) {
-    const Vector<T> largest = reg_max<T>(X, D, penalty, execution);  // 0 is a weight only where the code is 0 anyway
+    const Vector<T> largest = unchecked_reg_max<T>(X, D, penalty, execution);  // 0 is a weight only where the code is 0 anyway
     for (Index i = zero - values.begin(); i < X.cols(); ++i)
       require(values[static_cast<std::size_t>(i)] > 0 || largest(i) == T(0), "reg: entry {} is 0, must be > 0", i);
   }
@@ -279,7 +406,7 @@ double resolve_batch_reg(const Reg& reg, const NonDeduced<ConstMatrixRef<T>>& X,
   require(!reg.is_per_signal(), "reg: learning takes one weight for the batch, not one per signal");
   if (const auto* value = std::get_if<double>(&reg.value())) return *value;
   const double fraction = std::get<Reg::FractionOfMax>(reg.value()).value;
-  const double largest = static_cast<double>(reg_max<T>(X, D, penalty, execution).maxCoeff());
+  const double largest = static_cast<double>(unchecked_reg_max<T>(X, D, penalty, execution).maxCoeff());
   require(largest > 0, "reg: reg_max of the batch is 0 (all signals are zero), so a fraction of it is no weight");
   require(std::isfinite(largest), "reg: reg_max of the batch overflows, so a fraction of it is no weight; scale the signals");
   return fraction * largest;

@@ -7,6 +7,7 @@
 
 #include "riata/core/check.hpp"
 #include "riata/linalg/blas.hpp"
+#include "riata/operators/units.hpp"
 #include "riata/solvers/tile_certificate.hpp"
 
 namespace riata {
@@ -35,14 +36,15 @@ Matrix<T> debias(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T
           Z.rows(), X.cols(), D.code_size());
   require(max_support >= 0, "debias: max_support = {}, must be >= 0", max_support);
   const Index n_atoms = D.code_size();
+  const UnitAtoms<T> atoms(D);
   Matrix<T> gram(n_atoms, n_atoms);
-  multiply_transposed<T>(D.parameters(), D.parameters(), gram);
+  multiply_transposed<T>(atoms.dictionary().parameters(), atoms.dictionary().parameters(), gram);
   Matrix<T> result = Matrix<T>::Zero(n_atoms, X.cols());
   const Index n_tiles = (X.cols() + solver_tile - 1) / solver_tile;
   parallel_for(n_tiles, execution, [&](Index tile, int) {
     const Index first = tile * solver_tile, n = std::min(solver_tile, X.cols() - first);
     Matrix<T> correlations(n_atoms, n);
-    D.adjoint(X.middleCols(first, n), correlations);
+    atoms.dictionary().adjoint(X.middleCols(first, n), correlations);
     std::vector<Index> S;
     for (Index i = 0; i < n; ++i) {
       find_support<T>(Z.col(first + i), max_support, S);
@@ -51,7 +53,7 @@ Matrix<T> debias(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T
       H.diagonal() *= static_cast<T>(1 + ridge);
       const Vector<T> c = correlations.col(i)(S);
       const Vector<T> z = H.llt().solve(c);
-      if (z.allFinite()) result.col(first + i)(S) = z;
+      if (z.allFinite()) result.col(first + i)(S) = shifted(z, -atoms.exponent());
     }
   });
   return result;

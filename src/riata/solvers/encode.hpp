@@ -92,7 +92,7 @@ struct EncodeResult {
   Eigen::VectorXi n_iter;             ///< iterations or sweeps
   std::vector<Status> status;         ///< converged, or max_iter_reached (also when coordinate descent stalls: rounding)
   Solver method;                      ///< the one that ran
-  std::vector<StepTrace> trace = {};  ///< one per signal with `record`; no entries where zero was known to be optimal
+  std::vector<StepTrace> trace = {};  ///< one per signal with `record`; no entries where zero or the start was optimal
 };
 
 /// X is n_features x n_signals; `init`, if given, is n_atoms x n_signals and may not alias anything written.

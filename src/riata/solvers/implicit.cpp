@@ -5,6 +5,7 @@
 
 #include "riata/core/check.hpp"
 #include "riata/linalg/blas.hpp"
+#include "riata/operators/units.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/encode.hpp"
 #include "riata/solvers/support_system.hpp"
@@ -101,6 +102,11 @@ ImplicitGradient<T> pull_back(const Solved& solved, const Reg& reg, const Matrix
   result.dictionary = dictionary.cast<T>();
   result.reg = reg.is_per_signal() ? per_signal : Vector<double>::Constant(1, per_signal.sum());
   result.codes = solved.codes.template cast<T>();
+  require_fits("implicit_gradient: the gradient by the dictionary", solved.D, result.dictionary);
+  require_fits("implicit_gradient: the gradient by the signals", solved.D, result.signals);
+  require_fits("implicit_gradient: the gradient by reg", solved.D, result.reg);
+  require_fits("implicit_gradient: the gradient by the weights", solved.D, result.weights);
+  require_fits("implicit_gradient: the codes", solved.D, result.codes);
   return result;
 }
 
@@ -148,6 +154,7 @@ Matrix<T> implicit_jvp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictio
       dZ.col(i)(at.S) = at.solve(dx + at.pull(c)).template cast<T>();
     });
   });
+  require_fits("implicit_jvp", solved.D, dZ);
   return dZ;
 }
 
@@ -163,7 +170,9 @@ Matrix<T> implicit_jacobian(const NonDeduced<ConstVectorRef<T>>& x, const DenseD
     const Matrix<double> G_inv = inverse * inverse.transpose();
     J(at.S, at.S) = at.r(row) * G_inv - (G_inv * at.D_S.row(row).transpose()) * at.z_S.transpose();
   });
-  return J.cast<T>();
+  const Matrix<T> result = J.cast<T>();
+  require_fits("code_jacobian", solved.D, result);
+  return result;
 }
 
 template <Scalar T>
@@ -173,7 +182,7 @@ HyperGradient hypergradient(const NonDeduced<ConstMatrixRef<T>>& X, const DenseD
   require(X_held_out.cols() == X.cols() && X_held_out.rows() == D_held_out.signal_size(),
           "hypergradient: X_held_out has shape ({}, {}), expected ({}, {})", X_held_out.cols(), X_held_out.rows(), X.cols(),
           D_held_out.signal_size());
-  require_finite("hypergradient", "X_held_out", X_held_out);
+  require_in_range<T>("hypergradient", "X_held_out", X_held_out);
   require(D_held_out.code_size() == D.code_size(), "hypergradient: D_held_out has {} atoms but D has {}; they must be equal",
           D_held_out.code_size(), D.code_size());
   const Solved solved("hypergradient", X, D, reg, options, codes);

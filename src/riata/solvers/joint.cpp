@@ -10,6 +10,7 @@
 #include "riata/core/check.hpp"
 #include "riata/core/error.hpp"
 #include "riata/linalg/blas.hpp"
+#include "riata/solvers/joint_arrays.hpp"
 #include "riata/solvers/joint_working_set.hpp"
 #include "riata/solvers/tile_certificate.hpp"
 
@@ -134,7 +135,10 @@ template <Scalar T>
 double joint_reg_max(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, Index group_size) {
   require_signals<T>("joint_reg_max", X, D);
   require_groups(group_size, D.code_size());
-  return largest_correlation(X.template cast<double>(), D.parameters().template cast<double>(), group_size);
+  const JointArrays given(ConstMatrixRef<T>(X), D);
+  const double largest = std::ldexp(largest_correlation(given.X, given.atoms, group_size), given.e + given.f);
+  require(std::isfinite(largest), "joint_reg_max overflows; scale signals or atoms down");
+  return largest;
 }
 
 template <Scalar T>
@@ -144,16 +148,17 @@ JointResult<T> joint_encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseD
   require_signals<T>("joint_encode", X, D);
   require_groups(options.group_size, D.code_size());
   require(!reg.is_per_signal(), "reg: joint codes take one weight for the batch, not one per signal");
-  const Matrix<double> signals = X.template cast<double>(), atoms = D.parameters().template cast<double>();
+  const JointArrays given(ConstMatrixRef<T>(X), D);
   const auto* fraction = std::get_if<Reg::FractionOfMax>(&reg.value());
-  const double largest = fraction ? largest_correlation(signals, atoms, options.group_size) : 0;
-  require(!fraction || (largest > 0 && std::isfinite(largest)), "reg: reg_max of the batch {}, so a fraction of it is no weight",
-          largest > 0 ? "overflows" : "is 0");
-  const double lambda = fraction ? fraction->value * largest : std::get<double>(reg.value());
+  const double largest = fraction ? largest_correlation(given.X, given.atoms, options.group_size) : 0;
+  require(!fraction || (largest > 0 && std::isfinite(std::ldexp(largest, given.e + given.f))),
+          "reg: reg_max of the batch {}, so a fraction of it is no weight", largest > 0 ? "overflows" : "is 0");
+  const double in_unit = fraction ? fraction->value * largest : shifted_reg(std::get<double>(reg.value()), given.e + given.f);
+  const double lambda = fraction ? std::ldexp(in_unit, given.e + given.f) : std::get<double>(reg.value());
 
-  JointSolver solver(signals, atoms, lambda, options);
+  JointSolver solver(given.X, given.atoms, in_unit, options);
   solver.run();
-  JointResult<T> result{.codes = solver.codes().template cast<T>(),
+  JointResult<T> result{.codes = shifted(solver.codes(), given.e - given.f).template cast<T>(),
                         .support = {},
                         .reg = lambda,
                         .objective = 0,
@@ -162,10 +167,11 @@ JointResult<T> joint_encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseD
                         .status = {}};
   for (Index g = 0; g < D.code_size() / options.group_size; ++g)
     if (!result.codes.middleRows(g * options.group_size, options.group_size).isZero(0)) result.support.push_back(g);
-  const JointCertificate certificate = joint_certificate<T>(X, D, result.codes, lambda, options.group_size);
-  result.objective = certificate.objective;
-  result.gap = certificate.gap;
-  const bool done = std::isfinite(certificate.gap) && certificate.gap <= options.tol * 0.5 * signals.squaredNorm();
+  require(result.codes.allFinite(), "joint_encode: the codes overflow; scale signals or atoms");
+  const JointCertificate certificate = certify_joint(given, given.in_unit<T>(result.codes), in_unit, options.group_size);
+  result.objective = in_given_units(given, certificate).objective;
+  result.gap = in_given_units(given, certificate).gap;
+  const bool done = std::isfinite(certificate.gap) && certificate.gap <= options.tol * 0.5 * given.X.squaredNorm();
   result.status = done ? Status::converged : Status::max_iter_reached;
   return result;
 }

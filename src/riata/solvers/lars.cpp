@@ -11,7 +11,8 @@
 // knot, T, are settled together: w is the solution of  min 1/2 ||D w||^2 - s^T w,  w_A free,  s_j w_j >= 0 on T,  by the
 // active-set method of Lawson and Hanson (1974). A dependent atom needs never enter (its correlation moves with those of
 // the atoms that span it), and the decomposition of D_A by its columns recognises one. Each knot starts from correlations
-// computed afresh, so rounding does not pile up along the path.
+// computed afresh, so rounding does not pile up along the path. What rounding does to a correlation grows with the norm of its
+// atom, which a small weight makes large: what counts as equal is asked atom by atom.
 // Cost per knot: two products with D^T, 4 n m, and O(n |A|).
 #include "riata/solvers/lars.hpp"
 
@@ -22,6 +23,7 @@
 
 #include "riata/core/check.hpp"
 #include "riata/linalg/growing_qr.hpp"
+#include "riata/operators/units.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/tile_solver.hpp"
 
@@ -34,7 +36,11 @@ constexpr double epsilon = std::numeric_limits<double>::epsilon();
 class Homotopy {
  public:
   Homotopy(const Matrix<double>& D, bool positive)
-      : D_(D), positive_(positive), norms_(D.colwise().norm()), qr_(D.rows(), D.cols()), s_(D.cols()), a_(D.cols()) {}
+      : D_(D), positive_(positive), norms_(D.colwise().norm()), qr_(D.rows(), D.cols()), s_(D.cols()), a_(D.cols()) {
+    norms_.maxCoeff(&shortest_);
+    for (Index j = 0; j < norms_.size(); ++j)
+      if (norms_(j) > 0 && norms_(j) < norms_(shortest_)) shortest_ = j;
+  }
 
   void start(const ConstVectorRef<double>& x) {
     x_ = x;
@@ -44,40 +50,45 @@ class Homotopy {
     s_.setZero();
     c_.noalias() = D_.transpose() * x_;
     reg_ = largest_ = positive_ ? std::max(0.0, c_.maxCoeff()) : c_.cwiseAbs().maxCoeff();
+    x_norm_ = x_.norm();
+    scale_ = 0;
+    for (Index j = 0; j < c_.size(); ++j)
+      if (norms_(j) > 0) scale_ = std::max(scale_, (positive_ ? c_(j) : std::abs(c_(j))) / norms_(j));
     correlate();
   }
 
   /// Moves to the next knot, or to reg_min if that comes first. False, and no move, where the next knot's codes would be so
   /// large that their rounding breaks the optimality conditions (nearly collinear atoms, reg below 1e-4 reg_max).
   bool advance(double reg_min) {
-    if (reg_ - reg_min <= tie_) {
+    if (reg_ - reg_min <= tie(shortest_)) {
       reg_ = reg_min;
       return true;
     }
     settle_ties();
     const Vector<double> z_before = z_;
     const double reg_before = reg_;
-    double delta = reg_ - reg_min;
-    Index joins = -1, drops = -1;
+    Event next{reg_ - reg_min, reg_min};
+    Index drops = -1;
     for (Index j = 0; j < D_.cols(); ++j) {
       if (s_(j) != 0) continue;
       for (const double sign : {1.0, -1.0}) {
-        if ((sign < 0 && positive_) || sign * tied_sign_(j) > 0) continue;
-        const double speed = 1 - sign * a_(j);  // E04 (2.13)
-        if (const double t = std::max(0.0, reg_ - sign * c_(j)) / speed; speed > 0 && t < delta - tie_) delta = t, joins = j;
+        if ((sign < 0 && positive_) || sign * tied_sign_(j) > 0 || !(1 - sign * a_(j) > 0)) continue;
+        if (const Event meets = meeting(sign * c_(j), sign * a_(j)); comes_before(meets, next, tie(j))) next = meets;
       }
     }
     for (std::size_t k = 0; k < A_.size(); ++k) {
-      const Index j = A_[k];
-      if (const double t = -z_(j) / w_(static_cast<Index>(k)); s_(j) * w_(static_cast<Index>(k)) < 0 && t < delta)  // E04 (3.4)
-        delta = t, drops = static_cast<Index>(k);
+      const double z = z_(A_[k]), w = w_(static_cast<Index>(k));
+      if (s_(A_[k]) * w >= 0) continue;
+      if (const Event crosses{-z / w, reg_ + z / w}; comes_before(crosses, next, 0))  // E04 (3.4)
+        next = crosses, drops = static_cast<Index>(k);
     }
+    const double delta = next.delta;
     for (std::size_t k = 0; k < A_.size(); ++k) z_(A_[k]) += delta * w_(static_cast<Index>(k));
     if (drops >= 0) z_(A_[static_cast<std::size_t>(drops)]) = 0;
-    reg_ = drops < 0 && joins < 0 ? reg_min : reg_ - delta;
+    reg_ = next.reg;
     drop_zeros();
     correlate();
-    if (violation() <= promised_violation * largest_) return true;
+    if (violation() <= 1) return true;
     z_ = z_before;
     reg_ = reg_before;
     return false;
@@ -87,25 +98,61 @@ class Homotopy {
   double reg_max() const { return largest_; }
   const Vector<double>& codes() const { return z_; }
 
+  /// Does what rounding does to the correlations of long atoms show beside reg?
+  bool is_rough() const {
+    return std::any_of(A_.begin(), A_.end(), [&](Index j) {
+      return norms_(j) > 1e3 * norms_(shortest_) && std::abs(c_(j) - reg_ * s_(j)) > 1e-8 * reg_;
+    });
+  }
+
+  /// How far c is from reg s on A, and beyond reg outside: 1 is what is promised, atom by atom.
+  double violation() const {
+    double worst = 0;
+    for (Index j = 0; j < c_.size(); ++j) {
+      const double off = s_(j) != 0 ? std::abs(c_(j) - reg_ * s_(j)) : (positive_ ? c_(j) : std::abs(c_(j))) - reg_;
+      if (off > 0) worst = std::max(worst, off / promised(j));
+    }
+    return worst;
+  }
+
  private:
   void correlate() {
     r_ = x_;
-    double size = x_.norm();
+    double size = x_norm_;
     for (const Index j : A_) {
       r_.noalias() -= z_(j) * D_.col(j);
       size += std::abs(z_(j)) * norms_(j);
     }
     c_.noalias() = D_.transpose() * r_;
-    tie_ = std::min(64 * epsilon * size * norms_.maxCoeff(), 0.1 * promised_violation * largest_);
+    tie_ = 64 * epsilon * size;
   }
 
-  /// How far c is from reg s on A, and beyond reg outside.
-  double violation() const {
-    double worst = 0;
-    for (Index j = 0; j < c_.size(); ++j)
-      worst = std::max(worst, s_(j) != 0 ? std::abs(c_(j) - reg_ * s_(j)) : (positive_ ? c_(j) : std::abs(c_(j))) - reg_);
-    return worst;
+  /// What ends a step: by how much reg falls until then, and where it is then. Small differences from reg are exact, and so is
+  /// what is left of reg after many decades.
+  struct Event {
+    double delta, reg;
+  };
+  bool is_deep(const Event& event) const { return event.reg < reg_ / 1024; }
+
+  /// Where a correlation c, which falls by a as reg falls by one, meets reg: E04 (2.13).
+  Event meeting(double c, double a) const {
+    const double delta = std::max(0.0, reg_ - c) / (1 - a);
+    const Event event{delta, reg_ - delta};
+    if (!is_deep(event)) return event;
+    const double reg = (c - reg_ * a) / (1 - a);
+    return {reg_ - reg, reg};
   }
+
+  bool comes_before(const Event& event, const Event& other, double by) const {
+    return is_deep(other) ? event.reg > other.reg + by : event.delta < other.delta - by;
+  }
+
+  /// How far c_j may be from what optimality asks: of long atoms as far as rounding puts it.
+  double promised(Index j) const {
+    return std::max(promised_violation * std::min(largest_, scale_ * norms_(j)), 64 * epsilon * x_norm_ * norms_(j));
+  }
+  /// The rounding of c_j: a correlation nearer to reg is equal to it.
+  double tie(Index j) const { return std::min(tie_ * norms_(j), 0.1 * promised(j)); }
 
   /// w, u, a = D^T u for the atoms of A.
   void solve_direction() {
@@ -123,7 +170,7 @@ class Homotopy {
     std::vector<Index> tied;
     tied_sign_.setZero(D_.cols());
     for (Index j = 0; j < D_.cols(); ++j)
-      if (s_(j) == 0 && (positive_ ? c_(j) : std::abs(c_(j))) >= reg_ - tie_ && norms_(j) > 0) {
+      if (s_(j) == 0 && (positive_ ? c_(j) : std::abs(c_(j))) >= reg_ - tie(j) && norms_(j) > 0) {
         tied.push_back(j);
         tied_sign_(j) = c_(j) < 0 ? -1 : 1;
       }
@@ -190,7 +237,7 @@ class Homotopy {
       }
   }
 
-  static constexpr double promised_violation = 8e-13;  // of the optimality conditions, relative to reg_max
+  static constexpr double promised_violation = 8e-13;  // of the optimality conditions, relative to reg_max if norms are equal
   static constexpr double dependence = 1e-14;          // an atom that near to the span of A, relative to its norm, lies in it
 
   const Matrix<double>& D_;
@@ -202,7 +249,9 @@ class Homotopy {
   Vector<double> a_, w_;  // D^T u; the direction on A
   Vector<double> x_, z_, r_, c_, tied_sign_;
   double reg_ = 0, largest_ = 0, u_norm_ = 0;
-  double tie_ = 0;  // the rounding of c: correlations nearer to reg are equal to it
+  double x_norm_ = 0, scale_ = 0;  // ||x||; the largest pull over ||D_j||, at the start
+  Index shortest_ = 0;             // of the atoms that are not zero
+  double tie_ = 0;                 // the rounding of c_j over ||D_j||
 };
 
 /// D_j / w_j, in double.
@@ -213,10 +262,38 @@ Matrix<double> unweighted(const Matrix<double>& D, const L1<T>& penalty) {
   return atoms;
 }
 
+/// Sweeps over the support of z with a residual in long double, until no code moves: each is rounded so that |c_j| does not
+/// exceed its bound, which costs a gap of one digit where to exceed it would scale the dual point.
 template <Scalar T>
-Vector<T> weighted(const Vector<double>& z, const L1<T>& penalty) {
-  Vector<T> codes(z.size());
-  for (Index j = 0; j < z.size(); ++j) codes(j) = static_cast<T>(z(j) / static_cast<double>(penalty.weight(j)));
+void settle(const ConstVectorRef<double>& x, const Matrix<double>& D, const L1<T>& penalty, double reg, VectorRef<double> z) {
+  constexpr int most_sweeps = 100;
+  Vector<long double> r = x.cast<long double>();
+  for (Index j = 0; j < z.size(); ++j)
+    if (z(j) != 0) r -= static_cast<long double>(z(j)) * D.col(j).cast<long double>();
+  bool moves = true;
+  for (int sweep = 0; sweep < most_sweeps && moves; ++sweep) {
+    moves = false;
+    for (Index j = 0; j < z.size(); ++j) {
+      if (z(j) == 0) continue;
+      const auto d = D.col(j).cast<long double>();
+      const long double before = z(j), sign = std::copysign(1.0, z(j)), norm_sq = d.squaredNorm();
+      const long double excess = sign * d.dot(r) - static_cast<long double>(reg) * static_cast<long double>(penalty.weight(j));
+      auto moved = static_cast<double>(before + sign * excess / norm_sq);
+      if (excess > sign * (moved - before) * norm_sq) moved = std::nextafter(moved, static_cast<double>(sign) * INFINITY);
+      if (moved == z(j) || moved * sign <= 0) continue;
+      moves = true;
+      z(j) = moved;
+      r -= (static_cast<long double>(moved) - before) * d;
+    }
+  }
+}
+
+/// The codes of the path where it is, for the atoms D and the penalty's weights.
+template <Scalar T>
+Vector<double> weighted(const Homotopy& path, const ConstVectorRef<double>& x, const Matrix<double>& D, const L1<T>& penalty) {
+  Vector<double> codes = path.codes();
+  for (Index j = 0; j < codes.size(); ++j) codes(j) /= static_cast<double>(penalty.weight(j));
+  if (path.reg() > 0 && path.is_rough()) settle(x, D, penalty, path.reg(), codes);
   return codes;
 }
 
@@ -226,9 +303,10 @@ class Lars final : public TileSolver<T> {
   explicit Lars(const SharedProblem<L1<T>>& problem)
       : penalty_(problem.penalty),
         max_knots_(problem.options.max_iter),
+        D_double_(problem.D_double),
         atoms_(unweighted(problem.D_double, problem.penalty)),
         path_(atoms_, problem.penalty.positive()),
-        certificate_(problem.D.parameters(), problem.D_double, problem.penalty) {}
+        certificate_(problem.D.parameters(), problem.D_double, problem.penalty, problem.options.tol) {}
 
   void solve(SolverTile<T>& tile) override {
     for (Index i = 0; i < tile.X.cols(); ++i) {
@@ -236,7 +314,7 @@ class Lars final : public TileSolver<T> {
       const auto reg = static_cast<double>(tile.reg(i));
       for (tile.n_iter(i) = 0; path_.reg() > reg && tile.n_iter(i) < max_knots_; ++tile.n_iter(i))
         if (!path_.advance(reg)) break;
-      tile.Z.col(i) = weighted(path_.codes(), penalty_);
+      tile.Z.col(i) = weighted<T>(path_, tile.X.col(i).template cast<double>(), D_double_, penalty_).template cast<T>();
     }
     certificate_.evaluate(tile.X, tile.Z, tile.reg);
     for (Index i = 0; i < tile.X.cols(); ++i) {
@@ -248,6 +326,7 @@ class Lars final : public TileSolver<T> {
  private:
   const L1<T>& penalty_;
   const int max_knots_;
+  const Matrix<double>& D_double_;
   const Matrix<double> atoms_;
   Homotopy path_;
   TileCertificate<L1<T>> certificate_;
@@ -261,25 +340,77 @@ void PathOptions::validate() const {
   require(max_knots >= 1, "max_knots = {}, must be >= 1", max_knots);
 }
 
+namespace {
+
+/// The gap at each knot, of the codes as they are.
 template <Scalar T>
-LassoPath<T> lasso_path(const NonDeduced<ConstVectorRef<T>>& x, const DenseDictionary<T>& D, const PathOptions& options) {
+Vector<double> gaps_of(const ConstVectorRef<T>& x, const Matrix<T>& D, const L1<T>& penalty, const Vector<T>& regs,
+                       const Matrix<T>& codes) {
+  const Matrix<double> D_double = D.template cast<double>();
+  TileCertificate<L1<T>> certificate(D, D_double, penalty);
+  Vector<double> gaps(regs.size());
+  for (Index first = 0; first < regs.size(); first += solver_tile) {
+    const Index n = std::min(solver_tile, regs.size() - first);
+    certificate.evaluate(Matrix<T>(x.replicate(1, n)), codes.middleCols(first, n), regs.segment(first, n));
+    for (Index k = 0; k < n; ++k) gaps(first + k) = certificate.gap(k);
+  }
+  return gaps;
+}
+
+/// Does the path, as computed in double, solve the problem at every knot? A gap says nothing at reg = 0.
+template <Scalar T>
+bool is_solution(const Homotopy& path, const Vector<double>& x, const Matrix<double>& D, const PathOptions& options,
+                 const Vector<double>& regs, const Matrix<double>& codes) {
+  PenaltyOptions rounded = options.penalty;
+  for (double& w : rounded.weights) w = static_cast<double>(static_cast<T>(w));
+  const Vector<double> gaps = gaps_of<double>(x, D, L1<double>(rounded, D.cols()), regs, codes);
+  const double most = 1e-9 * 0.5 * x.squaredNorm();
+  for (Index k = 0; k < gaps.size(); ++k)
+    if (regs(k) > 0 ? !(gaps(k) <= most) : !(path.violation() <= 1)) return false;
+  return true;
+}
+
+}  // namespace
+
+template <Scalar T>
+LassoPath<T> lasso_path(const NonDeduced<ConstVectorRef<T>>& x_given, const DenseDictionary<T>& D, const PathOptions& options) {
   options.validate();
-  require_signals<T>("lasso_path", x, D);
+  require_signals<T>("lasso_path", x_given, D);
   const L1<T> penalty(options.penalty, D.code_size());
-  const Matrix<double> atoms = unweighted(Matrix<double>(D.parameters().template cast<double>()), penalty);
+  const UnitAtoms<T> unit_atoms(D);
+  TileUnits<T> units(unit_atoms.exponent(), RegUnit::linear);
+  const Vector<T> no_reg = Vector<T>::Zero(1);
+  units.open(x_given, no_reg);
+  const Vector<T> x = units.X().col(0);
+  const Vector<double> x_double = x.template cast<double>();
+  const double reg_min = std::ldexp(options.reg_min, -units.weight(0));
+  const Matrix<T>& dictionary = unit_atoms.dictionary().parameters();
+  const Matrix<double> D_double = dictionary.template cast<double>(), atoms = unweighted(D_double, penalty);
   Homotopy path(atoms, penalty.positive());
-  path.start(x.template cast<double>());
-  std::vector<double> regs = {std::max(path.reg_max(), options.reg_min)};
-  std::vector<Vector<T>> codes = {Vector<T>::Zero(D.code_size())};
-  while (path.reg() > options.reg_min && std::ssize(regs) < options.max_knots && path.advance(options.reg_min)) {
+  path.start(x_double);
+  std::vector<double> regs = {std::max(path.reg_max(), reg_min)};
+  std::vector<Vector<double>> codes = {Vector<double>::Zero(D.code_size())};
+  bool lost = false;
+  while (path.reg() > reg_min && std::ssize(regs) < options.max_knots && !lost) {
+    lost = !path.advance(reg_min);
+    if (lost) break;
     regs.push_back(path.reg());
-    codes.push_back(weighted(path.codes(), penalty));
+    codes.push_back(weighted<T>(path, x_double, D_double, penalty));
   }
-  LassoPath<T> result{Vector<T>(std::ssize(regs)), Matrix<T>(D.code_size(), std::ssize(regs))};
-  for (std::size_t k = 0; k < regs.size(); ++k) {
-    result.regs(static_cast<Index>(k)) = static_cast<T>(regs[k]);
-    result.codes.col(static_cast<Index>(k)) = codes[k];
-  }
+  const Index n_knots = std::ssize(regs);
+  const Vector<double> knots = Eigen::Map<const Vector<double>>(regs.data(), n_knots);
+  Matrix<double> all(D.code_size(), n_knots);
+  for (Index k = 0; k < n_knots; ++k) all.col(k) = codes[static_cast<std::size_t>(k)];
+  LassoPath<T> result{knots.cast<T>(), all.cast<T>(), {}, Status::converged};
+  if (lost || !is_solution<T>(path, x_double, D_double, options, knots, all))
+    result.status = Status::stalled;
+  else if (path.reg() > reg_min)
+    result.status = Status::max_iter_reached;
+  result.gap = shifted(gaps_of<T>(x, dictionary, penalty, result.regs, result.codes), units.objective(0));
+  result.regs = shifted(result.regs, units.weight(0)).eval();
+  result.codes = shifted(result.codes, units.code(0)).eval();
+  require(result.regs.allFinite() && result.codes.allFinite() && result.gap.allFinite(),
+          "lasso_path: the codes or their objective overflow; scale x or D");
   return result;
 }
 template LassoPath<float> lasso_path<float>(const ConstVectorRef<float>&, const DenseDictionary<float>&, const PathOptions&);

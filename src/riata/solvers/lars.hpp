@@ -1,6 +1,7 @@
 // The whole regularisation path of one signal, exactly: the codes are piecewise linear in reg, and these are the knots.
 #pragma once
 
+#include "riata/core/status.hpp"
 #include "riata/operators/dense_dictionary.hpp"
 #include "riata/terms/l1.hpp"
 
@@ -15,9 +16,12 @@ struct PathOptions {
 
 template <Scalar T>
 struct LassoPath {
-  Vector<T> regs;   ///< the knots, descending: regs(0) is reg_max; the last is reg_min unless max_knots came first, or
-                    ///< nearly collinear atoms have codes so large that rounding hides the next knot (reg < 1e-4 reg_max)
-  Matrix<T> codes;  ///< n_atoms x n_knots, a solution at each; between two knots the solution is their linear interpolation
+  Vector<T> regs;      ///< the knots, descending: regs(0) is reg_max; the last is reg_min unless max_knots came first, or
+                       ///< nearly collinear atoms have codes so large that rounding hides the next knot (reg < 1e-4 reg_max)
+  Matrix<T> codes;     ///< n_atoms x n_knots, a solution at each; between two knots the solution is their linear interpolation
+  Vector<double> gap;  ///< at each knot, as in EncodeResult; at reg = 0, where no dual point is feasible, 1/2 ||r||^2
+  Status status;       ///< converged; max_iter_reached where max_knots came first; stalled where rounding ended the path before
+                       ///< reg_min or left a knot that is no solution, its gap, in double, above 1e-9 of 1/2 ||x||^2
 };
 
 /// All z(reg) = argmin_z 1/2 ||x - D z||^2 + reg g(z), reg from reg_max down to reg_min, by the homotopy (LARS) of Osborne,

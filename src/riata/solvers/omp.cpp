@@ -16,6 +16,7 @@
 
 #include "riata/core/check.hpp"
 #include "riata/linalg/blas.hpp"
+#include "riata/operators/units.hpp"
 #include "riata/solvers/tile_certificate.hpp"
 
 namespace riata {
@@ -135,7 +136,10 @@ OmpResult<T> omp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T
   const Index n_tiles = (n_signals + tile_size - 1) / tile_size;
   parallel_for(n_tiles, options.execution, [&](Index tile, int) {
     const Index first = tile * tile_size, n = std::min(tile_size, n_signals - first);
-    const Matrix<double> X_tile = X.middleCols(first, n).template cast<double>();
+    TileUnits<double> units(0, RegUnit::linear);
+    const Matrix<double> X_given = X.middleCols(first, n).template cast<double>();
+    units.open(X_given, Vector<double>::Zero(n).eval());
+    const Matrix<double> X_tile = units.X();
     Matrix<double> alpha0(n_atoms, n);
     multiply_transposed<double>(atoms, X_tile, alpha0);
     Pursuit pursuit(atoms, gram, options.n_nonzero ? *options.n_nonzero : n_atoms);
@@ -146,11 +150,12 @@ OmpResult<T> omp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T
       Vector<double> r = x;
       for (std::size_t k = 0; k < pursuit.atoms().size(); ++k) {
         const Index j = pursuit.atoms()[k];
-        const auto z = static_cast<T>(pursuit.coefficients()(static_cast<Index>(k)) / norms(j));
+        const auto z = static_cast<T>(std::ldexp(pursuit.coefficients()(static_cast<Index>(k)) / norms(j), units.signal(i)));
+        require(std::isfinite(z), "omp: the code of a signal overflows; scale signals or atoms");
         result.codes(j, first + i) = z;
-        r -= static_cast<double>(z) * dictionary.col(j);
+        r -= std::ldexp(static_cast<double>(z), -units.signal(i)) * dictionary.col(j);
       }
-      result.error(first + i) = r.squaredNorm();
+      result.error(first + i) = std::ldexp(r.squaredNorm(), units.objective(i));
       result.n_nonzero(first + i) = static_cast<int>(pursuit.atoms().size());
       const bool missed = options.tol && r.squaredNorm() > target + 1e-13 * x.squaredNorm();
       result.status[static_cast<std::size_t>(first + i)] = missed ? Status::max_iter_reached : Status::converged;

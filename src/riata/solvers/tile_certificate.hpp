@@ -16,13 +16,18 @@ inline constexpr Index solver_tile = 128;
 /// correlations that decide, on the support and near the largest pull, are summed in double, and the others are products in
 /// single precision, until correlate_in_double(). An elastic net's correlations and residual norm are those of the l1 problem
 /// that it is (l1.hpp). The gap of a penalty that is not convex is NaN.
+///
+/// A correlation in double may hide d = sqrt(n) u ||r|| ||D_j||, u = 2^-53, and what rounding did to r: so the dual point is
+/// scaled as if the largest pull were greater by d, and the gap holds what z^T D^T r may be wrong by. Where that is most of a gap
+/// above `tol` 1/2 ||x||^2 (reg a tiny part of reg_max), what decides is summed again in long double.
 template <class Penalty>
 class TileCertificate {
  public:
   using T = typename Penalty::scalar;
 
   /// Borrows all three; `dictionary_double` holds the same atoms.
-  TileCertificate(const Matrix<T>& dictionary, const Matrix<double>& dictionary_double, const Penalty& penalty);
+  TileCertificate(const Matrix<T>& dictionary, const Matrix<double>& dictionary_double, const Penalty& penalty,
+                  double tol = 1e-13);
 
   /// Fills residuals r = x - D z, correlations D^T r, objectives and gaps of the columns of Z. `reg`: one per column.
   void evaluate(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& reg);
@@ -40,11 +45,17 @@ class TileCertificate {
   void correlate(const ConstMatrixRef<T>& Z);
   void sharpen_correlations(const ConstVectorRef<T>& z, Index i, Index n_support, double norm);
   Index find_support(const ConstVectorRef<T>& z);
+  struct Terms;
+  double gap_of(const Terms& terms, const ConstVectorRef<T>& x, const ConstVectorRef<T>& z, Index i, Index n_support);
+  double correlation_error(double roundoff, const Terms& terms, double half_norm_sq, Index n_support) const;
+  double precise_gap(Terms terms, const ConstVectorRef<T>& x, const ConstVectorRef<T>& z, Index i, Index n_support, double error);
 
   const Matrix<T>& D_;
   const Matrix<double>& D_double_;
   const Penalty& penalty_;
-  double largest_atom_ = 0;  // the pull of the atoms' norms
+  const double tol_;
+  const Vector<double> norms_;  // ||D_j||
+  const double largest_atom_;   // their pull
   Matrix<double> residuals_, correlations_;
   Matrix<T> rounded_residuals_, rounded_correlations_;
   Vector<double> ridges_, objectives_, gaps_, half_norms_sq_;
@@ -52,10 +63,6 @@ class TileCertificate {
   Vector<double> codes_;  // on the support
   std::vector<const double*> atoms_;
 };
-
-/// The pull of the atoms' norms: max_j ||D_j|| / w_j
-template <class Penalty>
-double largest_atom(const Matrix<typename Penalty::scalar>& dictionary, const Penalty& penalty);
 
 /// What the pull of an atom on x may be wrong by when it comes from a product in T: about n eps |x| ||D_j|| / w_j.
 template <Scalar T>

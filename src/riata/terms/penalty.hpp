@@ -2,11 +2,18 @@
 #pragma once
 
 #include "riata/operators/dense_dictionary.hpp"
+#include "riata/operators/units.hpp"
 #include "riata/terms/group_l1.hpp"
 #include "riata/terms/l0.hpp"
 #include "riata/terms/l1.hpp"
 
 namespace riata {
+
+/// How reg g(z) follows the unit of the signals.
+inline RegUnit reg_unit(PenaltyKind kind) {
+  if (kind == PenaltyKind::l0) return RegUnit::squared;
+  return kind == PenaltyKind::elastic_net ? RegUnit::absolute : RegUnit::linear;
+}
 
 /// use(penalty), the penalty for codes in the atoms of D. @throws std::invalid_argument if the options do not fit
 template <Scalar T, class Use>

@@ -3,6 +3,7 @@
 #include "riata/core/check.hpp"
 #include "riata/core/error.hpp"
 #include "riata/linalg/blas.hpp"
+#include "riata/operators/units.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/tile_certificate.hpp"
 #include "riata/unrolled/tangents.hpp"
@@ -37,7 +38,9 @@ Matrix<T> code_jacobian(const NonDeduced<ConstVectorRef<T>>& x, const DenseDicti
     tangents.advance();
   }
   const Matrix<double> J = options.return_extrapolated ? tangents.dense_extrapolated() : tangents.dense();
-  return J.transpose().template cast<T>();  // row k of `dense` is the derivative along entry k
+  const Matrix<T> result = J.transpose().template cast<T>();
+  require_fits("code_jacobian", J, result);
+  return result;  // row k of `dense` is the derivative along entry k
 }
 
 template Matrix<float> code_jacobian<float>(const ConstVectorRef<float>&, const DenseDictionary<float>&, const Reg&, Index,

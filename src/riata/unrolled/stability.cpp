@@ -8,6 +8,7 @@
 #include "riata/core/random.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/linalg/norms.hpp"
+#include "riata/operators/units.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/encode.hpp"
 #include "riata/solvers/support_system.hpp"
@@ -148,21 +149,29 @@ UnrolledStability unrolled_stability(const NonDeduced<ConstMatrixRef<T>>& X, con
   require_signals<T>("unrolled_stability", X, D);
   const L1<double> penalty(network.penalty, D.code_size());
   const Vector<T> regs = resolve_reg<T>(reg, X, D, network.penalty, network.execution);
-  const LayerSchedule schedule = make_schedule(network, network.lipschitz ? 0 : D.squared_norm());
+  // Everything that comes out is relative, so all can stay in its unit (units.hpp).
+  const int f = atom_exponent(static_cast<double>(largest_entry<T>(D.parameters())));
+  TileUnits<double> units(f, RegUnit::linear);
+  const Matrix<double> X_given = X.template cast<double>();
+  const Vector<double> weights_given = regs.template cast<double>();
+  units.open(X_given, weights_given);
+  const Matrix<double> signals = units.X();
+  const Vector<double> weights = units.reg();
 
-  Probe probe{.D = D.parameters().template cast<double>(),
+  Probe probe{.D = shifted(D.parameters().template cast<double>(), -f),
               .gram = Matrix<double>(D.code_size(), D.code_size()),
               .directions = make_directions(options.directions, D.signal_size(), D.code_size()),
               .random = options.directions.has_value()};
   multiply_transposed<double>(probe.D, probe.D, probe.gram);
+  UnrolledOptions in_unit = network;
+  if (network.lipschitz) in_unit.lipschitz = std::ldexp(*network.lipschitz, -2 * f);
+  const LayerSchedule schedule = make_schedule(in_unit, network.lipschitz ? 0 : DenseDictionary<double>(probe.D).squared_norm());
   probe.contracts = network.method == Layers::ista &&
                     *std::max_element(schedule.steps.begin(), schedule.steps.end()) * spectral_norm_squared(probe.D) <= 2 &&
                     *std::min_element(schedule.steps.begin(), schedule.steps.end()) >= 0;
-  const Vector<double> weights = regs.template cast<double>();
-  const Matrix<double> codes =
-      encode<double>(X.template cast<double>(), probe.D, Reg(std::vector<double>(weights.begin(), weights.end())),
-                     {.tol = options.tol, .penalty = network.penalty, .execution = network.execution})
-          .codes;
+  const Matrix<double> codes = encode<double>(signals, probe.D, Reg(std::vector<double>(weights.begin(), weights.end())),
+                                              {.tol = options.tol, .penalty = network.penalty, .execution = network.execution})
+                                   .codes;
 
   const Index n_signals = X.cols();
   const int N = network.layers;
@@ -171,7 +180,7 @@ UnrolledStability unrolled_stability(const NonDeduced<ConstMatrixRef<T>>& X, con
   result.safe_backprop.resize(n_signals);
   if (options.return_errors) result.errors.resize(N + 1, n_signals);
   parallel_for(n_signals, network.execution, [&](Index i, int) {
-    const Vector<double> x = X.col(i).template cast<double>();
+    const Vector<double> x = signals.col(i);
     const SignalTrace trace(probe.D, x, weights(i), penalty, schedule);
     const TangentError error(probe, trace, codes.col(i), SupportSystem(x, probe.D, penalty, codes.col(i)));
     result.growth(i) =

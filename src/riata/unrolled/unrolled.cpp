@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "riata/core/check.hpp"
+#include "riata/operators/units.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/tile_certificate.hpp"
 #include "riata/unrolled/adaptive_pass.hpp"
@@ -76,16 +77,27 @@ Partition partition(Index n_features, Index n_atoms, Index n_signals, int stored
                            .lane_bytes = entry * static_cast<double>(n_features * n_atoms)});
 }
 
-/// The arguments of all three entry points, checked and completed.
+/// The arguments of all three entry points, checked and completed. Atoms have their unit (units.hpp); signals get one for all
+/// where derivatives are summed, otherwise they and reg are as given.
 template <Scalar T>
 struct Problem {
   Problem(const char* where, const ConstMatrixRef<T>& signals, const DenseDictionary<T>& dictionary, const Reg& weight,
-          const UnrolledOptions& options)
-      : X(signals), D(dictionary), penalty(options.penalty, dictionary.code_size()) {
+          const UnrolledOptions& options, bool one_unit)
+      : e(one_unit ? signal_exponent(largest_entry<T>(signals)) : 0),
+        atoms(dictionary),
+        X_in_unit(e == 0 ? Matrix<T>() : Matrix<T>(shifted(signals, -e))),
+        X(e == 0 ? signals : ConstMatrixRef<T>(X_in_unit)),
+        D(atoms.dictionary()),
+        f(atoms.exponent()),
+        penalty(options.penalty, dictionary.code_size()) {
     options.validate();
-    require_signals<T>(where, X, D);
-    reg = resolve_reg<T>(weight, X, D, options.penalty, options.execution);
-    schedule = make_schedule(options, options.lipschitz ? 0 : D.squared_norm());
+    require_signals<T>(where, signals, dictionary);
+    reg = resolve_reg<T>(weight, signals, dictionary, options.penalty, options.execution);
+    if (one_unit)
+      for (T& r : reg) r = shifted_reg(r, e + f);
+    UnrolledOptions in_unit = options;
+    if (options.lipschitz) in_unit.lipschitz = std::ldexp(*options.lipschitz, -2 * f);
+    schedule = make_schedule(in_unit, options.lipschitz ? 0 : D.squared_norm());
     const bool thresholds_negative = std::any_of(options.steps.begin(), options.steps.end(), [](double s) { return s < 0; });
     const double gram_flops = static_cast<double>(D.code_size()),
                  layer_flops = 2.0 * options.layers * static_cast<double>(X.cols());
@@ -98,13 +110,39 @@ struct Problem {
     return std::make_unique<Pass>(D, penalty, gram ? &*gram : nullptr, schedule, stored, tile);
   }
 
-  ConstMatrixRef<T> X;
+  const int e;
+  const UnitAtoms<T> atoms;
+  const Matrix<T> X_in_unit;
+  const ConstMatrixRef<T> X;
   const DenseDictionary<T>& D;
+  const int f;
   L1<T> penalty;
   Vector<T> reg;
   LayerSchedule schedule;
   std::optional<GramProblem<T>> gram;
 };
+
+/// A <- 2^e A. @throws std::invalid_argument if that overflows; what was not finite before is left as it is: layers may diverge
+template <class Derived>
+void leave_unit(const char* what, Eigen::DenseBase<Derived>& A, int e) {
+  if (e == 0 || A.size() == 0) return;
+  const typename Derived::PlainObject computed = A.derived();
+  A.derived() = shifted(A, e).eval();
+  require_fits(what, computed, A);
+}
+
+/// The derivatives in the units of the caller. `output` is that of the value: 2e of a loss, e - f of a code.
+template <Scalar T>
+void leave_units(UnrolledGradient<T>& g, int e, int f, int output) {
+  if (e == 0 && f == 0) return;
+  g.value = std::ldexp(g.value, output);
+  leave_unit("the gradient by the dictionary", g.dictionary, output - f);
+  leave_unit("the gradient by the steps", g.steps, output);
+  leave_unit("the gradient by reg", g.reg, output - e - f);
+  leave_unit("the gradient by the signals", g.signals, output - e);
+  leave_unit("the codes", g.codes, e - f);
+  leave_unit("the codes' squares", g.usage, 2 * (e - f));
+}
 
 /// for_each_tile() with the problem's passes.
 template <Scalar T, class Work, class Finish>
@@ -139,7 +177,7 @@ Vector<double> gradient_like(const Reg& reg, const std::vector<double>& per_sign
 template <Scalar T>
 Matrix<T> unrolled_encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,
                           const UnrolledOptions& options, const Matrix<T>* init) {
-  const Problem<T> problem("unrolled_encode", X, D, reg, options);
+  const Problem<T> problem("unrolled_encode", X, D, reg, options, false);
   if (init != nullptr) {
     require(init->rows() == D.code_size() && init->cols() == X.cols(),
             "unrolled_encode: init has shape ({}, {}), expected ({}, {})", init->cols(), init->rows(), X.cols(), D.code_size());
@@ -150,29 +188,40 @@ Matrix<T> unrolled_encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDic
   for_each_tile<T>(
       problem, parts, 0, options.execution,
       [&](Index first, Index n, auto& pass, Index) {
-        const Matrix<T> start = init != nullptr ? Matrix<T>(init->middleCols(first, n)) : Matrix<T>();
-        pass.forward(X.middleCols(first, n), problem.reg.segment(first, n), first, start);
+        TileUnits<T> units(problem.f, RegUnit::linear);
+        units.open(X.middleCols(first, n), problem.reg.segment(first, n));
+        Matrix<T> start = init != nullptr ? Matrix<T>(init->middleCols(first, n)) : Matrix<T>();
+        units.enter(start);
+        pass.forward(units.X(), units.reg(), first, start);
+        auto Z = codes.middleCols(first, n);
         if (options.return_extrapolated)
-          codes.middleCols(first, n) = pass.extrapolated();
+          Z = pass.extrapolated();
         else
-          codes.middleCols(first, n) = pass.codes();
+          Z = pass.codes();
+        units.leave(Z);
       },
       [](auto&, Index) {});
   return codes;
 }
 
 template <Scalar T>
-UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,
-                                      const UnrolledOptions& options, const GradientOptions& wanted, const Matrix<T>* target) {
-  const Problem<T> problem("unrolled_gradient", X, D, reg, options);
+UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X_given, const DenseDictionary<T>& D_given,
+                                      const Reg& reg, const UnrolledOptions& options, const GradientOptions& wanted,
+                                      const Matrix<T>* target_given) {
+  const Problem<T> problem("unrolled_gradient", X_given, D_given, reg, options, true);
+  const ConstMatrixRef<T>& X = problem.X;
+  const DenseDictionary<T>& D = problem.D;
   const int kept = wanted.backprop.value_or(options.layers);
   require(kept >= 0 && kept <= options.layers, "backprop = {}, must be between 0 and layers = {}", kept, options.layers);
-  if (target != nullptr) {
-    require(target->rows() == X.rows() && target->cols() == X.cols(),
-            "unrolled_gradient: target has shape ({}, {}), expected the signals' ({}, {})", target->cols(), target->rows(),
-            X.cols(), X.rows());
-    require_finite("unrolled_gradient", "target", *target);
+  Matrix<T> target;
+  if (target_given != nullptr) {
+    require(target_given->rows() == X.rows() && target_given->cols() == X.cols(),
+            "unrolled_gradient: target has shape ({}, {}), expected the signals' ({}, {})", target_given->cols(),
+            target_given->rows(), X.cols(), X.rows());
+    require_in_range<T>("unrolled_gradient", "target", *target_given);
+    if (problem.e != 0) target = shifted(*target_given, -problem.e);
   }
+  const Matrix<T>* const fitted = problem.e == 0 ? target_given : target_given != nullptr ? &target : nullptr;
   const Index n_features = X.rows(), n_atoms = D.code_size(), n_signals = X.cols();
   const bool back = kept > 0 && (wanted.dictionary || wanted.steps || wanted.reg || wanted.signals);
   const int stored = back ? kept : 0;
@@ -210,11 +259,11 @@ UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X, co
         // The loss, its explicit derivatives, and the cotangent of the output.
         Matrix<T> r(n_features, n);
         const auto tile_target =
-            target != nullptr ? ConstMatrixRef<T>(target->middleCols(first, n)) : ConstMatrixRef<T>(X.middleCols(first, n));
+            fitted != nullptr ? ConstMatrixRef<T>(fitted->middleCols(first, n)) : ConstMatrixRef<T>(X.middleCols(first, n));
         lane.value += tile_loss<T>(problem, wanted.loss, tile_target, Z, tile_reg, r);
         r *= static_cast<T>(scale);
         if (wanted.dictionary) D.accumulate_gradient(T(1), r, Z, lane.dictionary);
-        if (wanted.signals && target == nullptr) result.signals.middleCols(first, n) -= r;
+        if (wanted.signals && fitted == nullptr) result.signals.middleCols(first, n) -= r;
         if (wanted.reg && wanted.loss == Loss::lasso)
           for (Index i = 0; i < n; ++i)
             reg_gradient[static_cast<std::size_t>(first + i)] = scale * problem.penalty.value(Z.col(i));
@@ -252,14 +301,17 @@ UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X, co
     if (wanted.usage) result.usage += scale * lane.usage;
   }
   if (wanted.reg) result.reg = gradient_like(reg, reg_gradient);
+  leave_units(result, problem.e, problem.f, 2 * problem.e);
   return result;
 }
 
 template <Scalar T>
-UnrolledGradient<T> unrolled_vjp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,
+UnrolledGradient<T> unrolled_vjp(const NonDeduced<ConstMatrixRef<T>>& X_given, const DenseDictionary<T>& D_given, const Reg& reg,
                                  const NonDeduced<ConstMatrixRef<T>>& cotangent, const UnrolledOptions& options,
                                  std::optional<int> backprop) {
-  const Problem<T> problem("unrolled_vjp", X, D, reg, options);
+  const Problem<T> problem("unrolled_vjp", X_given, D_given, reg, options, true);
+  const ConstMatrixRef<T>& X = problem.X;
+  const DenseDictionary<T>& D = problem.D;
   const int kept = backprop.value_or(options.layers);
   require(kept >= 0 && kept <= options.layers, "backprop = {}, must be between 0 and layers = {}", kept, options.layers);
   const Index n_features = X.rows(), n_atoms = D.code_size(), n_signals = X.cols();
@@ -310,6 +362,7 @@ UnrolledGradient<T> unrolled_vjp(const NonDeduced<ConstMatrixRef<T>>& X, const D
   }
   result.reg = gradient_like(reg, per_signal);
   result.value = result.codes.template cast<double>().cwiseProduct(cotangent.template cast<double>()).sum();
+  leave_units(result, problem.e, problem.f, problem.e - problem.f);
   return result;
 }
 
