@@ -1,6 +1,7 @@
 #include "riata/optim/line_search.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "riata/core/check.hpp"
 
@@ -33,7 +34,7 @@ NamedTensors LineSearch<T>::state() const {
 template <Scalar T>
 void LineSearch<T>::restore(const NamedTensors& state) {
   const auto values = get_vector<double>(state, "line_search.t", "checkpoint");
-  require(values.size() == 1, "checkpoint: tensor 'line_search.t' is damaged");
+  require(values.size() == 1 && std::isfinite(values[0]) && values[0] > 0, "checkpoint: tensor 'line_search.t' is damaged");
   t_ = values[0];
 }
 
