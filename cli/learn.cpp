@@ -6,6 +6,7 @@
 #include "commands.hpp"
 #include "inputs.hpp"
 #include "interrupt.hpp"
+#include "kernels.hpp"
 #include "outputs.hpp"
 #include "progress.hpp"
 #include "riata/core/check.hpp"
@@ -70,6 +71,7 @@ void Learn::check() {
   files.push_back(file_of(reference));
   require_good_outputs(files, {output, options.checkpoint, trace});
   require_extension(output, {".safetensors"}, "models");
+  if (options.resume || options.resume_inexact) take_up_blas_kernels(options.checkpoint);
   if (init_is_file()) {
     init_atoms_ = read_dictionary(init).atoms;
     const Index n_init = std::visit([](const auto& D) { return D.cols(); }, *init_atoms_);
@@ -214,6 +216,9 @@ void add_run_options(CLI::App& app, Learn& command) {
   app.add_option("--checkpoint-every", options.checkpoint_every, "Iterations between checkpoints")->capture_default_str();
   app.add_flag("--resume", options.resume,
                "Continue from the checkpoint if it exists, bit for bit; an ended run at a smaller --tol, without --learn-steps");
+  app.add_flag("--resume-inexact", options.resume_inexact,
+               "The same, also where this machine lacks the kernels that rounded as the run did");
+  app.add_flag("--overwrite-checkpoint", options.overwrite_checkpoint, "Begin anew in the place of another run's checkpoint");
   add_seed(app, command.patches.seed);
   add_threads(app, options.execution.n_threads);
   app.add_option("--trace", command.trace, "iteration,phase,value,step,seconds as .csv")->type_name("FILE");

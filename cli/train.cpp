@@ -9,6 +9,7 @@
 #include "commands.hpp"
 #include "inputs.hpp"
 #include "interrupt.hpp"
+#include "kernels.hpp"
 #include "outputs.hpp"
 #include "progress.hpp"
 #include "riata/core/check.hpp"
@@ -58,6 +59,7 @@ void Train::check() {
   for (const std::string& name : data) files.push_back(file_of(name));
   require_good_outputs(files, {output, options.checkpoint, trace});
   require_extension(output, {".safetensors", ".npz"}, "networks");
+  if (options.resume || options.resume_inexact) take_up_blas_kernels(options.checkpoint);
   require(init.empty() || init_is_network() || init.ends_with(".npz"),
           "{} is neither a network (.safetensors) nor its arrays (.npz)", init);
   if (init_is_network()) {
@@ -279,6 +281,9 @@ void add_training_options(CLI::App& app, Train& command) {
   app.add_option("--checkpoint", options.checkpoint, "Where a killed run continues from")->type_name("FILE");
   app.add_option("--checkpoint-every", options.checkpoint_every, "Steps between checkpoints")->capture_default_str();
   app.add_flag("--resume", options.resume, "Continue from the checkpoint if it exists, bit for bit");
+  app.add_flag("--resume-inexact", options.resume_inexact,
+               "The same, also where this machine lacks the kernels that rounded as the run did");
+  app.add_flag("--overwrite-checkpoint", options.overwrite_checkpoint, "Begin anew in the place of another run's checkpoint");
   add_seed(app, command.patches.seed);
   add_threads(app, options.execution.n_threads);
   app.add_option("--trace", command.trace, "iteration,stage,value,step,seconds as .csv")->type_name("FILE");

@@ -49,7 +49,7 @@ void bind_learn_dictionary(nb::module_& m) {
          const Path& checkpoint, int checkpoint_every, bool resume, std::uint64_t seed, std::optional<int> n_threads,
          const nb::object& callback, const std::string& algorithm, const std::string& loss, const std::string& reduction,
          const std::string& constraint, bool centre, bool replace_atoms, bool positive,
-         const std::optional<Array1<double>>& weights) {
+         const std::optional<Array1<double>>& weights, bool resume_inexact, bool overwrite_checkpoint) {
         const auto* init_name = std::get_if<std::string>(&init);
         const LearnOptions options{.method = parse_learning_method(method),
                                    .layers = layers,
@@ -70,6 +70,8 @@ void bind_learn_dictionary(nb::module_& m) {
                                    .checkpoint = checkpoint.name,
                                    .checkpoint_every = checkpoint_every,
                                    .resume = resume,
+                                   .resume_inexact = resume_inexact,
+                                   .overwrite_checkpoint = overwrite_checkpoint,
                                    .seed = seed,
                                    .penalty = to_penalty(positive, weights),
                                    .execution = to_execution(n_threads, OnInterrupt::stop)};
@@ -86,7 +88,7 @@ void bind_learn_dictionary(nb::module_& m) {
       nb::arg("max_time").none(), nb::arg("tol"), nb::arg("checkpoint"), nb::arg("checkpoint_every"), nb::arg("resume"),
       nb::arg("seed"), nb::arg("n_threads").none(), nb::arg("callback").none(), nb::arg("algorithm"), nb::arg("loss"),
       nb::arg("reduction"), nb::arg("constraint"), nb::arg("centre"), nb::arg("replace_atoms"), nb::arg("positive"),
-      array_arg("weights").none());
+      array_arg("weights").none(), nb::arg("resume_inexact"), nb::arg("overwrite_checkpoint"));
 }
 
 template <Scalar T>
@@ -132,6 +134,8 @@ void bind_learning(nb::module_& m) {
   defaults["replace_atoms"] = options.replace_atoms;
   defaults["checkpoint_every"] = options.checkpoint_every;
   defaults["resume"] = options.resume;
+  defaults["resume_inexact"] = options.resume_inexact;
+  defaults["overwrite_checkpoint"] = options.overwrite_checkpoint;
   defaults["random_state"] = options.seed;
   m.attr("defaults")["learn_dictionary"] = defaults;
 

@@ -186,7 +186,8 @@ void bind_network(nb::module_& m, const char* name) {
              const std::string& mode, const std::string& optimizer, std::optional<Index> batch_size,
              std::optional<double> learning_rate, bool positive_steps, int max_iter, std::optional<double> max_time, double tol,
              const Path& checkpoint, int checkpoint_every, bool resume, std::uint64_t seed, std::optional<int> n_threads,
-             const nb::object& callback, double validation, int validate_every, int patience) {
+             const nb::object& callback, double validation, int validate_every, int patience, bool resume_inexact,
+             bool overwrite_checkpoint) {
             const TrainingOptions options{.loss = parse_training_loss(loss),
                                           .mode = parse_training_mode(mode),
                                           .optimizer = parse_training_optimizer(optimizer),
@@ -202,6 +203,8 @@ void bind_network(nb::module_& m, const char* name) {
                                           .checkpoint = checkpoint.name,
                                           .checkpoint_every = checkpoint_every,
                                           .resume = resume,
+                                          .resume_inexact = resume_inexact,
+                                          .overwrite_checkpoint = overwrite_checkpoint,
                                           .seed = seed,
                                           .execution = to_execution(n_threads, OnInterrupt::stop)};
             const Reg weight = to_reg(reg);
@@ -215,7 +218,7 @@ void bind_network(nb::module_& m, const char* name) {
           nb::arg("batch_size").none(), nb::arg("learning_rate").none(), nb::arg("positive_steps"), nb::arg("max_iter"),
           nb::arg("max_time").none(), nb::arg("tol"), nb::arg("checkpoint"), nb::arg("checkpoint_every"), nb::arg("resume"),
           nb::arg("seed"), nb::arg("n_threads").none(), nb::arg("callback").none(), nb::arg("validation"),
-          nb::arg("validate_every"), nb::arg("patience"))
+          nb::arg("validate_every"), nb::arg("patience"), nb::arg("resume_inexact"), nb::arg("overwrite_checkpoint"))
       .def(
           "save",
           [](const Net& net, const Path& path, std::optional<double> reg, const std::map<std::string, std::string>& metadata) {
@@ -252,6 +255,8 @@ void bind_networks(nb::module_& m) {
   defaults["tol"] = options.tol;
   defaults["checkpoint_every"] = options.checkpoint_every;
   defaults["resume"] = options.resume;
+  defaults["resume_inexact"] = options.resume_inexact;
+  defaults["overwrite_checkpoint"] = options.overwrite_checkpoint;
   defaults["random_state"] = options.seed;
   defaults["validation"] = options.validation;
   defaults["validate_every"] = options.validate_every;

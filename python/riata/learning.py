@@ -67,6 +67,8 @@ def learn_dictionary(
     weights: Any = None,
     verbose: bool = False,
     progress: bool = False,
+    resume_inexact: bool = False,
+    overwrite_checkpoint: bool = False,
 ) -> LearnResult:
     """Learn a dictionary by projected gradient on the loss after N layers of sparse coding.
 
@@ -104,12 +106,16 @@ def learn_dictionary(
         Relative decrease between accepted iterations that ends a phase, unless the dictionary or the steps alone
         still lower the loss by 1e-4; above 1e-4 `tol` ends it all the same, as "stalled".
     checkpoint : path, optional
-        File from which a killed run resumes, bit for bit.
+        File from which a killed run resumes, bit for bit. One of another run is not overwritten unless
+        `overwrite_checkpoint`; one of this same run that does not resume is, since it comes to the same bits.
+        Only one run at a time can have it.
     checkpoint_every : int
         Accepted iterations between writes.
     resume : bool
         Start from the checkpoint if it exists. A run that ended goes on at a smaller `tol`, except with
-        `learn_steps`, where its first phase is over.
+        `learn_steps`, where its first phase is over. On a processor that has several instruction sets it takes
+        that of the checkpoint; other BLAS kernels than the checkpoint's are refused (OPENBLAS_CORETYPE chooses them
+        before riata is imported).
     random_state : int, RandomState, Generator or None
         Seed. The same seed gives the same bits for any number of threads.
     n_threads : int, optional
@@ -135,6 +141,10 @@ def learn_dictionary(
         Log every iteration to the logger "riata", level INFO.
     progress : bool
         Show a tqdm bar on a terminal, if tqdm is installed.
+    resume_inexact : bool
+        Resume also where the kernels are others than the checkpoint's: then the bits may be others too.
+    overwrite_checkpoint : bool
+        Put this run in the place of another's checkpoint.
 
     Returns
     -------
@@ -195,6 +205,8 @@ def learn_dictionary(
             replace_atoms=as_bool(where, "replace_atoms", replace_atoms),
             positive=as_bool(where, "positive", positive),
             weights=as_vector(where, "weights", weights),
+            resume_inexact=bool(resume_inexact),
+            overwrite_checkpoint=bool(overwrite_checkpoint),
         )
     fields |= {"history": History(**fields["history"]), "positive": bool(positive), "centred": bool(centre)}
     if method != "alternating-exact":

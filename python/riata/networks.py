@@ -154,6 +154,8 @@ class Network:
         validation: float = 0.0,
         validate_every: int = 10,
         patience: int = 4000,
+        resume_inexact: bool = False,
+        overwrite_checkpoint: bool = False,
     ) -> TrainingResult:
         """Train the network from where it is.
 
@@ -192,7 +194,8 @@ class Network:
             Relative decrease of an accepted step that ends a stage, unless a block of parameters alone still lowers the
             loss by 1e-4; above 1e-4 `tol` ends it all the same, as "stalled". "backtracking" alone.
         checkpoint : path, optional
-            File from which a killed run resumes, bit for bit.
+            File from which a killed run resumes, bit for bit. As in `learn_dictionary`, one of another run is not
+            overwritten unless told, and only one run at a time can have it.
         callback : callable, optional
             Called after every accepted step with an object that has stage, n_layers, iteration, value, ista
             (the loss of ISTA with as many layers), optimum (the least possible, certified), step and seconds.
@@ -202,13 +205,17 @@ class Network:
         checkpoint_every : int
             Accepted steps between writes.
         resume : bool
-            Start from the checkpoint if it exists.
+            Start from the checkpoint if it exists; with its kernels, as in `learn_dictionary`.
         n_threads : int, optional
             All cores by default; bits do not depend on it.
         validation : float
             For "adam": share of the signals held out. Each stage returns what was best on them.
         validate_every, patience : int
             Steps between looks at them, and without a better look that end a stage.
+        resume_inexact : bool
+            Resume also where the kernels are others than the checkpoint's: then the bits may be others too.
+        overwrite_checkpoint : bool
+            Put this run in the place of another's checkpoint.
 
         Returns
         -------
@@ -239,6 +246,8 @@ class Network:
             validation=as_float(where, "validation", validation),
             validate_every=as_int(where, "validate_every", validate_every),
             patience=as_int(where, "patience", patience),
+            resume_inexact=bool(resume_inexact),
+            overwrite_checkpoint=bool(overwrite_checkpoint),
         )
         record = {"loss": loss, "mode": mode, "optimizer": optimizer}
         try:

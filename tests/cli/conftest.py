@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -31,14 +30,15 @@ class Riata:
 
     def __init__(self, folder):
         self.folder = folder
+        self.environment = {}  # besides that of all tests
 
     def start(self, *arguments):
-        return subprocess.Popen([COMMAND, *map(str, arguments)], cwd=self.folder, env=ENVIRONMENT, text=True,
+        return subprocess.Popen([COMMAND, *map(str, arguments)], cwd=self.folder, env=ENVIRONMENT | self.environment, text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def run(self, *arguments, stdout=subprocess.PIPE):
-        return subprocess.run([COMMAND, *map(str, arguments)], cwd=self.folder, env=ENVIRONMENT, text=True, timeout=300,
-                              stdout=stdout, stderr=subprocess.PIPE)
+        return subprocess.run([COMMAND, *map(str, arguments)], cwd=self.folder, env=ENVIRONMENT | self.environment,
+                              text=True, timeout=300, stdout=stdout, stderr=subprocess.PIPE)
 
     def __call__(self, *arguments):
         """Runs it, expects success, gives stdout."""
@@ -85,32 +85,6 @@ class Riata:
         return json.loads(lines[0])
 
 
-# Safetensors in a few lines, to look at what the command wrote and to make files it must refuse.
-DTYPES = {"F32": np.float32, "F64": np.float64, "I64": np.int64}
-
-
-def read_safetensors(path):
-    """(tensors, metadata)"""
-    data = path.read_bytes()
-    n = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + n])
-    metadata = header.pop("__metadata__", {})
-    values = data[8 + n :]
-    tensors = {name: np.frombuffer(values[slice(*place["data_offsets"])], DTYPES[place["dtype"]]).reshape(place["shape"])
-               for name, place in header.items()}
-    return tensors, metadata
-
-
-def write_safetensors(path, tensors, metadata):
-    header, values = {"__metadata__": metadata}, b""
-    for name, array in tensors.items():
-        dtype = next(key for key, value in DTYPES.items() if value == array.dtype)
-        begin, values = len(values), values + array.tobytes()
-        header[name] = {"dtype": dtype, "shape": array.shape, "data_offsets": [begin, len(values)]}
-    text = json.dumps(header).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text + values)
-
-
 @pytest.fixture
 def riata(tmp_path):
     return Riata(tmp_path)
@@ -143,9 +117,3 @@ def photograph():
 def noisy(photograph):
     noise = 25 * np.random.default_rng(1).standard_normal(photograph.shape)
     return np.clip(np.rint(photograph + noise), 0, 255).astype(np.uint8)
-
-
-@pytest.fixture(scope="session")
-def safetensors():
-    """read(path) -> (tensors, metadata) and write(path, tensors, metadata)."""
-    return SimpleNamespace(read=read_safetensors, write=write_safetensors)

@@ -1,5 +1,6 @@
 """A run that is killed or interrupted at any moment and then resumed ends with the same bits as one that never was."""
 
+import json
 import signal
 import time
 
@@ -131,3 +132,134 @@ def test_a_damaged_checkpoint_is_refused(riata, tmp_path, signals, safetensors, 
     sentence = SENTENCES.get(damage, "the history is damaged")
     assert (done.returncode, done.stderr) == (2, f"riata learn: checkpoint c.safetensors: {sentence}\n")
     assert (tmp_path / "c.safetensors").read_bytes() == before
+
+
+LEARN = ("learn", "X.npy", "-o", "m.safetensors", "--atoms", 20, "--reg", 0.1, "--tol", 0, "--max-iter", 3,
+         "--checkpoint", "c.safetensors")
+TRAIN = ("train", "--kind", "coupled", "--layers", 3, "--dictionary", "D.npy", "--data", "X.npy", "--reg", 0.1,
+         "-o", "m.safetensors", "--max-iter", 3, "--checkpoint", "c.safetensors")
+OTHER = {"learn": (*LEARN, "--seed", 5), "train": (*TRAIN, "--loss", "semi")}
+DIFFERENCE = {"learn": "random_state = 0, this run has 5", "train": 'loss = "unsupervised", this run has "semi"'}
+
+
+@pytest.mark.parametrize("command", [LEARN, TRAIN], ids=["learn", "train"])
+def test_another_runs_checkpoint_is_overwritten_only_when_told(riata, tmp_path, signals, planted, command):
+    np.save(tmp_path / "D.npy", planted[1])
+    other, difference = OTHER[command[0]], DIFFERENCE[command[0]]
+    riata(*command)
+    checkpoint, model = tmp_path / "c.safetensors", tmp_path / "m.safetensors"
+    before = checkpoint.read_bytes(), model.read_bytes()
+    sentence = f"riata {command[0]}: checkpoint c.safetensors belongs to another run: it was made with {difference}"
+    for more, end in {(): "; overwrite_checkpoint puts this one in its place", ("--resume",): ""}.items():
+        done = riata.run(*other, *more)
+        assert (done.returncode, done.stderr) == (2, f"{sentence}{end}\n")
+        assert (checkpoint.read_bytes(), model.read_bytes()) == before
+    riata(*other, "--overwrite-checkpoint")
+    assert checkpoint.read_bytes() != before[0]
+    done = riata.run(*command, "--resume")
+    assert done.returncode == 2 and "belongs to another run" in done.stderr
+
+
+def test_the_same_run_may_begin_anew_on_its_checkpoint(riata, tmp_path, signals):
+    riata(*LEARN)
+    model = (tmp_path / "m.safetensors").read_bytes()
+    riata(*LEARN)
+    assert (tmp_path / "m.safetensors").read_bytes() == model
+
+
+@pytest.mark.parametrize(
+    "options, sentence",
+    [
+        (("--overwrite-checkpoint", "--resume"), "overwrite_checkpoint begins anew where resume goes on; leave out one of them"),
+        (("--overwrite-checkpoint", "--resume-inexact"),
+         "overwrite_checkpoint begins anew where resume goes on; leave out one of them"),
+    ],
+)
+def test_overwriting_and_resuming_exclude_each_other(riata, signals, options, sentence):
+    done = riata.run(*LEARN, *options)
+    assert (done.returncode, done.stderr) == (2, f"riata learn: {sentence}\n")
+
+
+def test_two_runs_on_one_checkpoint_one_is_refused_and_nothing_is_lost(riata, tmp_path, signals):
+    endless = ("learn", "X.npy", "-o", "first.safetensors", "--atoms", 40, "--reg", 0.1, "--tol", 0, "--max-iter", 10**8,
+               "--checkpoint", "c.safetensors", "--checkpoint-every", 1, "--method", "alternating-exact")
+    first = riata.start(*endless)
+    while not (tmp_path / "c.safetensors").exists():
+        assert first.poll() is None
+        time.sleep(0.01)
+    (tmp_path / "link.safetensors").symlink_to("c.safetensors")
+    for path in ("c.safetensors", tmp_path / "c.safetensors", "link.safetensors"):
+        for more in ((), ("--resume",), ("--overwrite-checkpoint",)):
+            done = riata.run(*LEARN[:-1], path, *more)
+            assert (done.returncode, done.stderr) == (1, f"riata learn: {path} is in use by another run\n")
+    first.kill()
+    first.communicate()
+    assert {f.name for f in tmp_path.iterdir() if not f.name.startswith(".riata")} == {"X.npy", "c.safetensors", "link.safetensors"}
+    resumed = riata.start(*endless, "--resume")
+    time.sleep(0.3)
+    resumed.send_signal(signal.SIGINT)
+    assert resumed.wait(timeout=60) == 130
+    assert riata.run(*LEARN, "--overwrite-checkpoint").returncode == 0
+
+
+def test_a_run_that_is_refused_leaves_no_checkpoint_and_an_empty_file_is_none(riata, tmp_path, signals):
+    np.save(tmp_path / "large.npy", 1e200 * np.load(tmp_path / "X.npy"))
+    refused = ("learn", "large.npy", *LEARN[2:])
+    for more in ((), ("--resume",)):
+        assert riata.run(*refused, *more).returncode == 2
+        assert {f.name for f in tmp_path.iterdir()} == {"X.npy", "large.npy"}
+    (tmp_path / "c.safetensors").touch()
+    riata(*LEARN, "--resume")
+    assert (tmp_path / "c.safetensors").stat().st_size > 0
+
+
+KERNELS = {"RIATA_SIMD": "baseline", "OPENBLAS_CORETYPE": "Nehalem"}
+
+
+@pytest.mark.parametrize("variable", KERNELS)
+@pytest.mark.parametrize("command", [LEARN, TRAIN], ids=["learn", "train"])
+def test_a_resumed_run_takes_up_the_kernels_of_its_checkpoint(riata, tmp_path, signals, planted, command, variable):
+    np.save(tmp_path / "D.npy", planted[1])
+    longer = [12 if word == 3 and command[i - 1] == "--max-iter" else word for i, word in enumerate(command)]
+    cut, model = tmp_path / "c.safetensors", tmp_path / "m.safetensors"
+    riata.environment = {variable: KERNELS[variable]}
+    riata(*longer)
+    whole = model.read_bytes()
+    cut.unlink()
+    riata(*command)
+    half = cut.read_bytes()
+    for others in ({}, {"OPENBLAS_CORETYPE": "Sandybridge"}, {"RIATA_SIMD": "avx2"}):
+        riata.environment = others
+        cut.write_bytes(half)
+        riata(*longer, "--resume")
+        assert model.read_bytes() == whole, others
+
+
+@pytest.mark.parametrize("key, value, said", [
+    ("simd", "avx1024", "has the bits of the instruction set 'avx1024', which this processor does not offer"),
+    ("blas", "Vax", "has the bits of the BLAS kernels 'Vax', this process those of "),
+])
+def test_kernels_that_are_nowhere_are_refused_unless_the_resume_is_inexact(riata, tmp_path, signals, safetensors, key, value, said):
+    riata(*LEARN)
+    tensors, metadata = safetensors.read(tmp_path / "c.safetensors")
+    fingerprint = json.loads(metadata["fingerprint"])
+    assert fingerprint[key]
+    metadata["fingerprint"] = json.dumps(fingerprint | {key: value})
+    del metadata["digest"]
+    safetensors.write(tmp_path / "c.safetensors", tensors, metadata)
+    done = riata.run(*LEARN, "--resume")
+    assert done.returncode == 2 and done.stderr.startswith(f"riata learn: checkpoint c.safetensors {said}")
+    assert done.stderr.count("\n") == 1 and "resume_inexact goes on" in done.stderr
+    riata(*LEARN, "--resume-inexact")
+    riata(*LEARN, "--resume")  # it is a checkpoint of these kernels now
+
+
+@pytest.mark.parametrize("command", [LEARN, TRAIN], ids=["learn", "train"])
+@pytest.mark.parametrize("value", ["AVX2", "sse2", "512", " "])
+def test_an_unknown_instruction_set_is_refused(riata, tmp_path, signals, planted, command, value):
+    np.save(tmp_path / "D.npy", planted[1])
+    riata.environment = {"RIATA_SIMD": value}
+    done = riata.run(*command)
+    assert (done.returncode, done.stderr) == (
+        2, f"riata {command[0]}: the environment variable RIATA_SIMD is '{value}', must be 'baseline', 'avx2' or 'avx512'\n")
+    assert {f.name for f in tmp_path.iterdir()} == {"X.npy", "D.npy"}

@@ -1,5 +1,6 @@
 #include "riata/io/safetensors.hpp"
 
+#include <cmath>
 #include <limits>
 
 #include "io/files.hpp"
@@ -67,10 +68,49 @@ TEST(Safetensors, RefusesWhatItCannotWrite) {
   EXPECT_EQ(message_of<Error>([] { write_safetensors("/dev/full", model); }), "cannot write /dev/full: No space left on device");
 }
 
+TEST(Safetensors, ReadsHalvesAsFloats) {
+  const TensorFile file = read_safetensors(data("half.safetensors"));
+  ASSERT_TRUE(std::holds_alternative<Floats>(file.tensors.at("half").data));
+  const TemporaryFolder folder;
+  const auto two = [&](const char* dtype, const std::string& bytes) {
+    const std::string header = R"({"x":{"dtype":")" + std::string(dtype) + R"(","shape":[2],"data_offsets":[0,4]}})";
+    return std::get<Floats>(read_safetensors(folder.put("m", file_with(header, bytes))).tensors.at("x").data);
+  };
+  EXPECT_EQ(two("F16", little_endian(0x0001'c000, 4)), (Floats{-2, 0x1p-24F}));  // the least one too
+  EXPECT_EQ(two("BF16", little_endian(0x0001'c000, 4)), (Floats{-2, 0x1p-133F}));
+  const Floats not_finite = two("F16", little_endian(0x7e00'fc00, 4));
+  EXPECT_EQ(not_finite[0], -std::numeric_limits<float>::infinity());
+  EXPECT_TRUE(std::isnan(not_finite[1]));
+}
+
 TEST(Safetensors, RefusesOtherTypes) {
-  const std::string path = data("half.safetensors").string();
-  EXPECT_EQ(message_of<std::invalid_argument>([&] { read_safetensors(path); }),
-            path + ": tensor 'half' holds F16; expected F32, F64 or I64");
+  EXPECT_EQ(message(file_with(R"({"x":{"dtype":"I8","shape":[2],"data_offsets":[0,2]}})", "  ")),
+            ": tensor 'x' holds I8; expected F16, BF16, F32, F64, I64");
+}
+
+TEST(Safetensors, TellsOtherFilesFromTruncatedOnes) {
+  const std::string zip = "PK\3\4" + std::string(4, '\0');  // what a length of 67 324 752 bytes looks like
+  for (const std::string& rest : {std::string(1000, '\0'), "\x08\x08" + std::string(1000, 'x')})
+    EXPECT_EQ(message(zip + rest), " is not a safetensors file but a zip archive, as PyTorch writes");
+  EXPECT_EQ(message(little_endian(1000, 8) + "abcdef"),
+            " is not a safetensors file: its header does not begin with a brace");
+}
+
+TEST(Safetensors, RefusesNegativeOffsetsAsSuch) {
+  EXPECT_EQ(message(file_with(R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[-8,0]}})", "")),
+            ": the data_offsets of tensor 'x' are -8 and 0, must be >= 0");
+}
+
+TEST(Safetensors, ReadsDeepAndLongHeadersInLittleMemory) {
+  const std::string unknown = R"({"x":{"dtype":"F32","shape":[0],"data_offsets":[0,0],"more":)";
+  const auto nested = [&](std::size_t n) { return file_with(unknown + std::string(n, '[') + std::string(n, ']') + "}}", ""); };
+  const TemporaryFolder folder;
+  EXPECT_EQ(read_safetensors(folder.put("m", nested(5))).tensors.size(), 1U);
+  for (const std::size_t n : {20, 1'000'000}) EXPECT_EQ(message(nested(n)), " has a header that is not a JSON object");
+  std::string ones = "1";
+  for (int i = 0; i < 100; ++i) ones += ",1";
+  EXPECT_EQ(message(file_with(R"({"x":{"dtype":"F32","shape":[)" + ones + R"(],"data_offsets":[0,4]}})", "    ")),
+            ": tensor 'x' needs a dtype, a shape and two data_offsets");
 }
 
 TEST(Safetensors, RefusesDamagedHeadersWithASentence) {

@@ -542,7 +542,7 @@ TEST_F(TrainingFile, BadInputs_AreRefusedInASentence) {
             "checkpoint " + path + " belongs to another run: it was made with mode = \"oneshot\", this run has \"greedy\"");
   // What only one of the two runs has counts too.
   Network<double> selecting("coupled", problem.D, 3, {.support_selection = SupportSelection{}});
-  train<double>(selecting, problem.X, 0.1, {.max_iter = 2, .checkpoint = path});
+  train<double>(selecting, problem.X, 0.1, {.max_iter = 2, .checkpoint = path, .overwrite_checkpoint = true});
   EXPECT_EQ(
       refusal_of(call({.max_iter = 2, .checkpoint = path, .resume = true})),
       "checkpoint " + path + " belongs to another run: it was made with support_selection = [1.2,13.0], this run has nothing");

@@ -16,6 +16,7 @@
 
 #include "riata/core/check.hpp"
 #include "riata/core/error.hpp"
+#include "riata/core/instruction_set.hpp"
 #include "riata/core/stopping.hpp"
 
 namespace riata {
@@ -133,6 +134,7 @@ void leave_if_stopped() {
 
 void parallel_for(Index n_tasks, const Execution& execution, const std::function<void(Index, int)>& task) {
   const int n_threads = static_cast<int>(std::min<Index>(resolve_threads(execution.n_threads), std::max<Index>(n_tasks, 1)));
+  const InstructionSet set = instruction_set();
   const StopScope scope(execution);
   leave_if_team_stopped();
   ask();
@@ -150,6 +152,7 @@ void parallel_for(Index n_tasks, const Execution& execution, const std::function
 #pragma omp parallel num_threads(n_threads)
   {
     const int thread = omp_get_thread_num();
+    const UseInstructionSet callers(set);
     const Here before = here;
     here = {.requested = caller.requested, .next_ask = caller.next_ask, .team = &team, .may_ask = caller.may_ask && thread == 0};
     work_off(team, next, n_tasks, task, thread);
@@ -174,8 +177,10 @@ void run_beside(const std::function<void()>& work) {
   };
   if (here.requested == nullptr && here.team == nullptr) return work();  // nobody can stop it
   const auto shared = std::make_shared<Shared>();
+  const InstructionSet set = instruction_set();
   try {
-    std::thread([shared, work] {
+    std::thread([shared, work, set] {
+      const UseInstructionSet callers(set);
       std::exception_ptr failure;
       keep_failure(failure, work);
       const std::lock_guard lock(shared->mutex);

@@ -20,10 +20,12 @@ struct TensorFile {
   bool operator==(const TensorFile&) const = default;
 };
 
-/// Reads F32, F64 and I64. Every size is checked against the file before memory is taken.
+/// Reads F32, F64 and I64, and F16 and BF16 as float32. Every size is checked against the file before memory is taken.
 /// @throws std::invalid_argument if the file is damaged or holds other types, riata::Error if it cannot be
 /// read
 TensorFile read_safetensors(const std::filesystem::path& path);
+/// Its metadata alone; the tensors' places are checked, their values not read.
+std::map<std::string, std::string> read_safetensors_metadata(const std::filesystem::path& path);
 
 /// Writes atomically; equal contents give equal bytes. Tensors of eight-byte values come first, so that each
 /// is aligned.

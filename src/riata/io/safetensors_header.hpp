@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdio>
 #include <map>
 #include <string>
 #include <vector>
@@ -13,7 +14,7 @@ namespace riata {
 /// Where a tensor's values lie, counted from the first byte after the header.
 struct TensorPlace {
   std::string name;
-  std::string dtype;  ///< F32, F64 or I64
+  std::string dtype;  ///< F16, BF16, F32, F64 or I64
   std::vector<Index> shape;
   std::uint64_t begin = 0, end = 0;
 };
@@ -29,6 +30,9 @@ SafetensorsHeader parse_safetensors_header(const std::string& text, std::uint64_
 
 /// Lays out the tensors, widest values first, then by name. @throws std::invalid_argument
 SafetensorsHeader lay_out(const TensorFile& file);
+
+/// write_safetensors() into a stream of write_atomically(). @throws as that, and std::system_error
+void write_safetensors_to(std::FILE* stream, const TensorFile& file);
 
 /// The JSON text, padded. @throws std::invalid_argument for text that is not UTF-8
 std::string format_safetensors_header(const SafetensorsHeader& header);

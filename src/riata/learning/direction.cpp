@@ -3,6 +3,7 @@
 #include "riata/core/check.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/linalg/norms.hpp"
+#include "riata/optim/checkpoint.hpp"
 #include "riata/solvers/certificate.hpp"
 
 namespace riata {
@@ -90,8 +91,13 @@ NamedTensors ExactDirection<T>::state() const {
 }
 
 template <Scalar T>
-void ExactDirection<T>::restore(const NamedTensors& state) {
-  codes_ = get_matrix<T>(state, "direction.codes", "checkpoint");
+void ExactDirection<T>::restore(const NamedTensors& state, const ConstMatrixRef<T>& batch, const Parameters<T>& parameters,
+                                const std::string& where) {
+  const std::string name = "direction.codes";
+  const bool is_unopened = get_matrix<T>(state, name, where).size() == 0;
+  codes_ = is_unopened ? Matrix<T>()
+                       : stored_matrix<T>(state, name, parameters.at("dictionary").cols(), batch.cols(), where);
+  require(!coder_.penalty.positive || is_unopened || codes_.minCoeff() >= T(0), "{}: tensor '{}' holds codes below zero", where, name);
 }
 
 template class UnrolledDirection<float>;

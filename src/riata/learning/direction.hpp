@@ -33,7 +33,9 @@ class Direction {
                                  const std::set<std::string>& names) = 0;
 
   virtual NamedTensors state() const { return {}; }
-  virtual void restore(const NamedTensors&) {}
+  /// @throws std::invalid_argument, beginning with `where`, if the state is not that of such a batch and parameters
+  virtual void restore(const NamedTensors& /*state*/, const ConstMatrixRef<T>& /*batch*/, const Parameters<T>& /*parameters*/,
+                       const std::string& /*where*/) {}
 };
 
 /// The loss after N unrolled layers, differentiated through the last K of them: deep dictionary learning (K = N), truncated
@@ -77,7 +79,8 @@ class ExactDirection final : public Direction<T> {
   Parameters<T> gradient(const ConstMatrixRef<T>& batch, const Parameters<T>& parameters,
                          const std::set<std::string>& names) override;
   NamedTensors state() const override;
-  void restore(const NamedTensors& state) override;
+  void restore(const NamedTensors& state, const ConstMatrixRef<T>& batch, const Parameters<T>& parameters,
+               const std::string& where) override;
 
  private:
   double reg_;

@@ -27,6 +27,18 @@ Init parse_init(std::string_view name) {
   throw std::invalid_argument(fmt::format("init = '{}', must be 'data', 'random', 'dct' or an array", name));
 }
 
+namespace {
+
+Checkpoint checkpoint_of(const LearnOptions& o) {
+  return {.path = o.checkpoint,
+          .every = o.checkpoint_every,
+          .resume = o.resume || o.resume_inexact,
+          .overwrite = o.overwrite_checkpoint,
+          .inexact = o.resume_inexact};
+}
+
+}  // namespace
+
 void LearnOptions::validate() const {
   require_l1("learn_dictionary", penalty);
   UnrolledOptions{.layers = layers}.validate();
@@ -41,8 +53,7 @@ void LearnOptions::validate() const {
   require(max_iter >= 1, "max_iter = {}, must be >= 1", max_iter);
   require(std::isfinite(tol) && tol >= 0, "tol = {}, must be >= 0 and finite", tol);
   if (max_time_s) require(std::isfinite(*max_time_s) && *max_time_s > 0, "max_time = {}, must be > 0 seconds", *max_time_s);
-  require(checkpoint_every >= 1, "checkpoint_every = {}, must be >= 1", checkpoint_every);
-  require(!resume || !checkpoint.empty(), "resume needs the path of a checkpoint");
+  checkpoint_of(*this).validate();
 }
 
 namespace {
@@ -121,9 +132,10 @@ std::unique_ptr<Direction<T>> make_direction(double reg, const LearnOptions& o) 
 template <Scalar T>
 LearnResult<T> learn(const ConstMatrixRef<T>& X, Matrix<T> init, const Reg& weight, const LearnOptions& o,
                      const Observer& observer) {
+  Checkpoint checkpoint = checkpoint_of(o);
+  const ResumedKernels kernels(checkpoint);
   project_atoms(init, o.constraint);
   const double reg = resolve_batch_reg<T>(weight, X, DenseDictionary<T>(init), o.penalty, o.execution);
-  Checkpoint checkpoint{.path = o.checkpoint, .every = o.checkpoint_every, .resume = o.resume};
   if (!o.checkpoint.empty()) checkpoint.fingerprint = fingerprint<T>(X, init, reg, o);
   Parameters<T> parameters{{"dictionary", std::move(init)}};
   if (o.method != LearningMethod::alternating_exact) parameters["steps"] = Matrix<T>::Ones(o.layers, 1);

@@ -44,7 +44,9 @@ struct LearnOptions {
   double coder_tol = 1e-8;      ///< relative gap of the exact codes of `alternating_exact`
   std::string checkpoint = {};  ///< a safetensors file; empty: none
   int checkpoint_every = 10;
-  bool resume = false;
+  bool resume = false;                ///< go on from the checkpoint, if it is there
+  bool resume_inexact = false;        ///< go on from it also where neither processor nor process has the kernels that rounded so
+  bool overwrite_checkpoint = false;  ///< put this run in the place of another's checkpoint
   std::uint64_t seed = 0;
   PenaltyOptions penalty = {};
   Execution execution = {};

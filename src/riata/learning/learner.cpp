@@ -53,26 +53,30 @@ LearnResult<T> Learner<T>::fit(Parameters<T> initial, const Observer& observer) 
   State state;
   state.parameters = std::move(initial);
   project_atoms(state.parameters.at("dictionary"), constraint_);
-  if (const NamedTensors stored = open_checkpoint(checkpoint_); !stored.empty()) load(state, stored);
+  CheckpointFile file(checkpoint_);
+  const bool is_resumed =
+      file.resume([&](const NamedTensors& stored, const std::string& where) { load(state, stored, where); });
   // An interruption undoes its iteration, so that a resumed run repeats it from where it began.
-  State before;
+  State before = state;
   LineSearch<T> update_before = update_;
   NamedTensors direction_before;
+  const auto remember = [&] {
+    before = state;
+    update_before = update_;
+    if (file) direction_before = direction_->state();
+  };
   try {
-    do {
-      before = state;
-      update_before = update_;
-      if (!checkpoint_.path.empty()) direction_before = direction_->state();
-    } while (!state.finished && iterate(state, observer));
+    remember();
+    if (is_resumed) verify(state);
+    do remember();
+    while (!state.finished && iterate(state, file, observer));
   } catch (const Interrupted&) {
     state = std::move(before);
     update_ = update_before;
-    if (!checkpoint_.path.empty()) direction_->restore(direction_before);
+    if (file) direction_->restore(direction_before, sampler_->batch(), state.parameters, "direction");
     state.result.status = Status::interrupted;
   }
-  keep_failure(state.failure, [&] {
-    if (!checkpoint_.path.empty()) save(state);
-  });
+  keep_failure(state.failure, [&] { save(state, file); });
   if (state.failure) std::rethrow_exception(state.failure);
   state.result.dictionary = state.parameters.at("dictionary");
   if (const auto steps = state.parameters.find("steps"); steps != state.parameters.end())
@@ -82,7 +86,7 @@ LearnResult<T> Learner<T>::fit(Parameters<T> initial, const Observer& observer) 
 
 /// One iteration: open, differentiate, search, record. False when the run is over.
 template <Scalar T>
-bool Learner<T>::iterate(State& state, const Observer& observer) {
+bool Learner<T>::iterate(State& state, CheckpointFile& file, const Observer& observer) {
   History& history = state.result.history;
   if (state.iterations() >= schedule_.max_iter) {
     state.result.status = Status::max_iter_reached;
@@ -114,7 +118,8 @@ bool Learner<T>::iterate(State& state, const Observer& observer) {
     require(g.allFinite(), "learn: the gradient by '{}' is not finite after {} iterations; are the signals or reg too large?",
             name, state.iterations());
   const auto outcome = update_.step(state.parameters, gradient, value, objective, schedule_.tol);
-  if (before_look && outcome.ended) direction_->restore(*before_look);  // a run that goes on knows nothing of the look
+  if (before_look && outcome.ended)  // a run that goes on knows nothing of the look
+    direction_->restore(*before_look, batch, state.parameters, "direction");
   state.known_value = outcome.value;
   if (outcome.accepted) {
     history.value.push_back(outcome.value);
@@ -135,7 +140,7 @@ bool Learner<T>::iterate(State& state, const Observer& observer) {
   if (!outcome.accepted) return true;
   Action action = Action::keep_going;
   keep_failure(state.failure, [&] {
-    if (!checkpoint_.path.empty() && state.iterations() % checkpoint_.every == 0) save(state);
+    if (file.is_due(history.value.size())) save(state, file);
     if (observer)
       action = observer({.phase = history.phase.back() == 0 ? 0 : 1,
                          .iteration = state.iterations(),
@@ -179,15 +184,13 @@ void Learner<T>::replace_atoms(State& state, const Parameters<T>& gradient) {
 }
 
 template <Scalar T>
-void Learner<T>::save(const State& state) const {
+void Learner<T>::save(const State& state, CheckpointFile& file) const {
+  if (!file) return;
   NamedTensors tensors = update_.state();
   tensors.merge(direction_->state());
   for (const auto& [name, value] : state.parameters) tensors["parameter." + name] = to_tensor<T>(value);
   const History& history = state.result.history;
-  tensors["history.value"] = to_tensor(history.value);
-  tensors["history.step"] = to_tensor(history.step);
-  tensors["history.seconds"] = to_tensor(history.seconds);
-  tensors["history.phase"] = {{std::ssize(history.phase)}, history.phase};
+  store_history({history.value, history.step, history.seconds, history.phase}, "phase", tensors);
   tensors["phase"] = to_tensor(std::int64_t{state.phase});
   tensors["finished"] = to_tensor(std::int64_t{state.finished});
   tensors["certified"] = to_tensor(std::int64_t{state.certified});
@@ -195,47 +198,67 @@ void Learner<T>::save(const State& state) const {
   tensors["n_replaced"] = to_tensor(std::int64_t{state.result.n_replaced});
   tensors["values"] =
       to_tensor(std::vector<double>{state.seconds(), state.result.initial_value, state.known_value.value_or(std::nan(""))});
-  write_checkpoint(checkpoint_, std::move(tensors));
+  file.write(std::move(tensors));
 }
 
 template <Scalar T>
-void Learner<T>::load(State& state, const NamedTensors& tensors) {
-  const std::string where = fmt::format("checkpoint {}", checkpoint_.path);
-  for (auto& [name, value] : state.parameters) value = get_matrix<T>(tensors, "parameter." + name, where);
-  History& history = state.result.history;
-  history.value = get_vector<double>(tensors, "history.value", where);
-  history.step = get_vector<double>(tensors, "history.step", where);
-  history.seconds = get_vector<double>(tensors, "history.seconds", where);
-  const auto phases = tensors.find("history.phase");
-  const auto* phase_values = phases == tensors.end() ? nullptr : std::get_if<std::vector<std::int64_t>>(&phases->second.data);
-  require(phase_values != nullptr && phase_values->size() == history.value.size() &&
-              history.step.size() == history.value.size() && history.seconds.size() == history.value.size(),
-          "{}: the history is damaged", where);
-  history.phase = *phase_values;
-  state.phase = static_cast<int>(get_integer(tensors, "phase", where));
-  state.finished = get_integer(tensors, "finished", where) != 0;
-  state.certified = !tensors.contains("certified") || get_integer(tensors, "certified", where) != 0;
+void Learner<T>::load(State& state, const NamedTensors& tensors, const std::string& where) {
+  for (auto& [name, value] : state.parameters)
+    value = stored_matrix<T>(tensors, "parameter." + name, value.rows(), value.cols(), where);
+  const Matrix<T>& D = state.parameters.at("dictionary");
+  Matrix<T> projected = D;
+  project_atoms(projected, constraint_);
+  const T farthest = (D - projected).colwise().norm().maxCoeff(), rounding = std::sqrt(Eigen::NumTraits<T>::epsilon());
+  const bool has_zero = constraint_ == Constraint::unit_sphere && D.colwise().norm().minCoeff() == T(0);
+  require(farthest <= rounding && !has_zero, "{}: tensor 'parameter.dictionary' holds an atom that violates the constraint",
+          where);
+
+  state.phase = static_cast<int>(stored_integer(tensors, "phase", 0, schedule_.learn_steps ? 1 : 0, where));
+  StoredHistory history = stored_history(tensors, "phase", state.phase, where);
+  const std::int64_t most_replaced = std::ssize(history.value) * D.cols();
+  state.finished = stored_integer(tensors, "finished", 0, 1, where) != 0;
+  state.certified = !tensors.contains("certified") || stored_integer(tensors, "certified", 0, 1, where) != 0;
   state.result.status = status_of_end(state.certified);
   // What ended at a larger tolerance goes on, but never back to the first phase. Checkpoints of old do not say at which they
   // ended.
   if ((state.finished || state.phase > 0) && tensors.contains("tol")) {
-    const auto tol = get_vector<double>(tensors, "tol", where);
-    require(tol.size() == 1, "{}: tensor 'tol' is damaged", where);
-    const bool is_smaller = schedule_.tol < tol[0];
+    const double tol = stored_numbers(tensors, "tol", 1, where)[0];
+    require(std::isfinite(tol) && tol >= 0, "{}: tensor 'tol' is damaged", where);
+    const bool is_smaller = schedule_.tol < tol;
     require(!is_smaller || state.phase == 0,
-            "{}: a phase ended at tol = {}, this run has {}; with learn_steps a smaller tol needs a new run", where, tol[0],
+            "{}: a phase ended at tol = {}, this run has {}; with learn_steps a smaller tol needs a new run", where, tol,
             schedule_.tol);
-    state.ended_tol = tol[0];
+    state.ended_tol = tol;
     state.finished = state.finished && !is_smaller;
   }
-  state.result.n_replaced = static_cast<int>(get_integer(tensors, "n_replaced", where));
-  const auto values = get_vector<double>(tensors, "values", where);
-  require(values.size() == 3, "{}: tensor 'values' is damaged", where);
-  state.seconds_before = values[0];
-  state.result.initial_value = values[1];
-  if (!std::isnan(values[2])) state.known_value = values[2];
+  state.result.n_replaced = static_cast<int>(stored_integer(tensors, "n_replaced", 0, most_replaced, where));
+  const std::vector<double> values = stored_numbers(tensors, "values", 3, where);
+  const double seconds = values[0], initial = values[1], known = values[2];
+  const bool has_begun = state.finished || !history.value.empty();
+  const double last_seconds = history.seconds.empty() ? 0 : history.seconds.back();
+  require(std::isfinite(seconds) && seconds >= last_seconds && (std::isfinite(initial) || (std::isnan(initial) && !has_begun)) &&
+              (std::isfinite(known) || (std::isnan(known) && !has_begun)),
+          "{}: tensor 'values' is damaged", where);
+  state.seconds_before = seconds;
+  state.result.initial_value = initial;
+  if (!std::isnan(known)) state.known_value = known;
+  state.result.history = {std::move(history.value), std::move(history.step), std::move(history.seconds), std::move(history.part)};
   update_.restore(tensors);
-  direction_->restore(tensors);
+  direction_->restore(tensors, sampler_->batch(), state.parameters, where);
+}
+
+/// Where the value is one of the parameters alone, it is that of before the run was stopped to the last bit, or no bit that follows
+/// is that of the whole run.
+template <Scalar T>
+void Learner<T>::verify(State& state) {
+  if (!state.known_value || !direction_->state().empty()) return;
+  const double value = direction_->value(sampler_->batch(), state.parameters);
+  require(value == *state.known_value || checkpoint_.inexact,
+          "checkpoint {}: the objective at its dictionary is {}, it says {}: it is damaged, or another riata or processor made it; "
+          "resume_inexact goes on from it",
+          checkpoint_.path, value, *state.known_value);
+  require(std::isfinite(value), "checkpoint {}: the objective at its dictionary is {}", checkpoint_.path, value);
+  state.known_value = value;
 }
 
 template class Learner<float>;

@@ -64,10 +64,11 @@ class Learner {
 
  private:
   struct State;
-  bool iterate(State& state, const Observer& observer);
+  bool iterate(State& state, CheckpointFile& file, const Observer& observer);
   void replace_atoms(State& state, const Parameters<T>& gradient);
-  void save(const State& state) const;
-  void load(State& state, const NamedTensors& tensors);
+  void save(const State& state, CheckpointFile& file) const;
+  void load(State& state, const NamedTensors& tensors, const std::string& where);
+  void verify(State& state);
 
   std::unique_ptr<Sampler<T>> sampler_;
   std::unique_ptr<Direction<T>> direction_;

@@ -1,5 +1,7 @@
 #include "riata/learning/model.hpp"
 
+#include <cmath>
+
 #include "riata/core/check.hpp"
 #include "riata/io/model_file.hpp"
 
@@ -12,12 +14,18 @@ TensorFile read_model(const std::string& path) {
   return file;
 }
 
+void require_steps(const std::string& where, const std::vector<double>& steps) {
+  for (std::size_t i = 0; i < steps.size(); ++i)
+    require(std::isfinite(steps[i]), "{}: steps holds {} at entry {}; expected finite numbers", where, steps[i], i);
+}
+
 }  // namespace
 
 template <Scalar T>
 void save_model(const std::string& path, const Model<T>& model) {
   require(model.dictionary.size() > 0, "save_model: the dictionary is empty");
   require_finite("save_model", "dictionary", model.dictionary);
+  require_steps("save_model", model.steps);
   TensorFile file;
   file.metadata = model.metadata;
   file.metadata["conventions"] = "1/2 ||x - D z||^2 + reg ||z||_1 per signal; rows of `dictionary` are atoms";
@@ -34,6 +42,7 @@ Model<T> load_model(const std::string& path) {
   require(model.dictionary.size() > 0, "{}: the dictionary is empty", path);
   require_finite(path.c_str(), "dictionary", model.dictionary);
   if (file.tensors.contains("steps")) model.steps = get_vector<double>(file.tensors, "steps", path);
+  require_steps(path, model.steps);
   model.metadata = file.metadata;
   return model;
 }

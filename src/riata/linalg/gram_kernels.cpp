@@ -1,9 +1,6 @@
 #include "riata/linalg/gram_kernels.hpp"
 
-#include <algorithm>
 #include <concepts>
-#include <cstdlib>
-#include <string_view>
 
 namespace riata {
 
@@ -24,23 +21,6 @@ extern const GramKernels<double> kernels_double;
 
 namespace {
 
-InstructionSet available() {
-#if defined(__x86_64__)
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  if (avx2 && __builtin_cpu_supports("avx512f")) return InstructionSet::avx512;
-  if (avx2) return InstructionSet::avx2;
-#endif
-  return InstructionSet::baseline;
-}
-
-InstructionSet choose() {
-  const char* variable = std::getenv("RIATA_SIMD");
-  const std::string_view wanted = variable != nullptr ? variable : "";
-  if (wanted == "baseline") return InstructionSet::baseline;
-  if (wanted == "avx2") return std::min(available(), InstructionSet::avx2);
-  return available();
-}
-
 template <class T, class Kernels>
 const GramKernels<T>& pick(const Kernels& of_float, const GramKernels<double>& of_double) {
   if constexpr (std::same_as<T, float>)
@@ -50,16 +30,6 @@ const GramKernels<T>& pick(const Kernels& of_float, const GramKernels<double>& o
 }
 
 }  // namespace
-
-InstructionSet instruction_set() {
-  static const InstructionSet chosen = choose();
-  return chosen;
-}
-
-const char* to_string(InstructionSet set) {
-  constexpr const char* names[] = {"baseline", "avx2", "avx512"};
-  return names[static_cast<std::size_t>(set)];
-}
 
 template <class T>
 const GramKernels<T>& gram_kernels(InstructionSet set) {

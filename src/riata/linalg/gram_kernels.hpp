@@ -6,6 +6,8 @@
 
 #include <cstddef>
 
+#include "riata/core/instruction_set.hpp"
+
 namespace riata {
 
 using Index = std::ptrdiff_t;  // that of core/types.hpp, whose Eigen must not be compiled for several instruction sets
@@ -78,13 +80,7 @@ struct GramKernels {
   Index (*list_nonzeros)(const NonzeroList<T>&);  ///< returns how many
 };
 
-enum class InstructionSet { baseline, avx2, avx512 };
-
-/// What this processor has, or less where the environment variable RIATA_SIMD says "baseline" or "avx2".
-InstructionSet instruction_set();
-const char* to_string(InstructionSet set);
-
-/// For tests of one instruction set; by default that of this process. @pre the processor has it
+/// @pre the processor has that instruction set
 template <class T>
 const GramKernels<T>& gram_kernels(InstructionSet set = instruction_set());
 

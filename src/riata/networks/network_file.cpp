@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "riata/core/check.hpp"
+#include "riata/core/sentence.hpp"
+#include "riata/datasets/generators.hpp"
 #include "riata/io/arrays.hpp"
 #include "riata/io/model_file.hpp"
 
@@ -13,7 +15,7 @@ namespace {
 TensorFile read_network(const std::string& path) {
   TensorFile file = read_model_file(path);
   require(file.metadata["kind"] == "network", "{} holds a {}, expected a network", path,
-          file.metadata["kind"].empty() ? "model of no kind" : file.metadata["kind"]);
+          file.metadata["kind"].empty() ? "model of no kind" : shown(file.metadata["kind"]));
   require(file.tensors.contains("dictionary"), "{}: tensor 'dictionary' is missing", path);
   return file;
 }
@@ -27,7 +29,7 @@ N number(const TensorFile& file, const std::string& key, const std::string& path
   const std::string& text = found->second;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
   require(parsed.ec == std::errc() && parsed.ptr == text.data() + text.size(), "{}: metadata '{}' is '{}', expected a number",
-          path, key, text);
+          path, key, shown(text));
   return value;
 }
 
@@ -53,21 +55,57 @@ Metadata free_text(Metadata metadata) {
 
 std::string shape_of(const std::vector<Index>& shape) { return fmt::format("({})", fmt::join(shape, ", ")); }
 
+/// Of the tensor of a rows x cols parameter.
+std::vector<Index> parameter_shape(Index rows, Index cols) {
+  return cols == 1 ? std::vector<Index>{rows} : std::vector<Index>{cols, rows};
+}
+
+void require_parameter_shape(const Tensor& tensor, Index rows, Index cols, const std::string& name, const std::string& where) {
+  const std::vector<Index> expected = parameter_shape(rows, cols);
+  const bool is_number = tensor.shape.empty() && rows * cols == 1;  // where one is expected, () is (1)
+  require(tensor.shape == expected || is_number, "{}: '{}' has shape {}, expected {}", where, name, shape_of(tensor.shape),
+          shape_of(expected));
+}
+
+/// Refuses a file without the arrays of such a network before memory is taken for one: it holds what it says then. Which arrays
+/// those are is read from a small network of that kind; sizes that are neither 1 nor the dictionary's are not looked at.
+template <Scalar T>
+void require_tensors(const TensorFile& file, const std::string& kind, const Matrix<T>& dictionary, int n_layers,
+                     NetworkOptions options, const std::string& path) {
+  constexpr Index n_features = 11, n_atoms = 13;  // that no kind has on its own account
+  if (!options.groups.empty()) options.groups.assign(n_atoms, 0);
+  std::optional<Network<T>> small;
+  try {
+    small.emplace(kind, datasets::gaussian_dictionary<T>(n_features, n_atoms, 0), n_layers, options);
+  } catch (const std::invalid_argument&) {  // of the options, which the network itself refuses; or the kind needs other sizes
+    return;
+  }
+  const auto size = [&](Index n) {
+    return n == n_features ? dictionary.rows() : n == n_atoms ? dictionary.cols() : n == 1 ? 1 : Index{-1};
+  };
+  for (const auto& [name, values] : small->parameters()) {
+    const auto tensor = file.tensors.find(name);
+    require(tensor != file.tensors.end(), "{}: tensor '{}' is missing", path, name);
+    const Index rows = size(values.rows()), cols = size(values.cols());
+    if (rows > 0 && cols > 0) require_parameter_shape(tensor->second, rows, cols, name, path);
+  }
+  for (const auto& [name, tensor] : file.tensors)
+    require(!layer_of(name) || small->parameters().contains(name), "{}: a network of kind '{}' with {} layers has no '{}'", path,
+            kind, n_layers, shown(name));
+}
+
 }  // namespace
 
 template <Scalar T>
 Tensor parameter_to_tensor(const Matrix<T>& parameter) {
   Tensor tensor = to_tensor<T>(parameter);
-  if (parameter.cols() == 1) tensor.shape = {parameter.rows()};
+  tensor.shape = parameter_shape(parameter.rows(), parameter.cols());
   return tensor;
 }
 
 template <Scalar T>
 Matrix<T> tensor_to_parameter(const Tensor& tensor, const Matrix<T>& like, const std::string& name, const std::string& where) {
-  const std::vector<Index> expected = parameter_to_tensor(like).shape;
-  const bool is_number = tensor.shape.empty() && like.size() == 1;  // where one is expected, () is (1)
-  require(tensor.shape == expected || is_number, "{}: '{}' has shape {}, expected {}", where, name, shape_of(tensor.shape),
-          shape_of(expected));
+  require_parameter_shape(tensor, like.rows(), like.cols(), name, where);
   return std::visit(
       [&](const auto& values) {
         using S = typename std::decay_t<decltype(values)>::value_type;
@@ -114,11 +152,12 @@ StoredNetwork<T> load_network(const std::string& path) {
                                                  .p_max = number<double>(file, "support_selection_p_max", path)};
   if (const auto groups = file.tensors.find("groups"); groups != file.tensors.end()) {
     const auto* labels = std::get_if<std::vector<std::int64_t>>(&groups->second.data);
-    require(labels != nullptr, "{}: tensor 'groups' does not hold int64", path);
+    require(labels != nullptr && groups->second.shape.size() == 1, "{}: tensor 'groups' is no list of int64", path);
     options.groups = *labels;
   }
   Matrix<T> dictionary = get_matrix<T>(file.tensors, "dictionary", path);
   const int n_layers = number<int>(file, "n_layers", path);
+  require_tensors<T>(file, kind, dictionary, n_layers, options, path);
   StoredNetwork<T> stored = naming(path, [&] {
     return StoredNetwork<T>{.network = Network<T>(kind, DenseDictionary<T>(std::move(dictionary)), n_layers, options)};
   });

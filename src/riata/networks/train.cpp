@@ -66,6 +66,18 @@ const char* to_string(TrainingOptimizer optimizer) {
   return optimizer == TrainingOptimizer::backtracking ? "backtracking" : "adam";
 }
 
+namespace {
+
+Checkpoint checkpoint_of(const TrainingOptions& o) {
+  return {.path = o.checkpoint,
+          .every = o.checkpoint_every,
+          .resume = o.resume || o.resume_inexact,
+          .overwrite = o.overwrite_checkpoint,
+          .inexact = o.resume_inexact};
+}
+
+}  // namespace
+
 void TrainingOptions::validate() const {
   const bool is_adam = optimizer == TrainingOptimizer::adam;
   require(is_adam || !batch_size, "batch_size is for optimizer = 'adam' alone");
@@ -80,8 +92,7 @@ void TrainingOptions::validate() const {
   require(max_iter >= 1, "max_iter = {}, must be >= 1", max_iter);
   require(std::isfinite(tol) && tol >= 0, "tol = {}, must be >= 0 and finite", tol);
   if (max_time_s) require(std::isfinite(*max_time_s) && *max_time_s > 0, "max_time = {}, must be > 0 seconds", *max_time_s);
-  require(checkpoint_every >= 1, "checkpoint_every = {}, must be >= 1", checkpoint_every);
-  require(!resume || !checkpoint.empty(), "resume needs the path of a checkpoint");
+  checkpoint_of(*this).validate();
 }
 
 namespace {
@@ -205,7 +216,7 @@ class Trainer {
         options_(options),
         targets_(targets),
         observer_(observer),
-        checkpoint_(std::move(checkpoint)),
+        file_(std::move(checkpoint)),
         stages_(make_stages(net, options)),
         before_training_(net.parameters()),
         trial_(net),
@@ -218,7 +229,7 @@ class Trainer {
   }
 
   TrainingResult run() {
-    if (const NamedTensors stored = open_checkpoint(checkpoint_); !stored.empty()) load(stored);
+    is_verified_ = !file_.resume([this](const NamedTensors& stored, const std::string& where) { load(stored, where); });
     const std::size_t n_steps_before = state_.history.value.size();
     LineSearch<T> search_before = search_;
     Status status = Status::interrupted;
@@ -231,9 +242,7 @@ class Trainer {
       search_ = search_before;
     }
     if (failure_ && state_.history.value.size() == n_steps_before) std::rethrow_exception(failure_);
-    keep_failure(failure_, [&] {
-      if (!checkpoint_.path.empty()) save();
-    });
+    keep_failure(failure_, [&] { save(); });
     const Execution to_the_end{.n_threads = options_.execution.n_threads};
     if (state_.best_value) validate(to_the_end);  // not in the checkpoint: a longer run may not look here
     net_.set_parameters(state_.best_value ? state_.best : state_.parameters);
@@ -327,6 +336,10 @@ class Trainer {
   /// One step, or one stage opened or closed. How the run ended, if it did. What throws Interrupted comes before what moves.
   std::optional<Status> iterate() {
     const Stage& stage = stages_[state_.stage];
+    if (!is_verified_) {
+      verify();
+      return {};
+    }
     if (!state_.value) {
       open_stage();
       return {};  // so that an interruption of the first step does not undo what this has set
@@ -358,7 +371,7 @@ class Trainer {
     const int n_steps = static_cast<int>(history.value.size());
     Action action = Action::keep_going;
     keep_failure(failure_, [&] {
-      if (!checkpoint_.path.empty() && n_steps % checkpoint_.every == 0) save();
+      if (file_.is_due(history.value.size())) save();
       if (observer_)
         action = observer_({.stage = static_cast<int>(state_.stage),
                             .n_layers = stage.n_layers,
@@ -468,7 +481,8 @@ class Trainer {
     return true;
   }
 
-  void save() const {
+  void save() {
+    if (!file_) return;
     NamedTensors tensors = search_.state();
     if (is_adam()) tensors = adam_.state();
     for (const auto& [name, values] : state_.best) tensors["best." + name] = to_tensor<T>(values);
@@ -476,57 +490,97 @@ class Trainer {
       tensors["best"] = to_tensor(std::vector<double>{*state_.best_value, static_cast<double>(state_.best_taken)});
     for (const auto& [name, values] : state_.parameters) tensors["parameter." + name] = to_tensor<T>(values);
     const TrainingHistory& history = state_.history;
-    tensors["history.value"] = to_tensor(history.value);
-    tensors["history.step"] = to_tensor(history.step);
-    tensors["history.seconds"] = to_tensor(history.seconds);
-    tensors["history.stage"] = {{std::ssize(history.stage)}, history.stage};
+    store_history({history.value, history.step, history.seconds, history.stage}, "stage", tensors);
     tensors["stage"] = to_tensor(static_cast<std::int64_t>(state_.stage));
     tensors["taken"] = to_tensor(std::int64_t{state_.taken});
     tensors["ended"] = to_tensor(std::int64_t{state_.ended});
     tensors["certified"] = to_tensor(std::int64_t{state_.certified});
     tensors["values"] =
         to_tensor(std::vector<double>{seconds(), state_.initial_value, state_.value.value_or(std::nan("")), state_.ended_tol});
-    write_checkpoint(checkpoint_, std::move(tensors));
+    file_.write(std::move(tensors));
   }
 
-  void load(const NamedTensors& tensors) {
-    const std::string where = fmt::format("checkpoint {}", checkpoint_.path);
-    for (auto& [name, values] : state_.parameters) values = get_matrix<T>(tensors, "parameter." + name, where);
-    trial_.set_parameters(state_.parameters);  // which checks their shapes
-    TrainingHistory& history = state_.history;
-    history.value = get_vector<double>(tensors, "history.value", where);
-    history.step = get_vector<double>(tensors, "history.step", where);
-    history.seconds = get_vector<double>(tensors, "history.seconds", where);
-    const auto stages = tensors.find("history.stage");
-    const auto* stage_values = stages == tensors.end() ? nullptr : std::get_if<std::vector<std::int64_t>>(&stages->second.data);
-    require(stage_values != nullptr && stage_values->size() == history.value.size() &&
-                history.step.size() == history.value.size() && history.seconds.size() == history.value.size(),
-            "{}: the history is damaged", where);
-    history.stage = *stage_values;
-    const std::int64_t stage = get_integer(tensors, "stage", where);
-    require(stage >= 0 && stage < std::ssize(stages_), "{}: tensor 'stage' is damaged", where);
-    state_.stage = static_cast<std::size_t>(stage);
-    state_.taken = static_cast<int>(get_integer(tensors, "taken", where));
-    const auto values = get_vector<double>(tensors, "values", where);
-    require(values.size() == 4, "{}: tensor 'values' is damaged", where);
-    seconds_before_ = values[0];
-    state_.initial_value = values[1];
-    if (!std::isnan(values[2])) state_.value = values[2];
-    state_.ended_tol = values[3];
+  void load(const NamedTensors& tensors, const std::string& where) {
+    state_.stage = static_cast<std::size_t>(stored_integer(tensors, "stage", 0, std::ssize(stages_) - 1, where));
+    const auto stage = static_cast<std::int64_t>(state_.stage);
+    StoredHistory history = stored_history(tensors, "stage", stage, where);
+    const std::int64_t taken = std::ranges::count(history.part, stage);
+    state_.taken = static_cast<int>(stored_integer(tensors, "taken", taken, taken, where));
+    load_parameters(tensors, "parameter.", where, state_.parameters);
+    const std::vector<double> values = stored_numbers(tensors, "values", 4, where);
+    const double seconds = values[0], initial = values[1], value = values[2], tol = values[3];
+    const bool is_open = taken > 0, was_open = is_open || stage > 0;
+    const double last_seconds = history.seconds.empty() ? 0 : history.seconds.back();
+    require(std::isfinite(seconds) && seconds >= last_seconds && (std::isfinite(initial) || (std::isnan(initial) && !was_open)) &&
+                (std::isfinite(value) || (std::isnan(value) && !is_open)) && std::isfinite(tol) && tol >= 0,
+            "{}: tensor 'values' is damaged", where);
+    seconds_before_ = seconds;
+    state_.initial_value = initial;
+    if (!std::isnan(value)) state_.value = value;
+    state_.ended_tol = tol;
     // What ended at a larger tolerance goes on.
-    state_.ended = get_integer(tensors, "ended", where) != 0 && !(options_.tol < state_.ended_tol);
-    state_.certified = !tensors.contains("certified") || get_integer(tensors, "certified", where) != 0;
+    state_.ended = stored_integer(tensors, "ended", 0, 1, where) != 0 && !(options_.tol < state_.ended_tol);
+    state_.certified = !tensors.contains("certified") || stored_integer(tensors, "certified", 0, 1, where) != 0;
+    state_.history = {std::move(history.value), std::move(history.step), std::move(history.seconds), std::move(history.part)};
     if (is_adam())
-      adam_.restore(tensors, state_.parameters);
+      load_adam(tensors, where);
     else
       search_.restore(tensors);
-    if (!tensors.contains("best")) return;
-    const auto best = get_vector<double>(tensors, "best", where);
-    require(best.size() == 2, "{}: tensor 'best' is damaged", where);
+    load_best(tensors, where);
+  }
+
+  /// Onto the set that training keeps to, where what nothing trains is as it was.
+  void load_parameters(const NamedTensors& tensors, const std::string& prefix, const std::string& where, Parameters<T>& parameters) {
+    for (const auto& [name, like] : before_training_)
+      parameters[name] = stored_matrix<T>(tensors, prefix + name, like.rows(), like.cols(), where);
+    try {
+      trial_.set_parameters(parameters);
+    } catch (const std::invalid_argument& refused) {
+      throw std::invalid_argument(where + ": " + refused.what());
+    }
+    Parameters<T> projected = parameters;
+    project(projected);
+    const T rounding = std::sqrt(Eigen::NumTraits<T>::epsilon());
+    for (const auto& [name, values] : parameters) {
+      const Matrix<T>& expected = net_.traits().fixed.contains(name) ? before_training_.at(name) : projected.at(name);
+      const T size = expected.cwiseAbs().maxCoeff();
+      require((values - expected).cwiseAbs().maxCoeff() <= rounding * size, "{}: tensor '{}{}' holds what training does not lead to",
+              where, prefix, name);
+    }
+  }
+
+  void load_adam(const NamedTensors& tensors, const std::string& where) {
+    adam_.restore(tensors, state_.parameters);
+    if (!state_.value) return;  // the stage is not open: what is stored is of the one before
+    stored_integer(tensors, "adam.t", state_.taken, state_.taken, where);
+    for (const std::string& name : stages_[state_.stage].names)
+      require(state_.taken == 0 || tensors.contains("adam.m." + name), "{}: tensor 'adam.m.{}' is missing", where, name);
+  }
+
+  void load_best(const NamedTensors& tensors, const std::string& where) {
+    const bool is_there = tensors.contains("best"), is_held_out = held_X_.cols() > 0;
+    require(is_there || !is_held_out || state_.taken == 0, "{}: tensor 'best' is missing", where);
+    require(!is_there || is_held_out, "{}: tensor 'best' belongs to a run with validation", where);
+    if (!is_there) return;
+    const std::vector<double> best = stored_numbers(tensors, "best", 2, where);
+    require(std::isfinite(best[0]) && best[1] >= 0 && best[1] <= state_.taken && best[1] == std::floor(best[1]),
+            "{}: tensor 'best' is damaged", where);
     state_.best_value = best[0];
     state_.best_taken = static_cast<int>(best[1]);
-    for (const auto& [name, unused] : state_.parameters) state_.best[name] = get_matrix<T>(tensors, "best." + name, where);
-    trial_.set_parameters(state_.best);
+    load_parameters(tensors, "best.", where, state_.best);
+  }
+
+  /// The line search's loss at the parameters of a resumed run is that of before it was stopped to the last bit, or no bit that
+  /// follows is that of the whole run.
+  void verify() {
+    is_verified_ = true;
+    if (is_adam() || !state_.value) return;
+    const double value = evaluate(state_.parameters);
+    require(std::isfinite(value) && (value == *state_.value || !file_.is_exact()),
+            "checkpoint {}: the loss of its network is {}, it says {}: it is damaged, or another riata or processor made it; "
+            "resume_inexact goes on from it",
+            options_.checkpoint, value, *state_.value);
+    state_.value = value;
   }
 
   Network<T>& net_;
@@ -535,7 +589,7 @@ class Trainer {
   const TrainingOptions& options_;
   const Matrix<T>* targets_;
   const TrainingObserver& observer_;
-  const Checkpoint checkpoint_;
+  CheckpointFile file_;
   const std::vector<Stage> stages_;
   Parameters<T> before_training_;  // on the set that training keeps to
   Network<T> trial_;
@@ -547,6 +601,7 @@ class Trainer {
   const Execution execution_;
   Landmarks<T> landmarks_;
   State state_;
+  bool is_verified_ = false;  // the state, where it is a stored one
   double seconds_before_ = 0;  // of the runs this one resumes
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
@@ -593,6 +648,8 @@ TrainingResult train(Network<T>& net, const NonDeduced<ConstMatrixRef<T>>& X, co
   require_signals<T>("train", X, net.dictionary());
   require(X.cols() > 0, "train: X holds no signals");
   require_squares<T>("train", X);
+  Checkpoint checkpoint = checkpoint_of(options);
+  const ResumedKernels kernels(checkpoint);
   const bool needs_targets = options.loss == TrainingLoss::supervised;
   require(needs_targets || targets == nullptr, "targets are for loss = 'supervised'; loss = '{}' has none",
           to_string(options.loss));
@@ -612,7 +669,6 @@ TrainingResult train(Network<T>& net, const NonDeduced<ConstMatrixRef<T>>& X, co
                     .codes;
     targets = &solutions;
   }
-  Checkpoint checkpoint{.path = options.checkpoint, .every = options.checkpoint_every, .resume = options.resume};
   if (!options.checkpoint.empty()) checkpoint.fingerprint = fingerprint<T>(net, X, reg, options, targets);
   return Trainer<T>(net, X, reg, options, targets, observer, std::move(checkpoint)).run();
 }

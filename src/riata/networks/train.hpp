@@ -61,7 +61,9 @@ struct TrainingOptions {
   std::optional<double> max_time_s = {};
   std::string checkpoint = {};  ///< a safetensors file; empty: none
   int checkpoint_every = 10;
-  bool resume = false;
+  bool resume = false;                ///< go on from the checkpoint, if it is there
+  bool resume_inexact = false;        ///< go on from it also where neither processor nor process has the kernels that rounded so
+  bool overwrite_checkpoint = false;  ///< put this run in the place of another's checkpoint
   std::uint64_t seed = 0;
   Execution execution = {};
   void validate() const;  ///< @throws std::invalid_argument naming the field, its value and the rule
@@ -99,7 +101,7 @@ struct TrainingResult {
 /// batch's largest reg_max. Same bits for any number of threads, also after a kill and a resume. An interrupted run leaves the
 /// network at the last accepted step; so does one that fails because the observer or stop_requested throw or a checkpoint cannot
 /// be written. What is refused leaves network and checkpoint as they were.
-/// @throws std::invalid_argument for bad shapes, options, or a checkpoint of another run; riata::Error if a file fails
+/// @throws std::invalid_argument for bad shapes, options, or a checkpoint of another run; riata::Error if a file fails or a run has it open
 template <Scalar T>
 TrainingResult train(Network<T>& network, const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg,
                      const TrainingOptions& options = {}, const Matrix<T>* targets = nullptr,

@@ -68,15 +68,18 @@ template <Scalar T>
 void Adam<T>::restore(const NamedTensors& state, const Parameters<T>& parameters) {
   reset();
   t_ = get_integer(state, "adam.t", "checkpoint");
+  require(t_ >= 0, "checkpoint: tensor 'adam.t' is damaged");
   const auto size = get_vector<double>(state, "adam.size", "checkpoint");
   require(size.size() == 1 && std::isfinite(size[0]) && size[0] >= 0, "checkpoint: tensor 'adam.size' is damaged");
   size_ = size[0];
   for (const auto& [name, like] : parameters) {
-    if (!state.contains("adam.m." + name)) continue;  // it has not moved yet
+    if (!state.contains("adam.m." + name) && !state.contains("adam.v." + name)) continue;  // it has not moved yet
     for (auto* moments : {&m_, &v_}) {
       const std::string tensor = (moments == &m_ ? "adam.m." : "adam.v.") + name;
       Matrix<T>& values = (*moments)[name] = get_matrix<T>(state, tensor, "checkpoint");
-      require(values.rows() == like.rows() && values.cols() == like.cols(), "checkpoint: tensor '{}' is damaged", tensor);
+      const bool is_moment = values.rows() == like.rows() && values.cols() == like.cols() && values.allFinite() &&
+                             (moments == &m_ || values.minCoeff() >= T(0));
+      require(is_moment, "checkpoint: tensor '{}' is damaged", tensor);
     }
   }
 }
