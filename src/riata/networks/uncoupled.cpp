@@ -176,6 +176,7 @@ void LampRow<T>::forward(const TileInput<T>& input, const LayerState<T>& before,
     b_(i) = static_cast<T>((before.z.col(i).array() != T(0)).count()) / static_cast<T>(model_.n_features());
     v.col(i) += b_(i) * before.v.col(i);
     rho_(i) = v.col(i).norm() / std::sqrt(static_cast<T>(model_.n_features()));
+    rho_(i) += rho_(i) - rho_(i);  // NaN where it overflows: no threshold that makes all zero
   }
   multiply<T>(B_.values, v, a);
   a += before.z;

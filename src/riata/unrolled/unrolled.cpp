@@ -65,8 +65,6 @@ LayerSchedule make_schedule(const UnrolledOptions& options, double squared_norm)
 
 namespace {
 
-constexpr Index most_gram_atoms = 2048;  // their Gram matrix still fits into a cache
-
 template <Scalar T>
 Partition partition(Index n_features, Index n_atoms, Index n_signals, int stored) {
   const double entry = sizeof(T);
@@ -87,10 +85,7 @@ struct Problem {
     reg = resolve_reg<T>(weight, X, D, options.penalty, options.execution);
     schedule = make_schedule(options, options.lipschitz ? 0 : D.squared_norm());
     const bool thresholds_negative = std::any_of(options.steps.begin(), options.steps.end(), [](double s) { return s < 0; });
-    const double gram_flops = static_cast<double>(D.code_size()),
-                 layer_flops = 2.0 * options.layers * static_cast<double>(X.cols());
-    if (!thresholds_negative && D.code_size() <= most_gram_atoms && gram_flops <= layer_flops)
-      gram.emplace(D.parameters(), penalty);
+    if (!thresholds_negative && gram_pays(D.code_size(), options.layers, X.cols())) gram.emplace(D.parameters(), penalty);
   }
 
   using Pass = AdaptivePass<T>;

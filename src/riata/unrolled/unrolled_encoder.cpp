@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <mutex>
 #include <optional>
 
 #include "riata/core/check.hpp"
@@ -28,6 +29,7 @@ struct UnrolledEncoder<T>::Network {
     pass.emplace(D, penalty, gram ? &*gram : nullptr, schedule, 0, 1);
   }
 
+  std::mutex mutex;  // of pass and reg
   DenseDictionary<T> D;
   L1<T> penalty;
   LayerSchedule schedule;
@@ -58,6 +60,7 @@ void UnrolledEncoder<T>::encode(const NonDeduced<ConstVectorRef<T>>& x, double r
   require(x.allFinite(), "UnrolledEncoder: x has an entry that is not finite");
   require(std::isfinite(reg) && reg > 0, "reg = {}, must be > 0 and finite", reg);
   Network& network = *network_;
+  const std::lock_guard lock(network.mutex);
   network.reg(0) = static_cast<T>(reg);
   network.pass->forward(x, network.reg, 0, network.from_zero);
   if (network.return_extrapolated)
