@@ -22,7 +22,7 @@ BUILD_PACKAGES := g++ cmake ninja-build ca-certificates python3 python3-dev pyth
 NEED := tools/need_packages.sh
 CONFIGURE = @mkdir -p build; $(CMAKE) --preset release > build/configure.log || { cat build/configure.log; exit 1; }
 
-.PHONY: help demo build test test-cpp test-python test-torch test-asan test-tsan fuzz test-wheel bench bench-roofline bench-scaling \
+.PHONY: help demo build test test-cpp test-python test-torch test-asan test-tsan fuzz test-wheel bench bench-networks bench-roofline bench-scaling \
   reproduce docs lint format install clean packages
 
 help: ## this list
@@ -84,6 +84,9 @@ bench-roofline: .venv/ready ## how far from the processor's limits: the tables o
 	$(CONFIGURE)
 	@$(CMAKE) --build --preset release --parallel $(JOBS) --target roofline > build/roofline.log || { cat build/roofline.log; exit 1; }
 	@build/release/bench/roofline
+
+bench-networks: build ## networks with their guards, and the certified coder beside them; ARGS="--kinds step --layers 20"
+	$(PY) bench/networks.py $(ARGS)
 
 bench-scaling: build ## time and memory against the number of signals, one thread against two
 	$(PY) bench/scaling.py

@@ -12,7 +12,6 @@
 #include "interrupt.hpp"
 #include "outputs.hpp"
 #include "riata/core/check.hpp"
-#include "riata/io/arrays.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/encode_stream.hpp"
 #include "riata/unrolled/unrolled.hpp"
@@ -45,8 +44,6 @@ struct Encode {
   EncodeResult<T> code(const LoadedDictionary& loaded, const Matrix<T>& X) const;
   template <Scalar T>
   EncodeResult<T> unroll(const LoadedDictionary& loaded, const Matrix<T>& X) const;
-  template <Scalar T>
-  void write(const EncodeResult<T>& result) const;
 };
 
 std::string value_of(const Metadata& metadata, const std::string& key) {
@@ -169,21 +166,10 @@ EncodeResult<T> Encode::code(const LoadedDictionary& loaded, const Matrix<T>& X)
 }
 
 template <Scalar T>
-void Encode::write(const EncodeResult<T>& result) const {
-  if (output.ends_with(".npy")) return write_npy(output, to_tensor<T>(result.codes));
-  const auto per_signal = [](const auto& values) { return std::vector<double>(values.begin(), values.end()); };
-  const std::vector<std::int64_t> n_iter(result.n_iter.begin(), result.n_iter.end());
-  write_npz(output, {{"codes", to_tensor<T>(result.codes)},
-                     {"objective", to_tensor(per_signal(result.objective))},
-                     {"gap", to_tensor(per_signal(result.gap))},
-                     {"n_iter", Tensor{{std::ssize(n_iter)}, n_iter}}});
-}
-
-template <Scalar T>
 int Encode::encode(const LoadedDictionary& loaded, const Matrix<T>& X) {
   const auto start = std::chrono::steady_clock::now();
   const EncodeResult<T> result = code<T>(loaded, X);
-  write(result);
+  write_codes(output, result);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const auto n_open = std::count(result.status.begin(), result.status.end(), Status::max_iter_reached);
   const double density = static_cast<double>((result.codes.array() != T(0)).count()) / static_cast<double>(result.codes.size());

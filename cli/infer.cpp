@@ -1,4 +1,5 @@
 // riata infer: a trained network and signals in, codes out.
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -8,9 +9,7 @@
 #include "interrupt.hpp"
 #include "outputs.hpp"
 #include "riata/core/check.hpp"
-#include "riata/io/arrays.hpp"
 #include "riata/networks/network_file.hpp"
-#include "riata/solvers/certificate.hpp"
 
 namespace riata::cli {
 namespace {
@@ -19,6 +18,7 @@ struct Infer {
   std::string network, input, output;
   std::optional<Reg> reg;
   std::optional<int> n_layers;
+  NetworkGuards guards;
   Execution execution;
   ReadImageOptions image;
   Talk talk;
@@ -33,6 +33,7 @@ struct Infer {
 int Infer::run() {
   require_good_outputs({network, file_of(input)}, {output});
   require_extension(output, {".npy", ".npz"}, "codes");
+  guards.validate();
   require(execution.n_threads >= 0, "n_threads = {}, must be >= 0 (0 means all cores)", execution.n_threads);
   return network_is_float32(network) ? infer(load_network<float>(network)) : infer(load_network<double>(network));
 }
@@ -53,18 +54,14 @@ int Infer::infer(const StoredNetwork<T>& stored) {
   execution.stop_requested = interrupt_requested;
 
   const auto start = std::chrono::steady_clock::now();
-  const Matrix<T> codes = net.encode(X, *reg, {.n_layers = depth, .execution = execution});
+  const EncodeResult<T> result = net.encode_certified(X, *reg, guards, {.n_layers = depth, .execution = execution});
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  const auto [objective, gap] = lasso_certificate<T>(X, D, codes, *reg, net.penalty(), execution);
-  const auto per_signal = [](const Vector<double>& values) {
-    return to_tensor(std::vector<double>(values.begin(), values.end()));
-  };
-  if (output.ends_with(".npy"))
-    write_npy(output, to_tensor<T>(codes));
-  else
-    write_npz(output, {{"codes", to_tensor<T>(codes)}, {"objective", per_signal(objective)}, {"gap", per_signal(gap)}});
+  const Matrix<T>& codes = result.codes;
+  const Vector<double>&objective = result.objective, &gap = result.gap;
+  write_codes(output, result);
 
   const double density = static_cast<double>((codes.array() != T(0)).count()) / static_cast<double>(codes.size());
+  const auto n_open = guards.finish ? std::ssize(result.status) - std::ranges::count(result.status, Status::converged) : 0;
   tell(talk,
        {{"output", output},
         {"n_signals", X.cols()},
@@ -75,12 +72,17 @@ int Infer::infer(const StoredNetwork<T>& stored) {
         {"layers", depth},
         {"objective", objective.mean()},
         {"gap", gap.maxCoeff()},
+        {"n_iter", result.n_iter.maxCoeff()},
         {"density", density},
+        {"n_not_converged", guards.finish ? nlohmann::ordered_json(n_open) : nlohmann::ordered_json(nullptr)},
         {"seconds", seconds}},
        fmt::format("{}: codes of {} signals in {} atoms by {} of {}, {:.1f} % not zero, mean objective {:.6g}, largest gap "
                    "{:.2g}, {:.3f} s",
                    output, X.cols(), codes.rows(), counted(static_cast<std::size_t>(depth), "layer"), net.kind(), 100 * density,
                    objective.mean(), gap.maxCoeff(), seconds));
+  if (n_open > 0 && !talk.quiet)
+    fmt::print(stderr, "riata infer: {} of {} signals did not reach finish = {}; their gaps are reported\n", n_open, X.cols(),
+               *guards.finish);
   return ok;
 }
 
@@ -92,9 +94,15 @@ Run add_infer(CLI::App& app) {
   app.add_option("IN", command->input, ".npy, .npz or .npz:KEY of shape (n_signals, n_features), or a picture: all its patches")
       ->type_name("FILE")
       ->required();
-  add_output(app, command->output, "The codes: .npy, or .npz with codes, objective and gap");
+  add_output(app, command->output, "The codes: .npy, or .npz with codes, objective, gap and n_iter");
   add_reg(app, command->reg, "Weight of the penalty, or a fraction of each signal's reg_max: 0.1max; default: that of training");
   app.add_option("--layers", command->n_layers, "The first layers alone; default: all");
+  app.add_flag("--certify")->description("Objective and duality gap of every code, into .npz and the summary; always done");
+  app.add_option("--finish", command->guards.finish,
+                 "Signals with a duality gap above this times half their squared norm go on in the certified solver, from the "
+                 "network's code");
+  app.add_flag("--safeguard", command->guards.safeguard,
+               "Run ISTA of as many layers alongside; each signal gets the code of the lower objective");
   add_image(app, command->image, "all pages");
   add_threads(app, command->execution.n_threads);
   add_talk(app, command->talk);

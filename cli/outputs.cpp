@@ -10,6 +10,7 @@
 
 #include "riata/core/check.hpp"
 #include "riata/core/error.hpp"
+#include "riata/io/arrays.hpp"
 #include "riata/io/atomic_file.hpp"
 
 namespace riata::cli {
@@ -72,6 +73,20 @@ std::string counted(std::size_t n, const char* noun) { return fmt::format("{} {}
 void write_trace(const std::string& path, const History& history) { write_rows(path, "phase", history, history.phase); }
 
 void write_trace(const std::string& path, const TrainingHistory& history) { write_rows(path, "stage", history, history.stage); }
+
+template <Scalar T>
+void write_codes(const std::string& path, const EncodeResult<T>& result) {
+  if (path.ends_with(".npy")) return write_npy(path, to_tensor<T>(result.codes));
+  const auto per_signal = [](const auto& values) { return std::vector<double>(values.begin(), values.end()); };
+  const std::vector<std::int64_t> n_iter(result.n_iter.begin(), result.n_iter.end());
+  write_npz(path, {{"codes", to_tensor<T>(result.codes)},
+                   {"objective", to_tensor(per_signal(result.objective))},
+                   {"gap", to_tensor(per_signal(result.gap))},
+                   {"n_iter", Tensor{{std::ssize(n_iter)}, n_iter}}});
+}
+
+template void write_codes<float>(const std::string&, const EncodeResult<float>&);
+template void write_codes<double>(const std::string&, const EncodeResult<double>&);
 
 void tell(const Talk& talk, const nlohmann::ordered_json& json, const std::string& summary) {
   if (talk.json)

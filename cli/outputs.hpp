@@ -10,6 +10,7 @@
 #include "options.hpp"
 #include "riata/learning/learner.hpp"
 #include "riata/networks/train.hpp"
+#include "riata/solvers/encode.hpp"
 
 namespace riata::cli {
 
@@ -30,6 +31,10 @@ std::string counted(std::size_t n, const char* noun);
 void write_trace(const std::string& path, const History& history);
 /// iteration,stage,value,step,seconds: one line per accepted step.
 void write_trace(const std::string& path, const TrainingHistory& history);
+
+/// .npy: the codes; .npz: codes, objective, gap and n_iter.
+template <Scalar T>
+void write_codes(const std::string& path, const EncodeResult<T>& result);
 
 /// The summary, in the form the user asked for.
 void tell(const Talk& talk, const nlohmann::ordered_json& json, const std::string& summary);

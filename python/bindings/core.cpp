@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+
+#include <tuple>
 
 #include "module.hpp"
 #include "riata/core/error.hpp"
@@ -13,8 +16,9 @@ namespace nb = nanobind;
 
 void bind_core(nb::module_& m) {
   m.attr("version") = version;
-  m.attr("status_names") = nb::make_tuple(to_string(Status::converged), to_string(Status::stalled), to_string(Status::max_iter_reached),
-                                          to_string(Status::max_time_reached), to_string(Status::interrupted));
+  m.attr("status_names") =
+      nb::make_tuple(to_string(Status::converged), to_string(Status::stalled), to_string(Status::max_iter_reached),
+                     to_string(Status::max_time_reached), to_string(Status::interrupted));
 
   m.attr("defaults") = nb::dict();  // of the option structs, by function: the tests compare Python's signatures with them
 
@@ -36,6 +40,12 @@ void bind_core(nb::module_& m) {
       .def_ro("value", &IterationInfo::value, "objective after the iteration")
       .def_ro("step", &IterationInfo::step, "accepted step of the line search")
       .def_ro("seconds", &IterationInfo::seconds, "wall time since the start of learning")
+      .def("__getstate__",
+           [](const IterationInfo& info) { return std::tuple(info.phase, info.iteration, info.value, info.step, info.seconds); })
+      .def("__setstate__",
+           [](IterationInfo& info, const std::tuple<int, int, double, double, double>& state) {
+             new (&info) IterationInfo(std::make_from_tuple<IterationInfo>(state));
+           })
       .def("__repr__", [](const IterationInfo& info) {
         return fmt::format("IterationInfo(phase={}, iteration={}, value={:.6g}, step={:.3g}, seconds={:.3f})", info.phase,
                            info.iteration, info.value, info.step, info.seconds);

@@ -2,14 +2,17 @@
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/set.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <fmt/format.h>
 
 #include <map>
+#include <tuple>
 #include <utility>
 
 #include "arrays.hpp"
+#include "encode_result.hpp"
 #include "execution.hpp"
 #include "module.hpp"
 #include "paths.hpp"
@@ -20,6 +23,8 @@
 
 namespace riata::python {
 namespace {
+
+using python::to_python;  // beside those of this file
 
 template <class T>
 using AnyArray = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
@@ -43,12 +48,12 @@ nb::dict parameters_to_python(const Parameters<T>& parameters) {
 template <Scalar T>
 Parameters<T> to_parameters(const Network<T>& net, const std::map<std::string, AnyArray<T>>& arrays) {
   Parameters<T> parameters;
+  const auto current = net.shared_parameters();
   for (const auto& [name, array] : arrays) {
     Tensor tensor{.shape = {}, .data = std::vector<T>(array.data(), array.data() + array.size())};
     for (size_t k = 0; k < array.ndim(); ++k) tensor.shape.push_back(static_cast<Index>(array.shape(k)));
-    const auto like = net.parameters().find(name);
-    parameters[name] =
-        like != net.parameters().end() ? tensor_to_parameter<T>(tensor, like->second, name, "parameters") : Matrix<T>();
+    const auto like = current->find(name);
+    parameters[name] = like != current->end() ? tensor_to_parameter<T>(tensor, like->second, name, "parameters") : Matrix<T>();
   }
   return parameters;
 }
@@ -109,6 +114,7 @@ void bind_network(nb::module_& m, const char* name) {
           },
           nb::arg("kind"), array_arg("dictionary"), nb::arg("n_layers"), nb::arg("threshold"), array_arg("groups").none(),
           nb::arg("support_selection").none(), nb::arg("lipschitz").none())
+      .def("copy", [](const Net& net) { return Net(net); })
       .def_prop_ro("kind", &Net::kind)
       .def_prop_ro("n_layers", &Net::n_layers)
       .def_prop_ro("lipschitz", &Net::lipschitz)
@@ -121,7 +127,7 @@ void bind_network(nb::module_& m, const char* name) {
                      return std::pair{selection->p, selection->p_max};
                    })
       .def("dictionary", [](const Net& net) { return to_numpy<T>(Matrix<T>(net.dictionary().parameters())); })
-      .def("parameters", [](const Net& net) { return parameters_to_python<T>(net.parameters()); })
+      .def("parameters", [](const Net& net) { return parameters_to_python<T>(*net.shared_parameters()); })
       .def(
           "set_parameters",
           [](Net& net, const std::map<std::string, AnyArray<T>>& arrays) { net.set_parameters(to_parameters<T>(net, arrays)); },
@@ -139,6 +145,19 @@ void bind_network(nb::module_& m, const char* name) {
             }));
           },
           array_arg("X"), array_arg("reg"), nb::arg("n_layers").none(), array_arg("init").none(), nb::arg("n_threads").none())
+      .def(
+          "encode_certified",
+          [](const Net& net, const Array2<T>& X, const PythonReg& reg, std::optional<double> finish, bool safeguard,
+             std::optional<int> n_layers, const OptionalArray2<T>& init, std::optional<int> n_threads) {
+            const Reg weight = to_reg(reg);
+            return to_python<T>(without_gil([&] {
+              const Optional<T> start(init);
+              return net.encode_certified(view<T>(X), weight, {.finish = finish, .safeguard = safeguard},
+                                          {.n_layers = n_layers, .init = start.get(), .execution = to_execution(n_threads)});
+            }));
+          },
+          array_arg("X"), array_arg("reg"), nb::arg("finish").none(), nb::arg("safeguard"), nb::arg("n_layers").none(),
+          array_arg("init").none(), nb::arg("n_threads").none())
       .def(
           "outputs",
           [](const Net& net, const Array2<T>& X, const PythonReg& reg, std::optional<int> n_layers, const OptionalArray2<T>& init,
@@ -272,6 +291,14 @@ void bind_networks(nb::module_& m) {
       .def_ro("optimum", &TrainingInfo::optimum, "unsupervised: the least possible loss, certified; else NaN")
       .def_ro("step", &TrainingInfo::step, "accepted step")
       .def_ro("seconds", &TrainingInfo::seconds, "wall time since the start of training")
+      .def("__getstate__",
+           [](const TrainingInfo& i) {
+             return std::tuple(i.stage, i.n_layers, i.iteration, i.value, i.ista, i.optimum, i.step, i.seconds);
+           })
+      .def("__setstate__",
+           [](TrainingInfo& info, const std::tuple<int, int, int, double, double, double, double, double>& state) {
+             new (&info) TrainingInfo(std::make_from_tuple<TrainingInfo>(state));
+           })
       .def("__repr__", [](const TrainingInfo& info) {
         return fmt::format("TrainingInfo(stage={}, n_layers={}, iteration={}, value={:.6g}, ista={:.6g}, optimum={:.6g})",
                            info.stage, info.n_layers, info.iteration, info.value, info.ista, info.optimum);

@@ -95,7 +95,7 @@ class OmpResult:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class EncodeResult:
-    """Codes and what they are worth; returned by `encode`.
+    """Codes and what they are worth; returned by `encode` and `Network.encode`.
 
     Attributes
     ----------
@@ -110,7 +110,7 @@ class EncodeResult:
         "converged", or "max_iter" where the gap is still above the tolerance (penalty "l0": where the codes
         still moved).
     method : str
-        The solver that ran.
+        The solver that ran, or the kind of the network.
     trace : tuple of StepTrace or None
         One per signal if `record` was asked for; empty where zero, or the start, was known to be the solution.
     """

@@ -378,10 +378,9 @@ class DictionaryLearning(_Coder):
         _print_end(self, result)
         if result.status == "interrupted" and len(result.history["value"]) == 0 and self.callback is None:
             raise KeyboardInterrupt  # nothing was learned that could be kept
-        self.components_ = result.dictionary
-        self.steps_ = result.steps if len(result.steps) else np.ones(self.layers)
-        self.error_ = result.history.value
-        self.n_iter_ = max(1, len(self.error_))  # the iteration that found nothing better counts
+        steps, history = result.steps if len(result.steps) else np.ones(self.layers), result.history.value
+        # At once: others may be transforming. The iteration that found nothing better counts.
+        vars(self).update(components_=result.dictionary, steps_=steps, error_=history, n_iter_=max(1, len(history)))
         if result.status == "max_iter":
             _warn_not_converged(
                 f"the fit stopped at max_iter = {self.max_iter} before the relative decrease fell "
@@ -453,6 +452,10 @@ class LISTA(_GivenDictionary, _Coder):
         Print a line per step.
     validation, validate_every, patience
         As in `Network.fit`.
+    finish, safeguard
+        As in `Network.encode`, when transforming.
+    certify : bool
+        `transform` leaves in `objective_` and `gap_` what its codes are worth.
     random_state : int, RandomState, Generator or None
         Seed of the mini-batches.
     n_jobs : int, optional
@@ -466,6 +469,8 @@ class LISTA(_GivenDictionary, _Coder):
         Training loss after each accepted step.
     n_iter_ : int
         Accepted steps, 1 at least.
+    objective_, gap_ : ndarray (n_samples,)
+        With `certify`: objective and duality gap of the last codes, as in `Network.encode`.
     n_features_in_ : int
         Number of features seen in fit.
 
@@ -503,6 +508,9 @@ class LISTA(_GivenDictionary, _Coder):
         validation: float = 0.0,
         validate_every: int = 10,
         patience: int = 4000,
+        certify: bool = False,
+        finish: float | None = None,
+        safeguard: bool = False,
         random_state: Any = None,
         n_jobs: int | None = None,
     ) -> None:
@@ -528,6 +536,9 @@ class LISTA(_GivenDictionary, _Coder):
         self.validation = validation
         self.validate_every = validate_every
         self.patience = patience
+        self.certify = certify
+        self.finish = finish
+        self.safeguard = safeguard
         self.random_state = random_state
         self.n_jobs = n_jobs
 
@@ -566,9 +577,8 @@ class LISTA(_GivenDictionary, _Coder):
         _print_end(self, result)
         if result.status == "interrupted" and len(result.history.value) == 0 and self.callback is None:
             raise KeyboardInterrupt  # nothing was learned that could be kept
-        self.network_ = network
-        self.loss_ = result.history.value
-        self.n_iter_ = max(1, len(self.loss_))
+        history = result.history.value
+        vars(self).update(network_=network, loss_=history, n_iter_=max(1, len(history)))  # at once: others may be transforming
         return self
 
     def transform(self, X: Any) -> Array:
@@ -585,8 +595,21 @@ class LISTA(_GivenDictionary, _Coder):
         """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=_FLOATS, order="C")
-        signals = X.astype(self.network_.dictionary.dtype, copy=False)
-        return self.network_.encode(signals, self.transform_reg, n_threads=_n_threads(self)).astype(X.dtype, copy=False)
+        network = self.network_
+        signals = X.astype(network.dictionary.dtype, copy=False)
+        options = {"n_threads": _n_threads(self), "finish": self.finish, "safeguard": self.safeguard}
+        if not self.certify and self.finish is None:
+            return network.encode(signals, self.transform_reg, **options).astype(X.dtype, copy=False)
+        result = network.encode(signals, self.transform_reg, certify=True, **options)
+        if self.certify:
+            vars(self).update(objective_=result.objective, gap_=result.gap)
+        open_signals = 0 if self.finish is None else int(np.sum(result.status != "converged"))
+        if open_signals:
+            _warn_not_converged(
+                f"{open_signals} of {len(X)} signals did not reach finish = {self.finish}; the largest duality gap is "
+                f"{result.gap.max():.2g}"
+            )
+        return result.codes.astype(X.dtype, copy=False)
 
     def inverse_transform(self, X: Any) -> Array:
         """Signals from codes: X @ dictionary.

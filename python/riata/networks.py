@@ -34,7 +34,8 @@ from ._arguments import (
     require_same_precision,
     shown,
 )
-from ._results import NetworkGradient, TrainingHistory, TrainingResult
+from ._results import EncodeResult, NetworkGradient, TrainingHistory, TrainingResult
+from .coding import _STATUS_NAMES
 
 _CORES = {np.dtype(np.float32): _riata.NetworkFloat32, np.dtype(np.float64): _riata.NetworkFloat64}
 _DICTIONARY, _CODES = "(n_atoms, n_features)", "(n_signals, n_atoms)"
@@ -104,7 +105,7 @@ class Network:
     ) -> None:
         where = "Network"
         dictionary = as_matrix(where, "dictionary", dictionary, _DICTIONARY)
-        self._core = _CORES[dictionary.dtype](
+        core = _CORES[dictionary.dtype](
             as_text(where, "kind", kind),
             dictionary,
             as_int(where, "n_layers", n_layers),
@@ -113,15 +114,32 @@ class Network:
             support_selection=_as_selection(where, support_selection),
             lipschitz=as_optional_float(where, "lipschitz", lipschitz),
         )
-        self.reg: float | None = None
-        self.metadata: dict[str, str] = {}
+        # In one piece, so that other threads find parameters and weight of one training, whatever this one does.
+        self._state: tuple[Any, float | None, dict[str, str]] = (core, None, {})
 
     @classmethod
     def _of(cls, core: Any, reg: float | None, metadata: Mapping[str, str]) -> Network:
         net = cls.__new__(cls)
-        net._core, net.reg, net.metadata = core, reg, dict(metadata)
+        net._state = (core, reg, dict(metadata))
         return net
 
+    @property
+    def reg(self) -> float | None:
+        return self._state[1]
+
+    @reg.setter
+    def reg(self, reg: float | None) -> None:
+        self._state = (self._state[0], reg, self._state[2])
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return self._state[2]
+
+    @metadata.setter
+    def metadata(self, metadata: dict[str, str]) -> None:
+        self._state = (*self._state[:2], metadata)
+
+    _core = property(lambda self: self._state[0])
     kind = property(lambda self: self._core.kind)
     n_layers = property(lambda self: self._core.n_layers)
     threshold = property(lambda self: self._core.threshold)
@@ -225,7 +243,8 @@ class Network:
         where = "Network.fit"
         X = self._signals(where, X)
         n_threads = as_threads(where, n_threads)
-        start, weight = self.parameters(), self._core.resolve_reg(X, as_reg(where, reg), n_threads)
+        core = self._core.copy()  # which takes its place at the end
+        start, weight = core.parameters(), core.resolve_reg(X, as_reg(where, reg), n_threads)
         options = dict(
             loss=as_text(where, "loss", loss),
             targets=as_optional_like(where, "targets", targets, "X", X, _CODES),
@@ -251,21 +270,21 @@ class Network:
         )
         record = {"loss": loss, "mode": mode, "optimizer": optimizer}
         try:
-            fields = self._core.train(X, weight, **options)
+            fields = core.train(X, weight, **options)
         except BaseException:
-            parameters = self.parameters()
+            parameters = core.parameters()
             if any(not np.array_equal(parameters[name], start[name]) for name in start):  # the steps so far are kept
-                self._note(weight, record | {"status": "interrupted"})
+                self._take(core, weight, record | {"status": "interrupted"})
             raise
         result = TrainingResult(**fields | {"history": TrainingHistory(**fields["history"])})
         iterations, value = str(len(result.history.value)), repr(result.value)
-        self._note(weight, record | {"iterations": iterations, "final_value": value, "status": result.status})
+        self._take(core, weight, record | {"iterations": iterations, "final_value": value, "status": result.status})
         return result
 
-    def _note(self, reg: float, record: dict[str, str]) -> None:
-        """What the last training was, in the place of what the one before it was."""
+    def _take(self, core: Any, reg: float, record: dict[str, str]) -> None:
+        """The trained network and what its training was, in the place of what the one before it was."""
         others = {key: text for key, text in self.metadata.items() if key not in ("iterations", "final_value")}
-        self.reg, self.metadata = reg, others | record
+        self._state = (core, reg, others | record)
 
     def encode(
         self,
@@ -275,8 +294,14 @@ class Network:
         *,
         init: Any = None,
         n_threads: int | None = None,
-    ) -> Array:
-        """Codes of the signals.
+        certify: bool = False,
+        finish: float | None = None,
+        safeguard: bool = False,
+    ) -> Array | EncodeResult:
+        """Codes of the signals. It may be called from any number of threads, while another trains the network.
+
+        On signals unlike those of its training a network may end anywhere, or diverge: what is not finite is refused, unless
+        `finish` or `safeguard` have another code. `riata.encode` may be faster than `finish`: see docs/benchmarks.md.
 
         Parameters
         ----------
@@ -290,12 +315,25 @@ class Network:
             Where the first layer starts; zero by default.
         n_threads : int, optional
             All cores by default.
+        certify : bool
+            Return what the codes are worth, too. The penalty is the l1 norm (for "group" the sum of the groups' norms).
+        finish : float, optional
+            Signals whose duality gap is above finish * 1/2 ||x||^2 go on in the certified solver, from the network's code.
+        safeguard : bool
+            ISTA of as many layers runs alongside, and each signal gets the code of the lower objective of the two.
 
         Returns
         -------
-        ndarray (n_signals, n_atoms)
+        ndarray (n_signals, n_atoms), or with `certify` an EncodeResult
+            Its objective and gap are as from `riata.encode`; n_iter counts the solver's iterations, 0 where it did not run;
+            status is "converged" where the gap is at most finish * 1/2 ||x||^2 (without `finish`: 0).
         """
-        return self._run("encode", X, reg, n_layers, init, n_threads)
+        guards = {"finish": as_optional_float("Network.encode", "finish", finish), "safeguard": bool(safeguard)}
+        if not certify and guards == {"finish": None, "safeguard": False}:
+            return self._run("encode", X, reg, n_layers, init, n_threads)
+        fields = self._run("encode", X, reg, n_layers, init, n_threads, **guards)
+        fields |= {"status": _STATUS_NAMES[fields["status"]], "method": self.kind, "trace": None}
+        return EncodeResult(**fields) if certify else fields["codes"]
 
     def layer_outputs(
         self,
@@ -375,17 +413,18 @@ class Network:
         """
         where = "Network.gradient"
         X = self._signals(where, X)
+        core, trained, _ = self._state
         if wrt is None:
-            names = self._core.trainable(0, self.n_layers if n_layers is None else as_int(where, "n_layers", n_layers))
+            names = core.trainable(0, self.n_layers if n_layers is None else as_int(where, "n_layers", n_layers))
         else:
             names = set(as_names(where, "wrt", wrt))
         if targets is not None and cotangent is not None:
             raise ValueError(f"{where}: targets and cotangent are both given; expected one: a loss, or what multiplies the codes")
         others = {"reg", "signals", "codes"}
         return NetworkGradient(
-            **self._core.gradient(
+            **core.gradient(
                 X,
-                self._reg(where, reg),
+                _weight(where, reg, trained),
                 parameters=names - others,
                 wrt_reg="reg" in names,
                 wrt_signals="signals" in names,
@@ -436,8 +475,8 @@ class Network:
             Written atomically.
         """
         where = "Network.save"
-        metadata = as_metadata(where, self.metadata)
-        self._core.save(as_path(where, "path", path), as_optional_float(where, "reg", self.reg), metadata)
+        core, reg, metadata = self._state
+        core.save(as_path(where, "path", path), as_optional_float(where, "reg", reg), as_metadata(where, metadata))
 
     def save_parameters(self, path: str | os.PathLike[str]) -> None:
         """Write the parameters alone, as `numpy.savez` would.
@@ -465,33 +504,32 @@ class Network:
         require_same_precision(where, "the dictionary", dictionary, dictionary, "X", X, array)
         return array
 
-    def _reg(self, where: str, reg: Any) -> Any:
-        if reg is None and self.reg is None:
-            raise ValueError(f"{where}: reg = None, but the network was not trained; expected a weight")
-        return as_reg(where, self.reg if reg is None else reg)
-
-    def _run(self, name: str, X: Any, reg: Any, n_layers: Any, init: Any, n_threads: Any) -> Any:
+    def _run(self, name: str, X: Any, reg: Any, n_layers: Any, init: Any, n_threads: Any, **guards: Any) -> Any:
         where = f"Network.{name}"
         X = self._signals(where, X)
-        return getattr(self._core, name)(
+        core, trained, _ = self._state
+        return getattr(core, name + "_certified" * bool(guards))(
             X,
-            self._reg(where, reg),
+            _weight(where, reg, trained),
             n_layers=as_optional_int(where, "n_layers", n_layers),
             init=as_optional_like(where, "init", init, "X", X, _CODES),
             n_threads=as_threads(where, n_threads),
+            **guards,
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        selection = self.support_selection
-        arguments = (self.kind, self.dictionary, self.n_layers, self.threshold, self.groups, selection)
-        attributes = {name: value for name, value in vars(self).items() if name != "_core"}
-        return {"arguments": arguments, "lipschitz": self.lipschitz, "parameters": self.parameters(), "attributes": attributes}
+        core, reg, metadata = self._state
+        arguments = (self.kind, self.dictionary, self.n_layers, self.threshold, self.groups, self.support_selection)
+        attributes = {name: value for name, value in vars(self).items() if name != "_state"}
+        attributes |= {"reg": reg, "metadata": dict(metadata)}  # not shared with a copy
+        return {"arguments": arguments, "lipschitz": self.lipschitz, "parameters": core.parameters(), "attributes": attributes}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         Network.__init__(self, *state["arguments"], lipschitz=state["lipschitz"])
         Network.set_parameters(self, state["parameters"])
-        vars(self).update(state["attributes"])
-        self.metadata = dict(self.metadata)  # not shared with a copy
+        attributes = dict(state["attributes"])
+        self.reg, self.metadata = attributes.pop("reg"), attributes.pop("metadata")
+        vars(self).update(attributes)
 
     def __repr__(self) -> str:
         n_atoms, n_features = self.dictionary.shape
@@ -546,6 +584,12 @@ def analytic_weight(D: Any) -> Array:
     True
     """
     return _riata.analytic_weight(as_matrix("analytic_weight", "D", D, _DICTIONARY))
+
+
+def _weight(where: str, reg: Any, trained: float | None) -> Any:
+    if reg is None and trained is None:
+        raise ValueError(f"{where}: reg = None, but the network was not trained; expected a weight")
+    return as_reg(where, trained if reg is None else reg)
 
 
 def _as_selection(where: str, selection: Any) -> tuple[float, float] | None:

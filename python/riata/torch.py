@@ -67,6 +67,11 @@ def encode(
     for name, value in {"X": X, "D": D, "reg": reg}.items():
         if isinstance(value, torch.Tensor) and value.device.type != "cpu":
             raise ValueError(f"riata.torch.encode: {name} is on {value.device}, expected the CPU (move it with .cpu())")
+    if torch._C._are_functorch_transforms_active():
+        raise RuntimeError(
+            "riata.torch.encode does not run inside torch.func (vmap, grad, jvp, jacrev and the like); signals are a batch "
+            "already, and torch.autograd differentiates it"
+        )
     shared = dict(positive=positive, weights=weights, n_threads=n_threads)
     backprop = as_optional_int("riata.torch.encode", "backprop", backprop)
     network = dict(layers=layers, method=method, backprop=backprop, lipschitz=lipschitz)

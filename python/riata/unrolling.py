@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from typing import Any
 
@@ -128,13 +129,23 @@ class UnrolledEncoder:
         weights: Any = None,
     ) -> None:
         where = "UnrolledEncoder"
-        (self._atoms,) = as_matrices(where, D=D)
-        kind = _riata.UnrolledEncoderFloat32 if self._atoms.dtype == "f4" else _riata.UnrolledEncoderFloat64
+        (atoms,) = as_matrices(where, D=D)
         network = _network(where, layers, method, steps, lipschitz, return_extrapolated, None, positive, weights)
-        self._encoder = kind(self._atoms, **network)
+        self._prepare(*copy.deepcopy((atoms, network)))  # the caller's arrays may change
+
+    def _prepare(self, atoms: Array, network: dict[str, Any]) -> None:
+        kind = _riata.UnrolledEncoderFloat32 if atoms.dtype == "f4" else _riata.UnrolledEncoderFloat64
+        self._atoms, self._network, self._encoder = atoms, network, kind(atoms, **network)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_encoder"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._prepare(self._atoms, self._network)
 
     def encode(self, x: Any, reg: float) -> Array:
-        """The code (n_atoms,) of one signal (n_features,); `reg` is a number. One call at a time."""
+        """The code (n_atoms,) of one signal (n_features,); `reg` is a number. Calls from several threads take turns."""
         signal = as_signal("UnrolledEncoder", "x", x)
         if signal.dtype != self._atoms.dtype:
             require_same_precision("UnrolledEncoder", "x", x, signal, "D", self._atoms, self._atoms)

@@ -214,6 +214,8 @@ CASES = [
     (INFER.replace("new.npy", "new.txt"), 2, "new.txt has the extension '.txt'; codes are written as .npy or .npz"),
     (INFER + "--layers 4", 2, "layers = 4, must be between 1 and the network's 3"),
     (INFER + "--reg 0", 2, "reg = 0, must be > 0 and finite"),
+    (INFER + "--finish -1", 2, "finish = -1, must be >= 0 and finite"),
+    (INFER + "--finish nan", 2, "finish = nan, must be >= 0 and finite"),
     (INFER + "--threads -1", 2, "n_threads = -1, must be >= 0 (0 means all cores)"),
     # info
     ("info missing.npy", 1, "cannot read missing.npy: No such file or directory"),

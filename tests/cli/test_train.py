@@ -134,6 +134,51 @@ def test_every_choice_of_training_lowers_the_loss_and_does_not_depend_on_threads
     assert files[0] == files[1]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_infer_finishes_and_safeguards_as_python_does(riata, tmp_path, kind):
+    X, D = np.load(tmp_path / "X.npy"), np.load(tmp_path / "D.npy")
+    net = python.Network(kind, D, 3, **KINDS[kind][1])
+    net.save(tmp_path / "net.safetensors")
+    infer = ("infer", "net.safetensors", "X.npy", "-o", "Z.npz", "--reg", "0.2max", "--layers", 2)
+    for flags, options in (
+        (("--certify",), {}),
+        (("--certify", "--safeguard"), {"safeguard": True}),
+        (("--finish", "1e-7"), {"finish": 1e-7}),
+        (("--certify", "--finish", "1e-3", "--safeguard"), {"finish": 1e-3, "safeguard": True}),
+    ):
+        report = riata.json(*infer, *flags)
+        expected = net.encode(X, "0.2max", 2, certify=True, **options)
+        with np.load(tmp_path / "Z.npz") as arrays:
+            for name in ("codes", "objective", "gap", "n_iter"):
+                assert arrays[name].tobytes() == getattr(expected, name).astype(arrays[name].dtype).tobytes(), name
+        assert report["objective"] == pytest.approx(expected.objective.mean()) and report["gap"] == expected.gap.max()
+        assert report["n_iter"] == expected.n_iter.max()
+        assert report["n_not_converged"] == (0 if "finish" in options else None)
+        riata(*infer[:3], "-o", "Z.npy", *infer[5:], *flags)
+        assert np.load(tmp_path / "Z.npy").tobytes() == expected.codes.tobytes()
+
+
+def test_infer_tells_of_gaps_that_rounding_forbids_and_of_networks_that_diverge(riata, tmp_path):
+    D = np.load(tmp_path / "D.npy")
+    net = python.Network("step", D, 12)
+    net.save(tmp_path / "net.safetensors")
+    infer = ("infer", "net.safetensors", "X.npy", "-o", "Z.npy", "--reg", "0.01max")
+    done = riata.run(*infer, "--finish", "1e-18")
+    assert done.returncode == 0
+    assert done.stderr.startswith("riata infer: ") and "of 600 signals did not reach finish = 1e-18" in done.stderr
+    assert riata.run(*infer, "--finish", "1e-18", "--quiet").stderr == ""
+    net.set_parameters({name: values * 1e30 for name, values in net.parameters().items()})
+    net.save(tmp_path / "net.safetensors")
+    (tmp_path / "Z.npy").unlink()
+    done = riata.run(*infer)
+    assert done.returncode == 2 and not (tmp_path / "Z.npy").exists()
+    assert done.stderr == ("riata infer: encode: the network diverges on signal 0: what it gives after 12 layers is not finite; "
+                           "safeguard or finish gives another code\n")
+    riata(*infer, "--safeguard")
+    expected = python.unrolled_encode(np.load(tmp_path / "X.npy"), D, "0.01max", 12, "ista")
+    np.testing.assert_allclose(np.load(tmp_path / "Z.npy"), expected, atol=1e-12)
+
+
 def test_training_goes_on_from_a_network(riata):
     first = riata.json(*train("coupled"), "--max-iter", 5)
     more = riata.json("train", "--init", "net.safetensors", "--data", "X.npy", "-o", "more.safetensors", "--max-iter", 5)

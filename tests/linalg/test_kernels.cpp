@@ -33,6 +33,28 @@ T product(T a, T b) {
   return p;
 }
 
+TYPED_TEST(Kernels, Shrinkages_KeepWhatIsNotFinite) {
+  using T = TypeParam;
+  const T nan = std::numeric_limits<T>::quiet_NaN(), inf = std::numeric_limits<T>::infinity();
+  for (const Index n : lengths) {
+    for (Index at = 0; at < n; at += 1 + n / 7)
+      for (const T broken : {nan, inf, -inf}) {
+        std::vector<T> v = this->random(n), w = v;
+        const std::vector<T> thresholds = this->random(n);
+        v[static_cast<std::size_t>(at)] = w[static_cast<std::size_t>(at)] = broken;
+        soft_threshold(n, T(0.5), v.data());
+        soft_threshold_each(n, T(0.5), thresholds.data(), w.data());
+        for (Index i = 0; i < n; ++i) {
+          ASSERT_EQ(std::isfinite(v[static_cast<std::size_t>(i)]), i != at) << n;
+          ASSERT_EQ(std::isfinite(w[static_cast<std::size_t>(i)]), i != at) << n;
+        }
+      }
+    std::vector<T> v = this->random(n);
+    soft_threshold_each(n, nan, std::vector<T>(static_cast<std::size_t>(n), T(1)).data(), v.data());
+    for (const T value : v) ASSERT_TRUE(std::isnan(value));
+  }
+}
+
 TYPED_TEST(Kernels, EqualPlainLoopsBitForBit) {
   using T = TypeParam;
   for (const Index n : lengths) {

@@ -29,15 +29,15 @@ template <class T>
 RIATA_INLINE void soft_threshold_loop(Index n, T threshold, T* v) {
   for (Index i = 0; i < n; ++i) {
     const T up = v[i] - threshold, down = v[i] + threshold;
-    v[i] = (up > T(0) ? up : T(0)) + (down < T(0) ? down : T(0));
+    v[i] = (T(0) > up ? T(0) : up) + (T(0) < down ? T(0) : down);  // in this order NaN stays NaN
   }
 }
 
 template <class T>
 RIATA_INLINE void soft_threshold_each_loop(Index n, T scale, const T* __restrict thresholds, T* __restrict v) {
   for (Index j = 0; j < n; ++j) {
-    const T size = (v[j] < T(0) ? -v[j] : v[j]) - scale * thresholds[j], kept = size > T(0) ? size : T(0);
-    v[j] = (v[j] > T(0) ? kept : T(0)) - (v[j] < T(0) ? kept : T(0));
+    const T size = (v[j] < T(0) ? -v[j] : v[j]) - scale * thresholds[j], kept = T(0) > size ? T(0) : size;
+    v[j] = (v[j] > T(0) ? kept : T(0)) - (v[j] < T(0) ? kept : T(0)) + (v[j] - v[j]);  // + 0, or NaN
   }
 }
 

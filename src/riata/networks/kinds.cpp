@@ -1,6 +1,8 @@
 #include "riata/networks/kinds.hpp"
 
 #include <map>
+#include <mutex>
+#include <shared_mutex>
 
 #include "riata/core/check.hpp"
 #include "riata/networks/coupled.hpp"
@@ -9,9 +11,11 @@
 namespace riata {
 namespace {
 
+/// Rows are added, never moved or taken out: one that was found stays where it is.
 template <Scalar T>
-std::map<std::string, NetworkKind<T>>& registry() {
-  static std::map<std::string, NetworkKind<T>> kinds{
+struct Registry {
+  std::shared_mutex mutex = {};
+  std::map<std::string, NetworkKind<T>> kinds{
       {"lista", kind_of<T, ListaRow<T>>({.atom_thresholds = true})},
       {"coupled", kind_of<T, CoupledRow<T>>({.atom_thresholds = true, .support_selection = true})},
       {"tied", kind_of<T, TiedRow<T>>({.atom_thresholds = true, .support_selection = true})},
@@ -24,28 +28,37 @@ std::map<std::string, NetworkKind<T>>& registry() {
       {"lamp", kind_of<T, LampRow<T>>({.carries_residual = true})},
       {"group", kind_of<T, GroupRow<T>>({.groups = true})},
   };
-  return kinds;
+};
+
+template <Scalar T>
+Registry<T>& registry() {
+  static Registry<T> all;
+  return all;
 }
 
 }  // namespace
 
 template <Scalar T>
 void register_network(const std::string& name, const NetworkKind<T>& kind) {
-  const bool is_new = registry<T>().emplace(name, kind).second;
+  const std::unique_lock lock(registry<T>().mutex);
+  const bool is_new = registry<T>().kinds.emplace(name, kind).second;
   require(is_new, "register_network: the kind '{}' exists", name);
 }
 
 template <Scalar T>
 const NetworkKind<T>& find_network_kind(const std::string& name) {
-  const auto found = registry<T>().find(name);
-  require(found != registry<T>().end(), "kind = '{}', must be one of {}", name, fmt::join(network_kinds<T>(), ", "));
-  return found->second;
+  {
+    const std::shared_lock lock(registry<T>().mutex);
+    if (const auto found = registry<T>().kinds.find(name); found != registry<T>().kinds.end()) return found->second;
+  }
+  throw std::invalid_argument(fmt::format("kind = '{}', must be one of {}", name, fmt::join(network_kinds<T>(), ", ")));
 }
 
 template <Scalar T>
 std::vector<std::string> network_kinds() {
+  const std::shared_lock lock(registry<T>().mutex);
   std::vector<std::string> names;
-  for (const auto& [name, kind] : registry<T>()) names.push_back(name);
+  for (const auto& [name, kind] : registry<T>().kinds) names.push_back(name);
   return names;
 }
 

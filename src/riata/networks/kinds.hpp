@@ -45,7 +45,7 @@ NetworkKind<T> kind_of(const KindTraits& traits = {}) {
   return kind;
 }
 
-/// Before networks of this kind are made, and from one thread. @throws std::invalid_argument if the name is taken
+/// Before networks of this kind are made; other threads may use those of other kinds. @throws std::invalid_argument if the name is taken
 template <Scalar T>
 void register_network(const std::string& name, const NetworkKind<T>& kind);
 

@@ -1,8 +1,10 @@
 #include "riata/networks/network.hpp"
 
+#include <atomic>
 #include <cmath>
 
 #include "riata/core/check.hpp"
+#include "riata/networks/certified_pass.hpp"
 #include "riata/networks/network_pass.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/tile_certificate.hpp"
@@ -57,7 +59,42 @@ class NetworkPenalty {
   std::optional<GroupL1<T>> group_;
 };
 
+/// x - x is zero unless x is infinite or NaN.
+template <Scalar T>
+bool all_finite(const ConstMatrixRef<T>& Z) {
+  return (Z.array() - Z.array()).sum() == T(0);
+}
+
+/// The first signal that diverged, of those that tiles note in any order.
+class Divergence {
+ public:
+  void note(Index signal) {
+    for (Index first = first_; signal < first && !first_.compare_exchange_weak(first, signal);) {
+    }
+  }
+  template <Scalar T>
+  void note_in(Index first, const ConstMatrixRef<T>& Z) {
+    if (all_finite<T>(Z)) return;
+    for (Index i = 0; i < Z.cols(); ++i)
+      if (!all_finite<T>(Z.col(i))) note(first + i);
+  }
+  void refuse(const char* where, int n_layers) const {
+    require(first_ == none,
+            "{}: the network diverges on signal {}: what it gives after {} layers is not finite; safeguard or "
+            "finish gives another code",
+            where, first_.load(), n_layers);
+  }
+
+ private:
+  static constexpr Index none = std::numeric_limits<Index>::max();
+  std::atomic<Index> first_ = none;
+};
+
 }  // namespace
+
+void NetworkGuards::validate() const {
+  if (finish) require(std::isfinite(*finish) && *finish >= 0, "finish = {}, must be >= 0 and finite", *finish);
+}
 
 template <Scalar T>
 Network<T>::Network(std::string kind, DenseDictionary<T> dictionary, int n_layers, NetworkOptions options)
@@ -71,7 +108,9 @@ Network<T>::Network(std::string kind, DenseDictionary<T> dictionary, int n_layer
           "Network: L = {:.3g}, of which steps are the inverse, leaves the precision of the dictionary; scale the atoms",
           norm_sq);
   model_.lipschitz = norm_sq;
-  for (int t = 0; t < n_layers; ++t) parameters_.merge(row.initial(model_, t));
+  Parameters<T> initial;
+  for (int t = 0; t < n_layers; ++t) initial.merge(row.initial(model_, t));
+  parameters_.set(std::move(initial));
 }
 
 template <Scalar T>
@@ -81,8 +120,16 @@ PenaltyOptions Network<T>::penalty() const {
 }
 
 template <Scalar T>
+double Network<T>::squared_norm() const {
+  if (!model_.options.lipschitz) return model_.lipschitz;
+  std::call_once(norm_->once, [&] { norm_->squared = model_.dictionary.squared_norm(); });
+  return norm_->squared;
+}
+
+template <Scalar T>
 void Network<T>::set_parameters(Parameters<T> parameters) {
-  for (const auto& [name, values] : parameters_) {
+  const auto before = parameters_.get();
+  for (const auto& [name, values] : *before) {
     const auto given = parameters.find(name);
     require(given != parameters.end(), "parameters: '{}' is missing", name);
     require(given->second.rows() == values.rows() && given->second.cols() == values.cols(),
@@ -91,16 +138,17 @@ void Network<T>::set_parameters(Parameters<T> parameters) {
     require_finite("parameters", name.c_str(), given->second);
   }
   for (const auto& [name, values] : parameters)
-    require(parameters_.contains(name), "parameters: a network of kind '{}' with {} layers has no '{}'", kind_, n_layers(), name);
+    require(before->contains(name), "parameters: a network of kind '{}' with {} layers has no '{}'", kind_, n_layers(), name);
   if (const auto& check = find_network_kind<T>(kind_).check) check("parameters", model_, parameters);
-  parameters_ = std::move(parameters);
+  parameters_.set(std::move(parameters));
 }
 
 template <Scalar T>
 std::set<std::string> Network<T>::trainable(int first, int last) const {
   std::set<std::string> names;
   const auto& fixed = traits().fixed;
-  for (const auto& [name, values] : parameters_) {
+  const auto parameters = parameters_.get();
+  for (const auto& [name, values] : *parameters) {
     const std::optional<int> layer = layer_of(name);
     if (!fixed.contains(name) && (!layer || (*layer >= first && *layer < last))) names.insert(name);
   }
@@ -161,29 +209,60 @@ struct Network<T>::Call {
 template <Scalar T>
 Matrix<T> Network<T>::encode(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const NetworkRun<T>& run) const {
   const Call call("encode", *this, X, reg, run);
+  const auto parameters = parameters_.get();
   const Partition parts = call.parts(model_, false, 0);
   Matrix<T> codes(model_.n_atoms(), X.cols());
+  Divergence diverged;
   const auto make_pass = [&] {
-    return std::make_unique<NetworkPass<T>>(find_network_kind<T>(kind_), model_, parameters_, call.n_layers, false, parts.tile);
+    return std::make_unique<NetworkPass<T>>(find_network_kind<T>(kind_), model_, *parameters, call.n_layers, false, parts.tile);
   };
   for_each_tile(
       parts, X.cols(), run.execution, make_pass,
       [&](Index first, Index n, NetworkPass<T>& pass, Index) {
         pass.forward(call.tile(first, n), call.start(first, n));
+        diverged.note_in<T>(first, pass.codes());
         codes.middleCols(first, n) = pass.codes();
       },
       [](auto&, Index) {});
+  diverged.refuse("encode", call.n_layers);
   return codes;
+}
+
+template <Scalar T>
+EncodeResult<T> Network<T>::encode_certified(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const NetworkGuards& guards,
+                                             const NetworkRun<T>& run) const {
+  guards.validate();
+  const Call call("encode", *this, X, reg, run);
+  const Index n_signals = X.cols();
+  const CertifiedNetwork<T> shared(*this, call.n_layers, guards.safeguard, n_signals);
+  CertifiedCodes<T> codes(model_.n_atoms(), n_signals);
+  const Partition parts = call.parts(model_, false, 0);
+  for_each_tile(
+      parts, n_signals, run.execution, [&] { return std::make_unique<CertifiedPass<T>>(shared, parts.tile); },
+      [&](Index first, Index n, CertifiedPass<T>& pass, Index) {
+        pass.forward(call.tile(first, n), call.start(first, n), codes.tile(first, n));
+      },
+      [](auto&, Index) {});
+  const double tol = guards.finish.value_or(0);
+  codes.judge(tol);
+  if (guards.finish) Finisher<T>(*this, tol, run.execution).finish(X, call.reg, codes);
+  Divergence diverged;
+  for (Index i = 0; i < n_signals; ++i)
+    if (!codes.is_known(i)) diverged.note(i);
+  diverged.refuse("encode", call.n_layers);
+  return std::move(codes.result);
 }
 
 template <Scalar T>
 std::vector<Matrix<T>> Network<T>::outputs(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg,
                                            const NetworkRun<T>& run) const {
   const Call call("outputs", *this, X, reg, run);
+  const auto parameters = parameters_.get();
   const Partition parts = call.parts(model_, false, 0);
+  Divergence diverged;
   std::vector<Matrix<T>> outputs(static_cast<std::size_t>(call.n_layers), Matrix<T>(model_.n_atoms(), X.cols()));
   const auto make_pass = [&] {
-    return std::make_unique<NetworkPass<T>>(find_network_kind<T>(kind_), model_, parameters_, call.n_layers, false, parts.tile);
+    return std::make_unique<NetworkPass<T>>(find_network_kind<T>(kind_), model_, *parameters, call.n_layers, false, parts.tile);
   };
   for_each_tile(
       parts, X.cols(), run.execution, make_pass,
@@ -194,8 +273,10 @@ std::vector<Matrix<T>> Network<T>::outputs(const NonDeduced<ConstMatrixRef<T>>& 
           pass.step(input, t);
           outputs[static_cast<std::size_t>(t)].middleCols(first, n) = pass.codes();
         }
+        diverged.note_in<T>(first, pass.codes());
       },
       [](auto&, Index) {});
+  diverged.refuse("outputs", call.n_layers);
   return outputs;
 }
 
@@ -205,11 +286,12 @@ template <class TileLoss>
 NetworkGradient<T> Network<T>::differentiate(const Call& call, const NetworkDerivatives& wanted,
                                              const TileLoss& tile_loss) const {
   const Index n_signals = call.X.cols();
+  const auto parameters = parameters_.get();
   int first_layer = wanted.reg || wanted.signals ? 0 : call.n_layers;  // that must be differentiated
   Index lane_entries = 0;
   for (const std::string& name : wanted.parameters) {
-    const auto found = parameters_.find(name);
-    require(found != parameters_.end(), "parameters: a network of kind '{}' with {} layers has no '{}'", kind_, n_layers(), name);
+    const auto found = parameters->find(name);
+    require(found != parameters->end(), "parameters: a network of kind '{}' with {} layers has no '{}'", kind_, n_layers(), name);
     require(layer_of(name).value_or(0) < call.n_layers, "parameters: '{}' is not among the first {} layers", name, call.n_layers);
     require(!traits().fixed.contains(name), "parameters: '{}' of the kind '{}' is fixed", name, kind_);
     first_layer = std::min(first_layer, layer_of(name).value_or(0));
@@ -229,7 +311,7 @@ NetworkGradient<T> Network<T>::differentiate(const Call& call, const NetworkDeri
   std::vector<Lane> lanes(static_cast<std::size_t>(parts.n_lanes));
   Matrix<T> nothing;
   const auto make_pass = [&] {
-    return std::make_unique<NetworkPass<T>>(find_network_kind<T>(kind_), model_, parameters_, call.n_layers, back, parts.tile);
+    return std::make_unique<NetworkPass<T>>(find_network_kind<T>(kind_), model_, *parameters, call.n_layers, back, parts.tile);
   };
   for_each_tile(
       parts, n_signals, call.run.execution, make_pass,
@@ -237,7 +319,7 @@ NetworkGradient<T> Network<T>::differentiate(const Call& call, const NetworkDeri
         Lane& lane = lanes[static_cast<std::size_t>(lane_index)];
         if (lane.parameters.empty())
           for (const std::string& name : wanted.parameters)
-            lane.parameters[name].setZero(parameters_.at(name).rows(), parameters_.at(name).cols());
+            lane.parameters[name].setZero(parameters->at(name).rows(), parameters->at(name).cols());
         const TileInput<T> input = call.tile(first, n);
         pass.forward(input, call.start(first, n));
         if (wanted.codes) result.codes.middleCols(first, n) = pass.codes();
@@ -254,7 +336,7 @@ NetworkGradient<T> Network<T>::differentiate(const Call& call, const NetworkDeri
       });
 
   for (const std::string& name : wanted.parameters)
-    result.parameters[name].setZero(parameters_.at(name).rows(), parameters_.at(name).cols());
+    result.parameters[name].setZero(parameters->at(name).rows(), parameters->at(name).cols());
   for (const Lane& lane : lanes) {  // in order, whatever thread made them
     result.value += lane.value;
     for (const auto& [name, gradient] : lane.parameters) result.parameters.at(name) += gradient;

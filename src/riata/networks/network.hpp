@@ -10,13 +10,17 @@
 // reg is an argument of every call: a network trained at one weight runs at another.
 #pragma once
 
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "riata/core/replaceable.hpp"
 #include "riata/core/threads.hpp"
 #include "riata/networks/kinds.hpp"
+#include "riata/solvers/encode.hpp"
 #include "riata/terms/penalty_options.hpp"
 #include "riata/terms/reg.hpp"
 
@@ -28,6 +32,14 @@ struct NetworkRun {
   std::optional<int> n_layers = {};  ///< the first layers alone, 1 <= n_layers <= those of the network; by default all
   const Matrix<T>* init = nullptr;   ///< z_0, n_atoms x n_signals; by default zero
   Execution execution = {};
+};
+
+/// What encode_certified() does about codes that fall short.
+struct NetworkGuards {
+  /// tol >= 0: where gap > tol * 1/2 ||x||^2 the certified solver goes on from the network's code (from zero if that is better)
+  std::optional<double> finish = {};
+  bool safeguard = false;  ///< ISTA of as many layers runs alongside, and each signal gets the code of the lower objective
+  void validate() const;   ///< @throws std::invalid_argument naming the field, its value and the rule
 };
 
 /// The derivatives to take; what is not asked for costs nothing.
@@ -45,7 +57,8 @@ struct NetworkGradient {
   Matrix<T> codes;     ///< n_atoms x n_signals: the output. Or 0 x 0
 };
 
-/// Memory beyond the results is constant in the number of signals; bits do not depend on the number of threads.
+/// Memory beyond the results is constant in the number of signals; bits do not depend on the number of threads. All but
+/// assignment may be called from any number of threads at once: a call runs with the parameters that it found.
 template <Scalar T>
 class Network {
  public:
@@ -60,10 +73,13 @@ class Network {
   int n_layers() const { return model_.n_layers; }
   const NetworkOptions& options() const { return model_.options; }
   double lipschitz() const { return model_.lipschitz; }
+  double squared_norm() const;     ///< ||D||_2^2 to rounding, which is lipschitz() unless that was given; found once
   PenaltyOptions penalty() const;  ///< g of the unsupervised loss
 
   /// Arrays named layer.<t>.<name>; what all layers share has no layer in its name.
-  const Parameters<T>& parameters() const { return parameters_; }
+  /// The reference holds until they are replaced; where another thread may do that, shared_parameters() holds on to them.
+  const Parameters<T>& parameters() const { return *parameters_.get(); }
+  std::shared_ptr<const Parameters<T>> shared_parameters() const { return parameters_.get(); }
   /// @throws std::invalid_argument if names or shapes differ, or an entry is not finite
   void set_parameters(Parameters<T> parameters);
   /// The names that training may move: those of the layers first, ..., last - 1 and what all share.
@@ -74,9 +90,14 @@ class Network {
   /// @throws std::invalid_argument unless the targets are finite and n_atoms x n_signals
   void require_targets(const char* where, Index n_signals, const Matrix<T>& targets) const;
 
-  /// Codes, n_atoms x n_signals.
+  /// Codes, n_atoms x n_signals. @throws std::invalid_argument where the network diverges, also if an entry is not finite
   Matrix<T> encode(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const NetworkRun<T>& run = {}) const;
-  /// The output of every layer, first to last.
+  /// Codes with objective and duality gap as of riata::encode(), in double at the code. n_iter counts the solver's iterations, 0
+  /// where it did not run; converged means gap <= finish * 1/2 ||x||^2, or gap = 0. The penalty is penalty(), for iht and lamp too.
+  /// @throws std::invalid_argument where the network diverges and no guard has another code
+  EncodeResult<T> encode_certified(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const NetworkGuards& guards = {},
+                                   const NetworkRun<T>& run = {}) const;
+  /// The output of every layer, first to last. @throws std::invalid_argument where the network diverges
   std::vector<Matrix<T>> outputs(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const NetworkRun<T>& run = {}) const;
 
   /// The unsupervised loss or, with `targets` (n_atoms x n_signals), the supervised one.
@@ -95,7 +116,12 @@ class Network {
 
   std::string kind_;
   NetworkModel<T> model_;
-  Parameters<T> parameters_;
+  Replaceable<Parameters<T>> parameters_;
+  struct Norm {
+    std::once_flag once;
+    double squared = 0;
+  };
+  std::shared_ptr<Norm> norm_ = std::make_shared<Norm>();  // of D, for all copies
 };
 
 }  // namespace riata

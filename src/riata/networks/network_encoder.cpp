@@ -1,32 +1,49 @@
 #include "riata/networks/network_encoder.hpp"
 
 #include <cmath>
+#include <mutex>
 
 #include "riata/core/check.hpp"
-#include "riata/networks/network_pass.hpp"
+#include "riata/networks/certified_pass.hpp"
 #include "riata/operators/units.hpp"
 
 namespace riata {
 
 template <Scalar T>
 struct NetworkEncoder<T>::Prepared {
-  Prepared(Network<T>&& net, int n_layers)
-      : network(std::move(net)),
-        pass(find_network_kind<T>(network.kind()), network.model(), network.parameters(), n_layers, false, 1),
-        reg(1) {}
+  Prepared(Network<T>&& net, int layers, const std::optional<NetworkGuards>& wanted)
+      : network(std::move(net)), n_layers(layers), guards(wanted), reg(1) {
+    if (guards) {
+      shared.emplace(network, n_layers, guards->safeguard, many);
+      certified.emplace(*shared, 1);
+      if (guards->finish) finisher.emplace(network, *guards->finish, Execution{.n_threads = 1});
+    } else {
+      plain.emplace(find_network_kind<T>(network.kind()), network.model(), network.parameters(), n_layers, false, 1);
+    }
+  }
 
+  static constexpr Index many = 1000;  // signals, that will come one by one
+
+  std::mutex mutex;  // of all that moves
   const Network<T> network;
-  NetworkPass<T> pass;
+  const int n_layers;
+  const std::optional<NetworkGuards> guards;
+  std::optional<NetworkPass<T>> plain;
+  std::optional<CertifiedNetwork<T>> shared;
+  std::optional<CertifiedPass<T>> certified;
+  std::optional<Finisher<T>> finisher;
+  CertifiedCodes<T> codes{network.model().n_atoms(), 1};
   Vector<T> reg;
   const Matrix<T> from_zero;
 };
 
 template <Scalar T>
-NetworkEncoder<T>::NetworkEncoder(Network<T> network, std::optional<int> n_layers) {
+NetworkEncoder<T>::NetworkEncoder(Network<T> network, std::optional<int> n_layers, const std::optional<NetworkGuards>& guards) {
   const int depth = n_layers.value_or(network.n_layers());
   require(depth >= 1 && depth <= network.n_layers(), "NetworkEncoder: n_layers = {}, must be between 1 and the network's {}",
           depth, network.n_layers());
-  prepared_ = std::make_unique<Prepared>(std::move(network), depth);
+  if (guards) guards->validate();
+  prepared_ = std::make_unique<Prepared>(std::move(network), depth, guards);
 }
 
 template <Scalar T>
@@ -37,16 +54,40 @@ template <Scalar T>
 NetworkEncoder<T>& NetworkEncoder<T>::operator=(NetworkEncoder&&) noexcept = default;
 
 template <Scalar T>
-void NetworkEncoder<T>::encode(const NonDeduced<ConstVectorRef<T>>& x, double reg, NonDeduced<VectorRef<T>> code) {
+std::optional<CodeCertificate> NetworkEncoder<T>::encode(const NonDeduced<ConstVectorRef<T>>& x, double reg,
+                                                         NonDeduced<VectorRef<T>> code) {
   const DenseDictionary<T>& D = network().dictionary();
   require(x.size() == D.signal_size(), "NetworkEncoder: x has {} entries, expected the atoms' {}", x.size(), D.signal_size());
   require(code.size() == D.code_size(), "NetworkEncoder: code has {} entries, expected one per atom, {}", code.size(),
           D.code_size());
   require(is_in_range<T>(x), "NetworkEncoder: x has an entry that is not finite, or larger than its square can be");
   require(std::isfinite(reg) && reg > 0, "reg = {}, must be > 0 and finite", reg);
-  prepared_->reg(0) = static_cast<T>(reg);
-  prepared_->pass.forward({.X = x, .reg = prepared_->reg}, prepared_->from_zero);
-  code = prepared_->pass.codes().col(0);
+  Prepared& prepared = *prepared_;
+  const std::lock_guard lock(prepared.mutex);
+  prepared.reg(0) = static_cast<T>(reg);
+  const TileInput<T> input{.X = x, .reg = prepared.reg};
+  const auto require_known = [&](bool is_known) {
+    require(is_known,
+            "NetworkEncoder: the network diverges: what it gives after {} layers is not finite; safeguard or finish "
+            "gives another code",
+            prepared.n_layers);
+  };
+  if (prepared.plain) {
+    prepared.plain->forward(input, prepared.from_zero);
+    code = prepared.plain->codes().col(0);
+    require_known(code.allFinite());
+    return {};
+  }
+  CertifiedCodes<T>& codes = prepared.codes;
+  prepared.certified->forward(input, prepared.from_zero, codes.tile(0, 1));
+  codes.judge(prepared.guards->finish.value_or(0));
+  codes.result.n_iter(0) = 0;
+  if (prepared.finisher) prepared.finisher->finish(x, prepared.reg, codes);
+  require_known(codes.is_known(0));
+  const EncodeResult<T>& result = codes.result;
+  code = result.codes.col(0);
+  return CodeCertificate{
+      .objective = result.objective(0), .gap = result.gap(0), .n_iter = result.n_iter(0), .status = result.status[0]};
 }
 
 template <Scalar T>

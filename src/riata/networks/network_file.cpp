@@ -185,13 +185,14 @@ bool network_is_float32(const std::string& path) {
 template <Scalar T>
 void export_parameters(const std::string& path, const Network<T>& network) {
   NamedTensors tensors;
-  for (const auto& [name, values] : network.parameters()) tensors[name] = parameter_to_tensor(values);
+  const auto parameters = network.shared_parameters();
+  for (const auto& [name, values] : *parameters) tensors[name] = parameter_to_tensor(values);
   write_npz(path, tensors);
 }
 
 template <Scalar T>
 void import_parameters(const std::string& path, Network<T>& network) {
-  Parameters<T> parameters = network.parameters();
+  Parameters<T> parameters = *network.shared_parameters();
   for (const auto& [name, tensor] : read_npz(path)) {
     const auto found = parameters.find(name);
     require(found != parameters.end(), "{}: a network of kind '{}' with {} layers has no '{}'", path, network.kind(),

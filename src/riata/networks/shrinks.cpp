@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 
 #include "riata/linalg/kernels.hpp"
@@ -70,7 +71,10 @@ void SoftShrink<T>::select(const ConstMatrixRef<T>& A, const TileThresholds<T>& 
   for (Index i = 0; i < A.cols(); ++i) {
     T next = -1;  // the largest that is not among them
     if (n_largest_ < m) {
-      for (Index j = 0; j < m; ++j) sizes_[static_cast<std::size_t>(j)] = std::abs(A(j, i));
+      for (Index j = 0; j < m; ++j) {
+        const T size = std::abs(A(j, i));
+        sizes_[static_cast<std::size_t>(j)] = size >= T(0) ? size : std::numeric_limits<T>::infinity();  // NaN has no order
+      }
       std::nth_element(sizes_.begin(), sizes_.begin() + n_largest_, sizes_.end(), std::greater<>());
       next = sizes_[static_cast<std::size_t>(n_largest_)];
     }
@@ -114,7 +118,7 @@ template <Scalar T>
 void HardShrink<T>::forward(MatrixRef<T> A, const TileThresholds<T>& thresholds) {
   for (Index i = 0; i < A.cols(); ++i)
     for (Index j = 0; j < A.rows(); ++j)
-      if (!(std::abs(A(j, i)) > thresholds.of(j, i))) A(j, i) = T(0);
+      if (std::abs(A(j, i)) <= thresholds.of(j, i)) A(j, i) = T(0);
 }
 
 template <Scalar T>
@@ -137,8 +141,8 @@ void GroupShrink<T>::forward(MatrixRef<T> A, const TileThresholds<T>& thresholds
   for (Index i = 0; i < A.cols(); ++i)
     for (const auto& G : groups_) {
       const double length = length_of<T>(A.col(i), G), tau = static_cast<double>(thresholds.of(0, i));
-      const T factor = length > std::max(tau, 0.0) ? static_cast<T>(1 - tau / length) : T(0);
-      for (const Index j : G) A(j, i) = factor > T(0) ? A(j, i) * factor : T(0);
+      const T factor = length <= std::max(tau, 0.0) ? T(0) : static_cast<T>(1 - tau / length);
+      for (const Index j : G) A(j, i) = factor <= T(0) ? T(0) : A(j, i) * factor;
     }
 }
 

@@ -10,7 +10,7 @@
 //   group        z_G = a_G max(0, 1 - tau / ||a_G||)       a_G <- y_G - (tau / ||a_G||) (y_G - u u^T y_G),  tau <- -u^T y_G,
 //                                                          u = z_G / ||z_G||,  ||a_G|| = ||z_G|| + tau
 //
-// sign(0) = 0. Thresholds of any sign serve, since training may pass zero; a negative one moves away from zero.
+// sign(0) = 0, and what is NaN stays NaN. Thresholds of any sign serve, since training may pass zero; a negative one moves away from zero.
 #pragma once
 
 #include <span>

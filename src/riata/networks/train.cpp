@@ -218,7 +218,7 @@ class Trainer {
         observer_(observer),
         file_(std::move(checkpoint)),
         stages_(make_stages(net, options)),
-        before_training_(net.parameters()),
+        before_training_(*net.shared_parameters()),
         trial_(net),
         search_(search_options(options)),
         execution_(make_execution()),
@@ -634,7 +634,8 @@ std::string fingerprint(const Network<T>& net, const ConstMatrixRef<T>& X, doubl
   if (o.mode != TrainingMode::oneshot) run["steps_of_all_stages"] = o.max_iter, run["tol"] = o.tol;
   if (targets != nullptr) run["targets_hash"] = hash_of<T>(*targets);
   std::uint64_t parameters_hash = 0;
-  for (const auto& [name, values] : net.parameters()) parameters_hash = parameters_hash * 1099511628211ull ^ hash_of<T>(values);
+  const auto parameters = net.shared_parameters();
+  for (const auto& [name, values] : *parameters) parameters_hash = parameters_hash * 1099511628211ull ^ hash_of<T>(values);
   run["parameters_hash"] = parameters_hash;
   return run.dump();
 }
@@ -656,7 +657,7 @@ TrainingResult train(Network<T>& net, const NonDeduced<ConstMatrixRef<T>>& X, co
   require(!needs_targets || targets != nullptr, "loss = 'supervised' needs targets, one code per signal");
   if (options.positive_steps) {
     bool any = false;
-    for (const auto& [name, values] : net.parameters()) any = any || is_step(name);
+    for (const std::string& name : net.trainable(0, net.n_layers())) any = any || is_step(name);
     require(any, "positive_steps = true, but the kind '{}' has no steps", net.kind());
   }
   if (targets != nullptr) net.require_targets("train", X.cols(), *targets);

@@ -177,6 +177,7 @@ void LampRow<T>::forward(const TileInput<T>& input, const LayerState<T>& before,
     b_(i) = static_cast<T>((before.z.col(i).array() != T(0)).count()) / static_cast<T>(model_.n_features());
     v.col(i) += b_(i) * before.v.col(i);
     rho_(i) = norm_in_range<T>(v.col(i)) / std::sqrt(static_cast<T>(model_.n_features()));
+    rho_(i) += rho_(i) - rho_(i);  // NaN where it overflows: no threshold that makes all zero
   }
   multiply<T>(B_.values, v, a);
   a += before.z;

@@ -33,6 +33,11 @@ struct GramProblem {
   Index rows() const { return G.rows(); }
 };
 
+/// Whether `layers` of so many signals repay a Gram matrix, and it still fits into a cache.
+inline bool gram_pays(Index n_atoms, int layers, Index n_signals) {
+  return n_atoms <= 2048 && static_cast<double>(n_atoms) <= 2.0 * layers * static_cast<double>(n_signals);
+}
+
 /// Layers from..N of one tile, started from the states of signals between two layers. Owns its workspace, borrows the rest.
 template <Scalar T>
 class SparseLayers {

@@ -66,8 +66,6 @@ LayerSchedule make_schedule(const UnrolledOptions& options, double squared_norm)
 
 namespace {
 
-constexpr Index most_gram_atoms = 2048;  // their Gram matrix still fits into a cache
-
 template <Scalar T>
 Partition partition(Index n_features, Index n_atoms, Index n_signals, int stored) {
   const double entry = sizeof(T);
@@ -99,10 +97,7 @@ struct Problem {
     if (options.lipschitz) in_unit.lipschitz = std::ldexp(*options.lipschitz, -2 * f);
     schedule = make_schedule(in_unit, options.lipschitz ? 0 : D.squared_norm());
     const bool thresholds_negative = std::any_of(options.steps.begin(), options.steps.end(), [](double s) { return s < 0; });
-    const double gram_flops = static_cast<double>(D.code_size()),
-                 layer_flops = 2.0 * options.layers * static_cast<double>(X.cols());
-    if (!thresholds_negative && D.code_size() <= most_gram_atoms && gram_flops <= layer_flops)
-      gram.emplace(D.parameters(), penalty);
+    if (!thresholds_negative && gram_pays(D.code_size(), options.layers, X.cols())) gram.emplace(D.parameters(), penalty);
   }
 
   using Pass = AdaptivePass<T>;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <mutex>
 #include <optional>
 
 #include "riata/core/check.hpp"
@@ -37,6 +38,7 @@ struct UnrolledEncoder<T>::Network {
     return options;
   }
 
+  std::mutex mutex;  // of pass, units and reg
   DenseDictionary<T> given;
   UnitAtoms<T> atoms;
   const DenseDictionary<T>& D;
@@ -70,6 +72,7 @@ void UnrolledEncoder<T>::encode(const NonDeduced<ConstVectorRef<T>>& x, double r
   require(is_in_range<T>(x), "UnrolledEncoder: x has an entry that is not finite, or larger than its square can be");
   require(std::isfinite(reg) && reg > 0, "reg = {}, must be > 0 and finite", reg);
   Network& network = *network_;
+  const std::lock_guard lock(network.mutex);
   network.reg(0) = static_cast<T>(reg);
   const ConstMatrixRef<T> X(x);
   network.units.open(X, network.reg);

@@ -18,7 +18,8 @@ class UnrolledEncoder {
   UnrolledEncoder(UnrolledEncoder&&) noexcept;
   UnrolledEncoder& operator=(UnrolledEncoder&&) noexcept;
 
-  /// The code of x (n_features) into `code` (n_atoms), equal to unrolled_encode()'s but for rounding. One call at a time.
+  /// The code of x (n_features) into `code` (n_atoms), equal to unrolled_encode()'s but for rounding. Calls from several
+  /// threads wait for one another.
   /// @throws std::invalid_argument if a size is wrong, x is not finite, or reg is not finite and > 0
   void encode(const NonDeduced<ConstVectorRef<T>>& x, double reg, NonDeduced<VectorRef<T>> code);
 

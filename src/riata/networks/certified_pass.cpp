@@ -1,0 +1,172 @@
+#include "riata/networks/certified_pass.hpp"
+
+#include <algorithm>
+
+#include "riata/unrolled/tangents.hpp"
+
+namespace riata {
+
+template <Scalar T>
+CertifiedNetwork<T>::CertifiedNetwork(const Network<T>& net, int layers, bool with_safeguard, Index n_signals)
+    : network(net),
+      parameters(net.shared_parameters()),
+      n_layers(layers),
+      safeguard(with_safeguard),
+      D_double(net.dictionary().parameters().template cast<double>()),
+      penalty(std::in_place_type<L1<T>>, PenaltyOptions{}, D_double.cols()) {
+  const PenaltyOptions options = net.penalty();
+  if (net.traits().groups) penalty.template emplace<GroupL1<T>>(options, D_double.cols());
+  if (!safeguard) return;
+  if (net.traits().groups) {
+    group_ista.emplace("group", net.dictionary(), n_layers,
+                       NetworkOptions{.groups = options.groups, .lipschitz = net.squared_norm()});
+    return;
+  }
+  schedule = make_schedule({.layers = n_layers, .method = Layers::ista}, net.squared_norm());
+  if (gram_pays(D_double.cols(), n_layers, n_signals)) gram.emplace(net.dictionary().parameters(), std::get<L1<T>>(penalty));
+}
+
+template <Scalar T>
+CertifiedCodes<T>::CertifiedCodes(Index n_atoms, Index n_signals)
+    : result{.codes = Matrix<T>(n_atoms, n_signals),
+             .objective = Vector<double>(n_signals),
+             .gap = Vector<double>(n_signals),
+             .n_iter = Eigen::VectorXi::Zero(n_signals),
+             .status = std::vector<Status>(static_cast<std::size_t>(n_signals)),
+             .method = Solver::automatic},
+      half_norms_sq(n_signals) {}
+
+template <Scalar T>
+CertifiedTile<T> CertifiedCodes<T>::tile(Index first, Index n) {
+  return {.codes = result.codes.middleCols(first, n),
+          .objective = result.objective.segment(first, n),
+          .gap = result.gap.segment(first, n),
+          .half_norm_sq = half_norms_sq.segment(first, n)};
+}
+
+template <Scalar T>
+void CertifiedCodes<T>::judge(double tol) {
+  for (Index i = 0; i < half_norms_sq.size(); ++i)
+    result.status[static_cast<std::size_t>(i)] =
+        result.gap(i) <= tol * half_norms_sq(i) ? Status::converged : Status::max_iter_reached;
+}
+
+template <Scalar T>
+CertifiedPass<T>::CertifiedPass(const CertifiedNetwork<T>& shared, Index tile)
+    : network_(find_network_kind<T>(shared.network.kind()), shared.network.model(), *shared.parameters, shared.n_layers, false,
+               tile),
+      certificate_(std::visit(
+          [&]<class Penalty>(const Penalty& penalty) -> decltype(certificate_) {
+            return TileCertificate<Penalty>(shared.network.dictionary().parameters(), shared.D_double, penalty);
+          },
+          shared.penalty)) {
+  if (!shared.safeguard) return;
+  if (const auto& ista = shared.group_ista)
+    group_ista_.emplace(find_network_kind<T>(ista->kind()), ista->model(), ista->parameters(), shared.n_layers, false, tile);
+  else
+    ista_.emplace(shared.network.dictionary(), std::get<L1<T>>(shared.penalty), shared.gram ? &*shared.gram : nullptr,
+                  shared.schedule, 0, tile);
+}
+
+template <Scalar T>
+void CertifiedPass<T>::forward(const TileInput<T>& input, const ConstMatrixRef<T>& Z0, CertifiedTile<T> out) {
+  network_.forward(input, Z0);
+  evaluate(input, network_.codes(), out);
+  if (group_ista_) {
+    group_ista_->forward(input, Z0);
+    take_lower(input, group_ista_->codes(), out);
+  } else if (ista_) {
+    ista_->forward(input.X, input.reg, 0, Z0);
+    take_lower(input, ista_->codes(), out);
+  }
+}
+
+template <Scalar T>
+void CertifiedPass<T>::evaluate(const TileInput<T>& input, const ConstMatrixRef<T>& Z, CertifiedTile<T>& out) {
+  std::visit(
+      [&](auto& certificate) {
+        certificate.evaluate(input.X, Z, input.reg);
+        for (Index i = 0; i < Z.cols(); ++i) {
+          out.objective(i) = certificate.objective(i);
+          out.gap(i) = certificate.gap(i);
+          out.half_norm_sq(i) = certificate.half_norm_sq(i);
+        }
+      },
+      certificate_);
+  out.codes = Z;
+}
+
+template <Scalar T>
+void CertifiedPass<T>::take_lower(const TileInput<T>& input, const ConstMatrixRef<T>& Z, CertifiedTile<T>& out) {
+  std::visit(
+      [&](auto& certificate) {
+        certificate.evaluate(input.X, Z, input.reg);
+        for (Index i = 0; i < Z.cols(); ++i) {
+          if (std::isfinite(out.objective(i)) && !(certificate.objective(i) < out.objective(i))) continue;
+          out.codes.col(i) = Z.col(i);
+          out.objective(i) = certificate.objective(i);
+          out.gap(i) = certificate.gap(i);
+        }
+      },
+      certificate_);
+}
+
+template <Scalar T>
+Finisher<T>::Finisher(const Network<T>& net, double tol, Execution execution)
+    : D_(net.dictionary()), options_{.tol = tol, .penalty = net.penalty(), .execution = std::move(execution)} {}
+
+template <Scalar T>
+BatchEncoder<T>& Finisher<T>::solver() {
+  if (!solver_) {
+    // That of many signals, however few these are: the one of few, a path, has no use for a start.
+    const Matrix<T> many(D_.signal_size(), solver_tile);
+    options_.method = pick_solver<T>(many, D_, {}, options_);
+    solver_ = make_batch_encoder<T>(D_, options_);
+  }
+  return *solver_;
+}
+
+template <Scalar T>
+void Finisher<T>::finish(const ConstMatrixRef<T>& X, const Vector<T>& regs, CertifiedCodes<T>& codes) {
+  EncodeResult<T>& result = codes.result;
+  constexpr Index block = 64 * solver_tile;  // so that memory is bounded
+  std::vector<Index> open;
+  for (Index i = 0; i < X.cols(); ++i)
+    if (result.status[static_cast<std::size_t>(i)] != Status::converged) open.push_back(i);
+  for (Index first = 0; first < std::ssize(open); first += block) {
+    const Index n = std::min(block, std::ssize(open) - first);
+    Matrix<T> signals(X.rows(), n), start(D_.code_size(), n);
+    Vector<T> reg(n);
+    for (Index k = 0; k < n; ++k) {
+      const Index i = open[static_cast<std::size_t>(first + k)];
+      signals.col(k) = X.col(i);
+      reg(k) = regs(i);
+      if (codes.is_known(i) && result.objective(i) < codes.half_norms_sq(i))  // F(0) = 1/2 ||x||^2
+        start.col(k) = result.codes.col(i);
+      else
+        start.col(k).setZero();
+    }
+    const EncodeResult<T> found = solver().encode(signals, reg, &start);
+    result.method = found.method;
+    for (Index k = 0; k < n; ++k) {
+      const Index i = open[static_cast<std::size_t>(first + k)];
+      result.n_iter(i) = found.n_iter(k);
+      result.status[static_cast<std::size_t>(i)] = found.status[static_cast<std::size_t>(k)];
+      if (codes.is_known(i) && !(found.gap(k) < result.gap(i))) continue;
+      result.codes.col(i) = found.codes.col(k);
+      result.objective(i) = found.objective(k);
+      result.gap(i) = found.gap(k);
+    }
+  }
+}
+
+template class Finisher<float>;
+template class Finisher<double>;
+template struct CertifiedNetwork<float>;
+template struct CertifiedNetwork<double>;
+template struct CertifiedCodes<float>;
+template struct CertifiedCodes<double>;
+template class CertifiedPass<float>;
+template class CertifiedPass<double>;
+
+}  // namespace riata
