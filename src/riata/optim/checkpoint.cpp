@@ -3,6 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "riata/core/check.hpp"
+#include "riata/core/stopping.hpp"
+#include "riata/io/file.hpp"
 
 namespace riata {
 namespace {
@@ -27,6 +29,7 @@ std::string difference(const std::string& stored, const std::string& wanted) {
 }  // namespace
 
 NamedTensors open_checkpoint(const Checkpoint& checkpoint) {
+  require_path(checkpoint.path);
   if (checkpoint.path.empty() || !std::filesystem::exists(checkpoint.path)) return {};
   TensorFile file = read_safetensors(checkpoint.path);
   const auto format = file.metadata.find("format");
@@ -48,6 +51,7 @@ template <Scalar T>
 std::uint64_t hash_of(const NonDeduced<ConstMatrixRef<T>>& X) {
   std::uint64_t hash = 14695981039346656037ull;
   for (Index i = 0; i < X.cols(); ++i) {
+    leave_if_stopped();
     const auto* bytes = reinterpret_cast<const unsigned char*>(X.col(i).data());
     for (std::size_t k = 0; k < sizeof(T) * static_cast<std::size_t>(X.rows()); ++k) hash = (hash ^ bytes[k]) * 1099511628211ull;
   }

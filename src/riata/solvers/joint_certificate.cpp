@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "riata/core/check.hpp"
+#include "riata/linalg/blas.hpp"
 #include "riata/solvers/joint.hpp"
 #include "riata/solvers/tile_certificate.hpp"
 
@@ -22,13 +23,15 @@ JointCertificate joint_certificate(const NonDeduced<ConstMatrixRef<T>>& X, const
   require(std::isfinite(reg) && reg > 0, "reg = {}, must be > 0 and finite", reg);
   require_groups(group_size, D.code_size());
   const Matrix<double> atoms = D.parameters().template cast<double>(), codes = Z.template cast<double>();
-  Matrix<double> R = X.template cast<double>();
-  R.noalias() -= atoms * codes;
-  const Matrix<double> C = atoms.transpose() * R;
+  Matrix<double> R(X.rows(), X.cols()), C(D.code_size(), X.cols());
+  multiply<double>(atoms, codes, R);
+  R = X.template cast<double>() - R;
+  multiply_transposed<double>(atoms, R, C);
 
   double norms = 0, largest = 0, products = 0;
   for (Index first = 0; first < C.rows(); first += group_size) {
-    const auto Z_g = codes.middleRows(first, group_size), C_g = C.middleRows(first, group_size);
+    const auto Z_g = codes.middleRows(first, group_size);
+    const auto C_g = C.middleRows(first, group_size);
     norms += Z_g.norm();
     largest = std::max(largest, C_g.norm());
     products += Z_g.cwiseProduct(C_g).sum();

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "riata/core/check.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/linalg/growing_qr.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/tile_solver.hpp"
@@ -89,6 +90,7 @@ class Homotopy {
 
  private:
   void correlate() {
+    leave_if_stopped();
     r_ = x_;
     double size = x_.norm();
     for (const Index j : A_) {
@@ -109,6 +111,7 @@ class Homotopy {
 
   /// w, u, a = D^T u for the atoms of A.
   void solve_direction() {
+    leave_if_stopped();
     Vector<double> s(std::ssize(A_));
     for (std::size_t k = 0; k < A_.size(); ++k) s(static_cast<Index>(k)) = s_(A_[k]);
     const Vector<double> y = qr_.solve_transposed(s);
@@ -264,6 +267,7 @@ void PathOptions::validate() const {
 template <Scalar T>
 LassoPath<T> lasso_path(const NonDeduced<ConstVectorRef<T>>& x, const DenseDictionary<T>& D, const PathOptions& options) {
   options.validate();
+  const StopScope scope(options.execution);
   require_signals<T>("lasso_path", x, D);
   const L1<T> penalty(options.penalty, D.code_size());
   const Matrix<double> atoms = unweighted(Matrix<double>(D.parameters().template cast<double>()), penalty);

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "riata/core/stopping.hpp"
 #include "riata/linalg/kernels.hpp"
 #include "riata/solvers/tile_solver.hpp"
 
@@ -18,6 +19,7 @@ class ProximalTile : public TileSolver<typename Penalty::scalar> {
     open(tile);
     start();
     for (int k = 1; k <= options_.max_iter && n_active_ > 0; ++k) {
+      leave_if_stopped();
       step();
       const bool last = k == options_.max_iter, due = last || k % options_.check_every == 0;
       if (due || options_.record) evaluate();

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "riata/core/check.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/tile_certificate.hpp"
 #include "riata/unrolled/adaptive_pass.hpp"
@@ -81,7 +82,7 @@ template <Scalar T>
 struct Problem {
   Problem(const char* where, const ConstMatrixRef<T>& signals, const DenseDictionary<T>& dictionary, const Reg& weight,
           const UnrolledOptions& options)
-      : X(signals), D(dictionary), penalty(options.penalty, dictionary.code_size()) {
+      : scope(options.execution), X(signals), D(dictionary), penalty(options.penalty, dictionary.code_size()) {
     options.validate();
     require_signals<T>(where, X, D);
     reg = resolve_reg<T>(weight, X, D, options.penalty, options.execution);
@@ -98,6 +99,7 @@ struct Problem {
     return std::make_unique<Pass>(D, penalty, gram ? &*gram : nullptr, schedule, stored, tile);
   }
 
+  StopScope scope;
   ConstMatrixRef<T> X;
   const DenseDictionary<T>& D;
   L1<T> penalty;
