@@ -22,17 +22,11 @@ void require_writable(const fs::path& path) {
     throw Error(fmt::format("cannot write {}: {}", path.string(), std::generic_category().message(code)));
   };
   std::error_code failure;
-  const fs::path target = fs::weakly_canonical(path, failure);  // a link counts as what it names
-  if (failure) fail(failure.value());
+  const fs::path target = resolved(path);
   if (fs::is_directory(target, failure)) fail(EISDIR);
   const fs::path folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
   if (fs::exists(folder, failure) && !fs::is_directory(folder, failure)) fail(ENOTDIR);
   if (::access(fs::exists(target, failure) ? target.c_str() : folder.c_str(), W_OK) != 0) fail(errno);
-}
-
-bool is_same_file(const fs::path& a, const fs::path& b) {
-  std::error_code ignored;
-  return fs::equivalent(a, b, ignored) || fs::weakly_canonical(a, ignored) == fs::weakly_canonical(b, ignored);
 }
 
 template <class AnyHistory>
@@ -72,6 +66,8 @@ std::string counted(std::size_t n, const char* noun) { return fmt::format("{} {}
 void write_trace(const std::string& path, const History& history) { write_rows(path, "phase", history, history.phase); }
 
 void write_trace(const std::string& path, const TrainingHistory& history) { write_rows(path, "stage", history, history.stage); }
+
+void say(const std::string& line) { std::fputs((line + '\n').c_str(), stderr); }
 
 void tell(const Talk& talk, const nlohmann::ordered_json& json, const std::string& summary) {
   if (talk.json)
