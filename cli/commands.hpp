@@ -7,7 +7,8 @@
 
 namespace riata::cli {
 
-enum ExitCode { ok = 0, world_failed = 1, bad_usage = 2, interrupted_by_user = 130 };
+/// And interrupted_code().
+enum ExitCode { ok = 0, world_failed = 1, bad_usage = 2 };
 
 using Run = std::function<int()>;
 

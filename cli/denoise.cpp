@@ -48,20 +48,25 @@ struct Denoise {
   std::string text_of(const Cleaned& page) const;
 
   double learning_s_ = 0;  // of the pages before
+  bool is_heard_ = false;  // the signal that ended the learning
 };
 
 const char* Denoise::method() const { return keep_dct ? "dct" : to_string(options.method); }
 
-/// Ctrl-C and --max-time end the learning; the picture is then cleaned with the best dictionary so far.
+/// Ctrl-C and --max-time end the learning; the picture is then cleaned with the best dictionary so far. Ctrl-C while it is cleaned
+/// ends all.
 DenoiseResult Denoise::clean(const Picture& noisy) {
   Progress progress(!talk.quiet);
   bool out_of_time = false;
   double seconds = 0;
-  DenoiseResult result = denoise(noisy, options, [&](const IterationInfo& info) {
+  DenoiseOptions how = options;
+  how.execution.stop_requested = [this] { return !is_heard_ && (is_heard_ = interrupt_requested()); };
+  DenoiseResult result = denoise(noisy, how, [&](const IterationInfo& info) {
     progress.show(info);
     seconds = info.seconds;
     out_of_time = max_time_s && learning_s_ + seconds >= *max_time_s;
-    return out_of_time || interrupt_requested() ? Action::stop : Action::keep_going;
+    is_heard_ = interrupt_requested();
+    return out_of_time || is_heard_ ? Action::stop : Action::keep_going;
   });
   learning_s_ += seconds;
   if (result.status == Status::interrupted && out_of_time && !interrupt_requested()) result.status = Status::max_time_reached;
@@ -169,9 +174,9 @@ int Denoise::run() {
   }
   tell(talk, json, summary);
   if (!is_stopped) return ok;
-  fmt::print(stderr, "riata denoise: interrupted after {}; {} was cleaned with the best dictionary so far\n",
-             counted(cleaned.back().result.history.value.size(), "iteration"), output);
-  return interrupted_by_user;
+  say(fmt::format("riata denoise: interrupted after {}; {} was cleaned with the best dictionary so far",
+                  counted(cleaned.back().result.history.value.size(), "iteration"), output));
+  return interrupted_code();
 }
 
 }  // namespace

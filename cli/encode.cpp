@@ -96,9 +96,9 @@ int Encode::run() {
 
 void Encode::warn_of_open(Index n_open, Index n_signals) const {
   if (n_open > 0 && !talk.quiet)
-    fmt::print(stderr, "riata encode: {} of {} signals did not reach tol = {} (max_iter = {}, or rounding forbids more){}\n",
-               n_open, n_signals, options.tol, options.max_iter,
-               options.penalty.kind == PenaltyKind::l0 ? "" : "; their gaps are reported");
+    say(fmt::format("riata encode: {} of {} signals did not reach tol = {} (max_iter = {}, or rounding forbids more){}", n_open,
+                    n_signals, options.tol, options.max_iter,
+                    options.penalty.kind == PenaltyKind::l0 ? "" : "; their gaps are reported"));
 }
 
 void Encode::require_streamable() const {

@@ -171,10 +171,10 @@ int Learn::learn(const Matrix<T>& X) {
         {"status", to_string(result.status)}},
        summary);
   if (!is_stopped) return ok;
-  fmt::print(stderr, "riata learn: interrupted after {}; the best model so far is in {}{}\n",
-             counted(result.history.value.size(), "iteration"), output,
-             options.checkpoint.empty() ? "" : " (--resume continues)");
-  return interrupted_by_user;
+  say(fmt::format("riata learn: interrupted after {}; the best model so far is in {}{}",
+                  counted(result.history.value.size(), "iteration"), output,
+                  options.checkpoint.empty() ? "" : " (--resume continues)"));
+  return interrupted_code();
 }
 
 void add_model_options(CLI::App& app, Learn& command) {

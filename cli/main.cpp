@@ -6,6 +6,10 @@
 #include <new>
 
 #include "commands.hpp"
+#include "interrupt.hpp"
+#include "options.hpp"
+#include "outputs.hpp"
+#include "surroundings.hpp"
 #include "riata/core/error.hpp"
 #include "riata/core/sentence.hpp"
 #include "riata/version.hpp"
@@ -23,7 +27,9 @@ struct Command {
 std::vector<Command> add_commands(CLI::App& app) {
   const auto add = [&app](const char* name, const char* purpose, Run (*add_options)(CLI::App&)) {
     CLI::App* command = app.add_subcommand(name, purpose);
-    return Command{command, add_options(*command)};
+    Run run = add_options(*command);
+    make_strict(*command);
+    return Command{command, std::move(run)};
   };
   return {add("denoise", "Clean a picture with a dictionary learned from the noisy picture alone", add_denoise),
           add("learn", "Learn a dictionary from signals or from patches of pictures", add_learn),
@@ -57,13 +63,14 @@ int fail(const CLI::App& app, int code, std::string_view sentence) {
     // The library's sentence may begin with the function's name, which is the command's.
     if (const std::string where = command->get_name() + ": "; sentence.starts_with(where)) sentence.remove_prefix(where.size());
   }
-  fmt::print(stderr, "{}\n", one_line(fmt::format("{}: {}", name, sentence)));
+  say(one_line(fmt::format("{}: {}", name, sentence)));
   return code;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  prepare_surroundings();
   CLI::App app("Sparse coding and dictionary learning by unrolled optimisation", "riata");
   app.set_version_flag("--version", fmt::format("riata {}", version));
   app.require_subcommand(0, 1);  // run() refuses none: CLI11 would not name an unknown one
@@ -76,7 +83,7 @@ int main(int argc, char** argv) {
   } catch (const std::invalid_argument& failure) {
     return fail(app, bad_usage, failure.what());
   } catch (const Interrupted& failure) {
-    return fail(app, interrupted_by_user, failure.what());
+    return fail(app, interrupted_code(), failure.what());
   } catch (const std::bad_alloc&) {
     return fail(app, world_failed, "out of memory");
   } catch (const std::exception& failure) {

@@ -39,6 +39,10 @@ inline CLI::Option* add_threads(CLI::App& app, int& n_threads) {
   return app.add_option("--threads", n_threads, "Threads; 0: all cores. Results do not depend on it")->capture_default_str();
 }
 
+/// Refuses values that CLI11 takes for something else: empty ones, numbers that overflow, hexadecimal or octal ones, and one for a
+/// flag, which would turn it off. Call once all options are there.
+void make_strict(CLI::App& command);
+
 /// @throws std::invalid_argument. CLI11 itself would wrap -1 round to 2^64 - 1.
 std::uint64_t parse_seed(std::string_view text);
 

@@ -23,17 +23,11 @@ void require_writable(const fs::path& path) {
     throw Error(fmt::format("cannot write {}: {}", path.string(), std::generic_category().message(code)));
   };
   std::error_code failure;
-  const fs::path target = fs::weakly_canonical(path, failure);  // a link counts as what it names
-  if (failure) fail(failure.value());
+  const fs::path target = resolved(path);
   if (fs::is_directory(target, failure)) fail(EISDIR);
   const fs::path folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
   if (fs::exists(folder, failure) && !fs::is_directory(folder, failure)) fail(ENOTDIR);
   if (::access(fs::exists(target, failure) ? target.c_str() : folder.c_str(), W_OK) != 0) fail(errno);
-}
-
-bool is_same_file(const fs::path& a, const fs::path& b) {
-  std::error_code ignored;
-  return fs::equivalent(a, b, ignored) || fs::weakly_canonical(a, ignored) == fs::weakly_canonical(b, ignored);
 }
 
 template <class AnyHistory>
@@ -87,6 +81,8 @@ void write_codes(const std::string& path, const EncodeResult<T>& result) {
 
 template void write_codes<float>(const std::string&, const EncodeResult<float>&);
 template void write_codes<double>(const std::string&, const EncodeResult<double>&);
+
+void say(const std::string& line) { std::fputs((line + '\n').c_str(), stderr); }
 
 void tell(const Talk& talk, const nlohmann::ordered_json& json, const std::string& summary) {
   if (talk.json)

@@ -36,6 +36,9 @@ void write_trace(const std::string& path, const TrainingHistory& history);
 template <Scalar T>
 void write_codes(const std::string& path, const EncodeResult<T>& result);
 
+/// A line on stderr. That it cannot be written is no failure of the run, whose exit code still tells.
+void say(const std::string& line);
+
 /// The summary, in the form the user asked for.
 void tell(const Talk& talk, const nlohmann::ordered_json& json, const std::string& summary);
 

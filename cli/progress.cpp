@@ -34,8 +34,8 @@ bool Progress::is_due() {
 }
 
 void Progress::print(int iteration, const std::string& text) const {
-  fmt::print(stderr, "{}{}{}", clear_line, max_iter_ ? bar(iteration, *max_iter_) : "", text);
-  std::fflush(stderr);
+  // stderr is not buffered, and what it does not take is no failure of the run.
+  std::fputs(fmt::format("{}{}{}", clear_line, max_iter_ ? bar(iteration, *max_iter_) : "", text).c_str(), stderr);
 }
 
 void Progress::show(const IterationInfo& info) {

@@ -223,9 +223,9 @@ int Train::train(StoredNetwork<T> stored) {
            result.value, result.initial_value, beside("ISTA", ista), beside("optimum", last.optimum), counted(n_steps, "step"),
            to_string(result.status), seconds));
   if (!is_stopped) return ok;
-  fmt::print(stderr, "riata train: interrupted after {}; the network so far is in {}{}\n", counted(n_steps, "step"), output,
-             options.checkpoint.empty() ? "" : " (--resume continues)");
-  return interrupted_by_user;
+  say(fmt::format("riata train: interrupted after {}; the network so far is in {}{}", counted(n_steps, "step"), output,
+                  options.checkpoint.empty() ? "" : " (--resume continues)"));
+  return interrupted_code();
 }
 
 void add_network_options(CLI::App& app, Train& command) {

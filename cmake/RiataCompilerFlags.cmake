@@ -5,7 +5,7 @@ if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "Debug, Release or RelWithDebInfo" FORCE)
 endif()
 set(CMAKE_CXX_EXTENSIONS OFF)
-set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)  # so that what is installed loads the OpenBLAS it was linked with
+set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)  # so that what is installed loads the libraries it was linked with
 
 add_library(riata_flags INTERFACE)
 target_compile_options(riata_flags INTERFACE

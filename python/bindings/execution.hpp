@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "riata/core/status.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/core/threads.hpp"
 
 namespace riata::python {
@@ -50,10 +51,12 @@ inline Execution to_execution(std::optional<int> n_threads, OnInterrupt on_inter
   return {.n_threads = n_threads.value_or(0), .stop_requested = [poll] { return (*poll)(); }};
 }
 
-/// Runs `compute` without the GIL.
+/// Runs `compute` without the GIL; a signal reaches it, also where no Execution is passed on.
 template <class Compute>
 auto without_gil(const Compute& compute) {
+  const Execution execution = to_execution(std::nullopt);
   const nb::gil_scoped_release release;
+  const StopScope scope(execution);
   return compute();
 }
 

@@ -68,7 +68,7 @@ void bind_unrolled_encoder(nb::module_& m, const char* name) {
              std::optional<int> n_threads) {
             const Network network{layers,   std::move(method),  std::move(steps), lipschitz, return_extrapolated,
                                   positive, std::move(weights), n_threads};
-            new (self) Encoder(to_dictionary<T>(D), network.options());
+            new (self) Encoder(without_gil([&] { return Encoder(to_dictionary<T>(D), network.options()); }));
           },
           array_arg("D"), nb::arg("layers"), nb::arg("method"), array_arg("steps").none(), nb::arg("lipschitz").none(),
           nb::arg("return_extrapolated"), nb::arg("positive"), array_arg("weights").none(), nb::arg("n_threads").none())
@@ -76,6 +76,8 @@ void bind_unrolled_encoder(nb::module_& m, const char* name) {
           "encode",
           [](Encoder& self, const Array1<T>& x, double reg) {
             Vector<T> code(self.n_atoms());
+            const Execution execution = to_execution(std::nullopt);
+            const StopScope scope(execution);
             self.encode(Eigen::Map<const Vector<T>>(x.data(), static_cast<Index>(x.size())), reg, code);
             return to_numpy(std::move(code));
           },

@@ -1,5 +1,8 @@
 #include "riata/io/atomic_file.hpp"
 
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -110,6 +113,66 @@ TEST(AtomicFile, GivesNewFilesTheModeOfTheProcess) {
   write_atomically(folder / "x", "x");
   ::umask(mask);
   EXPECT_EQ(fs::status(folder / "x").permissions(), static_cast<fs::perms>(0644));
+}
+
+TEST(AtomicFile, RemovesWhatKilledProcessesHaveLeft_ButNotWhatIsInUse) {
+  const TemporaryFolder folder;
+  folder.put(".riata-1-0.tmp", "half");
+  folder.put(".riata-spool-aaaaaa.tmp", "half");
+  folder.put(".riata-notes", "not ours");
+  fs::create_symlink(folder.put("precious", "mine"), folder / ".riata-2-0.tmp");
+  const fs::path used = folder.put(".riata-3-0.tmp", "in use");
+  const int descriptor = ::open(used.c_str(), O_RDWR);
+  ASSERT_EQ(::flock(descriptor, LOCK_EX | LOCK_NB), 0);
+  write_atomically(folder / "x", "x");
+  ::close(descriptor);
+  EXPECT_FALSE(fs::exists(folder / ".riata-1-0.tmp"));
+  EXPECT_FALSE(fs::exists(folder / ".riata-spool-aaaaaa.tmp"));
+  EXPECT_EQ(read_file(used), "in use");
+  EXPECT_EQ(read_file(folder / "precious"), "mine");
+  EXPECT_EQ(read_file(folder / ".riata-notes"), "not ours");
+}
+
+TEST(AtomicFile, ItsTemporaryFileIsLockedWhileItIsWritten) {
+  const TemporaryFolder folder;
+  write_atomically(folder / "x", [&](std::FILE* file) {
+    const int other = ::open(fmt::format("/proc/self/fd/{}", ::fileno(file)).c_str(), O_RDWR);
+    ASSERT_GE(other, 0);
+    EXPECT_NE(::flock(other, LOCK_EX | LOCK_NB), 0);
+    ::close(other);
+  });
+}
+
+TEST(AtomicFile, ANameWithANulIsRefused_AndTheFileThatItWouldNameStays) {
+  const TemporaryFolder folder;
+  folder.put("keep", "mine");
+  const fs::path name = (folder / "keep").string() + std::string("\0.new", 5);
+  const std::string sentence = message_of<std::invalid_argument>([&] { write_atomically(name, "other"); });
+  EXPECT_EQ(sentence.find('\0'), std::string::npos);
+  EXPECT_NE(sentence.find("holds a NUL"), std::string::npos) << sentence;
+  EXPECT_EQ(message_of<std::invalid_argument>([&] { read_file(name); }), sentence);
+  EXPECT_EQ(message_of<std::invalid_argument>([&] { require_distinct_output(folder / "keep", name); }), sentence);
+  EXPECT_EQ(read_file(folder / "keep"), "mine");
+}
+
+TEST(SameFile, NamesAreComparedByWhatTheyStandFor_WhetherItExistsOrNot) {
+  const TemporaryFolder folder;
+  fs::create_directory(folder / "sub");
+  fs::create_directory_symlink(folder / "sub", folder / "link");
+  fs::create_symlink("sub/x", folder / "dangling");
+  fs::create_symlink("dangling", folder / "far");
+  const auto names = {folder / "sub" / "x", folder / "." / "sub" / "x", folder / "sub" / ".." / "sub" / "x", folder / "link" / "x",
+                      folder / "dangling", folder / "far", fs::relative(folder / "sub") / "x"};
+  for (const bool exists : {false, true}) {
+    if (exists) write_atomically(folder / "sub" / "x", "x");
+    for (const fs::path& a : names) {
+      for (const fs::path& b : names) EXPECT_TRUE(is_same_file(a, b)) << a << b;
+      EXPECT_FALSE(is_same_file(a, folder / "x"));
+      EXPECT_FALSE(is_same_file(folder / "sub" / "y", a));
+    }
+  }
+  fs::create_hard_link(folder / "sub" / "x", folder / "hard");
+  EXPECT_TRUE(is_same_file(folder / "hard", folder / "far"));
 }
 
 TEST(ReadFile, SaysWhyTheFileCannotBeRead) {

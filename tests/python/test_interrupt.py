@@ -1,11 +1,16 @@
 """Ctrl-C and callbacks stop a computation soon, and learning keeps what it has."""
 
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
+import numpy as np
 import pytest
+
+import riata
 
 START = (
     "import numpy as np, riata; X = np.random.default_rng(0).standard_normal((4000, 64)); "
@@ -104,3 +109,91 @@ def test_an_estimator_interrupted_before_its_first_iteration_raises_and_can_be_f
     )
     out, err, _ = interrupted(statement, after=0.5, setup="import riata; riata.DictionaryLearning; ")
     assert out.splitlines() == ["interrupted False", "(256, 64)"], out + err
+
+
+SOON = 0.5  # seconds in which a call that was interrupted has left
+
+
+def random_problem(n_features, n_atoms, n_signals, seed=0):
+    random = np.random.default_rng(seed)
+    D = random.standard_normal((n_atoms, n_features))
+    return random.standard_normal((n_signals, n_features)), D / np.linalg.norm(D, axis=1, keepdims=True)
+
+
+def long_calls():
+    """Calls that last for seconds at least, in one tile or signal wherever there are any."""
+    X, D = random_problem(500, 1500, 8)
+    small_X, small_D = random_problem(10, 20, 3)
+    many, square = np.tile(X, (60, 1)), random_problem(1500, 1500, 1)[1]
+    codes = np.random.default_rng(1).standard_normal((8, 1500))
+    picture = np.random.default_rng(2).uniform(0, 255, (400, 400))
+    forever = {"tol": 0, "max_iter": 10**8}
+    for method in ("ista", "fista", "oista", "backtracking", "cd", "lars"):
+        yield f"encode {method}", lambda method=method: riata.encode(X, D, "1e-6max", method=method, **forever)
+    yield "encode group", lambda: riata.encode(X, D, "1e-6max", penalty="group", groups=np.arange(1500) // 2, **forever)
+    yield "encode_stream", lambda: [0 for _ in riata.encode_stream(many, D, "1e-6max", encode_options=None)] \
+        if False else riata.encode(many, D, "1e-6max", method="fista", n_threads=2, **forever)
+    yield "lasso_path", lambda: riata.lasso_path(X[0], D)
+    yield "omp", lambda: riata.omp(many, D, n_nonzero=500)
+    yield "joint_encode", lambda: riata.joint_encode(X, D, "0.001max", **forever)
+    yield "unrolled_encode", lambda: riata.unrolled_encode(X, D, 0.01, 100_000)
+    yield "unrolled_encode of little", lambda: riata.unrolled_encode(small_X, small_D, 1e-9, 1_000_000)
+    yield "unrolled_gradient", lambda: riata.unrolled_gradient(many, D, 0.01, 300)
+    yield "UnrolledEncoder", lambda: riata.UnrolledEncoder(D, 1_000_000).encode(X[0], 0.01)
+    yield "code_jacobian", lambda: riata.code_jacobian(X[0], D, 0.01, 10_000, 0)
+    yield "unrolled_stability", lambda: riata.unrolled_stability(X, D, 0.01, 100)
+    yield "implicit_gradient", lambda: riata.implicit_gradient(many, D, "0.01max", np.tile(codes, (60, 1)))
+    yield "hypergradient", lambda: riata.hypergradient(many, D, "0.01max", X_held_out=many)
+    yield "analytic_weight", lambda: riata.analytic_weight(square)
+    yield "a network of the weight", lambda: riata.Network("alista", square, 2)
+    yield "Network.encode", lambda: riata.Network("lista", D, 100).encode(many, 0.01)
+    yield "reg_max", lambda: riata.reg_max(np.tile(X, (20_000, 1)), D)
+    yield "recovery_score", lambda: riata.recovery_score(square, square[::-1])
+    yield "denoise", lambda: riata.denoise(picture, 25)
+    yield "planted", lambda: riata.datasets.planted(n_features=500, n_atoms=1500, n_signals=200_000, density=0.1)
+    yield "gaussian_dictionary", lambda: riata.datasets.gaussian_dictionary(5_000, 20_000)
+
+
+CALLS = dict(long_calls())
+
+
+def seconds_to_leave(call, after=0.25):
+    """Sends SIGINT to this process while call() runs: the seconds from there to its KeyboardInterrupt."""
+    sent = []
+
+    def send():
+        sent.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    timer, before = threading.Timer(after, send), signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            call()
+            assert not sent, "the signal was not heard"
+            pytest.fail("the call ended before the signal came")
+        return time.monotonic() - sent[0]
+    finally:
+        timer.cancel()
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_every_long_call_leaves_within_half_a_second(name):
+    assert seconds_to_leave(CALLS[name]) < 2 * SOON  # other tests run beside this one
+
+
+def test_what_learns_returns_what_it_has_within_half_a_second():
+    X, D = random_problem(400, 800, 600)
+    net = riata.Network("coupled", D, 100)
+    for learn in (lambda: riata.learn_dictionary(X, 800, 0.01, layers=3000, tol=0), lambda: net.fit(X, "0.01max", max_iter=10**6)):
+        sent = []
+        timer = threading.Timer(0.4, lambda sent=sent: (sent.append(time.monotonic()), os.kill(os.getpid(), signal.SIGINT)))
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            timer.start()
+            assert learn().status == "interrupted"
+            assert time.monotonic() - sent[0] < 2 * SOON
+        finally:
+            timer.cancel()
+            signal.signal(signal.SIGINT, before)

@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "riata/core/check.hpp"
+#include "riata/core/stopping.hpp"
 
 namespace riata {
 
@@ -64,8 +65,10 @@ std::vector<Index> RandomStream::choose(Index n, Index k) {
 
 template <Scalar T>
 void fill_normal(RandomStream& random, Eigen::Ref<Matrix<T>> out) {
-  for (Index j = 0; j < out.cols(); ++j)
+  for (Index j = 0; j < out.cols(); ++j) {
+    leave_if_stopped();
     for (Index i = 0; i < out.rows(); ++i) out(i, j) = static_cast<T>(random.normal());
+  }
 }
 template void fill_normal<float>(RandomStream&, Eigen::Ref<Matrix<float>>);
 template void fill_normal<double>(RandomStream&, Eigen::Ref<Matrix<double>>);

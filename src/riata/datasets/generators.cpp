@@ -8,6 +8,7 @@
 
 #include "riata/core/check.hpp"
 #include "riata/core/random.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/operators/dense_dictionary.hpp"
 
 namespace riata::datasets {
@@ -42,10 +43,24 @@ Matrix<T> normal_matrix(Index rows, Index columns, std::uint64_t seed, Stream st
   return A;
 }
 
+/// A B, some columns at a time.
+template <Scalar T>
+Matrix<T> product(const Matrix<T>& A, const Matrix<T>& B) {
+  const Index block = std::max<Index>(Index{1} << 28, 64 * A.size()) / A.size();
+  Matrix<T> out(A.rows(), B.cols());
+  for (Index first = 0; first < B.cols(); first += block) {
+    leave_if_stopped();
+    const Index n = std::min(block, B.cols() - first);
+    out.middleCols(first, n).noalias() = A * B.middleCols(first, n);
+  }
+  return out;
+}
+
 /// Cosines of frequencies 0, 1/m, ..., (m-1)/m of a half period over n samples; all but the first with zero mean (where n > 1).
 Matrix<double> cosines(Index n, Index m) {
   Matrix<double> C(n, m);
   for (Index k = 0; k < m; ++k) {
+    leave_if_stopped();
     for (Index i = 0; i < n; ++i)
       C(i, k) =
           std::cos(std::numbers::pi * (static_cast<double>(i) + 0.5) * static_cast<double>(k) * (1.0 / static_cast<double>(m)));
@@ -102,7 +117,7 @@ Matrix<T> signals_on_b_infinity(const Matrix<T>& D, Index n_signals, SignalLaw l
   require_signals("signals_on_b_infinity", D.rows() + D.cols(), n_signals);
   Matrix<T> X;
   if (law == SignalLaw::coding)
-    X = D * normal_matrix<T>(D.cols(), n_signals, seed, code_stream);
+    X = product(D, normal_matrix<T>(D.cols(), n_signals, seed, code_stream));
   else
     X = normal_matrix<T>(D.rows(), n_signals, seed, code_stream);
   if (law == SignalLaw::sphere) project_atoms(X, Constraint::unit_sphere);
@@ -116,6 +131,7 @@ Matrix<T> scale_to_b_infinity(const Matrix<T>& D, Matrix<T> X) {
   require_atoms("scale_to_b_infinity", D);
   require_finite("scale_to_b_infinity", "X", X);
   for (Index i = 0; i < X.cols(); ++i) {
+    leave_if_stopped();
     const T largest = (D.transpose() * X.col(i)).cwiseAbs().maxCoeff();
     require(largest > T(0), "scale_to_b_infinity: signal {} is orthogonal to every atom", i);
     require(std::isfinite(largest), "scale_to_b_infinity: signal {} and its atoms are too large for their precision", i);
@@ -137,7 +153,7 @@ Planted<T> planted(const PlantedOptions& options) {
   for (Index i = 0; i < problem.codes.size(); ++i)
     if (support.uniform() >= options.density) problem.codes.data()[i] = T(0);
   problem.signals =
-      problem.dictionary * problem.codes +
+      product(problem.dictionary, problem.codes) +
       static_cast<T>(options.noise_std) * normal_matrix<T>(options.n_features, options.n_signals, options.seed, noise_stream);
   return problem;
 }

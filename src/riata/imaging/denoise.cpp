@@ -14,6 +14,7 @@
 #include <cmath>
 
 #include "riata/core/check.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/datasets/generators.hpp"
 #include "riata/imaging/clipping.hpp"
 #include "riata/imaging/patch_coder.hpp"
@@ -112,6 +113,7 @@ void learn(const Plane& plane, const Picture& noisy, const Recipe& recipe, const
 
 /// Codes all overlapping patches of a plane, block by block, and averages them in place.
 void code(Plane& plane, const Picture& noisy, const Recipe& recipe, const DenoiseOptions& options, const DenoiseResult& result) {
+  const StopScope scope(options.execution);
   const PatchGrid grid(noisy.height, noisy.width, recipe.patch);
   const DenseDictionary<float> D(result.dictionary);
   Plane sums(plane.size(), 0.0f), counts(plane.size(), 0.0f);

@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 
+#include "riata/core/stopping.hpp"
 #include "riata/solvers/debias.hpp"
 #include "riata/solvers/encode.hpp"
 #include "riata/unrolled/unrolled.hpp"
@@ -44,6 +45,7 @@ PatchEstimate estimate_by_aggregation(Matrix<float> patches, const DenseDictiona
   PatchEstimate estimate{Matrix<float>::Zero(patches.rows(), n), Vector<float>(n)};
   Vector<double> cost(n_fits);
   for (Index i = 0; i < n; ++i) {
+    leave_if_stopped();
     for (Index k = 0; k < n_fits; ++k)
       cost(k) = (patches.col(i) - fits[static_cast<std::size_t>(k)].col(i)).cast<double>().squaredNorm() / (sigma * sigma) +
                 price(sizes(k, i), m);

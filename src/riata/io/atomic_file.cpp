@@ -1,11 +1,14 @@
 #include "riata/io/atomic_file.hpp"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <memory>
+#include <mutex>
+#include <set>
 #include <system_error>
 #include <utility>
 
@@ -32,6 +35,34 @@ fs::path follow_links(fs::path path) {
   return path;
 }
 
+constexpr std::string_view temporary_prefix = ".riata-", temporary_suffix = ".tmp";
+
+/// Temporary files are locked while they are in use. A lock says nothing where there are none (some network file systems).
+bool try_lock(int descriptor) { return ::flock(descriptor, LOCK_EX | LOCK_NB) == 0; }
+
+bool is_at(int descriptor, const fs::path& path) {
+  struct stat opened {}, there {};
+  return ::fstat(descriptor, &opened) == 0 && ::lstat(path.c_str(), &there) == 0 && opened.st_dev == there.st_dev &&
+         opened.st_ino == there.st_ino;
+}
+
+/// Removes what killed processes have left in the folder, once per process.
+void remove_leftovers(const fs::path& folder) {
+  static std::mutex mutex;
+  static std::set<fs::path> seen;
+  const std::lock_guard lock(mutex);
+  std::error_code failure;
+  if (!seen.insert(fs::absolute(folder, failure)).second) return;
+  for (fs::directory_iterator entry(folder, failure), end; !failure && entry != end; entry.increment(failure)) {
+    const std::string name = entry->path().filename().string();
+    if (!name.starts_with(temporary_prefix) || !name.ends_with(temporary_suffix)) continue;
+    const int descriptor = ::open(entry->path().c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (descriptor < 0) continue;
+    if (try_lock(descriptor) && is_at(descriptor, entry->path())) ::unlink(entry->path().c_str());
+    ::close(descriptor);
+  }
+}
+
 void flush_to_disk(std::FILE* file) {
   if (std::fflush(file) != 0) fail(errno);
   if (::fsync(::fileno(file)) != 0 && errno != EINVAL && errno != ENOTSUP) fail(errno);  // EINVAL: a pipe or terminal
@@ -41,15 +72,19 @@ void close_checked(File file) {
   if (std::fclose(file.release()) != 0) fail(errno);
 }
 
-/// A file of a name of its own in `folder`; removed unless it was renamed.
+/// A file of a name of its own in `folder`, locked; removed unless it was renamed.
 class TemporaryFile {
  public:
   explicit TemporaryFile(const fs::path& folder) {
+    remove_leftovers(folder);
     int descriptor = -1;
     for (int i = 0; descriptor < 0; ++i) {
-      path_ = folder / fmt::format(".riata-{}-{}.tmp", ::getpid(), i);
+      path_ = folder / fmt::format("{}{}-{}{}", temporary_prefix, ::getpid(), i, temporary_suffix);
       descriptor = ::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
       if (descriptor < 0 && errno != EEXIST) fail(errno);
+      if (descriptor < 0 || !try_lock(descriptor) || is_at(descriptor, path_)) continue;
+      ::close(descriptor);  // taken for a leftover before it was locked
+      descriptor = -1;
     }
     file_.reset(::fdopen(descriptor, "w+b"));
     if (!file_) {
@@ -69,9 +104,9 @@ class TemporaryFile {
 
   void rename_to(const fs::path& target) {
     flush_to_disk(file_.get());
-    close_checked(std::move(file_));
     if (std::rename(path_.c_str(), target.c_str()) != 0) fail(errno);
     path_.clear();
+    close_checked(std::move(file_));  // not earlier: with the lock ends what keeps others from removing it
   }
 
  private:
@@ -102,6 +137,7 @@ void replace(const fs::path& target, const std::function<void(std::FILE*)>& writ
 }  // namespace
 
 void write_atomically(const fs::path& path, const std::function<void(std::FILE*)>& write) {
+  require_path(path);
   try {
     replace(follow_links(path), write);
   } catch (const std::system_error& failure) {
@@ -130,9 +166,25 @@ std::string read_file(const fs::path& path) {
   return bytes;
 }
 
-void require_distinct_output(const fs::path& input, const fs::path& output) {
+fs::path resolved(const fs::path& path) {
+  require_path(path);
+  try {
+    const fs::path target = follow_links(path);
+    return fs::weakly_canonical(fs::absolute(target));
+  } catch (const std::system_error& failure) {
+    throw Error(fmt::format("cannot write {}: {}", path.string(), failure.code().message()));
+  }
+}
+
+bool is_same_file(const fs::path& a, const fs::path& b) {
+  require_path(a);
+  require_path(b);
   std::error_code ignored;  // a file that does not exist is equivalent to none
-  require(!fs::equivalent(input, output, ignored), "output {} is the input itself; choose another name", output.string());
+  return fs::equivalent(a, b, ignored) || resolved(a) == resolved(b);
+}
+
+void require_distinct_output(const fs::path& input, const fs::path& output) {
+  require(!is_same_file(input, output), "output {} is the input itself; choose another name", output.string());
 }
 
 }  // namespace riata

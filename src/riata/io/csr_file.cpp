@@ -40,9 +40,10 @@ void add_array(ZipWriter& archive, const std::string& name, const NpyHeader& hea
 }  // namespace
 
 Spool::Spool(fs::path target) : target_(std::move(target)) {
+  require_path(target_);
   const fs::path folder = target_.has_parent_path() ? target_.parent_path() : fs::path(".");
-  std::string name = (folder / ".riata-spool-XXXXXX").string();
-  const int descriptor = ::mkostemp(name.data(), O_CLOEXEC);
+  std::string name = (folder / ".riata-spool-XXXXXX.tmp").string();
+  const int descriptor = ::mkostemps(name.data(), 4, O_CLOEXEC);
   if (descriptor < 0) fail(target_, errno);
   ::unlink(name.c_str());
   file_.reset(::fdopen(descriptor, "w+b"));

@@ -3,10 +3,14 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <system_error>
 
+#include "riata/core/check.hpp"
 #include "riata/core/error.hpp"
+#include "riata/core/sentence.hpp"
+#include "riata/core/stopping.hpp"
 
 namespace riata {
 namespace {
@@ -19,7 +23,12 @@ namespace fs = std::filesystem;
 
 }  // namespace
 
+void require_path(const fs::path& path) {
+  require(path.native().find('\0') == std::string::npos, "the file name {} holds a NUL, which ends a name", shown(path.native()));
+}
+
 File open_to_read(const fs::path& path) {
+  require_path(path);
   File file(std::fopen(path.c_str(), "rb"));
   if (!file) fail(path, errno);
   struct stat info {};
@@ -28,7 +37,12 @@ File open_to_read(const fs::path& path) {
 }
 
 std::size_t read_up_to(std::FILE* file, const fs::path& path, void* out, std::size_t n_bytes) {
-  const std::size_t n_read = n_bytes == 0 ? 0 : std::fread(out, 1, n_bytes, file);
+  constexpr std::size_t at_once = std::size_t{1} << 26;
+  std::size_t n_read = 0;
+  for (std::size_t n_new = 1; n_read < n_bytes && n_new > 0; n_read += n_new) {
+    leave_if_stopped();
+    n_new = std::fread(static_cast<char*>(out) + n_read, 1, std::min(at_once, n_bytes - n_read), file);
+  }
   if (n_read < n_bytes && std::ferror(file)) fail(path, errno);
   return n_read;
 }

@@ -13,10 +13,13 @@ struct FileCloser {
 };
 using File = std::unique_ptr<std::FILE, FileCloser>;
 
+/// A NUL ends a name for the system, which would then take another file. @throws std::invalid_argument
+void require_path(const std::filesystem::path& path);
+
 /// @throws riata::Error "cannot read PATH: No such file or directory"
 File open_to_read(const std::filesystem::path& path);
 
-/// The number of bytes read, less than n_bytes only at the end of the file. @throws riata::Error
+/// The number of bytes read, less than n_bytes only at the end of the file. @throws riata::Error, Interrupted
 std::size_t read_up_to(std::FILE* file, const std::filesystem::path& path, void* out, std::size_t n_bytes);
 
 /// Moves to `offset` bytes from the start. @throws riata::Error, for one where a pipe cannot seek

@@ -5,6 +5,7 @@
 
 #include "riata/core/check.hpp"
 #include "riata/core/random.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/datasets/generators.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/tile_certificate.hpp"
@@ -152,6 +153,7 @@ template <Scalar T>
 LearnResult<T> learn_from(const ConstMatrixRef<T>& X, const Reg& reg, const LearnOptions& options, const Observer& observer,
                           const auto& make_init) {
   options.validate();
+  const StopScope scope(options.execution);
   require_learnable<T>(X);
   if (!options.centre) return learn<T>(X, make_init(X), reg, options, observer);
   Matrix<T> centred = X;

@@ -6,6 +6,7 @@
 #include "riata/core/check.hpp"
 #include "riata/core/error.hpp"
 #include "riata/core/random.hpp"
+#include "riata/core/stopping.hpp"
 
 namespace riata {
 namespace {
@@ -166,6 +167,7 @@ void Learner<T>::replace_atoms(State& state, const Parameters<T>& gradient) {
   RandomStream random(atoms_.seed, 101, static_cast<std::uint32_t>(state.iterations()));
   int replaced = 0;
   for (Index j = 0; j < D.cols(); ++j) {
+    leave_if_stopped();
     const bool dead = g.col(j).isZero(0);
     const bool copy = j > 0 && (unit.leftCols(j).transpose() * unit.col(j)).cwiseAbs().maxCoeff() > T(atoms_.duplicate);
     if (!dead && !copy) continue;

@@ -3,6 +3,8 @@
 #include <limits>
 
 #include "riata/core/check.hpp"
+#include "riata/core/stopping.hpp"
+#include "riata/linalg/blas.hpp"
 #include "riata/operators/dense_dictionary.hpp"
 
 namespace riata {
@@ -21,6 +23,7 @@ std::vector<Index> cheapest_columns(const Matrix<double>& cost) {
     Vector<double> slack = Vector<double>::Constant(m + 1, infinity);
     std::vector<bool> used(static_cast<std::size_t>(m + 1), false);
     do {  // grow the tree of tight edges until it reaches a free column
+      leave_if_stopped();
       used[static_cast<std::size_t>(j0)] = true;
       const Index i0 = at(row_of, j0);
       Index j1 = 0;
@@ -77,7 +80,9 @@ double recovery_score(const ConstMatrixRef<T>& dictionary, const ConstMatrixRef<
   Matrix<double> D = dictionary.template cast<double>(), R = reference.template cast<double>();
   project_atoms(D, Constraint::unit_sphere);
   project_atoms(R, Constraint::unit_sphere);
-  const Matrix<double> scores = (R.transpose() * D).cwiseAbs();
+  Matrix<double> scores(R.cols(), D.cols());
+  multiply_transposed<double>(R, D, scores);
+  scores = scores.cwiseAbs();
   const auto partner = best_assignment(scores);
   double sum = 0;
   for (Index i = 0; i < scores.rows(); ++i)

@@ -1,27 +1,105 @@
 #include "riata/linalg/blas.hpp"
 
 #include <cblas.h>
+#include <dlfcn.h>
+#include <fmt/format.h>
 #include <omp.h>
+#include <sys/mman.h>
 
 #include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <new>
 #include <string_view>
+
+#include "riata/core/error.hpp"
+#include "riata/core/stopping.hpp"
 
 namespace riata {
 namespace {
 
-/// The pthread build of OpenBLAS has a pool of its own, whose size is one setting for the whole process.
-bool close_pool() {
-  if (openblas_get_parallel() == OPENBLAS_THREAD) openblas_set_num_threads(1);
-  return true;
+/// What a buffer of OpenBLAS takes of the address space.
+constexpr std::size_t buffer_bytes = std::size_t{140} << 20;
+
+/// OpenBLAS asks for memory until it gets it, so what would not be given is not asked for.
+void require_room(std::size_t n_bytes) {
+  void* probe = ::mmap(nullptr, n_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (probe == MAP_FAILED) throw std::bad_alloc();
+  ::munmap(probe, n_bytes);
 }
+
+/// OpenBLAS, loaded by the first product: it takes a buffer for each processor when it is, which `riata --help` can do without.
+struct OpenBlas {
+  void* library = open();
+  decltype(&cblas_sgemm) sgemm = find<decltype(&cblas_sgemm)>("cblas_sgemm");
+  decltype(&cblas_dgemm) dgemm = find<decltype(&cblas_dgemm)>("cblas_dgemm");
+  decltype(&openblas_get_corename) corename = find<decltype(&openblas_get_corename)>("openblas_get_corename");
+
+  OpenBlas() {
+    // The pthread build has a pool of its own, whose size is one setting for the whole process.
+    const auto parallel = find<decltype(&openblas_get_parallel)>("openblas_get_parallel");
+    if (parallel() == OPENBLAS_THREAD) find<decltype(&openblas_set_num_threads)>("openblas_set_num_threads")(1);
+  }
+
+ private:
+  static void* open() {
+    constexpr std::size_t code_bytes = std::size_t{64} << 20;
+    require_room(code_bytes + buffer_bytes * static_cast<std::size_t>(omp_get_num_procs() + 1));
+    // The build that was found when riata was configured, else the system's.
+    for (const char* name : {RIATA_OPENBLAS_FOLDER "/" RIATA_OPENBLAS_FILE, RIATA_OPENBLAS_FILE})
+      if (void* const found = ::dlopen(name, RTLD_NOW | RTLD_LOCAL)) return found;
+    throw Error(fmt::format("cannot load OpenBLAS: {}", ::dlerror()));
+  }
+
+  template <class Function>
+  Function find(const char* name) const {
+    void* const symbol = ::dlsym(library, name);
+    if (symbol == nullptr) throw Error(fmt::format("OpenBLAS has no {}", name));
+    return reinterpret_cast<Function>(symbol);
+  }
+};
+
+const OpenBlas& open_blas() {
+  static const OpenBlas library;
+  return library;
+}
+
+/// One of the buffers, of which there are as many as products ever ran at a time. One more is asked for by one thread alone.
+class Buffer {
+ public:
+  Buffer() {
+    if (++n_busy <= n_made.load(std::memory_order_acquire)) return;
+    lock_ = std::unique_lock(making);
+    if (n_busy <= n_made) {  // meanwhile
+      lock_.unlock();
+      return;
+    }
+    try {
+      require_room(buffer_bytes);
+    } catch (...) {
+      --n_busy;
+      throw;
+    }
+    is_new_ = true;
+  }
+  ~Buffer() {
+    if (is_new_) ++n_made;
+    --n_busy;
+  }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+
+ private:
+  inline static std::atomic<int> n_busy = 0, n_made = 0;
+  inline static std::mutex making;
+  std::unique_lock<std::mutex> lock_ = {};
+  bool is_new_ = false;
+};
 
 /// The OpenMP build asks omp_get_max_threads() at each product; that setting belongs to the calling thread alone.
 class OneThread {
  public:
-  OneThread() {
-    [[maybe_unused]] static const bool is_closed = close_pool();
-    omp_set_num_threads(1);
-  }
+  OneThread() { omp_set_num_threads(1); }
   ~OneThread() { omp_set_num_threads(before_); }
   OneThread(const OneThread&) = delete;
   OneThread& operator=(const OneThread&) = delete;
@@ -34,25 +112,43 @@ int as_int(Index i) { return static_cast<int>(i); }
 
 void gemm(CBLAS_TRANSPOSE op_a, CBLAS_TRANSPOSE op_b, Index m, Index n, Index k, float alpha, const float* A, Index lda,
           const float* B, Index ldb, float beta, float* C, Index ldc) {
+  const auto product = open_blas().sgemm;
   const OneThread scope;
-  cblas_sgemm(CblasColMajor, op_a, op_b, as_int(m), as_int(n), as_int(k), alpha, A, as_int(lda), B, as_int(ldb), beta, C,
-              as_int(ldc));
+  const Buffer buffer;
+  product(CblasColMajor, op_a, op_b, as_int(m), as_int(n), as_int(k), alpha, A, as_int(lda), B, as_int(ldb), beta, C, as_int(ldc));
 }
 
 void gemm(CBLAS_TRANSPOSE op_a, CBLAS_TRANSPOSE op_b, Index m, Index n, Index k, double alpha, const double* A, Index lda,
           const double* B, Index ldb, double beta, double* C, Index ldc) {
+  const auto product = open_blas().dgemm;
   const OneThread scope;
-  cblas_dgemm(CblasColMajor, op_a, op_b, as_int(m), as_int(n), as_int(k), alpha, A, as_int(lda), B, as_int(ldb), beta, C,
-              as_int(ldc));
+  const Buffer buffer;
+  product(CblasColMajor, op_a, op_b, as_int(m), as_int(n), as_int(k), alpha, A, as_int(lda), B, as_int(ldb), beta, C, as_int(ldc));
 }
 
 /// Of the kernels in OpenBLAS 0.3.21 those for AVX-512 alone have the path, for products of up to 10^6 multiply-adds.
 bool multiplies_without_packing() {
   static const bool does = [] {
-    const std::string_view core = openblas_get_corename();
+    const std::string_view core = open_blas().corename();
     return core == "SkylakeX" || core == "Cooperlake" || core == "SapphireRapids";
   }();
   return does;
+}
+
+/// Columns of a product, of a left factor with so many entries, that take some 50 ms; a function of sizes alone, so bits are too.
+Index columns_at_once(Index left_entries) {
+  constexpr double multiply_adds = 1e9;
+  constexpr Index fewest = 64, multiple = 192;  // whole tiles of the kernels
+  const auto n = static_cast<Index>(multiply_adds / static_cast<double>(std::max<Index>(left_entries, 1)));
+  return n < multiple ? fewest : n / multiple * multiple;
+}
+
+template <class Run>
+void for_each_block(Index n_columns, Index block, const Run& run) {
+  for (Index first = 0; first < n_columns; first += block) {
+    leave_if_stopped();
+    run(first, std::min(block, n_columns - first));
+  }
 }
 
 }  // namespace
@@ -64,27 +160,30 @@ Index columns_without_packing(Index left_entries) {
 template <Scalar T>
 void multiply(const NonDeduced<ConstMatrixRef<T>>& A, const NonDeduced<ConstMatrixRef<T>>& B, MatrixRef<T> out) {
   if (out.size() == 0) return;
-  const Index unpacked = columns_without_packing(A.size()), block = unpacked > 0 ? unpacked : B.cols();
-  for (Index first = 0; first < B.cols(); first += block) {
-    const Index columns = std::min(block, B.cols() - first);
+  const Index unpacked = columns_without_packing(A.size());
+  for_each_block(B.cols(), unpacked > 0 ? unpacked : columns_at_once(A.size()), [&](Index first, Index columns) {
     gemm(CblasNoTrans, CblasNoTrans, A.rows(), columns, A.cols(), T(1), A.data(), A.outerStride(), B.col(first).data(),
          B.outerStride(), T(0), out.col(first).data(), out.outerStride());
-  }
+  });
 }
 
 template <Scalar T>
 void multiply_transposed(const NonDeduced<ConstMatrixRef<T>>& A, const NonDeduced<ConstMatrixRef<T>>& B, MatrixRef<T> out) {
   if (out.size() == 0) return;
-  gemm(CblasTrans, CblasNoTrans, A.cols(), B.cols(), A.rows(), T(1), A.data(), A.outerStride(), B.data(), B.outerStride(), T(0),
-       out.data(), out.outerStride());
+  for_each_block(B.cols(), columns_at_once(A.size()), [&](Index first, Index columns) {
+    gemm(CblasTrans, CblasNoTrans, A.cols(), columns, A.rows(), T(1), A.data(), A.outerStride(), B.col(first).data(),
+         B.outerStride(), T(0), out.col(first).data(), out.outerStride());
+  });
 }
 
 template <Scalar T>
 void add_outer(NonDeduced<T> scale, const NonDeduced<ConstMatrixRef<T>>& A, const NonDeduced<ConstMatrixRef<T>>& B,
                MatrixRef<T> out) {
   if (out.size() == 0) return;
-  gemm(CblasNoTrans, CblasTrans, A.rows(), B.rows(), A.cols(), scale, A.data(), A.outerStride(), B.data(), B.outerStride(), T(1),
-       out.data(), out.outerStride());
+  for_each_block(B.rows(), columns_at_once(A.size()), [&](Index first, Index columns) {
+    gemm(CblasNoTrans, CblasTrans, A.rows(), columns, A.cols(), scale, A.data(), A.outerStride(), B.data() + first,
+         B.outerStride(), T(1), out.col(first).data(), out.outerStride());
+  });
 }
 
 #define RIATA_INSTANTIATE(T)                                                                              \

@@ -3,6 +3,7 @@
 #include <Eigen/Eigenvalues>
 #include <cmath>
 
+#include "riata/core/stopping.hpp"
 #include "riata/linalg/blas.hpp"
 
 namespace riata {
@@ -45,8 +46,10 @@ double spectral_norm_squared(const Matrix<T>& A) {
   if (A.size() == 0) return 0;
   const Matrix<double> G = smaller_gram(A.template cast<double>());
   if (G.rows() > max_exact_side) return trace_bound(G);
-  const Eigen::SelfAdjointEigenSolver<Matrix<double>> eigen(G, Eigen::EigenvaluesOnly);
-  return std::max(0.0, eigen.eigenvalues().maxCoeff());
+  return run_stoppable(std::pow(static_cast<double>(G.rows()), 3), [G] {
+    const Eigen::SelfAdjointEigenSolver<Matrix<double>> eigen(G, Eigen::EigenvaluesOnly);
+    return std::max(0.0, eigen.eigenvalues().maxCoeff());
+  });
 }
 
 template <Scalar T>

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "riata/core/check.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/networks/certified_pass.hpp"
 #include "riata/networks/network_pass.hpp"
 #include "riata/solvers/certificate.hpp"
@@ -109,7 +110,10 @@ Network<T>::Network(std::string kind, DenseDictionary<T> dictionary, int n_layer
           norm_sq);
   model_.lipschitz = norm_sq;
   Parameters<T> initial;
-  for (int t = 0; t < n_layers; ++t) initial.merge(row.initial(model_, t));
+  for (int t = 0; t < n_layers; ++t) {
+    leave_if_stopped();
+    initial.merge(row.initial(model_, t));
+  }
   parameters_.set(std::move(initial));
 }
 
@@ -172,7 +176,7 @@ void Network<T>::project(Parameters<T>& parameters) const {
 template <Scalar T>
 struct Network<T>::Call {
   Call(const char* where, const Network& net, const ConstMatrixRef<T>& signals, const Reg& weight, const NetworkRun<T>& how)
-      : X(signals), reg_shape(weight), run(how), n_layers(how.n_layers.value_or(net.n_layers())) {
+      : scope(how.execution), X(signals), reg_shape(weight), run(how), n_layers(how.n_layers.value_or(net.n_layers())) {
     require_signals<T>(where, X, net.dictionary());
     require(n_layers >= 1 && n_layers <= net.n_layers(), "{}: n_layers = {}, must be between 1 and the network's {}", where,
             n_layers, net.n_layers());
@@ -199,6 +203,7 @@ struct Network<T>::Call {
                                 .lane_bytes = entry * static_cast<double>(lane_entries)});
   }
 
+  StopScope scope;
   ConstMatrixRef<T> X;
   const Reg& reg_shape;
   const NetworkRun<T>& run;

@@ -1,5 +1,7 @@
 #include "riata/networks/network_pass.hpp"
 
+#include "riata/core/stopping.hpp"
+
 namespace riata {
 
 template <Scalar T>
@@ -30,6 +32,7 @@ void NetworkPass<T>::start(const TileInput<T>& input, const ConstMatrixRef<T>& Z
 
 template <Scalar T>
 void NetworkPass<T>::step(const TileInput<T>& input, int layer) {
+  leave_if_stopped();
   layers_[static_cast<std::size_t>(layer)]->forward(input, state(layer), state(layer + 1));
   done_ = layer + 1;
 }
@@ -44,8 +47,10 @@ template <Scalar T>
 void NetworkPass<T>::backward(const TileInput<T>& input, int first, const LayerGradients<T>& gradients) {
   cotangent_v_.setZero();
   const LayerState<T> cotangent{cotangent_z_.leftCols(n_), cotangent_v_.leftCols(n_)};
-  for (int t = static_cast<int>(layers_.size()) - 1; t >= first; --t)
+  for (int t = static_cast<int>(layers_.size()) - 1; t >= first; --t) {
+    leave_if_stopped();
     layers_[static_cast<std::size_t>(t)]->backward(input, state(t), state(t + 1), cotangent, gradients);
+  }
 }
 
 template <Scalar T>

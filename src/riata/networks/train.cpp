@@ -9,6 +9,7 @@
 #include "riata/core/check.hpp"
 #include "riata/core/error.hpp"
 #include "riata/core/random.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/optim/adam.hpp"
 #include "riata/optim/checkpoint.hpp"
 #include "riata/optim/line_search.hpp"
@@ -229,6 +230,7 @@ class Trainer {
   }
 
   TrainingResult run() {
+    const StopScope scope(execution_);
     is_verified_ = !file_.resume([this](const NamedTensors& stored, const std::string& where) { load(stored, where); });
     const std::size_t n_steps_before = state_.history.value.size();
     LineSearch<T> search_before = search_;
@@ -243,12 +245,23 @@ class Trainer {
     }
     if (failure_ && state_.history.value.size() == n_steps_before) std::rethrow_exception(failure_);
     keep_failure(failure_, [&] { save(); });
-    const Execution to_the_end{.n_threads = options_.execution.n_threads};
-    if (state_.best_value) validate(to_the_end);  // not in the checkpoint: a longer run may not look here
+    // Whoever stopped the run waits for one more loss, but not for long.
+    const auto patience_ends = std::chrono::steady_clock::now() + std::chrono::milliseconds(150);
+    const Execution to_the_end{.n_threads = options_.execution.n_threads, .stop_requested = [&] {
+                                 return status == Status::interrupted && std::chrono::steady_clock::now() > patience_ends;
+                               }};
+    const auto in_time = [](const auto& look) {
+      try {
+        look();
+      } catch (const Interrupted&) {
+      }
+    };
+    if (state_.best_value) in_time([&] { validate(to_the_end); });  // not in the checkpoint: a longer run may not look here
     net_.set_parameters(state_.best_value ? state_.best : state_.parameters);
     if (failure_) std::rethrow_exception(failure_);
     const bool is_known = !is_adam() && state_.value && stages_[state_.stage].n_layers == net_.n_layers();
-    const double value = is_known ? *state_.value : net_.loss(X_, reg_, {.execution = to_the_end}, targets_);
+    double value = state_.value.value_or(std::numeric_limits<double>::quiet_NaN());
+    if (!is_known) in_time([&] { value = net_.loss(X_, reg_, {.execution = to_the_end}, targets_); });
     return {std::move(state_.history), state_.initial_value, value, reg_, status};
   }
 
@@ -646,6 +659,7 @@ template <Scalar T>
 TrainingResult train(Network<T>& net, const NonDeduced<ConstMatrixRef<T>>& X, const Reg& weight, const TrainingOptions& options,
                      const Matrix<T>* targets, const TrainingObserver& observer) {
   options.validate();
+  const StopScope scope(options.execution);
   require_signals<T>("train", X, net.dictionary());
   require(X.cols() > 0, "train: X holds no signals");
   require_squares<T>("train", X);

@@ -90,7 +90,7 @@ using TrainingObserver = std::function<Action(const TrainingInfo&)>;
 struct TrainingResult {
   TrainingHistory history;
   double initial_value = 0;  ///< the loss before the first step, at the output of the first stage
-  double value = 0;          ///< the loss of the network as it is now, at the last layer
+  double value = 0;          ///< the loss of the network as it is now, at the last layer; if it was stopped, the last known
   double reg = 0;            ///< the weight used, as a number
   /// Of the last stage. converged: no block of parameters alone, against its gradient, lowers the loss by 1e-4 of it;
   /// stalled: tol or Adam's patience ended it where one does.

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "riata/core/check.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/operators/units.hpp"
 
@@ -137,11 +138,14 @@ Parameters<T> FacnetRow<T>::initial(const NetworkModel<T>& model, int layer) {
 template <Scalar T>
 void FacnetRow<T>::project(const NetworkModel<T>& model, Parameters<T>& parameters) {
   for (int t = 0; t < model.n_layers; ++t) {
+    leave_if_stopped();
     Matrix<T>& A = parameters.at(parameter_name(t, "rotation"));
     if (A.allFinite() && !(A.transpose() * A).isIdentity(8 * Eigen::NumTraits<T>::epsilon())) {
       // In double for both precisions: as exact as T can say, and the decomposition takes long to compile.
-      const Eigen::BDCSVD<Matrix<double>> svd(A.template cast<double>(), Eigen::ComputeFullU | Eigen::ComputeFullV);
-      A = (svd.matrixU() * svd.matrixV().transpose()).template cast<T>();
+      A = run_stoppable(8 * std::pow(static_cast<double>(A.rows()), 3), [B = Matrix<double>(A.template cast<double>())] {
+        const Eigen::BDCSVD<Matrix<double>> svd(B, Eigen::ComputeFullU | Eigen::ComputeFullV);
+        return Matrix<T>((svd.matrixU() * svd.matrixV().transpose()).template cast<T>());
+      });
     }
     Matrix<T>& S = parameters.at(parameter_name(t, "scales"));
     S = S.cwiseMax(static_cast<T>(model.lipschitz * 1e-6));

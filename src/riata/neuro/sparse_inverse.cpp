@@ -5,6 +5,7 @@
 #include <map>
 
 #include "riata/core/check.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/neuro/whitening.hpp"
 #include "riata/operators/units.hpp"
@@ -129,6 +130,7 @@ void SparseInverseOptions::validate() const {
 SparseInverseResult sparse_inverse(const ConstMatrixRef<double>& M, const ConstMatrixRef<double>& G,
                                    const ConstMatrixRef<double>& noise_cov, const Reg& reg, const SparseInverseOptions& options) {
   options.validate();
+  const StopScope scope(options.execution);
   require_arrays(M, G, noise_cov, options);
   const Matrix<double> W = whitener(noise_cov, options.channel_types, options.rank_tol);
   Matrix<double> X(W.rows(), M.cols()), D(W.rows(), G.cols());

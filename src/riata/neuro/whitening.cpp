@@ -5,6 +5,7 @@
 #include <map>
 
 #include "riata/core/check.hpp"
+#include "riata/core/stopping.hpp"
 
 namespace riata {
 namespace {
@@ -53,7 +54,8 @@ Matrix<double> whitener(const ConstMatrixRef<double>& C, const std::vector<std::
               "noise_cov is not symmetric: entry ({}, {}) is {} but ({}, {}) is {}", i, j, C(i, j), j, i, C(j, i));
       scaled(i, j) = 0.5 * (C(i, j) + C(j, i)) / unit;
     }
-  const Eigen::SelfAdjointEigenSolver<Matrix<double>> eigen(scaled);
+  const auto eigen = run_stoppable(8 * std::pow(static_cast<double>(n), 3),
+                                   [scaled] { return Eigen::SelfAdjointEigenSolver<Matrix<double>>(scaled); });
   const Vector<double>& values = eigen.eigenvalues();  // ascending
   const double least = rank_tol * values(n - 1);
   require(values(0) >= -least,

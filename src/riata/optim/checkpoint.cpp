@@ -8,7 +8,9 @@
 
 #include "riata/core/check.hpp"
 #include "riata/core/sentence.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/io/atomic_file.hpp"
+#include "riata/io/file.hpp"
 #include "riata/io/file_lock.hpp"
 #include "riata/io/safetensors_header.hpp"
 #include "riata/io/tensor_bytes.hpp"
@@ -182,6 +184,7 @@ CheckpointFile& CheckpointFile::operator=(CheckpointFile&&) noexcept = default;
 
 CheckpointFile::CheckpointFile(Checkpoint checkpoint) : checkpoint_(std::move(checkpoint)) {
   const std::string& path = checkpoint_.path;
+  require_path(path);
   if (path.empty()) return;
   holds_something(path);  // what is no regular file is refused before it is opened
   const Json wanted = parse_fingerprint(checkpoint_.fingerprint);
@@ -292,6 +295,7 @@ template <Scalar T>
 std::uint64_t hash_of(const NonDeduced<ConstMatrixRef<T>>& X) {
   std::uint64_t hash = 14695981039346656037ull;
   for (Index i = 0; i < X.cols(); ++i) {
+    leave_if_stopped();
     const auto* bytes = reinterpret_cast<const unsigned char*>(X.col(i).data());
     for (std::size_t k = 0; k < sizeof(T) * static_cast<std::size_t>(X.rows()); ++k) hash = (hash ^ bytes[k]) * 1099511628211ull;
   }

@@ -9,6 +9,7 @@
 // Cost per iteration and signal: 4 n m flops, and per trial m plus n per atom that moves.
 #include <limits>
 
+#include "riata/core/stopping.hpp"
 #include "riata/solvers/proximal_tile.hpp"
 
 namespace riata {
@@ -41,6 +42,7 @@ class Backtracking final : public ProximalTile<Penalty> {
     this->compute_gradients(Z_);
     const auto shrink = static_cast<T>(options_.shrink);
     for (Index i = 0; i < n_active_; ++i) {
+      leave_if_stopped();
       const T first = options_.first_step ? longest_ : steps_(i) / shrink;
       T step = first;
       this->proximal_step(i, Z_, step, Y_);

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "riata/core/check.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/linalg/kernels.hpp"
 #include "riata/operators/units.hpp"
@@ -53,11 +54,13 @@ template <class Penalty>
 void TileCertificate<Penalty>::evaluate(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& reg) {
   const Index n = X.cols();
   for (Index i = 0; i < n; ++i) {
+    leave_if_stopped();
     ridges_(i) = penalty_.ridge(static_cast<double>(reg(i)));
     compute_residual(X.col(i), Z.col(i), i);
   }
   correlate(Z);
   for (Index i = 0; i < n; ++i) {
+    leave_if_stopped();
     const auto r = residuals_.col(i);
     const double fit = 0.5 * fixed_order_dot(r.size(), r.data(), r.data());
     const Index n_support = find_support(Z.col(i));
@@ -241,6 +244,7 @@ namespace {
 template <Scalar T, class Visit>
 void for_each_certificate(const char* where, const ConstMatrixRef<T>& X, const DenseDictionary<T>& D, const ConstMatrixRef<T>& Z,
                           const Reg& reg, const PenaltyOptions& options, const Execution& execution, Visit visit) {
+  const StopScope scope(execution);
   require_signals<T>(where, X, D);
   require(Z.rows() == D.code_size() && Z.cols() == X.cols(), "{}: codes have shape ({}, {}), expected ({}, {})", where, Z.cols(),
           Z.rows(), X.cols(), D.code_size());

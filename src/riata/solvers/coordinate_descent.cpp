@@ -14,6 +14,7 @@
 #include <cmath>
 #include <limits>
 
+#include "riata/core/stopping.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/solvers/tile_solver.hpp"
 #include "riata/solvers/working_set.hpp"
@@ -72,6 +73,7 @@ class CoordinateDescent final : public TileSolver<T> {
     const bool newton = !stalled_[static_cast<std::size_t>(i)];
     set_.start(z, q, reg);
     for (int settled = 0; tile.n_iter(i) < last_sweep;) {
+      leave_if_stopped();
       const double largest = penalty_.largest_pull(q_.rows(), q);
       if (estimated_gap(tile, i, largest) <= estimate_target_(i)) {
         estimate_target_(i) *= 0.1;  // should the certificate disagree

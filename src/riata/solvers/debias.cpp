@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "riata/core/check.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/operators/units.hpp"
 #include "riata/solvers/tile_certificate.hpp"
@@ -35,6 +36,7 @@ Matrix<T> debias(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T
   require(Z.rows() == D.code_size() && Z.cols() == X.cols(), "debias: codes have shape ({}, {}), expected ({}, {})", Z.cols(),
           Z.rows(), X.cols(), D.code_size());
   require(max_support >= 0, "debias: max_support = {}, must be >= 0", max_support);
+  const StopScope scope(execution);
   const Index n_atoms = D.code_size();
   const UnitAtoms<T> atoms(D);
   Matrix<T> gram(n_atoms, n_atoms);
@@ -47,12 +49,14 @@ Matrix<T> debias(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T
     atoms.dictionary().adjoint(X.middleCols(first, n), correlations);
     std::vector<Index> S;
     for (Index i = 0; i < n; ++i) {
+      leave_if_stopped();
       find_support<T>(Z.col(first + i), max_support, S);
       if (S.empty()) continue;
       Matrix<T> H = gram(S, S);
       H.diagonal() *= static_cast<T>(1 + ridge);
       const Vector<T> c = correlations.col(i)(S);
-      const Vector<T> z = H.llt().solve(c);
+      const double n_operations = std::pow(static_cast<double>(S.size()), 3);
+      const Vector<T> z = run_stoppable(n_operations, [H, c] { return Vector<T>(H.llt().solve(c)); });
       if (z.allFinite()) result.col(first + i)(S) = shifted(z, -atoms.exponent());
     }
   });

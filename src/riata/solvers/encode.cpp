@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "riata/core/check.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/solvers/batch_encoder.hpp"
 #include "riata/solvers/certificate.hpp"
 
@@ -70,6 +71,7 @@ template <Scalar T>
 EncodeResult<T> encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,
                        const EncodeOptions& options, const Matrix<T>* init) {
   options.validate();
+  const StopScope scope(options.execution);
   require_signals<T>("encode", X, D);
   const Index n_signals = X.cols(), n_atoms = D.code_size();
   if (init != nullptr) {

@@ -5,6 +5,7 @@
 
 #include "riata/core/check.hpp"
 #include "riata/core/error.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/io/atomic_file.hpp"
 #include "riata/io/csr_file.hpp"
 #include "riata/io/npy_stream.hpp"
@@ -76,6 +77,7 @@ Reg part_of(const Reg& reg, Index first, Index n) {
 template <Scalar T>
 StreamReport run(const Source<T>& signals, const DenseDictionary<T>& D, const Reg& reg, const CodeSink<T>& sink,
                  const StreamOptions& options) {
+  const StopScope scope(options.encode.execution);
   EncodeOptions solver = options.encode;
   const Index n_signals = signals.n_signals;
   const Index block =
@@ -83,7 +85,7 @@ StreamReport run(const Source<T>& signals, const DenseDictionary<T>& D, const Re
   StreamReport report{.n_signals = n_signals, .n_atoms = D.code_size()};
   std::unique_ptr<BatchEncoder<T>> encoder;
   for (Index first = 0; first < n_signals; first += block) {
-    if (solver.execution.stop_requested && solver.execution.stop_requested()) throw Interrupted();
+    leave_if_stopped();
     const Index n = std::min(block, n_signals - first);
     CodeBlock<T> coded{.first = first, .n_signals = n_signals};
     signals.take(n, [&](const ConstMatrixRef<T>& X) {

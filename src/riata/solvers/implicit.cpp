@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "riata/core/check.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/operators/units.hpp"
 #include "riata/solvers/certificate.hpp"
@@ -29,7 +30,8 @@ struct Solved {
   template <Scalar T>
   Solved(const char* where, const ConstMatrixRef<T>& signals, const DenseDictionary<T>& dictionary, const Reg& reg,
          const ImplicitOptions& options, const Matrix<T>* given)
-      : D(dictionary.parameters().template cast<double>()),
+      : scope(options.execution),
+        D(dictionary.parameters().template cast<double>()),
         penalty(options.penalty, dictionary.code_size()),
         execution(options.execution) {
     require_l1(where, options.penalty);
@@ -52,11 +54,13 @@ struct Solved {
   template <class Visit>
   void for_each_system(Index tile, const Visit& visit) const {
     for (Index i = tile * tile_size; i < std::min((tile + 1) * tile_size, X.cols()); ++i) {
+      leave_if_stopped();
       const SupportSystem at(X.col(i), D, penalty, codes.col(i));
       if (!at.S.empty()) visit(i, at);
     }
   }
 
+  StopScope scope;
   Matrix<double> X, D, codes;
   L1<double> penalty;
   Execution execution;
@@ -165,9 +169,11 @@ Matrix<T> implicit_jacobian(const NonDeduced<ConstVectorRef<T>>& x, const DenseD
   const Solved solved("code_jacobian", ConstMatrixRef<T>(x), D, reg, options, static_cast<const Matrix<T>*>(nullptr));
   Matrix<double> J = Matrix<double>::Zero(D.code_size(), D.code_size());
   solved.for_each_system(0, [&](Index, const SupportSystem& at) {
-    const Matrix<double> inverse = at.pseudo_inverse.pseudoInverse();  // of D_S
+    const double n_operations = 2 * std::pow(static_cast<double>(at.S.size()), 2) * static_cast<double>(D.signal_size());
+    const Matrix<double> inverse = run_stoppable(n_operations, [of = at.pseudo_inverse] { return Matrix<double>(of.pseudoInverse()); });
     // -(D_S^T D_S)^+ (D_l z^T - r_l I)_S; the columns off the support are zero since z is.
-    const Matrix<double> G_inv = inverse * inverse.transpose();
+    Matrix<double> G_inv(inverse.rows(), inverse.rows());  // of D_S^T D_S
+    multiply<double>(inverse, inverse.transpose(), G_inv);
     J(at.S, at.S) = at.r(row) * G_inv - (G_inv * at.D_S.row(row).transpose()) * at.z_S.transpose();
   });
   const Matrix<T> result = J.cast<T>();

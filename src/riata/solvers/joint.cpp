@@ -9,6 +9,7 @@
 
 #include "riata/core/check.hpp"
 #include "riata/core/error.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/solvers/joint_arrays.hpp"
 #include "riata/solvers/joint_working_set.hpp"
@@ -64,10 +65,13 @@ class JointSolver {
 
   /// R = X - D Z, C = D^T R and the gap of all.
   double look_at_all() {
-    if (options_.execution.stop_requested && options_.execution.stop_requested()) throw Interrupted();
+    leave_if_stopped();
     R_ = X_;
     const Index size = options_.group_size;
-    for (const Index g : S_) R_.noalias() -= D_.middleCols(g * size, size) * Z_.middleRows(g * size, size);
+    for (const Index g : S_) {
+      leave_if_stopped();
+      R_.noalias() -= D_.middleCols(g * size, size) * Z_.middleRows(g * size, size);
+    }
     multiply_transposed<double>(D_, R_, C_);
     pulls_ = group_norms(C_, size);
     const double largest = pulls_.maxCoeff(), s = largest > reg_ ? reg_ / largest : 1.0;
@@ -107,7 +111,7 @@ class JointSolver {
     multiply_transposed<double>(X_, D_S, B);
     JointWorkingSet problem(std::move(H), std::move(B), std::move(Z_S), reg_, size);
     const int most = std::min(sweeps_between_looks, options_.max_iter - n_iter_);
-    const int sweeps = problem.solve(target, half_norm_sq, most, options_.execution);
+    const int sweeps = problem.solve(target, half_norm_sq, most);
     n_iter_ += sweeps;
     for (Index k = 0; k < std::ssize(S_); ++k)
       Z_.middleRows(S_[static_cast<std::size_t>(k)] * size, size) = problem.Z().middleCols(k * size, size).transpose();
@@ -145,6 +149,7 @@ template <Scalar T>
 JointResult<T> joint_encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,
                             const JointOptions& options) {
   options.validate();
+  const StopScope scope(options.execution);
   require_signals<T>("joint_encode", X, D);
   require_groups(options.group_size, D.code_size());
   require(!reg.is_per_signal(), "reg: joint codes take one weight for the batch, not one per signal");

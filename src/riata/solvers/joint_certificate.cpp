@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "riata/core/check.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/solvers/joint_arrays.hpp"
 #include "riata/solvers/tile_certificate.hpp"
 
@@ -31,9 +32,12 @@ template <class S>
 JointTerms joint_terms(const JointArrays& given, const Matrix<double>& Z, Index group_size) {
   using MatrixS = Eigen::Matrix<S, Eigen::Dynamic, Eigen::Dynamic>;
   const MatrixS atoms = given.atoms.cast<S>(), codes = Z.cast<S>();
-  MatrixS R = given.X.cast<S>();
-  R.noalias() -= atoms * codes;
-  const MatrixS C = atoms.transpose() * R;
+  MatrixS R = given.X.cast<S>(), C(atoms.cols(), R.cols());
+  for (Index t = 0; t < R.cols(); ++t) {
+    leave_if_stopped();
+    R.col(t).noalias() -= atoms * codes.col(t);
+    C.col(t).noalias() = atoms.transpose() * R.col(t);
+  }
   JointTerms terms;
   S norms = 0, products = 0;
   for (Index first = 0; first < C.rows(); first += group_size) {

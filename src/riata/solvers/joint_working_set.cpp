@@ -22,16 +22,28 @@
 #include <limits>
 
 #include "riata/core/error.hpp"
+#include "riata/core/stopping.hpp"
+#include "riata/linalg/blas.hpp"
 
 namespace riata {
 
+namespace {
+
 constexpr double epsilon = std::numeric_limits<double>::epsilon();
+
+Matrix<double> product(const Matrix<double>& A, const Matrix<double>& B) {
+  Matrix<double> out(A.rows(), B.cols());
+  multiply<double>(A, B, out);
+  return out;
+}
+
+}  // namespace
 
 JointWorkingSet::JointWorkingSet(Matrix<double> H, Matrix<double> B, Matrix<double> Z, double reg, Index group_size)
     : H_(std::move(H)),
       B_(std::move(B)),
       Z_(std::move(Z)),
-      Q_(B_ - Z_ * H_),
+      Q_(B_ - product(Z_, H_)),
       reg_(reg),
       group_size_(group_size),
       curvature_(Z_.cols() / group_size),
@@ -45,9 +57,8 @@ JointWorkingSet::JointWorkingSet(Matrix<double> H, Matrix<double> B, Matrix<doub
   }
 }
 
-int JointWorkingSet::solve(double target, double half_norm_sq, int most_sweeps, const Execution& execution) {
+int JointWorkingSet::solve(double target, double half_norm_sq, int most_sweeps) {
   for (int n = 1; n <= most_sweeps; ++n) {
-    if (execution.stop_requested && execution.stop_requested()) throw Interrupted();
     if (sweep() <= epsilon * epsilon * Z_.squaredNorm()) return n;
     if (n % sweeps_per_newton != 0) continue;
     newton();
@@ -60,6 +71,7 @@ int JointWorkingSet::solve(double target, double half_norm_sq, int most_sweeps, 
 double JointWorkingSet::sweep() {
   double moved = 0;
   for (Index g = 0; g < n_groups(); ++g) {
+    leave_if_stopped();
     if (!(curvature_(g) > 0)) continue;
     auto Z_g = Z_.middleCols(g * group_size_, group_size_);
     step_ = Z_g + group(Q_, g) / curvature_(g);
@@ -120,8 +132,7 @@ bool JointWorkingSet::try_step(const Matrix<double>& direction, const std::vecto
     if (Z_g.cwiseProduct(group(Z_, g)).sum() <= 0) Z_g.setZero();
   }
   if (!Z_tried_.allFinite()) return false;
-  Q_tried_ = Q_;
-  Q_tried_.noalias() -= (Z_tried_ - Z_) * H_;
+  Q_tried_ = Q_ - product(Z_tried_ - Z_, H_);
   if (!(change_of_objective(Z_tried_, Q_tried_) < 0)) return false;
   Z_.swap(Z_tried_);
   Q_.swap(Q_tried_);
@@ -140,22 +151,25 @@ Matrix<double> JointWorkingSet::newton_direction(const std::vector<Index>& used)
     U_g /= norm;
     K.diagonal().segment(g * group_size_, group_size_).array() += reg_ / norm;
   }
-  const Matrix<double> inv_K = K.llt().solve(Matrix<double>::Identity(n, n));
+  const double cubed = std::pow(static_cast<double>(n), 3);
+  const Matrix<double> inv_K =
+      run_stoppable(cubed, [K, n] { return Matrix<double>(K.llt().solve(Matrix<double>::Identity(n, n))); });
   const auto sum_of_blocks = [&](const Matrix<double>& A, Index g, Index h) {
     return A.block(g * group_size_, h * group_size_, group_size_, group_size_).sum();
   };
   // The Woodbury system: S_gh = [g = h] / c_g - <e_g x U_g, K^-1 (e_h x U_h)>.
-  const Matrix<double> products = inv_K.cwiseProduct(U.transpose() * U);
+  const Matrix<double> products = inv_K.cwiseProduct(product(U.transpose(), U));
   Matrix<double> S(n_used_groups, n_used_groups);
   for (Index h = 0; h < n_used_groups; ++h)
     for (Index g = 0; g < n_used_groups; ++g) S(g, h) = (g == h ? inv_c(g) : 0.0) - sum_of_blocks(products, g, h);
 
-  Matrix<double> direction = (Q_(Eigen::all, used) - reg_ * U) * inv_K;
+  Matrix<double> direction = product(Q_(Eigen::all, used) - reg_ * U, inv_K);
   Vector<double> along(n_used_groups);
   for (Index g = 0; g < n_used_groups; ++g) along(g) = group(U, g).cwiseProduct(group(direction, g)).sum();
-  const Vector<double> correction = S.colPivHouseholderQr().solve(along);
+  const Vector<double> correction =
+      run_stoppable(cubed, [S, along] { return Vector<double>(S.colPivHouseholderQr().solve(along)); });
   for (Index g = 0; g < n_used_groups; ++g) U.middleCols(g * group_size_, group_size_) *= correction(g);
-  direction += U * inv_K;
+  direction += product(U, inv_K);
   return direction;
 }
 

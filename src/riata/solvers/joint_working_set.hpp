@@ -19,7 +19,7 @@ class JointWorkingSet {
   /// Sweeps of block coordinate descent over the groups, with a Newton step every few, until the gap of this problem is at
   /// most `target`, nothing moves beyond rounding, or `most_sweeps` is reached. Returns the sweeps taken.
   /// `half_norm_sq` = 1/2 ||X||^2. @throws Interrupted
-  int solve(double target, double half_norm_sq, int most_sweeps, const Execution& execution);
+  int solve(double target, double half_norm_sq, int most_sweeps);
 
   const Matrix<double>& Z() const { return Z_; }
 

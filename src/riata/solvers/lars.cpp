@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "riata/core/check.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/linalg/growing_qr.hpp"
 #include "riata/operators/units.hpp"
 #include "riata/solvers/certificate.hpp"
@@ -117,6 +118,7 @@ class Homotopy {
 
  private:
   void correlate() {
+    leave_if_stopped();
     r_ = x_;
     double size = x_norm_;
     for (const Index j : A_) {
@@ -156,6 +158,7 @@ class Homotopy {
 
   /// w, u, a = D^T u for the atoms of A.
   void solve_direction() {
+    leave_if_stopped();
     Vector<double> s(std::ssize(A_));
     for (std::size_t k = 0; k < A_.size(); ++k) s(static_cast<Index>(k)) = s_(A_[k]);
     const Vector<double> y = qr_.solve_transposed(s);
@@ -375,6 +378,7 @@ bool is_solution(const Homotopy& path, const Vector<double>& x, const Matrix<dou
 template <Scalar T>
 LassoPath<T> lasso_path(const NonDeduced<ConstVectorRef<T>>& x_given, const DenseDictionary<T>& D, const PathOptions& options) {
   options.validate();
+  const StopScope scope(options.execution);
   require_signals<T>("lasso_path", x_given, D);
   const L1<T> penalty(options.penalty, D.code_size());
   const UnitAtoms<T> unit_atoms(D);

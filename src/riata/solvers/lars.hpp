@@ -2,6 +2,7 @@
 #pragma once
 
 #include "riata/core/status.hpp"
+#include "riata/core/threads.hpp"
 #include "riata/operators/dense_dictionary.hpp"
 #include "riata/terms/l1.hpp"
 
@@ -11,6 +12,7 @@ struct PathOptions {
   double reg_min = 0;     ///< where the path ends, >= 0
   int max_knots = 10000;  ///< at most so many knots, the first included
   PenaltyOptions penalty = {};
+  Execution execution = {};  ///< one path runs on the calling thread; n_threads has no effect
   void validate() const;  ///< @throws std::invalid_argument
 };
 
@@ -27,7 +29,7 @@ struct LassoPath {
 /// All z(reg) = argmin_z 1/2 ||x - D z||^2 + reg g(z), reg from reg_max down to reg_min, by the homotopy (LARS) of Osborne,
 /// Presnell and Turlach (2000) and Efron et al. (2004). Where the solution is not unique (dependent atoms), one of them.
 /// x is n_features. Computed in double. reg_max = 0 gives the single knot 0; reg_min >= reg_max the single knot reg_min.
-/// @throws std::invalid_argument if sizes disagree or an entry is not finite
+/// @throws std::invalid_argument if sizes disagree or an entry is not finite; Interrupted
 template <Scalar T>
 LassoPath<T> lasso_path(const NonDeduced<ConstVectorRef<T>>& x, const DenseDictionary<T>& D, const PathOptions& options = {});
 

@@ -14,6 +14,7 @@
 #include <cmath>
 #include <unordered_map>
 
+#include "riata/core/stopping.hpp"
 #include "riata/linalg/norms.hpp"
 #include "riata/solvers/proximal_tile.hpp"
 
@@ -50,6 +51,7 @@ class Oista final : public ProximalTile<L1<T>> {
   void step() override {
     this->compute_gradients(Z_);
     for (Index i = 0; i < n_active_; ++i) {
+      leave_if_stopped();
       find_support(i);
       double& L_S = norm_on_support(i);
       steps_(i) = static_cast<T>(1 / L_S);

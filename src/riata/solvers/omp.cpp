@@ -15,6 +15,7 @@
 #include <cmath>
 
 #include "riata/core/check.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/operators/units.hpp"
 #include "riata/solvers/tile_certificate.hpp"
@@ -36,6 +37,7 @@ class Pursuit {
     alpha_ = alpha0;
     passed_over_.assign(static_cast<std::size_t>(alpha0.size()), false);
     while (std::ssize(I_) < most_ && !is_met(x, x_sq, target)) {
+      leave_if_stopped();
       Index k = -1;
       double largest = nothing;
       for (Index j = 0; j < alpha_.size(); ++j)  // R08 line 5
@@ -117,6 +119,7 @@ void OmpOptions::validate() const {
 template <Scalar T>
 OmpResult<T> omp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const OmpOptions& options) {
   options.validate();
+  const StopScope scope(options.execution);
   require_signals<T>("omp", X, D);
   const Index n_signals = X.cols(), n_atoms = D.code_size();
   const Matrix<double> dictionary = D.parameters().template cast<double>();

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "riata/core/stopping.hpp"
 #include "riata/linalg/kernels.hpp"
 #include "riata/solvers/tile_solver.hpp"
 
@@ -22,6 +23,7 @@ class ProximalTile : public TileSolver<typename Penalty::scalar> {
       retire(tile, 0, false);
     }
     for (int k = 1; k <= options_.max_iter && n_active_ > 0; ++k) {
+      leave_if_stopped();
       step();
       const bool last = k == options_.max_iter, may_stand_still = !Penalty::convex && k == 1;
       const bool due = last || may_stand_still || k % options_.check_every == 0;

@@ -5,8 +5,12 @@
 #include <limits>
 #include <span>
 
+#include "riata/core/stopping.hpp"
+
 namespace riata {
 namespace {
+
+constexpr Index large = 128;  // below, all sweeps take as long as a few looks at the clock
 
 constexpr Index padded(Index n) { return (n + 7) / 8 * 8; }
 
@@ -72,6 +76,7 @@ template <Scalar T>
 typename WorkingSet<T>::Work WorkingSet<T>::solve(int most_sweeps, bool newton) {
   Work work{.settled = true};
   while (work.sweeps < most_sweeps) {
+    if (size() >= large) leave_if_stopped();
     const SweepResult result = sweep();
     ++work.sweeps;
     work.settled &= !result.support_changed;
@@ -100,8 +105,10 @@ SweepResult WorkingSet<T>::sweep() {
 /// Newton steps, each of which but the last ends with atoms at zero. True if the last was a whole one.
 template <Scalar T>
 bool WorkingSet<T>::minimise_on_support() {
-  for (int k = 0; k < most_newton_steps; ++k)
+  for (int k = 0; k < most_newton_steps; ++k) {
+    if (size() >= large) leave_if_stopped();
     if (const Step step = newton_step(); step != Step::clipped) return step == Step::whole;
+  }
   return false;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "riata/core/stopping.hpp"
 #include "riata/linalg/blas.hpp"
 
 namespace riata {
@@ -40,7 +41,10 @@ void AdaptivePass<T>::forward(const ConstMatrixRef<T>& X, const ConstVectorRef<T
   if (all_dense()) return;
   sparse_->open(C_.leftCols(n_), n_dense_);
   const auto z = dense_.z(n_dense_), z_before = dense_.z(std::max(n_dense_ - 1, 0)), y = dense_.y();
-  for (Index i = 0; i < n_; ++i) sparse_->forward(i, reg(i), z.col(i), z_before.col(i), y.col(i), Z_.col(i), Y_.col(i));
+  for (Index i = 0; i < n_; ++i) {
+    leave_if_stopped();
+    sparse_->forward(i, reg(i), z.col(i), z_before.col(i), y.col(i), Z_.col(i), Y_.col(i));
+  }
 }
 
 /// Will layers from k on have few active atoms? Before layer 0, from zero, those it is about to give. A start that was given
@@ -64,11 +68,13 @@ void AdaptivePass<T>::backward(const ConstVectorRef<T>& reg, Index first, Gradie
   }
   if (stored_ == 0) return;
   auto cotangent_z = codes_cotangent(), cotangent_y = extrapolated_cotangent();
-  for (Index i = 0; i < n_; ++i)
+  for (Index i = 0; i < n_; ++i) {
+    leave_if_stopped();
     sparse_->backward(i, reg(i), cotangent_z.col(i), cotangent_y.col(i),
                       {.dictionary = gradients.parameters.size() > 0,
                        .steps = gradients.steps,
                        .reg = gradients.reg.empty() ? nullptr : &gradients.reg[static_cast<std::size_t>(i)]});
+  }
   if (gradients.parameters.size() > 0) D_.accumulate_gradient(T(1), *X_, sparse_->pulls(), gradients.parameters);
   if (gradients.signals.size() > 0) {
     Matrix<T> DP(D_.signal_size(), n_);

@@ -1,7 +1,7 @@
 #include "riata/unrolled/jacobian.hpp"
 
 #include "riata/core/check.hpp"
-#include "riata/core/error.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/operators/units.hpp"
 #include "riata/solvers/certificate.hpp"
@@ -14,6 +14,7 @@ template <Scalar T>
 Matrix<T> code_jacobian(const NonDeduced<ConstVectorRef<T>>& x, const DenseDictionary<T>& D, const Reg& reg, Index row,
                         const UnrolledOptions& options, std::optional<int> backprop) {
   options.validate();
+  const StopScope scope(options.execution);
   require_signals<T>("code_jacobian", ConstMatrixRef<T>(x), D);
   require(row >= 0 && row < D.signal_size(), "row = {}, must be between 0 and n_features - 1 = {}", row, D.signal_size() - 1);
   const int kept = backprop.value_or(options.layers);
@@ -34,7 +35,7 @@ Matrix<T> code_jacobian(const NonDeduced<ConstVectorRef<T>>& x, const DenseDicti
   const Matrix<double> atoms_of_rows = atoms_of(directions, atoms);
   Tangents tangents(trace, gram, directions, atoms_of_rows, options.layers - kept);
   while (tangents.layer() < options.layers) {
-    if (options.execution.stop_requested && options.execution.stop_requested()) throw Interrupted();
+    leave_if_stopped();
     tangents.advance();
   }
   const Matrix<double> J = options.return_extrapolated ? tangents.dense_extrapolated() : tangents.dense();

@@ -18,6 +18,7 @@
 #include <span>
 #include <vector>
 
+#include "riata/core/stopping.hpp"
 #include "riata/linalg/kernels.hpp"
 #include "riata/operators/dictionary.hpp"
 #include "riata/terms/least_squares.hpp"
@@ -72,6 +73,7 @@ class TilePass {
 
   /// Layer k: from z_{k-1}, z_k, y_k to z_{k+1}, y_{k+1}.
   void step(const ConstMatrixRef<T>& X, const ConstVectorRef<T>& reg, Index first, int k) {
+    leave_if_stopped();
     const Index m = D_.code_size();
     const T alpha = static_cast<T>(schedule_.steps[static_cast<std::size_t>(k)]);
     Matrix<T>& r = residual_slot(k);
@@ -118,6 +120,7 @@ class TilePass {
   void backward(const ConstVectorRef<T>& reg, Index first, Gradients gradients, int last) {
     const Index m = D_.code_size();
     for (int k = last - 1; k >= schedule_.n_layers() - stored_; --k) {
+      leave_if_stopped();
       const T alpha = static_cast<T>(schedule_.steps[static_cast<std::size_t>(k)]), m_k = momentum(k);
       auto h = cotangent_z_.leftCols(n_);  // the cotangent of z_{k+1}, then h itself
       auto c = cotangent_y_.leftCols(n_);  // the cotangent of y_{k+1}, then of y_k

@@ -2,10 +2,13 @@
 
 #include <algorithm>
 
+#include "riata/core/stopping.hpp"
 #include "riata/linalg/blas.hpp"
 
 namespace riata {
 namespace {
+
+constexpr int layers_between_looks = 64;  // a layer of few active atoms takes as long as ten
 
 /// Entries of a vector of U: whole vectors of the widest instruction set.
 template <class T>
@@ -121,6 +124,7 @@ void SparseLayers<T>::forward(Index i, T reg, const ConstVectorRef<T>& z, const 
   keep(i, from_, state);
   const auto& layer = gram_kernels<T>().layer;
   for (int k = from_; k < n_layers; ++k) {
+    if (k % layers_between_looks == 0) leave_if_stopped();
     const T alpha = static_cast<T>(schedule_.steps[static_cast<std::size_t>(k)]);
     const T momentum = static_cast<T>(schedule_.momenta[static_cast<std::size_t>(k)]);
     List next = open_list(k + 1);
@@ -191,6 +195,7 @@ void SparseLayers<T>::backward(Index i, T reg, VectorRef<T> cotangent_z, VectorR
   h_places_.resize(static_cast<std::size_t>(u));
   const bool scalars = !gradients.steps.empty() || gradients.reg != nullptr;
   for (int k = n_layers - 1; k >= first; --k) {
+    if (k % layers_between_looks == 0) leave_if_stopped();
     const T alpha = static_cast<T>(schedule_.steps[static_cast<std::size_t>(k)]);
     const T momentum = static_cast<T>(schedule_.momenta[static_cast<std::size_t>(k)]);
     const List after = list(record(i, k + 1)), before = list(record(i, k));

@@ -6,6 +6,7 @@
 
 #include "riata/core/check.hpp"
 #include "riata/core/random.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/linalg/norms.hpp"
 #include "riata/operators/units.hpp"
@@ -115,6 +116,7 @@ class TangentError {
     double largest = first >= counted ? 1 : 0;
     if (errors != nullptr) errors[first] = of(tangents);
     while (tangents.layer() < trace_.n_layers()) {
+      leave_if_stopped();
       tangents.advance();
       const double error = of(tangents);
       if (errors != nullptr) errors[tangents.layer()] = error;
@@ -145,6 +147,7 @@ UnrolledStability unrolled_stability(const NonDeduced<ConstMatrixRef<T>>& X, con
                                      const StabilityOptions& options) {
   const UnrolledOptions& network = options.network;
   network.validate();
+  const StopScope scope(network.execution);
   if (options.directions) require(*options.directions >= 1, "directions = {}, must be >= 1", *options.directions);
   require_signals<T>("unrolled_stability", X, D);
   const L1<double> penalty(network.penalty, D.code_size());

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "riata/core/stopping.hpp"
 #include "riata/linalg/blas.hpp"
 
 namespace riata {
@@ -22,6 +23,7 @@ SignalTrace::SignalTrace(const Matrix<double>& D, const Vector<double>& x, doubl
   iterates_.col(0).setZero();
   Vector<double> r(D.rows());
   for (int k = 0; k < n_layers(); ++k) {
+    leave_if_stopped();
     const Vector<double> y_k = y(k);
     r = -x_;
     for (Index j = 0; j < y_k.size(); ++j)

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "riata/core/error.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/core/threads.hpp"
 #include "riata/core/types.hpp"
 
@@ -35,7 +36,7 @@ void for_each_tile(const Partition& parts, Index n_signals, const Execution& exe
     auto& pass = passes[static_cast<std::size_t>(thread)];
     if (!pass) pass = make_pass();
     for (Index t = lane; t < parts.n_tiles; t += parts.n_lanes) {
-      if (thread == 0 && execution.stop_requested && execution.stop_requested()) throw Interrupted();
+      leave_if_stopped();
       const Index first = t * parts.tile;
       work(first, std::min(parts.tile, n_signals - first), *pass, lane);
     }

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "riata/core/check.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/operators/units.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/tile_certificate.hpp"
@@ -81,7 +82,8 @@ template <Scalar T>
 struct Problem {
   Problem(const char* where, const ConstMatrixRef<T>& signals, const DenseDictionary<T>& dictionary, const Reg& weight,
           const UnrolledOptions& options, bool one_unit)
-      : e(one_unit ? signal_exponent(largest_entry<T>(signals)) : 0),
+      : scope(options.execution),
+        e(one_unit ? signal_exponent(largest_entry<T>(signals)) : 0),
         atoms(dictionary),
         X_in_unit(e == 0 ? Matrix<T>() : Matrix<T>(shifted(signals, -e))),
         X(e == 0 ? signals : ConstMatrixRef<T>(X_in_unit)),
@@ -105,6 +107,7 @@ struct Problem {
     return std::make_unique<Pass>(D, penalty, gram ? &*gram : nullptr, schedule, stored, tile);
   }
 
+  StopScope scope;
   const int e;
   const UnitAtoms<T> atoms;
   const Matrix<T> X_in_unit;
