@@ -9,10 +9,10 @@
 #include "interrupt.hpp"
 #include "options.hpp"
 #include "outputs.hpp"
-#include "surroundings.hpp"
 #include "riata/core/error.hpp"
 #include "riata/core/sentence.hpp"
 #include "riata/version.hpp"
+#include "surroundings.hpp"
 
 namespace {
 

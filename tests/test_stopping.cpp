@@ -73,9 +73,7 @@ std::map<std::string, Call> calls_on(const Matrix<double>& X, const DenseDiction
   calls["unrolled_encode"] = [=](const Execution& e) { unrolled_encode<double>(X, D, reg, {.layers = 3, .execution = e}); };
   calls["unrolled_gradient"] = [=](const Execution& e) { unrolled_gradient<double>(X, D, reg, {.layers = 3, .execution = e}); };
   calls["unrolled_vjp"] = [=](const Execution& e) { unrolled_vjp<double>(X, D, reg, Z, {.layers = 3, .execution = e}); };
-  calls["code_jacobian"] = [=](const Execution& e) {
-    code_jacobian<double>(X.col(0), D, reg, 0, {.layers = 3, .execution = e});
-  };
+  calls["code_jacobian"] = [=](const Execution& e) { code_jacobian<double>(X.col(0), D, reg, 0, {.layers = 3, .execution = e}); };
   calls["unrolled_stability"] = [=](const Execution& e) {
     unrolled_stability<double>(X, D, reg, {.network = {.layers = 3, .execution = e}});
   };
@@ -150,21 +148,53 @@ TEST(Stopping, LongCallsHearItWithinHalfASecond) {
   const DenseDictionary<double> small(draw.atoms(10, 20));
   const Matrix<double> Z = draw.normal_matrix(1400, 130);
   const std::map<std::string, Call> calls{
-      {"fista", [&](const Execution& e) { encode<double>(X, D, Reg::fraction_of_max(1e-3), {.method = Solver::fista, .tol = 0, .max_iter = 100000, .execution = e}); }},
-      {"coordinate descent", [&](const Execution& e) { encode<double>(X, D, Reg::fraction_of_max(1e-4), {.method = Solver::coordinate_descent, .tol = 0, .max_iter = 100000, .execution = e}); }},
-      {"lars", [&](const Execution& e) { encode<double>(X.leftCols(3), D, Reg::fraction_of_max(1e-4), {.method = Solver::lars, .tol = 0, .max_iter = 100000, .execution = e}); }},
+      {"fista",
+       [&](const Execution& e) {
+         encode<double>(X, D, Reg::fraction_of_max(1e-3),
+                        {.method = Solver::fista, .tol = 0, .max_iter = 100000, .execution = e});
+       }},
+      {"coordinate descent",
+       [&](const Execution& e) {
+         encode<double>(X, D, Reg::fraction_of_max(1e-4),
+                        {.method = Solver::coordinate_descent, .tol = 0, .max_iter = 100000, .execution = e});
+       }},
+      {"lars",
+       [&](const Execution& e) {
+         encode<double>(X.leftCols(3), D, Reg::fraction_of_max(1e-4),
+                        {.method = Solver::lars, .tol = 0, .max_iter = 100000, .execution = e});
+       }},
       {"lasso_path", [&](const Execution& e) { lasso_path<double>(X.col(0), D, {.execution = e}); }},
       {"omp", [&](const Execution& e) { omp<double>(X, D, {.n_nonzero = 700, .execution = e}); }},
-      {"joint_encode", [&](const Execution& e) { joint_encode<double>(X, D, Reg::fraction_of_max(0.01), {.tol = 0, .max_iter = 100000, .execution = e}); }},
+      {"joint_encode",
+       [&](const Execution& e) {
+         joint_encode<double>(X, D, Reg::fraction_of_max(0.01), {.tol = 0, .max_iter = 100000, .execution = e});
+       }},
       {"implicit_gradient", [&](const Execution& e) { implicit_gradient<double>(X, D, 0.1, Z, {.execution = e}, &Z); }},
       {"debias", [&](const Execution& e) { debias<double>(X, D, Z, 0, e); }},
       {"unrolled_encode", [&](const Execution& e) { unrolled_encode<double>(X, D, 0.01, {.layers = 100000, .execution = e}); }},
-      {"few signals, many layers", [&](const Execution& e) { unrolled_encode<double>(small_X, small, 0.01, {.layers = 1000000, .execution = e}); }},
-      {"code_jacobian", [&](const Execution& e) { code_jacobian<double>(X.col(0), D, 0.01, 0, {.layers = 1000, .execution = e}); }},
-      {"unrolled_stability", [&](const Execution& e) { unrolled_stability<double>(X, D, 0.01, {.network = {.layers = 100, .execution = e}, .directions = 1}); }},
-      {"exact norm", [&](const Execution& e) { const StopScope scope(e); for (int i = 0; i < 100; ++i) D.squared_norm(); }},
-      {"analytic weight", [&](const Execution& e) { const StopScope scope(e); Network<double>("alista", D, 2); }},
-      {"assignment", [&](const Execution& e) { const StopScope scope(e); for (int i = 0; i < 1000; ++i) recovery_score<double>(X, atoms); }},
+      {"few signals, many layers",
+       [&](const Execution& e) { unrolled_encode<double>(small_X, small, 0.01, {.layers = 1000000, .execution = e}); }},
+      {"code_jacobian",
+       [&](const Execution& e) { code_jacobian<double>(X.col(0), D, 0.01, 0, {.layers = 1000, .execution = e}); }},
+      {"unrolled_stability",
+       [&](const Execution& e) {
+         unrolled_stability<double>(X, D, 0.01, {.network = {.layers = 100, .execution = e}, .directions = 1});
+       }},
+      {"exact norm",
+       [&](const Execution& e) {
+         const StopScope scope(e);
+         for (int i = 0; i < 100; ++i) D.squared_norm();
+       }},
+      {"analytic weight",
+       [&](const Execution& e) {
+         const StopScope scope(e);
+         Network<double>("alista", D, 2);
+       }},
+      {"assignment",
+       [&](const Execution& e) {
+         const StopScope scope(e);
+         for (int i = 0; i < 1000; ++i) recovery_score<double>(X, atoms);
+       }},
   };
   for (const auto& [name, call] : calls)
     for (const int n_threads : {1, 2}) EXPECT_LT(seconds_to_stop(call, n_threads, 0.15), 0.5) << name << ", " << n_threads;

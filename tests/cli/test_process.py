@@ -267,7 +267,8 @@ def test_two_outputs_on_one_file_are_refused(riata, tmp_path, pair):
     for name in other_names(tmp_path, "a.safetensors"):
         done = riata.run(*command.split(), "a.safetensors", option, name)
         assert done.returncode == 2, name
-        assert done.stderr == f"riata {command.split()[0]}: a.safetensors and {name} are one file; choose another name for one of them\n"
+        assert done.stderr == (f"riata {command.split()[0]}: a.safetensors and {name} are one file; choose another name for one "
+                               "of them\n")
         assert not (tmp_path / "a.safetensors").exists()
 
 

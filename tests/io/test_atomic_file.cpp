@@ -161,8 +161,13 @@ TEST(SameFile, NamesAreComparedByWhatTheyStandFor_WhetherItExistsOrNot) {
   fs::create_directory_symlink(folder / "sub", folder / "link");
   fs::create_symlink("sub/x", folder / "dangling");
   fs::create_symlink("dangling", folder / "far");
-  const auto names = {folder / "sub" / "x", folder / "." / "sub" / "x", folder / "sub" / ".." / "sub" / "x", folder / "link" / "x",
-                      folder / "dangling", folder / "far", fs::relative(folder / "sub") / "x"};
+  const auto names = {folder / "sub" / "x",
+                      folder / "." / "sub" / "x",
+                      folder / "sub" / ".." / "sub" / "x",
+                      folder / "link" / "x",
+                      folder / "dangling",
+                      folder / "far",
+                      fs::relative(folder / "sub") / "x"};
   for (const bool exists : {false, true}) {
     if (exists) write_atomically(folder / "sub" / "x", "x");
     for (const fs::path& a : names) {

@@ -185,8 +185,11 @@ def test_every_long_call_leaves_within_half_a_second(name):
 
 def test_what_learns_returns_what_it_has_within_half_a_second():
     X, D = random_problem(400, 800, 600)
-    net = riata.Network("coupled", D, 100)
-    for learn in (lambda: riata.learn_dictionary(X, 800, 0.01, layers=3000, tol=0), lambda: net.fit(X, "0.01max", max_iter=10**6)):
+    net = riata.Network("step", D, 100)
+    for learn in (
+        lambda: riata.learn_dictionary(X, 800, 0.01, layers=3000, tol=0),
+        lambda: net.fit(X, "0.01max", max_iter=10**6),
+    ):
         sent = []
         timer = threading.Timer(0.4, lambda sent=sent: (sent.append(time.monotonic()), os.kill(os.getpid(), signal.SIGINT)))
         before = signal.signal(signal.SIGINT, signal.default_int_handler)

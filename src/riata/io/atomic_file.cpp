@@ -41,7 +41,8 @@ constexpr std::string_view temporary_prefix = ".riata-", temporary_suffix = ".tm
 bool try_lock(int descriptor) { return ::flock(descriptor, LOCK_EX | LOCK_NB) == 0; }
 
 bool is_at(int descriptor, const fs::path& path) {
-  struct stat opened {}, there {};
+  struct stat opened {
+  }, there{};
   return ::fstat(descriptor, &opened) == 0 && ::lstat(path.c_str(), &there) == 0 && opened.st_dev == there.st_dev &&
          opened.st_ino == there.st_ino;
 }

@@ -14,6 +14,7 @@
 
 #include "riata/core/error.hpp"
 #include "riata/core/stopping.hpp"
+#include "riata/linalg/blas_kernels.hpp"
 
 namespace riata {
 namespace {
@@ -115,7 +116,8 @@ void gemm(CBLAS_TRANSPOSE op_a, CBLAS_TRANSPOSE op_b, Index m, Index n, Index k,
   const auto product = open_blas().sgemm;
   const OneThread scope;
   const Buffer buffer;
-  product(CblasColMajor, op_a, op_b, as_int(m), as_int(n), as_int(k), alpha, A, as_int(lda), B, as_int(ldb), beta, C, as_int(ldc));
+  product(CblasColMajor, op_a, op_b, as_int(m), as_int(n), as_int(k), alpha, A, as_int(lda), B, as_int(ldb), beta, C,
+          as_int(ldc));
 }
 
 void gemm(CBLAS_TRANSPOSE op_a, CBLAS_TRANSPOSE op_b, Index m, Index n, Index k, double alpha, const double* A, Index lda,
@@ -123,7 +125,8 @@ void gemm(CBLAS_TRANSPOSE op_a, CBLAS_TRANSPOSE op_b, Index m, Index n, Index k,
   const auto product = open_blas().dgemm;
   const OneThread scope;
   const Buffer buffer;
-  product(CblasColMajor, op_a, op_b, as_int(m), as_int(n), as_int(k), alpha, A, as_int(lda), B, as_int(ldb), beta, C, as_int(ldc));
+  product(CblasColMajor, op_a, op_b, as_int(m), as_int(n), as_int(k), alpha, A, as_int(lda), B, as_int(ldb), beta, C,
+          as_int(ldc));
 }
 
 /// Of the kernels in OpenBLAS 0.3.21 those for AVX-512 alone have the path, for products of up to 10^6 multiply-adds.
@@ -152,6 +155,8 @@ void for_each_block(Index n_columns, Index block, const Run& run) {
 }
 
 }  // namespace
+
+std::string blas_kernels() { return open_blas().corename(); }
 
 Index columns_without_packing(Index left_entries) {
   return multiplies_without_packing() ? Index{1'000'000} / std::max<Index>(left_entries, 1) / 16 * 16 : 0;

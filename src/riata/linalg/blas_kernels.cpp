@@ -1,10 +1,6 @@
 #include "riata/linalg/blas_kernels.hpp"
 
-#include <cblas.h>
-
 namespace riata {
-
-std::string blas_kernels() { return openblas_get_corename(); }
 
 bool can_run_blas_kernels(std::string_view name) {
 #if defined(__x86_64__)

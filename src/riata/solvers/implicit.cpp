@@ -170,7 +170,8 @@ Matrix<T> implicit_jacobian(const NonDeduced<ConstVectorRef<T>>& x, const DenseD
   Matrix<double> J = Matrix<double>::Zero(D.code_size(), D.code_size());
   solved.for_each_system(0, [&](Index, const SupportSystem& at) {
     const double n_operations = 2 * std::pow(static_cast<double>(at.S.size()), 2) * static_cast<double>(D.signal_size());
-    const Matrix<double> inverse = run_stoppable(n_operations, [of = at.pseudo_inverse] { return Matrix<double>(of.pseudoInverse()); });
+    const Matrix<double> inverse =
+        run_stoppable(n_operations, [of = at.pseudo_inverse] { return Matrix<double>(of.pseudoInverse()); });
     // -(D_S^T D_S)^+ (D_l z^T - r_l I)_S; the columns off the support are zero since z is.
     Matrix<double> G_inv(inverse.rows(), inverse.rows());  // of D_S^T D_S
     multiply<double>(inverse, inverse.transpose(), G_inv);

@@ -13,7 +13,7 @@ struct PathOptions {
   int max_knots = 10000;  ///< at most so many knots, the first included
   PenaltyOptions penalty = {};
   Execution execution = {};  ///< one path runs on the calling thread; n_threads has no effect
-  void validate() const;  ///< @throws std::invalid_argument
+  void validate() const;     ///< @throws std::invalid_argument
 };
 
 template <Scalar T>

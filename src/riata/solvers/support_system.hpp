@@ -31,7 +31,8 @@ struct SupportSystem {
 
   /// p = (D_S^+)^T c_S and a_S = D_S^+ p, so a_S = (D_S^T D_S)^+ c_S; columns are right-hand sides.
   Matrix<double> pull(const Matrix<double>& c_S) const {
-    return stoppable(c_S, [](const Decomposition& of, const Matrix<double>& b) -> Matrix<double> { return of.transpose().solve(b); });
+    return stoppable(c_S,
+                     [](const Decomposition& of, const Matrix<double>& b) -> Matrix<double> { return of.transpose().solve(b); });
   }
   Matrix<double> solve(const Matrix<double>& p) const {
     return stoppable(p, [](const Decomposition& of, const Matrix<double>& b) -> Matrix<double> { return of.solve(b); });
