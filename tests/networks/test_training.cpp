@@ -518,10 +518,11 @@ TEST_F(TrainingFile, BadInputs_AreRefusedInASentence) {
       {"validation = 1, must be between 0 and below 1", call({.optimizer = TrainingOptimizer::adam, .validation = 1})},
       {"validation is for optimizer = 'adam' alone", call({.validation = 0.5})},
       {"validation = 0.005 of 60 signals holds none out", call({.optimizer = TrainingOptimizer::adam, .validation = 0.005})},
-      {"train: the gradient by 'layer.0.threshold' is not finite after 0 steps; are the signals or reg too large?",
+      {"train: the gradient by 'layer.0.weight' is not finite after 0 steps; are the signals or reg too large?",
        [&problem] {
-         Network<float> net("lamp", Matrix<float>(problem.D.cast<float>()), 1);
-         train<float>(net, Matrix<float>(1e19F * problem.X.cast<float>()), 1e-3, {});
+         Network<float> net("coupled", Matrix<float>(problem.D.cast<float>()), 1);
+         const Matrix<float> X = 1e10F * problem.X.cast<float>(), targets = 1e30F * problem.Z.cast<float>();
+         train<float>(net, X, 1e-3, {.loss = TrainingLoss::supervised}, &targets);
        }},
       {"validate_every = 0, must be >= 1", call({.optimizer = TrainingOptimizer::adam, .validate_every = 0})},
       {"patience = 0, must be >= 1", call({.optimizer = TrainingOptimizer::adam, .patience = 0})},
@@ -530,7 +531,7 @@ TEST_F(TrainingFile, BadInputs_AreRefusedInASentence) {
       {"learning_rate = 1e+300: the loss is not finite after 1 steps; use a smaller one",
        call({.optimizer = TrainingOptimizer::adam, .learning_rate = 1e300})},
       {"positive_steps = true, but the kind 'coupled' has no steps", call({.positive_steps = true})},
-      {"train: the loss of the network is inf before the first step; are the signals or reg too large?",
+      {"train: X holds an entry of size 2.18e+200, must be at most 1e+150: its square overflows; scale signals and reg down",
        [&problem] {
          Network<double> net("step", problem.D, 3);
          train<double>(net, 1e200 * problem.X, 0.1);

@@ -226,16 +226,17 @@ TEST(JointEncode, AsksBetweenSweepsWhetherToStop) {
   const Matrix<double> D = draw.atoms(20, 60, 0.99), X = draw.normal_matrix(20, 30);
   int n_asked = 0;
   JointOptions options{.tol = 0};
-  options.execution.stop_requested = [&] { return ++n_asked == 40; };
+  options.execution.stop_requested = [&] { return ++n_asked == 5; };
   EXPECT_THROW(joint_encode<double>(X, D, Reg::fraction_of_max(1e-3), options), Interrupted);
-  EXPECT_EQ(n_asked, 40);
+  EXPECT_EQ(n_asked, 5);
 }
 
-TEST(JointCertificate, OfNumbersThatOverflow_IsNoGap) {
+TEST(JointCertificate, OfNumbersThatOverflow_IsRefused) {
   Matrix<double> X(2, 1), Z(2, 1);
   X << 1e160, 1;
   Z << 1e160, -1e160;
-  EXPECT_FALSE(joint_certificate<double>(X, Matrix<double>(Matrix<double>::Identity(2, 2)), Z, 1).gap <= 1e300);
+  const Matrix<double> D = Matrix<double>::Identity(2, 2);
+  EXPECT_THROW(joint_certificate<double>(X, D, Z, 1), std::invalid_argument);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <mutex>
+#include <stdexcept>
 
 #include "riata/core/check.hpp"
 #include "riata/networks/certified_pass.hpp"
@@ -60,7 +61,10 @@ std::optional<CodeCertificate> NetworkEncoder<T>::encode(const NonDeduced<ConstV
   require(x.size() == D.signal_size(), "NetworkEncoder: x has {} entries, expected the atoms' {}", x.size(), D.signal_size());
   require(code.size() == D.code_size(), "NetworkEncoder: code has {} entries, expected one per atom, {}", code.size(),
           D.code_size());
-  require(is_in_range<T>(x), "NetworkEncoder: x has an entry that is not finite, or larger than its square can be");
+  if (!is_in_range<T>(x)) {
+    require(x.allFinite(), "NetworkEncoder: x has an entry that is not finite");
+    throw std::invalid_argument("NetworkEncoder: x has an entry whose square overflows; scale x and reg down");
+  }
   require(std::isfinite(reg) && reg > 0, "reg = {}, must be > 0 and finite", reg);
   Prepared& prepared = *prepared_;
   const std::lock_guard lock(prepared.mutex);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <mutex>
+#include <stdexcept>
 #include <optional>
 
 #include "riata/core/check.hpp"
@@ -69,7 +70,10 @@ template <Scalar T>
 void UnrolledEncoder<T>::encode(const NonDeduced<ConstVectorRef<T>>& x, double reg, NonDeduced<VectorRef<T>> code) {
   require(x.size() == n_features(), "UnrolledEncoder: x has {} entries, expected the atoms' {}", x.size(), n_features());
   require(code.size() == n_atoms(), "UnrolledEncoder: code has {} entries, expected one per atom, {}", code.size(), n_atoms());
-  require(is_in_range<T>(x), "UnrolledEncoder: x has an entry that is not finite, or larger than its square can be");
+  if (!is_in_range<T>(x)) {
+    require(x.allFinite(), "UnrolledEncoder: x has an entry that is not finite");
+    throw std::invalid_argument("UnrolledEncoder: x has an entry whose square overflows; scale x and reg down");
+  }
   require(std::isfinite(reg) && reg > 0, "reg = {}, must be > 0 and finite", reg);
   Network& network = *network_;
   const std::lock_guard lock(network.mutex);
