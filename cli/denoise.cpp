@@ -142,6 +142,7 @@ int Denoise::run() {
   const auto start = std::chrono::steady_clock::now();
   options.learn = !keep_dct;
   options.validate();
+  require(std::isfinite(peak) && peak > 0, "peak = {}, must be > 0 and finite", peak);
   if (max_time_s) require(std::isfinite(*max_time_s) && *max_time_s > 0, "max_time = {}, must be > 0 seconds", *max_time_s);
   require_good_outputs({input, reference}, {output, model_out});
   if (!model_out.empty()) require_extension(model_out, {".safetensors"}, "models");

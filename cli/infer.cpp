@@ -81,8 +81,8 @@ int Infer::infer(const StoredNetwork<T>& stored) {
                    output, X.cols(), codes.rows(), counted(static_cast<std::size_t>(depth), "layer"), net.kind(), 100 * density,
                    objective.mean(), gap.maxCoeff(), seconds));
   if (n_open > 0 && !talk.quiet)
-    fmt::print(stderr, "riata infer: {} of {} signals did not reach finish = {}; their gaps are reported\n", n_open, X.cols(),
-               *guards.finish);
+    say(fmt::format("riata infer: {} of {} signals did not reach finish = {}; their gaps are reported", n_open, X.cols(),
+                    *guards.finish));
   return ok;
 }
 

@@ -76,9 +76,11 @@ void bind_unrolled_encoder(nb::module_& m, const char* name) {
           "encode",
           [](Encoder& self, const Array1<T>& x, double reg) {
             Vector<T> code(self.n_atoms());
-            const Execution execution = to_execution(std::nullopt);
-            const StopScope scope(execution);
-            self.encode(Eigen::Map<const Vector<T>>(x.data(), static_cast<Index>(x.size())), reg, code);
+            without_gil([&] {
+              const Execution execution = to_execution(std::nullopt);
+              const StopScope scope(execution);
+              self.encode(Eigen::Map<const Vector<T>>(x.data(), static_cast<Index>(x.size())), reg, code);
+            });
             return to_numpy(std::move(code));
           },
           array_arg("x"), nb::arg("reg"));

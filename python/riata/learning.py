@@ -205,8 +205,8 @@ def learn_dictionary(
             replace_atoms=as_bool(where, "replace_atoms", replace_atoms),
             positive=as_bool(where, "positive", positive),
             weights=as_vector(where, "weights", weights),
-            resume_inexact=bool(resume_inexact),
-            overwrite_checkpoint=bool(overwrite_checkpoint),
+            resume_inexact=as_bool(where, "resume_inexact", resume_inexact),
+            overwrite_checkpoint=as_bool(where, "overwrite_checkpoint", overwrite_checkpoint),
         )
     fields |= {"history": History(**fields["history"]), "positive": bool(positive), "centred": bool(centre)}
     if method != "alternating-exact":

@@ -265,8 +265,8 @@ class Network:
             validation=as_float(where, "validation", validation),
             validate_every=as_int(where, "validate_every", validate_every),
             patience=as_int(where, "patience", patience),
-            resume_inexact=bool(resume_inexact),
-            overwrite_checkpoint=bool(overwrite_checkpoint),
+            resume_inexact=as_bool(where, "resume_inexact", resume_inexact),
+            overwrite_checkpoint=as_bool(where, "overwrite_checkpoint", overwrite_checkpoint),
         )
         record = {"loss": loss, "mode": mode, "optimizer": optimizer}
         try:
@@ -328,7 +328,9 @@ class Network:
             Its objective and gap are as from `riata.encode`; n_iter counts the solver's iterations, 0 where it did not run;
             status is "converged" where the gap is at most finish * 1/2 ||x||^2 (without `finish`: 0).
         """
-        guards = {"finish": as_optional_float("Network.encode", "finish", finish), "safeguard": bool(safeguard)}
+        where = "Network.encode"
+        certify, safeguard = as_bool(where, "certify", certify), as_bool(where, "safeguard", safeguard)
+        guards = {"finish": as_optional_float(where, "finish", finish), "safeguard": safeguard}
         if not certify and guards == {"finish": None, "safeguard": False}:
             return self._run("encode", X, reg, n_layers, init, n_threads)
         fields = self._run("encode", X, reg, n_layers, init, n_threads, **guards)

@@ -141,3 +141,17 @@ def test_a_recursive_hessian_ends_no_higher_than_by_its_published_rule(threshold
     nets = [riata.Network("hessian", D, 3, threshold=threshold) for _ in range(2)]
     result = nets[0].fit(X, 0.5, mode="recursive", max_iter=45)
     assert result.value <= (1 + 1e-7) * published_rule(nets[1], X, 0.5, 45)
+
+
+def test_a_run_at_whose_start_nothing_moves_can_be_resumed(tmp_path):
+    """No gradient gives no unit of steps, and Adam no moments."""
+    problem = riata.datasets.planted(n_features=8, n_atoms=10, n_signals=30, density=0.2)
+    learned = [
+        riata.learn_dictionary(problem.signals, 10, "2max", checkpoint=tmp_path / "learn", resume=resume)
+        for resume in (False, True)
+    ]
+    assert (learned[0].dictionary == learned[1].dictionary).all()
+    for optimizer in ("backtracking", "adam"):
+        for resume in (False, True):
+            net = riata.Network("step", problem.dictionary, 3)
+            net.fit(problem.signals, "2max", optimizer=optimizer, max_iter=20, checkpoint=tmp_path / optimizer, resume=resume)

@@ -383,3 +383,24 @@ def test_a_tiny_signal_among_ordinary_ones_is_coded_as_alone() -> None:
         np.testing.assert_array_equal(among.codes[6], alone.codes[6])
     layers = riata.unrolled_encode(X, d.D, reg, 9)
     np.testing.assert_array_equal(layers[5], np.ldexp(riata.unrolled_encode(d.X, d.D, d.reg, 9)[5], -700))
+
+
+def test_a_network_does_not_certify_signals_whose_squares_are_no_numbers():
+    """Where 1/2 ||x||^2 underflows, a gap of zero says nothing."""
+    problem = riata.datasets.planted(n_features=8, n_atoms=5, n_signals=3, density=0.4)
+    network = riata.Network("step", problem.dictionary, 3)
+    for guards in ({"certify": True}, {"finish": 1e-6}, {"safeguard": True}):
+        with pytest.raises(ValueError, match="too small to certify"):
+            network.encode(problem.signals * 1e-170, 1e-171, **guards)
+
+
+def test_a_loss_is_finite_where_the_target_is_much_larger_than_the_signals():
+    X = np.full((1, 2), 1e-170)
+    value = riata.unrolled_gradient(X, np.eye(2), 1e-171, 3, target=np.full((1, 2), 1e30)).value
+    assert value == pytest.approx(1e60, rel=1e-12)
+
+
+def test_codes_that_do_not_fit_are_refused():
+    X, D = np.float32([[1e30]]), np.float32([[1e-20]])
+    with pytest.raises(ValueError, match="overflow"):
+        riata.unrolled_encode(X, D, 1.0, 3)

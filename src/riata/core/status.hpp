@@ -6,8 +6,8 @@
 namespace riata {
 
 enum class Status : signed char {
-  converged,         ///< the certificate or the tolerance was met
-  stalled,           ///< no step is left that lowers the objective, but no certificate says that it is the least
+  converged,         ///< certified: by the duality gap, or since nothing that moves alone lowers the objective further
+  stalled,           ///< ended without the certificate: by rounding, a tolerance or patience
   max_iter_reached,  ///< the iteration limit came first
   max_time_reached,  ///< the time limit came first
   interrupted        ///< the observer or Ctrl-C asked to stop; the result is the best so far

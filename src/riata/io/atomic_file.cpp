@@ -56,7 +56,8 @@ void remove_leftovers(const fs::path& folder) {
   if (!seen.insert(fs::absolute(folder, failure)).second) return;
   for (fs::directory_iterator entry(folder, failure), end; !failure && entry != end; entry.increment(failure)) {
     const std::string name = entry->path().filename().string();
-    if (!name.starts_with(temporary_prefix) || !name.ends_with(temporary_suffix)) continue;
+    const bool is_temporary = name.ends_with(temporary_suffix) || name.ends_with(".lock");
+    if (!name.starts_with(temporary_prefix) || !is_temporary) continue;
     const int descriptor = ::open(entry->path().c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (descriptor < 0) continue;
     if (try_lock(descriptor) && is_at(descriptor, entry->path())) ::unlink(entry->path().c_str());
@@ -83,7 +84,9 @@ class TemporaryFile {
       path_ = folder / fmt::format("{}{}-{}{}", temporary_prefix, ::getpid(), i, temporary_suffix);
       descriptor = ::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
       if (descriptor < 0 && errno != EEXIST) fail(errno);
-      if (descriptor < 0 || !try_lock(descriptor) || is_at(descriptor, path_)) continue;
+      if (descriptor < 0) continue;
+      const bool is_locked = try_lock(descriptor), is_taken = !is_locked && errno == EWOULDBLOCK;
+      if (!is_taken && (!is_locked || is_at(descriptor, path_))) continue;
       ::close(descriptor);  // taken for a leftover before it was locked
       descriptor = -1;
     }

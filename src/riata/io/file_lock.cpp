@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "riata/core/error.hpp"
+#include "riata/io/atomic_file.hpp"
 
 namespace riata {
 namespace {
@@ -23,11 +24,8 @@ bool is_at(int file, const std::filesystem::path& path) {
 
 }  // namespace
 
-FileLock::FileLock(const std::filesystem::path& path) : path_(path) {
-  std::error_code ignored;
-  std::filesystem::path target = path;  // of a link that leads to no file yet
-  if (std::filesystem::is_symlink(path, ignored)) target = path.parent_path() / std::filesystem::read_symlink(path, ignored);
-  companion_ = target.parent_path() / (".riata-" + target.filename().string() + ".lock");
+FileLock::FileLock(const std::filesystem::path& path) : path_(resolved(path)) {
+  companion_ = path_.parent_path() / (".riata-" + path_.filename().string() + ".lock");
   // What was locked may no longer be what stands for the run: another has replaced or removed it since open() found it.
   for (open(); !holds_place(); open()) release();
 }
@@ -55,6 +53,7 @@ bool FileLock::holds_place() const {
 
 void FileLock::release() {
   if (is_companion_ && is_at(file_, companion_)) ::unlink(companion_.c_str());
+  ::flock(file_, LOCK_UN);  // forked children may hold the descriptor, too
   ::close(file_);
 }
 

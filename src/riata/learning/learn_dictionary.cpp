@@ -7,6 +7,7 @@
 #include "riata/core/random.hpp"
 #include "riata/core/stopping.hpp"
 #include "riata/datasets/generators.hpp"
+#include "riata/operators/units.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/tile_certificate.hpp"
 
@@ -89,7 +90,7 @@ std::string fingerprint(const ConstMatrixRef<T>& X, const Matrix<T>& init, doubl
 template <Scalar T>
 void require_learnable(const ConstMatrixRef<T>& X) {
   require(X.cols() > 0 && X.rows() > 0, "learn_dictionary: X holds no signals");
-  require_finite("learn_dictionary", "X", X);
+  require_in_range<T>("learn_dictionary", "X", X);
   require_squares<T>("learn_dictionary", X);
 }
 

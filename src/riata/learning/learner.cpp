@@ -55,8 +55,8 @@ LearnResult<T> Learner<T>::fit(Parameters<T> initial, const Observer& observer) 
   state.parameters = std::move(initial);
   project_atoms(state.parameters.at("dictionary"), constraint_);
   CheckpointFile file(checkpoint_);
-  const bool is_resumed =
-      file.resume([&](const NamedTensors& stored, const std::string& where) { load(state, stored, where); });
+  bool is_verified =
+      !file.resume([&](const NamedTensors& stored, const std::string& where) { load(state, stored, where); });
   // An interruption undoes its iteration, so that a resumed run repeats it from where it began.
   State before = state;
   LineSearch<T> update_before = update_;
@@ -68,7 +68,8 @@ LearnResult<T> Learner<T>::fit(Parameters<T> initial, const Observer& observer) 
   };
   try {
     remember();
-    if (is_resumed) verify(state);
+    if (!is_verified) verify(state);
+    is_verified = true;
     do remember();
     while (!state.finished && iterate(state, file, observer));
   } catch (const Interrupted&) {
@@ -77,7 +78,7 @@ LearnResult<T> Learner<T>::fit(Parameters<T> initial, const Observer& observer) 
     if (file) direction_->restore(direction_before, sampler_->batch(), state.parameters, "direction");
     state.result.status = Status::interrupted;
   }
-  keep_failure(state.failure, [&] { save(state, file); });
+  if (is_verified) keep_failure(state.failure, [&] { save(state, file); });
   if (state.failure) std::rethrow_exception(state.failure);
   state.result.dictionary = state.parameters.at("dictionary");
   if (const auto steps = state.parameters.find("steps"); steps != state.parameters.end())

@@ -2,9 +2,15 @@
 
 #include <algorithm>
 
+#include "riata/core/check.hpp"
 #include "riata/unrolled/tangents.hpp"
 
 namespace riata {
+namespace {
+
+constexpr double least_half_norm_sq = 1e-280;  // below, gaps lose digits, and then are none
+
+}  // namespace
 
 template <Scalar T>
 CertifiedNetwork<T>::CertifiedNetwork(const Network<T>& net, int layers, bool with_safeguard, Index n_signals)
@@ -90,6 +96,9 @@ void CertifiedPass<T>::evaluate(const TileInput<T>& input, const ConstMatrixRef<
           out.objective(i) = certificate.objective(i);
           out.gap(i) = certificate.gap(i);
           out.half_norm_sq(i) = certificate.half_norm_sq(i);
+          require(out.half_norm_sq(i) >= least_half_norm_sq || input.X.col(i).isZero(0),
+                  "encode: a signal's norm is {:.2g}, too small to certify its code; choose another unit",
+                  static_cast<double>(input.X.col(i).stableNorm()));
         }
       },
       certificate_);

@@ -65,7 +65,7 @@ std::optional<CodeCertificate> NetworkEncoder<T>::encode(const NonDeduced<ConstV
     require(x.allFinite(), "NetworkEncoder: x has an entry that is not finite");
     throw std::invalid_argument("NetworkEncoder: x has an entry whose square overflows; scale x and reg down");
   }
-  require(std::isfinite(reg) && reg > 0, "reg = {}, must be > 0 and finite", reg);
+  require(std::isfinite(static_cast<T>(reg)) && static_cast<T>(reg) > T(0), "reg = {}, must be > 0 and finite", reg);
   Prepared& prepared = *prepared_;
   const std::lock_guard lock(prepared.mutex);
   prepared.reg(0) = static_cast<T>(reg);

@@ -9,8 +9,10 @@ NetworkPass<T>::NetworkPass(const NetworkKind<T>& kind, const NetworkModel<T>& m
                             int n_layers, bool keep, Index tile)
     : keep_(keep) {
   const Index residual = kind.traits.carries_residual ? model.n_features() : 0;
-  for (int t = 0; t < n_layers; ++t)
+  for (int t = 0; t < n_layers; ++t) {
+    leave_if_stopped();
     layers_.push_back(kind.make({.model = model, .parameters = parameters, .layer = t, .tile = tile, .keep = keep}));
+  }
   const std::size_t slots = static_cast<std::size_t>(keep ? n_layers + 1 : 2);
   z_.assign(slots, Matrix<T>(model.n_atoms(), tile));
   v_.assign(slots, Matrix<T>(residual, tile));

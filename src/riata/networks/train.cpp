@@ -244,11 +244,13 @@ class Trainer {
       search_ = search_before;
     }
     if (failure_ && state_.history.value.size() == n_steps_before) std::rethrow_exception(failure_);
-    keep_failure(failure_, [&] { save(); });
+    if (is_verified_) keep_failure(failure_, [&] { save(); });
     // Whoever stopped the run waits for one more loss, but not for long.
     const auto patience_ends = std::chrono::steady_clock::now() + std::chrono::milliseconds(150);
     const Execution to_the_end{.n_threads = options_.execution.n_threads, .stop_requested = [&] {
-                                 return status == Status::interrupted && std::chrono::steady_clock::now() > patience_ends;
+                                 const bool is_late = std::chrono::steady_clock::now() > patience_ends;
+                                 return is_late && (status == Status::interrupted ||
+                                                    (execution_.stop_requested && execution_.stop_requested()));
                                }};
     const auto in_time = [](const auto& look) {
       try {
@@ -566,8 +568,9 @@ class Trainer {
     adam_.restore(tensors, state_.parameters);
     if (!state_.value) return;  // the stage is not open: what is stored is of the one before
     stored_integer(tensors, "adam.t", state_.taken, state_.taken, where);
+    const bool has_moved = state_.taken > 0 && stored_numbers(tensors, "adam.size", 1, where)[0] > 0;
     for (const std::string& name : stages_[state_.stage].names)
-      require(state_.taken == 0 || tensors.contains("adam.m." + name), "{}: tensor 'adam.m.{}' is missing", where, name);
+      require(!has_moved || tensors.contains("adam.m." + name), "{}: tensor 'adam.m.{}' is missing", where, name);
   }
 
   void load_best(const NamedTensors& tensors, const std::string& where) {
@@ -586,9 +589,12 @@ class Trainer {
   /// The line search's loss at the parameters of a resumed run is that of before it was stopped to the last bit, or no bit that
   /// follows is that of the whole run.
   void verify() {
-    is_verified_ = true;
-    if (is_adam() || !state_.value) return;
+    if (is_adam() || !state_.value) {
+      is_verified_ = true;
+      return;
+    }
     const double value = evaluate(state_.parameters);
+    is_verified_ = true;
     require(std::isfinite(value) && (value == *state_.value || !file_.is_exact()),
             "checkpoint {}: the loss of its network is {}, it says {}: it is damaged, or another riata or processor made it; "
             "resume_inexact goes on from it",

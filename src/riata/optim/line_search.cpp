@@ -129,7 +129,7 @@ typename LineSearch<T>::Outcome LineSearch<T>::step(Parameters<T>& parameters, c
     for (const auto& [block, weight] : weights_) longest = std::max(longest, weight);
     outcome = {.accepted = true, .value = trial->value, .step = options_.shrink * trial->t * longest};
   }
-  t_ = t;
+  if (std::isfinite(t)) t_ = t;  // no gradient, no unit
   const double decrease = value - outcome.value;
   const bool is_slow = outcome.accepted && decrease < tol * value;
   const bool crawls = was_held_back && decrease < crawl * value && blocks_of(gradient).size() > 1;

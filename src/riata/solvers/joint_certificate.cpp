@@ -4,6 +4,7 @@
 
 #include "riata/core/check.hpp"
 #include "riata/core/stopping.hpp"
+#include "riata/linalg/blas.hpp"
 #include "riata/solvers/joint_arrays.hpp"
 #include "riata/solvers/tile_certificate.hpp"
 
@@ -33,10 +34,16 @@ JointTerms joint_terms(const JointArrays& given, const Matrix<double>& Z, Index 
   using MatrixS = Eigen::Matrix<S, Eigen::Dynamic, Eigen::Dynamic>;
   const MatrixS atoms = given.atoms.cast<S>(), codes = Z.cast<S>();
   MatrixS R = given.X.cast<S>(), C(atoms.cols(), R.cols());
-  for (Index t = 0; t < R.cols(); ++t) {
-    leave_if_stopped();
-    R.col(t).noalias() -= atoms * codes.col(t);
-    C.col(t).noalias() = atoms.transpose() * R.col(t);
+  if constexpr (std::same_as<S, double>) {
+    multiply<double>(atoms, codes, R);
+    R = given.X - R;
+    multiply_transposed<double>(atoms, R, C);
+  } else {
+    for (Index t = 0; t < R.cols(); ++t) {
+      leave_if_stopped();
+      R.col(t).noalias() -= atoms * codes.col(t);
+      C.col(t).noalias() = atoms.transpose() * R.col(t);
+    }
   }
   JointTerms terms;
   S norms = 0, products = 0;

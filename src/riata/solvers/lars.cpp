@@ -278,6 +278,7 @@ void settle(const ConstVectorRef<double>& x, const Matrix<double>& D, const L1<T
     moves = false;
     for (Index j = 0; j < z.size(); ++j) {
       if (z(j) == 0) continue;
+      leave_if_stopped();
       const auto d = D.col(j).cast<long double>();
       const long double before = z(j), sign = std::copysign(1.0, z(j)), norm_sq = d.squaredNorm();
       const long double excess = sign * d.dot(r) - static_cast<long double>(reg) * static_cast<long double>(penalty.weight(j));
@@ -387,7 +388,7 @@ LassoPath<T> lasso_path(const NonDeduced<ConstVectorRef<T>>& x_given, const Dens
   units.open(x_given, no_reg);
   const Vector<T> x = units.X().col(0);
   const Vector<double> x_double = x.template cast<double>();
-  const double reg_min = std::ldexp(options.reg_min, -units.weight(0));
+  const double reg_min = options.reg_min > 0 ? shifted_reg<double>(options.reg_min, units.weight(0)) : 0.0;
   const Matrix<T>& dictionary = unit_atoms.dictionary().parameters();
   const Matrix<double> D_double = dictionary.template cast<double>(), atoms = unweighted(D_double, penalty);
   Homotopy path(atoms, penalty.positive());
@@ -395,7 +396,7 @@ LassoPath<T> lasso_path(const NonDeduced<ConstVectorRef<T>>& x_given, const Dens
   std::vector<double> regs = {std::max(path.reg_max(), reg_min)};
   std::vector<Vector<double>> codes = {Vector<double>::Zero(D.code_size())};
   bool lost = false;
-  while (path.reg() > reg_min && std::ssize(regs) < options.max_knots && !lost) {
+  while (path.reg() > reg_min && std::ssize(regs) < options.max_knots) {
     lost = !path.advance(reg_min);
     if (lost) break;
     regs.push_back(path.reg());

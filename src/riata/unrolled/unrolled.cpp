@@ -81,9 +81,9 @@ Partition partition(Index n_features, Index n_atoms, Index n_signals, int stored
 template <Scalar T>
 struct Problem {
   Problem(const char* where, const ConstMatrixRef<T>& signals, const DenseDictionary<T>& dictionary, const Reg& weight,
-          const UnrolledOptions& options, bool one_unit)
+          const UnrolledOptions& options, bool one_unit, T largest_target = 0)
       : scope(options.execution),
-        e(one_unit ? signal_exponent(largest_entry<T>(signals)) : 0),
+        e(one_unit ? signal_exponent(std::max(largest_entry<T>(signals), largest_target)) : 0),
         atoms(dictionary),
         X_in_unit(e == 0 ? Matrix<T>() : Matrix<T>(shifted(signals, -e))),
         X(e == 0 ? signals : ConstMatrixRef<T>(X_in_unit)),
@@ -196,7 +196,9 @@ Matrix<T> unrolled_encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDic
           Z = pass.extrapolated();
         else
           Z = pass.codes();
+        const Matrix<T> in_unit = units.none() ? Matrix<T>() : Matrix<T>(Z);
         units.leave(Z);
+        if (!units.none()) require_fits("unrolled_encode: the codes", in_unit, Z);
       },
       [](auto&, Index) {});
   return codes;
@@ -206,7 +208,8 @@ template <Scalar T>
 UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X_given, const DenseDictionary<T>& D_given,
                                       const Reg& reg, const UnrolledOptions& options, const GradientOptions& wanted,
                                       const Matrix<T>* target_given) {
-  const Problem<T> problem("unrolled_gradient", X_given, D_given, reg, options, true);
+  const T largest_target = target_given != nullptr ? largest_entry<T>(*target_given) : T(0);
+  const Problem<T> problem("unrolled_gradient", X_given, D_given, reg, options, true, largest_target);
   const ConstMatrixRef<T>& X = problem.X;
   const DenseDictionary<T>& D = problem.D;
   const int kept = wanted.backprop.value_or(options.layers);

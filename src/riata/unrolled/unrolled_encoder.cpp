@@ -74,7 +74,7 @@ void UnrolledEncoder<T>::encode(const NonDeduced<ConstVectorRef<T>>& x, double r
     require(x.allFinite(), "UnrolledEncoder: x has an entry that is not finite");
     throw std::invalid_argument("UnrolledEncoder: x has an entry whose square overflows; scale x and reg down");
   }
-  require(std::isfinite(reg) && reg > 0, "reg = {}, must be > 0 and finite", reg);
+  require(std::isfinite(static_cast<T>(reg)) && static_cast<T>(reg) > T(0), "reg = {}, must be > 0 and finite", reg);
   Network& network = *network_;
   const std::lock_guard lock(network.mutex);
   network.reg(0) = static_cast<T>(reg);
