@@ -24,7 +24,7 @@ bool is_at(int file, const std::filesystem::path& path) {
 
 }  // namespace
 
-FileLock::FileLock(const std::filesystem::path& path) : path_(resolved(path)) {
+FileLock::FileLock(const std::filesystem::path& path) : name_(path), path_(resolved(path)) {
   companion_ = path_.parent_path() / (".riata-" + path_.filename().string() + ".lock");
   // What was locked may no longer be what stands for the run: another has replaced or removed it since open() found it.
   for (open(); !holds_place(); open()) release();
@@ -40,10 +40,10 @@ void FileLock::open() {
   if (file_ < 0 && (errno == EACCES || errno == EROFS)) file_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
   is_companion_ = file_ < 0 && errno == ENOENT;
   if (is_companion_) file_ = ::open(companion_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (file_ < 0) throw Error(fmt::format("cannot write {}: {}", path_.string(), std::generic_category().message(errno)));
+  if (file_ < 0) throw Error(fmt::format("cannot write {}: {}", name_.string(), std::generic_category().message(errno)));
   if (::flock(file_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
   ::close(file_);
-  throw Error(fmt::format("{} is in use by another run", path_.string()));
+  throw Error(fmt::format("{} is in use by another run", name_.string()));
 }
 
 bool FileLock::holds_place() const {

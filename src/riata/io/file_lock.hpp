@@ -27,6 +27,7 @@ class FileLock {
   bool holds_place() const;
   void release();
 
+  std::filesystem::path name_;  // as given
   std::filesystem::path path_, companion_;
   bool is_companion_ = false;
   int file_ = -1, successor_ = -1;
