@@ -81,7 +81,7 @@ def test_a_signal_ends_every_command_within_half_a_second(riata_in, large, name,
     code, errors, seconds = ended_by(riata_in(large).start(*LONG[name].split()), how, after=0.3)
     assert code == 128 + how, errors
     assert errors.startswith(f"riata {name.split()[0]}: interrupted") and errors.count("\n") == 1
-    assert seconds < 2 * SOON  # other tests run beside this one
+    assert seconds < 4 * SOON  # other tests run beside this one
     assert not leftovers(large)
 
 

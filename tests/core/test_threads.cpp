@@ -110,7 +110,7 @@ TEST(ParallelFor, GoesOnAskingWhileOthersWork_AndTellsThem) {
                               }
                             }),
                Interrupted);
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(600));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(1200));
 }
 
 TEST(ParallelFor, AFailureEndsWhatOthersDo) {
@@ -121,7 +121,7 @@ TEST(ParallelFor, AFailureEndsWhatOthersDo) {
                               waits_to_be_stopped();
                             }),
                std::runtime_error);
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(600));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(1200));
 }
 
 TEST(ParallelFor, WithinATaskOfAnother_AsksOnTheCallingThreadAlone_AndHearsWhatThatHears) {
@@ -168,7 +168,7 @@ TEST(RunStoppable, LeavesWhatCannotLookBehind_AndPassesOnWhatItReturnsOrThrows) 
     return 0;
   };
   EXPECT_THROW(run_stoppable(1e12, nap), Interrupted);
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(600));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(1200));
 }
 
 /// The exit code of a forked child that runs `body`, or -1 if it had to be killed after two seconds.
