@@ -176,7 +176,7 @@ def learn_dictionary(
             )
     callback, max_iter = as_callback(where, callback), as_int(where, "max_iter", max_iter)
     verbose, progress = as_verbosity(where, verbose), as_bool(where, "progress", progress)
-    with _observer(callback, verbose, progress, max_iter) as observer, _blaming_the_signals(where, X):
+    with _observer(callback, verbose, progress, max_iter) as observer:
         fields = _riata.learn_dictionary(
             X,
             as_size(where, "n_atoms", n_atoms),
@@ -220,20 +220,6 @@ def learn_dictionary(
             "" if len(result.history.value) == 1 else "s",
         )
     return result
-
-
-@contextlib.contextmanager
-def _blaming_the_signals(where: str, X: Any) -> Any:
-    """A dictionary that overflowed was made from them."""
-    try:
-        yield
-    except ValueError as refused:
-        if not str(refused).startswith("dictionary: D holds"):
-            raise
-        raise ValueError(
-            f"{where}: X holds numbers as large as {float(abs(X).max()):.3g}, too large for {X.dtype}: their squares "
-            "overflow; scale the signals"
-        ) from None
 
 
 @contextlib.contextmanager

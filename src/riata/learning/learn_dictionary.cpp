@@ -29,18 +29,6 @@ Init parse_init(std::string_view name) {
   throw std::invalid_argument(fmt::format("init = '{}', must be 'data', 'random', 'dct' or an array", name));
 }
 
-namespace {
-
-Checkpoint checkpoint_of(const LearnOptions& o) {
-  return {.path = o.checkpoint,
-          .every = o.checkpoint_every,
-          .resume = o.resume || o.resume_inexact,
-          .overwrite = o.overwrite_checkpoint,
-          .inexact = o.resume_inexact};
-}
-
-}  // namespace
-
 void LearnOptions::validate() const {
   require_l1("learn_dictionary", penalty);
   UnrolledOptions{.layers = layers}.validate();

@@ -67,18 +67,6 @@ const char* to_string(TrainingOptimizer optimizer) {
   return optimizer == TrainingOptimizer::backtracking ? "backtracking" : "adam";
 }
 
-namespace {
-
-Checkpoint checkpoint_of(const TrainingOptions& o) {
-  return {.path = o.checkpoint,
-          .every = o.checkpoint_every,
-          .resume = o.resume || o.resume_inexact,
-          .overwrite = o.overwrite_checkpoint,
-          .inexact = o.resume_inexact};
-}
-
-}  // namespace
-
 void TrainingOptions::validate() const {
   const bool is_adam = optimizer == TrainingOptimizer::adam;
   require(is_adam || !batch_size, "batch_size is for optimizer = 'adam' alone");

@@ -26,6 +26,16 @@ struct Checkpoint {
   void validate() const;         ///< @throws std::invalid_argument
 };
 
+/// What the options of learning and of training ask for.
+template <class Options>
+Checkpoint checkpoint_of(const Options& o) {
+  return {.path = o.checkpoint,
+          .every = o.checkpoint_every,
+          .resume = o.resume || o.resume_inexact,
+          .overwrite = o.overwrite_checkpoint,
+          .inexact = o.resume_inexact};
+}
+
 /// The kernels whose bits a run has.
 struct Kernels {
   std::string simd, blas;
