@@ -20,7 +20,8 @@ void take_up_blas_kernels(const std::string& checkpoint) {
   ::setenv(variable, kernels->blas.c_str(), 1);
   std::string words = read_file("/proc/self/cmdline");  // each ends in a NUL
   std::vector<char*> arguments;
-  for (std::size_t i = 0; i < words.size(); i += std::string_view(words.data() + i).size() + 1) arguments.push_back(words.data() + i);
+  for (std::size_t i = 0; i < words.size(); i += std::string_view(words.data() + i).size() + 1)
+    arguments.push_back(words.data() + i);
   arguments.push_back(nullptr);
   ::execv("/proc/self/exe", arguments.data());
 }

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "riata/core/check.hpp"
+#include "riata/core/error.hpp"
+
 namespace riata::testing {
 namespace {
 
@@ -24,11 +27,23 @@ TEST(OneLine, EscapesBytesThatAreNoUtf8) {
 
 TEST(OneLine, KeepsBothEndsOfALongText) {
   EXPECT_EQ(one_line("0123456789", 10), "0123456789");
-  EXPECT_EQ(one_line("0123456789a", 10), "0123..." "89a");
+  EXPECT_EQ(one_line("0123456789a", 10),
+            "0123..."
+            "89a");
   EXPECT_EQ(one_line("ééééééééééé", 10), "éééé...ééé");
   const std::string huge = one_line("begin " + std::string(50'000'000, '\n') + " end");
   EXPECT_EQ(huge.size(), 500u);
   EXPECT_TRUE(huge.starts_with("begin \\n\\n") && huge.ends_with("\\n\\n end")) << huge;
+}
+
+TEST(OneLine, IsAllThatIsThrown) {
+  EXPECT_STREQ(Error("cannot read a\nb").what(), "cannot read a\\nb");
+  try {
+    require(false, "{} holds a {}", "a\nb", "\033[2J");
+  } catch (const std::invalid_argument& refused) {
+    EXPECT_STREQ(refused.what(), "a\\nb holds a \\x1b[2J");
+  }
+  EXPECT_THROW(refuse("no"), std::invalid_argument);
 }
 
 TEST(Shown, FitsIntoASentence) {

@@ -157,9 +157,8 @@ TEST(StopScope, HoldsUntilItEnds_AndTheInnerOneDecides) {
 
 TEST(RunStoppable, LeavesWhatCannotLookBehind_AndPassesOnWhatItReturnsOrThrows) {
   const auto start = std::chrono::steady_clock::now();
-  const Execution soon{.n_threads = 1, .stop_requested = [&] {
-                         return std::chrono::steady_clock::now() - start > std::chrono::milliseconds(50);
-                       }};
+  const Execution soon{
+      .n_threads = 1, .stop_requested = [&] { return std::chrono::steady_clock::now() - start > std::chrono::milliseconds(50); }};
   const StopScope scope(soon);
   EXPECT_EQ(run_stoppable(1e12, [] { return 3; }), 3);
   EXPECT_THROW(run_stoppable(1e12, []() -> int { throw std::domain_error("mine"); }), std::domain_error);

@@ -92,8 +92,7 @@ TEST(Safetensors, TellsOtherFilesFromTruncatedOnes) {
   const std::string zip = "PK\3\4" + std::string(4, '\0');  // what a length of 67 324 752 bytes looks like
   for (const std::string& rest : {std::string(1000, '\0'), "\x08\x08" + std::string(1000, 'x')})
     EXPECT_EQ(message(zip + rest), " is not a safetensors file but a zip archive, as PyTorch writes");
-  EXPECT_EQ(message(little_endian(1000, 8) + "abcdef"),
-            " is not a safetensors file: its header does not begin with a brace");
+  EXPECT_EQ(message(little_endian(1000, 8) + "abcdef"), " is not a safetensors file: its header does not begin with a brace");
 }
 
 TEST(Safetensors, RefusesNegativeOffsetsAsSuch) {

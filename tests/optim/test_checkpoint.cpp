@@ -86,7 +86,8 @@ TEST(CheckpointFile, RefusesWhatIsNone) {
   const TemporaryFolder folder;
   const fs::path fifo = folder / "fifo";
   ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
-  EXPECT_EQ(refusal_of([&] { CheckpointFile file(checkpoint_at(fifo)); }), "checkpoint " + fifo.string() + ": not a regular file");
+  EXPECT_EQ(refusal_of([&] { CheckpointFile file(checkpoint_at(fifo)); }),
+            "checkpoint " + fifo.string() + ": not a regular file");
   const std::string model = folder / "model";
   write_safetensors(model, {some, {{"format", "riata"}}});
   for (const bool overwrite : {false, true}) {
@@ -114,7 +115,8 @@ TEST(CheckpointFile, WhoseContentsWereChanged_IsDamaged) {
     return refusal_of(open);
   };
   const std::string damaged = "checkpoint " + wanted.path + " is damaged: it does not hold what was written";
-  EXPECT_EQ(refused_after([](auto& f) { std::get<std::vector<double>>(f.tensors["x"].data)[1] = std::nextafter(2.0, 3.0); }), damaged);
+  EXPECT_EQ(refused_after([](auto& f) { std::get<std::vector<double>>(f.tensors["x"].data)[1] = std::nextafter(2.0, 3.0); }),
+            damaged);
   EXPECT_EQ(refused_after([](auto& f) { f.tensors["x"].shape = {1, 3}; }), damaged);
   EXPECT_EQ(refused_after([](auto& f) { f.tensors["y"] = to_tensor(std::int64_t{0}); }), damaged);
   EXPECT_EQ(refused_after([](auto& f) { f.tensors.erase("x"); }), damaged);

@@ -3,9 +3,9 @@
 
 #include <fmt/format.h>
 
-#include <stdexcept>
 #include <utility>
 
+#include "riata/core/sentence.hpp"
 #include "riata/core/types.hpp"
 
 namespace riata {
@@ -13,7 +13,7 @@ namespace riata {
 /// Throws std::invalid_argument with the formatted sentence unless `condition` holds.
 template <class... Args>
 void require(bool condition, fmt::format_string<Args...> sentence, Args&&... args) {
-  if (!condition) throw std::invalid_argument(fmt::format(sentence, std::forward<Args>(args)...));
+  if (!condition) refuse(fmt::format(sentence, std::forward<Args>(args)...));
 }
 
 /// Refuses NaN and infinity, naming the array and the first offending entry (row = signal or atom, as in Python).

@@ -3,14 +3,14 @@
 
 #include <exception>
 #include <stdexcept>
-#include <string>
+#include <string_view>
 
 namespace riata {
 
 /// The world failed: a file cannot be read or written, the disk is full. Python sees OSError, the CLI exits with 1.
 class Error : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  explicit Error(std::string_view sentence);
 };
 
 /// The user asked to stop (Ctrl-C) where no partial result exists. Python sees KeyboardInterrupt, the CLI exits with 130.

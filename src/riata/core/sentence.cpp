@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <stdexcept>
+
+#include "riata/core/error.hpp"
 
 namespace riata {
 namespace {
@@ -84,5 +87,9 @@ std::string one_line(std::string_view text, std::size_t most) {
   tail.erase(0, bytes_of_first(tail, n_characters(tail) - std::min(n_characters(tail), n_tail)));
   return head.append(gap) + tail;
 }
+
+void refuse(std::string_view sentence) { throw std::invalid_argument(one_line(sentence)); }
+
+Error::Error(std::string_view sentence) : std::runtime_error(one_line(sentence)) {}
 
 }  // namespace riata

@@ -8,10 +8,13 @@ namespace riata {
 
 /// One line of valid UTF-8. Control characters, line separators, marks that turn the direction of writing, and bytes that are no
 /// UTF-8 stand as escapes (\n, \x1b, \u202e); beyond `most` characters the middle is left out ("...").
-/// Where a sentence leaves (the command, Python) it passes through here.
+/// Every sentence that the library throws has passed through here.
 std::string one_line(std::string_view text, std::size_t most = 500);
 
 /// A name or value that a file or user gave, inside a sentence. A NUL would cut what() there, so it passes through here first.
 inline std::string shown(std::string_view text) { return one_line(text, 100); }
+
+/// @throws std::invalid_argument with the sentence on one line
+[[noreturn]] void refuse(std::string_view sentence);
 
 }  // namespace riata

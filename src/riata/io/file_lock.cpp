@@ -17,7 +17,8 @@ namespace riata {
 namespace {
 
 bool is_at(int file, const std::filesystem::path& path) {
-  struct stat mine {}, at_path {};
+  struct stat mine {
+  }, at_path{};
   return ::fstat(file, &mine) == 0 && ::stat(path.c_str(), &at_path) == 0 && mine.st_dev == at_path.st_dev &&
          mine.st_ino == at_path.st_ino;
 }

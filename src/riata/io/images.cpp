@@ -40,7 +40,7 @@ Format format_of(std::FILE* file, const fs::path& path) {
   const std::string_view head(start, read_up_to(file, path, start, sizeof(start)));
   for (const Magic& magic : magics)
     if (head.starts_with(magic.bytes)) return magic.format;
-  throw std::invalid_argument(fmt::format("{} is not a PNG, JPEG or TIFF image", path.string()));
+  refuse(fmt::format("{} is not a PNG, JPEG or TIFF image", path.string()));
 }
 
 Format format_for(const fs::path& path) {
@@ -49,7 +49,7 @@ Format format_for(const fs::path& path) {
   if (extension == ".png") return Format::png;
   if (extension == ".jpg" || extension == ".jpeg") return Format::jpeg;
   if (extension == ".tif" || extension == ".tiff") return Format::tiff;
-  throw std::invalid_argument(
+  refuse(
       fmt::format("{} has the extension '{}'; images are written as .png, .jpg, .jpeg, .tif or .tiff", path.string(), extension));
 }
 
@@ -146,13 +146,12 @@ void jump_back(ErrorTrap& trap, const char* text) {
 void throw_unreadable(const std::string& name, const char* format, std::FILE* file, const ErrorTrap& trap) {
   if (std::ferror(file)) throw Error(fmt::format("cannot read {}: {}", name, std::generic_category().message(trap.system_code)));
   const bool is_end = trap.text == "Read Error"sv;  // what libpng says at the end of the file
-  throw std::invalid_argument(
-      fmt::format("{} is not a readable {}: {}{}", name, format, shown(trap.text), is_end ? " (truncated?)" : ""));
+  refuse(fmt::format("{} is not a readable {}: {}{}", name, format, shown(trap.text), is_end ? " (truncated?)" : ""));
 }
 
 void throw_unwritable(const std::string& name, const char* format, std::FILE* file, const ErrorTrap& trap) {
   if (std::ferror(file)) throw std::system_error(trap.system_code, std::generic_category());
-  throw std::invalid_argument(fmt::format("{} cannot be written as {}: {}", name, format, trap.text));
+  refuse(fmt::format("{} cannot be written as {}: {}", name, format, trap.text));
 }
 
 void require_possible(const Image& image, const ImageSource& source, double n_raw_bytes, double max_ratio) {

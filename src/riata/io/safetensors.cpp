@@ -59,8 +59,8 @@ SafetensorsHeader read_header(std::FILE* file, const fs::path& path) {
           name, header_bytes, max_header_bytes);
   require(header_bytes <= file_bytes - length_bytes || start.first_byte == '{',
           "{} is not a safetensors file: its header does not begin with a brace", name);
-  require(header_bytes <= file_bytes - length_bytes, "{} is truncated: its header claims {} bytes, the file holds {}",
-          name, header_bytes, file_bytes);
+  require(header_bytes <= file_bytes - length_bytes, "{} is truncated: its header claims {} bytes, the file holds {}", name,
+          header_bytes, file_bytes);
   std::string text(header_bytes, '\0');
   seek(file, path, length_bytes);
   require(read_up_to(file, path, text.data(), text.size()) == text.size(), "{} is truncated", name);
@@ -73,8 +73,7 @@ TensorFile read_safetensors(const fs::path& path) {
   const File file = open_to_read(path);
   SafetensorsHeader header = read_header(file.get(), path);
   TensorFile contents{{}, std::move(header.metadata)};
-  for (const TensorPlace& place : header.places)
-    contents.tensors[place.name] = {place.shape, read_any(file.get(), path, place)};
+  for (const TensorPlace& place : header.places) contents.tensors[place.name] = {place.shape, read_any(file.get(), path, place)};
   return contents;
 }
 

@@ -46,19 +46,15 @@ class HeaderEvents : public nlohmann::json_sax<Json> {
     return n_entries_ <= most_entries;
   }
   bool string(std::string& text) override {
-    if (depth_ == 2 && in_metadata_)
-      return metadata[field_] = text, ++n_entries_ <= most_entries;
-    if (depth_ == 2 && field_ == "dtype")
-      return entries.back().dtype = text, true;
+    if (depth_ == 2 && in_metadata_) return metadata[field_] = text, ++n_entries_ <= most_entries;
+    if (depth_ == 2 && field_ == "dtype") return entries.back().dtype = text, true;
     return other();
   }
   bool number_integer(std::int64_t n) override { return number(n); }
   bool number_unsigned(std::uint64_t n) override {
     return n <= static_cast<std::uint64_t>(std::numeric_limits<Index>::max()) ? number(static_cast<std::int64_t>(n)) : other();
   }
-  bool start_object(std::size_t) override {
-    return (depth_ <= 1 || other()) && ++depth_ <= deepest;
-  }
+  bool start_object(std::size_t) override { return (depth_ <= 1 || other()) && ++depth_ <= deepest; }
   bool start_array(std::size_t) override {
     if (depth_ == 0) return false;
     if (depth_ == 2 && !in_metadata_ && (field_ == "shape" || field_ == "data_offsets")) {
@@ -124,7 +120,10 @@ TensorPlace place_of(const Entry& entry, const std::string& name) {
           "{}: tensor '{}' needs a dtype, a shape and two data_offsets", name, tensor);
   const std::int64_t begin = entry.offsets->front(), end = entry.offsets->back();
   require(begin >= 0 && end >= 0, "{}: the data_offsets of tensor '{}' are {} and {}, must be >= 0", name, tensor, begin, end);
-  TensorPlace place{entry.name, *entry.dtype, {entry.shape->begin(), entry.shape->end()}, static_cast<std::uint64_t>(begin),
+  TensorPlace place{entry.name,
+                    *entry.dtype,
+                    {entry.shape->begin(), entry.shape->end()},
+                    static_cast<std::uint64_t>(begin),
                     static_cast<std::uint64_t>(end)};
   require(std::ranges::find(readable, place.dtype) != std::end(readable), "{}: tensor '{}' holds {}; expected {}", name, tensor,
           shown(place.dtype), fmt::join(readable, ", "));
@@ -140,8 +139,8 @@ void require_without_gaps(const std::vector<TensorPlace>& places, std::uint64_t 
   std::uint64_t end = 0;
   for (const TensorPlace& place : places) {
     const std::string tensor = shown(place.name);
-    require(place.end <= n_value_bytes, "{} is truncated: tensor '{}' ends at byte {}, the file holds {}", name, tensor, place.end,
-            n_value_bytes);
+    require(place.end <= n_value_bytes, "{} is truncated: tensor '{}' ends at byte {}, the file holds {}", name, tensor,
+            place.end, n_value_bytes);
     require(place.begin >= end, "{}: tensor '{}' overlaps another", name, tensor);
     require(place.begin == end, "{}: bytes {} to {} belong to no tensor", name, end, place.begin);
     end = place.end;
@@ -188,7 +187,7 @@ std::string format_safetensors_header(const SafetensorsHeader& header) {
   try {
     text = json.dump();
   } catch (const Json::type_error&) {
-    throw std::invalid_argument("write_safetensors: a name or a metadata entry is not valid UTF-8 text");
+    refuse("write_safetensors: a name or a metadata entry is not valid UTF-8 text");
   }
   constexpr std::size_t alignment = 8;
   text.append((alignment - text.size() % alignment) % alignment, ' ');

@@ -95,9 +95,9 @@ void ExactDirection<T>::restore(const NamedTensors& state, const ConstMatrixRef<
                                 const std::string& where) {
   const std::string name = "direction.codes";
   const bool is_unopened = get_matrix<T>(state, name, where).size() == 0;
-  codes_ = is_unopened ? Matrix<T>()
-                       : stored_matrix<T>(state, name, parameters.at("dictionary").cols(), batch.cols(), where);
-  require(!coder_.penalty.positive || is_unopened || codes_.minCoeff() >= T(0), "{}: tensor '{}' holds codes below zero", where, name);
+  codes_ = is_unopened ? Matrix<T>() : stored_matrix<T>(state, name, parameters.at("dictionary").cols(), batch.cols(), where);
+  require(!coder_.penalty.positive || is_unopened || codes_.minCoeff() >= T(0), "{}: tensor '{}' holds codes below zero", where,
+          name);
 }
 
 template class UnrolledDirection<float>;

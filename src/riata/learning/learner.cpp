@@ -55,8 +55,7 @@ LearnResult<T> Learner<T>::fit(Parameters<T> initial, const Observer& observer) 
   state.parameters = std::move(initial);
   project_atoms(state.parameters.at("dictionary"), constraint_);
   CheckpointFile file(checkpoint_);
-  bool is_verified =
-      !file.resume([&](const NamedTensors& stored, const std::string& where) { load(state, stored, where); });
+  bool is_verified = !file.resume([&](const NamedTensors& stored, const std::string& where) { load(state, stored, where); });
   // An interruption undoes its iteration, so that a resumed run repeats it from where it began.
   State before = state;
   LineSearch<T> update_before = update_;
@@ -256,10 +255,11 @@ template <Scalar T>
 void Learner<T>::verify(State& state) {
   if (!state.known_value || !direction_->state().empty()) return;
   const double value = direction_->value(sampler_->batch(), state.parameters);
-  require(value == *state.known_value || checkpoint_.inexact,
-          "checkpoint {}: the objective at its dictionary is {}, it says {}: it is damaged, or another riata or processor made it; "
-          "resume_inexact goes on from it",
-          checkpoint_.path, value, *state.known_value);
+  require(
+      value == *state.known_value || checkpoint_.inexact,
+      "checkpoint {}: the objective at its dictionary is {}, it says {}: it is damaged, or another riata or processor made it; "
+      "resume_inexact goes on from it",
+      checkpoint_.path, value, *state.known_value);
   require(std::isfinite(value), "checkpoint {}: the objective at its dictionary is {}", checkpoint_.path, value);
   state.known_value = value;
 }

@@ -63,7 +63,7 @@ std::optional<CodeCertificate> NetworkEncoder<T>::encode(const NonDeduced<ConstV
           D.code_size());
   if (!is_in_range<T>(x)) {
     require(x.allFinite(), "NetworkEncoder: x has an entry that is not finite");
-    throw std::invalid_argument("NetworkEncoder: x has an entry whose square overflows; scale x and reg down");
+    refuse("NetworkEncoder: x has an entry whose square overflows; scale x and reg down");
   }
   require(std::isfinite(static_cast<T>(reg)) && static_cast<T>(reg) > T(0), "reg = {}, must be > 0 and finite", reg);
   Prepared& prepared = *prepared_;

@@ -39,7 +39,7 @@ auto naming(const std::string& path, const Make& make) {
   try {
     return make();
   } catch (const std::invalid_argument& refused) {
-    throw std::invalid_argument(path + ": " + refused.what());
+    refuse(path + ": " + refused.what());
   }
 }
 

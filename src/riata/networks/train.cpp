@@ -235,11 +235,11 @@ class Trainer {
     if (is_verified_) keep_failure(failure_, [&] { save(); });
     // Whoever stopped the run waits for one more loss, but not for long.
     const auto patience_ends = std::chrono::steady_clock::now() + std::chrono::milliseconds(150);
-    const Execution to_the_end{.n_threads = options_.execution.n_threads, .stop_requested = [&] {
-                                 const bool is_late = std::chrono::steady_clock::now() > patience_ends;
-                                 return is_late && (status == Status::interrupted ||
-                                                    (execution_.stop_requested && execution_.stop_requested()));
-                               }};
+    const Execution to_the_end{
+        .n_threads = options_.execution.n_threads, .stop_requested = [&] {
+          const bool is_late = std::chrono::steady_clock::now() > patience_ends;
+          return is_late && (status == Status::interrupted || (execution_.stop_requested && execution_.stop_requested()));
+        }};
     const auto in_time = [](const auto& look) {
       try {
         look();
@@ -533,13 +533,14 @@ class Trainer {
   }
 
   /// Onto the set that training keeps to, where what nothing trains is as it was.
-  void load_parameters(const NamedTensors& tensors, const std::string& prefix, const std::string& where, Parameters<T>& parameters) {
+  void load_parameters(const NamedTensors& tensors, const std::string& prefix, const std::string& where,
+                       Parameters<T>& parameters) {
     for (const auto& [name, like] : before_training_)
       parameters[name] = stored_matrix<T>(tensors, prefix + name, like.rows(), like.cols(), where);
     try {
       trial_.set_parameters(parameters);
     } catch (const std::invalid_argument& refused) {
-      throw std::invalid_argument(where + ": " + refused.what());
+      refuse(where + ": " + refused.what());
     }
     Parameters<T> projected = parameters;
     project(projected);
@@ -547,8 +548,8 @@ class Trainer {
     for (const auto& [name, values] : parameters) {
       const Matrix<T>& expected = net_.traits().fixed.contains(name) ? before_training_.at(name) : projected.at(name);
       const T size = expected.cwiseAbs().maxCoeff();
-      require((values - expected).cwiseAbs().maxCoeff() <= rounding * size, "{}: tensor '{}{}' holds what training does not lead to",
-              where, prefix, name);
+      require((values - expected).cwiseAbs().maxCoeff() <= rounding * size,
+              "{}: tensor '{}{}' holds what training does not lead to", where, prefix, name);
     }
   }
 
@@ -608,7 +609,7 @@ class Trainer {
   const Execution execution_;
   Landmarks<T> landmarks_;
   State state_;
-  bool is_verified_ = false;  // the state, where it is a stored one
+  bool is_verified_ = false;   // the state, where it is a stored one
   double seconds_before_ = 0;  // of the runs this one resumes
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };

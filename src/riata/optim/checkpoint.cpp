@@ -163,11 +163,12 @@ ResumedKernels::ResumedKernels(const Checkpoint& checkpoint) {
           "with other rounding",
           checkpoint.path, shown(stored->simd));
   if (has_set) set_ = std::make_unique<UseInstructionSet>(*set);
-  require(stored->blas == blas_kernels() || checkpoint.inexact,
-          "checkpoint {} has the bits of the BLAS kernels '{}', this process those of '{}'; start it with OPENBLAS_CORETYPE={}{}, "
-          "or resume_inexact goes on with other rounding",
-          checkpoint.path, shown(stored->blas), blas_kernels(), shown(stored->blas),
-          can_run_blas_kernels(stored->blas) ? "" : " on a processor that offers them");
+  require(
+      stored->blas == blas_kernels() || checkpoint.inexact,
+      "checkpoint {} has the bits of the BLAS kernels '{}', this process those of '{}'; start it with OPENBLAS_CORETYPE={}{}, "
+      "or resume_inexact goes on with other rounding",
+      checkpoint.path, shown(stored->blas), blas_kernels(), shown(stored->blas),
+      can_run_blas_kernels(stored->blas) ? "" : " on a processor that offers them");
 }
 
 struct CheckpointFile::Locked {
@@ -227,9 +228,8 @@ void CheckpointFile::write(NamedTensors tensors) {
   if (!locked_) return;
   std::string fingerprint = locked_->own_run.dump();
   std::string digest = digest_of(fingerprint, tensors);
-  const TensorFile file{
-      std::move(tensors),
-      {{"format", checkpoint_format}, {"fingerprint", std::move(fingerprint)}, {"digest", std::move(digest)}}};
+  const TensorFile file{std::move(tensors),
+                        {{"format", checkpoint_format}, {"fingerprint", std::move(fingerprint)}, {"digest", std::move(digest)}}};
   write_atomically(checkpoint_.path, [&](std::FILE* stream) {
     locked_->lock.lock_successor(stream);
     write_safetensors_to(stream, file);
@@ -302,8 +302,8 @@ std::uint64_t hash_of(const NonDeduced<ConstMatrixRef<T>>& X) {
   return hash;
 }
 
-#define RIATA_INSTANTIATE(T)                                                                                              \
-  template std::uint64_t hash_of<T>(const ConstMatrixRef<T>&);                                                            \
+#define RIATA_INSTANTIATE(T)                                   \
+  template std::uint64_t hash_of<T>(const ConstMatrixRef<T>&); \
   template Matrix<T> stored_matrix<T>(const NamedTensors&, const std::string&, Index, Index, const std::string&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)

@@ -92,7 +92,8 @@ class CheckpointFile {
 template <Scalar T>
 Matrix<T> stored_matrix(const NamedTensors& tensors, const std::string& name, Index rows, Index cols, const std::string& where);
 /// As many numbers, not checked further.
-std::vector<double> stored_numbers(const NamedTensors& tensors, const std::string& name, std::size_t count, const std::string& where);
+std::vector<double> stored_numbers(const NamedTensors& tensors, const std::string& name, std::size_t count,
+                                   const std::string& where);
 /// low <= value <= high
 std::int64_t stored_integer(const NamedTensors& tensors, const std::string& name, std::int64_t low, std::int64_t high,
                             const std::string& where);

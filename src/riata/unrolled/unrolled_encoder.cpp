@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <mutex>
-#include <stdexcept>
 #include <optional>
+#include <stdexcept>
 
 #include "riata/core/check.hpp"
 #include "riata/operators/units.hpp"
@@ -72,7 +72,7 @@ void UnrolledEncoder<T>::encode(const NonDeduced<ConstVectorRef<T>>& x, double r
   require(code.size() == n_atoms(), "UnrolledEncoder: code has {} entries, expected one per atom, {}", code.size(), n_atoms());
   if (!is_in_range<T>(x)) {
     require(x.allFinite(), "UnrolledEncoder: x has an entry that is not finite");
-    throw std::invalid_argument("UnrolledEncoder: x has an entry whose square overflows; scale x and reg down");
+    refuse("UnrolledEncoder: x has an entry whose square overflows; scale x and reg down");
   }
   require(std::isfinite(static_cast<T>(reg)) && static_cast<T>(reg) > T(0), "reg = {}, must be > 0 and finite", reg);
   Network& network = *network_;
