@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -114,14 +115,18 @@ class Network:
             support_selection=_as_selection(where, support_selection),
             lipschitz=as_optional_float(where, "lipschitz", lipschitz),
         )
-        # In one piece, so that other threads find parameters and weight of one training, whatever this one does.
-        self._state: tuple[Any, float | None, dict[str, str]] = (core, None, {})
+        self._begin(core, None, {})
 
     @classmethod
     def _of(cls, core: Any, reg: float | None, metadata: Mapping[str, str]) -> Network:
         net = cls.__new__(cls)
-        net._state = (core, reg, dict(metadata))
+        net._begin(core, reg, metadata)
         return net
+
+    def _begin(self, core: Any, reg: float | None, metadata: Mapping[str, str]) -> None:
+        # In one piece, so that other threads find parameters and weight of one training, whatever this one does.
+        self._state: tuple[Any, float | None, dict[str, str]] = (core, reg, dict(metadata))
+        self._changes = threading.Lock()  # held by what puts another state, or other parameters, in the place of those it found
 
     @property
     def reg(self) -> float | None:
@@ -129,7 +134,9 @@ class Network:
 
     @reg.setter
     def reg(self, reg: float | None) -> None:
-        self._state = (self._state[0], reg, self._state[2])
+        reg = as_optional_float("Network", "reg", reg)
+        with self._changes:
+            self._state = (self._state[0], reg, self._state[2])
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -137,7 +144,9 @@ class Network:
 
     @metadata.setter
     def metadata(self, metadata: dict[str, str]) -> None:
-        self._state = (*self._state[:2], metadata)
+        metadata = as_metadata("Network", metadata)
+        with self._changes:
+            self._state = (*self._state[:2], metadata)
 
     _core = property(lambda self: self._state[0])
     kind = property(lambda self: self._core.kind)
@@ -179,8 +188,8 @@ class Network:
 
         Nothing depends on the unit of the signals (reg of "iht" has its square). Ctrl-C stops the run and leaves the
         network at its last accepted step, with status "interrupted". So does what a callback raises, after which the
-        exception goes on. A start that `positive_steps` or the kind rules out is
-        first moved to the nearest that they allow, for steps nearly zero: from there "tied" and "alista" may not learn.
+        exception goes on. A start that `positive_steps` or the kind rules out is first moved to the nearest that they
+        allow, for steps nearly zero: from there "tied" and "alista" may not learn.
 
         Parameters
         ----------
@@ -283,8 +292,11 @@ class Network:
 
     def _take(self, core: Any, reg: float, record: dict[str, str]) -> None:
         """The trained network and what its training was, in the place of what the one before it was."""
-        others = {key: text for key, text in self.metadata.items() if key not in ("iterations", "final_value")}
-        self._state = (core, reg, others | record)
+        with self._changes:
+            others = dict(self.metadata)
+            for key in ("iterations", "final_value"):
+                others.pop(key, None)
+            self._state = (core, reg, others | record)
 
     def encode(
         self,
@@ -460,13 +472,14 @@ class Network:
             With the names and shapes of `parameters()`; what is left out stays as it is.
         """
         where = "Network.set_parameters"
-        arrays = self.parameters()
-        dtype = self.dictionary.dtype
+        arrays, dtype = {}, self.dictionary.dtype
         if not isinstance(parameters, Mapping):
             raise TypeError(f"{where}: parameters = {shown(parameters)}, must be a mapping of names to arrays")
         for name, value in parameters.items():
             arrays[as_text(where, "a parameter's name", name)] = as_float_array(where, name, value).astype(dtype, copy=False)
-        self._core.set_parameters(arrays)
+        with self._changes:
+            core = self._core
+            core.set_parameters(core.parameters() | arrays)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network as safetensors, the same file that the command `riata` and C++ read.
@@ -498,7 +511,9 @@ class Network:
         path : path
             Arrays with the names and shapes of `parameters()`; those left out stay as they are.
         """
-        self._core.import_parameters(as_path("Network.load_parameters", "path", path))
+        path = as_path("Network.load_parameters", "path", path)
+        with self._changes:
+            self._core.import_parameters(path)
 
     def _signals(self, where: str, X: Any) -> Array:
         array = as_matrix(where, "X", X)
@@ -522,7 +537,7 @@ class Network:
     def __getstate__(self) -> dict[str, Any]:
         core, reg, metadata = self._state
         arguments = (self.kind, self.dictionary, self.n_layers, self.threshold, self.groups, self.support_selection)
-        attributes = {name: value for name, value in vars(self).items() if name != "_state"}
+        attributes = {name: value for name, value in vars(self).items() if name not in ("_state", "_changes")}
         attributes |= {"reg": reg, "metadata": dict(metadata)}  # not shared with a copy
         return {"arguments": arguments, "lipschitz": self.lipschitz, "parameters": core.parameters(), "attributes": attributes}
 
@@ -534,8 +549,8 @@ class Network:
         vars(self).update(attributes)
 
     def __repr__(self) -> str:
-        n_atoms, n_features = self.dictionary.shape
-        trained = "" if self.reg is None else f", trained at reg = {self.reg:.4g}"
+        (n_atoms, n_features), reg = self.dictionary.shape, self.reg
+        trained = "" if reg is None else f", trained at reg = {reg:.4g}"
         return f"Network({self.kind!r}, {self.n_layers} layers, {n_atoms} atoms of {n_features} features{trained})"
 
 

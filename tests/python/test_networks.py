@@ -2,6 +2,9 @@
 
 import copy
 import pickle
+import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -181,6 +184,62 @@ def test_after_an_exception_reg_and_metadata_are_those_of_the_steps_that_were_ke
         net.fit(problem.signals, "0.5max", max_iter=5, callback=fail)
     assert net.reg == pytest.approx(5 * before, rel=1e-14) and net.metadata["status"] == "interrupted"
     assert "iterations" not in net.metadata
+
+
+def test_what_a_network_does_not_take_is_refused_before_anything_is_trained(problem):
+    net = riata.Network("step", problem.dictionary, 2)
+    with pytest.raises(TypeError, match="Network: metadata = 5, must be a mapping of names to texts"):
+        net.metadata = 5
+    with pytest.raises(TypeError, match="Network: reg = 'large', must be a number"):
+        net.reg = "large"
+    net.metadata = None
+    net.fit(problem.signals, 0.1, max_iter=1)
+    assert net.metadata["iterations"] == "1"
+
+
+def test_a_training_that_ends_while_parameters_are_put_in_is_not_undone(problem):
+    net = riata.Network("tied", problem.dictionary, 2)
+
+    class Trains:
+        def __array__(self, dtype=None, copy=None):
+            net.fit(problem.signals, 0.1, max_iter=1)
+            return trained.setdefault("steps", net.parameters()["layer.0.step"])
+
+    trained = {}
+    net.set_parameters({"layer.1.threshold": [0.5], "layer.0.step": Trains()})
+    assert net.parameters()["layer.1.threshold"] == 0.5
+    assert not np.array_equal(net.parameters()["weight"], problem.dictionary)
+
+
+def test_what_is_set_while_another_thread_trains_undoes_no_training(problem):
+    net, n_set, done = riata.Network("coupled", problem.dictionary, 2), 0, threading.Event()
+
+    def slowly(frame, event, arg):  # others may run between any two operations of a setter
+        if frame.f_code.co_name not in ("reg", "metadata"):
+            return None
+        frame.f_trace_opcodes = True
+        time.sleep(2e-4)
+        return slowly
+
+    def write():
+        nonlocal n_set
+        sys.settrace(slowly)
+        while not done.is_set():
+            net.reg = 0.2
+            net.metadata = {"note": "set"}
+            n_set += 1
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(10):
+            value, before = net.fit(problem.signals, 0.1, max_iter=1).value, n_set
+            while n_set < before + 2:
+                time.sleep(1e-3)
+            assert net.loss(problem.signals, 0.1) == value
+    finally:
+        done.set()
+        writer.join()
 
 
 def test_a_copy_has_its_own_metadata(problem):
