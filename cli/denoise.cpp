@@ -53,8 +53,8 @@ struct Denoise {
 
 const char* Denoise::method() const { return keep_dct ? "dct" : to_string(options.method); }
 
-/// Ctrl-C and --max-time end the learning; the picture is then cleaned with the best dictionary so far. Ctrl-C while it is cleaned
-/// ends all.
+/// Ctrl-C and --max-time end the learning, that of later pages after one iteration; a picture is then cleaned with the best
+/// dictionary so far. Ctrl-C while it is cleaned ends all.
 DenoiseResult Denoise::clean(const Picture& noisy) {
   Progress progress(!talk.quiet);
   bool out_of_time = false;
@@ -78,13 +78,13 @@ void Denoise::save(const DenoiseResult& result) const {
                                 .steps = {},
                                 .metadata = {{"riata_version", version},
                                              {"method", method()},
-                                             {"layers", fmt::format("{}", result.layers)},
-                                             {"reg", fmt::format("{}", result.reg)},
-                                             {"sigma", fmt::format("{}", result.sigma)},
-                                             {"patch", fmt::format("{}", result.patch)},
+                                             {"layers", formatted("{}", result.layers)},
+                                             {"reg", formatted("{}", result.reg)},
+                                             {"sigma", formatted("{}", result.sigma)},
+                                             {"patch", formatted("{}", result.patch)},
                                              {"centred", options.plain ? "false" : "true"},
-                                             {"seed", fmt::format("{}", options.seed)},
-                                             {"iterations", fmt::format("{}", result.history.value.size())},
+                                             {"seed", formatted("{}", options.seed)},
+                                             {"iterations", formatted("{}", result.history.value.size())},
                                              {"status", to_string(result.status)}}});
 }
 
@@ -126,15 +126,15 @@ nlohmann::ordered_json Denoise::json_of(const Cleaned& page) const {
           {"method", method()},
           {"plain", options.plain},
           {"iterations", result.history.value.size()},
-          {"status", to_string(interrupt_requested() ? Status::interrupted : result.status)}};
+          {"status", to_string(result.status)}};
 }
 
 std::string Denoise::text_of(const Cleaned& page) const {
   const DenoiseResult& result = page.result;
   std::string text =
-      fmt::format("sigma {:.4g}{}, {} atoms of {} x {}, {}", result.sigma, options.sigma ? "" : " (estimated)",
-                  result.dictionary.cols(), result.patch, result.patch, counted(result.history.value.size(), "iteration"));
-  if (page.psnr_in) text += fmt::format(", {:.2f} dB (noisy: {:.2f} dB)", *page.psnr_out, *page.psnr_in);
+      formatted("sigma {:.4g}{}, {} atoms of {} x {}, {}", result.sigma, options.sigma ? "" : " (estimated)",
+                result.dictionary.cols(), result.patch, result.patch, counted(result.history.value.size(), "iteration"));
+  if (page.psnr_in) text += formatted(", {:.2f} dB (noisy: {:.2f} dB)", *page.psnr_out, *page.psnr_in);
   return text;
 }
 
@@ -165,18 +165,18 @@ int Denoise::run() {
   std::string summary = output + ":";
   if (cleaned.size() == 1) {
     json.update(json_of(cleaned.front()));
-    summary += fmt::format(" {}, {:.1f} s", text_of(cleaned.front()), seconds);
+    summary += formatted(" {}, {:.1f} s", text_of(cleaned.front()), seconds);
   } else {
-    summary += fmt::format(" {} pages, {:.1f} s", cleaned.size(), seconds);
+    summary += formatted(" {} pages, {:.1f} s", cleaned.size(), seconds);
     for (std::size_t i = 0; i < cleaned.size(); ++i) {
       json["pages"].push_back(json_of(cleaned[i]));
-      summary += fmt::format("\n  page {}: {}", i + 1, text_of(cleaned[i]));
+      summary += formatted("\n  page {}: {}", i + 1, text_of(cleaned[i]));
     }
   }
   tell(talk, json, summary);
   if (!is_stopped) return ok;
-  say(fmt::format("riata denoise: interrupted after {}; {} was cleaned with the best dictionary so far",
-                  counted(cleaned.back().result.history.value.size(), "iteration"), output));
+  say(formatted("riata denoise: interrupted after {}; {} was cleaned with the best dictionary so far",
+                counted(cleaned.back().result.history.value.size(), "iteration"), output));
   return interrupted_code();
 }
 

@@ -62,7 +62,7 @@ void Encode::adopt(const Metadata& metadata) {
 }
 
 /// "largest gap 1e-07", or that there is none.
-std::string largest(double gap) { return std::isnan(gap) ? "no gap" : fmt::format("largest gap {:.2g}", gap); }
+std::string largest(double gap) { return std::isnan(gap) ? "no gap" : formatted("largest gap {:.2g}", gap); }
 
 AnyMatrix Encode::signals_of(const LoadedDictionary& loaded) {
   const Index n_features = std::visit([](const auto& D) { return D.rows(); }, loaded.atoms);
@@ -96,9 +96,9 @@ int Encode::run() {
 
 void Encode::warn_of_open(Index n_open, Index n_signals) const {
   if (n_open > 0 && !talk.quiet)
-    say(fmt::format("riata encode: {} of {} signals did not reach tol = {} (max_iter = {}, or rounding forbids more){}", n_open,
-                    n_signals, options.tol, options.max_iter,
-                    options.penalty.kind == PenaltyKind::l0 ? "" : "; their gaps are reported"));
+    say(formatted("riata encode: {} of {} signals did not reach tol = {} (max_iter = {}, or rounding forbids more){}", n_open,
+                  n_signals, options.tol, options.max_iter,
+                  options.penalty.kind == PenaltyKind::l0 ? "" : "; their gaps are reported"));
 }
 
 void Encode::require_streamable() const {
@@ -131,8 +131,8 @@ int Encode::encode_blocks(const Matrix<T>& atoms) const {
         {"n_not_converged", report.n_not_converged},
         {"seconds", seconds},
         {"status", to_string(report.n_not_converged == 0 ? Status::converged : Status::max_iter_reached)}},
-       fmt::format("{}: sparse codes of {} signals in {} atoms, {:.1f} % not zero, mean objective {:.6g}, {}, {:.1f} s", output,
-                   report.n_signals, report.n_atoms, 100 * density, report.objective, largest(report.gap), seconds));
+       formatted("{}: sparse codes of {} signals in {} atoms, {:.1f} % not zero, mean objective {:.6g}, {}, {:.1f} s", output,
+                 report.n_signals, report.n_atoms, 100 * density, report.objective, largest(report.gap), seconds));
   warn_of_open(report.n_not_converged, report.n_signals);
   return ok;
 }
@@ -174,24 +174,23 @@ int Encode::encode(const LoadedDictionary& loaded, const Matrix<T>& X) {
   const auto n_open = std::count(result.status.begin(), result.status.end(), Status::max_iter_reached);
   const double density = static_cast<double>((result.codes.array() != T(0)).count()) / static_cast<double>(result.codes.size());
   const char* status = layers ? "layers" : to_string(n_open == 0 ? Status::converged : Status::max_iter_reached);
-  tell(
-      talk,
-      {{"output", output},
-       {"n_signals", X.cols()},
-       {"n_features", X.rows()},
-       {"n_atoms", result.codes.rows()},
-       {"dtype", to_string(precision_of<T>())},
-       {"method", method},
-       {"layers", layers ? nlohmann::ordered_json(*layers) : nlohmann::ordered_json(nullptr)},
-       {"objective", result.objective.mean()},
-       {"gap", result.gap.maxCoeff()},
-       {"n_iter", result.n_iter.maxCoeff()},
-       {"density", density},
-       {"n_not_converged", n_open},
-       {"seconds", seconds},
-       {"status", status}},
-      fmt::format("{}: codes of {} signals in {} atoms, {:.1f} % not zero, mean objective {:.6g}, {}, {:.1f} s", output, X.cols(),
-                  result.codes.rows(), 100 * density, result.objective.mean(), largest(result.gap.maxCoeff()), seconds));
+  tell(talk,
+       {{"output", output},
+        {"n_signals", X.cols()},
+        {"n_features", X.rows()},
+        {"n_atoms", result.codes.rows()},
+        {"dtype", to_string(precision_of<T>())},
+        {"method", method},
+        {"layers", layers ? nlohmann::ordered_json(*layers) : nlohmann::ordered_json(nullptr)},
+        {"objective", result.objective.mean()},
+        {"gap", result.gap.maxCoeff()},
+        {"n_iter", result.n_iter.maxCoeff()},
+        {"density", density},
+        {"n_not_converged", n_open},
+        {"seconds", seconds},
+        {"status", status}},
+       formatted("{}: codes of {} signals in {} atoms, {:.1f} % not zero, mean objective {:.6g}, {}, {:.1f} s", output, X.cols(),
+                 result.codes.rows(), 100 * density, result.objective.mean(), largest(result.gap.maxCoeff()), seconds));
   warn_of_open(n_open, X.cols());
   return ok;
 }

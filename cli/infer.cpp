@@ -76,13 +76,13 @@ int Infer::infer(const StoredNetwork<T>& stored) {
         {"density", density},
         {"n_not_converged", guards.finish ? nlohmann::ordered_json(n_open) : nlohmann::ordered_json(nullptr)},
         {"seconds", seconds}},
-       fmt::format("{}: codes of {} signals in {} atoms by {} of {}, {:.1f} % not zero, mean objective {:.6g}, largest gap "
-                   "{:.2g}, {:.3f} s",
-                   output, X.cols(), codes.rows(), counted(static_cast<std::size_t>(depth), "layer"), net.kind(), 100 * density,
-                   objective.mean(), gap.maxCoeff(), seconds));
+       formatted("{}: codes of {} signals in {} atoms by {} of {}, {:.1f} % not zero, mean objective {:.6g}, largest gap "
+                 "{:.2g}, {:.3f} s",
+                 output, X.cols(), codes.rows(), counted(static_cast<std::size_t>(depth), "layer"), net.kind(), 100 * density,
+                 objective.mean(), gap.maxCoeff(), seconds));
   if (n_open > 0 && !talk.quiet)
-    say(fmt::format("riata infer: {} of {} signals did not reach finish = {}; their gaps are reported", n_open, X.cols(),
-                    *guards.finish));
+    say(formatted("riata infer: {} of {} signals did not reach finish = {}; their gaps are reported", n_open, X.cols(),
+                  *guards.finish));
   return ok;
 }
 

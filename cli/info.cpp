@@ -119,51 +119,51 @@ std::string range_text(const Json& json) {
   if (!json.contains("min")) return "not read";
   std::string text = json["min"].is_null()
                          ? "no finite values"
-                         : fmt::format("from {:.6g} to {:.6g}", json["min"].get<double>(), json["max"].get<double>());
-  if (json.contains("n_not_finite")) text += fmt::format(", {} not finite", json["n_not_finite"].get<std::size_t>());
+                         : formatted("from {:.6g} to {:.6g}", json["min"].get<double>(), json["max"].get<double>());
+  if (json.contains("n_not_finite")) text += formatted(", {} not finite", json["n_not_finite"].get<std::size_t>());
   return text;
 }
 
 std::string array_text(const Json& json) {
   std::string shape;
   for (const Json& n : json["shape"]) shape += (shape.empty() ? "" : ", ") + n.dump();
-  return fmt::format("({}) {}, {}", shape, json["dtype"].get<std::string>(), range_text(json));
+  return formatted("({}) {}, {}", shape, json["dtype"].get<std::string>(), range_text(json));
 }
 
 /// ", step, 20 layers, trained at reg = 0.1"
 std::string network_text(const Json& metadata) {
   const auto value = [&](const char* key) { return metadata.contains(key) ? shown(metadata[key].get<std::string>()) : "?"; };
-  return fmt::format(", {}, {} layers", value("network"), value("n_layers")) +
+  return formatted(", {}, {} layers", value("network"), value("n_layers")) +
          (metadata.contains("reg") ? ", trained at reg = " + value("reg") : "");
 }
 
 std::string image_text(const Json& json) {
-  return fmt::format("{} x {} pixels, {} channel{}{} of {} bits, {}", json["height"].get<Index>(), json["width"].get<Index>(),
-                     json["channels"].get<Index>(), json["channels"] == 1 ? "" : "s",
-                     json["alpha"].get<bool>() ? " with alpha" : "", json["bits"].get<int>(), range_text(json));
+  return formatted("{} x {} pixels, {} channel{}{} of {} bits, {}", json["height"].get<Index>(), json["width"].get<Index>(),
+                   json["channels"].get<Index>(), json["channels"] == 1 ? "" : "s",
+                   json["alpha"].get<bool>() ? " with alpha" : "", json["bits"].get<int>(), range_text(json));
 }
 
 std::string text_of(const Json& json) {
   const auto kind = json["kind"].get<std::string>();
   std::string text = json["file"].get<std::string>() + ": " + kind;
   if (kind == "image" && !json.contains("pages")) text += ", " + image_text(json);
-  if (json.contains("pages")) text += fmt::format(", {} pages", json["pages"].size());
+  if (json.contains("pages")) text += formatted(", {} pages", json["pages"].size());
   if (json.contains("pages"))
     for (std::size_t i = 0; i < json["pages"].size(); ++i)
-      text += fmt::format("\n  page {}: {}", i + 1, image_text(json["pages"][i]));
+      text += formatted("\n  page {}: {}", i + 1, image_text(json["pages"][i]));
   if (kind == "network") text += network_text(json["metadata"]);
   if (kind == "array") text += ' ' + array_text(json);
   if (json.contains("tensors"))
-    for (const auto& [name, tensor] : json["tensors"].items()) text += fmt::format("\n  {} {}", shown(name), array_text(tensor));
+    for (const auto& [name, tensor] : json["tensors"].items()) text += formatted("\n  {} {}", shown(name), array_text(tensor));
   if (json.contains("metadata"))
     for (const auto& [key, value] : json["metadata"].items())
-      text += fmt::format("\n  {} = {}", shown(key), one_line(value.get<std::string>()));
+      text += formatted("\n  {} = {}", shown(key), one_line(value.get<std::string>()));
   return text;
 }
 
 int Info::run() const {
   Json json{{"version", version}, {"threads", resolve_threads(0)}};
-  std::string text = files.empty() ? fmt::format("riata {}, {} threads", version, resolve_threads(0)) : "";
+  std::string text = files.empty() ? formatted("riata {}, {} threads", version, resolve_threads(0)) : "";
   json["files"] = Json::array();
   for (const std::string& file : files) {
     json["files"].push_back(describe_file(file, image));

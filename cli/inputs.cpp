@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include <fmt/ranges.h>
-
 #include "riata/core/check.hpp"
 #include "riata/core/sentence.hpp"
 #include "riata/imaging/denoise.hpp"
@@ -115,7 +113,7 @@ void require_same_precision(const std::string& name, Precision precision, Precis
 Precision parse_precision(std::string_view name) {
   if (name == "float32") return Precision::float32;
   if (name == "float64") return Precision::float64;
-  throw std::invalid_argument(fmt::format("dtype = '{}', must be 'float32' or 'float64'", name));
+  throw std::invalid_argument(formatted("dtype = '{}', must be 'float32' or 'float64'", name));
 }
 
 const char* to_string(Precision precision) { return precision == Precision::float32 ? "float32" : "float64"; }
@@ -148,7 +146,7 @@ Tensor read_array(const std::string& name) {
   if (!file.ends_with(".npz")) return read_npy(file);
   std::vector<std::string> keys = npz_names(file);
   std::sort(keys.begin(), keys.end());
-  const std::string all = one_line(fmt::format("{}", fmt::join(keys, ", ")), 250);
+  const std::string all = one_line(formatted("{}", fmt::join(keys, ", ")), 250);
   if (file == name) {
     require(!keys.empty(), "{} holds no arrays", file);
     require(keys.size() == 1, "{} holds several arrays ({}); choose one, as in {}:{}", file, all, file, shown(keys.front()));

@@ -23,7 +23,7 @@ namespace {
 Constraint parse_constraint(std::string_view name) {
   if (name == "unit_sphere") return Constraint::unit_sphere;
   if (name == "unit_ball") return Constraint::unit_ball;
-  throw std::invalid_argument(fmt::format("constraint = '{}', must be 'unit_sphere' or 'unit_ball'", name));
+  throw std::invalid_argument(formatted("constraint = '{}', must be 'unit_sphere' or 'unit_ball'", name));
 }
 
 Layers parse_algorithm(std::string_view name) { return parse_layers(name, "algorithm"); }
@@ -110,21 +110,21 @@ template <Scalar T>
 void Learn::save(const LearnResult<T>& result, Index n_signals) const {
   Metadata metadata{{"riata_version", version},
                     {"method", to_string(options.method)},
-                    {"reg", fmt::format("{}", result.reg)},
+                    {"reg", formatted("{}", result.reg)},
                     {"centred", centre ? "true" : "false"},
                     {"positive", options.penalty.positive ? "true" : "false"},
-                    {"seed", fmt::format("{}", options.seed)},
-                    {"n_signals", fmt::format("{}", n_signals)},
-                    {"iterations", fmt::format("{}", result.history.value.size())},
-                    {"final_value", fmt::format("{}", final_value(result))},
+                    {"seed", formatted("{}", options.seed)},
+                    {"n_signals", formatted("{}", n_signals)},
+                    {"iterations", formatted("{}", result.history.value.size())},
+                    {"final_value", formatted("{}", final_value(result))},
                     {"status", to_string(result.status)}};
   if (options.method != LearningMethod::alternating_exact) {
-    metadata["layers"] = fmt::format("{}", options.layers);
+    metadata["layers"] = formatted("{}", options.layers);
     metadata["algorithm"] = options.algorithm == Layers::fista ? "fista" : "ista";
     metadata["loss"] = options.loss == Loss::lasso ? "lasso" : "least_squares";
   }
-  if (options.backprop) metadata["backprop"] = fmt::format("{}", *options.backprop);
-  if (has_pictures()) metadata["patch"] = fmt::format("{}", patches.patch);
+  if (options.backprop) metadata["backprop"] = formatted("{}", *options.backprop);
+  if (has_pictures()) metadata["patch"] = formatted("{}", patches.patch);
   save_model<T>(output, {.dictionary = result.dictionary,
                          .steps = options.learn_steps ? result.steps : std::vector<double>{},
                          .metadata = std::move(metadata)});
@@ -147,12 +147,12 @@ int Learn::learn(const Matrix<T>& X) {
 
   nlohmann::ordered_json score = nullptr;
   if (reference_atoms_) score = recovery_score<T>(result.dictionary, std::get<Matrix<T>>(*reference_atoms_));
-  std::string summary = fmt::format(
+  std::string summary = formatted(
       "{}: {} atoms of {} features from {} signals, objective {:.6g} (at the start {:.6g}), {}, "
       "{}, {:.1f} s",
       output, result.dictionary.cols(), X.rows(), X.cols(), final_value(result), result.initial_value,
       counted(result.history.value.size(), "iteration"), to_string(result.status), seconds);
-  if (reference_atoms_) summary += fmt::format(", recovery score {:.4f}", score.get<double>());
+  if (reference_atoms_) summary += formatted(", recovery score {:.4f}", score.get<double>());
   tell(talk,
        {{"output", output},
         {"n_atoms", result.dictionary.cols()},
@@ -171,9 +171,9 @@ int Learn::learn(const Matrix<T>& X) {
         {"status", to_string(result.status)}},
        summary);
   if (!is_stopped) return ok;
-  say(fmt::format("riata learn: interrupted after {}; the best model so far is in {}{}",
-                  counted(result.history.value.size(), "iteration"), output,
-                  options.checkpoint.empty() ? "" : " (--resume continues)"));
+  say(formatted("riata learn: interrupted after {}; the best model so far is in {}{}",
+                counted(result.history.value.size(), "iteration"), output,
+                options.checkpoint.empty() ? "" : " (--resume continues)"));
   return interrupted_code();
 }
 
@@ -200,7 +200,7 @@ void add_signal_options(CLI::App& app, Learn& command) {
   app.add_flag("--centre", command.centre, "Subtract each signal's mean first");
   app.add_option("--patch", command.patches.patch, "Pictures: side of the square patches")->capture_default_str();
   app.add_option("--max-patches", command.patches.max_patches, "Pictures: patches drawn at random; all if there are fewer")
-      ->default_str(fmt::format("{}", *command.patches.max_patches));
+      ->default_str(formatted("{}", *command.patches.max_patches));
   add_image(app, command.patches.image, "all pages");
   app.add_option("--dtype", command.dtype, "Precision; default: that of the arrays, float32 for pictures")
       ->type_name("float32|float64");

@@ -1,6 +1,5 @@
 // The command riata: finds the subcommand, runs it, and turns what went wrong into one sentence and an exit
 // code.
-#include <fmt/format.h>
 
 #include <cstdio>
 #include <new>
@@ -63,7 +62,7 @@ int fail(const CLI::App& app, int code, std::string_view sentence) {
     // The library's sentence may begin with the function's name, which is the command's.
     if (const std::string where = command->get_name() + ": "; sentence.starts_with(where)) sentence.remove_prefix(where.size());
   }
-  say(one_line(fmt::format("{}: {}", name, sentence)));
+  say(one_line(formatted("{}: {}", name, sentence)));
   return code;
 }
 
@@ -72,7 +71,7 @@ int fail(const CLI::App& app, int code, std::string_view sentence) {
 int main(int argc, char** argv) {
   prepare_surroundings();
   CLI::App app("Sparse coding and dictionary learning by unrolled optimisation", "riata");
-  app.set_version_flag("--version", fmt::format("riata {}", version));
+  app.set_version_flag("--version", formatted("riata {}", version));
   app.require_subcommand(0, 1);  // run() refuses none: CLI11 would not name an unknown one
   app.footer("Each command has its own help: riata denoise --help");
   const std::vector<Command> commands = add_commands(app);

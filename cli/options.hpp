@@ -1,14 +1,13 @@
 // What the subcommands' options have in common. Defaults shown by --help are read from the option structs.
 #pragma once
 
-#include <fmt/format.h>
-
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
 #include <string>
 
+#include "riata/core/sentence.hpp"
 #include "riata/io/images.hpp"
 #include "riata/learning/learn_dictionary.hpp"
 
@@ -63,7 +62,7 @@ inline CLI::Option* add_reg(CLI::App& app, std::optional<Reg>& reg, const char* 
 
 /// Which page of a picture, and how large a one.
 inline void add_image(CLI::App& app, ReadImageOptions& image, const char* without_page) {
-  app.add_option("--page", image.page, fmt::format("Pictures: the page of a TIFF, from 1; default: {}", without_page));
+  app.add_option("--page", image.page, formatted("Pictures: the page of a TIFF, from 1; default: {}", without_page));
   app.add_option("--max-pixels", image.max_pixels, "Pictures with more, all pages together, are refused")->capture_default_str();
 }
 

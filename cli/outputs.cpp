@@ -1,6 +1,5 @@
 #include "outputs.hpp"
 
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -20,7 +19,7 @@ namespace fs = std::filesystem;
 
 void require_writable(const fs::path& path) {
   const auto fail = [&](int code) {
-    throw Error(fmt::format("cannot write {}: {}", path.string(), std::generic_category().message(code)));
+    throw Error(formatted("cannot write {}: {}", path.string(), std::generic_category().message(code)));
   };
   std::error_code failure;
   const fs::path target = resolved(path);
@@ -32,9 +31,9 @@ void require_writable(const fs::path& path) {
 
 template <class AnyHistory>
 void write_rows(const std::string& path, const char* part, const AnyHistory& history, const std::vector<std::int64_t>& parts) {
-  std::string text = fmt::format("iteration,{},value,step,seconds\n", part);
+  std::string text = formatted("iteration,{},value,step,seconds\n", part);
   for (std::size_t i = 0; i < history.value.size(); ++i)
-    text += fmt::format("{},{},{},{},{:.6f}\n", i + 1, parts[i], history.value[i], history.step[i], history.seconds[i]);
+    text += formatted("{},{},{},{},{:.6f}\n", i + 1, parts[i], history.value[i], history.step[i], history.seconds[i]);
   write_atomically(path, text);
 }
 
@@ -59,10 +58,10 @@ void require_extension(const std::string& path, std::initializer_list<std::strin
     all += (all.empty() ? "" : " or ") + std::string(extension);
   }
   throw std::invalid_argument(
-      fmt::format("{} has the extension '{}'; {} are written as {}", path, fs::path(path).extension().string(), what, all));
+      formatted("{} has the extension '{}'; {} are written as {}", path, fs::path(path).extension().string(), what, all));
 }
 
-std::string counted(std::size_t n, const char* noun) { return fmt::format("{} {}{}", n, noun, n == 1 ? "" : "s"); }
+std::string counted(std::size_t n, const char* noun) { return formatted("{} {}{}", n, noun, n == 1 ? "" : "s"); }
 
 void write_trace(const std::string& path, const History& history) { write_rows(path, "phase", history, history.phase); }
 
@@ -86,9 +85,9 @@ void say(const std::string& line) { std::fputs((line + '\n').c_str(), stderr); }
 
 void tell(const Talk& talk, const nlohmann::ordered_json& json, const std::string& summary) {
   if (talk.json)
-    fmt::print("{}\n", json.dump(-1, ' ', /*ensure_ascii=*/true, nlohmann::ordered_json::error_handler_t::replace));
+    std::puts(json.dump(-1, ' ', /*ensure_ascii=*/true, nlohmann::ordered_json::error_handler_t::replace).c_str());
   else if (!talk.quiet)
-    fmt::print("{}\n", summary);
+    std::puts(summary.c_str());
 }
 
 }  // namespace riata::cli

@@ -1,10 +1,11 @@
 #include "progress.hpp"
 
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
+
+#include "riata/core/sentence.hpp"
 
 namespace riata::cli {
 namespace {
@@ -14,7 +15,7 @@ constexpr const char* clear_line = "\r\033[K";
 std::string bar(int done, int all) {
   constexpr int width = 24;
   const auto filled = static_cast<std::size_t>(static_cast<long long>(std::min(done, all)) * width / std::max(all, 1));
-  return fmt::format("[{}{}] ", std::string(filled, '#'), std::string(width - filled, ' '));
+  return formatted("[{}{}] ", std::string(filled, '#'), std::string(width - filled, ' '));
 }
 
 }  // namespace
@@ -35,19 +36,19 @@ bool Progress::is_due() {
 
 void Progress::print(int iteration, const std::string& text) const {
   // stderr is not buffered, and what it does not take is no failure of the run.
-  std::fputs(fmt::format("{}{}{}", clear_line, max_iter_ ? bar(iteration, *max_iter_) : "", text).c_str(), stderr);
+  std::fputs(formatted("{}{}{}", clear_line, max_iter_ ? bar(iteration, *max_iter_) : "", text).c_str(), stderr);
 }
 
 void Progress::show(const IterationInfo& info) {
   if (is_due())
-    print(info.iteration, fmt::format("iteration {}  objective {:.6g}  {:.1f} s", info.iteration, info.value, info.seconds));
+    print(info.iteration, formatted("iteration {}  objective {:.6g}  {:.1f} s", info.iteration, info.value, info.seconds));
 }
 
 void Progress::show(const TrainingInfo& info) {
   if (!is_due()) return;
-  const std::string optimum = std::isnan(info.optimum) ? "" : fmt::format("  optimum {:.6g}", info.optimum);
-  print(info.iteration, fmt::format("step {}  {} layers: loss {:.6g}  ISTA {:.6g}{}  {:.1f} s", info.iteration, info.n_layers,
-                                    info.value, info.ista, optimum, info.seconds));
+  const std::string optimum = std::isnan(info.optimum) ? "" : formatted("  optimum {:.6g}", info.optimum);
+  print(info.iteration, formatted("step {}  {} layers: loss {:.6g}  ISTA {:.6g}{}  {:.1f} s", info.iteration, info.n_layers,
+                                  info.value, info.ista, optimum, info.seconds));
 }
 
 }  // namespace riata::cli

@@ -133,9 +133,9 @@ int Train::write_start(StoredNetwork<T> stored) const {
         {"n_features", net.dictionary().signal_size()},
         {"dtype", to_string(precision_of<T>())},
         {"iterations", 0}},
-       fmt::format("{}: {}, {}, for {} atoms of {} features, not trained", output, net.kind(),
-                   counted(static_cast<std::size_t>(net.n_layers()), "layer"), net.dictionary().code_size(),
-                   net.dictionary().signal_size()));
+       formatted("{}: {}, {}, for {} atoms of {} features, not trained", output, net.kind(),
+                 counted(static_cast<std::size_t>(net.n_layers()), "layer"), net.dictionary().code_size(),
+                 net.dictionary().signal_size()));
   return ok;
 }
 
@@ -162,8 +162,8 @@ int Train::train(StoredNetwork<T> stored) {
         {"mode", to_string(options.mode)},
         {"optimizer", to_string(options.optimizer)},
         {"centred", centre ? "true" : "false"},
-        {"seed", fmt::format("{}", options.seed)},
-        {"n_signals", fmt::format("{}", X.cols())},
+        {"seed", formatted("{}", options.seed)},
+        {"n_signals", formatted("{}", X.cols())},
         {"status", to_string(Status::interrupted)}});
   for (const char* key : {"iterations", "final_value"}) stored.metadata.erase(key);
   TrainingInfo last;
@@ -187,8 +187,8 @@ int Train::train(StoredNetwork<T> stored) {
   const std::size_t n_steps = result.history.value.size();
   if (is_stopped && n_steps == 0) throw Interrupted();
 
-  note({{"iterations", fmt::format("{}", n_steps)},
-        {"final_value", fmt::format("{}", result.value)},
+  note({{"iterations", formatted("{}", n_steps)},
+        {"final_value", formatted("{}", result.value)},
         {"status", to_string(result.status)}});
   save(stored);
   if (!trace.empty()) write_trace(trace, result.history);
@@ -196,7 +196,7 @@ int Train::train(StoredNetwork<T> stored) {
   const bool is_whole = last.n_layers == net.n_layers();  // ISTA's loss is that of as many layers
   const double ista = is_whole ? last.ista : std::numeric_limits<double>::quiet_NaN();
   const auto beside = [](const char* what, double value) {
-    return std::isnan(value) ? "" : fmt::format(", {} {:.6g}", what, value);
+    return std::isnan(value) ? "" : formatted(", {} {:.6g}", what, value);
   };
   tell(talk,
        {{"output", output},
@@ -217,14 +217,14 @@ int Train::train(StoredNetwork<T> stored) {
         {"optimum", last.optimum},
         {"seconds", seconds},
         {"status", to_string(result.status)}},
-       fmt::format(
+       formatted(
            "{}: {}, {}, for {} atoms of {} features from {} signals, loss {:.6g} (at the start {:.6g}{}{}), {}, {}, {:.1f} s",
            output, net.kind(), counted(static_cast<std::size_t>(net.n_layers()), "layer"), atoms.cols(), atoms.rows(), X.cols(),
            result.value, result.initial_value, beside("ISTA", ista), beside("optimum", last.optimum), counted(n_steps, "step"),
            to_string(result.status), seconds));
   if (!is_stopped) return ok;
-  say(fmt::format("riata train: interrupted after {}; the network so far is in {}{}", counted(n_steps, "step"), output,
-                  options.checkpoint.empty() ? "" : " (--resume continues)"));
+  say(formatted("riata train: interrupted after {}; the network so far is in {}{}", counted(n_steps, "step"), output,
+                options.checkpoint.empty() ? "" : " (--resume continues)"));
   return interrupted_code();
 }
 
@@ -234,7 +234,7 @@ void add_network_options(CLI::App& app, Train& command) {
     return option;
   };
   settled(app.add_option("--kind", command.kind, "What the layers are"))
-      ->type_name(fmt::format("{}", fmt::join(network_kinds<double>(), "|")));
+      ->type_name(formatted("{}", fmt::join(network_kinds<double>(), "|")));
   settled(app.add_option("--layers", command.n_layers, "Layers N"));
   settled(
       app.add_option("--dictionary", command.dictionary, "A model (.safetensors) or an array (n_atoms, n_features): .npy, .npz"))

@@ -1,4 +1,3 @@
-#include <fmt/format.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 
@@ -47,8 +46,8 @@ void bind_core(nb::module_& m) {
              new (&info) IterationInfo(std::make_from_tuple<IterationInfo>(state));
            })
       .def("__repr__", [](const IterationInfo& info) {
-        return fmt::format("IterationInfo(phase={}, iteration={}, value={:.6g}, step={:.3g}, seconds={:.3f})", info.phase,
-                           info.iteration, info.value, info.step, info.seconds);
+        return formatted("IterationInfo(phase={}, iteration={}, value={:.6g}, step={:.3g}, seconds={:.3f})", info.phase,
+                         info.iteration, info.value, info.step, info.seconds);
       });
 }
 

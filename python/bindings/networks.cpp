@@ -5,8 +5,6 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
-#include <fmt/format.h>
-
 #include <map>
 #include <tuple>
 #include <utility>
@@ -16,6 +14,7 @@
 #include "execution.hpp"
 #include "module.hpp"
 #include "paths.hpp"
+#include "riata/core/sentence.hpp"
 #include "riata/networks/analytic_weight.hpp"
 #include "riata/networks/network_file.hpp"
 #include "riata/networks/train.hpp"
@@ -300,8 +299,8 @@ void bind_networks(nb::module_& m) {
              new (&info) TrainingInfo(std::make_from_tuple<TrainingInfo>(state));
            })
       .def("__repr__", [](const TrainingInfo& info) {
-        return fmt::format("TrainingInfo(stage={}, n_layers={}, iteration={}, value={:.6g}, ista={:.6g}, optimum={:.6g})",
-                           info.stage, info.n_layers, info.iteration, info.value, info.ista, info.optimum);
+        return formatted("TrainingInfo(stage={}, n_layers={}, iteration={}, value={:.6g}, ista={:.6g}, optimum={:.6g})",
+                         info.stage, info.n_layers, info.iteration, info.value, info.ista, info.optimum);
       });
   bind_network<float>(m, "NetworkFloat32");
   bind_network<double>(m, "NetworkFloat64");

@@ -1,7 +1,7 @@
+#include "riata/core/sentence.hpp"
 #include "riata/io/atomic_file.hpp"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -136,7 +136,7 @@ TEST(AtomicFile, RemovesWhatKilledProcessesHaveLeft_ButNotWhatIsInUse) {
 TEST(AtomicFile, ItsTemporaryFileIsLockedWhileItIsWritten) {
   const TemporaryFolder folder;
   write_atomically(folder / "x", [&](std::FILE* file) {
-    const int other = ::open(fmt::format("/proc/self/fd/{}", ::fileno(file)).c_str(), O_RDWR);
+    const int other = ::open(formatted("/proc/self/fd/{}", ::fileno(file)).c_str(), O_RDWR);
     ASSERT_GE(other, 0);
     EXPECT_NE(::flock(other, LOCK_EX | LOCK_NB), 0);
     ::close(other);

@@ -102,7 +102,10 @@ TEST(ReadImage, RefusesMorePixelsThanAreAllowed) {
   }
   EXPECT_EQ(limited("tiled.tif", 255).substr(0, 25), " claims 16 x 16 pixels; a");
   EXPECT_EQ(read_images(data("pages.tif"), {.max_pixels = 36}).size(), 3u);
-  EXPECT_THROW(read_images(data("pages.tif"), {.max_pixels = 35}), std::invalid_argument);
+  EXPECT_EQ(
+      message_of<std::invalid_argument>([] { read_images(data("pages.tif"), {.max_pixels = 24}); }),
+      data("pages.tif").string() +
+          " claims 3 x 4 pixels, after 24 of other pages; at most 24 are read (max_pixels; raise it if you trust the file)");
   EXPECT_EQ(read_image(data("pages.tif"), {.max_pixels = 12, .page = 3}).width, 4);
   EXPECT_EQ(message_of<std::invalid_argument>([] { read_image(data("grey.png"), {.max_pixels = 0}); }),
             "max_pixels = 0, must be >= 1");

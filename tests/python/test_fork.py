@@ -86,3 +86,22 @@ def test_joblibs_multiprocessing_backend():
     with joblib.parallel_backend("multiprocessing", n_jobs=2):
         for there in joblib.Parallel(timeout=20)(joblib.delayed(codes)(i) for i in range(3)):
             assert np.array_equal(here, there)
+
+
+def test_forks_beside_a_first_product_compute():
+    """OpenBLAS is loaded in a thread of its own while the main thread forks: the children would wait for that thread."""
+    program = f"""
+import os, sys, threading, time
+sys.path.insert(0, {os.path.dirname(__file__)!r})
+from test_fork import codes, problem, run_in_a_fork, time
+problem()  # imports all it needs, which a fork must not meet half done
+first = threading.Thread(target=codes)
+first.start()
+ends = []
+while first.is_alive() and len(ends) < 50:
+    time.sleep(0.001)
+    ends.append(run_in_a_fork(lambda: 0 if len(codes()) else 3))
+print(set(ends) <= {{0}} and len(ends))
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert int(ended.stdout) > 0, ended

@@ -163,6 +163,28 @@ TYPED_TEST(Units, OfSignalsAndAtoms_ChangeExponentsAlone_InWhatTakesSignals) {
                [&](const M& X, const M& D, double reg) { return hypergradient<T>(X, D, reg, X, DenseDictionary<T>(D)).reg; });
 }
 
+TYPED_TEST(Units, OfDebias_HoldWhereItsSumsWouldNot) {
+  using T = TypeParam;
+  const int far = std::same_as<T, float> ? 126 : 497;  // 2^498 is what signals may be
+  const Matrix<T> near = debias<T>(this->X, this->D, this->Z);
+  const T largest = this->X.cwiseAbs().maxCoeff();
+  for (const int k : {far - std::ilogb(largest), -far + 8}) {
+    const Matrix<T> X = times_power(this->X, k), codes = debias<T>(X, this->D, this->Z);
+    EXPECT_LE((times_power(codes, -k) - near).norm(), 0.05 * near.norm()) << k;  // the tiny are rounded to few digits
+  }
+  if constexpr (std::same_as<T, float>) {
+    const Matrix<T> X = times_power(this->X, far - std::ilogb(largest)), D = times_power(this->D, -9);
+    EXPECT_REFUSED_WITH(debias<T>(X, D, this->Z), "overflows");
+  }
+  Matrix<T> D = this->D;
+  D.col(3).setZero();
+  Matrix<T> Z = this->Z;
+  Z.row(3).setOnes();
+  Matrix<T> without = Z;
+  without.row(3).setZero();
+  EXPECT_EQ(debias<T>(this->X, D, Z), debias<T>(this->X, D, without));
+}
+
 TYPED_TEST(Units, OfSignals_ChangeExponentsAlone_InNetworks) {
   using T = TypeParam;
   for (const std::string& kind : network_kinds<T>()) {

@@ -1,19 +1,15 @@
 // Checks at the public boundary. Internal: not installed, because it needs fmt.
 #pragma once
 
-#include <fmt/format.h>
-
-#include <utility>
-
 #include "riata/core/sentence.hpp"
 #include "riata/core/types.hpp"
 
 namespace riata {
 
 /// Throws std::invalid_argument with the formatted sentence unless `condition` holds.
-template <class... Args>
-void require(bool condition, fmt::format_string<Args...> sentence, Args&&... args) {
-  if (!condition) refuse(fmt::format(sentence, std::forward<Args>(args)...));
+template <class... Values>
+void require(bool condition, fmt::format_string<Values...> sentence, Values&&... values) {
+  if (!condition) refuse(formatted_from(sentence, fmt::make_format_args(values...)));
 }
 
 /// Refuses NaN and infinity, naming the array and the first offending entry (row = signal or atom, as in Python).

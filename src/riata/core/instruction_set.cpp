@@ -20,7 +20,7 @@ InstructionSet choose() {
   if (wanted.empty()) return best_instruction_set();
   for (const InstructionSet set : all_sets)
     if (wanted == to_string(set)) return std::min(set, best_instruction_set());
-  refuse(fmt::format("the environment variable RIATA_SIMD is '{}', must be 'baseline', 'avx2' or 'avx512'", wanted));
+  refuse(formatted("the environment variable RIATA_SIMD is '{}', must be 'baseline', 'avx2' or 'avx512'", wanted));
 }
 
 }  // namespace

@@ -1,7 +1,5 @@
 #include "riata/core/sentence.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <stdexcept>
@@ -42,7 +40,7 @@ std::string escape_of(std::uint32_t c) {
   if (c == '\n') return "\\n";
   if (c == '\r') return "\\r";
   if (c == '\t') return "\\t";
-  return c < 0x80 ? fmt::format("\\x{:02x}", c) : fmt::format("\\u{:04x}", c);
+  return c < 0x80 ? formatted("\\x{:02x}", c) : formatted("\\u{:04x}", c);
 }
 
 std::string escaped(std::string_view text) {
@@ -50,7 +48,7 @@ std::string escaped(std::string_view text) {
   while (!text.empty()) {
     const auto [c, n_bytes] = first_character(text);
     if (n_bytes == 0)
-      line += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[0]));
+      line += formatted("\\x{:02x}", static_cast<unsigned char>(text[0]));
     else if (is_plain(c))
       line += text.substr(0, n_bytes);
     else
@@ -73,6 +71,8 @@ std::size_t bytes_of_first(std::string_view text, std::size_t n) {
 }
 
 }  // namespace
+
+std::string formatted_from(fmt::string_view pattern, fmt::format_args values) { return fmt::vformat(pattern, values); }
 
 std::string one_line(std::string_view text, std::size_t most) {
   if (text.size() <= max_character_bytes * most) {

@@ -1,10 +1,21 @@
 // Text of files and users inside sentences: what a terminal shows of it. Internal: not installed.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <string>
 #include <string_view>
 
 namespace riata {
+
+/// fmt::vformat(), which fmt as headers alone would compile in every source that formats (4 s each).
+std::string formatted_from(fmt::string_view pattern, fmt::format_args values);
+
+/// fmt::format()
+template <class... Values>
+std::string formatted(fmt::format_string<Values...> pattern, Values&&... values) {
+  return formatted_from(pattern, fmt::make_format_args(values...));
+}
 
 /// One line of valid UTF-8. Control characters, line separators, marks that turn the direction of writing, and bytes that are no
 /// UTF-8 stand as escapes (\n, \x1b, \u202e); beyond `most` characters the middle is left out ("...").

@@ -108,7 +108,7 @@ SignalLaw parse_signal_law(std::string_view name) {
   if (name == "gaussian") return SignalLaw::gaussian;
   if (name == "coding") return SignalLaw::coding;
   if (name == "sphere") return SignalLaw::sphere;
-  refuse(fmt::format("law = '{}', must be one of 'gaussian', 'coding', 'sphere'", name));
+  refuse(formatted("law = '{}', must be one of 'gaussian', 'coding', 'sphere'", name));
 }
 
 template <Scalar T>

@@ -5,7 +5,6 @@
 // Tanaka and Okutomi (2013), IEEE Trans. Image Process. 22(12). Where noise was clipped at the ends of the range it is narrower,
 // so cells near them are left out and the others corrected by the variance of clipped noise, which depends on sigma: hence the
 // rounds. What is texture everywhere is told from noise by what white noise cannot be: see white_limit.
-#include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -15,6 +14,7 @@
 #include "riata/imaging/clipping.hpp"
 #include "riata/imaging/denoise.hpp"
 #include "riata/linalg/blas.hpp"
+#include "riata/linalg/decompositions.hpp"
 
 namespace riata {
 namespace {
@@ -151,7 +151,7 @@ double least_window_variance(const Picture& picture, const Area& area) {
   windows.rowwise() -= Eigen::RowVectorXd(windows.colwise().mean());
   multiply_transposed<double>(windows, windows, covariance);
   covariance /= static_cast<double>(windows.rows());
-  return std::max(0.0, Eigen::SelfAdjointEigenSolver<Matrix<double>>(covariance, Eigen::EigenvaluesOnly).eigenvalues()(0));
+  return std::max(0.0, symmetric_eigenvalues(covariance)(0));
 }
 
 /// The same for the picture as a whole, and for the tile of 32 x 32 that has most: a texture whose direction turns has all

@@ -20,7 +20,7 @@ constexpr std::string_view suffix = ".npy";
 template <class Use>
 void read_member(const ZipReader& archive, const ZipReader::Member& member, const fs::path& path, const Use& use) {
   const std::string name = member.name.substr(0, member.name.size() - suffix.size());
-  const std::string where = fmt::format("{} (array '{}')", path.string(), shown(name));
+  const std::string where = formatted("{} (array '{}')", path.string(), shown(name));
   archive.read(member, [&](const ZipReader::Read& read) { use(ByteSource{where, member.n_bytes, member.n_packed, read}); });
 }
 
@@ -88,7 +88,7 @@ void write_npz(const fs::path& path, const NamedTensors& tensors) {
   write_atomically(path, [&](std::FILE* file) {
     ZipWriter archive(file);
     for (const auto& [name, tensor] : tensors)
-      archive.add(name + std::string(suffix), npy_header(tensor, fmt::format("write_npz: '{}'", name)), bytes_of(tensor));
+      archive.add(name + std::string(suffix), npy_header(tensor, formatted("write_npz: '{}'", name)), bytes_of(tensor));
     archive.finish();
   });
 }

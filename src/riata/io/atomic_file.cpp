@@ -51,9 +51,10 @@ bool is_at(int descriptor, const fs::path& path) {
 void remove_leftovers(const fs::path& folder) {
   static std::mutex mutex;
   static std::set<fs::path> seen;
-  const std::lock_guard lock(mutex);
   std::error_code failure;
-  if (!seen.insert(fs::absolute(folder, failure)).second) return;
+  if (const std::unique_lock lock(mutex, std::try_to_lock);  // a forked child may lack the thread that holds it
+      !lock || !seen.insert(fs::absolute(folder, failure)).second)
+    return;
   for (fs::directory_iterator entry(folder, failure), end; !failure && entry != end; entry.increment(failure)) {
     const std::string name = entry->path().filename().string();
     const bool is_temporary = name.ends_with(temporary_suffix) || name.ends_with(".lock");
@@ -81,7 +82,7 @@ class TemporaryFile {
     remove_leftovers(folder);
     int descriptor = -1;
     for (int i = 0; descriptor < 0; ++i) {
-      path_ = folder / fmt::format("{}{}-{}{}", temporary_prefix, ::getpid(), i, temporary_suffix);
+      path_ = folder / formatted("{}{}-{}{}", temporary_prefix, ::getpid(), i, temporary_suffix);
       descriptor = ::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
       if (descriptor < 0 && errno != EEXIST) fail(errno);
       if (descriptor < 0) continue;
@@ -145,7 +146,7 @@ void write_atomically(const fs::path& path, const std::function<void(std::FILE*)
   try {
     replace(follow_links(path), write);
   } catch (const std::system_error& failure) {
-    throw Error(fmt::format("cannot write {}: {}", path.string(), failure.code().message()));
+    throw Error(formatted("cannot write {}: {}", path.string(), failure.code().message()));
   }
 }
 
@@ -176,7 +177,7 @@ fs::path resolved(const fs::path& path) {
     const fs::path target = follow_links(path);
     return fs::weakly_canonical(fs::absolute(target));
   } catch (const std::system_error& failure) {
-    throw Error(fmt::format("cannot write {}: {}", path.string(), failure.code().message()));
+    throw Error(formatted("cannot write {}: {}", path.string(), failure.code().message()));
   }
 }
 

@@ -1,7 +1,6 @@
 #include "riata/io/csr_file.hpp"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 #include <system_error>
 
 #include "riata/core/error.hpp"
+#include "riata/core/sentence.hpp"
 #include "riata/io/atomic_file.hpp"
 #include "riata/io/npy_header.hpp"
 #include "riata/io/zip_archive.hpp"
@@ -20,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 [[noreturn]] void fail(const fs::path& path, int code) {
-  throw Error(fmt::format("cannot write {}: {}", path.string(), std::generic_category().message(code)));
+  throw Error(formatted("cannot write {}: {}", path.string(), std::generic_category().message(code)));
 }
 
 template <class V>

@@ -1,6 +1,5 @@
 #include "riata/io/file.hpp"
 
-#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -18,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 [[noreturn]] void fail(const fs::path& path, int code) {
-  throw Error(fmt::format("cannot read {}: {}", path.string(), std::generic_category().message(code)));
+  throw Error(formatted("cannot read {}: {}", path.string(), std::generic_category().message(code)));
 }
 
 }  // namespace

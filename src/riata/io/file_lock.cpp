@@ -1,7 +1,6 @@
 #include "riata/io/file_lock.hpp"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include <utility>
 
 #include "riata/core/error.hpp"
+#include "riata/core/sentence.hpp"
 #include "riata/io/atomic_file.hpp"
 
 namespace riata {
@@ -41,10 +41,10 @@ void FileLock::open() {
   if (file_ < 0 && (errno == EACCES || errno == EROFS)) file_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
   is_companion_ = file_ < 0 && errno == ENOENT;
   if (is_companion_) file_ = ::open(companion_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (file_ < 0) throw Error(fmt::format("cannot write {}: {}", name_.string(), std::generic_category().message(errno)));
+  if (file_ < 0) throw Error(formatted("cannot write {}: {}", name_.string(), std::generic_category().message(errno)));
   if (::flock(file_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
   ::close(file_);
-  throw Error(fmt::format("{} is in use by another run", name_.string()));
+  throw Error(formatted("{} is in use by another run", name_.string()));
 }
 
 bool FileLock::holds_place() const {

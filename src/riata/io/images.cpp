@@ -40,7 +40,7 @@ Format format_of(std::FILE* file, const fs::path& path) {
   const std::string_view head(start, read_up_to(file, path, start, sizeof(start)));
   for (const Magic& magic : magics)
     if (head.starts_with(magic.bytes)) return magic.format;
-  refuse(fmt::format("{} is not a PNG, JPEG or TIFF image", path.string()));
+  refuse(formatted("{} is not a PNG, JPEG or TIFF image", path.string()));
 }
 
 Format format_for(const fs::path& path) {
@@ -50,7 +50,7 @@ Format format_for(const fs::path& path) {
   if (extension == ".jpg" || extension == ".jpeg") return Format::jpeg;
   if (extension == ".tif" || extension == ".tiff") return Format::tiff;
   refuse(
-      fmt::format("{} has the extension '{}'; images are written as .png, .jpg, .jpeg, .tif or .tiff", path.string(), extension));
+      formatted("{} has the extension '{}'; images are written as .png, .jpg, .jpeg, .tif or .tiff", path.string(), extension));
 }
 
 void require_well_formed(const Image& image) {
@@ -144,22 +144,23 @@ void jump_back(ErrorTrap& trap, const char* text) {
 }
 
 void throw_unreadable(const std::string& name, const char* format, std::FILE* file, const ErrorTrap& trap) {
-  if (std::ferror(file)) throw Error(fmt::format("cannot read {}: {}", name, std::generic_category().message(trap.system_code)));
+  if (std::ferror(file)) throw Error(formatted("cannot read {}: {}", name, std::generic_category().message(trap.system_code)));
   const bool is_end = trap.text == "Read Error"sv;  // what libpng says at the end of the file
-  refuse(fmt::format("{} is not a readable {}: {}{}", name, format, shown(trap.text), is_end ? " (truncated?)" : ""));
+  refuse(formatted("{} is not a readable {}: {}{}", name, format, shown(trap.text), is_end ? " (truncated?)" : ""));
 }
 
 void throw_unwritable(const std::string& name, const char* format, std::FILE* file, const ErrorTrap& trap) {
   if (std::ferror(file)) throw std::system_error(trap.system_code, std::generic_category());
-  refuse(fmt::format("{} cannot be written as {}: {}", name, format, trap.text));
+  refuse(formatted("{} cannot be written as {}: {}", name, format, trap.text));
 }
 
 void require_possible(const Image& image, const ImageSource& source, double n_raw_bytes, double max_ratio) {
   require(image.height > 0 && image.width > 0, "{} claims {} x {} pixels; expected at least one", source.name, image.height,
           image.width);
-  require(image.height <= source.options.max_pixels / image.width,
-          "{} claims {} x {} pixels; at most {} are read (max_pixels; raise it if you trust the file)", source.name, image.height,
-          image.width, source.options.max_pixels);
+  require(image.height <= (source.options.max_pixels - source.n_read) / image.width,
+          "{} claims {} x {} pixels{}; at most {} are read (max_pixels; raise it if you trust the file)", source.name,
+          image.height, image.width, source.n_read == 0 ? "" : formatted(", after {} of other pages", source.n_read),
+          source.options.max_pixels);
   require(max_ratio == 0 || n_raw_bytes <= max_ratio * static_cast<double>(source.n_bytes),
           "{} claims {} x {} pixels, more than its {} bytes can hold", source.name, image.height, image.width, source.n_bytes);
 }

@@ -16,6 +16,7 @@ struct ImageSource {
   std::string name;       ///< in messages
   std::uint64_t n_bytes;  ///< of the whole file
   ReadImageOptions options;
+  Index n_read = 0;  ///< pixels of the pages before
 };
 
 /// Where libpng's and libjpeg's errors jump back to, and what they said.

@@ -233,7 +233,7 @@ void invert(Image& image) {
       image.samples[pixel + c] = static_cast<std::uint16_t>(white - image.samples[pixel + c]);
 }
 
-/// The page that libtiff stands at. `source.options.max_pixels`: for this page.
+/// The page that libtiff stands at.
 Image read_page(TIFF* tiff, TiffStream& stream, const ImageSource& source) {
   const Layout layout = layout_of(tiff);
   Image image = read_tags(tiff, layout, source.name);
@@ -282,11 +282,11 @@ std::vector<Image> read_tiff(const ImageSource& source, bool only_one) {
   const TiffHandle tiff = open_tiff(stream, "rm", std::max(least_memory, most_per_byte * source.n_bytes));  // m: never mapped
   if (!tiff) throw_unreadable(source.name, "TIFF", source.file, stream.trap);
   choose_pages(tiff.get(), stream, source, only_one);
-  ImageSource left = source;  // of the pixels that may be read
+  ImageSource rest = source;
   std::vector<Image> pages;
   do {
-    pages.push_back(read_page(tiff.get(), stream, left));
-    left.options.max_pixels -= pages.back().height * pages.back().width;
+    pages.push_back(read_page(tiff.get(), stream, rest));
+    rest.n_read += pages.back().height * pages.back().width;
     stream.forget();
   } while (!source.options.page && !TIFFLastDirectory(tiff.get()) && TIFFReadDirectory(tiff.get()) == 1);
   if (stream.has_complained() && !source.options.page && !TIFFLastDirectory(tiff.get()))

@@ -109,8 +109,8 @@ NpyHeader parse_npy_header(std::string_view text, const std::string& where) {
 }
 
 std::string format_npy_header(const NpyHeader& header) {
-  std::string text = fmt::format("{{'descr': '{}', 'fortran_order': {}, 'shape': {}, }}", header.descr,
-                                 header.fortran_order ? "True" : "False", to_text(header.shape));
+  std::string text = formatted("{{'descr': '{}', 'fortran_order': {}, 'shape': {}, }}", header.descr,
+                               header.fortran_order ? "True" : "False", to_text(header.shape));
   constexpr std::size_t prefix_bytes = 10, alignment = 64;
   const std::size_t n_used = prefix_bytes + text.size() + 1;  // 1: the newline
   text.append((alignment - n_used % alignment) % alignment, ' ');

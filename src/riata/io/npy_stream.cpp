@@ -27,7 +27,7 @@ void swap_bytes(std::vector<T>& values) {
 /// NumPy's own words for what is refused.
 std::string type_name(const std::string& descr) {
   if (descr.starts_with('[')) return "a structured type";
-  if (descr.size() < 2) return fmt::format("values of type '{}'", shown(descr));
+  if (descr.size() < 2) return formatted("values of type '{}'", shown(descr));
   const std::string kind = descr.substr(1, 1), item_bytes = descr.substr(2);
   if (kind == "O") return "Python objects";
   if (kind == "S" || kind == "a") return "byte strings";
@@ -37,7 +37,7 @@ std::string type_name(const std::string& descr) {
   if (kind == "c" && item_bytes == "16") return "complex128";
   if (kind == "M") return "datetime64";
   if (kind == "m") return "timedelta64";
-  return fmt::format("values of type '{}'", shown(descr));
+  return formatted("values of type '{}'", shown(descr));
 }
 
 /// Converts n stored values block by block: one copy of all, and a small one.

@@ -1,7 +1,5 @@
 #include "riata/io/safetensors_header.hpp"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -78,7 +76,7 @@ class HeaderEvents : public nlohmann::json_sax<Json> {
     ++n_entries_;
     in_metadata_ = name == metadata_key;
     field_.clear();
-    if (!names_.insert(name).second) blame(fmt::format(" names the tensor '{}' twice", shown(name)));
+    if (!names_.insert(name).second) blame(formatted(" names the tensor '{}' twice", shown(name)));
     if (!in_metadata_) entries.push_back({name});
   }
   bool number(std::int64_t n) {
@@ -89,8 +87,8 @@ class HeaderEvents : public nlohmann::json_sax<Json> {
   /// A value that does not belong where it stands. Fields that no reader knows may hold anything.
   bool other() {
     if (depth_ == 0) return false;
-    if (in_metadata_ && depth_ == 1) blame(fmt::format(": {} is not a JSON object", metadata_key));
-    if (in_metadata_ && depth_ == 2) blame(fmt::format(": {} entry '{}' is not text", metadata_key, shown(field_)));
+    if (in_metadata_ && depth_ == 1) blame(formatted(": {} is not a JSON object", metadata_key));
+    if (in_metadata_ && depth_ == 2) blame(formatted(": {} entry '{}' is not text", metadata_key, shown(field_)));
     if (!in_metadata_ && depth_ == 2 && field_ == "dtype") entries.back().dtype.reset();
     if (!in_metadata_ && depth_ == 2 && field_ == "shape") entries.back().shape.reset();
     if (!in_metadata_ && depth_ == 2 && field_ == "data_offsets") entries.back().offsets.reset();
@@ -170,7 +168,7 @@ SafetensorsHeader lay_out(const TensorFile& file) {
       const std::string dtype = dtypes[tensor.data.index()];
       if (item_bytes(dtype) != wanted_bytes) continue;
       require(name != metadata_key, "write_safetensors: a tensor cannot be named '{}'", metadata_key);
-      require_consistent(tensor, fmt::format("write_safetensors: '{}'", name));
+      require_consistent(tensor, formatted("write_safetensors: '{}'", name));
       const std::uint64_t end = position + bytes_of(tensor).size();
       header.places.push_back({name, dtype, tensor.shape, position, end});
       position = end;

@@ -1,7 +1,5 @@
 #include "riata/io/tensor_bytes.hpp"
 
-#include <fmt/ranges.h>
-
 #include "riata/core/check.hpp"
 
 namespace riata {
@@ -14,7 +12,7 @@ std::optional<std::uint64_t> checked_bytes(const std::vector<Index>& shape, std:
 }
 
 std::string to_text(const std::vector<Index>& shape) {
-  return fmt::format("({}{})", fmt::join(shape, ", "), shape.size() == 1 ? "," : "");
+  return formatted("({}{})", fmt::join(shape, ", "), shape.size() == 1 ? "," : "");
 }
 
 std::string_view bytes_of(const Tensor& tensor) {

@@ -18,14 +18,14 @@ LearningMethod parse_learning_method(std::string_view name) {
   if (name == "alternating") return LearningMethod::alternating;
   if (name == "truncated") return LearningMethod::truncated;
   if (name == "alternating-exact") return LearningMethod::alternating_exact;
-  refuse(fmt::format("method = '{}', must be one of 'unrolled', 'alternating', 'truncated', 'alternating-exact'", name));
+  refuse(formatted("method = '{}', must be one of 'unrolled', 'alternating', 'truncated', 'alternating-exact'", name));
 }
 
 Init parse_init(std::string_view name) {
   if (name == "data") return Init::data;
   if (name == "random") return Init::random;
   if (name == "dct") return Init::dct;
-  refuse(fmt::format("init = '{}', must be 'data', 'random', 'dct' or an array", name));
+  refuse(formatted("init = '{}', must be 'data', 'random', 'dct' or an array", name));
 }
 
 void LearnOptions::validate() const {

@@ -2,17 +2,19 @@
 
 #include <cblas.h>
 #include <dlfcn.h>
-#include <fmt/format.h>
 #include <omp.h>
+#include <pthread.h>
 #include <sys/mman.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <mutex>
 #include <new>
 #include <string_view>
 
 #include "riata/core/error.hpp"
+#include "riata/core/sentence.hpp"
 #include "riata/core/stopping.hpp"
 #include "riata/linalg/blas_kernels.hpp"
 
@@ -29,7 +31,20 @@ void require_room(std::size_t n_bytes) {
   ::munmap(probe, n_bytes);
 }
 
-/// OpenBLAS, loaded by the first product: it takes a buffer for each processor when it is, which `riata --help` can do without.
+/// Of the buffers that OpenBLAS takes when it is loaded, for as many threads as it would use itself.
+int n_first_buffers() {
+  for (const char* name : {"OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS"})
+    if (const char* const value = std::getenv(name); value != nullptr && std::atoi(value) > 0)
+      return std::min(std::atoi(value), omp_get_num_procs());
+  return omp_get_num_procs();
+}
+
+/// Held while OpenBLAS is loaded or takes one more buffer. A fork waits for it: the child would wait for a thread that it lacks.
+std::mutex growing;
+[[maybe_unused]] const int registered =
+    pthread_atfork([] { growing.lock(); }, [] { growing.unlock(); }, [] { growing.unlock(); });
+
+/// OpenBLAS, loaded by the first product: its buffers are more than `riata --help` needs.
 struct OpenBlas {
   void* library = open();
   decltype(&cblas_sgemm) sgemm = find<decltype(&cblas_sgemm)>("cblas_sgemm");
@@ -45,24 +60,27 @@ struct OpenBlas {
  private:
   static void* open() {
     constexpr std::size_t code_bytes = std::size_t{64} << 20;
-    require_room(code_bytes + buffer_bytes * static_cast<std::size_t>(omp_get_num_procs() + 1));
+    require_room(code_bytes + buffer_bytes * static_cast<std::size_t>(n_first_buffers() + 1));
     // The build that was found when riata was configured, else the system's.
     for (const char* name : {RIATA_OPENBLAS_FOLDER "/" RIATA_OPENBLAS_FILE, RIATA_OPENBLAS_FILE})
       if (void* const found = ::dlopen(name, RTLD_NOW | RTLD_LOCAL)) return found;
-    throw Error(fmt::format("cannot load OpenBLAS: {}", ::dlerror()));
+    throw Error(formatted("cannot load OpenBLAS: {}", ::dlerror()));
   }
 
   template <class Function>
   Function find(const char* name) const {
     void* const symbol = ::dlsym(library, name);
-    if (symbol == nullptr) throw Error(fmt::format("OpenBLAS has no {}", name));
+    if (symbol == nullptr) throw Error(formatted("OpenBLAS has no {}", name));
     return reinterpret_cast<Function>(symbol);
   }
 };
 
 const OpenBlas& open_blas() {
-  static const OpenBlas library;
-  return library;
+  static std::atomic<const OpenBlas*> loaded = nullptr;
+  if (const OpenBlas* const library = loaded.load(std::memory_order_acquire)) return *library;
+  const std::lock_guard lock(growing);
+  if (loaded == nullptr) loaded = new OpenBlas;  // for good
+  return *loaded;
 }
 
 /// One of the buffers, of which there are as many as products ever ran at a time. One more is asked for by one thread alone.
@@ -70,7 +88,7 @@ class Buffer {
  public:
   Buffer() {
     if (++n_busy <= n_made.load(std::memory_order_acquire)) return;
-    lock_ = std::unique_lock(making);
+    lock_ = std::unique_lock(growing);
     if (n_busy <= n_made) {  // meanwhile
       lock_.unlock();
       return;
@@ -92,7 +110,6 @@ class Buffer {
 
  private:
   inline static std::atomic<int> n_busy = 0, n_made = 0;
-  inline static std::mutex making;
   std::unique_lock<std::mutex> lock_ = {};
   bool is_new_ = false;
 };

@@ -1,10 +1,9 @@
 #include "riata/linalg/norms.hpp"
 
-#include <Eigen/Eigenvalues>
 #include <cmath>
 
-#include "riata/core/stopping.hpp"
 #include "riata/linalg/blas.hpp"
+#include "riata/linalg/decompositions.hpp"
 
 namespace riata {
 namespace {
@@ -46,10 +45,7 @@ double spectral_norm_squared(const Matrix<T>& A) {
   if (A.size() == 0) return 0;
   const Matrix<double> G = smaller_gram(A.template cast<double>());
   if (G.rows() > max_exact_side) return trace_bound(G);
-  return run_stoppable(std::pow(static_cast<double>(G.rows()), 3), [G] {
-    const Eigen::SelfAdjointEigenSolver<Matrix<double>> eigen(G, Eigen::EigenvaluesOnly);
-    return std::max(0.0, eigen.eigenvalues().maxCoeff());
-  });
+  return std::max(0.0, symmetric_eigenvalues(G).maxCoeff());
 }
 
 template <Scalar T>

@@ -1,10 +1,9 @@
 #include "riata/networks/analytic_weight.hpp"
 
-#include <Eigen/SVD>
 #include <algorithm>
 
 #include "riata/core/check.hpp"
-#include "riata/core/stopping.hpp"
+#include "riata/linalg/decompositions.hpp"
 
 namespace riata {
 
@@ -14,17 +13,12 @@ Matrix<T> analytic_weight(const Matrix<T>& D) {
   require_finite("analytic_weight", "dictionary", D);
   // D = U diag(s) V^T: P = U diag(s)^-2 U^T, so D_j^T P D_j = ||V_j||^2 and P D = U diag(s)^-1 V^T, V_j the j-th row of V.
   const Matrix<double> A = D.template cast<double>();
-  const auto n = static_cast<double>(D.rows()), m = static_cast<double>(D.cols());
-  Matrix<double> W = run_stoppable(4 * n * m * std::min(n, m), [A] {
-    const Eigen::BDCSVD<Matrix<double>> svd(A, Eigen::ComputeThinU | Eigen::ComputeThinV);
-    const Vector<double>& s = svd.singularValues();
-    require(s(0) > 0, "analytic_weight: the dictionary is zero");
-    const double smallest =
-        static_cast<double>(std::max(A.rows(), A.cols())) * static_cast<double>(Eigen::NumTraits<T>::epsilon()) * s(0);
-    const Index rank = (s.array() > smallest).count();
-    const auto V = svd.matrixV().leftCols(rank);
-    return Matrix<double>(svd.matrixU().leftCols(rank) * s.head(rank).cwiseInverse().asDiagonal() * V.transpose());
-  });
+  const auto [U, s, V] = thin_svd(A);
+  require(s(0) > 0, "analytic_weight: the dictionary is zero");
+  const double smallest =
+      static_cast<double>(std::max(A.rows(), A.cols())) * static_cast<double>(Eigen::NumTraits<T>::epsilon()) * s(0);
+  const Index rank = (s.array() > smallest).count();
+  Matrix<double> W = U.leftCols(rank) * s.head(rank).cwiseInverse().asDiagonal() * V.leftCols(rank).transpose();
   for (Index j = 0; j < W.cols(); ++j) {
     // As computed, and not ||V_j||^2, so that the constraint holds to rounding.
     const double along = W.col(j).dot(A.col(j));

@@ -51,7 +51,7 @@ const NetworkKind<T>& find_network_kind(const std::string& name) {
     const std::shared_lock lock(registry<T>().mutex);
     if (const auto found = registry<T>().kinds.find(name); found != registry<T>().kinds.end()) return found->second;
   }
-  refuse(fmt::format("kind = '{}', must be one of {}", name, fmt::join(network_kinds<T>(), ", ")));
+  refuse(formatted("kind = '{}', must be one of {}", name, fmt::join(network_kinds<T>(), ", ")));
 }
 
 template <Scalar T>

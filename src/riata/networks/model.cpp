@@ -14,7 +14,7 @@ ThresholdShape parse_threshold_shape(std::string_view name) {
 
 const char* to_string(ThresholdShape shape) { return shape == ThresholdShape::atom ? "atom" : "scalar"; }
 
-std::string parameter_name(int layer, std::string_view name) { return fmt::format("layer.{}.{}", layer, name); }
+std::string parameter_name(int layer, std::string_view name) { return formatted("layer.{}.{}", layer, name); }
 
 std::optional<int> layer_of(std::string_view name) {
   constexpr std::string_view prefix = "layer.";

@@ -53,7 +53,7 @@ Metadata free_text(Metadata metadata) {
   return metadata;
 }
 
-std::string shape_of(const std::vector<Index>& shape) { return fmt::format("({})", fmt::join(shape, ", ")); }
+std::string shape_of(const std::vector<Index>& shape) { return formatted("({})", fmt::join(shape, ", ")); }
 
 /// Of the tensor of a rows x cols parameter.
 std::vector<Index> parameter_shape(Index rows, Index cols) {
@@ -122,14 +122,14 @@ void save_network(const std::string& path, const StoredNetwork<T>& stored) {
   file.metadata["network"] = net.kind();
   file.metadata["n_layers"] = std::to_string(net.n_layers());
   file.metadata["threshold"] = to_string(net.options().threshold);
-  file.metadata["lipschitz"] = fmt::format("{}", net.lipschitz());
+  file.metadata["lipschitz"] = formatted("{}", net.lipschitz());
   file.metadata["conventions"] =
       "rows of `dictionary` are atoms; codes and signals are rows, which weights multiply from the right";
   if (const auto& selection = net.options().support_selection) {
-    file.metadata["support_selection_p"] = fmt::format("{}", selection->p);
-    file.metadata["support_selection_p_max"] = fmt::format("{}", selection->p_max);
+    file.metadata["support_selection_p"] = formatted("{}", selection->p);
+    file.metadata["support_selection_p_max"] = formatted("{}", selection->p_max);
   }
-  if (stored.reg) file.metadata["reg"] = fmt::format("{}", *stored.reg);
+  if (stored.reg) file.metadata["reg"] = formatted("{}", *stored.reg);
   file.tensors["dictionary"] = to_tensor<T>(net.dictionary().parameters());
   if (const auto& groups = net.options().groups; !groups.empty()) file.tensors["groups"] = {{std::ssize(groups)}, groups};
   for (const auto& [name, values] : net.parameters()) file.tensors[name] = parameter_to_tensor(values);

@@ -1,11 +1,11 @@
 #include "riata/networks/uncoupled.hpp"
 
-#include <Eigen/SVD>
 #include <cmath>
 
 #include "riata/core/check.hpp"
 #include "riata/core/stopping.hpp"
 #include "riata/linalg/blas.hpp"
+#include "riata/linalg/decompositions.hpp"
 #include "riata/operators/units.hpp"
 
 namespace riata {
@@ -141,11 +141,8 @@ void FacnetRow<T>::project(const NetworkModel<T>& model, Parameters<T>& paramete
     leave_if_stopped();
     Matrix<T>& A = parameters.at(parameter_name(t, "rotation"));
     if (A.allFinite() && !(A.transpose() * A).isIdentity(8 * Eigen::NumTraits<T>::epsilon())) {
-      // In double for both precisions: as exact as T can say, and the decomposition takes long to compile.
-      A = run_stoppable(8 * std::pow(static_cast<double>(A.rows()), 3), [B = Matrix<double>(A.template cast<double>())] {
-        const Eigen::BDCSVD<Matrix<double>> svd(B, Eigen::ComputeFullU | Eigen::ComputeFullV);
-        return Matrix<T>((svd.matrixU() * svd.matrixV().transpose()).template cast<T>());
-      });
+      const auto [U, s, V] = thin_svd(A.template cast<double>());
+      A = (U * V.transpose()).template cast<T>();
     }
     Matrix<T>& S = parameters.at(parameter_name(t, "scales"));
     S = S.cwiseMax(static_cast<T>(model.lipschitz * 1e-6));

@@ -1,11 +1,10 @@
 #include "riata/neuro/whitening.hpp"
 
-#include <Eigen/Eigenvalues>
 #include <cmath>
 #include <map>
 
 #include "riata/core/check.hpp"
-#include "riata/core/stopping.hpp"
+#include "riata/linalg/decompositions.hpp"
 
 namespace riata {
 namespace {
@@ -54,15 +53,13 @@ Matrix<double> whitener(const ConstMatrixRef<double>& C, const std::vector<std::
               "noise_cov is not symmetric: entry ({}, {}) is {} but ({}, {}) is {}", i, j, C(i, j), j, i, C(j, i));
       scaled(i, j) = 0.5 * (C(i, j) + C(j, i)) / unit;
     }
-  const auto eigen = run_stoppable(8 * std::pow(static_cast<double>(n), 3),
-                                   [scaled] { return Eigen::SelfAdjointEigenSolver<Matrix<double>>(scaled); });
-  const Vector<double>& values = eigen.eigenvalues();  // ascending
+  const auto [values, vectors] = symmetric_eigen(scaled);
   const double least = rank_tol * values(n - 1);
   require(values(0) >= -least,
           "noise_cov is not positive semidefinite: scaled per channel type, its eigenvalues run from {:.3g} to {:.3g}", values(0),
           values(n - 1));
   const Index rank = (values.array() > least).count();
-  return values.tail(rank).cwiseSqrt().cwiseInverse().asDiagonal() * eigen.eigenvectors().rightCols(rank).transpose() *
+  return values.tail(rank).cwiseSqrt().cwiseInverse().asDiagonal() * vectors.rightCols(rank).transpose() *
          scales.cwiseInverse().asDiagonal();
 }
 

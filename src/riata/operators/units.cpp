@@ -43,7 +43,7 @@ void require_no_unit(const char* name, T largest, int band) {
 }  // namespace
 
 void refuse_overflow(const char* what) {
-  refuse(fmt::format("{} overflows the precision it is returned in; scale signals, atoms or reg", what));
+  refuse(formatted("{} overflows the precision it is returned in; scale signals, atoms or reg", what));
 }
 
 template <Scalar T>

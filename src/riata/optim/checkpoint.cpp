@@ -72,7 +72,7 @@ std::string difference(const Json& stored, const Json& wanted, bool nearly) {
         const Json a = value(stored, key), b = value(wanted, key);
         if (a.dump() == b.dump() && stored.contains(key) == wanted.contains(key)) continue;
         if (nearly && is_near(key, a, b)) continue;
-        return fmt::format("it was made with {} = {}, this run has {}", shown(key), value_of(stored, key), value_of(wanted, key));
+        return formatted("it was made with {} = {}, this run has {}", shown(key), value_of(stored, key), value_of(wanted, key));
       }
   return "";
 }
@@ -128,10 +128,10 @@ std::string digest_of(const std::string& fingerprint, const NamedTensors& tensor
   add_to_digest(fingerprint, digest);
   for (const auto& [name, tensor] : tensors) {
     add_to_digest(name, digest);
-    add_to_digest(fmt::format("{}{}", tensor.data.index(), to_text(tensor.shape)), digest);
+    add_to_digest(formatted("{}{}", tensor.data.index(), to_text(tensor.shape)), digest);
     add_to_digest(bytes_of(tensor), digest);
   }
-  return fmt::format("{:016x}", digest);
+  return formatted("{:016x}", digest);
 }
 
 }  // namespace
@@ -216,7 +216,7 @@ bool CheckpointFile::is_due(std::size_t n_iterations) const {
 bool CheckpointFile::resume(const std::function<void(const NamedTensors&, const std::string&)>& load) {
   if (!locked_ || !locked_->stored) return false;
   const TensorFile file = *std::exchange(locked_->stored, std::nullopt);
-  const std::string where = fmt::format("checkpoint {}", checkpoint_.path);
+  const std::string where = formatted("checkpoint {}", checkpoint_.path);
   load(file.tensors, where);
   const auto digest = file.metadata.find("digest");  // those of old have none
   require(digest == file.metadata.end() || digest->second == digest_of(text_of(file.metadata, "fingerprint"), file.tensors),
@@ -242,7 +242,7 @@ Matrix<T> stored_matrix(const NamedTensors& tensors, const std::string& name, In
   Matrix<T> values = get_matrix<T>(tensors, name, where);
   require(values.rows() == rows && values.cols() == cols, "{}: tensor '{}' has shape ({}, {}), expected ({}, {})", where, name,
           values.cols(), values.rows(), cols, rows);
-  require_finite(where.c_str(), fmt::format("tensor '{}'", name).c_str(), values);
+  require_finite(where.c_str(), formatted("tensor '{}'", name).c_str(), values);
   return values;
 }
 

@@ -3,6 +3,7 @@
 #include <Eigen/Cholesky>
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <vector>
 
 #include "riata/core/check.hpp"
@@ -16,12 +17,12 @@ namespace {
 
 constexpr double ridge = 1e-4;
 
-/// The atoms of a code, the largest first when there are more than `limit`.
+/// The atoms of a code that are not zero, the largest of |z| first when there are more than `limit`.
 template <Scalar T>
-void find_support(const ConstVectorRef<T>& z, Index limit, std::vector<Index>& support) {
+void find_support(const ConstVectorRef<T>& z, const Matrix<T>& gram, Index limit, std::vector<Index>& support) {
   support.clear();
   for (Index j = 0; j < z.size(); ++j)
-    if (z(j) != T(0)) support.push_back(j);
+    if (z(j) != T(0) && gram(j, j) > T(0)) support.push_back(j);
   if (limit <= 0 || std::ssize(support) <= limit) return;
   std::stable_sort(support.begin(), support.end(), [&](Index a, Index b) { return std::abs(z(a)) > std::abs(z(b)); });
   support.resize(static_cast<std::size_t>(limit));
@@ -45,19 +46,27 @@ Matrix<T> debias(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T
   const Index n_tiles = (X.cols() + solver_tile - 1) / solver_tile;
   parallel_for(n_tiles, execution, [&](Index tile, int) {
     const Index first = tile * solver_tile, n = std::min(solver_tile, X.cols() - first);
+    TileUnits<T> units(atoms.exponent(), RegUnit::linear);
+    units.open(X.middleCols(first, n), Vector<T>::Zero(n));
     Matrix<T> correlations(n_atoms, n);
-    atoms.dictionary().adjoint(X.middleCols(first, n), correlations);
+    atoms.dictionary().adjoint(units.X(), correlations);
     std::vector<Index> S;
     for (Index i = 0; i < n; ++i) {
       leave_if_stopped();
-      find_support<T>(Z.col(first + i), max_support, S);
+      find_support<T>(Z.col(first + i), gram, max_support, S);
       if (S.empty()) continue;
       Matrix<T> H = gram(S, S);
       H.diagonal() *= static_cast<T>(1 + ridge);
       const Vector<T> c = correlations.col(i)(S);
       const double n_operations = std::pow(static_cast<double>(S.size()), 3);
-      const Vector<T> z = run_stoppable(n_operations, [H, c] { return Vector<T>(H.llt().solve(c)); });
-      if (z.allFinite()) result.col(first + i)(S) = shifted(z, -atoms.exponent());
+      const auto z = run_stoppable(n_operations, [H, c]() -> std::optional<Vector<T>> {
+        const Eigen::LLT<Matrix<T>> factor(H);
+        return factor.info() == Eigen::Success ? std::optional<Vector<T>>(factor.solve(c)) : std::nullopt;
+      });
+      require(z.has_value(), "debias: the {} atoms of signal {} are dependent to this precision; use double or a max_support",
+              S.size(), first + i);
+      result.col(first + i)(S) = shifted(*z, units.code(i));
+      require_fits("debias: a code", *z, result.col(first + i));
     }
   });
   return result;

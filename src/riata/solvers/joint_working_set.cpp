@@ -15,7 +15,6 @@
 #include "riata/solvers/joint_working_set.hpp"
 
 #include <Eigen/Cholesky>
-#include <Eigen/Eigenvalues>
 #include <Eigen/QR>
 #include <algorithm>
 #include <cmath>
@@ -24,6 +23,7 @@
 #include "riata/core/error.hpp"
 #include "riata/core/stopping.hpp"
 #include "riata/linalg/blas.hpp"
+#include "riata/linalg/decompositions.hpp"
 
 namespace riata {
 
@@ -53,7 +53,7 @@ JointWorkingSet::JointWorkingSet(Matrix<double> H, Matrix<double> B, Matrix<doub
     const auto H_gg = H_.block(g * group_size_, g * group_size_, group_size_, group_size_);
     curvature_(g) = group_size_ == 1
                         ? H_gg(0, 0)
-                        : Eigen::SelfAdjointEigenSolver<Matrix<double>>(H_gg, Eigen::EigenvaluesOnly).eigenvalues().tail<1>()(0);
+                        : symmetric_eigenvalues(H_gg)(group_size_ - 1);
   }
 }
 

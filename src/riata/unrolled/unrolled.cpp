@@ -19,19 +19,19 @@ namespace riata {
 Layers parse_layers(std::string_view name, const char* argument) {
   if (name == "ista") return Layers::ista;
   if (name == "fista") return Layers::fista;
-  refuse(fmt::format("{} = '{}', must be 'ista' or 'fista'", argument, name));
+  refuse(formatted("{} = '{}', must be 'ista' or 'fista'", argument, name));
 }
 
 Loss parse_loss(std::string_view name) {
   if (name == "lasso") return Loss::lasso;
   if (name == "least_squares") return Loss::least_squares;
-  refuse(fmt::format("loss = '{}', must be 'lasso' or 'least_squares'", name));
+  refuse(formatted("loss = '{}', must be 'lasso' or 'least_squares'", name));
 }
 
 Reduction parse_reduction(std::string_view name) {
   if (name == "mean") return Reduction::mean;
   if (name == "sum") return Reduction::sum;
-  refuse(fmt::format("reduction = '{}', must be 'mean' or 'sum'", name));
+  refuse(formatted("reduction = '{}', must be 'mean' or 'sum'", name));
 }
 
 void UnrolledOptions::validate() const {
