@@ -48,7 +48,8 @@ JointTerms joint_terms(const JointArrays& given, const Matrix<double>& Z, Index 
   JointTerms terms;
   S norms = 0, products = 0;
   for (Index first = 0; first < C.rows(); first += group_size) {
-    const auto Z_g = codes.middleRows(first, group_size), C_g = C.middleRows(first, group_size);
+    const auto Z_g = codes.middleRows(first, group_size);
+    const auto C_g = C.middleRows(first, group_size);
     norms += Z_g.norm();
     products += Z_g.cwiseProduct(C_g).sum();
     terms.largest = std::max(terms.largest, static_cast<double>(C_g.norm()));
