@@ -142,6 +142,42 @@ TEST(CheckpointFile, NamesTheKernelsOfItsRun_AndAResumedRunTakesThemUp) {
   EXPECT_EQ(elsewhere, best_instruction_set());
 }
 
+/// What a run says of another's checkpoint that other kernels wrote, where it may go on with other rounding.
+std::string said_of(const std::string& stored, const std::string& wanted) {
+  const TemporaryFolder folder;
+  Checkpoint checkpoint{.path = folder / "c", .fingerprint = stored};
+  { CheckpointFile(checkpoint).write(some); }
+  TensorFile file = read_safetensors(checkpoint.path);
+  std::string& fingerprint = file.metadata.at("fingerprint");
+  fingerprint.replace(fingerprint.find(blas_kernels()), blas_kernels().size(), "Another");
+  write_safetensors(checkpoint.path, file);
+  checkpoint.resume = checkpoint.inexact = true;
+  checkpoint.fingerprint = wanted;
+  try {
+    const CheckpointFile open(checkpoint);
+  } catch (const std::invalid_argument& refused) {
+    const std::string sentence = refused.what();
+    return sentence.substr(sentence.find("it was made with"));
+  }
+  return "";
+}
+
+TEST(CheckpointFile, OfOtherKernels_BelongsToARunThatDiffersByTheirRoundingAlone) {
+  EXPECT_EQ(said_of(R"({"reg":0.1})", R"({"reg":0.10000000000000002})"), "");
+  EXPECT_EQ(said_of(R"({"reg":0.1})", R"({"reg":0.10001})"), "it was made with reg = 0.1, this run has 0.10001");
+  EXPECT_EQ(said_of(R"({"dtype":"float32","reg":0.1})", R"({"dtype":"float32","reg":0.1000001})"), "");
+  EXPECT_EQ(said_of(R"({"loss":"semi","targets_hash":1})", R"({"loss":"semi","targets_hash":2})"), "");  // riata's own
+  EXPECT_EQ(said_of(R"({"loss":"supervised","targets_hash":1})", R"({"loss":"supervised","targets_hash":2})"),
+            "it was made with targets_hash = 1, this run has 2");
+  EXPECT_EQ(said_of(R"({"parameters_hash":1})", R"({"parameters_hash":2})"), "");  // where the kind starts
+  EXPECT_EQ(said_of(R"({"parameters_hash":1})", R"({"given_parameters_hash":3,"parameters_hash":2})"),
+            "it was made with given_parameters_hash = nothing, this run has 3");
+  EXPECT_EQ(said_of(R"({"given_parameters_hash":3,"parameters_hash":1})", R"({"given_parameters_hash":3,"parameters_hash":2})"),
+            "");
+  // The same bits, stored where they were the start.
+  EXPECT_EQ(said_of(R"({"parameters_hash":1})", R"({"given_parameters_hash":3,"parameters_hash":1})"), "");
+}
+
 TEST(CheckpointFile, BadOptions_AreRefusedInASentence) {
   const std::vector<BadInput> rows{
       {"overwrite_checkpoint needs the path of a checkpoint", [] { Checkpoint{.overwrite = true}.validate(); }},

@@ -7,6 +7,8 @@ import sys
 import numpy as np
 import pytest
 
+import riata
+
 SETUP = """
 import numpy as np, riata, sys
 problem = riata.datasets.planted(n_features=16, n_atoms=24, n_signals=200, density=0.15, noise_std=0.05)
@@ -95,6 +97,11 @@ def test_other_blas_kernels_are_refused_unless_the_resume_is_inexact(tmp_path, n
     with pytest.raises(ValueError, match=r"has the bits of the BLAS kernels 'Nehalem', this process those of '\w+'; start it with "
                                          "OPENBLAS_CORETYPE=Nehalem, or resume_inexact goes on with other rounding"):
         run(cut, 12, resume=True)
+    if name == "fit":  # not where what differs is the caller's
+        net = riata.Network("coupled", problem.dictionary, 3)
+        net.set_parameters({"layer.1.threshold": [0.3]})
+        with pytest.raises(ValueError, match="belongs to another run: it was made with given_parameters_hash = nothing"):
+            net.fit(problem.signals, "0.3max", checkpoint=cut, resume_inexact=True)
     resumed = run(cut, 12, resume_inexact=True)
     whole = run(tmp_path / "w.safetensors", 12)
     if name == "learn":

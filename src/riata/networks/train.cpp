@@ -10,6 +10,7 @@
 #include "riata/core/error.hpp"
 #include "riata/core/random.hpp"
 #include "riata/core/stopping.hpp"
+#include "riata/operators/units.hpp"
 #include "riata/optim/adam.hpp"
 #include "riata/optim/checkpoint.hpp"
 #include "riata/optim/line_search.hpp"
@@ -641,10 +642,17 @@ std::string fingerprint(const Network<T>& net, const ConstMatrixRef<T>& X, doubl
   if (const auto& selection = net.options().support_selection) run["support_selection"] = {selection->p, selection->p_max};
   if (o.mode != TrainingMode::oneshot) run["steps_of_all_stages"] = o.max_iter, run["tol"] = o.tol;
   if (targets != nullptr) run["targets_hash"] = hash_of<T>(*targets);
-  std::uint64_t parameters_hash = 0;
   const auto parameters = net.shared_parameters();
-  for (const auto& [name, values] : *parameters) parameters_hash = parameters_hash * 1099511628211ull ^ hash_of<T>(values);
+  Parameters<T> start;  // computed, with the rounding of these kernels; what differs from it was given
+  for (int t = 0; t < net.n_layers(); ++t) start.merge(find_network_kind<T>(net.kind()).initial(net.model(), t));
+  std::uint64_t parameters_hash = 0, given_hash = 0;
+  for (const auto& [name, values] : *parameters) {
+    const std::uint64_t hash = hash_of<T>(values);
+    parameters_hash = parameters_hash * 1099511628211ull ^ hash;
+    given_hash = given_hash * 1099511628211ull ^ (start.at(name) == values ? 0 : hash);
+  }
   run["parameters_hash"] = parameters_hash;
+  if (given_hash != 0) run["given_parameters_hash"] = given_hash;
   return run.dump();
 }
 
