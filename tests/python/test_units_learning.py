@@ -145,3 +145,13 @@ def test_volts_and_teslas_learn_what_numbers_near_one_do(unit):
         alone, here = (net.fit(c * p.signals[:200], "0.1max", max_iter=20) for net, c in zip(nets, (1.0, unit), strict=True))
         assert here.value == pytest.approx(unit**2 * alone.value, rel=1e-6)
         assert len(here.history.value) == 20
+
+
+def test_adam_moves_where_squares_of_single_precision_are_nearly_zero():
+    X, D, targets = (np.float32(2.0**power) * array.astype("float32")
+                     for power, array in ((-50, P.signals), (12, P.dictionary), (-62, P.codes)))
+    net = riata.Network("facnet", D, 2)
+    result = net.fit(X, 0.05 * 2.0**-38, "supervised", targets, optimizer="adam", learning_rate=0.01, max_iter=5)
+    assert result.status == "max_iter"
+    moved = [name for name, array in riata.Network("facnet", D, 2).parameters().items() if (net.parameters()[name] != array).any()]
+    assert moved and all(np.isfinite(array).all() for array in net.parameters().values())

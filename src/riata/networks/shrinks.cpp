@@ -6,6 +6,7 @@
 #include <map>
 
 #include "riata/linalg/kernels.hpp"
+#include "riata/operators/units.hpp"
 
 namespace riata {
 namespace {
@@ -23,15 +24,10 @@ Index selected_atoms(const LayerSite<T>& site) {
 template <Scalar T>
 double length_of(const ConstVectorRef<T>& a, const std::vector<Index>& G) {
   constexpr double least = 1e-280, most = 1e280;
-  double sum = 0, largest = 0;
+  double sum = 0;
   for (const Index j : G) sum += static_cast<double>(a(j)) * static_cast<double>(a(j));
   if (sum >= least && sum <= most) return std::sqrt(sum);
-  for (const Index j : G) largest = std::max(largest, std::abs(static_cast<double>(a(j))));
-  if (!(largest > 0) || !std::isfinite(largest)) return std::sqrt(sum);
-  const int e = std::ilogb(largest);
-  sum = 0;
-  for (const Index j : G) sum += std::ldexp(static_cast<double>(a(j)), -e) * std::ldexp(static_cast<double>(a(j)), -e);
-  return std::ldexp(std::sqrt(sum), e);
+  return norm_in_range<double>(Vector<double>(a(G).template cast<double>()));
 }
 
 }  // namespace

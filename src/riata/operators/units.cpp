@@ -79,6 +79,13 @@ void require_in_range(const char* where, const char* name, const ConstMatrixRef<
 }
 
 template <Scalar T>
+void require_squares(const char* where, const NonDeduced<ConstMatrixRef<T>>& X) {
+  const double largest = static_cast<double>(largest_entry<T>(X)), least = is_float<T> ? 0x1p-52 : 0x1p-480;
+  require(largest == 0 || largest >= least, "{}: the largest entry of X is {:.2g}, must be at least {:.2g}; choose another unit",
+          where, largest, least);
+}
+
+template <Scalar T>
 int signal_exponent(T largest) {
   return beyond(largest, Bands<T>::signals);
 }
@@ -155,6 +162,7 @@ void TileUnits<T>::leave(MatrixRef<T> Z) const {
   template T largest_entry<T>(const ConstMatrixRef<T>&);                                 \
   template bool is_in_range<T>(const ConstMatrixRef<T>&);                                \
   template void require_in_range<T>(const char*, const char*, const ConstMatrixRef<T>&); \
+  template void require_squares<T>(const char*, const ConstMatrixRef<T>&);               \
   template int signal_exponent<T>(T);                                                    \
   template int atom_exponent<T>(T);                                                      \
   template T shifted_reg<T>(T, int);                                                     \

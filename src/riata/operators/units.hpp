@@ -53,6 +53,10 @@ bool is_in_range(const ConstMatrixRef<T>& A);
 /// @throws std::invalid_argument
 template <Scalar T>
 void require_in_range(const char* where, const char* name, const ConstMatrixRef<T>& A);
+/// Refuses signals whose squares come near the least that T holds: gradients would lose their digits.
+/// @throws std::invalid_argument
+template <Scalar T>
+void require_squares(const char* where, const NonDeduced<ConstMatrixRef<T>>& X);
 
 /// The e for which 2^-e `largest` lies in the band of signals, and the f for which 2^-f `largest` lies in that of atoms.
 template <Scalar T>

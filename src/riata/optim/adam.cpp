@@ -1,6 +1,7 @@
 #include "riata/optim/adam.hpp"
 
 #include <cmath>
+#include <limits>
 
 #include "riata/core/check.hpp"
 
@@ -11,14 +12,10 @@ constexpr double relative_eps = 1e-8;
 
 template <Scalar T>
 double root_mean_square(const Parameters<T>& gradient) {
-  double largest = 0, sum = 0, count = 0;
-  for (const auto& [name, g] : gradient) largest = std::max(largest, static_cast<double>(g.cwiseAbs().maxCoeff()));
-  if (largest == 0) return 0;
-  for (const auto& [name, g] : gradient) {
-    sum += (g.template cast<double>() / largest).squaredNorm();
-    count += static_cast<double>(g.size());
-  }
-  return largest * std::sqrt(sum / count);
+  const auto [largest, sum] = scaled_squares(gradient, [](const std::string&) { return 1; });
+  double count = 0;
+  for (const auto& [name, g] : gradient) count += static_cast<double>(g.size());
+  return largest == 0 ? 0 : largest * std::sqrt(sum / count);
 }
 
 }  // namespace
@@ -28,7 +25,8 @@ void Adam<T>::step(Parameters<T>& parameters, const Parameters<T>& gradient, con
   ++t_;
   if (size_ == 0) size_ = root_mean_square(gradient);
   if (size_ == 0) return;  // nothing has moved, and nothing moves
-  const int exponent = std::ilogb(size_);
+  // Not below what T holds the inverse of.
+  const int exponent = std::max(std::ilogb(size_), std::numeric_limits<T>::min_exponent);
   const double eps_in_units = std::ldexp(options_.eps.value_or(relative_eps * size_), -exponent);
   const T unit = static_cast<T>(std::ldexp(1.0, -exponent));
   const double m_scale = 1 / (1 - std::pow(options_.b1, t_)), v_scale = 1 / (1 - std::pow(options_.b2, t_));

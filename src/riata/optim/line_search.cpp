@@ -28,13 +28,6 @@ std::map<std::string, Parameters<T>> blocks_of(const Parameters<T>& gradient) {
 }  // namespace
 
 template <Scalar T>
-void require_squares(const char* where, const NonDeduced<ConstMatrixRef<T>>& X) {
-  const double largest = static_cast<double>(X.cwiseAbs().maxCoeff()), least = std::same_as<T, float> ? 0x1p-52 : 0x1p-480;
-  require(largest == 0 || largest >= least, "{}: the largest entry of X is {:.2g}, must be at least {:.2g}; choose another unit",
-          where, largest, least);
-}
-
-template <Scalar T>
 void LineSearch<T>::reset() {
   t_.reset();
   weights_.clear();
@@ -50,11 +43,8 @@ double LineSearch<T>::weight_of(const std::string& name) const {
 template <Scalar T>
 double LineSearch<T>::unit_of(double value, const Parameters<T>& gradient) const {
   if (!options_.relative) return 1;
-  double largest = 0, sum = 0;
-  for (const auto& [name, g] : gradient) largest = std::max(largest, static_cast<double>(g.cwiseAbs().maxCoeff()));
-  if (largest == 0) return std::numeric_limits<double>::infinity();
-  for (const auto& [name, g] : gradient) sum += weight_of(name) * (g.template cast<double>() / largest).squaredNorm();
-  return value / largest / largest / sum;
+  const auto [largest, sum] = scaled_squares(gradient, [this](const std::string& name) { return weight_of(name); });
+  return largest == 0 ? std::numeric_limits<double>::infinity() : value / largest / largest / sum;
 }
 
 /// The first of t, shrink t, ... whose step brings the loss below `below`.
@@ -171,8 +161,6 @@ void LineSearch<T>::restore(const NamedTensors& state) {
     if (name.starts_with(weight_key)) weights_[name.substr(weight_key.size())] = number(name);
 }
 
-template void require_squares<float>(const char*, const ConstMatrixRef<float>&);
-template void require_squares<double>(const char*, const ConstMatrixRef<double>&);
 template class LineSearch<float>;
 template class LineSearch<double>;
 

@@ -34,10 +34,6 @@ struct SearchObjective : Objective<T> {
   std::function<double(const Parameters<T>&)> evaluate_afresh = {};  ///< the loss, where `evaluate` holds codes; or empty
 };
 
-/// Refuses signals whose squares come near the least that T holds: the gradient would lose its digits.
-template <Scalar T>
-void require_squares(const char* where, const NonDeduced<ConstMatrixRef<T>>& X);
-
 struct LineSearchOptions {
   double first = 1;         ///< t at the start of a phase
   double largest = 1e10;    ///< t never exceeds this
