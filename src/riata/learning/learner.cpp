@@ -57,7 +57,7 @@ LearnResult<T> Learner<T>::fit(Parameters<T> initial, const Observer& observer) 
   CheckpointFile file(checkpoint_);
   bool is_verified = !file.resume([&](const NamedTensors& stored, const std::string& where) { load(state, stored, where); });
   // An interruption undoes its iteration, so that a resumed run repeats it from where it began.
-  State before = state;
+  State before;
   LineSearch<T> update_before = update_;
   NamedTensors direction_before;
   const auto remember = [&] {
@@ -65,12 +65,14 @@ LearnResult<T> Learner<T>::fit(Parameters<T> initial, const Observer& observer) 
     update_before = update_;
     if (file) direction_before = direction_->state();
   };
+  const auto proceed = [&] {
+    if (is_verified) return !state.finished && iterate(state, file, observer);
+    verify(state);
+    return is_verified = true;
+  };
   try {
-    remember();
-    if (!is_verified) verify(state);
-    is_verified = true;
     do remember();
-    while (!state.finished && iterate(state, file, observer));
+    while (proceed());
   } catch (const Interrupted&) {
     state = std::move(before);
     update_ = update_before;
@@ -105,10 +107,11 @@ bool Learner<T>::iterate(State& state, CheckpointFile& file, const Observer& obs
   objective.project = [this](Parameters<T>& p) { project_atoms(p.at("dictionary"), constraint_); };
   objective.evaluate = [&](const Parameters<T>& p) { return direction_->value(batch, p); };
   objective.gradient = [&](const Parameters<T>& p) { return direction_->gradient(batch, p, names); };
-  objective.evaluate_afresh = [&](const Parameters<T>& p) {
-    if (!before_look) before_look = direction_->state();
-    return direction_->open(batch, p, {});
-  };
+  if (direction_->produces().contains(Piece::codes))
+    objective.evaluate_afresh = [&](const Parameters<T>& p) {
+      if (!before_look) before_look = direction_->state();
+      return direction_->open(batch, p, {});
+    };
 
   const double value = direction_->open(batch, state.parameters, state.known_value);
   require(std::isfinite(value), "learn: the objective is {} after {} iterations; are the signals or reg too large?", value,

@@ -69,23 +69,36 @@ std::optional<typename LineSearch<T>::Trial> LineSearch<T>::search(const Paramet
 
 /// Of each block alone the first step that lowers the loss by `least` of it, halved as long as that lowers it further. With
 /// `least` = 0, at the start of a phase, from options_.first and where `evaluate` holds codes.
+///
+/// Where every evaluation codes anew, the search begins near `last`, the t of the last step, but not below what a linear loss
+/// needs to fall by `least`, and goes on to both sides, by the same halvings, as long as the loss falls.
 template <Scalar T>
 typename LineSearch<T>::Look LineSearch<T>::look(const Parameters<T>& from, const Parameters<T>& gradient, double value,
-                                                 double least, const SearchObjective<T>& objective) const {
+                                                 double least, const SearchObjective<T>& objective, double last) const {
   const LineSearch alone(options_);  // W = 1
-  const bool starts = least == 0;
-  const Evaluate& evaluate = starts || !objective.evaluate_afresh ? objective.evaluate : objective.evaluate_afresh;
+  const bool starts = least == 0, afresh = !starts && objective.evaluate_afresh;
+  const Evaluate& evaluate = afresh ? objective.evaluate_afresh : objective.evaluate;
   const double first = starts ? options_.first : first_alone, smallest = std::max(options_.smallest, least * smallest_alone);
+  const double below = (1 - least) * value;
   Look found;
   for (const auto& [block, g] : blocks_of(gradient)) {
     const double unit = alone.unit_of(value, g);
-    auto trial = alone.search(from, g, first * unit, smallest * unit, (1 - least) * value, objective, evaluate);
-    while (trial) {
-      const double t = options_.shrink * trial->t;
-      auto shorter = alone.search(from, g, t, t, trial->value, objective, evaluate);
-      if (!shorter) break;
-      trial = std::move(shorter);
-    }
+    const double near = afresh && std::isfinite(unit) ? last * weight_of(block) : 0, linear = least / options_.shrink * unit;
+    double t_first = first * unit;
+    while (near > 0 && options_.shrink * t_first >= std::max(near, linear)) t_first *= options_.shrink;
+    auto trial = near > 0 ? alone.search(from, g, t_first, linear, value, objective, evaluate)
+                          : alone.search(from, g, t_first, smallest * unit, below, objective, evaluate);
+    const auto move_on = [&](double factor) {
+      while (trial && factor * trial->t <= first * unit) {
+        const double t = factor * trial->t;
+        auto other = alone.search(from, g, t, t, trial->value, objective, evaluate);
+        if (!other) break;
+        trial = std::move(other);
+      }
+    };
+    if (near > 0) move_on(1 / options_.shrink);
+    move_on(options_.shrink);
+    if (trial && trial->value >= below) trial.reset();
     found.weights[block] = trial ? options_.shrink * trial->t : 0;
     if (trial && (!found.best || trial->value < found.best->value)) found.best = std::move(trial);
   }
@@ -95,15 +108,16 @@ typename LineSearch<T>::Look LineSearch<T>::look(const Parameters<T>& from, cons
 template <Scalar T>
 bool LineSearch<T>::can_fall(const Parameters<T>& parameters, const Parameters<T>& gradient, double value,
                              const SearchObjective<T>& objective) const {
-  return look(parameters, gradient, value, enough, objective).best.has_value();
+  return look(parameters, gradient, value, enough, objective, 0).best.has_value();
 }
 
 template <Scalar T>
 typename LineSearch<T>::Outcome LineSearch<T>::step(Parameters<T>& parameters, const Parameters<T>& gradient, double value,
                                                     const SearchObjective<T>& objective, double tol) {
   Outcome outcome{.value = value};
+  double last = t_.value_or(0) / options_.grow;
   if (!t_ && blocks_of(gradient).size() > 1) {
-    if (Look start = look(parameters, gradient, value, 0, objective); start.best) {
+    if (Look start = look(parameters, gradient, value, 0, objective, 0); start.best) {
       weights_ = std::move(start.weights);
       t_ = 1 / options_.shrink;
     }
@@ -113,6 +127,7 @@ typename LineSearch<T>::Outcome LineSearch<T>::step(Parameters<T>& parameters, c
   bool was_held_back = false;
   if (auto trial = search(parameters, gradient, t, options_.smallest * unit, value, objective, objective.evaluate)) {
     was_held_back = trial->t < t;
+    last = trial->t;
     t = std::min(options_.grow * trial->t, largest);
     parameters = std::move(trial->parameters);
     double longest = weights_.empty() ? 1 : 0;
@@ -127,7 +142,7 @@ typename LineSearch<T>::Outcome LineSearch<T>::step(Parameters<T>& parameters, c
 
   const double least = is_slow ? enough : std::min(enough, std::max(tol, fine));
   const double before = objective.evaluate_afresh ? objective.evaluate_afresh(parameters) : outcome.value;
-  Look found = look(parameters, outcome.accepted ? objective.gradient(parameters) : gradient, before, least, objective);
+  Look found = look(parameters, outcome.accepted ? objective.gradient(parameters) : gradient, before, least, objective, last);
   outcome.certified = !found.best;
   const bool tol_ends = tol > enough && (is_slow || !found.best || before - found.best->value < tol * before);
   outcome.ended = outcome.certified || tol_ends;

@@ -87,7 +87,7 @@ class LineSearch {
   std::optional<Trial> search(const Parameters<T>& from, const Parameters<T>& gradient, double t, double smallest, double below,
                               const SearchObjective<T>& objective, const Evaluate& evaluate) const;
   Look look(const Parameters<T>& from, const Parameters<T>& gradient, double value, double least,
-            const SearchObjective<T>& objective) const;
+            const SearchObjective<T>& objective, double last) const;
 
   LineSearchOptions options_;
   std::optional<double> t_;                // absent at the start of a phase
