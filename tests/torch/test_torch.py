@@ -103,6 +103,15 @@ def test_a_second_derivative_is_refused(layers):
         gradient.sum().backward()
 
 
+@pytest.mark.parametrize("layers", [None, 5])
+@pytest.mark.parametrize("transform", ["vmap", "grad", "jacrev"])
+def test_transforms_of_functions_are_refused_in_a_sentence(layers, transform):
+    X, D = problem()
+    transformed = getattr(torch.func, transform)(lambda x: riata.torch.encode(x.reshape(-1, 6), D, 0.1, layers).sum())
+    with pytest.raises(RuntimeError, match=r"riata.torch.encode does not run inside torch.func \(vmap, grad"):
+        transformed(X)
+
+
 def test_a_dictionary_is_learned_by_a_torch_optimiser():
     data = riata.datasets.planted(n_features=10, n_atoms=15, n_signals=200)
     X = torch.from_numpy(data.signals)
