@@ -1,0 +1,139 @@
+// The direction of alternating minimisation: codes to a certificate, which then stay while the dictionary moves.
+#include <gtest/gtest.h>
+
+#include "riata/learning/direction.hpp"
+#include "support/lasso_oracle.hpp"
+#include "support/random_arrays.hpp"
+#include "support/sentences.hpp"
+
+namespace riata::testing {
+namespace {
+
+using Eigen::MatrixXd;
+
+constexpr double reg = 0.2;
+
+struct Batch {
+  MatrixXd X, D;
+  PenaltyOptions penalty = {};
+
+  Parameters<double> parameters() const { return {{"dictionary", D}}; }
+  /// sum_i F(z_i, D) at given codes.
+  double objective(const MatrixXd& Z) const {
+    const LassoOracle oracle(D, penalty.weights, penalty.positive);
+    double sum = 0;
+    for (Index i = 0; i < X.cols(); ++i) sum += oracle.objective(X.col(i), Z.col(i), reg);
+    return sum;
+  }
+  /// sum_i min_z F(z, D), to rounding: the error of the codes enters squared.
+  double optimum() const { return objective(encode<double>(X, D, reg, {.tol = 1e-14, .penalty = penalty}).codes); }
+};
+
+Batch draw_batch(std::uint64_t seed, Index n_signals = 4, Index n_features = 5, Index n_atoms = 7) {
+  Draw draw(seed);
+  return {draw.normal_matrix(n_features, n_signals), draw.atoms(n_features, n_atoms)};
+}
+
+ExactDirection<double> direction_on(const Batch& batch, Reduction reduction, double tol = 1e-14) {
+  return {reg, {.tol = tol, .penalty = batch.penalty}, reduction};
+}
+
+/// The codes that an open iteration holds.
+MatrixXd codes_of(const Direction<double>& direction) {
+  return get_matrix<double>(direction.state(), "direction.codes", "state");
+}
+
+TEST(ExactDirection, HasTheGradientOfTheOptimalValue) {
+  for (const bool positive : {false, true})
+    for (const bool weighted : {false, true})
+      for (const Reduction reduction : {Reduction::mean, Reduction::sum}) {
+        Batch batch = draw_batch(1);
+        batch.penalty = {.positive = positive, .weights = weighted ? Draw(2).weights(7) : std::vector<double>()};
+        const double scale = reduction == Reduction::mean ? 0.25 : 1;
+        auto direction = direction_on(batch, reduction);
+        EXPECT_NEAR(direction.open(batch.X, batch.parameters(), {}), scale * batch.optimum(), 1e-13);
+        const auto gradient = direction.gradient(batch.X, batch.parameters(), {"dictionary"});
+        ASSERT_EQ(gradient.size(), 1U);
+        const double h = 1e-5;
+        for (double& entry : batch.D.reshaped()) {
+          const double before = entry;
+          entry = before + h;
+          const double above = batch.optimum();
+          entry = before - h;
+          const double difference = scale * (above - batch.optimum()) / (2 * h);
+          entry = before;
+          EXPECT_NEAR(gradient.at("dictionary").data()[&entry - batch.D.data()], difference, 1e-7);
+        }
+      }
+}
+
+TEST(ExactDirection, HoldsItsCodesWhileTheDictionaryMoves_UntilItIsOpenedAgain) {
+  Batch batch = draw_batch(3, 2100, 3, 4);  // the residual is formed in blocks
+  auto direction = direction_on(batch, Reduction::sum, 1e-8);
+  const double opened = direction.open(batch.X, batch.parameters(), 77.0);  // not what anyone says it is
+  const MatrixXd Z = codes_of(direction);
+  EXPECT_NEAR(opened, batch.objective(Z), 1e-11 * opened);
+  for (double& entry : batch.D.reshaped()) entry += entry > 0 ? 0.1 : -0.2;
+  const double held = direction.value(batch.X, batch.parameters());
+  EXPECT_NEAR(held, batch.objective(Z), 1e-11 * held);
+  const MatrixXd gradient = direction.gradient(batch.X, batch.parameters(), {"dictionary"}).at("dictionary");
+  MatrixXd expected = MatrixXd::Zero(3, 4);
+  for (Index i = 0; i < 2100; ++i) expected += (batch.D * Z.col(i) - batch.X.col(i)) * Z.col(i).transpose();
+  EXPECT_LE((gradient - expected).norm(), 1e-12 * expected.norm());
+  EXPECT_TRUE(codes_of(direction) == Z);
+
+  const double again = direction.open(batch.X, batch.parameters(), held);
+  EXPECT_LT(again, held);
+  EXPECT_NEAR(again, batch.optimum(), 1e-7 * again);
+}
+
+TEST(ExactDirection, Restored_GoesOnFromItsCodesBitForBit) {
+  const Batch first = draw_batch(4, 50);
+  Batch second = first;
+  second.D = (second.D + 0.1 * Draw(5).normal_matrix(5, 7)).colwise().normalized();
+  auto whole = direction_on(first, Reduction::mean, 1e-3), restored = direction_on(first, Reduction::mean, 1e-3), cold = restored;
+  restored.restore(whole.state(), first.X, first.parameters(), "here");  // never opened
+  whole.open(first.X, first.parameters(), {});
+  restored.restore(whole.state(), first.X, first.parameters(), "here");
+  EXPECT_EQ(restored.value(first.X, second.parameters()), whole.value(first.X, second.parameters()));
+  EXPECT_EQ(restored.open(first.X, second.parameters(), {}), whole.open(first.X, second.parameters(), {}));
+  EXPECT_TRUE(restored.state() == whole.state());
+  cold.open(first.X, second.parameters(), {});
+  EXPECT_FALSE(cold.state() == whole.state());  // the start is warm
+
+  const Batch fewer = draw_batch(6, 20);
+  EXPECT_NEAR(whole.open(fewer.X, fewer.parameters(), {}), fewer.optimum() / 20, 0.01);  // another batch starts from zero
+}
+
+TEST(ExactDirection, StateOfAnotherBatchOrThatIsDamaged_IsRefused) {
+  Batch batch = draw_batch(7, 3);
+  batch.penalty.positive = true;
+  auto direction = direction_on(batch, Reduction::mean);
+  const auto refusal = [&](const MatrixXd& codes) {
+    return refusal_of([&] {
+      direction.restore({{"direction.codes", to_tensor<double>(codes)}}, batch.X, batch.parameters(), "here");
+    });
+  };
+  const MatrixXd codes = MatrixXd::Ones(7, 3);
+  EXPECT_EQ(refusal(codes.leftCols(2)), "here: tensor 'direction.codes' has shape (2, 7), expected (3, 7)");
+  EXPECT_EQ(refusal(codes.topRows(6)), "here: tensor 'direction.codes' has shape (3, 6), expected (3, 7)");
+  EXPECT_EQ(refusal(-codes), "here: tensor 'direction.codes' holds codes below zero");
+  EXPECT_NE(refusal(NAN * codes), "");
+  EXPECT_EQ(refusal_of([&] { direction.restore({}, batch.X, batch.parameters(), "here"); }),
+            "here: tensor 'direction.codes' is missing");
+}
+
+TEST(ExactDirection, InFloat_FollowsDouble) {
+  const Batch batch = draw_batch(8, 50);
+  auto direction = direction_on(batch, Reduction::mean, 1e-10);
+  ExactDirection<float> rounded(reg, {.tol = 1e-6}, Reduction::mean);
+  const Matrix<float> X = batch.X.cast<float>(), D = batch.D.cast<float>();
+  const double value = direction.open(batch.X, batch.parameters(), {});
+  EXPECT_NEAR(rounded.open(X, {{"dictionary", D}}, {}), value, 1e-5 * value);
+  const MatrixXd gradient = direction.gradient(batch.X, batch.parameters(), {"dictionary"}).at("dictionary");
+  const Matrix<float> in_float = rounded.gradient(X, {{"dictionary", D}}, {"dictionary"}).at("dictionary");
+  EXPECT_LE((in_float.cast<double>() - gradient).norm(), 1e-2 * gradient.norm());
+}
+
+}  // namespace
+}  // namespace riata::testing

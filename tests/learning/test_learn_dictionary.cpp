@@ -1,0 +1,182 @@
+// Dictionary learning in one call: a planted dictionary is found, the same bits come from any threads and across any stop.
+#include "riata/learning/learn_dictionary.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "io/files.hpp"
+#include "riata/core/error.hpp"
+#include "riata/datasets/generators.hpp"
+#include "riata/learning/recovery.hpp"
+#include "support/lasso_oracle.hpp"
+#include "support/precision.hpp"
+
+namespace riata::testing {
+namespace {
+
+constexpr double reg = 0.1;
+
+template <class T>
+class LearnDictionary : public ::testing::Test {
+ protected:
+  const datasets::Planted<T> problem =  // two tiles of signals
+
+      datasets::planted<T>({.n_features = 8, .n_atoms = 10, .n_signals = 200, .density = 0.15, .noise_std = 0.02, .seed = 2});
+  const Matrix<T> start = datasets::perturbed<T>(problem.dictionary, 1, 3);
+
+  LearnResult<T> learn(const LearnOptions& options, const Observer& observer = {}) const {
+    return learn_dictionary<T>(problem.signals, start, reg, options, observer);
+  }
+  double score(const Matrix<T>& D) const { return recovery_score<T>(D, problem.dictionary); }
+};
+TYPED_TEST_SUITE(LearnDictionary, BothPrecisions, PrecisionName);
+
+/// Every method; those that differentiate layers also with learned steps.
+std::vector<LearnOptions> all_methods(int max_iter) {
+  using enum LearningMethod;
+  std::vector<LearnOptions> methods{{.method = unrolled},
+                                    {.method = unrolled, .algorithm = Layers::ista, .learn_steps = true},
+                                    {.method = alternating},
+                                    {.method = truncated, .backprop = 2, .learn_steps = true},
+                                    {.method = alternating_exact}};
+  for (LearnOptions& options : methods) {
+    options.layers = 8;
+    options.max_iter = max_iter;
+    options.execution.n_threads = 1;
+  }
+  return methods;
+}
+
+std::string describe(const LearnOptions& o) {
+  return "method " + std::to_string(static_cast<int>(o.method)) + (o.learn_steps ? ", steps" : "") +
+         (o.constraint == Constraint::unit_ball ? ", ball" : ", sphere");
+}
+
+template <class T>
+void expect_same(const LearnResult<T>& a, const LearnResult<T>& b, const std::string& about) {
+  EXPECT_TRUE(a.dictionary == b.dictionary) << about;
+  EXPECT_EQ(a.steps, b.steps) << about;
+  EXPECT_EQ(a.history.value, b.history.value) << about;
+  EXPECT_EQ(a.history.step, b.history.step) << about;
+  EXPECT_EQ(a.history.phase, b.history.phase) << about;
+  EXPECT_EQ(a.initial_value, b.initial_value) << about;
+  EXPECT_EQ(a.status, b.status) << about;
+}
+
+TYPED_TEST(LearnDictionary, FindsAPlantedDictionary_ByEveryMethodUnderEachConstraint) {
+  using T = TypeParam;
+  ASSERT_LT(this->score(this->start), 0.8);
+  for (LearnOptions options : all_methods(18))
+    for (const Constraint constraint : {Constraint::unit_sphere, Constraint::unit_ball}) {
+      options.constraint = constraint;
+      if (options.learn_steps) options.tol = 5e-3;  // steps move in the second phase
+      const LearnResult<T> result = this->learn(options);
+      EXPECT_GT(this->score(result.dictionary), 0.9) << describe(options);
+      const auto norms = result.dictionary.colwise().norm().eval();
+      EXPECT_LE(norms.maxCoeff(), 1 + 4 * epsilon<T>) << describe(options);
+      EXPECT_TRUE(constraint == Constraint::unit_ball || norms.minCoeff() > 1 - 4 * epsilon<T>) << describe(options);
+      double before = result.initial_value;
+      for (const double value : result.history.value) EXPECT_LT(value, std::exchange(before, value)) << describe(options);
+      EXPECT_EQ(result.reg, reg);
+      if (options.method == LearningMethod::alternating_exact) {
+        EXPECT_TRUE(result.steps.empty());
+        continue;
+      }
+      const UnrolledOptions network{.layers = 8, .method = options.algorithm, .steps = result.steps};
+      EXPECT_EQ((unrolled_loss<T>(this->problem.signals, result.dictionary, reg, network)), before) << describe(options);
+      EXPECT_EQ(result.steps != std::vector<double>(8, 1.0), options.learn_steps) << describe(options);
+    }
+}
+
+TYPED_TEST(LearnDictionary, HasTheSameBitsForAnyNumberOfThreads) {
+  for (LearnOptions options : all_methods(6)) {
+    options.tol = 0.05;  // so that steps move too
+    const auto one = this->learn(options);
+    options.execution.n_threads = 2;
+    expect_same(this->learn(options), one, describe(options));
+  }
+}
+
+TYPED_TEST(LearnDictionary, StoppedAnywhereAndResumed_HasTheBitsOfTheWholeRun) {
+  const TemporaryFolder folder;
+  int n_stopped = 0, n_runs = 0;
+  for (LearnOptions options : all_methods(6)) {
+    options.tol = 0.03;
+    const auto whole = this->learn(options);
+    for (const int last : {1, 40, -3}) {  // of the questions to stop_requested; negative: of the observer's
+      LearnOptions stopped = options;
+      stopped.checkpoint = (folder / std::to_string(++n_runs)).string();
+      stopped.checkpoint_every = 100;
+      LearnOptions resumed = stopped;
+      resumed.resume = true;
+      int n_asked = 0;
+      if (last > 0) stopped.execution.stop_requested = [&] { return ++n_asked >= last; };
+      const std::string about = describe(options) + ", stopped at " + std::to_string(last);
+      try {
+        const auto part = this->learn(
+            stopped, [&](const IterationInfo& info) { return info.iteration == -last ? Action::stop : Action::keep_going; });
+        n_stopped += part.status == Status::interrupted;
+        EXPECT_TRUE(part.status == Status::interrupted || part.history.value == whole.history.value) << about;
+        EXPECT_LE(part.history.value.size(), whole.history.value.size()) << about;
+      } catch (const Interrupted&) {
+        ++n_stopped;
+        EXPECT_LE(n_asked, 4) << about;  // there was nothing to keep
+      }
+      expect_same(this->learn(resumed), whole, about);
+    }
+  }
+  EXPECT_GE(n_stopped, 2 * n_runs / 3);
+}
+
+TYPED_TEST(LearnDictionary, StartsFromWhatIsAskedFor) {
+  using T = TypeParam;
+  const Matrix<T> X = this->problem.signals.leftCols(30);
+  LearnOptions options{.layers = 10, .max_iter = 1, .seed = 4};
+  const auto value_at = [&](const Matrix<T>& D) { return unrolled_loss<T>(X, D, reg, {.layers = 10}); };
+  const auto first_value = [&](Init init, Index n_atoms) {
+    options.init = init;
+    return learn_dictionary<T>(X, n_atoms, reg, options).initial_value;
+  };
+  const double rounding = 100 * epsilon<T>;
+  EXPECT_NEAR(first_value(Init::dct, 12), value_at(datasets::dct_dictionary<T>(8, 12)), rounding);
+  EXPECT_NEAR(first_value(Init::random, 12), value_at(datasets::gaussian_dictionary<T>(8, 12, 4)), rounding);
+  const Matrix<T> all = X.colwise().normalized();  // as many atoms as signals: each of them once
+  EXPECT_NEAR(first_value(Init::data, 30), value_at(all), rounding);
+
+  const Matrix<T> half = this->start / 2;
+  options.constraint = Constraint::unit_ball;
+  EXPECT_EQ(learn_dictionary<T>(X, half, reg, options).initial_value, value_at(half));
+  options.constraint = Constraint::unit_sphere;
+  EXPECT_NEAR(learn_dictionary<T>(X, half, reg, options).initial_value, value_at(this->start), rounding);
+}
+
+TYPED_TEST(LearnDictionary, TakesAFractionOfTheLargestRegMaxAtTheStart_OfCentredSignalsIfAsked) {
+  using T = TypeParam;
+  Matrix<T> X = this->problem.signals;
+  X.array() += T(3);
+  for (const bool centre : {false, true}) {
+    const auto result =
+        learn_dictionary<T>(X, this->start, Reg::fraction_of_max(0.25), {.layers = 3, .centre = centre, .max_iter = 1});
+    const LassoOracle oracle(this->start, {}, false);
+    double largest = 0;
+    for (Index i = 0; i < X.cols(); ++i) {
+      Eigen::VectorXd x = X.col(i).template cast<double>();
+      if (centre) x.array() -= x.mean();
+      largest = std::max(largest, oracle.reg_max(x));
+    }
+    EXPECT_NEAR(result.reg, 0.25 * largest, 100 * epsilon<T> * largest);
+  }
+}
+
+TYPED_TEST(LearnDictionary, FollowsItsSeed) {
+  using T = TypeParam;
+  const auto from_seed = [&](std::uint64_t seed) {
+    return learn_dictionary<T>(this->problem.signals, 10, reg, {.layers = 3, .max_iter = 3, .seed = seed});
+  };
+  expect_same(from_seed(5), from_seed(5), "seed 5");
+  EXPECT_FALSE(from_seed(5).dictionary == from_seed(6).dictionary);
+}
+
+}  // namespace
+}  // namespace riata::testing

@@ -1,0 +1,109 @@
+// Where a learner's signals come from.
+#include "riata/learning/sampler.hpp"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+#include <vector>
+
+#include "support/precision.hpp"
+#include "support/random_arrays.hpp"
+#include "support/sentences.hpp"
+
+namespace riata::testing {
+namespace {
+
+template <class T>
+class Samplers : public ::testing::Test {};
+TYPED_TEST_SUITE(Samplers, BothPrecisions, PrecisionName);
+
+/// An image each of whose pixels is its own number, 0, 1, ..., in raster order.
+template <class T>
+std::vector<T> numbered(Index height, Index width) {
+  std::vector<T> image(static_cast<std::size_t>(height * width));
+  for (std::size_t i = 0; i < image.size(); ++i) image[i] = static_cast<T>(i);
+  return image;
+}
+
+TYPED_TEST(Samplers, TheFullBatch_IsTheCallersSignals_EveryTime) {
+  using T = TypeParam;
+  const Matrix<T> wide = Draw(1).normal_matrix(4, 9).template cast<T>();
+  FullBatchBorrowed<T> sampler(wide.middleCols(2, 5));
+  for (int i = 0; i < 3; ++i) {
+    const ConstMatrixRef<T> batch = sampler.batch();
+    EXPECT_EQ(batch.data(), wide.data() + 8);  // not a copy
+    EXPECT_EQ(batch.rows(), 4);
+    EXPECT_EQ(batch.cols(), 5);
+  }
+}
+
+TYPED_TEST(Samplers, Patches_AreDistinctWindowsOfTheImage_TheSameAtEveryCall) {
+  using T = TypeParam;
+  const Index height = 9, width = 12, patch = 3, n_windows = 7 * 10;
+  const std::vector<T> image = numbered<T>(height, width);
+  for (const Index n_patches : {Index{1}, Index{20}, n_windows, n_windows + 50}) {
+    PatchSampler<T> sampler(image.data(), height, width, {.patch = patch, .n_patches = n_patches, .centred = false});
+    const Matrix<T> patches = sampler.batch();
+    EXPECT_EQ(patches.rows(), patch * patch);
+    EXPECT_EQ(patches.cols(), std::min(n_patches, n_windows));
+    std::set<T> corners;
+    for (Index i = 0; i < patches.cols(); ++i) {
+      corners.insert(patches(0, i));
+      for (Index k = 0; k < patch * patch; ++k)
+        EXPECT_EQ(patches(k, i), patches(0, i) + static_cast<T>(k / patch * width + k % patch));
+    }
+    EXPECT_EQ(std::ssize(corners), patches.cols());
+    EXPECT_TRUE(sampler.batch() == patches);
+  }
+}
+
+TYPED_TEST(Samplers, PatchesFollowTheSeed_AndEveryWindowComesAsOften) {
+  using T = TypeParam;
+  const std::vector<T> image = numbered<T>(4, 6);
+  const auto drawn = [&](std::uint64_t seed, Index n) {
+    PatchSampler<T> sampler(image.data(), 4, 6, {.patch = 3, .n_patches = n, .centred = false, .seed = seed});
+    return Matrix<T>(sampler.batch());
+  };
+  EXPECT_TRUE(drawn(5, 8) == drawn(5, 8));
+  EXPECT_FALSE(drawn(5, 8) == drawn(6, 8));
+  std::map<T, int> count;
+  for (std::uint64_t seed = 0; seed < 4000; ++seed) ++count[drawn(seed, 1)(0, 0)];
+  EXPECT_EQ(count.size(), 8U);
+  for (const auto& [corner, n] : count) EXPECT_NEAR(n, 500, 5 * 21) << corner;
+}
+
+TYPED_TEST(Samplers, Centred_HaveTheirOwnMeanTakenOff) {
+  using T = TypeParam;
+  const std::vector<T> image = numbered<T>(5, 5);
+  PatchSampler<T> plain(image.data(), 5, 5, {.patch = 2, .centred = false}), centred(image.data(), 5, 5, {.patch = 2});
+  const Matrix<T> patches = plain.batch();
+  EXPECT_TRUE(centred.batch() == patches.rowwise() - patches.colwise().mean());
+}
+
+TYPED_TEST(Samplers, LeaveOutPatchesBelowTheSmallestNorm_AfterCentring) {
+  using T = TypeParam;
+  std::vector<T> image(30 * 8, T(100));  // flat but for its last four rows
+  for (std::size_t i = 26 * 8; i < image.size(); ++i) image[i] = static_cast<T>(i % 3 == 0 ? 90 : 110);
+  PatchSampler<T> sampler(image.data(), 30, 8, {.patch = 4, .smallest_norm = 3});
+  const Matrix<T> patches = sampler.batch();
+  EXPECT_EQ(patches.cols(), 4 * 5);  // windows that reach the last four rows
+  EXPECT_GE(patches.colwise().norm().minCoeff(), T(3));
+  PatchSampler<T> none(image.data(), 26, 8, {.patch = 4, .smallest_norm = 1e-3});
+  EXPECT_EQ(none.batch().rows(), 16);
+  EXPECT_EQ(none.batch().cols(), 0);
+}
+
+TEST(PatchSampler, OfBadSizes_IsRefused) {
+  const std::vector<double> image = numbered<double>(5, 7);
+  const auto sample = [&](const PatchSamplerOptions& options) { PatchSampler<double>(image.data(), 5, 7, options); };
+  const BadInput table[] = {
+      {"n_patches = 0, must be >= 1", [&] { sample({.patch = 2, .n_patches = 0}); }},
+      {"the image is 5 x 7 pixels, smaller than a patch of 6 x 6", [&] { sample({.patch = 6}); }},
+      {"patch = 0, must be >= 1", [&] { sample({.patch = 0}); }},
+  };
+  for (const BadInput& row : table) EXPECT_EQ(refusal_of(row.call), row.sentence);
+}
+
+}  // namespace
+}  // namespace riata::testing

@@ -1,0 +1,115 @@
+// The direction of deep dictionary learning: what it adds to unrolled_gradient(), whose derivatives tests/unrolled checks.
+#include <gtest/gtest.h>
+
+#include "riata/learning/direction.hpp"
+#include "unrolled/networks.hpp"
+
+namespace riata::testing {
+namespace {
+
+using Eigen::MatrixXd;
+
+/// A network away from kinks, with the bound that the direction uses.
+Network draw_for(const NetworkCase& kind, bool frobenius, std::uint64_t seed) {
+  for (;; ++seed) {
+    Network net = draw_network(kind, seed);
+    if (frobenius) net.oracle.lipschitz = (net.input.D.transpose() * net.input.D).norm();
+    net.trace = run_network(net.oracle, net.input);
+    if (net.trace.kink_distance > 1e-3) return net;
+  }
+}
+
+Parameters<double> parameters_of(const Network& net) { return {{"dictionary", net.input.D}, {"steps", net.input.steps}}; }
+
+UnrolledDirectionOptions options_of(const Network& net, bool frobenius) {
+  UnrolledDirectionOptions options{.network = net.options,
+                                   .loss = net.gradient.loss,
+                                   .reduction = net.gradient.reduction,
+                                   .backprop = net.gradient.backprop,
+                                   .frobenius_lipschitz = frobenius};
+  options.network.steps.clear();  // those of the parameters
+  return options;
+}
+
+TEST(UnrolledDirection, HasTheGradientOfItsObjective_InEveryVariant) {
+  for (unsigned bits = 0; bits < 64; ++bits) {
+    const auto bit = [&](unsigned b) { return (bits >> b & 1) != 0; };
+    const NetworkCase kind{.method = bit(0) ? Layers::ista : Layers::fista,
+                           .loss = bit(1) ? Loss::least_squares : Loss::lasso,
+                           .reduction = bit(2) ? Reduction::sum : Reduction::mean,
+                           .return_extrapolated = bit(3),
+                           .positive = bit(4),
+                           .weighted = true,
+                           .kept = static_cast<int>(bits % 4) * 2};
+    const bool frobenius = bit(5);
+    Network net = draw_for(kind, frobenius, 900 + bits);
+    const Parameters<double> parameters = parameters_of(net);
+    UnrolledDirection<double> direction(net.input.reg(0), options_of(net, frobenius));
+    const auto value = [&] { return loss_with_held(net.oracle, net.input, net.trace, kind.kept); };
+    EXPECT_NEAR(direction.value(net.input.X, parameters), value(), 1e-13 * (1 + value())) << kind.describe();
+    EXPECT_NEAR(direction.open(net.input.X, parameters, {}), value(), 1e-13 * (1 + value()));
+    EXPECT_EQ(direction.open(net.input.X, parameters, 77.0), 77);  // nothing has changed since it was computed
+
+    const auto gradient = direction.gradient(net.input.X, parameters, {"dictionary", "steps"});
+    const MatrixXd by_D = central_differences(net.input.D, value), by_steps = central_differences(net.input.steps, value);
+    EXPECT_LE((gradient.at("dictionary") - by_D).norm(), 1e-7 * (1e-3 + by_D.norm())) << kind.describe();
+    EXPECT_LE((gradient.at("steps") - by_steps).norm(), 1e-7 * (1e-3 + by_steps.norm())) << kind.describe();
+    const auto alone = direction.gradient(net.input.X, parameters, {"dictionary"});
+    EXPECT_EQ(alone.size(), 1U);
+    EXPECT_TRUE(alone.at("dictionary") == gradient.at("dictionary"));
+  }
+}
+
+TEST(UnrolledDirection, WithoutStepsAmongTheParameters_TakesThoseOfItsNetwork) {
+  const Network net = draw_for({}, false, 40);
+  UnrolledDirectionOptions options = options_of(net, false);
+  Parameters<double> parameters = parameters_of(net);
+  const double with = UnrolledDirection<double>(net.input.reg(0), options).value(net.input.X, parameters);
+  parameters.erase("steps");
+  EXPECT_NE(UnrolledDirection<double>(net.input.reg(0), options).value(net.input.X, parameters), with);
+  options.network.steps = net.options.steps;
+  EXPECT_EQ(UnrolledDirection<double>(net.input.reg(0), options).value(net.input.X, parameters), with);
+}
+
+TEST(UnrolledDirection, ScaledByUsage_DividesEachAtomByTheMeanSquareOfItsCodes) {
+  const Network net = draw_network({.layers = 8, .kept = 8}, 41, 6, 9, 40, 0);
+  UnrolledDirectionOptions options = options_of(net, false);
+  Parameters<double> parameters = parameters_of(net);
+  const auto gradients = [&](double reg) {
+    options.scale_by_usage = false;
+    const MatrixXd plain =
+        UnrolledDirection<double>(reg, options).gradient(net.input.X, parameters, {"dictionary"}).begin()->second;
+    options.scale_by_usage = true;
+    return std::pair(
+        plain,
+        MatrixXd(UnrolledDirection<double>(reg, options).gradient(net.input.X, parameters, {"dictionary"}).begin()->second));
+  };
+  const auto [plain, scaled] = gradients(net.input.reg(0));
+  const Eigen::VectorXd usage = net.trace.z.back().rowwise().squaredNorm() / 40;
+  for (Index j = 0; j < 9; ++j) {
+    const Eigen::VectorXd expected = plain.col(j) / (usage(j) + usage.mean() / 10);
+    EXPECT_LE((scaled.col(j) - expected).norm(), 1e-12 * expected.norm()) << j;
+  }
+  EXPECT_TRUE(gradients(1e3).second.isZero(0));  // no atom is used
+
+  parameters.at("dictionary").col(4) = Eigen::VectorXd::Unit(6, 0) * 1e-9;  // this one is not
+  const auto [of_dead, scaled_dead] = gradients(net.input.reg(0));
+  EXPECT_TRUE(scaled_dead.col(4).isZero(0) && of_dead.col(4).isZero(0) && scaled_dead.allFinite());
+}
+
+TEST(UnrolledDirection, InFloat_FollowsDouble) {
+  const Network net = draw_network({}, 42, 6, 9, 40, 1e-5);
+  const Parameters<float> parameters{{"dictionary", net.input.D.cast<float>()}, {"steps", net.input.steps.cast<float>()}};
+  const Matrix<float> X = net.input.X.cast<float>();
+  UnrolledDirection<float> rounded(net.input.reg(0), options_of(net, false));
+  UnrolledDirection<double> exact(net.input.reg(0), options_of(net, false));
+  const double value = exact.value(net.input.X, parameters_of(net));
+  EXPECT_NEAR(rounded.value(X, parameters), value, 1e-5 * value);
+  const auto expected = exact.gradient(net.input.X, parameters_of(net), {"dictionary", "steps"});
+  const auto found = rounded.gradient(X, parameters, {"dictionary", "steps"});
+  for (const auto& [name, values] : expected)
+    EXPECT_LE((found.at(name).cast<double>() - values).norm(), 1e-4 * values.norm()) << name;
+}
+
+}  // namespace
+}  // namespace riata::testing
