@@ -44,6 +44,7 @@ template <Scalar T>
 struct Experiment {
   bool exact;
   Matrix<T> signals, initial;
+  Schedule schedule{.learn_steps = !exact, .max_iter = 12, .tol = 5e-3};
 
   explicit Experiment(bool is_exact) : exact(is_exact) {
     const auto problem = datasets::planted<T>({.n_features = 5, .n_atoms = 7, .n_signals = 20, .density = 0.2, .seed = 1});
@@ -64,8 +65,7 @@ struct Experiment {
     *n_calls = 0;
     Learner<T> learner(std::make_unique<FullBatchBorrowed<T>>(signals),
                        std::make_unique<Interrupting<T>>(std::move(direction), n_calls, end), LineSearch<T>({.first = 64}),
-                       Constraint::unit_sphere, {.learn_steps = !exact, .max_iter = 12, .tol = 5e-3}, {.check_every = 2},
-                       checkpoint);
+                       Constraint::unit_sphere, schedule, {.check_every = 2}, checkpoint);
     return learner.fit(std::move(start), observer);
   }
 };
@@ -145,6 +145,24 @@ TEST(InterruptedLearner, ByItsObserver_KeepsTheIterationItSaw) {
       checkpoint.resume = true;
       expect_same(experiment.run(-1, checkpoint, &n_calls), whole, "stopped after iteration " + std::to_string(last));
     }
+  }
+}
+
+TEST(InterruptedLearner, ThatEndedAtALargerTol_GoesOnAsOneThatNeverLookedWhetherItHad) {
+  for (const bool exact : {false, true}) {
+    Experiment<double> experiment(exact);
+    experiment.schedule = {.max_iter = 30, .tol = 2e-3};
+    int n_calls = 0;
+    const auto whole = experiment.run(-1, {}, &n_calls);
+    experiment.schedule.tol = 0.05;
+    const TemporaryFolder folder;
+    Checkpoint checkpoint{.path = (folder / "c").string(), .every = 1000, .fingerprint = "{}"};
+    const auto part = experiment.run(-1, checkpoint, &n_calls);
+    EXPECT_EQ(part.status, Status::stalled);
+    EXPECT_LT(part.history.value.size(), whole.history.value.size());
+    experiment.schedule.tol = 2e-3;
+    checkpoint.resume = true;
+    expect_same(experiment.run(-1, checkpoint, &n_calls), whole, exact ? "exact" : "unrolled");
   }
 }
 

@@ -89,6 +89,17 @@ TYPED_TEST(LearnDictionary, FindsAPlantedDictionary_ByEveryMethodUnderEachConstr
     }
 }
 
+TYPED_TEST(LearnDictionary, TruncatedAtNoLayerAndAtAll_IsAlternatingAndUnrolled) {
+  using enum LearningMethod;
+  const auto learn = [&](LearningMethod method, std::optional<int> backprop) {
+    return this->learn({.method = method, .layers = 5, .backprop = backprop, .max_iter = 4});
+  };
+  const auto alternate = learn(alternating, {}), unroll = learn(unrolled, {});
+  expect_same(learn(truncated, 0), alternate, "no layer");
+  expect_same(learn(truncated, 5), unroll, "all layers");
+  EXPECT_FALSE(alternate.dictionary == unroll.dictionary || learn(truncated, 2).dictionary == unroll.dictionary);
+}
+
 TYPED_TEST(LearnDictionary, HasTheSameBitsForAnyNumberOfThreads) {
   for (LearnOptions options : all_methods(6)) {
     options.tol = 0.05;  // so that steps move too

@@ -211,6 +211,14 @@ TEST(Learner, MovesTheDictionaryAlone_ThenStepsBesideIt) {
   for (const double s : result.steps) EXPECT_NEAR(s, 2, 0.05);
   EXPECT_EQ(result.status, Status::converged);
 
+  // The search begins anew: each block moves by its own step, though the dictionary is far from its end and bends more.
+  plan.schedule.tol = 0.3;
+  const auto early = plan.learner().fit({{"dictionary", plan.initial}, {"steps", MatrixXd::Ones(4, 1)}}).history;
+  const auto turn = static_cast<std::size_t>(std::ranges::find(early.phase, 1) - early.phase.begin());
+  EXPECT_GT(early.value[turn - 1], 10);
+  EXPECT_LT(early.value[turn], 3);
+
+  plan.schedule.tol = 1e-5;
   plan.schedule.learn_steps = false;
   const auto alone = plan.learner().fit({{"dictionary", plan.initial}, {"steps", MatrixXd::Ones(4, 1)}});
   EXPECT_EQ(alone.steps, std::vector<double>(4, 1.0));
