@@ -100,7 +100,7 @@ TEST(EstimateSigma, IsZero_OnPatternsThatRepeat) {
     }
     for (const auto& [down, right] : {std::pair{0.5, 0.5}, {0.45, 0.45}, {0.25, 0.25}, {0.37, 0.41}, {0.2, 0.33}})
       EXPECT_LT(estimate_sigma(drawn(side, side,
-                                     [&](Index i, Index j) {
+                                     [&, down = down, right = right](Index i, Index j) {
                                        return 127 + 127 * std::cos(6.283185307 * (down * static_cast<double>(i) +
                                                                                   right * static_cast<double>(j)));
                                      })),
