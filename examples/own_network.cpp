@@ -35,7 +35,7 @@ struct TwoStep : Layer<T> {
     D.adjoint(features.leftCols(n), atoms.leftCols(n));
     MatrixRef<T> z = after.z;
     z = before.z - step.values(0) * atoms.leftCols(n);
-    shrink.forward(z, {.theta = threshold.values, .rho = input.reg});
+    shrink.forward(z, {input.reg, &threshold.values});
   }
 
   void backward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after,
@@ -43,8 +43,7 @@ struct TwoStep : Layer<T> {
     const Index n = input.X.cols();
     MatrixRef<T> h = cotangent.z;
     std::vector<double> reg(gradients.reg.size());
-    shrink.backward(after.z, {.theta = threshold.values, .rho = input.reg}, h,
-                    {.theta = gradients.find(threshold.name), .rho = reg});
+    shrink.backward(after.z, {input.reg, &threshold.values}, h, {.rho = reg, .theta = gradients.find(threshold.name)});
     for (std::size_t i = 0; i < reg.size(); ++i) gradients.reg[i] += reg[i];
 
     Matrix<T> Dh(D.signal_size(), n);

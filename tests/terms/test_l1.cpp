@@ -128,7 +128,7 @@ TEST(L1PenaltyDerivatives, EqualFiniteDifferencesOfTheProx_AwayFromKinks) {
     Matrix<double> Z = V, h = cotangent;
     penalty.prox(Z, thresholds);
     Vector<double> threshold_cotangents(4);
-    penalty.prox_vjp(Z, h, threshold_cotangents);
+    penalty.prox_vjp(Z, thresholds, h, {.rho = {threshold_cotangents.data(), 4}});
     const double step = 1e-6;
     for (Index i = 0; i < 4; ++i) {
       Vector<double> above = thresholds, below = thresholds;

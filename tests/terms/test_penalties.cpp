@@ -84,6 +84,85 @@ TYPED_TEST(OtherPenalties, ProxIsBelowEveryOtherPoint) {
   });
 }
 
+static_assert(DifferentiablePenalty<L1<float>> && DifferentiablePenalty<GroupL1<float>> && DifferentiablePenalty<L0<float>>);
+
+/// Of prox, at thresholds theta_j rho_i, and of g, by differences.
+template <class P>
+void expect_derivatives(const P& penalty, const Matrix<double>& theta, const char* what) {
+  Draw draw(6);
+  constexpr Index n = 5;
+  constexpr double step = 1e-6;
+  const Matrix<double> V = draw.normal_matrix(n_atoms, n), y = draw.normal_matrix(n_atoms, n);
+  const Vector<double> rho{{0.1, 0.3, 0.6, 1.0, 1.4}};
+  const auto paired = [&](const Matrix<double>& at, const Vector<double>& r, const Matrix<double>& t) {
+    Matrix<double> U = at;
+    penalty.prox(U, Thresholds<double>(r, &t));
+    return U.cwiseProduct(y).sum();
+  };
+  Matrix<double> Z = V, h = y, theta_cotangent = Matrix<double>::Zero(theta.rows(), 1);
+  Vector<double> rho_cotangent(n);
+  penalty.prox(Z, Thresholds<double>(rho, &theta));
+  penalty.prox_vjp(Z, Thresholds<double>(rho, &theta), h, {.rho = {rho_cotangent.data(), n}, .theta = &theta_cotangent});
+  const auto expect = [&](double found, const auto& at) {
+    EXPECT_NEAR(found, (at(step) - at(-step)) / (2 * step), 2e-8) << what;
+  };
+  for (Index i = 0; i < n; ++i) {
+    expect(rho_cotangent(i), [&](double s) { return paired(V, rho + s * Vector<double>::Unit(n, i), theta); });
+    for (Index j = 0; j < n_atoms; ++j)
+      expect(h(j, i), [&](double s) {
+        Matrix<double> at = V;
+        at(j, i) += s;
+        return paired(at, rho, theta);
+      });
+  }
+  for (Index j = 0; j < theta.rows(); ++j)
+    expect(theta_cotangent(j), [&](double s) { return paired(V, rho, theta + s * Vector<double>::Unit(theta.rows(), j)); });
+
+  Matrix<double> slope = y;
+  penalty.add_subgradient(V, rho, slope);
+  for (Index i = 0; i < n; ++i)
+    for (Index j = 0; j < n_atoms; ++j)
+      expect(slope(j, i) - y(j, i),
+             [&](double s) { return rho(i) * penalty.value(V.col(i) + s * Vector<double>::Unit(n_atoms, j)); });
+}
+
+TEST(PenaltyDerivatives, EqualDifferences) {
+  const Matrix<double> number = Matrix<double>::Constant(1, 1, 0.8), each = Vector<double>{{0.8, 0.4, 1.2, 0.1, 0.9, 0.5}};
+  PenaltyOptions positive = options_of(PenaltyKind::elastic_net);
+  positive.positive = true;
+  const PenaltyOptions weighted{.weights = positive.weights}, uniform_net{.kind = PenaltyKind::elastic_net, .l1_ratio = 0.6};
+  for (const Matrix<double>& theta : {number, each}) {
+    expect_derivatives(L1<double>({}, n_atoms), theta, "l1");
+    expect_derivatives(L1<double>(weighted, n_atoms), theta, "l1, weighted");
+    expect_derivatives(L1<double>(options_of(PenaltyKind::elastic_net), n_atoms), theta, "elastic net, weighted");
+    expect_derivatives(L1<double>(uniform_net, n_atoms), theta, "elastic net");
+    expect_derivatives(L1<double>(positive, n_atoms), theta, "elastic net, positive");
+  }
+  expect_derivatives(GroupL1<double>(options_of(PenaltyKind::group), n_atoms), number, "group");
+}
+
+TEST(PenaltyDerivatives, OfTheHardThresholdAreThoseOfWhatItKeeps) {
+  const Matrix<double> Z = Vector<double>{{3, -3, 0, 0, 0, 0}};
+  Matrix<double> h = Vector<double>{{1, 2, 3, 4, 5, 6}};
+  double rho = 7;
+  L0<double>(options_of(PenaltyKind::l0), n_atoms, 1.0).prox_vjp(Z, Vector<double>::Constant(1, 2.0), h, {.rho = {&rho, 1}});
+  EXPECT_EQ(h, (Vector<double>{{1, 2, 0, 0, 0, 0}}));
+  EXPECT_EQ(rho, 0);
+}
+
+TYPED_TEST(OtherPenalties, NanStaysNan) {
+  using T = TypeParam;
+  this->for_each([&](const auto& penalty, const PenaltyOptions& options) {
+    if (options.kind == PenaltyKind::l0) return;  // |NaN| exceeds nothing and is exceeded by nothing
+    for (const T threshold : {T(0.5), T(-0.5)}) {
+      Matrix<T> V = Matrix<T>::Ones(n_atoms, 1);
+      V(0, 0) = std::numeric_limits<T>::quiet_NaN();
+      penalty.prox(V, Vector<T>::Constant(1, threshold));
+      EXPECT_TRUE(std::isnan(V(0, 0))) << to_string(options.kind) << threshold;
+    }
+  });
+}
+
 TYPED_TEST(OtherPenalties, ScalarProxOfTheElasticNetIsThatOfTheTile) {
   using T = TypeParam;
   const L1<T> penalty(options_of(PenaltyKind::elastic_net), n_atoms);

@@ -67,7 +67,7 @@ void CoupledLayer<T, Shrink>::forward(const TileInput<T>& input, const LayerStat
   multiply<T>(transposed_, r, pull_.leftCols(n));
   for (Index i = 0; i < n; ++i)
     gradient_step(m, before.z.col(i).data(), alpha(), pull_.col(i).data(), const_cast<T*>(after.z.col(i).data()));
-  shrink_.forward(after.z, {.theta = parts_.threshold.values, .rho = input.reg});
+  shrink_.forward(after.z, {input.reg, &parts_.threshold.values});
 }
 
 template <Scalar T, class Shrink>
@@ -76,8 +76,8 @@ void CoupledLayer<T, Shrink>::backward(const TileInput<T>& input, const LayerSta
   const Index n = input.X.cols(), m = model_.n_atoms();
   MatrixRef<T> h = cotangent.z;
   const auto rho = std::span<double>(rho_gradient_).first(gradients.reg.size());
-  shrink_.backward(after.z, {.theta = parts_.threshold.values, .rho = input.reg}, h,
-                   {.theta = gradients.find(parts_.threshold.name), .rho = rho});
+  shrink_.backward(after.z, {input.reg, &parts_.threshold.values}, h,
+                   {.rho = rho, .theta = gradients.find(parts_.threshold.name)});
   for (std::size_t i = 0; i < rho.size(); ++i) gradients.reg[i] += rho[i];
   auto r = r_.leftCols(n), Wh = Wh_.leftCols(n);
   h_.assign(h);

@@ -39,7 +39,7 @@ void GeneralLayer<T, Shrink>::forward(const TileInput<T>& input, const LayerStat
   multiply<T>(W_x_.values, input.X, scratch_.leftCols(n));
   a += scratch_.leftCols(n);
   set_rho(input);
-  shrink_.forward(a, {.theta = theta_.values, .rho = rho_.head(n)});
+  shrink_.forward(a, {rho_.head(n), &theta_.values});
 }
 
 template <Scalar T, class Shrink>
@@ -49,7 +49,7 @@ void GeneralLayer<T, Shrink>::backward(const TileInput<T>& input, const LayerSta
   MatrixRef<T> h = cotangent.z;
   set_rho(input);
   const auto rho = std::span<double>(rho_gradient_).first(gradients.reg.size());
-  shrink_.backward(after.z, {.theta = theta_.values, .rho = rho_.head(n)}, h, {.theta = gradients.find(theta_.name), .rho = rho});
+  shrink_.backward(after.z, {rho_.head(n), &theta_.values}, h, {.rho = rho, .theta = gradients.find(theta_.name)});
   if (!is_hard)
     for (std::size_t i = 0; i < rho.size(); ++i) gradients.reg[i] += rho[i];
   if (Matrix<T>* W_z = gradients.find(W_z_.name)) add_outer<T>(T(1), h, before.z, *W_z);
@@ -95,7 +95,7 @@ void FacnetRow<T>::forward(const TileInput<T>& input, const LayerState<T>& befor
   multiply_transposed<T>(A_.values, g, w);
   multiply_transposed<T>(A_.values, before.z, b);
   b.array() -= w.array().colwise() * inv_S_.col(0).array();
-  shrink_.forward(b, {.theta = inv_S_, .rho = input.reg});
+  shrink_.forward(b, {input.reg, &inv_S_});
   multiply<T>(A_.values, b, after.z);
 }
 
@@ -110,7 +110,7 @@ void FacnetRow<T>::backward(const TileInput<T>& input, const LayerState<T>& befo
   if (A != nullptr) add_outer<T>(T(1), y, b, *A);
   inv_S_gradient_.setZero();
   const auto rho = std::span<double>(rho_gradient_).first(gradients.reg.size());
-  shrink_.backward(b, {.theta = inv_S_, .rho = input.reg}, h, {.theta = &inv_S_gradient_, .rho = rho});
+  shrink_.backward(b, {input.reg, &inv_S_}, h, {.rho = rho, .theta = &inv_S_gradient_});
   for (std::size_t i = 0; i < rho.size(); ++i) gradients.reg[i] += rho[i];
   if (Matrix<T>* S = gradients.find(S_.name)) {
     inv_S_gradient_.col(0) -= w.cwiseProduct(h).rowwise().sum();
@@ -182,7 +182,7 @@ void LampRow<T>::forward(const TileInput<T>& input, const LayerState<T>& before,
   }
   multiply<T>(B_.values, v, a);
   a += before.z;
-  shrink_.forward(a, {.theta = theta_.values, .rho = rho_.head(n)});
+  shrink_.forward(a, {rho_.head(n), &theta_.values});
 }
 
 template <Scalar T>
@@ -191,7 +191,7 @@ void LampRow<T>::backward(const TileInput<T>& input, const LayerState<T>& /*befo
   const Index n = input.X.cols();
   MatrixRef<T> h = cotangent.z, v = cotangent.v;
   const auto rho = std::span<double>(rho_gradient_).first(static_cast<std::size_t>(n));
-  shrink_.backward(after.z, {.theta = theta_.values, .rho = rho_.head(n)}, h, {.theta = gradients.find(theta_.name), .rho = rho});
+  shrink_.backward(after.z, {rho_.head(n), &theta_.values}, h, {.rho = rho, .theta = gradients.find(theta_.name)});
   if (Matrix<T>* B = gradients.find(B_.name)) add_outer<T>(T(1), h, after.v, *B);
   Matrix<T> Bh(v.rows(), n);
   multiply_transposed<T>(B_.values, h, Bh);

@@ -24,13 +24,42 @@ double GroupL1<T>::value(const ConstVectorRef<T>& z) const {
 }
 
 template <Scalar T>
-void GroupL1<T>::prox(MatrixRef<T> V, const ConstVectorRef<T>& thresholds) const {
+void GroupL1<T>::prox(MatrixRef<T> V, const Thresholds<T>& thresholds) const {
   for (Index i = 0; i < V.cols(); ++i)
     for (Index g = 0; g < n_groups(); ++g) {
-      const double length = norm(g, V.col(i)), threshold = static_cast<double>(thresholds(i));
-      const T factor = length > threshold ? static_cast<T>(1 - threshold / length) : T(0);
-      for (const Index* j = begin(g); j != end(g); ++j) V(*j, i) = factor > T(0) ? V(*j, i) * factor : T(0);
+      const double length = norm(g, V.col(i)), tau = static_cast<double>(thresholds.of(0, i));
+      const T factor = length <= std::max(tau, 0.0) ? T(0) : static_cast<T>(1 - tau / length);
+      for (const Index* j = begin(g); j != end(g); ++j) V(*j, i) = factor <= T(0) ? T(0) : V(*j, i) * factor;
     }
+}
+
+template <Scalar T>
+void GroupL1<T>::prox_vjp(const ConstMatrixRef<T>& Z, const Thresholds<T>& thresholds, MatrixRef<T> H,
+                          const ThresholdCotangents<T>& cotangents) const {
+  double theta_sum = 0;
+  for (Index i = 0; i < Z.cols(); ++i) {
+    double sum = 0;  // of u^T y over the groups
+    const double tau = static_cast<double>(thresholds.of(0, i));
+    for (Index g = 0; g < n_groups(); ++g) {
+      const double length = norm(g, Z.col(i));
+      double along = 0;
+      for (const Index* j = begin(g); j != end(g); ++j) along += static_cast<double>(Z(*j, i)) * static_cast<double>(H(*j, i));
+      if (length == 0) {
+        for (const Index* j = begin(g); j != end(g); ++j) H(*j, i) = T(0);
+        continue;
+      }
+      along /= length;
+      sum += along;
+      const double shrunk = tau / (length + tau);
+      for (const Index* j = begin(g); j != end(g); ++j) {
+        const double u = static_cast<double>(Z(*j, i)) / length, y = static_cast<double>(H(*j, i));
+        H(*j, i) = static_cast<T>(y - shrunk * (y - u * along));
+      }
+    }
+    theta_sum -= static_cast<double>(thresholds.rho(i)) * sum;
+    if (!cotangents.rho.empty()) cotangents.rho[static_cast<std::size_t>(i)] = -static_cast<double>(thresholds.scalar()) * sum;
+  }
+  if (cotangents.theta != nullptr) (*cotangents.theta)(0) += static_cast<T>(theta_sum);
 }
 
 template <Scalar T>

@@ -1,5 +1,8 @@
 // The group Lasso penalty, sum_G ||z_G||_2 over a partition of the atoms; Yuan and Lin, J. R. Stat. Soc. B 68(1), 2006.
-// Every group has weight 1, whatever its size.
+// Every group has weight 1, whatever its size. The prox and its derivative, with the cotangent y of its output z:
+//
+//   z_G = v_G max(0, 1 - tau / ||v_G||),      v_G <- y_G - (tau / ||v_G||) (y_G - u u^T y_G),      tau <- -u^T y_G,
+//   u = z_G / ||z_G||,  ||v_G|| = ||z_G|| + tau
 #pragma once
 
 #include <algorithm>
@@ -7,6 +10,8 @@
 #include <vector>
 
 #include "riata/core/types.hpp"
+#include "riata/operators/units.hpp"
+#include "riata/terms/concepts.hpp"
 #include "riata/terms/penalty_options.hpp"
 
 namespace riata {
@@ -17,6 +22,7 @@ class GroupL1 {
  public:
   using scalar = T;
   static constexpr bool convex = true;
+  static constexpr bool zeros_are_dead = false;  // an active group may hold one
 
   /// @throws std::invalid_argument if the options do not fit the penalty or n_atoms
   GroupL1(const PenaltyOptions& options, Index n_atoms);
@@ -24,8 +30,11 @@ class GroupL1 {
   /// g(z), summed in double.
   double value(const ConstVectorRef<T>& z) const;
 
-  /// Each column of V becomes argmin_u 1/2 ||u - v||^2 + threshold g(u), in place: v_G max(0, 1 - threshold / ||v_G||).
-  void prox(MatrixRef<T> V, const ConstVectorRef<T>& thresholds) const;
+  /// Each column of V becomes argmin_u 1/2 ||u - v||^2 + tau g(u), in place. One threshold for all groups.
+  void prox(MatrixRef<T> V, const Thresholds<T>& thresholds) const;
+  /// Vector-Jacobian product of prox at its output Z: H, the cotangent of Z, becomes that of V.
+  void prox_vjp(const ConstMatrixRef<T>& Z, const Thresholds<T>& thresholds, MatrixRef<T> H,
+                const ThresholdCotangents<T>& cotangents) const;
 
   /// The largest s <= 1 for which s * residual is dual feasible, given D^T residual.
   double dual_scaling(const ConstVectorRef<double>& correlations, double reg) const;
@@ -68,12 +77,21 @@ class GroupL1 {
   Index n_groups() const { return std::ssize(offsets_) - 1; }
   const Index* begin(Index group) const { return atoms_.data() + offsets_[static_cast<std::size_t>(group)]; }
   const Index* end(Index group) const { return begin(group + 1); }
-  /// ||v_G||_2 of the entries v(j), in double.
+  /// ||v_G||_2 of the entries v(j), in double, also where its square is no number.
   template <class Entry>
   double norm(Index group, Entry v) const {
+    constexpr double least = 1e-280, most = 1e280;
     double sum = 0;
-    for (const Index* j = begin(group); j != end(group); ++j) sum += static_cast<double>(v(*j)) * static_cast<double>(v(*j));
-    return std::sqrt(sum);
+    bool is_zero = true;
+    for (const Index* j = begin(group); j != end(group); ++j) {
+      const auto entry = static_cast<double>(v(*j));
+      sum += entry * entry;
+      is_zero &= entry == 0;
+    }
+    if (is_zero || (sum >= least && sum <= most)) return std::sqrt(sum);
+    Vector<double> entries(end(group) - begin(group));
+    for (Index k = 0; k < entries.size(); ++k) entries(k) = static_cast<double>(v(begin(group)[k]));
+    return norm_in_range<double>(entries);
   }
 
   std::vector<Index> atoms_;    // group after group, in order within each

@@ -1,6 +1,23 @@
 #include "riata/terms/l0.hpp"
 
+#include <algorithm>
+
+#include "riata/linalg/kernels.hpp"
+
 namespace riata {
+
+template <Scalar T>
+void hard_threshold(MatrixRef<T> V, const Thresholds<T>& thresholds) {
+  for (Index i = 0; i < V.cols(); ++i)
+    for (Index j = 0; j < V.rows(); ++j)
+      if (std::abs(V(j, i)) <= thresholds.of(j, i)) V(j, i) = T(0);
+}
+
+template <Scalar T>
+void hard_threshold_vjp(const ConstMatrixRef<T>& Z, MatrixRef<T> H, const ThresholdCotangents<T>& cotangents) {
+  for (Index i = 0; i < Z.cols(); ++i) masked_sign_sum(Z.rows(), Z.col(i).data(), nullptr, H.col(i).data());
+  std::fill(cotangents.rho.begin(), cotangents.rho.end(), 0.0);
+}
 
 template <Scalar T>
 L0<T>::L0(const PenaltyOptions& options, Index n_atoms, double lipschitz) : L1<T>({}, n_atoms), lipschitz_(lipschitz) {
@@ -8,12 +25,9 @@ L0<T>::L0(const PenaltyOptions& options, Index n_atoms, double lipschitz) : L1<T
 }
 
 template <Scalar T>
-void L0<T>::prox(MatrixRef<T> V, const ConstVectorRef<T>& thresholds) const {
-  for (Index i = 0; i < V.cols(); ++i) {
-    const T least = std::sqrt(2 * thresholds(i));
-    for (Index j = 0; j < V.rows(); ++j)
-      if (std::abs(V(j, i)) <= least) V(j, i) = T(0);
-  }
+void L0<T>::prox(MatrixRef<T> V, const Thresholds<T>& thresholds) const {
+  for (Index i = 0; i < V.cols(); ++i)
+    hard_threshold<T>(V.middleCols(i, 1), Vector<T>::Constant(1, std::sqrt(2 * thresholds.of(0, i))));
 }
 
 template <Scalar T>
@@ -26,6 +40,12 @@ double L0<T>::subgradient_distance(const ConstVectorRef<T>& z, const ConstVector
   }
   return worst;
 }
+
+#define RIATA_INSTANTIATE(T)                                           \
+  template void hard_threshold<T>(MatrixRef<T>, const Thresholds<T>&); \
+  template void hard_threshold_vjp<T>(const ConstMatrixRef<T>&, MatrixRef<T>, const ThresholdCotangents<T>&);
+RIATA_INSTANTIATE(float)
+RIATA_INSTANTIATE(double)
 
 template class L0<float>;
 template class L0<double>;

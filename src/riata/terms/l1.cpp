@@ -34,35 +34,77 @@ double L1<T>::value(const ConstVectorRef<T>& z) const {
   return has_ridge() ? l1 + 0.5 * ridge_ * z.template cast<double>().squaredNorm() : l1;
 }
 
+/// Entry by entry: for thresholds per atom, weights, or of one sign alone.
 template <Scalar T>
-void L1<T>::prox(MatrixRef<T> V, const ConstVectorRef<T>& thresholds) const {
-  for (Index i = 0; i < V.cols(); ++i) {
-    if (!positive_ && thresholds(i) < T(0)) {
-      // A negative step factor: the minimiser of 1/2 (u - v)^2 - |t| |u| moves away from zero.
-      for (Index j = 0; j < V.rows(); ++j) {
-        const T v = V(j, i), t = thresholds(i) * weight(j);
-        V(j, i) = v > T(0) ? v - t : v < T(0) ? v + t : T(0);
-      }
-    } else if (!positive_ && weights_.size() == 0) {
-      soft_threshold(V.rows(), thresholds(i) * l1_ratio_, V.col(i).data());
-      if (has_ridge()) V.col(i) /= shrinkage(thresholds(i));
+void L1<T>::prox_each(VectorRef<T> v, const Thresholds<T>& thresholds, Index signal) const {
+  for (Index j = 0; j < v.size(); ++j) {
+    const T tau = thresholds.of(j, signal);
+    if (tau < T(0) && !positive_) {  // the minimiser of 1/2 (u - v)^2 - |t| |u|
+      const T t = tau * weight(j);
+      v(j) = v(j) > T(0) ? v(j) - t : v(j) < T(0) ? v(j) + t : v(j);
     } else {
-      for (Index j = 0; j < V.rows(); ++j) V(j, i) = prox(V(j, i), thresholds(i), j);
+      v(j) = v(j) == v(j) ? prox(v(j), tau, j) : v(j);
     }
   }
 }
 
 template <Scalar T>
-void L1<T>::prox_vjp(const ConstMatrixRef<T>& Z, MatrixRef<T> cotangents, VectorRef<double> threshold_cotangents) const {
-  for (Index i = 0; i < Z.cols(); ++i)
-    threshold_cotangents(i) =
-        -masked_sign_sum(Z.rows(), Z.col(i).data(), weights_.size() ? weights_.data() : nullptr, cotangents.col(i).data());
+void L1<T>::prox(MatrixRef<T> V, const Thresholds<T>& thresholds) const {
+  const bool is_plain = !positive_ && uniform();
+  for (Index i = 0; i < V.cols(); ++i) {
+    const T tau = thresholds.of(0, i);
+    if (is_plain && !thresholds.is_per_atom() && !(tau < T(0))) {
+      soft_threshold(V.rows(), tau * l1_ratio_, V.col(i).data());
+      if (has_ridge()) V.col(i) /= shrinkage(tau);
+    } else if (is_plain && thresholds.is_per_atom() && !has_ridge()) {
+      soft_threshold_each(V.rows(), thresholds.rho(i), thresholds.theta->data(), V.col(i).data());
+    } else {
+      prox_each(V.col(i), thresholds, i);
+    }
+  }
+}
+
+template <Scalar T>
+void L1<T>::prox_vjp(const ConstMatrixRef<T>& Z, const Thresholds<T>& thresholds, MatrixRef<T> H,
+                     const ThresholdCotangents<T>& cotangents) const {
+  const bool is_per_atom = thresholds.is_per_atom();
+  const Vector<T> both = is_per_atom && !uniform() ? Vector<T>(thresholds.theta->col(0).cwiseProduct(weights_)) : Vector<T>();
+  const T* const factors = is_per_atom && !uniform() ? both.data()
+                           : is_per_atom             ? thresholds.theta->data()
+                           : uniform()               ? nullptr
+                                                     : weights_.data();
+  double theta_sum = 0;
+  for (Index i = 0; i < Z.cols(); ++i) {
+    const auto z = Z.col(i);
+    auto h = H.col(i);
+    if (has_ridge())
+      for (Index j = 0; j < h.size(); ++j) h(j) /= shrinkage(thresholds.of(j, i));
+    // sum_j theta_j (w_j sign(z_j) + b z_j) h_j, theta_j = 1 where it is one for all
+    double sum = masked_sign_sum(Z.rows(), z.data(), factors, h.data());
+    if (uniform()) sum *= static_cast<double>(l1_ratio_);
+    if (has_ridge())
+      for (Index j = 0; j < h.size(); ++j)
+        sum += ridge_ * static_cast<double>(is_per_atom ? (*thresholds.theta)(j) : T(1)) * static_cast<double>(z(j)) *
+               static_cast<double>(h(j));
+    const double rho = static_cast<double>(thresholds.rho(i));
+    if (!is_per_atom)
+      theta_sum -= rho * sum;
+    else if (cotangents.theta != nullptr)
+      for (Index j = 0; j < h.size(); ++j)
+        if (z(j) != T(0)) (*cotangents.theta)(j) -= thresholds.rho(i) * (slope(z(j), j) * h(j));
+    if (!cotangents.rho.empty())
+      cotangents.rho[static_cast<std::size_t>(i)] = is_per_atom ? -sum : -static_cast<double>(thresholds.scalar()) * sum;
+  }
+  if (!is_per_atom && cotangents.theta != nullptr) (*cotangents.theta)(0) += static_cast<T>(theta_sum);
 }
 
 template <Scalar T>
 void L1<T>::add_subgradient(const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& scales, MatrixRef<T> cotangents) const {
-  for (Index i = 0; i < Z.cols(); ++i)
-    add_signs(Z.rows(), Z.col(i).data(), scales(i), weights_.size() ? weights_.data() : nullptr, cotangents.col(i).data());
+  for (Index i = 0; i < Z.cols(); ++i) {
+    add_signs(Z.rows(), Z.col(i).data(), uniform() ? scales(i) * l1_ratio_ : scales(i), uniform() ? nullptr : weights_.data(),
+              cotangents.col(i).data());
+    if (has_ridge()) cotangents.col(i) += scales(i) * static_cast<T>(ridge_) * Z.col(i);
+  }
 }
 
 template <Scalar T>

@@ -4,6 +4,14 @@
 //
 // The objective carries reg * g. Its ridge b/2 ||z||^2, b = reg (1 - l1_ratio), makes the elastic net an l1 problem in the
 // atoms (D_j; sqrt(b) e_j) for the signal (x; 0), whose correlations are D_j^T (x - D z) - b z_j. Below, c_j stands for these.
+//
+// The prox and its derivative, with the cotangent y of its output z, b = 1 - l1_ratio and w times l1_ratio:
+//
+//   z_j = sign(v_j) max(|v_j| - tau_j w_j, 0) / (1 + tau_j b),      v <- h = 1{z != 0} y / (1 + tau b),
+//   tau_j <- -(w_j sign(z_j) + b z_j) h_j
+//
+// sign(0) = 0, and what is NaN stays NaN. Thresholds of any sign serve, since training may pass zero; a negative one moves away
+// from zero.
 #pragma once
 
 #include <algorithm>
@@ -12,6 +20,7 @@
 
 #include "riata/core/types.hpp"
 #include "riata/linalg/kernels.hpp"
+#include "riata/terms/concepts.hpp"
 #include "riata/terms/penalty_options.hpp"
 
 namespace riata {
@@ -21,7 +30,7 @@ template <Scalar T>
 class L1 {
  public:
   using scalar = T;
-  static constexpr bool convex = true;
+  static constexpr bool convex = true, zeros_are_dead = true;
 
   /// @throws std::invalid_argument if the options do not fit the penalty or n_atoms, or a weight is not > 0
   L1(const PenaltyOptions& options, Index n_atoms);
@@ -29,8 +38,8 @@ class L1 {
   /// g(z), summed in double.
   double value(const ConstVectorRef<T>& z) const;
 
-  /// Each column of V becomes argmin_u 1/2 ||u - v||^2 + threshold g(u), in place.
-  void prox(MatrixRef<T> V, const ConstVectorRef<T>& thresholds) const;
+  /// Each column of V becomes argmin_u 1/2 ||u - v||^2 + tau g(u), in place.
+  void prox(MatrixRef<T> V, const Thresholds<T>& thresholds) const;
 
   /// The same for one coordinate: what coordinate descent needs.
   T prox(T v, T threshold, Index atom) const {
@@ -38,11 +47,11 @@ class L1 {
     return has_ridge() ? u / shrinkage(threshold) : u;
   }
 
-  /// Of l1 alone: vector-Jacobian product of prox at its output Z: H = 1{z != 0} * cotangent in place (the mask 1{|v| > threshold}),
-  /// and threshold_cotangents(i) = - sum_j w_j sign(z_ji) h_ji.
-  void prox_vjp(const ConstMatrixRef<T>& Z, MatrixRef<T> cotangents, VectorRef<double> threshold_cotangents) const;
+  /// Vector-Jacobian product of prox at its output Z: H, the cotangent of Z, becomes that of V.
+  void prox_vjp(const ConstMatrixRef<T>& Z, const Thresholds<T>& thresholds, MatrixRef<T> H,
+                const ThresholdCotangents<T>& cotangents) const;
 
-  /// Of l1 alone: cotangents += scale_i * w_j sign(z_ji): the gradient of scale * g with sign(0) = 0.
+  /// cotangents += scale_i (w_j sign(z_ji) + (1 - l1_ratio) z_ji): the gradient of scale * g with sign(0) = 0.
   void add_subgradient(const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& scales, MatrixRef<T> cotangents) const;
 
   /// The smallest reg with z* = 0 for a signal whose correlations D^T x are given: the largest pull.
@@ -108,6 +117,10 @@ class L1 {
 
  private:
   T shrinkage(T threshold) const { return 1 + threshold * static_cast<T>(ridge_); }  // what prox divides by
+  void prox_each(VectorRef<T> v, const Thresholds<T>& thresholds, Index signal) const;
+  T slope(T z, Index atom) const {  // of g, sign(0) = 0
+    return (z > T(0) ? weight(atom) : z < T(0) ? -weight(atom) : T(0)) + static_cast<T>(ridge_) * z;
+  }
 
   bool positive_;
   T l1_ratio_ = 1;

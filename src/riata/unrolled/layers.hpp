@@ -22,6 +22,7 @@
 #include "riata/linalg/kernels.hpp"
 #include "riata/operators/dictionary.hpp"
 #include "riata/terms/least_squares.hpp"
+#include "riata/terms/thresholds.hpp"
 
 namespace riata {
 
@@ -122,6 +123,7 @@ class TilePass {
     for (int k = last - 1; k >= schedule_.n_layers() - stored_; --k) {
       leave_if_stopped();
       const T alpha = static_cast<T>(schedule_.steps[static_cast<std::size_t>(k)]), m_k = momentum(k);
+      thresholds_.head(n_) = alpha * reg;
       auto h = cotangent_z_.leftCols(n_);  // the cotangent of z_{k+1}, then h itself
       auto c = cotangent_y_.leftCols(n_);  // the cotangent of y_{k+1}, then of y_k
       // y_{k+1} = (1 + m_k) z_{k+1} - m_k z_k; pull_ takes the share of z_k
@@ -129,7 +131,8 @@ class TilePass {
       for (Index i = 0; i < n_; ++i) {
         h.col(i) += (T(1) + m_k) * c.col(i);
         pull_.col(i) = -m_k * c.col(i);
-        penalty_.prox_vjp(z_after.middleCols(i, 1), h.middleCols(i, 1), threshold_cotangents_.segment(i, 1));
+        penalty_.prox_vjp(z_after.middleCols(i, 1), Thresholds<T>(thresholds_.segment(i, 1)), h.middleCols(i, 1),
+                          {.rho = std::span<double>(&threshold_cotangents_(i), 1)});
       }
       auto Dh = Dh_.leftCols(n_);
       D_.apply(h, Dh);
