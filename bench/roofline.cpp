@@ -11,7 +11,7 @@
 #include <riata/linalg/blas.hpp>
 #include <riata/linalg/kernels.hpp>
 #include <riata/riata.hpp>
-#include <riata/unrolled/tiles.hpp>
+#include <riata/linalg/tiles.hpp>
 #include <vector>
 
 using namespace riata;

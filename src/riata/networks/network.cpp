@@ -5,13 +5,13 @@
 
 #include "riata/core/check.hpp"
 #include "riata/core/stopping.hpp"
+#include "riata/linalg/tiles.hpp"
 #include "riata/networks/certified_pass.hpp"
 #include "riata/networks/network_pass.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/tile_certificate.hpp"
 #include "riata/terms/group_l1.hpp"
 #include "riata/terms/l1.hpp"
-#include "riata/unrolled/tiles.hpp"
 
 namespace riata {
 namespace {
@@ -221,14 +221,11 @@ Matrix<T> Network<T>::encode(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& 
   const auto make_pass = [&] {
     return std::make_unique<NetworkPass<T>>(find_network_kind<T>(kind_), model_, *parameters, call.n_layers, false, parts.tile);
   };
-  for_each_tile(
-      parts, X.cols(), run.execution, make_pass,
-      [&](Index first, Index n, NetworkPass<T>& pass, Index) {
-        pass.forward(call.tile(first, n), call.start(first, n));
-        diverged.note_in<T>(first, pass.codes());
-        codes.middleCols(first, n) = pass.codes();
-      },
-      [](auto&, Index) {});
+  for_each_tile(parts, X.cols(), run.execution, make_pass, [&](Index first, Index n, NetworkPass<T>& pass) {
+    pass.forward(call.tile(first, n), call.start(first, n));
+    diverged.note_in<T>(first, pass.codes());
+    codes.middleCols(first, n) = pass.codes();
+  });
   diverged.refuse("encode", call.n_layers);
   return codes;
 }
@@ -244,10 +241,9 @@ EncodeResult<T> Network<T>::encode_certified(const NonDeduced<ConstMatrixRef<T>>
   const Partition parts = call.parts(model_, false, 0);
   for_each_tile(
       parts, n_signals, run.execution, [&] { return std::make_unique<CertifiedPass<T>>(shared, parts.tile); },
-      [&](Index first, Index n, CertifiedPass<T>& pass, Index) {
+      [&](Index first, Index n, CertifiedPass<T>& pass) {
         pass.forward(call.tile(first, n), call.start(first, n), codes.tile(first, n));
-      },
-      [](auto&, Index) {});
+      });
   const double tol = guards.finish.value_or(0);
   codes.judge(tol);
   if (guards.finish) Finisher<T>(*this, tol, run.execution).finish(X, call.reg, codes);
@@ -269,18 +265,15 @@ std::vector<Matrix<T>> Network<T>::outputs(const NonDeduced<ConstMatrixRef<T>>& 
   const auto make_pass = [&] {
     return std::make_unique<NetworkPass<T>>(find_network_kind<T>(kind_), model_, *parameters, call.n_layers, false, parts.tile);
   };
-  for_each_tile(
-      parts, X.cols(), run.execution, make_pass,
-      [&](Index first, Index n, NetworkPass<T>& pass, Index) {
-        const TileInput<T> input = call.tile(first, n);
-        pass.start(input, call.start(first, n));
-        for (int t = 0; t < call.n_layers; ++t) {
-          pass.step(input, t);
-          outputs[static_cast<std::size_t>(t)].middleCols(first, n) = pass.codes();
-        }
-        diverged.note_in<T>(first, pass.codes());
-      },
-      [](auto&, Index) {});
+  for_each_tile(parts, X.cols(), run.execution, make_pass, [&](Index first, Index n, NetworkPass<T>& pass) {
+    const TileInput<T> input = call.tile(first, n);
+    pass.start(input, call.start(first, n));
+    for (int t = 0; t < call.n_layers; ++t) {
+      pass.step(input, t);
+      outputs[static_cast<std::size_t>(t)].middleCols(first, n) = pass.codes();
+    }
+    diverged.note_in<T>(first, pass.codes());
+  });
   diverged.refuse("outputs", call.n_layers);
   return outputs;
 }
@@ -309,22 +302,25 @@ NetworkGradient<T> Network<T>::differentiate(const Call& call, const NetworkDeri
   if (wanted.codes) result.codes.resize(model_.n_atoms(), n_signals);
   if (wanted.signals) result.signals.setZero(model_.n_features(), n_signals);
   std::vector<double> reg_gradient(wanted.reg ? static_cast<std::size_t>(n_signals) : 0);
-  struct Lane {
+  struct Sums {
     double value = 0;
-    Parameters<T> parameters;
+    Parameters<T> parameters = {};
+    Sums& operator+=(const Sums& other) {
+      value += other.value;
+      for (const auto& [name, gradient] : other.parameters) parameters.at(name) += gradient;
+      return *this;
+    }
   };
-  std::vector<Lane> lanes(static_cast<std::size_t>(parts.n_lanes));
+  Sums zero;
+  for (const std::string& name : wanted.parameters)
+    zero.parameters[name].setZero(parameters->at(name).rows(), parameters->at(name).cols());
   Matrix<T> nothing;
   const auto make_pass = [&] {
     return std::make_unique<NetworkPass<T>>(find_network_kind<T>(kind_), model_, *parameters, call.n_layers, back, parts.tile);
   };
-  for_each_tile(
-      parts, n_signals, call.run.execution, make_pass,
-      [&](Index first, Index n, NetworkPass<T>& pass, Index lane_index) {
-        Lane& lane = lanes[static_cast<std::size_t>(lane_index)];
-        if (lane.parameters.empty())
-          for (const std::string& name : wanted.parameters)
-            lane.parameters[name].setZero(parameters->at(name).rows(), parameters->at(name).cols());
+  Sums total = sweep(
+      parts, n_signals, call.run.execution, zero, make_pass,
+      [&](Index first, Index n, NetworkPass<T>& pass, Sums& sums) {
         const TileInput<T> input = call.tile(first, n);
         pass.forward(input, call.start(first, n));
         if (wanted.codes) result.codes.middleCols(first, n) = pass.codes();
@@ -332,20 +328,15 @@ NetworkGradient<T> Network<T>::differentiate(const Call& call, const NetworkDeri
             wanted.reg ? std::span<double>(reg_gradient).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n))
                        : std::span<double>();
         auto tile_signals = wanted.signals ? MatrixRef<T>(result.signals.middleCols(first, n)) : MatrixRef<T>(nothing);
-        lane.value += tile_loss(first, n, pass.codes(), back ? MatrixRef<T>(pass.codes_cotangent()) : MatrixRef<T>(nothing),
-                                LayerGradients<T>{lane.parameters, tile_signals, tile_reg});
-        if (back) pass.backward(input, first_layer, {lane.parameters, tile_signals, tile_reg});
+        sums.value += tile_loss(first, n, pass.codes(), back ? MatrixRef<T>(pass.codes_cotangent()) : MatrixRef<T>(nothing),
+                                LayerGradients<T>{sums.parameters, tile_signals, tile_reg});
+        if (back) pass.backward(input, first_layer, {sums.parameters, tile_signals, tile_reg});
       },
-      [&](NetworkPass<T>& pass, Index lane) {
-        if (back) pass.finish({lanes[static_cast<std::size_t>(lane)].parameters, nothing, {}});
+      [&](NetworkPass<T>& pass, Sums& sums) {
+        if (back) pass.finish({sums.parameters, nothing, {}});
       });
-
-  for (const std::string& name : wanted.parameters)
-    result.parameters[name].setZero(parameters->at(name).rows(), parameters->at(name).cols());
-  for (const Lane& lane : lanes) {  // in order, whatever thread made them
-    result.value += lane.value;
-    for (const auto& [name, gradient] : lane.parameters) result.parameters.at(name) += gradient;
-  }
+  result.value = total.value;
+  result.parameters = std::move(total.parameters);
   if (wanted.reg) {
     const Eigen::Map<const Vector<double>> all(reg_gradient.data(), n_signals);
     result.reg = call.reg_shape.is_per_signal() ? Vector<double>(all) : Vector<double>::Constant(1, all.sum());

@@ -5,6 +5,7 @@
 
 #include "riata/core/check.hpp"
 #include "riata/core/stopping.hpp"
+#include "riata/core/sweep.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/operators/units.hpp"
 #include "riata/solvers/certificate.hpp"
@@ -48,12 +49,15 @@ struct Solved {
     }
   }
 
-  Index n_tiles() const { return (X.cols() + tile_size - 1) / tile_size; }
+  Partition parts() const {
+    const Index n_tiles = (X.cols() + tile_size - 1) / tile_size;
+    return {tile_size, n_tiles, std::min(n_tiles, most_lanes)};
+  }
 
-  /// Calls visit(i, system) for the signals of a tile that have a support.
+  /// Calls visit(i, system) for those of n signals from the first on that have a support.
   template <class Visit>
-  void for_each_system(Index tile, const Visit& visit) const {
-    for (Index i = tile * tile_size; i < std::min((tile + 1) * tile_size, X.cols()); ++i) {
+  void for_each_system(Index first, Index n, const Visit& visit) const {
+    for (Index i = first; i < first + n; ++i) {
       leave_if_stopped();
       const SupportSystem at(X.col(i), D, penalty, codes.col(i));
       if (!at.S.empty()) visit(i, at);
@@ -70,40 +74,38 @@ struct Solved {
 template <Scalar T>
 ImplicitGradient<T> pull_back(const Solved& solved, const Reg& reg, const Matrix<double>& cotangent) {
   const Index n_features = solved.D.rows(), n_atoms = solved.D.cols(), n_signals = solved.X.cols();
-  struct Lane {
+  struct Sums {
     Matrix<double> dictionary;
     Vector<double> weights;
+    Sums& operator+=(const Sums& other) {
+      dictionary += other.dictionary;
+      weights += other.weights;
+      return *this;
+    }
   };
-  // As many partial sums as the problem's size says, whatever the number of threads.
-  const Index n_lanes = std::min(solved.n_tiles(), most_lanes);
-  std::vector<Lane> lanes(static_cast<std::size_t>(n_lanes));
   ImplicitGradient<T> result;
   result.signals.setZero(n_features, n_signals);
   Vector<double> per_signal = Vector<double>::Zero(n_signals);
-  parallel_for(n_lanes, solved.execution, [&](Index index, int) {
-    Lane& lane = lanes[static_cast<std::size_t>(index)];
-    lane.dictionary.setZero(n_features, n_atoms);
-    lane.weights.setZero(n_atoms);
-    for (Index tile = index; tile < solved.n_tiles(); tile += n_lanes)
-      solved.for_each_system(tile, [&](Index i, const SupportSystem& at) {
-        const Vector<double> p = at.pull(cotangent.col(i)(at.S));
-        const Vector<double> a = at.solve(p);
-        for (Index k = 0; k < a.size(); ++k) {
-          const Index j = at.S[static_cast<std::size_t>(k)];
-          lane.dictionary.col(j) += a(k) * at.r - at.z_S(k) * p;  // r a^T - p z^T
-          lane.weights(j) -= solved.regs(i) * at.signs(k) * a(k);
-        }
-        result.signals.col(i) = p.template cast<T>();
-        per_signal(i) = -at.weights.cwiseProduct(at.signs).dot(a);
-      });
-  });
-  Matrix<double> dictionary = Matrix<double>::Zero(n_features, n_atoms);
-  result.weights.setZero(n_atoms);
-  for (const Lane& lane : lanes) {  // in order
-    dictionary += lane.dictionary;
-    result.weights += lane.weights;
-  }
-  result.dictionary = dictionary.cast<T>();
+  struct NoWorkspace {};
+  const Sums total = sweep(
+      solved.parts(), n_signals, solved.execution, Sums{Matrix<double>::Zero(n_features, n_atoms), Vector<double>::Zero(n_atoms)},
+      [] { return std::make_unique<NoWorkspace>(); },
+      [&](Index first, Index n, NoWorkspace&, Sums& sums) {
+        solved.for_each_system(first, n, [&](Index i, const SupportSystem& at) {
+          const Vector<double> p = at.pull(cotangent.col(i)(at.S));
+          const Vector<double> a = at.solve(p);
+          for (Index k = 0; k < a.size(); ++k) {
+            const Index j = at.S[static_cast<std::size_t>(k)];
+            sums.dictionary.col(j) += a(k) * at.r - at.z_S(k) * p;  // r a^T - p z^T
+            sums.weights(j) -= solved.regs(i) * at.signs(k) * a(k);
+          }
+          result.signals.col(i) = p.template cast<T>();
+          per_signal(i) = -at.weights.cwiseProduct(at.signs).dot(a);
+        });
+      },
+      [](NoWorkspace&, Sums&) {});
+  result.dictionary = total.dictionary.template cast<T>();
+  result.weights = total.weights;
   result.reg = reg.is_per_signal() ? per_signal : Vector<double>::Constant(1, per_signal.sum());
   result.codes = solved.codes.template cast<T>();
   require_fits("implicit_gradient: the gradient by the dictionary", solved.D, result.dictionary);
@@ -145,8 +147,9 @@ Matrix<T> implicit_jvp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictio
 
   const Matrix<double> dD_double = dD.template cast<double>();
   Matrix<T> dZ = Matrix<T>::Zero(D.code_size(), X.cols());
-  parallel_for(solved.n_tiles(), solved.execution, [&](Index tile, int) {
-    solved.for_each_system(tile, [&](Index i, const SupportSystem& at) {
+  parallel_for(solved.parts().n_tiles, solved.execution, [&](Index tile, int) {
+    const Index first = tile * tile_size;
+    solved.for_each_system(first, std::min(tile_size, X.cols() - first), [&](Index i, const SupportSystem& at) {
       Vector<double> dx = Vector<double>::Zero(X.rows()), c = Vector<double>::Zero(at.z_S.size());
       if (dX.size() > 0) dx = dX.col(i).template cast<double>();
       if (dD.size() > 0) {
@@ -168,7 +171,7 @@ Matrix<T> implicit_jacobian(const NonDeduced<ConstVectorRef<T>>& x, const DenseD
   require(row >= 0 && row < D.signal_size(), "row = {}, must be between 0 and n_features - 1 = {}", row, D.signal_size() - 1);
   const Solved solved("code_jacobian", ConstMatrixRef<T>(x), D, reg, options, static_cast<const Matrix<T>*>(nullptr));
   Matrix<double> J = Matrix<double>::Zero(D.code_size(), D.code_size());
-  solved.for_each_system(0, [&](Index, const SupportSystem& at) {
+  solved.for_each_system(0, 1, [&](Index, const SupportSystem& at) {
     const double n_operations = 2 * std::pow(static_cast<double>(at.S.size()), 2) * static_cast<double>(D.signal_size());
     const Matrix<double> inverse =
         run_stoppable(n_operations, [of = at.pseudo_inverse] { return Matrix<double>(of.pseudoInverse()); });

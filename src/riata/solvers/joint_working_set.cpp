@@ -51,9 +51,7 @@ JointWorkingSet::JointWorkingSet(Matrix<double> H, Matrix<double> B, Matrix<doub
       step_(Z_.rows(), group_size) {
   for (Index g = 0; g < n_groups(); ++g) {
     const auto H_gg = H_.block(g * group_size_, g * group_size_, group_size_, group_size_);
-    curvature_(g) = group_size_ == 1
-                        ? H_gg(0, 0)
-                        : symmetric_eigenvalues(H_gg)(group_size_ - 1);
+    curvature_(g) = group_size_ == 1 ? H_gg(0, 0) : symmetric_eigenvalues(H_gg)(group_size_ - 1);
   }
 }
 

@@ -6,13 +6,13 @@
 
 #include "riata/core/check.hpp"
 #include "riata/core/stopping.hpp"
+#include "riata/linalg/tiles.hpp"
 #include "riata/operators/units.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/tile_certificate.hpp"
 #include "riata/unrolled/adaptive_pass.hpp"
 #include "riata/unrolled/layers.hpp"
 #include "riata/unrolled/tangents.hpp"
-#include "riata/unrolled/tiles.hpp"
 
 namespace riata {
 
@@ -142,13 +142,22 @@ void leave_units(UnrolledGradient<T>& g, int e, int f, int output) {
   leave_unit("the codes' squares", g.usage, 2 * (e - f));
 }
 
-/// for_each_tile() with the problem's passes.
-template <Scalar T, class Work, class Finish>
-void for_each_tile(const Problem<T>& problem, const Partition& parts, int stored, const Execution& execution, const Work& work,
-                   const Finish& finish) {
-  riata::for_each_tile(
-      parts, problem.X.cols(), execution, [&] { return problem.make_pass(stored, parts.tile); }, work, finish);
-}
+/// What tiles add to.
+template <Scalar T>
+struct UnrolledSums {
+  double value = 0;
+  Matrix<T> dictionary = {};
+  Vector<double> steps = {}, usage = {};
+
+  UnrolledSums& operator+=(const UnrolledSums& other) {
+    value += other.value;
+    dictionary += other.dictionary;
+    steps += other.steps;
+    usage += other.usage;
+    return *this;
+  }
+  std::span<double> layers() { return {steps.data(), static_cast<std::size_t>(steps.size())}; }
+};
 
 /// The loss at one tile's output Z, in double, and the residual D Z - target.
 template <Scalar T>
@@ -183,9 +192,9 @@ Matrix<T> unrolled_encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDic
   }
   const Partition parts = partition<T>(X.rows(), D.code_size(), X.cols(), 0);
   Matrix<T> codes(D.code_size(), X.cols());
-  for_each_tile<T>(
-      problem, parts, 0, options.execution,
-      [&](Index first, Index n, auto& pass, Index) {
+  for_each_tile(
+      parts, X.cols(), options.execution, [&] { return problem.make_pass(0, parts.tile); },
+      [&](Index first, Index n, auto& pass) {
         TileUnits<T> units(problem.f, RegUnit::linear);
         units.open(X.middleCols(first, n), problem.reg.segment(first, n));
         Matrix<T> start = init != nullptr ? Matrix<T>(init->middleCols(first, n)) : Matrix<T>();
@@ -199,8 +208,7 @@ Matrix<T> unrolled_encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDic
         const Matrix<T> in_unit = units.none() ? Matrix<T>() : Matrix<T>(Z);
         units.leave(Z);
         if (!units.none()) require_fits("unrolled_encode: the codes", in_unit, Z);
-      },
-      [](auto&, Index) {});
+      });
   return codes;
 }
 
@@ -233,37 +241,28 @@ UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X_giv
   if (wanted.codes) result.codes.resize(n_atoms, n_signals);
   if (wanted.signals) result.signals.setZero(n_features, n_signals);
   std::vector<double> reg_gradient(wanted.reg ? static_cast<std::size_t>(n_signals) : 0);
-  struct Lane {
-    double value = 0;
-    Matrix<T> dictionary;
-    std::vector<double> steps;
-    Vector<double> usage;
-  };
-  std::vector<Lane> lanes(static_cast<std::size_t>(parts.n_lanes));
+  UnrolledSums<T> zero;
+  if (wanted.dictionary) zero.dictionary.setZero(n_features, n_atoms);
+  if (wanted.steps) zero.steps.setZero(options.layers);
+  if (wanted.usage) zero.usage.setZero(n_atoms);
 
-  for_each_tile<T>(
-      problem, parts, stored, options.execution,
-      [&](Index first, Index n, auto& pass, Index lane_index) {
-        Lane& lane = lanes[static_cast<std::size_t>(lane_index)];
-        if (wanted.dictionary && lane.dictionary.size() == 0) lane.dictionary.setZero(n_features, n_atoms);
-        if (wanted.steps && lane.steps.empty()) lane.steps.assign(static_cast<std::size_t>(options.layers), 0.0);
+  UnrolledSums<T> total = sweep(
+      parts, n_signals, options.execution, zero, [&] { return problem.make_pass(stored, parts.tile); },
+      [&](Index first, Index n, auto& pass, UnrolledSums<T>& sums) {
         const auto tile_reg = problem.reg.segment(first, n);
         pass.forward(X.middleCols(first, n), tile_reg, first, Matrix<T>());
         Matrix<T> Z = pass.codes();
         if (options.return_extrapolated) Z = pass.extrapolated();
         if (wanted.codes) result.codes.middleCols(first, n) = Z;
-        if (wanted.usage) {
-          if (lane.usage.size() == 0) lane.usage.setZero(n_atoms);
-          lane.usage += Z.template cast<double>().rowwise().squaredNorm();
-        }
+        if (wanted.usage) sums.usage += Z.template cast<double>().rowwise().squaredNorm();
 
         // The loss, its explicit derivatives, and the cotangent of the output.
         Matrix<T> r(n_features, n);
         const auto tile_target =
             fitted != nullptr ? ConstMatrixRef<T>(fitted->middleCols(first, n)) : ConstMatrixRef<T>(X.middleCols(first, n));
-        lane.value += tile_loss<T>(problem, wanted.loss, tile_target, Z, tile_reg, r);
+        sums.value += tile_loss<T>(problem, wanted.loss, tile_target, Z, tile_reg, r);
         r *= static_cast<T>(scale);
-        if (wanted.dictionary) D.accumulate_gradient(T(1), r, Z, lane.dictionary);
+        if (wanted.dictionary) D.accumulate_gradient(T(1), r, Z, sums.dictionary);
         if (wanted.signals && fitted == nullptr) result.signals.middleCols(first, n) -= r;
         if (wanted.reg && wanted.loss == Loss::lasso)
           for (Index i = 0; i < n; ++i)
@@ -281,26 +280,22 @@ UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X_giv
         Matrix<T> nothing;
         pass.backward(
             tile_reg, first,
-            {.parameters = wanted.dictionary ? MatrixRef<T>(lane.dictionary) : MatrixRef<T>(nothing),
+            {.parameters = sums.dictionary,
              .signals = wanted.signals ? MatrixRef<T>(result.signals.middleCols(first, n)) : MatrixRef<T>(nothing),
-             .steps = std::span<double>(lane.steps),
+             .steps = sums.layers(),
              .reg = wanted.reg
                         ? std::span<double>(reg_gradient).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n))
                         : std::span<double>()});
       },
-      [&](auto& pass, Index lane) {
-        if (back && wanted.dictionary) pass.finish(lanes[static_cast<std::size_t>(lane)].dictionary);
+      [&](auto& pass, UnrolledSums<T>& sums) {
+        if (back && wanted.dictionary) pass.finish(sums.dictionary);
+        sums.value *= scale;
+        sums.usage *= scale;
       });
-
-  if (wanted.dictionary) result.dictionary.setZero(n_features, n_atoms);
-  if (wanted.steps) result.steps.setZero(options.layers);
-  if (wanted.usage) result.usage.setZero(n_atoms);
-  for (const Lane& lane : lanes) {  // in order, whatever thread made them
-    result.value += scale * lane.value;
-    if (wanted.dictionary) result.dictionary += lane.dictionary;
-    if (wanted.steps) result.steps += Eigen::Map<const Vector<double>>(lane.steps.data(), options.layers);
-    if (wanted.usage) result.usage += scale * lane.usage;
-  }
+  result.value = total.value;
+  result.dictionary = std::move(total.dictionary);
+  result.steps = std::move(total.steps);
+  result.usage = std::move(total.usage);
   if (wanted.reg) result.reg = gradient_like(reg, reg_gradient);
   leave_units(result, problem.e, problem.f, 2 * problem.e);
   return result;
@@ -325,17 +320,10 @@ UnrolledGradient<T> unrolled_vjp(const NonDeduced<ConstMatrixRef<T>>& X_given, c
   result.codes.resize(n_atoms, n_signals);
   result.signals.setZero(n_features, n_signals);
   std::vector<double> per_signal(static_cast<std::size_t>(n_signals));
-  struct Lane {
-    Matrix<T> dictionary;
-    std::vector<double> steps;
-  };
-  std::vector<Lane> lanes(static_cast<std::size_t>(parts.n_lanes));
-  for_each_tile<T>(
-      problem, parts, kept, options.execution,
-      [&](Index first, Index n, auto& pass, Index lane_index) {
-        Lane& lane = lanes[static_cast<std::size_t>(lane_index)];
-        if (lane.dictionary.size() == 0) lane.dictionary.setZero(n_features, n_atoms);
-        lane.steps.resize(static_cast<std::size_t>(options.layers));
+  const UnrolledSums<T> zero{.dictionary = Matrix<T>::Zero(n_features, n_atoms), .steps = Vector<double>::Zero(options.layers)};
+  UnrolledSums<T> total = sweep(
+      parts, n_signals, options.execution, zero, [&] { return problem.make_pass(kept, parts.tile); },
+      [&](Index first, Index n, auto& pass, UnrolledSums<T>& sums) {
         const auto tile_reg = problem.reg.segment(first, n);
         pass.forward(X.middleCols(first, n), tile_reg, first, Matrix<T>());
         auto codes = result.codes.middleCols(first, n);
@@ -349,18 +337,14 @@ UnrolledGradient<T> unrolled_vjp(const NonDeduced<ConstMatrixRef<T>>& X_given, c
           pass.codes_cotangent() = cotangent.middleCols(first, n);
         pass.backward(
             tile_reg, first,
-            {.parameters = lane.dictionary,
+            {.parameters = sums.dictionary,
              .signals = result.signals.middleCols(first, n),
-             .steps = std::span<double>(lane.steps),
+             .steps = sums.layers(),
              .reg = std::span<double>(per_signal).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n))});
       },
-      [&](auto& pass, Index lane) { pass.finish(lanes[static_cast<std::size_t>(lane)].dictionary); });
-  result.dictionary.setZero(n_features, n_atoms);
-  result.steps.setZero(options.layers);
-  for (const Lane& lane : lanes) {  // in order, whatever thread made them
-    result.dictionary += lane.dictionary;
-    result.steps += Eigen::Map<const Vector<double>>(lane.steps.data(), options.layers);
-  }
+      [&](auto& pass, UnrolledSums<T>& sums) { pass.finish(sums.dictionary); });
+  result.dictionary = std::move(total.dictionary);
+  result.steps = std::move(total.steps);
   result.reg = gradient_like(reg, per_signal);
   result.value = result.codes.template cast<double>().cwiseProduct(cotangent.template cast<double>()).sum();
   leave_units(result, problem.e, problem.f, problem.e - problem.f);

@@ -1,4 +1,4 @@
-#include "riata/unrolled/tiles.hpp"
+#include "riata/linalg/tiles.hpp"
 
 #include "riata/linalg/blas.hpp"
 
