@@ -91,6 +91,7 @@ TEST(Recovery, OfBadInput_IsRefused) {
       {"recovery_score: a dictionary without atoms", [&] { recovery_score<double>(none, D); }},
       {"recovery_score: D holds nan at row 1, column 2; expected finite numbers", [&] { recovery_score<double>(bad, D); }},
       {"recovery_score: D_ref holds nan at row 1, column 2; expected finite numbers", [&] { recovery_score<double>(D, bad); }},
+      {"best_assignment: scores holds nan at row 1, column 2; expected finite numbers", [&] { best_assignment(bad); }},
   };
   for (const BadInput& row : table) EXPECT_EQ(refusal_of(row.call), row.sentence);
 }

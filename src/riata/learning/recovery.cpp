@@ -61,6 +61,7 @@ std::vector<Index> cheapest_columns(const Matrix<double>& cost) {
 }  // namespace
 
 std::vector<Index> best_assignment(const Matrix<double>& scores) {
+  require_finite("best_assignment", "scores", scores);
   if (scores.size() == 0) return std::vector<Index>(static_cast<std::size_t>(scores.rows()), -1);
   if (scores.rows() <= scores.cols()) return cheapest_columns(-scores);
   std::vector<Index> column_of(static_cast<std::size_t>(scores.rows()), -1);

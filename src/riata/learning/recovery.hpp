@@ -14,7 +14,7 @@ template <Scalar T>
 double recovery_score(const ConstMatrixRef<T>& dictionary, const ConstMatrixRef<T>& reference);
 
 /// The assignment that maximises the sum of `scores` (rows x columns): for each row its column, or -1. O(n^3), shortest
-/// augmenting paths (Jonker and Volgenant, 1987).
+/// augmenting paths (Jonker and Volgenant, 1987). @throws std::invalid_argument if a score is not finite
 std::vector<Index> best_assignment(const Matrix<double>& scores);
 
 }  // namespace riata
