@@ -10,8 +10,8 @@
 #include <cstdio>
 #include <riata/linalg/blas.hpp>
 #include <riata/linalg/kernels.hpp>
-#include <riata/riata.hpp>
 #include <riata/linalg/tiles.hpp>
+#include <riata/riata.hpp>
 #include <vector>
 
 using namespace riata;
@@ -51,7 +51,9 @@ double rate(int n_threads, double amount, const Work& work) {
   }
 }
 
-Matrix<float> random_matrix(Index rows, Index cols, std::uint64_t seed) { return datasets::gaussian_dictionary<float>(rows, cols, seed); }
+Matrix<float> random_matrix(Index rows, Index cols, std::uint64_t seed) {
+  return datasets::gaussian_dictionary<float>(rows, cols, seed);
+}
 
 /// Flops per second of the six products of a layer.
 double product_rate(int n_threads, Index n, Index m, Index tile) {
@@ -60,7 +62,8 @@ double product_rate(int n_threads, Index n, Index m, Index tile) {
   };
   std::vector<Buffers> all;
   for (int t = 0; t < n_threads; ++t)
-    all.push_back({random_matrix(n, m, 1), random_matrix(m, tile, 2), random_matrix(n, tile, 3), random_matrix(m, tile, 4), random_matrix(n, m, 5)});
+    all.push_back({random_matrix(n, m, 1), random_matrix(m, tile, 2), random_matrix(n, tile, 3), random_matrix(m, tile, 4),
+                   random_matrix(n, m, 5)});
   return rate(n_threads, 12.0 * static_cast<double>(n * m * tile), [&](int thread) {
     Buffers& b = all[static_cast<std::size_t>(thread)];
     for (int there_and_back = 0; there_and_back < 2; ++there_and_back) {
@@ -79,7 +82,8 @@ double read_rate(int n_threads, Index entries) {
     Vector<float> sum;
     std::vector<const float*> columns;
   };
-  std::vector<Part> parts(static_cast<std::size_t>(n_threads), {random_matrix(column, n_columns, 6), Vector<float>::Zero(column), {}});
+  std::vector<Part> parts(static_cast<std::size_t>(n_threads),
+                          {random_matrix(column, n_columns, 6), Vector<float>::Zero(column), {}});
   for (Part& part : parts)
     for (Index j = 0; j < n_columns; ++j) part.columns.push_back(part.A.col(j).data());
   const std::vector<float> factors(static_cast<std::size_t>(n_columns), 1e-9f);
@@ -95,9 +99,7 @@ struct Problem {
     for (Index i = 0; i < X.cols(); ++i) X.col(i) /= largest(i);
   }
   double gradient_seconds(double reg, const UnrolledOptions& options) const {
-    return median_seconds([&] {
-      unrolled_gradient<float>(X, D, reg, options, {.steps = false, .reg = false, .codes = false});
-    });
+    return median_seconds([&] { unrolled_gradient<float>(X, D, reg, options, {.steps = false, .reg = false, .codes = false}); });
   }
   DenseDictionary<float> D;
   Matrix<float> X;
@@ -126,28 +128,34 @@ Activity activity(const Problem& problem, double reg) {
 int main() {
   const int n_threads = resolve_threads(0);
   const std::pair<Index, Index> shapes[] = {{30, 50}, {64, 256}, {100, 200}, {128, 512}, {256, 1024}, {1000, 1500}};
-  std::printf("## Dense layers\n\n| features x atoms | tile | products, GFLOP/s | flops per layer and signal | least, us | measured, us | "
-              "share of the products' rate |\n"
-              "|---|---|---|---|---|---|---|\n");
+  std::printf(
+      "## Dense layers\n\n| features x atoms | tile | products, GFLOP/s | flops per layer and signal | least, us | measured, us "
+      "| "
+      "share of the products' rate |\n"
+      "|---|---|---|---|---|---|---|\n");
   for (const auto& [n, m] : shapes) {
     const double flops = 12.0 * static_cast<double>(n * m);
     const Index n_signals = std::clamp<Index>(static_cast<Index>(3e10 / (flops * n_layers)), 256, 20000);
     const Problem problem(n, m, n_signals);
     const double entry = sizeof(float);
-    const Index tile = partition(n_signals, {.bytes_per_signal = entry * static_cast<double>((n_layers + 6) * m + (n_layers + 2) * n),
-                                             .left_entries = n * m,
-                                             .lane_bytes = entry * static_cast<double>(n * m)}).tile;
+    const Index tile =
+        partition(n_signals, {.bytes_per_signal = entry * static_cast<double>((n_layers + 6) * m + (n_layers + 2) * n),
+                              .left_entries = n * m,
+                              .lane_bytes = entry * static_cast<double>(n * m)})
+            .tile;
     const double products = product_rate(n_threads, n, m, tile);
     std::vector<double> steps(n_layers, 1.0);
     steps[0] = -1e-30;  // a negative step keeps all layers on whole tiles
-    const double measured = problem.gradient_seconds(0.01, {.layers = n_layers, .steps = steps}) / n_layers / static_cast<double>(n_signals);
-    std::printf("| %ld x %ld | %ld | %.0f | %.0f | %.3f | %.3f | %.0f %% |\n", n, m, tile, products / 1e9, flops, 1e6 * flops / products,
-                1e6 * measured, 100 * flops / products / measured);
+    const double measured =
+        problem.gradient_seconds(0.01, {.layers = n_layers, .steps = steps}) / n_layers / static_cast<double>(n_signals);
+    std::printf("| %ld x %ld | %ld | %.0f | %.0f | %.3f | %.3f | %.0f %% |\n", n, m, tile, products / 1e9, flops,
+                1e6 * flops / products, 1e6 * measured, 100 * flops / products / measured);
     std::fflush(stdout);
   }
-  std::printf("\n## Layers on supports\n\n| features x atoms | reg / reg_max | active | ever active | flops per layer and signal | "
-              "share of what is done once | Gram matrix read at, GB/s | least, us | measured, us | share |\n"
-              "|---|---|---|---|---|---|---|---|---|---|\n");
+  std::printf(
+      "\n## Layers on supports\n\n| features x atoms | reg / reg_max | active | ever active | flops per layer and signal | "
+      "share of what is done once | Gram matrix read at, GB/s | least, us | measured, us | share |\n"
+      "|---|---|---|---|---|---|---|---|---|---|\n");
   for (const auto& [n, m] : shapes) {
     const Index n_signals = std::clamp<Index>(static_cast<Index>(3e8 / static_cast<double>(n * m)), 1000, 20000);
     const Problem problem(n, m, n_signals);
@@ -156,13 +164,14 @@ int main() {
       const Activity active = activity(problem, reg);
       const double part_reads = read_rate(n_threads, static_cast<Index>(active.ever * active.ever));
       const double forward = static_cast<double>(m) * active.support, back = 2 * active.ever * active.support;
-      const double once = 4.0 * static_cast<double>(n * m) * (1 + static_cast<double>(m) / static_cast<double>(n_signals)) / n_layers;
-      const double least =
-          std::max(2 * forward / products, forward / gram_reads) + std::max(2 * back / products, back / part_reads) + once / products;
+      const double once =
+          4.0 * static_cast<double>(n * m) * (1 + static_cast<double>(m) / static_cast<double>(n_signals)) / n_layers;
+      const double least = std::max(2 * forward / products, forward / gram_reads) +
+                           std::max(2 * back / products, back / part_reads) + once / products;
       const double measured = problem.gradient_seconds(reg, {.layers = n_layers}) / n_layers / static_cast<double>(n_signals);
-      std::printf("| %ld x %ld | %.1f | %.1f | %.1f | %.0f | %.0f %% | %.0f | %.3f | %.3f | %.0f %% |\n", n, m, reg, active.support,
-                  active.ever, 2 * (forward + back) + once, 100 * once / (2 * (forward + back) + once), 4 * gram_reads / 1e9,
-                  1e6 * least, 1e6 * measured, 100 * least / measured);
+      std::printf("| %ld x %ld | %.1f | %.1f | %.1f | %.0f | %.0f %% | %.0f | %.3f | %.3f | %.0f %% |\n", n, m, reg,
+                  active.support, active.ever, 2 * (forward + back) + once, 100 * once / (2 * (forward + back) + once),
+                  4 * gram_reads / 1e9, 1e6 * least, 1e6 * measured, 100 * least / measured);
       std::fflush(stdout);
     }
   }

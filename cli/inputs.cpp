@@ -1,5 +1,7 @@
 #include "inputs.hpp"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 

@@ -1,6 +1,8 @@
 // riata train: a dictionary and signals in, a network out that codes such signals in a few layers.
 #include "riata/networks/train.hpp"
 
+#include <fmt/ranges.h>
+
 #include <chrono>
 #include <limits>
 #include <memory>

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -40,6 +41,21 @@ from .coding import _STATUS_NAMES
 
 _CORES = {np.dtype(np.float32): _riata.NetworkFloat32, np.dtype(np.float64): _riata.NetworkFloat64}
 _DICTIONARY, _CODES = "(n_atoms, n_features)", "(n_signals, n_atoms)"
+
+
+class _Lock:
+    """A lock that a forked child finds open: the thread that held it is not there."""
+
+    def __init__(self) -> None:
+        self._of = (os.getpid(), threading.Lock())
+
+    def __enter__(self) -> None:
+        if self._of[0] != os.getpid():
+            self._of = (os.getpid(), threading.Lock())
+        self._of[1].acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._of[1].release()
 
 
 class Network:
@@ -126,7 +142,7 @@ class Network:
     def _begin(self, core: Any, reg: float | None, metadata: Mapping[str, str]) -> None:
         # In one piece, so that other threads find parameters and weight of one training, whatever this one does.
         self._state: tuple[Any, float | None, dict[str, str]] = (core, reg, dict(metadata))
-        self._changes = threading.Lock()  # held by what puts another state, or other parameters, in the place of those it found
+        self._changes = _Lock()  # held by what puts another state, or other parameters, in the place of those it found
 
     @property
     def reg(self) -> float | None:
@@ -135,6 +151,8 @@ class Network:
     @reg.setter
     def reg(self, reg: float | None) -> None:
         reg = as_optional_float("Network", "reg", reg)
+        if reg is not None and not 0 < reg < math.inf:
+            raise ValueError(f"Network: reg = {reg}, must be > 0 and finite")
         with self._changes:
             self._state = (self._state[0], reg, self._state[2])
 

@@ -9,6 +9,7 @@
 
 #include "io/files.hpp"
 #include "riata/core/error.hpp"
+#include "riata/core/sentence.hpp"
 #include "riata/core/threads.hpp"
 #include "riata/linalg/blas_kernels.hpp"
 #include "support/sentences.hpp"
@@ -169,13 +170,15 @@ TEST(CheckpointFile, OfOtherKernels_BelongsToARunThatDiffersByTheirRoundingAlone
   EXPECT_EQ(said_of(R"({"loss":"semi","targets_hash":1})", R"({"loss":"semi","targets_hash":2})"), "");  // riata's own
   EXPECT_EQ(said_of(R"({"loss":"supervised","targets_hash":1})", R"({"loss":"supervised","targets_hash":2})"),
             "it was made with targets_hash = 1, this run has 2");
-  EXPECT_EQ(said_of(R"({"parameters_hash":1})", R"({"parameters_hash":2})"), "");  // where the kind starts
-  EXPECT_EQ(said_of(R"({"parameters_hash":1})", R"({"given_parameters_hash":3,"parameters_hash":2})"),
-            "it was made with given_parameters_hash = nothing, this run has 3");
-  EXPECT_EQ(said_of(R"({"given_parameters_hash":3,"parameters_hash":1})", R"({"given_parameters_hash":3,"parameters_hash":2})"),
-            "");
-  // The same bits, stored where they were the start.
-  EXPECT_EQ(said_of(R"({"parameters_hash":1})", R"({"given_parameters_hash":3,"parameters_hash":1})"), "");
+  const std::string refusal = "it was made with parameters_hash = 1, this run has 2";
+  const auto given = [](int hash, int all) {
+    return formatted(R"({{"given_parameters_hash":{},"parameters_hash":{}}})", hash, all);
+  };
+  EXPECT_EQ(said_of(given(3, 1), given(3, 2)), "");
+  EXPECT_EQ(said_of(given(0, 1), given(3, 2)), refusal);
+  EXPECT_EQ(said_of(given(0, 1), given(3, 1)), "");                      // the same bits
+  EXPECT_EQ(said_of(R"({"parameters_hash":1})", given(0, 2)), refusal);  // it does not say which were given
+  EXPECT_EQ(said_of(R"({"parameters_hash":1})", given(0, 1)), "");
 }
 
 TEST(CheckpointFile, BadOptions_AreRefusedInASentence) {

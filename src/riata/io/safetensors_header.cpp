@@ -1,5 +1,7 @@
 #include "riata/io/safetensors_header.hpp"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>

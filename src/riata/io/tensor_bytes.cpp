@@ -1,5 +1,7 @@
 #include "riata/io/tensor_bytes.hpp"
 
+#include <fmt/ranges.h>
+
 #include "riata/core/check.hpp"
 
 namespace riata {

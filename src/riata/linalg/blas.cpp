@@ -8,10 +8,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <mutex>
 #include <new>
 #include <string_view>
+#include <utility>
 
 #include "riata/core/error.hpp"
 #include "riata/core/sentence.hpp"
@@ -39,17 +41,27 @@ int n_first_buffers() {
   return omp_get_num_procs();
 }
 
-/// Held while OpenBLAS is loaded or takes one more buffer. A fork waits for it: the child would wait for a thread that it lacks.
-std::mutex growing;
-[[maybe_unused]] const int registered =
-    pthread_atfork([] { growing.lock(); }, [] { growing.unlock(); }, [] { growing.unlock(); });
+/// Held while OpenBLAS is loaded or takes one more buffer. A fork waits for that: its child would wait for a thread that it lacks.
+/// Not without end: before glibc 2.36 a library that is being loaded may itself wait for the fork.
+std::timed_mutex growing;
+bool fork_has_it = false;
+void leave_growing() {
+  if (std::exchange(fork_has_it, false)) growing.unlock();
+}
+[[maybe_unused]] const int registered = pthread_atfork(
+    [] {
+      if (growing.try_lock_for(std::chrono::seconds(2))) fork_has_it = true;
+    },
+    leave_growing, leave_growing);
 
 /// OpenBLAS, loaded by the first product: its buffers are more than `riata --help` needs.
 struct OpenBlas {
   void* library = open();
   decltype(&cblas_sgemm) sgemm = find<decltype(&cblas_sgemm)>("cblas_sgemm");
   decltype(&cblas_dgemm) dgemm = find<decltype(&cblas_dgemm)>("cblas_dgemm");
-  decltype(&openblas_get_corename) corename = find<decltype(&openblas_get_corename)>("openblas_get_corename");
+  std::string_view corename = find<decltype(&openblas_get_corename)>("openblas_get_corename")();
+  /// Of the kernels in OpenBLAS 0.3.21 those for AVX-512 alone have the path, for products of up to 10^6 multiply-adds.
+  bool multiplies_without_packing = corename == "SkylakeX" || corename == "Cooperlake" || corename == "SapphireRapids";
 
   OpenBlas() {
     // The pthread build has a pool of its own, whose size is one setting for the whole process.
@@ -110,7 +122,7 @@ class Buffer {
 
  private:
   inline static std::atomic<int> n_busy = 0, n_made = 0;
-  std::unique_lock<std::mutex> lock_ = {};
+  std::unique_lock<std::timed_mutex> lock_ = {};
   bool is_new_ = false;
 };
 
@@ -146,15 +158,6 @@ void gemm(CBLAS_TRANSPOSE op_a, CBLAS_TRANSPOSE op_b, Index m, Index n, Index k,
           as_int(ldc));
 }
 
-/// Of the kernels in OpenBLAS 0.3.21 those for AVX-512 alone have the path, for products of up to 10^6 multiply-adds.
-bool multiplies_without_packing() {
-  static const bool does = [] {
-    const std::string_view core = open_blas().corename();
-    return core == "SkylakeX" || core == "Cooperlake" || core == "SapphireRapids";
-  }();
-  return does;
-}
-
 /// Columns of a product, of a left factor with so many entries, that take some 50 ms; a function of sizes alone, so bits are too.
 Index columns_at_once(Index left_entries) {
   constexpr double multiply_adds = 1e9;
@@ -173,10 +176,10 @@ void for_each_block(Index n_columns, Index block, const Run& run) {
 
 }  // namespace
 
-std::string blas_kernels() { return open_blas().corename(); }
+std::string blas_kernels() { return std::string(open_blas().corename); }
 
 Index columns_without_packing(Index left_entries) {
-  return multiplies_without_packing() ? Index{1'000'000} / std::max<Index>(left_entries, 1) / 16 * 16 : 0;
+  return open_blas().multiplies_without_packing ? Index{1'000'000} / std::max<Index>(left_entries, 1) / 16 * 16 : 0;
 }
 
 template <Scalar T>

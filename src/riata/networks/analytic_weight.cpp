@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "riata/core/check.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/linalg/decompositions.hpp"
 
 namespace riata {
@@ -18,7 +19,11 @@ Matrix<T> analytic_weight(const Matrix<T>& D) {
   const double smallest =
       static_cast<double>(std::max(A.rows(), A.cols())) * static_cast<double>(Eigen::NumTraits<T>::epsilon()) * s(0);
   const Index rank = (s.array() > smallest).count();
-  Matrix<double> W = U.leftCols(rank) * s.head(rank).cwiseInverse().asDiagonal() * V.leftCols(rank).transpose();
+  const double n_operations = 2 * static_cast<double>(A.size()) * static_cast<double>(rank);
+  Matrix<double> W = run_stoppable(n_operations, [U = Matrix<double>(U.leftCols(rank)), s = Vector<double>(s.head(rank)),
+                                                  V = Matrix<double>(V.leftCols(rank))] {
+    return Matrix<double>(U * s.cwiseInverse().asDiagonal() * V.transpose());
+  });
   for (Index j = 0; j < W.cols(); ++j) {
     // As computed, and not ||V_j||^2, so that the constraint holds to rounding.
     const double along = W.col(j).dot(A.col(j));

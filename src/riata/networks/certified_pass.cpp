@@ -62,8 +62,8 @@ CertifiedPass<T>::CertifiedPass(const CertifiedNetwork<T>& shared, Index tile)
     : network_(find_network_kind<T>(shared.network.kind()), shared.network.model(), *shared.parameters, shared.n_layers, false,
                tile),
       certificate_(std::visit(
-          [&]<class Penalty>(const Penalty& penalty) -> decltype(certificate_) {
-            return TileCertificate<Penalty>(shared.network.dictionary().parameters(), shared.D_double, penalty);
+          [&]<Penalty P>(const P& penalty) -> decltype(certificate_) {
+            return TileCertificate<P>(shared.network.dictionary().parameters(), shared.D_double, penalty);
           },
           shared.penalty)) {
   if (!shared.safeguard) return;

@@ -2,7 +2,7 @@
 //
 //   r = D z - x,     a = z - alpha W^T r,     z+ = shrink(a, theta rho)
 //
-// Backward, with h the cotangent of a (shrinks.hpp):
+// Backward, with h the cotangent of a (terms/l1.hpp, group_l1.hpp):
 //
 //   z = h - alpha D^T (W h),     x += alpha W h,     W += -alpha r h^T,     alpha += -<r, W h>
 //

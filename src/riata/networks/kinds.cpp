@@ -1,5 +1,7 @@
 #include "riata/networks/kinds.hpp"
 
+#include <fmt/ranges.h>
+
 #include <map>
 #include <mutex>
 #include <shared_mutex>

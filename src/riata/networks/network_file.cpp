@@ -1,5 +1,7 @@
 #include "riata/networks/network_file.hpp"
 
+#include <fmt/ranges.h>
+
 #include <charconv>
 #include <cmath>
 
@@ -129,6 +131,8 @@ void save_network(const std::string& path, const StoredNetwork<T>& stored) {
     file.metadata["support_selection_p"] = formatted("{}", selection->p);
     file.metadata["support_selection_p_max"] = formatted("{}", selection->p_max);
   }
+  if (stored.reg)
+    require(std::isfinite(*stored.reg) && *stored.reg > 0, "save_network: reg = {}, must be > 0 and finite", *stored.reg);
   if (stored.reg) file.metadata["reg"] = formatted("{}", *stored.reg);
   file.tensors["dictionary"] = to_tensor<T>(net.dictionary().parameters());
   if (const auto& groups = net.options().groups; !groups.empty()) file.tensors["groups"] = {{std::ssize(groups)}, groups};

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <utility>
 
 namespace riata {
 namespace {
@@ -25,10 +27,15 @@ template <Scalar T>
 void SoftShrink<T>::forward(MatrixRef<T> A, const Thresholds<T>& thresholds) {
   if (n_largest_ > 0) select(A, thresholds);
   penalty_.prox(A, thresholds);
-  if (n_largest_ == 0) return;
-  for (Index i = 0, k = 0; i < A.cols(); ++i)
-    for (; k < ends_[static_cast<std::size_t>(i)]; ++k)
-      A(selected_[static_cast<std::size_t>(k)], i) = values_[static_cast<std::size_t>(k)];
+  for_each_selected([&](Index j, Index i, T& value) { A(j, i) = value; });
+}
+
+/// visit(atom, signal, the entry's place in values_) for the entries left as they are.
+template <Scalar T>
+template <class Visit>
+void SoftShrink<T>::for_each_selected(const Visit& visit) {
+  for (std::size_t i = 0, k = 0; i < ends_.size(); ++i)
+    for (; k < static_cast<std::size_t>(ends_[i]); ++k) visit(selected_[k], static_cast<Index>(i), values_[k]);
 }
 
 /// Notes the entries that are among the n_largest_ of their signal and above their thresholds. Ties with the next one are not.
@@ -61,23 +68,9 @@ void SoftShrink<T>::select(const ConstMatrixRef<T>& A, const Thresholds<T>& thre
 template <Scalar T>
 void SoftShrink<T>::backward(const ConstMatrixRef<T>& Z, const Thresholds<T>& thresholds, MatrixRef<T> H,
                              const ThresholdCotangents<T>& cotangents) {
+  for_each_selected([&](Index j, Index i, T& value) { value = std::exchange(H(j, i), T(0)); });  // no threshold moves them
   penalty_.prox_vjp(Z, thresholds, H, cotangents);
-  if (n_largest_ == 0) return;
-  const bool is_per_atom = thresholds.is_per_atom();
-  double theta_sum = 0;
-  for (Index i = 0, k = 0; i < Z.cols(); ++i) {  // take back what the selected entries gave
-    double sum = 0;
-    for (; k < ends_[static_cast<std::size_t>(i)]; ++k) {
-      const Index j = selected_[static_cast<std::size_t>(k)];
-      const T along = Z(j, i) > T(0) ? H(j, i) : Z(j, i) < T(0) ? -H(j, i) : T(0);
-      sum += static_cast<double>(is_per_atom ? (*thresholds.theta)(j) : T(1)) * static_cast<double>(along);
-      if (is_per_atom && cotangents.theta != nullptr) (*cotangents.theta)(j) += thresholds.rho(i) * along;
-    }
-    theta_sum += static_cast<double>(thresholds.rho(i)) * sum;
-    if (!cotangents.rho.empty())
-      cotangents.rho[static_cast<std::size_t>(i)] += is_per_atom ? sum : static_cast<double>(thresholds.scalar()) * sum;
-  }
-  if (!is_per_atom && cotangents.theta != nullptr) (*cotangents.theta)(0) += static_cast<T>(theta_sum);
+  for_each_selected([&](Index j, Index i, T& value) { H(j, i) = Z(j, i) != T(0) ? value : T(0); });
 }
 
 template class SoftShrink<float>;

@@ -2,7 +2,6 @@
 // Of L1 the selected entries, if any, stay as they are, and no threshold moves them: which they are is held constant.
 #pragma once
 
-#include <optional>
 #include <vector>
 
 #include "riata/networks/model.hpp"
@@ -24,6 +23,8 @@ class SoftShrink {
 
  private:
   void select(const ConstMatrixRef<T>& A, const Thresholds<T>& thresholds);
+  template <class Visit>
+  void for_each_selected(const Visit& visit);
 
   L1<T> penalty_;
   Index n_largest_ = 0;  // entries to leave as they are; 0 without support selection

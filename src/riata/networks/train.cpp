@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "riata/core/check.hpp"
 #include "riata/core/error.hpp"
@@ -643,16 +644,18 @@ std::string fingerprint(const Network<T>& net, const ConstMatrixRef<T>& X, doubl
   if (o.mode != TrainingMode::oneshot) run["steps_of_all_stages"] = o.max_iter, run["tol"] = o.tol;
   if (targets != nullptr) run["targets_hash"] = hash_of<T>(*targets);
   const auto parameters = net.shared_parameters();
-  Parameters<T> start;  // computed, with the rounding of these kernels; what differs from it was given
-  for (int t = 0; t < net.n_layers(); ++t) start.merge(find_network_kind<T>(net.kind()).initial(net.model(), t));
+  std::set<std::string> computed;  // with the rounding of these kernels; other parameters were given
+  for (int t = 0; t < net.n_layers(); ++t)
+    for (const auto& [name, start] : find_network_kind<T>(net.kind()).initial(net.model(), t))
+      if (start == parameters->at(name)) computed.insert(name);
   std::uint64_t parameters_hash = 0, given_hash = 0;
   for (const auto& [name, values] : *parameters) {
     const std::uint64_t hash = hash_of<T>(values);
     parameters_hash = parameters_hash * 1099511628211ull ^ hash;
-    given_hash = given_hash * 1099511628211ull ^ (start.at(name) == values ? 0 : hash);
+    given_hash = given_hash * 1099511628211ull ^ (computed.contains(name) ? 0 : hash);
   }
   run["parameters_hash"] = parameters_hash;
-  if (given_hash != 0) run["given_parameters_hash"] = given_hash;
+  run[given_key] = given_hash;
   return run.dump();
 }
 

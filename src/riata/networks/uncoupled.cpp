@@ -10,6 +10,18 @@
 
 namespace riata {
 
+namespace {
+
+/// U V^T of A = U diag(s) V^T, A itself where it is one. In double for both precisions: as exact as T can say.
+template <Scalar T>
+Matrix<T> nearest_rotation(const Matrix<T>& A) {
+  if (!A.allFinite() || (A.transpose() * A).isIdentity(8 * Eigen::NumTraits<T>::epsilon())) return A;
+  const auto [U, s, V] = thin_svd(A.template cast<double>());
+  return (U * V.transpose()).template cast<T>();
+}
+
+}  // namespace
+
 template <Scalar T, class Shrink>
 GeneralLayer<T, Shrink>::GeneralLayer(const LayerSite<T>& site)
     : model_(site.model),
@@ -140,10 +152,7 @@ void FacnetRow<T>::project(const NetworkModel<T>& model, Parameters<T>& paramete
   for (int t = 0; t < model.n_layers; ++t) {
     leave_if_stopped();
     Matrix<T>& A = parameters.at(parameter_name(t, "rotation"));
-    if (A.allFinite() && !(A.transpose() * A).isIdentity(8 * Eigen::NumTraits<T>::epsilon())) {
-      const auto [U, s, V] = thin_svd(A.template cast<double>());
-      A = (U * V.transpose()).template cast<T>();
-    }
+    A = run_stoppable(16 * std::pow(static_cast<double>(A.rows()), 3), [A] { return nearest_rotation<T>(A); });
     Matrix<T>& S = parameters.at(parameter_name(t, "scales"));
     S = S.cwiseMax(static_cast<T>(model.lipschitz * 1e-6));
   }

@@ -15,6 +15,9 @@
 
 namespace riata {
 
+/// In a fingerprint: of parameters that the caller gave, as opposed to computed ones, which other kernels round otherwise.
+inline constexpr const char* given_key = "given_parameters_hash";
+
 /// Where to keep it.
 struct Checkpoint {
   std::string path = {};         ///< empty: none

@@ -89,15 +89,17 @@ typename LineSearch<T>::Look LineSearch<T>::look(const Parameters<T>& from, cons
     auto trial = near > 0 ? alone.search(from, g, t_first, linear, value, objective, evaluate)
                           : alone.search(from, g, t_first, smallest * unit, below, objective, evaluate);
     const auto move_on = [&](double factor) {
+      bool moved = false;
       while (trial && factor * trial->t <= first * unit) {
         const double t = factor * trial->t;
         auto other = alone.search(from, g, t, t, trial->value, objective, evaluate);
         if (!other) break;
         trial = std::move(other);
+        moved = true;
       }
+      return moved;
     };
-    if (near > 0) move_on(1 / options_.shrink);
-    move_on(options_.shrink);
+    if (near == 0 || !move_on(1 / options_.shrink)) move_on(options_.shrink);
     if (trial && trial->value >= below) trial.reset();
     found.weights[block] = trial ? options_.shrink * trial->t : 0;
     if (trial && (!found.best || trial->value < found.best->value)) found.best = std::move(trial);

@@ -15,12 +15,12 @@
 namespace riata {
 namespace {
 
-template <class Penalty>
-class Backtracking final : public ProximalTile<Penalty> {
+template <Penalty P>
+class Backtracking final : public ProximalTile<P> {
  public:
-  using T = typename Penalty::scalar;
+  using T = typename P::scalar;
 
-  explicit Backtracking(const SharedProblem<Penalty>& problem) : ProximalTile<Penalty>(problem) {
+  explicit Backtracking(const SharedProblem<P>& problem) : ProximalTile<P>(problem) {
     // ||D_j||^2 <= ||D||_2^2 <= sum_j ||D_j||^2: at the last bound any step may be taken.
     const Vector<double> atoms = problem.D_double.colwise().squaredNorm();
     const double largest = atoms.maxCoeff(), sum = atoms.sum();
@@ -30,8 +30,7 @@ class Backtracking final : public ProximalTile<Penalty> {
   }
 
  private:
-  using ProximalTile<Penalty>::Z_, ProximalTile<Penalty>::steps_, ProximalTile<Penalty>::options_,
-      ProximalTile<Penalty>::n_active_;
+  using ProximalTile<P>::Z_, ProximalTile<P>::steps_, ProximalTile<P>::options_, ProximalTile<P>::n_active_;
 
   void start() override {
     Y_ = Z_;
@@ -64,9 +63,9 @@ class Backtracking final : public ProximalTile<Penalty> {
 
 }  // namespace
 
-template <class Penalty>
-std::unique_ptr<TileSolver<typename Penalty::scalar>> make_backtracking(const SharedProblem<Penalty>& problem) {
-  return std::make_unique<Backtracking<Penalty>>(problem);
+template <Penalty P>
+std::unique_ptr<TileSolver<typename P::scalar>> make_backtracking(const SharedProblem<P>& problem) {
+  return std::make_unique<Backtracking<P>>(problem);
 }
 
 #define RIATA_INSTANTIATE(T)                                                              \

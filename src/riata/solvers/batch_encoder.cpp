@@ -21,12 +21,12 @@ bool is_proximal(Solver method) {
 
 /// The work of one thread: screens out the signals whose code is zero, solves the rest, certifies all. Each signal in its unit
 /// (units.hpp), which it gets when it comes in and loses when it leaves.
-template <class Penalty>
+template <Penalty P>
 class TileEncoder {
  public:
-  using T = typename Penalty::scalar;
+  using T = typename P::scalar;
 
-  TileEncoder(const SharedProblem<Penalty>& problem, std::unique_ptr<TileSolver<T>> solver, const SignalRegMax<Penalty>& reg_max,
+  TileEncoder(const SharedProblem<P>& problem, std::unique_ptr<TileSolver<T>> solver, const SignalRegMax<P>& reg_max,
               const TileUnits<T>& units)
       : problem_(problem),
         solver_(std::move(solver)),
@@ -51,7 +51,7 @@ class TileEncoder {
       half_norms_sq_(i) = 0.5 * fixed_order_dot(X.rows(), X.col(i).data(), X.col(i).data());
       // Without convexity zero is but one of many ends: of the steps that start from it.
       const T largest = std::ldexp(signal_reg_max_(X.col(i), correlations_.col(i)), units_.weight(i));
-      const bool is_zero = (Penalty::convex || Z.col(i).isZero(0)) && zero_is_optimal(reg_given(i), largest);
+      const bool is_zero = (P::convex || Z.col(i).isZero(0)) && zero_is_optimal(reg_given(i), largest);
       (is_zero ? zero_ : open_).push_back(i);
       if (is_zero) Z.col(i).setZero();
     }
@@ -59,8 +59,8 @@ class TileEncoder {
     if (!open_.empty()) solve_open(X, reg, first, result);
     if (!zero_.empty()) certify_zero(X, reg, first, result);
     for (Index i = first; i < first + n; ++i) {
-      const bool done = Penalty::convex ? std::isfinite(result.gap(i)) && result.gap(i) <= target(i - first)
-                                        : is_fixed_[static_cast<std::size_t>(i - first)];
+      const bool done = P::convex ? std::isfinite(result.gap(i)) && result.gap(i) <= target(i - first)
+                                  : is_fixed_[static_cast<std::size_t>(i - first)];
       result.status[static_cast<std::size_t>(i)] = done ? Status::converged : Status::max_iter_reached;
       leave_unit(i, i - first, result);
     }
@@ -83,7 +83,7 @@ class TileEncoder {
     }
     if (const int e = units_.atoms(); e != 0 && problem_.options.record)
       for (double& step : result.trace[static_cast<std::size_t>(i)].step) step = std::ldexp(step, -2 * e);
-    require(std::isfinite(objective) && (!Penalty::convex || std::isfinite(gap)),
+    require(std::isfinite(objective) && (!P::convex || std::isfinite(gap)),
             "encode: the objective of a signal overflows; scale signals and reg down, and the start if one is given");
   }
 
@@ -124,11 +124,11 @@ class TileEncoder {
     }
   }
 
-  const SharedProblem<Penalty>& problem_;
+  const SharedProblem<P>& problem_;
   std::unique_ptr<TileSolver<T>> solver_;
-  const SignalRegMax<Penalty>& signal_reg_max_;
+  const SignalRegMax<P>& signal_reg_max_;
   TileUnits<T> units_;
-  TileCertificate<Penalty> certificate_;
+  TileCertificate<P> certificate_;
   SolverTile<T> tile_;
   Matrix<T> correlations_;
   Vector<double> half_norms_sq_;    // 1/2 ||x||^2 of the tile's signals
@@ -136,13 +136,13 @@ class TileEncoder {
   std::vector<bool> is_fixed_;      // of the tile's signals; tells of those without a gap
 };
 
-template <class Penalty>
-class PenaltyEncoder final : public BatchEncoder<typename Penalty::scalar> {
+template <Penalty P>
+class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
  public:
-  using T = typename Penalty::scalar;
+  using T = typename P::scalar;
 
   /// `penalty`: for the atoms in their unit.
-  PenaltyEncoder(UnitAtoms<T>&& atoms, const Penalty& penalty, const EncodeOptions& options)
+  PenaltyEncoder(UnitAtoms<T>&& atoms, const P& penalty, const EncodeOptions& options)
       : options_(options),
         atoms_(std::move(atoms)),
         D_double_(atoms_.dictionary().parameters().template cast<double>()),
@@ -177,7 +177,7 @@ class PenaltyEncoder final : public BatchEncoder<typename Penalty::scalar> {
     const Index n_tiles = (n_signals + tile_size - 1) / tile_size;
     parallel_for(n_tiles, options_.execution, [&](Index tile, int thread) {
       auto& encoder = encoders_[static_cast<std::size_t>(thread)];
-      if (!encoder) encoder = std::make_unique<TileEncoder<Penalty>>(problem_, make_solver(), signal_reg_max_, units_);
+      if (!encoder) encoder = std::make_unique<TileEncoder<P>>(problem_, make_solver(), signal_reg_max_, units_);
       const Index first = tile * tile_size, n = std::min(tile_size, n_signals - first);
       start_codes(init, first, result.codes.middleCols(first, n));
       encoder->encode(X.middleCols(first, n), regs.segment(first, n), first, result);
@@ -188,12 +188,12 @@ class PenaltyEncoder final : public BatchEncoder<typename Penalty::scalar> {
  private:
   /// EncodeOptions::validate() has seen to it that the method fits the penalty.
   std::unique_ptr<TileSolver<T>> make_solver() const {
-    if constexpr (std::same_as<Penalty, L1<T>>) {
+    if constexpr (std::same_as<P, L1<T>>) {
       if (options_.method == Solver::coordinate_descent) return make_coordinate_descent<T>(problem_, gram_);
       if (options_.method == Solver::oista) return make_oista<T>(problem_, lipschitz_);
       if (options_.method == Solver::lars) return make_lars<T>(problem_);
     }
-    if constexpr (Penalty::convex)
+    if constexpr (P::convex)
       if (options_.method == Solver::backtracking) return make_backtracking(problem_);
     return make_proximal_gradient(problem_, lipschitz_);
   }
@@ -212,13 +212,13 @@ class PenaltyEncoder final : public BatchEncoder<typename Penalty::scalar> {
   EncodeOptions options_;
   const UnitAtoms<T> atoms_;
   Matrix<double> D_double_;
-  Penalty penalty_;
-  SharedProblem<Penalty> problem_;
-  SignalRegMax<Penalty> signal_reg_max_;
-  TileUnits<T> units_;                                           // none open: what every thread starts from
-  Matrix<T> gram_;                                               // coordinate descent
-  double lipschitz_ = 0;                                         // the methods with a fixed step
-  std::vector<std::unique_ptr<TileEncoder<Penalty>>> encoders_;  // one per thread
+  P penalty_;
+  SharedProblem<P> problem_;
+  SignalRegMax<P> signal_reg_max_;
+  TileUnits<T> units_;                                     // none open: what every thread starts from
+  Matrix<T> gram_;                                         // coordinate descent
+  double lipschitz_ = 0;                                   // the methods with a fixed step
+  std::vector<std::unique_ptr<TileEncoder<P>>> encoders_;  // one per thread
 };
 
 }  // namespace
@@ -238,8 +238,8 @@ template <Scalar T>
 std::unique_ptr<BatchEncoder<T>> make_batch_encoder(const DenseDictionary<T>& D, const EncodeOptions& options) {
   UnitAtoms<T> atoms(D, reg_unit(options.penalty.kind));
   return with_penalty<T>(options.penalty, atoms.dictionary(),
-                         [&]<class Penalty>(const Penalty& penalty) -> std::unique_ptr<BatchEncoder<T>> {
-                           return std::make_unique<PenaltyEncoder<Penalty>>(std::move(atoms), penalty, options);
+                         [&]<Penalty P>(const P& penalty) -> std::unique_ptr<BatchEncoder<T>> {
+                           return std::make_unique<PenaltyEncoder<P>>(std::move(atoms), penalty, options);
                          });
 }
 

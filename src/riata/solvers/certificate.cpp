@@ -14,8 +14,8 @@ namespace riata {
 
 namespace {
 
-template <class Penalty>
-Vector<double> atom_norms(const Matrix<typename Penalty::scalar>& dictionary) {
+template <Penalty P>
+Vector<double> atom_norms(const Matrix<typename P::scalar>& dictionary) {
   Vector<double> norms(dictionary.cols());
   for (Index j = 0; j < norms.size(); ++j) norms(j) = static_cast<double>(dictionary.col(j).stableNorm());
   return norms;
@@ -26,14 +26,14 @@ constexpr double long_roundoff = static_cast<double>(std::numeric_limits<long do
 
 }  // namespace
 
-template <class Penalty>
-TileCertificate<Penalty>::TileCertificate(const Matrix<T>& dictionary, const Matrix<double>& dictionary_double,
-                                          const Penalty& penalty, double tol)
+template <Penalty P>
+TileCertificate<P>::TileCertificate(const Matrix<T>& dictionary, const Matrix<double>& dictionary_double, const P& penalty,
+                                    double tol)
     : D_(dictionary),
       D_double_(dictionary_double),
       penalty_(penalty),
       tol_(tol),
-      norms_(atom_norms<Penalty>(dictionary)),
+      norms_(atom_norms<P>(dictionary)),
       largest_atom_(penalty.largest_pull(norms_.size(), norms_.data())),
       residuals_(dictionary.rows(), solver_tile),
       correlations_(dictionary.cols(), solver_tile),
@@ -50,8 +50,8 @@ TileCertificate<Penalty>::TileCertificate(const Matrix<T>& dictionary, const Mat
   }
 }
 
-template <class Penalty>
-void TileCertificate<Penalty>::evaluate(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& reg) {
+template <Penalty P>
+void TileCertificate<P>::evaluate(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& reg) {
   const Index n = X.cols();
   for (Index i = 0; i < n; ++i) {
     leave_if_stopped();
@@ -75,7 +75,7 @@ void TileCertificate<Penalty>::evaluate(const ConstMatrixRef<T>& X, const ConstM
     const double regularisation = lambda * penalty_.value(Z.col(i));
     objectives_(i) = fit + regularisation;
     half_norms_sq_(i) = 0.5 * fixed_order_dot(X.rows(), X.col(i).data(), X.col(i).data());
-    if constexpr (Penalty::convex) {
+    if constexpr (P::convex) {
       const double ridge = ridges_(i) > 0 ? 0.5 * ridges_(i) * codes_.head(n_support).squaredNorm() : 0.0;
       const Terms terms{.reg = lambda,
                         .penalty = regularisation - ridge,
@@ -91,8 +91,8 @@ void TileCertificate<Penalty>::evaluate(const ConstMatrixRef<T>& X, const ConstM
 }
 
 /// What a gap is made of.
-template <class Penalty>
-struct TileCertificate<Penalty>::Terms {
+template <Penalty P>
+struct TileCertificate<P>::Terms {
   double reg, penalty, fit;  ///< reg, reg g(z) and 1/2 ||r||^2: of the l1 problem that an elastic net is
   double zc, largest;        ///< z^T c and the largest pull
   double length;             ///< sum_j |z_j| ||D_j||
@@ -105,9 +105,9 @@ struct TileCertificate<Penalty>::Terms {
 };
 
 /// The gap as computed, and what rounding may hide of it.
-template <class Penalty>
-double TileCertificate<Penalty>::gap_of(const Terms& terms, const ConstVectorRef<T>& x, const ConstVectorRef<T>& z, Index i,
-                                        Index n_support) {
+template <Penalty P>
+double TileCertificate<P>::gap_of(const Terms& terms, const ConstVectorRef<T>& x, const ConstVectorRef<T>& z, Index i,
+                                  Index n_support) {
   const double computed = std::max(terms.gap(0), 0.0);  // NaN stays
   if (n_support == 0) return computed;
   const double half_norm_sq = half_norms_sq_(i), error = correlation_error(unit_roundoff, terms, half_norm_sq, n_support);
@@ -119,9 +119,8 @@ double TileCertificate<Penalty>::gap_of(const Terms& terms, const ConstVectorRef
 
 /// What D_j^T r may be wrong by, per ||D_j||, for sums with the given rounding, of x - D z as well: the errors of n terms add up
 /// as sqrt(n), being of either sign.
-template <class Penalty>
-double TileCertificate<Penalty>::correlation_error(double roundoff, const Terms& terms, double half_norm_sq,
-                                                   Index n_support) const {
+template <Penalty P>
+double TileCertificate<P>::correlation_error(double roundoff, const Terms& terms, double half_norm_sq, Index n_support) const {
   const double in_products = std::sqrt(static_cast<double>(D_.rows())) * std::sqrt(2 * terms.fit);
   const double in_residual = std::sqrt(static_cast<double>(n_support)) * (std::sqrt(2 * half_norm_sq) + terms.length);
   return roundoff * (in_products + in_residual);
@@ -129,9 +128,9 @@ double TileCertificate<Penalty>::correlation_error(double roundoff, const Terms&
 
 /// The gap, and what rounding may hide of it, with the correlations on the support and of all atoms that may pull the hardest,
 /// given that they are wrong by at most `error` ||D_j||, summed in long double from a residual in long double.
-template <class Penalty>
-double TileCertificate<Penalty>::precise_gap(Terms terms, const ConstVectorRef<T>& x, const ConstVectorRef<T>& z, Index i,
-                                             Index n_support, double error) {
+template <Penalty P>
+double TileCertificate<P>::precise_gap(Terms terms, const ConstVectorRef<T>& x, const ConstVectorRef<T>& z, Index i,
+                                       Index n_support, double error) {
   using Long = Vector<long double>;
   Long r = x.template cast<long double>();
   for (Index k = 0; k < n_support; ++k)
@@ -160,15 +159,15 @@ double TileCertificate<Penalty>::precise_gap(Terms terms, const ConstVectorRef<T
 }
 
 /// support_ = the first `return` entries, codes_ likewise.
-template <class Penalty>
-Index TileCertificate<Penalty>::find_support(const ConstVectorRef<T>& z) {
+template <Penalty P>
+Index TileCertificate<P>::find_support(const ConstVectorRef<T>& z) {
   const Index n_support = find_nonzeros(z.size(), z.data(), support_.data());
   for (Index k = 0; k < n_support; ++k) codes_(k) = static_cast<double>(z(support_[static_cast<std::size_t>(k)]));
   return n_support;
 }
 
-template <class Penalty>
-void TileCertificate<Penalty>::compute_residual(const ConstVectorRef<T>& x, const ConstVectorRef<T>& z, Index i) {
+template <Penalty P>
+void TileCertificate<P>::compute_residual(const ConstVectorRef<T>& x, const ConstVectorRef<T>& z, Index i) {
   const Index n_support = find_support(z);
   for (Index k = 0; k < n_support; ++k)
     atoms_[static_cast<std::size_t>(k)] = D_double_.col(support_[static_cast<std::size_t>(k)]).data();
@@ -176,8 +175,8 @@ void TileCertificate<Penalty>::compute_residual(const ConstVectorRef<T>& x, cons
   subtract_columns(x.size(), n_support, atoms_.data(), codes_.data(), residuals_.col(i).data());
 }
 
-template <class Penalty>
-void TileCertificate<Penalty>::correlate(const ConstMatrixRef<T>& Z) {
+template <Penalty P>
+void TileCertificate<P>::correlate(const ConstMatrixRef<T>& Z) {
   if constexpr (std::same_as<T, double>) {
     correlate_in_double(Z);
   } else {
@@ -188,8 +187,8 @@ void TileCertificate<Penalty>::correlate(const ConstMatrixRef<T>& Z) {
   }
 }
 
-template <class Penalty>
-void TileCertificate<Penalty>::correlate_in_double(const ConstMatrixRef<T>& Z) {
+template <Penalty P>
+void TileCertificate<P>::correlate_in_double(const ConstMatrixRef<T>& Z) {
   const Index n = Z.cols();
   multiply_transposed<double>(D_double_, residuals_.leftCols(n), correlations_.leftCols(n));
   for (Index i = 0; i < n; ++i)
@@ -197,8 +196,8 @@ void TileCertificate<Penalty>::correlate_in_double(const ConstMatrixRef<T>& Z) {
 }
 
 /// Sums again, in double, the correlations on the support and those that may be the largest.
-template <class Penalty>
-void TileCertificate<Penalty>::sharpen_correlations(const ConstVectorRef<T>& z, Index i, Index n_support, double norm) {
+template <Penalty P>
+void TileCertificate<P>::sharpen_correlations(const ConstVectorRef<T>& z, Index i, Index n_support, double norm) {
   auto c = correlations_.col(i);
   const auto r = residuals_.col(i);
   const auto sharpen = [&](Index j) {
@@ -211,15 +210,14 @@ void TileCertificate<Penalty>::sharpen_correlations(const ConstVectorRef<T>& z, 
   penalty_.for_each_pulled(c.size(), c.data(), least, [&](Index j) { sharpen(j); });
 }
 
-template <class Penalty>
-SignalRegMax<Penalty>::SignalRegMax(const Matrix<T>& dictionary, const Penalty& penalty) : D_(dictionary), penalty_(penalty) {
-  const Vector<double> norms = atom_norms<Penalty>(dictionary);
+template <Penalty P>
+SignalRegMax<P>::SignalRegMax(const Matrix<T>& dictionary, const P& penalty) : D_(dictionary), penalty_(penalty) {
+  const Vector<double> norms = atom_norms<P>(dictionary);
   largest_atom_ = penalty.largest_pull(norms.size(), norms.data());
 }
 
-template <class Penalty>
-typename Penalty::scalar SignalRegMax<Penalty>::operator()(const ConstVectorRef<T>& x,
-                                                           const ConstVectorRef<T>& correlations) const {
+template <Penalty P>
+typename P::scalar SignalRegMax<P>::operator()(const ConstVectorRef<T>& x, const ConstVectorRef<T>& correlations) const {
   // A product's rounding makes every atom that near to the maximum a candidate.
   const Index n = x.size();
   const double rounding = pull_rounding<T>(n, std::sqrt(fixed_order_dot(n, x.data(), x.data())), largest_atom_);
@@ -251,7 +249,7 @@ void for_each_certificate(const char* where, const ConstMatrixRef<T>& X, const D
   require_finite(where, "Z", Z);
   const UnitAtoms<T> atoms(D, reg_unit(options.kind));
   const Matrix<T>& dictionary = atoms.dictionary().parameters();
-  with_penalty<T>(options, atoms.dictionary(), [&]<class Penalty>(const Penalty& penalty) {
+  with_penalty<T>(options, atoms.dictionary(), [&]<Penalty P>(const P& penalty) {
     require(!penalty.positive() || Z.size() == 0 || Z.minCoeff() >= T(0), "{}: positive=True but Z holds the negative code {}",
             where, Z.size() == 0 ? 0.0 : double(Z.minCoeff()));
     const Vector<T> regs = resolve_reg<T>(reg, X, D, options, execution);
@@ -265,7 +263,7 @@ void for_each_certificate(const char* where, const ConstMatrixRef<T>& X, const D
       Matrix<T> shifted_codes;
       if (!units.none()) units.enter(shifted_codes = Z.middleCols(first, n));
       const ConstMatrixRef<T> codes = units.none() ? ConstMatrixRef<T>(Z.middleCols(first, n)) : ConstMatrixRef<T>(shifted_codes);
-      TileCertificate<Penalty> certificate(dictionary, dictionary_double, penalty);
+      TileCertificate<P> certificate(dictionary, dictionary_double, penalty);
       certificate.evaluate(units.X(), codes, units.reg());
       certificate.correlate_in_double(codes);
       for (Index i = 0; i < n; ++i) visit(first + i, certificate, i, penalty, codes.col(i), units);
@@ -340,8 +338,8 @@ Vector<T> unchecked_reg_max(const ConstMatrixRef<T>& X, const DenseDictionary<T>
                             const Execution& execution) {
   require_signals<T>("reg_max", X, D);
   const UnitAtoms<T> atoms(D, reg_unit(options.kind));
-  return with_penalty<T>(options, atoms.dictionary(), [&]<class Penalty>(const Penalty& penalty) {
-    const SignalRegMax<Penalty> signal_reg_max(atoms.dictionary().parameters(), penalty);
+  return with_penalty<T>(options, atoms.dictionary(), [&]<Penalty P>(const P& penalty) {
+    const SignalRegMax<P> signal_reg_max(atoms.dictionary().parameters(), penalty);
     Vector<T> largest(X.cols());
     const Index n_tiles = (X.cols() + solver_tile - 1) / solver_tile;
     parallel_for(n_tiles, execution, [&](Index tile, int) {

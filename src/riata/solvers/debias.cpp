@@ -3,7 +3,6 @@
 #include <Eigen/Cholesky>
 #include <algorithm>
 #include <cmath>
-#include <optional>
 #include <vector>
 
 #include "riata/core/check.hpp"
@@ -17,7 +16,14 @@ namespace {
 
 constexpr double ridge = 1e-4;
 
-/// The atoms of a code that are not zero, the largest of |z| first when there are more than `limit`.
+/// H^-1 c, in double where H is not positive definite in T: the ridge is above what rounding took from its Gram matrix.
+template <Scalar T>
+Vector<T> solve(const Matrix<T>& H, const Vector<T>& c) {
+  if (const Eigen::LLT<Matrix<T>> factor(H); factor.info() == Eigen::Success) return factor.solve(c);
+  return H.template cast<double>().llt().solve(c.template cast<double>()).template cast<T>();
+}
+
+/// The atoms of a code whose squared norm is not zero, the largest of |z| first when there are more than `limit`.
 template <Scalar T>
 void find_support(const ConstVectorRef<T>& z, const Matrix<T>& gram, Index limit, std::vector<Index>& support) {
   support.clear();
@@ -59,14 +65,9 @@ Matrix<T> debias(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T
       H.diagonal() *= static_cast<T>(1 + ridge);
       const Vector<T> c = correlations.col(i)(S);
       const double n_operations = std::pow(static_cast<double>(S.size()), 3);
-      const auto z = run_stoppable(n_operations, [H, c]() -> std::optional<Vector<T>> {
-        const Eigen::LLT<Matrix<T>> factor(H);
-        return factor.info() == Eigen::Success ? std::optional<Vector<T>>(factor.solve(c)) : std::nullopt;
-      });
-      require(z.has_value(), "debias: the {} atoms of signal {} are dependent to this precision; use double or a max_support",
-              S.size(), first + i);
-      result.col(first + i)(S) = shifted(*z, units.code(i));
-      require_fits("debias: a code", *z, result.col(first + i));
+      const Vector<T> z = run_stoppable(n_operations, [H, c] { return solve<T>(H, c); });
+      result.col(first + i)(S) = shifted(z, units.code(i));
+      if (!result.col(first + i).allFinite()) refuse_overflow("debias: a code");
     }
   });
   return result;

@@ -1,5 +1,7 @@
 #include "riata/solvers/encode.hpp"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 

@@ -18,20 +18,19 @@
 namespace riata {
 namespace {
 
-template <class Penalty>
-class ProximalGradient final : public ProximalTile<Penalty> {
+template <Penalty P>
+class ProximalGradient final : public ProximalTile<P> {
  public:
-  using T = typename Penalty::scalar;
+  using T = typename P::scalar;
 
-  ProximalGradient(const SharedProblem<Penalty>& problem, double lipschitz)
-      : ProximalTile<Penalty>(problem),
+  ProximalGradient(const SharedProblem<P>& problem, double lipschitz)
+      : ProximalTile<P>(problem),
         accelerate_(problem.options.method == Solver::fista),
         step_(lipschitz > 0 ? static_cast<T>(1 / lipschitz) : T(1)) {}
 
  private:
-  using ProximalTile<Penalty>::D_, ProximalTile<Penalty>::penalty_, ProximalTile<Penalty>::options_, ProximalTile<Penalty>::X_,
-      ProximalTile<Penalty>::Z_, ProximalTile<Penalty>::reg_, ProximalTile<Penalty>::n_active_, ProximalTile<Penalty>::residuals_,
-      ProximalTile<Penalty>::gradients_;
+  using ProximalTile<P>::D_, ProximalTile<P>::penalty_, ProximalTile<P>::options_, ProximalTile<P>::X_, ProximalTile<P>::Z_,
+      ProximalTile<P>::reg_, ProximalTile<P>::n_active_, ProximalTile<P>::residuals_, ProximalTile<P>::gradients_;
 
   void start() override {
     Y_ = previous_ = Z_;
@@ -125,10 +124,9 @@ class ProximalGradient final : public ProximalTile<Penalty> {
 
 }  // namespace
 
-template <class Penalty>
-std::unique_ptr<TileSolver<typename Penalty::scalar>> make_proximal_gradient(const SharedProblem<Penalty>& problem,
-                                                                             double lipschitz) {
-  return std::make_unique<ProximalGradient<Penalty>>(problem, lipschitz);
+template <Penalty P>
+std::unique_ptr<TileSolver<typename P::scalar>> make_proximal_gradient(const SharedProblem<P>& problem, double lipschitz) {
+  return std::make_unique<ProximalGradient<P>>(problem, lipschitz);
 }
 
 #define RIATA_INSTANTIATE(T)                                                                                \

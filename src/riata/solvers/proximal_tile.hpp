@@ -10,22 +10,22 @@
 
 namespace riata {
 
-template <class Penalty>
-class ProximalTile : public TileSolver<typename Penalty::scalar> {
+template <Penalty P>
+class ProximalTile : public TileSolver<typename P::scalar> {
  public:
-  using T = typename Penalty::scalar;
+  using T = typename P::scalar;
 
   void solve(SolverTile<T>& tile) final {
     open(tile);
     start();
-    if (Penalty::convex && !Z_.isZero(0)) {  // a start that may be good enough
+    if (P::convex && !Z_.isZero(0)) {  // a start that may be good enough
       evaluate();
       retire(tile, 0, false);
     }
     for (int k = 1; k <= options_.max_iter && n_active_ > 0; ++k) {
       leave_if_stopped();
       step();
-      const bool last = k == options_.max_iter, may_stand_still = !Penalty::convex && k == 1;
+      const bool last = k == options_.max_iter, may_stand_still = !P::convex && k == 1;
       const bool due = last || may_stand_still || k % options_.check_every == 0;
       if (due || options_.record) evaluate();
       if (options_.record) record(tile);
@@ -34,7 +34,7 @@ class ProximalTile : public TileSolver<typename Penalty::scalar> {
   }
 
  protected:
-  explicit ProximalTile(const SharedProblem<Penalty>& problem)
+  explicit ProximalTile(const SharedProblem<P>& problem)
       : problem_(problem),
         D_(problem.D),
         penalty_(problem.penalty),
@@ -78,9 +78,9 @@ class ProximalTile : public TileSolver<typename Penalty::scalar> {
     return norm_sq > 0 ? image_.squaredNorm() / norm_sq : 0;
   }
 
-  const SharedProblem<Penalty>& problem_;
+  const SharedProblem<P>& problem_;
   const DenseDictionary<T>& D_;
-  const Penalty& penalty_;
+  const P& penalty_;
   const EncodeOptions& options_;
   Matrix<T> X_, Z_, residuals_, gradients_;  // the first n_active_ columns count
   Vector<T> reg_, steps_;
@@ -116,8 +116,8 @@ class ProximalTile : public TileSolver<typename Penalty::scalar> {
   /// Hands over the signals whose gap has closed or that have come to rest (at the last iteration: all) and closes the ranks.
   void retire(SolverTile<T>& tile, int k, bool all) {
     for (Index i = n_active_ - 1; i >= 0; --i) {
-      const bool fixed = !Penalty::convex && is_fixed(i);
-      if (!all && (Penalty::convex ? certificate_.gap(i) > target_(i) : !fixed)) continue;
+      const bool fixed = !P::convex && is_fixed(i);
+      if (!all && (P::convex ? certificate_.gap(i) > target_(i) : !fixed)) continue;
       tile.is_fixed[static_cast<std::size_t>(column_(i))] = fixed;
       tile.Z.col(column_(i)) = Z_.col(i);
       tile.n_iter(column_(i)) = k;
@@ -134,7 +134,7 @@ class ProximalTile : public TileSolver<typename Penalty::scalar> {
     }
   }
 
-  TileCertificate<Penalty> certificate_;
+  TileCertificate<P> certificate_;
   Vector<double> target_, image_;
   Eigen::Matrix<Index, Eigen::Dynamic, 1> column_;  // where each active signal stood in the tile
 };

@@ -20,14 +20,13 @@ inline constexpr Index solver_tile = 128;
 /// A correlation in double may hide d = sqrt(n) u ||r|| ||D_j||, u = 2^-53, and what rounding did to r: so the dual point is
 /// scaled as if the largest pull were greater by d, and the gap holds what z^T D^T r may be wrong by. Where that is most of a gap
 /// above `tol` 1/2 ||x||^2 (reg a tiny part of reg_max), what decides is summed again in long double.
-template <class Penalty>
+template <Penalty P>
 class TileCertificate {
  public:
-  using T = typename Penalty::scalar;
+  using T = typename P::scalar;
 
   /// Borrows all three; `dictionary_double` holds the same atoms.
-  TileCertificate(const Matrix<T>& dictionary, const Matrix<double>& dictionary_double, const Penalty& penalty,
-                  double tol = 1e-13);
+  TileCertificate(const Matrix<T>& dictionary, const Matrix<double>& dictionary_double, const P& penalty, double tol = 1e-13);
 
   /// Fills residuals r = x - D z, correlations D^T r, objectives and gaps of the columns of Z. `reg`: one per column.
   void evaluate(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& reg);
@@ -52,7 +51,7 @@ class TileCertificate {
 
   const Matrix<T>& D_;
   const Matrix<double>& D_double_;
-  const Penalty& penalty_;
+  const P& penalty_;
   const double tol_;
   const Vector<double> norms_;  // ||D_j||
   const double largest_atom_;   // their pull
@@ -72,17 +71,17 @@ double pull_rounding(Index n_features, double norm, double largest_atom) {
 
 /// reg_max of single signals, given their correlations D^T x from any product: the few atoms near the maximum are summed
 /// again in a fixed order, so the bits do not depend on the batch.
-template <class Penalty>
+template <Penalty P>
 class SignalRegMax {
  public:
-  using T = typename Penalty::scalar;
+  using T = typename P::scalar;
 
-  SignalRegMax(const Matrix<T>& dictionary, const Penalty& penalty);  // borrows both
+  SignalRegMax(const Matrix<T>& dictionary, const P& penalty);  // borrows both
   T operator()(const ConstVectorRef<T>& x, const ConstVectorRef<T>& correlations) const;
 
  private:
   const Matrix<T>& D_;
-  const Penalty& penalty_;
+  const P& penalty_;
   double largest_atom_ = 0;  // the pull of the atoms' norms
 };
 

@@ -43,26 +43,25 @@ class TileSolver {
 };
 
 /// What the workspaces of all threads share. Borrowed by the solvers.
-template <class Penalty>
+template <Penalty P>
 struct SharedProblem {
-  using T = typename Penalty::scalar;
+  using T = typename P::scalar;
   const DenseDictionary<T>& D;
   const Matrix<double>& D_double;  ///< for certificates
-  const Penalty& penalty;
+  const P& penalty;
   const EncodeOptions& options;
 };
 
 /// ISTA or FISTA, by options.method. `lipschitz` >= ||D||_2^2.
-template <class Penalty>
-std::unique_ptr<TileSolver<typename Penalty::scalar>> make_proximal_gradient(const SharedProblem<Penalty>& problem,
-                                                                             double lipschitz);
+template <Penalty P>
+std::unique_ptr<TileSolver<typename P::scalar>> make_proximal_gradient(const SharedProblem<P>& problem, double lipschitz);
 
 /// OISTA. `lipschitz` >= ||D||_2^2.
 template <Scalar T>
 std::unique_ptr<TileSolver<T>> make_oista(const SharedProblem<L1<T>>& problem, double lipschitz);
 
-template <class Penalty>
-std::unique_ptr<TileSolver<typename Penalty::scalar>> make_backtracking(const SharedProblem<Penalty>& problem);
+template <Penalty P>
+std::unique_ptr<TileSolver<typename P::scalar>> make_backtracking(const SharedProblem<P>& problem);
 
 template <Scalar T>
 std::unique_ptr<TileSolver<T>> make_lars(const SharedProblem<L1<T>>& problem);

@@ -7,16 +7,21 @@
 
 namespace riata {
 
-/// What solvers ask.
+/// What solvers and certificates ask. The pull of an atom, of its correlation c_j, is what reg must outweigh to hold it at zero.
 template <class P, class T = typename P::scalar>
-concept Penalty = requires(const P& g, const ConstVectorRef<T>& z, const ConstVectorRef<double>& correlations, MatrixRef<T> V,
-                           const Thresholds<T>& thresholds, double reg) {
-  { P::convex } -> std::convertible_to<bool>;
+concept Penalty = requires(const P& g, const ConstVectorRef<T>& z, const ConstVectorRef<double>& correlations, const double* c,
+                           MatrixRef<T> V, const Thresholds<T>& thresholds, double reg, Index n, void (*visit)(Index),
+                           double (*exact)(Index)) {
+  { P::convex } -> std::convertible_to<bool>;  // if not, no gap is computed
+  { g.positive() } -> std::convertible_to<bool>;
   { g.value(z) } -> std::convertible_to<double>;  // in double
   g.prox(V, thresholds);                          // v_i <- argmin_u 1/2 ||u - v_i||^2 + tau_i g(u)
   { g.subgradient_distance(z, correlations, reg) } -> std::convertible_to<double>;  // 0 exactly at an optimum
-  { g.reg_of_pull(reg) } -> std::convertible_to<double>;
-  { g.ridge(reg) } -> std::convertible_to<double>;
+  { g.ridge(reg) } -> std::convertible_to<double>;                                  // b, where reg g holds b/2 ||z||^2
+  { g.largest_pull(n, c) } -> std::convertible_to<double>;
+  { g.reg_of_pull(reg) } -> std::convertible_to<double>;  // the smallest reg that holds atoms of this pull at zero
+  g.for_each_pulled(n, c, reg, visit);                    // visit(j) for the pulls above `reg`
+  { g.largest_pull_above(n, c, reg, exact) } -> std::convertible_to<double>;  // of those, by exact correlations
 };
 
 /// What layers and learners ask too.

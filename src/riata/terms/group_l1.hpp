@@ -82,13 +82,9 @@ class GroupL1 {
   double norm(Index group, Entry v) const {
     constexpr double least = 1e-280, most = 1e280;
     double sum = 0;
-    bool is_zero = true;
-    for (const Index* j = begin(group); j != end(group); ++j) {
-      const auto entry = static_cast<double>(v(*j));
-      sum += entry * entry;
-      is_zero &= entry == 0;
-    }
-    if (is_zero || (sum >= least && sum <= most)) return std::sqrt(sum);
+    for (const Index* j = begin(group); j != end(group); ++j) sum += static_cast<double>(v(*j)) * static_cast<double>(v(*j));
+    if (sum >= least && sum <= most) return std::sqrt(sum);
+    if (sum == 0 && std::all_of(begin(group), end(group), [&](Index j) { return v(j) == 0; })) return 0;
     Vector<double> entries(end(group) - begin(group));
     for (Index k = 0; k < entries.size(); ++k) entries(k) = static_cast<double>(v(begin(group)[k]));
     return norm_in_range<double>(entries);

@@ -38,13 +38,11 @@ double L1<T>::value(const ConstVectorRef<T>& z) const {
 template <Scalar T>
 void L1<T>::prox_each(VectorRef<T> v, const Thresholds<T>& thresholds, Index signal) const {
   for (Index j = 0; j < v.size(); ++j) {
-    const T tau = thresholds.of(j, signal);
-    if (tau < T(0) && !positive_) {  // the minimiser of 1/2 (u - v)^2 - |t| |u|
-      const T t = tau * weight(j);
-      v(j) = v(j) > T(0) ? v(j) - t : v(j) < T(0) ? v(j) + t : v(j);
-    } else {
-      v(j) = v(j) == v(j) ? prox(v(j), tau, j) : v(j);
-    }
+    const T tau = thresholds.of(j, signal), t = tau * weight(j);
+    if (tau < T(0) && !positive_)  // the minimiser of 1/2 (u - v)^2 - |t| |u|
+      v(j) = (v(j) > T(0) ? v(j) - t : v(j) < T(0) ? v(j) + t : v(j)) / shrinkage(tau);
+    else
+      v(j) = std::isnan(v(j)) || std::isnan(tau) ? v(j) + tau : prox(v(j), tau, j);
   }
 }
 

@@ -25,7 +25,7 @@
 
 namespace riata {
 
-/// What solvers and layers ask of a penalty. Columns of V, Z, C are signals; thresholds hold one number per column.
+/// What solvers and layers ask of a penalty. Columns of V, Z, C are signals; thresholds one number per column, or per entry.
 template <Scalar T>
 class L1 {
  public:

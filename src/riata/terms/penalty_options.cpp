@@ -1,5 +1,7 @@
 #include "riata/terms/penalty_options.hpp"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
 #include "riata/core/check.hpp"

@@ -11,13 +11,15 @@
 
 namespace riata {
 
-/// Borrows both for one call.
+/// Borrows both for one call, or holds the value of an expression, which a copy would not.
 template <Scalar T>
 struct Thresholds {
   /// Not explicit: numbers are thresholds.
   template <class Derived>
   Thresholds(const Eigen::MatrixBase<Derived>& per_signal, const Matrix<T>* per_atom = nullptr)  // NOLINT
       : rho(per_signal), theta(per_atom) {}
+  Thresholds(const Thresholds&) = delete;
+  Thresholds& operator=(const Thresholds&) = delete;
 
   bool is_per_atom() const { return theta != nullptr && theta->size() > 1; }
   T of(Index atom, Index signal) const {

@@ -21,8 +21,8 @@
 #include "riata/core/stopping.hpp"
 #include "riata/linalg/kernels.hpp"
 #include "riata/operators/dictionary.hpp"
+#include "riata/terms/concepts.hpp"
 #include "riata/terms/least_squares.hpp"
-#include "riata/terms/thresholds.hpp"
 
 namespace riata {
 
@@ -38,14 +38,14 @@ struct LayerSchedule {
 std::vector<double> layer_momenta(int n_layers, bool accelerate);
 
 /// The forward and backward pass of one tile. Owns its workspace, borrows the model; columns are signals.
-template <class Dict, class Fit, class Penalty>
+template <class Dict, class Fit, DifferentiablePenalty P>
 requires Dictionary<Dict> && DataFit<Fit, typename Dict::scalar>
 class TilePass {
  public:
   using T = typename Dict::scalar;
 
   /// Layers whose input and residual are kept: the last `stored` of the schedule's.
-  TilePass(const Dict& D, const Fit& fit, const Penalty& penalty, const LayerSchedule& schedule, int stored, Index tile)
+  TilePass(const Dict& D, const Fit& fit, const P& penalty, const LayerSchedule& schedule, int stored, Index tile)
       : D_(D), fit_(fit), penalty_(penalty), schedule_(schedule), stored_(stored), tile_(tile) {
     const Index m = D.code_size(), n = D.signal_size();
     for (Matrix<T>* A : {&y_, &cotangent_y_, &cotangent_z_, &pull_}) A->resize(m, tile);
@@ -184,7 +184,7 @@ class TilePass {
 
   const Dict& D_;
   const Fit& fit_;
-  const Penalty& penalty_;
+  const P& penalty_;
   const LayerSchedule& schedule_;
   const int stored_;
   const Index tile_;
