@@ -33,8 +33,12 @@ class Riata:
         self.environment = {}  # besides that of all tests
 
     def start(self, *arguments):
+        def hear():  # what these tests run under may be `nohup`, or in the background of a shell
+            for how in (signal.SIGHUP, signal.SIGINT):
+                signal.signal(how, signal.SIG_DFL)
+
         return subprocess.Popen([COMMAND, *map(str, arguments)], cwd=self.folder, env=ENVIRONMENT | self.environment, text=True,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=hear)
 
     def run(self, *arguments, stdout=subprocess.PIPE):
         return subprocess.run([COMMAND, *map(str, arguments)], cwd=self.folder, env=ENVIRONMENT | self.environment,
