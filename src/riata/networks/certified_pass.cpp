@@ -77,7 +77,7 @@ CertifiedPass<T>::CertifiedPass(const CertifiedNetwork<T>& shared, Index tile)
 template <Scalar T>
 void CertifiedPass<T>::forward(const TileInput<T>& input, const ConstMatrixRef<T>& Z0, CertifiedTile<T> out) {
   network_.forward(input, Z0);
-  evaluate(input, network_.codes(), out);
+  out.codes = network_.codes();
   if (group_ista_) {
     group_ista_->forward(input, Z0);
     take_lower(input, group_ista_->codes(), out);
@@ -85,36 +85,33 @@ void CertifiedPass<T>::forward(const TileInput<T>& input, const ConstMatrixRef<T
     ista_->forward(input.X, input.reg, 0, Z0);
     take_lower(input, ista_->codes(), out);
   }
-}
-
-template <Scalar T>
-void CertifiedPass<T>::evaluate(const TileInput<T>& input, const ConstMatrixRef<T>& Z, CertifiedTile<T>& out) {
-  std::visit(
-      [&](auto& certificate) {
-        certificate.evaluate(input.X, Z, input.reg);
-        for (Index i = 0; i < Z.cols(); ++i) {
-          out.objective(i) = certificate.objective(i);
-          out.gap(i) = certificate.gap(i);
-          out.half_norm_sq(i) = certificate.half_norm_sq(i);
-          require(out.half_norm_sq(i) >= least_half_norm_sq || input.X.col(i).isZero(0),
-                  "encode: a signal's norm is {:.2g}, too small to certify its code; choose another unit",
-                  static_cast<double>(input.X.col(i).stableNorm()));
-        }
-      },
-      certificate_);
-  out.codes = Z;
+  evaluate(input, out);
 }
 
 template <Scalar T>
 void CertifiedPass<T>::take_lower(const TileInput<T>& input, const ConstMatrixRef<T>& Z, CertifiedTile<T>& out) {
   std::visit(
       [&](auto& certificate) {
-        certificate.evaluate(input.X, Z, input.reg);
-        for (Index i = 0; i < Z.cols(); ++i) {
-          if (std::isfinite(out.objective(i)) && !(certificate.objective(i) < out.objective(i))) continue;
-          out.codes.col(i) = Z.col(i);
+        const Vector<double> networks = certificate.objectives(input.X, out.codes, input.reg);
+        const Vector<double> others = certificate.objectives(input.X, Z, input.reg);
+        for (Index i = 0; i < Z.cols(); ++i)
+          if (!std::isfinite(networks(i)) || others(i) < networks(i)) out.codes.col(i) = Z.col(i);
+      },
+      certificate_);
+}
+
+template <Scalar T>
+void CertifiedPass<T>::evaluate(const TileInput<T>& input, CertifiedTile<T>& out) {
+  std::visit(
+      [&](auto& certificate) {
+        certificate.evaluate(input.X, out.codes, input.reg);
+        for (Index i = 0; i < out.codes.cols(); ++i) {
           out.objective(i) = certificate.objective(i);
           out.gap(i) = certificate.gap(i);
+          out.half_norm_sq(i) = certificate.half_norm_sq(i);
+          require(out.half_norm_sq(i) >= least_half_norm_sq || input.X.col(i).isZero(0),
+                  "encode: a signal's norm is {:.2g}, too small to certify its code; choose another unit",
+                  static_cast<double>(input.X.col(i).stableNorm()));
         }
       },
       certificate_);

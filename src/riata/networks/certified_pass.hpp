@@ -65,7 +65,7 @@ class CertifiedPass {
   void forward(const TileInput<T>& input, const ConstMatrixRef<T>& Z0, CertifiedTile<T> out);
 
  private:
-  void evaluate(const TileInput<T>& input, const ConstMatrixRef<T>& Z, CertifiedTile<T>& out);
+  void evaluate(const TileInput<T>& input, CertifiedTile<T>& out);
   void take_lower(const TileInput<T>& input, const ConstMatrixRef<T>& Z, CertifiedTile<T>& out);
 
   NetworkPass<T> network_;

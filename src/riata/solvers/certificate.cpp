@@ -90,6 +90,18 @@ void TileCertificate<P>::evaluate(const ConstMatrixRef<T>& X, const ConstMatrixR
   }
 }
 
+template <Penalty P>
+Vector<double> TileCertificate<P>::objectives(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z,
+                                              const ConstVectorRef<T>& reg) {
+  Vector<double> found(X.cols());
+  for (Index i = 0; i < X.cols(); ++i) {
+    compute_residual(X.col(i), Z.col(i), i);
+    const auto r = residuals_.col(i);
+    found(i) = 0.5 * fixed_order_dot(r.size(), r.data(), r.data()) + static_cast<double>(reg(i)) * penalty_.value(Z.col(i));
+  }
+  return found;
+}
+
 /// What a gap is made of.
 template <Penalty P>
 struct TileCertificate<P>::Terms {

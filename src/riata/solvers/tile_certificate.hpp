@@ -31,6 +31,9 @@ class TileCertificate {
   /// Fills residuals r = x - D z, correlations D^T r, objectives and gaps of the columns of Z. `reg`: one per column.
   void evaluate(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& reg);
 
+  /// The objectives that evaluate() finds, without the gaps.
+  Vector<double> objectives(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& reg);
+
   /// All correlations of the columns of Z, as evaluated, in double, for those who look at each.
   void correlate_in_double(const ConstMatrixRef<T>& Z);
 
