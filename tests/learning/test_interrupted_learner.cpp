@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "io/files.hpp"
+#include "learning/results.hpp"
 #include "riata/datasets/generators.hpp"
 #include "riata/learning/learner.hpp"
 
@@ -69,18 +70,6 @@ struct Experiment {
     return learner.fit(std::move(start), observer);
   }
 };
-
-template <Scalar T>
-void expect_same(const LearnResult<T>& a, const LearnResult<T>& b, const std::string& about) {
-  EXPECT_TRUE(a.dictionary == b.dictionary) << about;
-  EXPECT_EQ(a.steps, b.steps) << about;
-  EXPECT_EQ(a.history.value, b.history.value) << about;
-  EXPECT_EQ(a.history.step, b.history.step) << about;
-  EXPECT_EQ(a.history.phase, b.history.phase) << about;
-  EXPECT_EQ(a.initial_value, b.initial_value) << about;
-  EXPECT_EQ(a.n_replaced, b.n_replaced) << about;
-  EXPECT_EQ(a.status, b.status) << about;
-}
 
 /// Is it what the whole run had after some of its iterations?
 template <Scalar T>

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "io/files.hpp"
+#include "learning/results.hpp"
 #include "riata/core/error.hpp"
 #include "riata/datasets/generators.hpp"
 #include "riata/learning/recovery.hpp"
@@ -51,17 +52,6 @@ std::vector<LearnOptions> all_methods(int max_iter) {
 std::string describe(const LearnOptions& o) {
   return "method " + std::to_string(static_cast<int>(o.method)) + (o.learn_steps ? ", steps" : "") +
          (o.constraint == Constraint::unit_ball ? ", ball" : ", sphere");
-}
-
-template <class T>
-void expect_same(const LearnResult<T>& a, const LearnResult<T>& b, const std::string& about) {
-  EXPECT_TRUE(a.dictionary == b.dictionary) << about;
-  EXPECT_EQ(a.steps, b.steps) << about;
-  EXPECT_EQ(a.history.value, b.history.value) << about;
-  EXPECT_EQ(a.history.step, b.history.step) << about;
-  EXPECT_EQ(a.history.phase, b.history.phase) << about;
-  EXPECT_EQ(a.initial_value, b.initial_value) << about;
-  EXPECT_EQ(a.status, b.status) << about;
 }
 
 TYPED_TEST(LearnDictionary, FindsAPlantedDictionary_ByEveryMethodUnderEachConstraint) {

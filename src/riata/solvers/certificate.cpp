@@ -95,6 +95,7 @@ Vector<double> TileCertificate<P>::objectives(const ConstMatrixRef<T>& X, const 
                                               const ConstVectorRef<T>& reg) {
   Vector<double> found(X.cols());
   for (Index i = 0; i < X.cols(); ++i) {
+    leave_if_stopped();
     compute_residual(X.col(i), Z.col(i), i);
     const auto r = residuals_.col(i);
     found(i) = 0.5 * fixed_order_dot(r.size(), r.data(), r.data()) + static_cast<double>(reg(i)) * penalty_.value(Z.col(i));
