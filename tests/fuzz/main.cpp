@@ -1,11 +1,12 @@
-// fuzz_readers: mutated files into every reader. Each must be read, or refused in a sentence, within two seconds of the
+// riata_fuzz: mutated files into every reader. Each must be read, or refused in a sentence, within two seconds of the
 // processor and a gigabyte; anything else ends the run, and names the input, which --from shows again.
 //
-//   fuzz_readers [--runs N] [--seconds S] [--reader NAME] [--from INDEX]     N inputs of each reader, or S seconds of all together
+//   riata_fuzz [--runs N] [--seconds S] [--reader NAME] [--from INDEX]     N inputs of each reader, or S seconds of all together
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -96,13 +97,13 @@ extern "C" const char* __asan_default_options() { return "quarantine_size_mb=16:
 
 int main(int argc, char** argv) {
   Options options;
-  for (int i = 1; i + 1 < argc; i += 2) {
-    const std::string name = argv[i];
-    if (name == "--runs") options.runs = std::strtoull(argv[i + 1], nullptr, 10);
-    if (name == "--from") options.from = std::strtoull(argv[i + 1], nullptr, 10);
-    if (name == "--seconds") options.seconds = std::strtod(argv[i + 1], nullptr);
-    if (name == "--reader") options.reader = argv[i + 1];
-  }
+  CLI::App app("Mutated files into every reader: each is read, or refused in a sentence.");
+  app.add_option("--runs", options.runs, "Inputs of each reader")->check(CLI::PositiveNumber);
+  app.add_option("--seconds", options.seconds, "Of all readers together")->check(CLI::PositiveNumber);
+  app.add_option("--reader", options.reader, "This one alone");
+  app.add_option("--from", options.from, "Number of the first input");
+  CLI11_PARSE(app, argc, argv);
+  if (app.count("--runs") + app.count("--seconds") == 0) options.runs = 1'000'000;
   std::signal(SIGPROF, on_alarm);
   std::string folder = (fs::exists("/dev/shm") ? "/dev/shm" : fs::temp_directory_path().string()) + "/riata-fuzz-XXXXXX";
   if (::mkdtemp(folder.data()) == nullptr) return 3;
