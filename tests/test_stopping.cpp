@@ -66,7 +66,7 @@ std::map<std::string, Call> calls_on(const Matrix<double>& X, const DenseDiction
     implicit_gradient<double>(X, D, reg, Z, {.execution = e}, &Z);
   };
   calls["implicit_jvp"] = [=](const Execution& e) {
-    implicit_jvp<double>(X, D, reg, {.dictionary = D.parameters()}, {.execution = e});
+    implicit_jvp<double>(X, D, reg, {.dictionary = D.atoms()}, {.execution = e});
   };
   calls["implicit_jacobian"] = [=](const Execution& e) { implicit_jacobian<double>(X.col(0), D, reg, 0, {.execution = e}); };
   calls["hypergradient"] = [=](const Execution& e) { hypergradient<double>(X, D, reg, X, D, {.execution = e}); };
@@ -87,10 +87,10 @@ std::map<std::string, Call> calls_on(const Matrix<double>& X, const DenseDiction
   };
   for (const LearningMethod method : {LearningMethod::unrolled, LearningMethod::alternating_exact})
     calls["learn_dictionary " + std::to_string(static_cast<int>(method))] = [=](const Execution& e) {
-      throw_if_stopped(learn_dictionary<double>(X, D.parameters(), reg, {.method = method, .layers = 3, .execution = e}));
+      throw_if_stopped(learn_dictionary<double>(X, D.atoms(), reg, {.method = method, .layers = 3, .execution = e}));
     };
   calls["sparse_inverse"] = [=](const Execution& e) {
-    sparse_inverse(X, D.parameters(), Matrix<double>::Identity(X.rows(), X.rows()), Reg::fraction_of_max(0.5), {.execution = e});
+    sparse_inverse(X, D.atoms(), Matrix<double>::Identity(X.rows(), X.rows()), Reg::fraction_of_max(0.5), {.execution = e});
   };
   return calls;
 }

@@ -125,7 +125,7 @@ void bind_network(nb::module_& m, const char* name) {
                      if (!selection) return {};
                      return std::pair{selection->p, selection->p_max};
                    })
-      .def("dictionary", [](const Net& net) { return to_numpy<T>(Matrix<T>(net.dictionary().parameters())); })
+      .def("dictionary", [](const Net& net) { return to_numpy<T>(Matrix<T>(net.dictionary().atoms())); })
       .def("parameters", [](const Net& net) { return parameters_to_python<T>(*net.shared_parameters()); })
       .def(
           "set_parameters",

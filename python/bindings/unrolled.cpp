@@ -115,7 +115,7 @@ void bind_unrolled_gradient(nb::module_& m) {
         });
         nb::dict fields;
         fields["value"] = result.value;
-        fields["gradient"] = to_numpy_if(wanted.dictionary, std::move(result.dictionary));
+        fields["gradient"] = to_numpy_if(wanted.dictionary, std::move(result.parameters["dictionary"]));
         fields["codes"] = to_numpy_if(wanted.codes, std::move(result.codes));
         fields["step_gradient"] = to_numpy_if(wanted.steps, std::move(result.steps));
         if (wanted.reg && !weight.is_per_signal())
@@ -144,7 +144,7 @@ void bind_unrolled_vjp(nb::module_& m) {
         auto result = without_gil(
             [&] { return unrolled_vjp<T>(view<T>(X), to_dictionary<T>(D), weight, view<T>(cotangent), options, backprop); });
         nb::dict fields;
-        fields["dictionary"] = to_numpy(std::move(result.dictionary));
+        fields["dictionary"] = to_numpy(std::move(result.parameters["dictionary"]));
         fields["signals"] = to_numpy(std::move(result.signals));
         fields["reg"] = to_numpy(std::move(result.reg));
         return fields;

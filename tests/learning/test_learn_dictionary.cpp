@@ -74,7 +74,7 @@ TYPED_TEST(LearnDictionary, FindsAPlantedDictionary_ByEveryMethodUnderEachConstr
         continue;
       }
       const UnrolledOptions network{.layers = 8, .method = options.algorithm, .steps = result.steps};
-      EXPECT_EQ((unrolled_loss<T>(this->problem.signals, result.dictionary, reg, network)), before) << describe(options);
+      EXPECT_EQ((unrolled_loss<T>(this->problem.signals, DenseDictionary(result.dictionary), reg, network)), before) << describe(options);
       EXPECT_EQ(result.steps != std::vector<double>(8, 1.0), options.learn_steps) << describe(options);
     }
 }
@@ -134,7 +134,7 @@ TYPED_TEST(LearnDictionary, StartsFromWhatIsAskedFor) {
   using T = TypeParam;
   const Matrix<T> X = this->problem.signals.leftCols(30);
   LearnOptions options{.layers = 10, .max_iter = 1, .seed = 4};
-  const auto value_at = [&](const Matrix<T>& D) { return unrolled_loss<T>(X, D, reg, {.layers = 10}); };
+  const auto value_at = [&](const Matrix<T>& D) { return unrolled_loss<T>(X, DenseDictionary(D), reg, {.layers = 10}); };
   const auto first_value = [&](Init init, Index n_atoms) {
     options.init = init;
     return learn_dictionary<T>(X, n_atoms, reg, options).initial_value;

@@ -35,7 +35,7 @@ double objective(const Matrix<double>& D, const std::vector<std::int64_t>& group
 /// ISTA with as many layers, with step 1 / ||D||^2.
 template <Scalar T>
 Matrix<T> ista(const KindCase& kind, const Matrix<T>& D, const Matrix<T>& X, const Reg& reg, int depth, const Matrix<T>* init) {
-  if (kind.kind != "group") return unrolled_encode<T>(X, D, reg, {.layers = depth, .method = Layers::ista}, init);
+  if (kind.kind != "group") return unrolled_encode<T>(X, DenseDictionary(D), reg, {.layers = depth, .method = Layers::ista}, init);
   return Network<T>("group", D, depth, {.groups = kind.options.groups}).encode(X, reg, {.init = init});
 }
 
@@ -123,7 +123,7 @@ TYPED_TEST(CertifiedCodesInBothPrecisions, Finished_HaveTheGapAskedFor) {
         const Reg reg = Reg::fraction_of_max(0.3);
         const double tol = std::same_as<T, double> ? 1e-10 : 1e-5;
         const EncodeResult<T> found = net.encode_certified(X, reg, {.finish = tol, .safeguard = safeguard});
-        const auto certificate = lasso_certificate<T>(X, D, found.codes, reg, net.penalty());
+        const auto certificate = lasso_certificate<T>(X, DenseDictionary(D), found.codes, reg, net.penalty());
         for (Index i = 0; i < X.cols(); ++i) {
           EXPECT_LE(certificate.gap(i), tol * 0.5 * X.col(i).template cast<double>().squaredNorm() * (1 + 1e-6))
               << kind.describe();
@@ -142,7 +142,7 @@ TEST(CertifiedCodes, StartTheSolverFromTheNetworksCodes) {
   Draw draw(4);
   const MatrixXd D = draw.atoms(30, 60), X = draw.normal_matrix(30, 50);
   const Reg reg = Reg::fraction_of_max(0.2);
-  const auto exact = encode<double>(X, D, reg, {.tol = 1e-8});
+  const auto exact = encode<double>(X, DenseDictionary(D), reg, {.tol = 1e-8});
   const Network<double> net("step", D, 1);
   const auto cold = net.encode_certified(X, reg, {.finish = 1e-10});
   const auto warm = net.encode_certified(X, reg, {.finish = 1e-10}, {.init = &exact.codes});

@@ -65,7 +65,7 @@ TEST(Training, LossFallsAtEveryStepOfAStage_AndEndsBelowIstasAtEqualDepth) {
 
 TEST(Training, Supervised_And_Semi_ApproachTheirTargets) {
   const Problem problem = draw_problem(2);
-  const MatrixXd solutions = encode<double>(problem.X, problem.D, 0.05, {.tol = 1e-10}).codes;
+  const MatrixXd solutions = encode<double>(problem.X, DenseDictionary(problem.D), 0.05, {.tol = 1e-10}).codes;
   for (const KindCase& kind : network_cases()) {
     if (kind.kind == "group") continue;
     Network<double> supervised(kind.kind, problem.D, 3, kind.options), semi = supervised, by_hand = supervised;
@@ -99,7 +99,7 @@ TEST(Training, StagesTakeTheirShareOfTheSteps_AndMoveTheirLayersAlone) {
 TEST(Training, TellsIstaAndTheOptimum) {
   const Problem problem = draw_problem(4);
   Network<double> net("step", problem.D, 3);
-  const double optimum = encode<double>(problem.X, problem.D, 0.1, {.tol = 1e-9}).objective.mean();
+  const double optimum = encode<double>(problem.X, DenseDictionary(problem.D), 0.1, {.tol = 1e-9}).objective.mean();
   int calls = 0;
   train<double>(net, problem.X, 0.1, {.mode = TrainingMode::recursive, .max_iter = 9}, nullptr, [&](const TrainingInfo& info) {
     ++calls;

@@ -61,10 +61,10 @@ TYPED_TEST(Dense, SquaredNormBoundsEveryAmplification) {
   const DenseDictionary<T> D(draw.atoms(8, 20).template cast<T>());
   Eigen::VectorXd z = draw.normal_vector(20);
   for (int k = 0; k < 500; ++k) {  // power iteration: from below
-    const Eigen::MatrixXd atoms = D.parameters().template cast<double>();
+    const Eigen::MatrixXd atoms = D.atoms().template cast<double>();
     z = (atoms.transpose() * (atoms * z)).normalized();
   }
-  const double amplification = (D.parameters().template cast<double>() * z).squaredNorm();
+  const double amplification = (D.atoms().template cast<double>() * z).squaredNorm();
   EXPECT_GE(D.squared_norm(), amplification * (1 - 1e-13));
   EXPECT_NEAR(D.squared_norm(), amplification, 1e-9 * amplification);
 }

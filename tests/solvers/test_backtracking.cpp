@@ -51,15 +51,15 @@ TEST(Backtracking, TakesStepsThatMajorise_TheFirstThatDo) {
 TEST(Backtracking, NeedsFewerIterationsThanIsta_ForItsStepsAreLonger) {
   const Matrix<double> D = Draw(233).atoms(30, 60), X = Draw(234).normal_matrix(30, 20);
   EncodeOptions options{.method = Solver::ista, .tol = 1e-10, .max_iter = 100'000, .check_every = 1};
-  const auto ista = encode<double>(X, D, Reg::fraction_of_max(0.3), options);
+  const auto ista = encode<double>(X, DenseDictionary(D), Reg::fraction_of_max(0.3), options);
   options.method = Solver::backtracking;
-  EXPECT_LT(encode<double>(X, D, Reg::fraction_of_max(0.3), options).n_iter.sum(), ista.n_iter.sum());
+  EXPECT_LT(encode<double>(X, DenseDictionary(D), Reg::fraction_of_max(0.3), options).n_iter.sum(), ista.n_iter.sum());
 }
 
 TEST(Backtracking, SurvivesAnyFirstStep) {
   const Matrix<float> D = Draw(235).atoms(10, 20).cast<float>(), X = Draw(236).normal_matrix(10, 3).cast<float>();
   for (const double first_step : {1e-30, 1e30, 1e300}) {
-    const auto result = encode<float>(X, D, 0.1, {.method = Solver::backtracking, .max_iter = 5, .first_step = first_step});
+    const auto result = encode<float>(X, DenseDictionary(D), 0.1, {.method = Solver::backtracking, .max_iter = 5, .first_step = first_step});
     EXPECT_TRUE(result.codes.allFinite()) << first_step;
     EXPECT_LE(result.objective.maxCoeff(), 0.5 * X.cast<double>().colwise().squaredNorm().maxCoeff()) << first_step;
   }

@@ -45,7 +45,7 @@ TYPED_TEST(Solvers, AgreeOnStronglyConvexProblems) {
     for (const Solver method : all_methods) {
       EncodeOptions options = this->options(method);
       options.penalty = penalty;
-      codes.push_back(encode<T>(X, D, Reg::fraction_of_max(0.2), options).codes);
+      codes.push_back(encode<T>(X, DenseDictionary(D), Reg::fraction_of_max(0.2), options).codes);
     }
     for (std::size_t k = 0; k < codes.size(); ++k)
       EXPECT_LE(this->distance(codes[k], codes[2]), this->close) << name_of(all_methods[k]);
@@ -57,10 +57,10 @@ TYPED_TEST(Solvers, ScaleWithSignalsAndReg) {
   using T = TypeParam;
   const Matrix<T> D = this->strongly_convex_atoms(), X = this->signals(60, 10);
   for (const Solver method : all_methods) {
-    const Matrix<T> codes = encode<T>(X, D, 0.25, this->options(method)).codes;
-    const Matrix<T> doubled = encode<T>(X * T(4), D, 1.0, this->options(method)).codes;
+    const Matrix<T> codes = encode<T>(X, DenseDictionary(D), 0.25, this->options(method)).codes;
+    const Matrix<T> doubled = encode<T>(X * T(4), DenseDictionary(D), 1.0, this->options(method)).codes;
     EXPECT_TRUE(doubled == codes * T(4)) << name_of(method);  // a power of two changes no digit
-    const Matrix<T> scaled = encode<T>(X * T(1e-6), D, 0.25e-6, this->options(method)).codes;
+    const Matrix<T> scaled = encode<T>(X * T(1e-6), DenseDictionary(D), 0.25e-6, this->options(method)).codes;
     EXPECT_LE(this->distance(scaled * T(1e6), codes), this->close) << name_of(method);
   }
 }
@@ -70,8 +70,8 @@ TYPED_TEST(Solvers, PermuteWithTheAtoms) {
   const Matrix<T> D = this->strongly_convex_atoms(), X = this->signals(60, 10);
   const Matrix<T> reversed = D.rowwise().reverse();
   for (const Solver method : all_methods) {
-    const Matrix<T> codes = encode<T>(X, D, 0.25, this->options(method)).codes;
-    const Matrix<T> permuted = encode<T>(X, reversed, 0.25, this->options(method)).codes;
+    const Matrix<T> codes = encode<T>(X, DenseDictionary(D), 0.25, this->options(method)).codes;
+    const Matrix<T> permuted = encode<T>(X, DenseDictionary(reversed), 0.25, this->options(method)).codes;
     EXPECT_LE(this->distance(permuted.colwise().reverse(), codes), this->close) << name_of(method);
   }
 }
@@ -81,8 +81,8 @@ TYPED_TEST(Solvers, NeedNoMoreIterationsFromAWarmStart_ForTheSameAnswer) {
   const Matrix<T> D = this->strongly_convex_atoms(), X = this->signals(60, 20);
   for (const Solver method : all_methods) {
     const EncodeOptions options = this->options(method, std::is_same_v<T, double> ? 1e-10 : 1e-5);
-    const auto cold = encode<T>(X, D, 0.2, options);
-    const auto again = encode<T>(X, D, 0.2, options, &cold.codes);
+    const auto cold = encode<T>(X, DenseDictionary(D), 0.2, options);
+    const auto again = encode<T>(X, DenseDictionary(D), 0.2, options, &cold.codes);
     EXPECT_TRUE((again.n_iter.array() <= cold.n_iter.array()).all()) << name_of(method);
     if (method == Solver::lars) continue;  // its path always begins at zero
     EXPECT_LE(again.n_iter.maxCoeff(), 1 + (method == Solver::coordinate_descent ? 20
@@ -90,8 +90,8 @@ TYPED_TEST(Solvers, NeedNoMoreIterationsFromAWarmStart_ForTheSameAnswer) {
                                                                                  : 0))
         << name_of(method);
     EXPECT_LE(this->distance(again.codes, cold.codes), this->close) << name_of(method);
-    const auto near = encode<T>(X, D, 0.21, options);
-    const auto warm = encode<T>(X, D, 0.2, options, &near.codes);
+    const auto near = encode<T>(X, DenseDictionary(D), 0.21, options);
+    const auto warm = encode<T>(X, DenseDictionary(D), 0.2, options, &near.codes);
     EXPECT_LE(warm.n_iter.sum(), cold.n_iter.sum()) << name_of(method);
     EXPECT_LE(this->distance(warm.codes, cold.codes), 10 * this->close) << name_of(method);
   }
@@ -104,7 +104,7 @@ TYPED_TEST(Solvers, GiveTheSameBitsForAnyNumberOfThreads) {
     const auto run = [&](int n_threads) {
       EncodeOptions options = this->options(method, 1e-4);
       options.execution.n_threads = n_threads;
-      return encode<T>(X, D, Reg::fraction_of_max(0.3), options);
+      return encode<T>(X, DenseDictionary(D), Reg::fraction_of_max(0.3), options);
     };
     const auto one = run(1);
     for (const int n_threads : {2, 3}) {
@@ -124,7 +124,7 @@ TYPED_TEST(Solvers, MakeNegativeStartsFeasible_WhenCodesMustBePositive) {
   for (const Solver method : all_methods) {
     EncodeOptions options = this->options(method);
     options.penalty.positive = true;
-    const auto started = encode<T>(X, D, 0.2, options, &init), plain = encode<T>(X, D, 0.2, options);
+    const auto started = encode<T>(X, DenseDictionary(D), 0.2, options, &init), plain = encode<T>(X, DenseDictionary(D), 0.2, options);
     EXPECT_GE(started.codes.minCoeff(), T(0));
     EXPECT_LE(this->distance(started.codes, plain.codes), this->close) << name_of(method);
   }
@@ -136,7 +136,7 @@ TYPED_TEST(Solvers, SatisfyTheOptimalityConditions_OnDictionariesWithOneAtomOrOn
     const Matrix<T> D = Draw(105).atoms(n, m).template cast<T>(), X = this->signals(n, 3);
     const LassoOracle oracle(D, {}, false);
     for (const Solver method : all_methods) {
-      const auto result = encode<T>(X, D, 0.125, this->options(method));
+      const auto result = encode<T>(X, DenseDictionary(D), 0.125, this->options(method));
       for (Index i = 0; i < 3; ++i)
         EXPECT_LE(oracle.kkt_violation(X.col(i), result.codes.col(i), 0.125), this->close * X.norm()) << name_of(method);
     }
@@ -147,10 +147,10 @@ TEST(Ista, NeverRaisesTheObjective_AndKeepsItsRate) {
   const Matrix<double> D = Draw(106).atoms(15, 40), X = Draw(107).normal_matrix(15, 6);
   const double L = lipschitz_of(D);
   const LassoOracle oracle(D, {}, false);
-  const auto best = encode<double>(X, D, 0.2, {.method = Solver::coordinate_descent, .tol = 1e-14});
+  const auto best = encode<double>(X, DenseDictionary(D), 0.2, {.method = Solver::coordinate_descent, .tol = 1e-14});
   Vector<double> before = Vector<double>::Constant(6, INFINITY);
   for (int k = 1; k <= 80; ++k) {
-    const auto result = encode<double>(X, D, 0.2, {.method = Solver::ista, .tol = 0, .max_iter = k});
+    const auto result = encode<double>(X, DenseDictionary(D), 0.2, {.method = Solver::ista, .tol = 0, .max_iter = k});
     for (Index i = 0; i < 6; ++i) {
       const double objective = oracle.objective(X.col(i), result.codes.col(i), 0.2);
       const double least = oracle.objective(X.col(i), best.codes.col(i), 0.2);
@@ -166,9 +166,9 @@ TEST(Fista, KeepsTheRateOfBeckAndTeboulle) {
   const Matrix<double> D = Draw(108).atoms(15, 40), X = Draw(109).normal_matrix(15, 6);
   const double L = lipschitz_of(D);
   const LassoOracle oracle(D, {}, false);
-  const auto best = encode<double>(X, D, 0.05, {.method = Solver::coordinate_descent, .tol = 1e-14});
+  const auto best = encode<double>(X, DenseDictionary(D), 0.05, {.method = Solver::coordinate_descent, .tol = 1e-14});
   for (int k = 1; k <= 200; ++k) {
-    const auto result = encode<double>(X, D, 0.05, {.method = Solver::fista, .tol = 0, .max_iter = k, .restart = Restart::never});
+    const auto result = encode<double>(X, DenseDictionary(D), 0.05, {.method = Solver::fista, .tol = 0, .max_iter = k, .restart = Restart::never});
     for (Index i = 0; i < 6; ++i) {
       const double excess =
           oracle.objective(X.col(i), result.codes.col(i), 0.05) - oracle.objective(X.col(i), best.codes.col(i), 0.05);
@@ -184,7 +184,7 @@ TEST(Fista, WithoutRestart_RunsTheLayersOfItsDefinition) {
         .accelerate = method == Solver::fista, .lipschitz = lipschitz_of(D), .weights = Eigen::VectorXd::Ones(40)};
     const OracleInput input{
         .D = D, .X = X, .target = {}, .steps = Eigen::VectorXd::Ones(30), .reg = Eigen::VectorXd::Constant(4, 0.1)};
-    const auto result = encode<double>(X, D, 0.1, {.method = method, .tol = 0, .max_iter = 30, .restart = Restart::never});
+    const auto result = encode<double>(X, DenseDictionary(D), 0.1, {.method = method, .tol = 0, .max_iter = 30, .restart = Restart::never});
     EXPECT_LE((result.codes - run_network(net, input).z.back()).cwiseAbs().maxCoeff(), 1e-12) << name_of(method);
   }
 }
@@ -192,27 +192,27 @@ TEST(Fista, WithoutRestart_RunsTheLayersOfItsDefinition) {
 TEST(Fista, NeedsFewerIterationsWithRestart) {
   const Matrix<double> D = Draw(112).atoms(60, 25), X = Draw(113).normal_matrix(60, 10);
   EncodeOptions options{.method = Solver::fista, .tol = 1e-12, .max_iter = 100'000, .check_every = 1};
-  const auto restarted = encode<double>(X, D, 0.1, options);
+  const auto restarted = encode<double>(X, DenseDictionary(D), 0.1, options);
   options.restart = Restart::never;
-  const auto plain = encode<double>(X, D, 0.1, options);
+  const auto plain = encode<double>(X, DenseDictionary(D), 0.1, options);
   EXPECT_LT(restarted.n_iter.sum(), plain.n_iter.sum());
 }
 
 TEST(Encode, SaysWhatTheAutomaticMethodPicked) {
   const Matrix<double> small = Draw(114).atoms(2, 30), large = Draw(115).atoms(2, 8193), x = Draw(116).normal_matrix(2, 1);
-  EXPECT_EQ(encode<double>(x, small, Reg::fraction_of_max(0.9)).method, Solver::coordinate_descent);
-  EXPECT_EQ(encode<double>(x, large, Reg::fraction_of_max(0.9), {.max_iter = 5}).method, Solver::fista);
-  EXPECT_EQ(encode<double>(x, small, 0.1, {.method = Solver::ista}).method, Solver::ista);
+  EXPECT_EQ(encode<double>(x, DenseDictionary(small), Reg::fraction_of_max(0.9)).method, Solver::coordinate_descent);
+  EXPECT_EQ(encode<double>(x, DenseDictionary(large), Reg::fraction_of_max(0.9), {.max_iter = 5}).method, Solver::fista);
+  EXPECT_EQ(encode<double>(x, DenseDictionary(small), 0.1, {.method = Solver::ista}).method, Solver::ista);
   const Matrix<double> wide = large.leftCols(1024), three = Draw(117).normal_matrix(2, 3);
-  EXPECT_EQ(encode<double>(x, wide, Reg::fraction_of_max(0.26)).method, Solver::lars);
-  EXPECT_EQ(encode<double>(x, wide, Reg::fraction_of_max(0.24)).method, Solver::coordinate_descent);
-  EXPECT_EQ(encode<double>(three, wide, Reg::fraction_of_max(0.9)).method, Solver::coordinate_descent);
+  EXPECT_EQ(encode<double>(x, DenseDictionary(wide), Reg::fraction_of_max(0.26)).method, Solver::lars);
+  EXPECT_EQ(encode<double>(x, DenseDictionary(wide), Reg::fraction_of_max(0.24)).method, Solver::coordinate_descent);
+  EXPECT_EQ(encode<double>(three, DenseDictionary(wide), Reg::fraction_of_max(0.9)).method, Solver::coordinate_descent);
 }
 
 TEST(Encode, StopsPerSignal_AndSaysWhichOnesItLeftUnfinished) {
   Matrix<double> X = Draw(117).normal_matrix(20, 3);
   X.col(1).setZero();
-  const auto result = encode<double>(X, Draw(118).atoms(20, 60), 0.01, {.method = Solver::ista, .max_iter = 3});
+  const auto result = encode<double>(X, DenseDictionary(Draw(118).atoms(20, 60)), 0.01, {.method = Solver::ista, .max_iter = 3});
   EXPECT_EQ(result.status[0], Status::max_iter_reached);
   EXPECT_EQ(result.status[1], Status::converged);
   EXPECT_EQ(result.n_iter(0), 3);
@@ -223,7 +223,7 @@ TEST(Encode, StopsPerSignal_AndSaysWhichOnesItLeftUnfinished) {
 TEST(Encode, LeavesADictionaryOfZerosAtZero) {
   const Matrix<double> X = Draw(119).normal_matrix(4, 2);
   for (const Solver method : all_methods)
-    EXPECT_TRUE(encode<double>(X, Matrix<double>(Matrix<double>::Zero(4, 3)), 0.1, {.method = method}).codes.isZero(0));
+    EXPECT_TRUE(encode<double>(X, DenseDictionary<double>(Matrix<double>::Zero(4, 3)), 0.1, {.method = method}).codes.isZero(0));
 }
 
 TEST(Encode, StopsWhenAskedTo) {
@@ -231,7 +231,7 @@ TEST(Encode, StopsWhenAskedTo) {
   int polls = 0;
   EncodeOptions options;
   options.execution.stop_requested = [&] { return ++polls > 1; };
-  EXPECT_ANY_THROW(encode<double>(X, D, 0.01, options));
+  EXPECT_ANY_THROW(encode<double>(X, DenseDictionary(D), 0.01, options));
 }
 
 TEST(SolverNames, ParseToWhatTheySay) {
@@ -301,7 +301,7 @@ TEST(SolversBadInput, IsRefusedInOneSentence) {
 TEST(CoordinateDescent, StaysAccurateAndGivesUpEarly_WhereRoundingPutsTheTargetOutOfReach) {
   const Matrix<float> D = Draw(121).atoms(64, 256).cast<float>();
   const Matrix<float> X = Draw(122).normal_matrix(64, 20).cast<float>();
-  const auto result = encode<float>(X, D, Reg::fraction_of_max(0.05), {.method = Solver::coordinate_descent, .tol = 1e-9});
+  const auto result = encode<float>(X, DenseDictionary(D), Reg::fraction_of_max(0.05), {.method = Solver::coordinate_descent, .tol = 1e-9});
   for (Index i = 0; i < X.cols(); ++i)
     EXPECT_LE(result.gap(i), 2e-5 * 0.5 * static_cast<double>(X.col(i).squaredNorm())) << "signal " << i;
   EXPECT_LE(result.n_iter.maxCoeff(), 1000);
@@ -310,10 +310,10 @@ TEST(CoordinateDescent, StaysAccurateAndGivesUpEarly_WhereRoundingPutsTheTargetO
 TEST(CoordinateDescent, SolvesWhereTheSupportIsLargerThanTheWorkingSet) {
   Draw draw(123);
   const Matrix<double> D = draw.atoms(900, 1200), X = draw.normal_matrix(900, 1);
-  const auto result = encode<double>(X, D, Reg::fraction_of_max(0.005), {.method = Solver::coordinate_descent, .tol = 1e-6});
+  const auto result = encode<double>(X, DenseDictionary(D), Reg::fraction_of_max(0.005), {.method = Solver::coordinate_descent, .tol = 1e-6});
   EXPECT_GT((result.codes.array() != 0).count(), 600);
   EXPECT_EQ(result.status[0], Status::converged);
-  EXPECT_LE(duality_gap<double>(X, D, result.codes, Reg::fraction_of_max(0.005))(0), 1e-6 * 0.5 * X.squaredNorm());
+  EXPECT_LE(duality_gap<double>(X, DenseDictionary(D), result.codes, Reg::fraction_of_max(0.005))(0), 1e-6 * 0.5 * X.squaredNorm());
 }
 
 /// The gap may rise for a while on its way down: no reason to give up. Small weights, many more atoms than features.
@@ -333,9 +333,9 @@ TEST(CoordinateDescent, ReachesTheGapAtSmallWeights_AlsoFromFarStarts) {
           const Reg reg = Reg::fraction_of_max(0.003);
           const PenaltyOptions penalty{.positive = positive};
           const auto result =
-              encode<double>(X, D, reg, {.method = Solver::coordinate_descent, .tol = 1e-6, .max_iter = 5000, .penalty = penalty},
+              encode<double>(X, DenseDictionary(D), reg, {.method = Solver::coordinate_descent, .tol = 1e-6, .max_iter = 5000, .penalty = penalty},
                              warm ? &init : nullptr);
-          const auto gap = duality_gap<double>(X, D, result.codes, reg, penalty);
+          const auto gap = duality_gap<double>(X, DenseDictionary(D), result.codes, reg, penalty);
           const Vector<double> relative = gap.array() / (0.5 * X.colwise().squaredNorm().transpose().array());
           EXPECT_LE(relative.maxCoeff(), 1e-6 * (1 + 1e-6))
               << (relative.array() > 1e-6).count() << " of 60 signals, " << shape.n << " features, " << shape.m << " atoms"
@@ -354,7 +354,7 @@ TEST(CoordinateDescent, NeverRaisesTheObjective_AndStaysFeasible_FromDenseStarts
     double before = std::numeric_limits<double>::infinity();
     for (int sweeps = 1; sweeps <= 12; ++sweeps) {
       const auto result = encode<double>(
-          X, D, 0.05, {.method = Solver::coordinate_descent, .tol = 0, .max_iter = sweeps, .penalty = {.positive = positive}},
+          X, DenseDictionary(D), 0.05, {.method = Solver::coordinate_descent, .tol = 0, .max_iter = sweeps, .penalty = {.positive = positive}},
           &start);
       EXPECT_TRUE(!positive || result.codes.minCoeff() >= 0) << problem << ", sweep " << sweeps;
       EXPECT_LE(result.objective(0), before * (1 + 1e-12)) << problem << ", sweep " << sweeps;
@@ -375,7 +375,7 @@ TEST(CoordinateDescent, DoesNotCareHowAtomsAreScaled) {
   D.col(m) *= 1e6;
   std::vector<double> weights(static_cast<std::size_t>(m + 1), 1.0);
   weights.back() = 1e6;
-  const auto result = encode<double>(X, D, Reg::fraction_of_max(0.01),
+  const auto result = encode<double>(X, DenseDictionary(D), Reg::fraction_of_max(0.01),
                                      {.method = Solver::coordinate_descent, .tol = 1e-8, .penalty = {.weights = weights}});
   for (const Status status : result.status) EXPECT_EQ(status, Status::converged);
 }
@@ -384,7 +384,7 @@ TEST(CoordinateDescent, ForgetsAStartOnZeroAtoms) {
   Matrix<double> D = Draw(123).atoms(10, 6);
   D.col(3).setZero();
   const Matrix<double> X = Draw(124).normal_matrix(10, 4), start = Matrix<double>::Constant(6, 4, 2.0);
-  const auto result = encode<double>(X, D, 0.1, {.method = Solver::coordinate_descent, .tol = 1e-12}, &start);
+  const auto result = encode<double>(X, DenseDictionary(D), 0.1, {.method = Solver::coordinate_descent, .tol = 1e-12}, &start);
   EXPECT_TRUE(result.codes.row(3).isZero(0));
   EXPECT_LE(result.n_iter.maxCoeff(), 100);  // no Newton step needed to get rid of them
   for (const Status status : result.status) EXPECT_EQ(status, Status::converged);
@@ -393,15 +393,15 @@ TEST(CoordinateDescent, ForgetsAStartOnZeroAtoms) {
 TEST(Encode, RefusesWeightsBeyondFloat) {
   const Matrix<float> X = Matrix<float>::Ones(4, 2), D = Matrix<float>::Identity(4, 4);
   const BadInput table[] = {
-      {"reg = 1e+39, must be > 0 and finite in the signals' precision", [&] { encode<float>(X, D, 1e39); }},
-      {"reg = 1e-50, must be > 0 and finite in the signals' precision", [&] { encode<float>(X, D, 1e-50); }},
+      {"reg = 1e+39, must be > 0 and finite in the signals' precision", [&] { encode<float>(X, DenseDictionary(D), 1e39); }},
+      {"reg = 1e-50, must be > 0 and finite in the signals' precision", [&] { encode<float>(X, DenseDictionary(D), 1e-50); }},
       {"reg: entry 1 is 1e+39, must be > 0 and finite in the signals' precision",
        [&] {
-         encode<float>(X, D, Reg(std::vector<double>{1, 1e39}));
+         encode<float>(X, DenseDictionary(D), Reg(std::vector<double>{1, 1e39}));
        }},
       {"weights: entry 2 is 1e-50, must be > 0 and finite",
        [&] {
-         encode<float>(X, D, 0.1, {.penalty = {.weights = {1, 1, 1e-50, 1}}});
+         encode<float>(X, DenseDictionary(D), 0.1, {.penalty = {.weights = {1, 1, 1e-50, 1}}});
        }},
   };
   for (const BadInput& row : table) EXPECT_EQ(refusal_of(row.call), row.sentence);
@@ -413,9 +413,9 @@ TEST(EncodeOfNumbersThatOverflow, IsRefused) {
   const Matrix<double> D = Matrix<double>::Identity(2, 2);
   for (const PenaltyOptions& penalty : {PenaltyOptions{}, PenaltyOptions{.kind = PenaltyKind::elastic_net},
                                         PenaltyOptions{.kind = PenaltyKind::group, .groups = {0, 1}}})
-    EXPECT_THROW(encode<double>(X, D, 3e159, {.penalty = penalty}), std::invalid_argument) << to_string(penalty.kind);
+    EXPECT_THROW(encode<double>(X, DenseDictionary(D), 3e159, {.penalty = penalty}), std::invalid_argument) << to_string(penalty.kind);
   const PenaltyOptions tiny_ratio{.kind = PenaltyKind::elastic_net, .l1_ratio = 1e-320};
-  EXPECT_THROW(encode<double>(1e-100 * X, D, Reg::fraction_of_max(0.3), {.penalty = tiny_ratio}),
+  EXPECT_THROW(encode<double>(1e-100 * X, DenseDictionary(D), Reg::fraction_of_max(0.3), {.penalty = tiny_ratio}),
                std::invalid_argument);  // reg_max = inf
 }
 

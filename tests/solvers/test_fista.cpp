@@ -56,7 +56,7 @@ TEST(FistaMomenta, FollowTheirDefinitions) {
 TEST(FistaMomenta, KeepTheRateOfChambolleAndDossal) {
   const Matrix<double> D = Draw(243).atoms(15, 40), X = Draw(244).normal_matrix(15, 6);
   const LassoOracle oracle(D, {}, false);
-  const auto best = encode<double>(X, D, 0.05, {.method = Solver::coordinate_descent, .tol = 1e-14});
+  const auto best = encode<double>(X, DenseDictionary(D), 0.05, {.method = Solver::coordinate_descent, .tol = 1e-14});
   for (const double a : {2.0, 3.0, 6.0}) {
     const Iterates run = iterates_of(
         X, D, 0.05,
@@ -78,7 +78,7 @@ TEST(FistaMomenta, ReachThePromisedGapWithAnyRestart) {
     if (problem.fraction < 0.1) continue;
     for (const Momentum momentum : {Momentum::beck_teboulle, Momentum::chambolle_dossal, Momentum::greedy})
       for (const Restart restart : {Restart::gradient, Restart::objective}) {
-        const auto result = encode<double>(problem.X, problem.D, Reg(problem.regs),
+        const auto result = encode<double>(problem.X, DenseDictionary(problem.D), Reg(problem.regs),
                                            {.method = Solver::fista,
                                             .tol = 1e-9,
                                             .max_iter = 200'000,

@@ -101,10 +101,10 @@ TEST(JointEncode, EqualsTheLassoOfEncode_ForOneSignal) {
     Draw draw(9300 + seed);
     const Matrix<double> D = draw.atoms(30, 70, 0.5), x = draw.normal_matrix(30, 1);
     const auto joint = joint_encode<double>(x, D, Reg::fraction_of_max(0.1), {.tol = 1e-14});
-    const auto lasso = encode<double>(x, D, Reg::fraction_of_max(0.1), {.tol = 1e-14});
+    const auto lasso = encode<double>(x, DenseDictionary(D), Reg::fraction_of_max(0.1), {.tol = 1e-14});
     EXPECT_LE((joint.codes - lasso.codes).norm(), 1e-6 * lasso.codes.norm()) << "seed " << seed;
     EXPECT_NEAR(joint.objective, lasso.objective(0), 1e-13 * lasso.objective(0));
-    EXPECT_NEAR(joint_reg_max<double>(x, D), reg_max<double>(x, D)(0), 1e-14);
+    EXPECT_NEAR(joint_reg_max<double>(x, D), reg_max<double>(x, DenseDictionary(D))(0), 1e-14);
   }
 }
 
@@ -161,7 +161,7 @@ TYPED_TEST(JointPrecision, ReportsTheGapOfTheCodesAsReturned) {
   const auto result = joint_encode<T>(X, D, Reg::fraction_of_max(0.1));
   EXPECT_EQ(result.status, Status::converged);
   const double half_norm_sq = 0.5 * X.template cast<double>().squaredNorm();
-  const JointOracle oracle(X.template cast<double>(), D.parameters().template cast<double>());
+  const JointOracle oracle(X.template cast<double>(), D.atoms().template cast<double>());
   EXPECT_NEAR(oracle.gap(result.codes.template cast<double>(), result.reg), result.gap, 1e-13 * half_norm_sq);
   EXPECT_LE(result.gap, 1e-6 * half_norm_sq);
 }

@@ -99,9 +99,9 @@ TEST(LassoPath, EqualsCoordinateDescent_WhereTheSolutionIsDetermined) {
     for (const double fraction : {0.5, 0.1}) {
       const double reg = fraction * largest;
       EncodeOptions options{.method = Solver::coordinate_descent, .tol = 1e-15, .max_iter = 20'000, .penalty = problem.penalty};
-      const auto cd = encode<double>(problem.x, problem.D, reg, options);
+      const auto cd = encode<double>(problem.x, DenseDictionary(problem.D), reg, options);
       options.method = Solver::lars;
-      const auto lars = encode<double>(problem.x, problem.D, reg, options);
+      const auto lars = encode<double>(problem.x, DenseDictionary(problem.D), reg, options);
       const Vector<double> codes = codes_at(path, reg);
       const double scale = problem.x.squaredNorm();
       EXPECT_NEAR(lars.objective(0), cd.objective(0), 1e-12 * scale + cd.gap(0)) << problem.kind << ' ' << seed;

@@ -30,7 +30,7 @@ class OistaModes : public ::testing::TestWithParam<SupportNorm> {
   const LassoOracle oracle{D, {}, false};
   EncodeOptions options{.method = Solver::oista, .support_norm = GetParam()};
   Matrix<double> solution() const {
-    return encode<double>(X, D, reg, {.method = Solver::coordinate_descent, .tol = 1e-15, .max_iter = 100'000}).codes;
+    return encode<double>(X, DenseDictionary(D), reg, {.method = Solver::coordinate_descent, .tol = 1e-15, .max_iter = 100'000}).codes;
   }
 };
 INSTANTIATE_TEST_SUITE_P(Norms, OistaModes, ::testing::Values(SupportNorm::exact, SupportNorm::estimated),
@@ -91,7 +91,7 @@ TEST_P(OistaModes, NeverRaiseTheObjective_OnAnyProblem) {
     options.max_iter = 60;
     options.record = true;
     options.penalty = problem.penalty;
-    const auto result = encode<double>(problem.X, problem.D, Reg(problem.regs), options);
+    const auto result = encode<double>(problem.X, DenseDictionary(problem.D), Reg(problem.regs), options);
     for (Index i = 0; i < problem.X.cols(); ++i) {
       double before = problem.half_norm_sq(i);
       for (const double objective : result.trace[static_cast<std::size_t>(i)].objective) {
@@ -109,8 +109,8 @@ TEST_P(OistaModes, NeedFewerIterationsThanIsta) {
     EncodeOptions oista = ista;
     oista.method = Solver::oista;
     oista.support_norm = GetParam();
-    const auto slow = encode<double>(x, atoms, Reg::fraction_of_max(0.3), ista);
-    const auto fast = encode<double>(x, atoms, Reg::fraction_of_max(0.3), oista);
+    const auto slow = encode<double>(x, DenseDictionary(atoms), Reg::fraction_of_max(0.3), ista);
+    const auto fast = encode<double>(x, DenseDictionary(atoms), Reg::fraction_of_max(0.3), oista);
     EXPECT_LT(fast.n_iter.sum(), slow.n_iter.sum()) << "seed " << seed;
   }
 }
@@ -121,7 +121,7 @@ TEST(Oista, IsDoneInOneStep_WhereTheSupportsGramMatrixIsAMultipleOfTheIdentity) 
   D.rightCols(6) *= 3;  // L = 9, but 1 on the first six atoms
   const Matrix<double> X = Q.leftCols(6) * Draw(204).normal_matrix(6, 4);
   const auto result = encode<double>(
-      X, D, 0.1, {.method = Solver::oista, .tol = 0, .max_iter = 2, .support_norm = SupportNorm::exact, .record = true});
+      X, DenseDictionary(D), 0.1, {.method = Solver::oista, .tol = 0, .max_iter = 2, .support_norm = SupportNorm::exact, .record = true});
   for (Index i = 0; i < X.cols(); ++i) {
     EXPECT_LE(result.gap(i), 1e-15 * X.col(i).squaredNorm());
     EXPECT_NEAR(result.trace[static_cast<std::size_t>(i)].step[0], 1.0 / 9, 1e-15);  // the empty support's L
@@ -133,10 +133,10 @@ TEST(Oista, KeepsNoTraceOfSignalsThatAreZero_NorWithoutBeingAsked) {
   Matrix<double> X = Draw(205).normal_matrix(10, 2);
   X.col(1).setZero();
   const Matrix<double> D = Draw(206).atoms(10, 20);
-  const auto result = encode<double>(X, D, 0.1, {.method = Solver::oista, .max_iter = 7, .record = true});
+  const auto result = encode<double>(X, DenseDictionary(D), 0.1, {.method = Solver::oista, .max_iter = 7, .record = true});
   EXPECT_EQ(result.trace[0].step.size(), static_cast<std::size_t>(result.n_iter(0)));
   EXPECT_TRUE(result.trace[1].step.empty());
-  EXPECT_TRUE(encode<double>(X, D, 0.1, {.method = Solver::oista}).trace.empty());
+  EXPECT_TRUE(encode<double>(X, DenseDictionary(D), 0.1, {.method = Solver::oista}).trace.empty());
 }
 
 }  // namespace

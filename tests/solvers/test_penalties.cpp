@@ -27,7 +27,7 @@ int n_problems() { return n_random_problems() / 2; }
 template <class T>
 EncodeResult<T> solve(const LassoProblem<T>& problem, Solver method, int max_iter) {
   return encode<T>(
-      problem.X, problem.D, Reg(problem.regs),
+      problem.X, DenseDictionary(problem.D), Reg(problem.regs),
       {.method = method, .tol = promised_gap<T>, .max_iter = max_iter, .check_every = 20, .penalty = problem.penalty});
 }
 
@@ -130,9 +130,9 @@ TYPED_TEST(Penalties, CertificateFunctionsEqualTheirDefinitions_AtAnyCode) {
       Matrix<T> Z = draw.sparse_matrix(problem.D.cols(), problem.X.cols(), 0.2).template cast<T>();
       if (problem.penalty.positive) Z = Z.cwiseAbs();
       const Reg reg(problem.regs);
-      const auto objective = lasso_objective<T>(problem.X, problem.D, Z, reg, problem.penalty);
-      const auto gap = duality_gap<T>(problem.X, problem.D, Z, reg, problem.penalty);
-      const auto violation = kkt_violation<T>(problem.X, problem.D, Z, reg, problem.penalty);
+      const auto objective = lasso_objective<T>(problem.X, DenseDictionary(problem.D), Z, reg, problem.penalty);
+      const auto gap = duality_gap<T>(problem.X, DenseDictionary(problem.D), Z, reg, problem.penalty);
+      const auto violation = kkt_violation<T>(problem.X, DenseDictionary(problem.D), Z, reg, problem.penalty);
       for (Index i = 0; i < problem.X.cols(); ++i) {
         const auto expect = [&](double f, double g, double v) {
           EXPECT_NEAR(objective(i), f, rounding * f) << problem.describe();
@@ -165,7 +165,7 @@ TYPED_TEST(Penalties, ElasticNetOfL1AloneIsL1_BitForBit) {
       EXPECT_TRUE(a.codes == b.codes) << l1.describe();
       EXPECT_TRUE(a.gap == b.gap && a.objective == b.objective && a.n_iter == b.n_iter) << l1.describe();
     }
-    EXPECT_TRUE(reg_max<T>(l1.X, l1.D, l1.penalty) == reg_max<T>(net.X, net.D, net.penalty));
+    EXPECT_TRUE(reg_max<T>(l1.X, DenseDictionary(l1.D), l1.penalty) == reg_max<T>(net.X, DenseDictionary(net.D), net.penalty));
   }
 }
 
@@ -184,7 +184,7 @@ TYPED_TEST(Penalties, GroupsOfOneAtomAreL1) {
       EXPECT_NEAR(a.objective(i), b.objective(i), promised_gap<T> * l1.half_norm_sq(i)) << l1.describe();
       EXPECT_LE((l1.D * (a.codes.col(i) - b.codes.col(i))).squaredNorm(), tolerance * l1.half_norm_sq(i)) << l1.describe();
     }
-    EXPECT_TRUE(reg_max<T>(l1.X, l1.D, l1.penalty) == reg_max<T>(group.X, group.D, group.penalty));
+    EXPECT_TRUE(reg_max<T>(l1.X, DenseDictionary(l1.D), l1.penalty) == reg_max<T>(group.X, DenseDictionary(group.D), group.penalty));
   }
 }
 
@@ -200,16 +200,16 @@ TYPED_TEST(Penalties, RegMaxHasTheSameBitsInEveryBatch_AndGivesExactlyZeroCodes)
       {.kind = PenaltyKind::group, .groups = random_groups(draw, 90)},
       {.kind = PenaltyKind::l0}};
   for (const PenaltyOptions& penalty : penalties) {
-    const Vector<T> all = reg_max<T>(X, D, penalty);
+    const Vector<T> all = reg_max<T>(X, DenseDictionary(D), penalty);
     for (const Index first : {0, 1, 128, 149})
-      EXPECT_TRUE(reg_max<T>(X.middleCols(first, 1), D, penalty) == all.segment(first, 1));
+      EXPECT_TRUE(reg_max<T>(X.middleCols(first, 1), DenseDictionary(D), penalty) == all.segment(first, 1));
     std::vector<double> below, same(all.begin(), all.end());
     for (const double value : same) below.push_back(0.99 * value);
     for (const Solver method : {Solver::automatic, Solver::ista}) {
       const EncodeOptions options{.method = method, .tol = 1e-4, .penalty = penalty};
-      EXPECT_TRUE(encode<T>(X, D, Reg(same), options).codes.isZero(0)) << to_string(penalty.kind);
-      EXPECT_TRUE(encode<T>(X, D, Reg::fraction_of_max(1), options).codes.isZero(0)) << to_string(penalty.kind);
-      const auto result = encode<T>(X, D, Reg(below), options);
+      EXPECT_TRUE(encode<T>(X, DenseDictionary(D), Reg(same), options).codes.isZero(0)) << to_string(penalty.kind);
+      EXPECT_TRUE(encode<T>(X, DenseDictionary(D), Reg::fraction_of_max(1), options).codes.isZero(0)) << to_string(penalty.kind);
+      const auto result = encode<T>(X, DenseDictionary(D), Reg(below), options);
       for (Index i = 0; i < 150; ++i)
         EXPECT_EQ(result.codes.col(i).isZero(0), X.col(i).isZero(0) || all(i) == T(0))
             << to_string(penalty.kind) << ", signal " << i;
@@ -223,12 +223,12 @@ TYPED_TEST(Penalties, HardThresholdingNeverRaisesTheObjective_AndEndsAtAFixedPoi
   for (int seed = 0; seed < n_problems(); ++seed) {
     auto problem = random_lasso<T>(seed);
     problem.penalty = {.kind = PenaltyKind::l0};
-    const auto result = encode<T>(problem.X, problem.D, Reg::fraction_of_max(problem.fraction),
+    const auto result = encode<T>(problem.X, DenseDictionary(problem.D), Reg::fraction_of_max(problem.fraction),
                                   {.tol = tol, .max_iter = 300'000, .record = true, .penalty = problem.penalty});
     EXPECT_EQ(result.method, Solver::ista);
     const Eigen::MatrixXd D = problem.D.template cast<double>();
     const double L = std::pow(Eigen::JacobiSVD<Eigen::MatrixXd>(D).singularValues()(0), 2);
-    const Vector<T> regs = reg_max<T>(problem.X, problem.D, problem.penalty) * static_cast<T>(problem.fraction);
+    const Vector<T> regs = reg_max<T>(problem.X, DenseDictionary(problem.D), problem.penalty) * static_cast<T>(problem.fraction);
     for (Index i = 0; i < problem.X.cols(); ++i) {
       const double scale = problem.half_norm_sq(i), reg = static_cast<double>(regs(i));
       EXPECT_EQ(result.status[static_cast<std::size_t>(i)], Status::converged) << problem.describe();
@@ -252,7 +252,7 @@ TYPED_TEST(Penalties, HardThresholdingNeverRaisesTheObjective_AndEndsAtAFixedPoi
           EXPECT_LE(std::abs(v(j)), threshold + slack) << problem.describe();
         }
       }
-      const auto violation = kkt_violation<T>(problem.X, problem.D, result.codes,
+      const auto violation = kkt_violation<T>(problem.X, DenseDictionary(problem.D), result.codes,
                                               Reg(std::vector<double>(regs.begin(), regs.end())), problem.penalty);
       EXPECT_LE(violation(i), L * slack) << problem.describe();
     }
@@ -263,14 +263,14 @@ TEST(HardThresholding, GoesToRoundingAtTolZero_AndStartsWhereItIsTold) {
   const Matrix<double> D = Draw(301).atoms(20, 15), X = Draw(302).normal_matrix(20, 30);
   const PenaltyOptions l0{.kind = PenaltyKind::l0};
   const EncodeOptions options{.tol = 0, .max_iter = 100'000, .penalty = l0};
-  const auto from_zero = encode<double>(X, D, 0.05, options);
+  const auto from_zero = encode<double>(X, DenseDictionary(D), 0.05, options);
   for (const Status status : from_zero.status) EXPECT_EQ(status, Status::converged);
-  const auto again = encode<double>(X, D, 0.05, options, &from_zero.codes);
+  const auto again = encode<double>(X, DenseDictionary(D), 0.05, options, &from_zero.codes);
   EXPECT_LE((again.codes - from_zero.codes).cwiseAbs().maxCoeff(), 1e-12);
   // At reg_max zero is a fixed point, but not the only one.
-  const Matrix<double> start = encode<double>(X, D, 1e-6, options).codes;
-  EXPECT_FALSE(encode<double>(X, D, Reg::fraction_of_max(1), options, &start).codes.isZero(0));
-  EXPECT_TRUE(encode<double>(X, D, Reg::fraction_of_max(1), options).codes.isZero(0));
+  const Matrix<double> start = encode<double>(X, DenseDictionary(D), 1e-6, options).codes;
+  EXPECT_FALSE(encode<double>(X, DenseDictionary(D), Reg::fraction_of_max(1), options, &start).codes.isZero(0));
+  EXPECT_TRUE(encode<double>(X, DenseDictionary(D), Reg::fraction_of_max(1), options).codes.isZero(0));
 }
 
 TYPED_TEST(Penalties, BitsDoNotDependOnThreads_NorOnStreaming) {
@@ -303,7 +303,7 @@ TYPED_TEST(Penalties, BitsDoNotDependOnThreads_NorOnStreaming) {
 TEST(PenaltiesBadInput, IsRefusedInOneSentence) {
   const Matrix<double> D = Matrix<double>::Identity(4, 3), X = Matrix<double>::Ones(4, 2);
   const auto with = [&](const PenaltyOptions& penalty, Solver method = Solver::automatic) {
-    return [&, penalty, method] { encode<double>(X, D, 0.1, {.method = method, .penalty = penalty}); };
+    return [&, penalty, method] { encode<double>(X, DenseDictionary(D), 0.1, {.method = method, .penalty = penalty}); };
   };
   const std::vector<std::int64_t> groups = {0, 0, 1};
   using enum PenaltyKind;
@@ -330,11 +330,11 @@ TEST(PenaltiesBadInput, IsRefusedInOneSentence) {
       {"method = 'fista' does not fit penalty = 'l0'; choose one of 'auto', 'ista'", with({.kind = l0}, Solver::fista)},
       {"lasso_path: penalty = 'l0', must be 'l1'", [&] { lasso_path<double>(X.col(0), D, {.penalty = {.kind = l0}}); }},
       {"unrolled layers: penalty = 'elastic-net', must be 'l1'",
-       [&] { unrolled_encode<double>(X, D, 0.1, {.penalty = {.kind = elastic_net}}); }},
+       [&] { unrolled_encode<double>(X, DenseDictionary(D), 0.1, {.penalty = {.kind = elastic_net}}); }},
       {"learn_dictionary: penalty = 'l0', must be 'l1'", [&] { learn_dictionary<double>(X, D, 0.1, {.penalty = {.kind = l0}}); }},
       {"implicit_gradient: penalty = 'elastic-net', must be 'l1'",
        [&] { implicit_gradient<double>(X, D, 0.1, Matrix<double>::Ones(3, 2), {.penalty = {.kind = elastic_net}}); }},
-      {"reg_max: X holds no signals", [&] { reg_max<double>(X.leftCols(0), D, {.kind = l0}); }},
+      {"reg_max: X holds no signals", [&] { reg_max<double>(X.leftCols(0), DenseDictionary(D), {.kind = l0}); }},
   };
   for (const BadInput& row : table) EXPECT_EQ(refusal_of(row.call), row.sentence);
 }

@@ -18,7 +18,7 @@ template <class T>
 class RandomProblems : public ::testing::Test {
  protected:
   static EncodeResult<T> solve(const LassoProblem<T>& problem, Solver method, int max_iter, Restart restart = Restart::gradient) {
-    return encode<T>(problem.X, problem.D, Reg(problem.regs),
+    return encode<T>(problem.X, DenseDictionary(problem.D), Reg(problem.regs),
                      {.method = method,
                       .tol = promised_gap<T>,
                       .max_iter = max_iter,
@@ -114,13 +114,13 @@ TYPED_TEST(RandomProblems, CertificateFunctionsEqualTheirDefinitions_AtAnyCode) 
     const LassoOracle oracle = problem.oracle();
     const double largest_atom = 2 * static_cast<double>(problem.D.colwise().norm().maxCoeff());  // weights >= 1/2
     const Reg reg(problem.regs);
-    const auto objective = lasso_objective<T>(problem.X, problem.D, Z, reg, problem.penalty);
-    const auto gap = duality_gap<T>(problem.X, problem.D, Z, reg, problem.penalty);
-    const auto both = lasso_certificate<T>(problem.X, problem.D, Z, reg, problem.penalty);
+    const auto objective = lasso_objective<T>(problem.X, DenseDictionary(problem.D), Z, reg, problem.penalty);
+    const auto gap = duality_gap<T>(problem.X, DenseDictionary(problem.D), Z, reg, problem.penalty);
+    const auto both = lasso_certificate<T>(problem.X, DenseDictionary(problem.D), Z, reg, problem.penalty);
     EXPECT_EQ(both.gap, gap);
     EXPECT_EQ(both.objective, objective);
-    const auto violation = kkt_violation<T>(problem.X, problem.D, Z, reg, problem.penalty);
-    const auto largest = reg_max<T>(problem.X, problem.D, problem.penalty);
+    const auto violation = kkt_violation<T>(problem.X, DenseDictionary(problem.D), Z, reg, problem.penalty);
+    const auto largest = reg_max<T>(problem.X, DenseDictionary(problem.D), problem.penalty);
     for (Index i = 0; i < problem.X.cols(); ++i) {
       const double expected = oracle.objective(problem.X.col(i), Z.col(i), problem.reg(i));
       EXPECT_NEAR(objective(i), expected, 1e-13 * expected) << problem.describe();

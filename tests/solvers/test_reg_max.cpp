@@ -31,7 +31,7 @@ class RegMax : public ::testing::Test {
   }
 
   EncodeResult<T> solve(const Matrix<T>& X, const Reg& reg, Solver method, const PenaltyOptions& penalty) const {
-    return encode<T>(X, D_, reg, {.method = method, .tol = 0, .max_iter = 30, .penalty = penalty, .execution = {}});
+    return encode<T>(X, DenseDictionary(D_), reg, {.method = method, .tol = 0, .max_iter = 30, .penalty = penalty, .execution = {}});
   }
   static Reg as_reg(const Vector<T>& values) { return Reg(std::vector<double>(values.data(), values.data() + values.size())); }
 
@@ -43,10 +43,10 @@ TYPED_TEST_SUITE(RegMax, BothPrecisions, PrecisionName);
 TYPED_TEST(RegMax, HasTheSameBits_WhateverTheBatch) {
   using T = TypeParam;
   for (const PenaltyOptions& penalty : this->penalties_) {
-    const Vector<T> all = reg_max<T>(this->X_, this->D_, penalty);
+    const Vector<T> all = reg_max<T>(this->X_, DenseDictionary(this->D_), penalty);
     for (const Index size : {1, 3, 128, 199})
       for (Index first = 0; first + size <= 200; first += size) {
-        const Vector<T> some = reg_max<T>(this->X_.middleCols(first, size), this->D_, penalty);
+        const Vector<T> some = reg_max<T>(this->X_.middleCols(first, size), DenseDictionary(this->D_), penalty);
         EXPECT_TRUE(some == all.segment(first, size)) << "batch of " << size << " from " << first;
       }
   }
@@ -57,8 +57,9 @@ TYPED_TEST(RegMax, HasTheSameBits_WhateverTheRoundingOfTheProductThatFoundTheAto
   Draw draw(92);
   for (const PenaltyOptions& penalty : this->penalties_) {
     const L1<T> l1(penalty, 120);
-    const SignalRegMax<L1<T>> signal_reg_max(this->D_, l1);
-    const Vector<T> all = reg_max<T>(this->X_, this->D_, penalty);
+    const DenseDictionary<T> D(this->D_);
+    const SignalRegMax<L1<T>> signal_reg_max(D, l1);
+    const Vector<T> all = reg_max<T>(this->X_, DenseDictionary(this->D_), penalty);
     for (Index i = 0; i < 200; ++i) {
       Vector<T> correlations = this->D_.transpose() * this->X_.col(i);
       for (T& c : correlations) c *= static_cast<T>(1 + 4 * epsilon<T> * draw.normal());
@@ -71,13 +72,13 @@ TEST(RegMaxOfLargeNumbers, IsSummedInDouble_WhereAProductInFloatOverflows) {
   Matrix<float> D(2, 2), X(2, 1);
   D << 2e19F, 1e18F, -1.5e19F, 0;
   X << 3e19F, 3e19F;
-  EXPECT_NEAR(static_cast<double>(reg_max<float>(X, D)(0)) / 1.5e38, 1, 1e-6);
+  EXPECT_NEAR(static_cast<double>(reg_max<float>(X, DenseDictionary(D))(0)) / 1.5e38, 1, 1e-6);
 }
 
 TYPED_TEST(RegMax, GivesExactlyZeroCodes_WithEveryMethodAndBatch) {
   using T = TypeParam;
   for (const PenaltyOptions& penalty : this->penalties_) {
-    const Vector<T> all = reg_max<T>(this->X_, this->D_, penalty);
+    const Vector<T> all = reg_max<T>(this->X_, DenseDictionary(this->D_), penalty);
     for (const Solver method : all_methods) {
       for (const Index size : {1, 3, 128, 200})
         for (Index first = 0; first + size <= 200; first += size) {
@@ -114,19 +115,19 @@ TYPED_TEST(RegMax, GivesExactlyZeroCodes_AboveTheTrueMaximum_AndOthersBelow) {
 TYPED_TEST(RegMax, IgnoresTheStart_WhereZeroIsTheSolution) {
   using T = TypeParam;
   const Matrix<T> init = Matrix<T>::Ones(120, 200);
-  const auto result = encode<T>(this->X_, this->D_, Reg::fraction_of_max(1.0), {}, &init);
+  const auto result = encode<T>(this->X_, DenseDictionary(this->D_), Reg::fraction_of_max(1.0), {}, &init);
   EXPECT_TRUE(result.codes.isZero(0));
   EXPECT_TRUE((result.n_iter.array() == 0).all());
 }
 
 TYPED_TEST(RegMax, ResolvesAFractionPerSignal_AndForTheBatch) {
   using T = TypeParam;
-  const Vector<T> all = reg_max<T>(this->X_, this->D_);
-  EXPECT_TRUE(resolve_reg<T>(Reg::fraction_of_max(0.5), this->X_, this->D_, {}, {}) == (all * T(0.5)).eval());
-  EXPECT_TRUE(resolve_reg<T>(0.25, this->X_, this->D_, {}, {}) == Vector<T>::Constant(200, T(0.25)));
-  EXPECT_EQ(resolve_batch_reg<T>(Reg::fraction_of_max(0.5), this->X_, this->D_, {}, {}),
+  const Vector<T> all = reg_max<T>(this->X_, DenseDictionary(this->D_));
+  EXPECT_TRUE(resolve_reg<T>(Reg::fraction_of_max(0.5), this->X_, DenseDictionary(this->D_), {}, {}) == (all * T(0.5)).eval());
+  EXPECT_TRUE(resolve_reg<T>(0.25, this->X_, DenseDictionary(this->D_), {}, {}) == Vector<T>::Constant(200, T(0.25)));
+  EXPECT_EQ(resolve_batch_reg<T>(Reg::fraction_of_max(0.5), this->X_, DenseDictionary(this->D_), {}, {}),
             0.5 * static_cast<double>(all.maxCoeff()));
-  EXPECT_EQ(resolve_batch_reg<T>(0.25, this->X_, this->D_, {}, {}), 0.25);
+  EXPECT_EQ(resolve_batch_reg<T>(0.25, this->X_, DenseDictionary(this->D_), {}, {}), 0.25);
 }
 
 }  // namespace

@@ -26,8 +26,8 @@ Tally tally(int n_problems, const EncodeOptions& options, const Judge& judge) {
     const Index n = draw.integer(2, 30), m = draw.integer(1, 40);
     const Eigen::MatrixXd D = draw.atoms(n, m, seed % 2 == 0 ? 0 : 0.9), X = draw.normal_matrix(n, 16);
     const double fraction = std::pow(10.0, -draw.integer(3, 12));
-    const auto regs = Vector<double>(reg_max<double>(X, D, options.penalty) * fraction);
-    const auto coded = encode<double>(X, D, Reg(std::vector<double>(regs.begin(), regs.end())), options);
+    const auto regs = Vector<double>(reg_max<double>(X, DenseDictionary(D), options.penalty) * fraction);
+    const auto coded = encode<double>(X, DenseDictionary(D), Reg(std::vector<double>(regs.begin(), regs.end())), options);
     for (Index i = 0; i < X.cols(); ++i) {
       const double gap = judge(D, X.col(i), coded.codes.col(i), regs(i)), half = 0.5 * X.col(i).squaredNorm();
       const bool converged = coded.status[static_cast<std::size_t>(i)] == Status::converged;
@@ -71,8 +71,8 @@ TEST(Certificate, OfGroupsAndOfTheElasticNet_HoldsInLongDouble) {
     const PenaltyOptions group{.kind = PenaltyKind::group, .groups = labels},
         net{.kind = PenaltyKind::elastic_net, .l1_ratio = 0.75};
     const double reg = std::pow(10.0, -draw.integer(3, 12));
-    const auto grouped = encode<double>(X, D, reg, {.tol = 1e-11, .max_iter = 300, .penalty = group});
-    const auto netted = encode<double>(X, D, reg, {.tol = 1e-11, .max_iter = 300, .penalty = net});
+    const auto grouped = encode<double>(X, DenseDictionary(D), reg, {.tol = 1e-11, .max_iter = 300, .penalty = group});
+    const auto netted = encode<double>(X, DenseDictionary(D), reg, {.tol = 1e-11, .max_iter = 300, .penalty = net});
     for (Index i = 0; i < X.cols(); ++i) {
       const double slack = 1e-17 * X.col(i).squaredNorm();
       EXPECT_LE(GroupOracle(D, labels).gap(X.col(i), grouped.codes.col(i), reg), grouped.gap(i) * (1 + 1e-6) + slack) << seed;
@@ -98,7 +98,7 @@ TEST(Lars, FollowsWeightsOverManyDecades) {
       penalty.weights[3] = small;
       if (k % 2 == 1)
         for (double& w : penalty.weights) w = std::pow(10.0, draw.integer(-12, 0));
-      const auto found = encode<double>(X, D, 0.2, {.method = Solver::lars, .tol = 1e-6, .penalty = penalty});
+      const auto found = encode<double>(X, DenseDictionary(D), 0.2, {.method = Solver::lars, .tol = 1e-6, .penalty = penalty});
       for (Index i = 0; i < 4; ++i) {
         EXPECT_EQ(found.status[static_cast<std::size_t>(i)], Status::converged) << small << ' ' << k << ": gap " << found.gap(i);
         const LassoOracle oracle(D, penalty.weights, penalty.positive);
@@ -153,10 +153,10 @@ TEST(Encode, SeesAnOptimalStartBeforeTheFirstIteration) {
     for (const PenaltyOptions& penalty : {PenaltyOptions{}, PenaltyOptions{.kind = PenaltyKind::elastic_net}, group}) {
       const bool fits = penalty.kind != PenaltyKind::group || (method != Solver::oista && method != Solver::coordinate_descent);
       if (!fits) continue;
-      const auto optimal = encode<double>(X, D, 0.3, {.method = Solver::automatic, .tol = 1e-10, .penalty = penalty});
+      const auto optimal = encode<double>(X, DenseDictionary(D), 0.3, {.method = Solver::automatic, .tol = 1e-10, .penalty = penalty});
       Matrix<double> start = optimal.codes;
       start.col(4).setZero();  // one that is not
-      const auto again = encode<double>(X, D, 0.3, {.method = method, .tol = 1e-6, .penalty = penalty}, &start);
+      const auto again = encode<double>(X, DenseDictionary(D), 0.3, {.method = method, .tol = 1e-6, .penalty = penalty}, &start);
       for (Index i = 0; i < X.cols(); ++i) {
         EXPECT_EQ(again.n_iter(i) == 0, i != 4) << to_string(method) << ' ' << i;
         if (i != 4) {

@@ -89,7 +89,7 @@ TYPED_TEST(Units, OfSignalsAndAtoms_ChangeExponentsAlone_InEncode) {
   using T = TypeParam;
   for (const EncodeOptions& options : all_ways(this->tol)) {
     const bool l0 = options.penalty.kind == PenaltyKind::l0;
-    const auto solved = [&](const Matrix<T>& X, const Matrix<T>& D, double reg) { return encode<T>(X, D, reg, options); };
+    const auto solved = [&](const Matrix<T>& X, const Matrix<T>& D, double reg) { return encode<T>(X, DenseDictionary(D), reg, options); };
     const std::string way = std::string(to_string(options.method)) + ", " + to_string(options.penalty.kind);
     const int in_reg = l0 ? 2 : 1;
     this->expect((way + ": codes").c_str(), 1, -1, [&](const auto&... a) { return solved(a...).codes; }, in_reg);
@@ -110,12 +110,12 @@ TYPED_TEST(Units, OfSignalsAndAtoms_ChangeExponentsAlone_InWhatTakesSignals) {
   };
   using M = Matrix<T>;
   this->expect("lasso_objective", 2, 0,
-               [&](const M& X, const M& D, double reg) { return lasso_objective<T>(X, D, codes_for(X, D), reg); });
+               [&](const M& X, const M& D, double reg) { return lasso_objective<T>(X, DenseDictionary(D), codes_for(X, D), reg); });
   this->expect("duality_gap", 2, 0,
-               [&](const M& X, const M& D, double reg) { return duality_gap<T>(X, D, codes_for(X, D), reg); });
+               [&](const M& X, const M& D, double reg) { return duality_gap<T>(X, DenseDictionary(D), codes_for(X, D), reg); });
   this->expect("kkt_violation", 1, 1,
-               [&](const M& X, const M& D, double reg) { return kkt_violation<T>(X, D, codes_for(X, D), reg); });
-  this->expect("reg_max", 1, 1, [&](const M& X, const M& D, double) { return reg_max<T>(X, D); });
+               [&](const M& X, const M& D, double reg) { return kkt_violation<T>(X, DenseDictionary(D), codes_for(X, D), reg); });
+  this->expect("reg_max", 1, 1, [&](const M& X, const M& D, double) { return reg_max<T>(X, DenseDictionary(D)); });
   this->expect("omp", 1, -1, [&](const M& X, const M& D, double) { return omp<T>(X, D, {.n_nonzero = 3}).codes; });
   this->expect("omp, tol", 1, -1, [&](const M& X, const M& D, double) { return omp<T>(X, D, {.tol = 0.1}).codes; });
   this->expect("omp, error", 2, 0, [&](const M& X, const M& D, double) { return omp<T>(X, D, {.tol = 0.1}).error; });
@@ -130,24 +130,24 @@ TYPED_TEST(Units, OfSignalsAndAtoms_ChangeExponentsAlone_InWhatTakesSignals) {
                [&](const M& X, const M& D, double reg) { return joint_certificate<T>(X, D, codes_for(X, D), reg).gap; });
   this->expect("joint_reg_max", 1, 1, [&](const M& X, const M& D, double) { return joint_reg_max<T>(X, D); });
   this->expect("debias", 1, -1, [&](const M& X, const M& D, double) { return debias<T>(X, D, Z); });
-  this->expect("unrolled_encode", 1, -1, [&](const M& X, const M& D, double reg) { return unrolled_encode<T>(X, D, reg); });
+  this->expect("unrolled_encode", 1, -1, [&](const M& X, const M& D, double reg) { return unrolled_encode<T>(X, DenseDictionary(D), reg); });
   this->expect("unrolled_encode, init", 1, -1, [&](const M& X, const M& D, double reg) {
     const M init = codes_for(X, D);
-    return unrolled_encode<T>(X, D, reg, {.layers = 4}, &init);
+    return unrolled_encode<T>(X, DenseDictionary(D), reg, {.layers = 4}, &init);
   });
   const auto gradient = [&](const M& X, const M& D, double reg) {
-    return unrolled_gradient<T>(X, D, reg, {}, {.signals = true, .usage = true});
+    return unrolled_gradient<T>(X, DenseDictionary(D), reg, {}, {.signals = true, .usage = true});
   };
   this->expect("gradient: value", 2, 0, [&](const auto&... a) { return gradient(a...).value; });
-  this->expect("gradient: dictionary", 2, -1, [&](const auto&... a) { return gradient(a...).dictionary; });
+  this->expect("gradient: dictionary", 2, -1, [&](const auto&... a) { return gradient(a...).parameters.at("dictionary"); });
   this->expect("gradient: steps", 2, 0, [&](const auto&... a) { return gradient(a...).steps; });
   this->expect("gradient: reg", 1, -1, [&](const auto&... a) { return gradient(a...).reg; });
   this->expect("gradient: signals", 1, 0, [&](const auto&... a) { return gradient(a...).signals; });
   this->expect("gradient: codes", 1, -1, [&](const auto&... a) { return gradient(a...).codes; });
   this->expect("gradient: usage", 2, -2, [&](const auto&... a) { return gradient(a...).usage; });
-  const auto vjp = [&](const M& X, const M& D, double reg) { return unrolled_vjp<T>(X, D, reg, Z); };
+  const auto vjp = [&](const M& X, const M& D, double reg) { return unrolled_vjp<T>(X, DenseDictionary(D), reg, Z); };
   this->expect("vjp: value", 1, -1, [&](const auto&... a) { return vjp(a...).value; });
-  this->expect("vjp: dictionary", 1, -2, [&](const auto&... a) { return vjp(a...).dictionary; });
+  this->expect("vjp: dictionary", 1, -2, [&](const auto&... a) { return vjp(a...).parameters.at("dictionary"); });
   this->expect("vjp: reg", 0, -2, [&](const auto&... a) { return vjp(a...).reg; });
   this->expect("vjp: signals", 0, -1, [&](const auto&... a) { return vjp(a...).signals; });
   this->expect("UnrolledEncoder", 1, -1, [&](const M& X, const M& D, double reg) {
@@ -222,22 +222,22 @@ TEST(Extremes, OfTheSignals_AreCodedInAUnit_OrRefused) {
                                                                  {.method = Solver::lars}}) {
     for (const double unit : {1e-170, 1e-250, 1e-300, 1e145}) {
       const Matrix<double> X = Eigen::Vector2d(5, 0.1) * unit;
-      const auto coded = encode<double>(X, identity, unit, options);
+      const auto coded = encode<double>(X, DenseDictionary(identity), unit, options);
       EXPECT_NEAR(coded.codes(0) / unit, 4, 1e-6) << unit << ' ' << to_string(options.method);
       EXPECT_EQ(coded.codes(1), 0);
       EXPECT_EQ(coded.status[0], Status::converged);
     }
-    EXPECT_NEAR(encode<double>(Matrix<double>(Eigen::Vector2d(5e-320, 1e-321)), identity, 1e-320, options).codes(0), 4e-320,
+    EXPECT_NEAR(encode<double>(Matrix<double>(Eigen::Vector2d(5e-320, 1e-321)), DenseDictionary(identity), 1e-320, options).codes(0), 4e-320,
                 1e-323);
     for (const double unit : {1e155, 1e300}) {
       const Matrix<double> X = Eigen::Vector2d(5, 0.1) * unit;
-      EXPECT_REFUSED_WITH(encode<double>(X, identity, unit, options), "encode: X holds an entry of size 5e+");
+      EXPECT_REFUSED_WITH(encode<double>(X, DenseDictionary(identity), unit, options), "encode: X holds an entry of size 5e+");
     }
   }
   const Matrix<float> tiny = Eigen::Vector2f(5e-44f, 1e-44f), huge = Eigen::Vector2f(3e38f, 1e37f);
   const Matrix<float> identity_f = Matrix<float>::Identity(2, 2);
-  EXPECT_NEAR(encode<float>(tiny, identity_f, 1e-44).codes(0), 4e-44f, 2e-45f);
-  EXPECT_NEAR(encode<float>(huge, identity_f, 1e38).codes(0) / 1e38f, 2, 1e-5);
+  EXPECT_NEAR(encode<float>(tiny, DenseDictionary(identity_f), 1e-44).codes(0), 4e-44f, 2e-45f);
+  EXPECT_NEAR(encode<float>(huge, DenseDictionary(identity_f), 1e38).codes(0) / 1e38f, 2, 1e-5);
 }
 
 TEST(Extremes, OfTheAtoms_AreCodedInAUnit_OrRefused) {
@@ -245,17 +245,17 @@ TEST(Extremes, OfTheAtoms_AreCodedInAUnit_OrRefused) {
   const Matrix<float> D = draw.atoms(8, 12).cast<float>(), X = draw.normal_matrix(8, 6).cast<float>();
   for (const Solver method :
        {Solver::coordinate_descent, Solver::ista, Solver::fista, Solver::oista, Solver::backtracking, Solver::lars}) {
-    const auto as_given = encode<float>(X, D, 0.25, {.method = method, .tol = 1e-4});
+    const auto as_given = encode<float>(X, DenseDictionary(D), 0.25, {.method = method, .tol = 1e-4});
     for (const int k : {-73, 63, -100, 100}) {
-      const auto coded = encode<float>(X, times_power(D, k), std::ldexp(0.25, k), {.method = method, .tol = 1e-4});
+      const auto coded = encode<float>(X, DenseDictionary(times_power(D, k)), std::ldexp(0.25, k), {.method = method, .tol = 1e-4});
       EXPECT_EQ(coded.codes, times_power(as_given.codes, -k)) << to_string(method) << ' ' << k;
       EXPECT_EQ(coded.status, as_given.status);
     }
-    EXPECT_REFUSED_WITH(encode<float>(times_power(X, 14), times_power(D, -120), std::ldexp(0.25, -106), {.method = method}),
+    EXPECT_REFUSED_WITH(encode<float>(times_power(X, 14), DenseDictionary(times_power(D, -120)), std::ldexp(0.25, -106), {.method = method}),
                         "encode: the code of a signal whose largest entry is");
   }
   for (const double size : {1e160, 1e-160})
-    EXPECT_REFUSED_WITH(encode<double>(Matrix<double>::Ones(2, 1), Matrix<double>(Matrix<double>::Identity(2, 2) * size), 0.1),
+    EXPECT_REFUSED_WITH(encode<double>(Matrix<double>::Ones(2, 1), DenseDictionary<double>(Matrix<double>::Identity(2, 2) * size), 0.1),
                         "dictionary: the largest entry of D has the size 1e");
 }
 
@@ -272,8 +272,8 @@ TEST(Extremes, OfSomeSignals_LeaveOthersAlone) {
     regs.push_back(std::ldexp(0.1, exponent(i)));
   }
   for (const Solver method : {Solver::coordinate_descent, Solver::fista, Solver::ista}) {
-    const auto as_given = encode<double>(X, D, 0.1, {.method = method}),
-               coded = encode<double>(wide, D, Reg(regs), {.method = method});
+    const auto as_given = encode<double>(X, DenseDictionary(D), 0.1, {.method = method}),
+               coded = encode<double>(wide, DenseDictionary(D), Reg(regs), {.method = method});
     for (Index i = 0; i < X.cols(); ++i) {
       EXPECT_EQ(coded.codes.col(i), times_power(as_given.codes.col(i), exponent(i))) << i;
       EXPECT_EQ(coded.n_iter(i), as_given.n_iter(i));
@@ -284,13 +284,13 @@ TEST(Extremes, OfSomeSignals_LeaveOthersAlone) {
 TEST(Extremes, OfAnElasticNet_AreRefused) {
   const PenaltyOptions net{.kind = PenaltyKind::elastic_net};
   const Matrix<double> D = Matrix<double>::Identity(2, 2);
-  EXPECT_REFUSED_WITH(encode<double>(Matrix<double>(Eigen::Vector2d(1e-170, 0)), D, 1e-171, {.penalty = net}),
+  EXPECT_REFUSED_WITH(encode<double>(Matrix<double>(Eigen::Vector2d(1e-170, 0)), DenseDictionary(D), 1e-171, {.penalty = net}),
                       "X: the largest entry is 1e-170; with penalty = 'elastic-net'");
 }
 
 TEST(RegMax, IsRefused_WhereItOverflows) {
   const Matrix<float> X = Matrix<float>::Constant(2, 1, 1e30f), D = Matrix<float>::Constant(2, 2, 1e20f);
-  EXPECT_REFUSED_WITH(reg_max<float>(X, D), "reg_max: that of signal 0 overflows");
+  EXPECT_REFUSED_WITH(reg_max<float>(X, DenseDictionary(D)), "reg_max: that of signal 0 overflows");
 }
 
 }  // namespace

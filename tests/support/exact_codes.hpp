@@ -62,7 +62,7 @@ inline LassoBatch draw_smooth_batch(std::uint64_t seed, bool positive, bool weig
     batch.reg.resize(n_signals);
     for (double& r : batch.reg) r = draw.uniform(0.1, 0.4);
     batch.penalty = {.positive = positive, .weights = weighted ? draw.weights(n_atoms) : std::vector<double>()};
-    const auto found = encode<double>(batch.X, batch.D, batch.regs(), {.tol = 1e-14, .penalty = batch.penalty});
+    const auto found = encode<double>(batch.X, DenseDictionary(batch.D), batch.regs(), {.tol = 1e-14, .penalty = batch.penalty});
     codes = codes_on_the_support_of(found.codes, batch);
   } while (kink_distance(codes, batch) < 3e-3);
   return batch;

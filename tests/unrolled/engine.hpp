@@ -14,8 +14,10 @@ namespace riata::testing {
 template <class T>
 struct PassResult {
   double value = 0;
-  Matrix<T> codes, parameters, signals;
+  Matrix<T> codes, signals;
+  Parameters<T> parameters;
   std::vector<double> steps, reg;
+  const Matrix<T>& dictionary() const { return parameters.begin()->second; }  ///< of a dictionary with one parameter
 };
 
 /// `init`, if not empty, holds the starts. With `extrapolated` y_N is the output.
@@ -24,10 +26,11 @@ PassResult<T> run_pass(Pass& pass, Index tile, const Dict& D, const Fit& fit, co
                        const Matrix<T>& X, const Vector<T>& reg, const Matrix<T>& init = Matrix<T>(), bool extrapolated = false) {
   const Index m = D.code_size();
   PassResult<T> result{.codes = Matrix<T>(m, X.cols()),
-                       .parameters = Matrix<T>::Zero(D.parameters().rows(), D.parameters().cols()),
                        .signals = Matrix<T>::Zero(X.rows(), X.cols()),
+                       .parameters = D.parameters(),
                        .steps = std::vector<double>(schedule.steps.size()),
                        .reg = std::vector<double>(static_cast<std::size_t>(X.cols()))};
+  for (auto& [name, gradient] : result.parameters) gradient.setZero();
   for (Index first = 0; first < X.cols(); first += tile) {
     const Index n = std::min(tile, X.cols() - first);
     const Matrix<T> start = init.size() > 0 ? Matrix<T>(init.middleCols(first, n)) : Matrix<T>();
@@ -55,7 +58,7 @@ PassResult<T> run_pass(Pass& pass, Index tile, const Dict& D, const Fit& fit, co
     else
       pass.codes_cotangent() = cotangent;
     pass.backward(reg.segment(first, n), first,
-                  {.parameters = result.parameters,
+                  {.parameters = &result.parameters,
                    .signals = result.signals.middleCols(first, n),
                    .steps = result.steps,
                    .reg = std::span<double>(result.reg).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n))});

@@ -80,7 +80,7 @@ void expect_equal(const PassCase& kind, std::uint64_t seed) {
   const auto plain = problem.plain(), adaptive = problem.adaptive();
   EXPECT_NEAR(adaptive.value, plain.value, 1e-12 * (1 + plain.value)) << kind.describe();
   EXPECT_LE(distance(adaptive.codes, plain.codes), 1e-12) << kind.describe();
-  EXPECT_LE(distance(adaptive.parameters, plain.parameters), 1e-12) << kind.describe();
+  EXPECT_LE(distance(adaptive.dictionary(), plain.dictionary()), 1e-12) << kind.describe();
   EXPECT_LE(distance(adaptive.signals, plain.signals), 1e-12) << kind.describe();
   EXPECT_LE(distance(as_vector(adaptive.steps), as_vector(plain.steps)), 1e-12) << kind.describe();
   EXPECT_LE(distance(as_vector(adaptive.reg), as_vector(plain.reg)), 1e-12) << kind.describe();
@@ -132,7 +132,7 @@ TEST(AdaptivePass, EqualsTilePass_WhereNoAtomIsEverActive) {
     problem.X.setZero();
     const auto plain = problem.plain(), adaptive = problem.adaptive();
     EXPECT_TRUE(adaptive.codes.isZero(0) && plain.codes.isZero(0));
-    EXPECT_TRUE(adaptive.parameters.isZero(0) && adaptive.signals.isZero(0));
+    EXPECT_TRUE(adaptive.dictionary().isZero(0) && adaptive.signals.isZero(0));
     EXPECT_TRUE(as_vector(adaptive.steps).isZero(0) && as_vector(adaptive.reg).isZero(0));
   }
 }
@@ -142,7 +142,7 @@ TEST(AdaptivePass, EqualsTilePass_WithStepsOfZero) {
   problem.schedule.steps[3] = problem.schedule.steps[11] = 0;
   const auto plain = problem.plain(), adaptive = problem.adaptive();
   EXPECT_LE(distance(adaptive.codes, plain.codes), 1e-12);
-  EXPECT_LE(distance(adaptive.parameters, plain.parameters), 1e-12);
+  EXPECT_LE(distance(adaptive.dictionary(), plain.dictionary()), 1e-12);
   EXPECT_LE(distance(as_vector(adaptive.steps), as_vector(plain.steps)), 1e-12);
 }
 
@@ -199,7 +199,7 @@ TEST(AdaptivePass, InFloat_EqualsTilePassInDouble_AwayFromKinks) {
     rounded.reg = Vector<float>(rounded.reg(kept));
     const auto plain = exact.plain();
     const auto adaptive = rounded.adaptive();
-    EXPECT_LE((adaptive.parameters.cast<double>() - plain.parameters).norm(), 1e-5 * plain.parameters.norm());
+    EXPECT_LE((adaptive.dictionary().cast<double>() - plain.dictionary()).norm(), 1e-5 * plain.dictionary().norm());
     EXPECT_LE((adaptive.signals.cast<double>() - plain.signals).norm(), 1e-5 * plain.signals.norm());
     EXPECT_LE((adaptive.codes.cast<double>() - plain.codes).norm(), 1e-5 * plain.codes.norm());
   }

@@ -12,7 +12,7 @@ namespace {
 TEST(UnrolledEncode, EqualsPlainLayers_InEveryVariant) {
   for_each_network_case([](const NetworkCase& kind, std::uint64_t seed) {
     const Network net = draw_network(kind, seed);
-    const Matrix<double> codes = unrolled_encode<double>(net.input.X, net.input.D, net.reg(), net.options);
+    const Matrix<double> codes = unrolled_encode<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options);
     EXPECT_LE((codes - net.trace.output(net.oracle)).cwiseAbs().maxCoeff(), 1e-12) << kind.describe() << ", seed " << seed;
   });
 }
@@ -22,7 +22,7 @@ TEST(UnrolledEncode, StartsFromInit) {
     const Network net = draw_network({.method = accelerate ? Layers::fista : Layers::ista}, 61);
     const Matrix<double> init = Draw(62).normal_matrix(7, 3);
     const OracleTrace trace = run_network(net.oracle, net.input, init);
-    const Matrix<double> codes = unrolled_encode<double>(net.input.X, net.input.D, net.reg(), net.options, &init);
+    const Matrix<double> codes = unrolled_encode<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, &init);
     EXPECT_LE((codes - trace.output(net.oracle)).cwiseAbs().maxCoeff(), 1e-12) << "accelerate " << accelerate;
   }
 }
@@ -31,7 +31,7 @@ TEST(UnrolledEncode, DefaultsAreUnitStepsOverTheSquaredSpectralNorm) {
   Network net = draw_network({.layers = 12}, 63);
   net.input.steps.setOnes();
   const OracleTrace trace = run_network(net.oracle, net.input);
-  const Matrix<double> codes = unrolled_encode<double>(net.input.X, net.input.D, net.reg(), {.layers = 12});
+  const Matrix<double> codes = unrolled_encode<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), {.layers = 12});
   EXPECT_LE((codes - trace.output(net.oracle)).cwiseAbs().maxCoeff(), 1e-12);
 }
 
@@ -40,15 +40,15 @@ TEST(UnrolledEncode, InFloat_FollowsDouble) {
     const Network net = draw_network({.method = method, .weighted = true, .layers = 30, .kept = 30}, 64, 20, 40, 300, 0);
     const Matrix<double> exact = net.trace.output(net.oracle);
     const Matrix<float> X = net.input.X.cast<float>(), D = net.input.D.cast<float>();
-    const Matrix<float> codes = unrolled_encode<float>(X, D, net.reg(), net.options);
+    const Matrix<float> codes = unrolled_encode<float>(X, DenseDictionary(D), net.reg(), net.options);
     EXPECT_LE((codes.cast<double>() - exact).norm(), 1e-4 * exact.norm());
   }
 }
 
 TEST(UnrolledEncode, ReachesTheLassoSolution_WithEnoughLayers) {
   const Network net = draw_network({}, 65);
-  const Matrix<double> deep = unrolled_encode<double>(net.input.X, net.input.D, net.reg(), {.layers = 20'000});
-  const auto solved = encode<double>(net.input.X, net.input.D, net.reg(), {.tol = 1e-14});
+  const Matrix<double> deep = unrolled_encode<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), {.layers = 20'000});
+  const auto solved = encode<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), {.tol = 1e-14});
   EXPECT_LE((deep - solved.codes).cwiseAbs().maxCoeff(), 1e-6);
 }
 
@@ -92,7 +92,7 @@ TYPED_TEST(UnrolledThreads, DoNotChangeABitOfCodesOrGradients) {
   for (const int n_threads : {2, 3}) {
     const auto many = run(n_threads);
     EXPECT_EQ(many.value, one.value) << n_threads << " threads";
-    EXPECT_TRUE(many.dictionary == one.dictionary) << n_threads << " threads";
+    EXPECT_TRUE(many.parameters.at("dictionary") == one.parameters.at("dictionary")) << n_threads << " threads";
     EXPECT_TRUE(many.steps == one.steps) << n_threads << " threads";
     EXPECT_TRUE(many.reg == one.reg) << n_threads << " threads";
     EXPECT_TRUE(many.signals == one.signals) << n_threads << " threads";

@@ -16,12 +16,12 @@ double relative_error(const Eigen::MatrixXd& computed, const Eigen::MatrixXd& ex
 /// held.
 void expect_gradients_to_equal_differences(const NetworkCase& kind, std::uint64_t seed) {
   Network net = draw_network(kind, seed);
-  const auto result = unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, net.gradient, net.target());
+  const auto result = unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, net.gradient, net.target());
   const auto value = [&] { return loss_with_held(net.oracle, net.input, net.trace, kind.kept); };
   const std::string about = kind.describe() + ", seed " + std::to_string(seed);
   EXPECT_NEAR(result.value, value(), 1e-13 * (1 + value())) << about;
   EXPECT_LE((result.codes - net.trace.output(net.oracle)).cwiseAbs().maxCoeff(), 1e-12) << about;
-  EXPECT_LE(relative_error(result.dictionary, central_differences(net.input.D, value)), 1e-7) << "dictionary: " << about;
+  EXPECT_LE(relative_error(result.parameters.at("dictionary"), central_differences(net.input.D, value)), 1e-7) << "dictionary: " << about;
   EXPECT_LE(relative_error(result.steps, central_differences(net.input.steps, value)), 1e-7) << "steps: " << about;
   EXPECT_LE(relative_error(result.signals, central_differences(net.input.X, value)), 1e-7) << "signals: " << about;
   const Eigen::MatrixXd per_signal = central_differences(net.input.reg, value);
@@ -48,10 +48,10 @@ TEST(UnrolledGradient, EqualsFiniteDifferences_WithOneLayerAndWithMany) {
 TEST(UnrolledGradient, WithNoLayerKept_IsTheAlternatingGradient) {
   for (const bool extrapolated : {false, true}) {
     const Network net = draw_network({.return_extrapolated = extrapolated, .kept = 0}, 72);
-    const auto result = unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, net.gradient);
+    const auto result = unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, net.gradient);
     const Eigen::MatrixXd& Z = net.trace.output(net.oracle);
     const Eigen::MatrixXd r = net.input.D * Z - net.input.X;
-    EXPECT_LE((result.dictionary - r * Z.transpose() / 3).norm(), 1e-13);
+    EXPECT_LE((result.parameters.at("dictionary") - r * Z.transpose() / 3).norm(), 1e-13);
     EXPECT_LE((result.signals + r / 3).norm(), 1e-13);
     EXPECT_NEAR(result.reg(0), Z.cwiseAbs().sum() / 3, 1e-13);
     EXPECT_TRUE(result.steps == Eigen::VectorXd::Zero(6));
@@ -65,23 +65,23 @@ TEST(UnrolledGradient, OfABatch_IsTheSumOfThoseOfItsSignals) {
   for (const std::optional<int> kept : {std::optional<int>(), std::optional<int>(3), std::optional<int>(0)}) {
     GradientOptions wanted = net.gradient;
     wanted.backprop = kept;
-    const auto batch = unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, wanted);
+    const auto batch = unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, wanted);
     UnrolledOptions alone = net.options;
     alone.lipschitz = net.oracle.lipschitz;
     double value = 0;
     Matrix<double> dictionary = Matrix<double>::Zero(20, 40), signals(20, 300);
     Vector<double> steps = Vector<double>::Zero(10), reg(300);
     for (Index i = 0; i < 300; ++i) {
-      const auto one = unrolled_gradient<double>(net.input.X.col(i), net.input.D, net.input.reg(i), alone, wanted);
+      const auto one = unrolled_gradient<double>(net.input.X.col(i), DenseDictionary(net.input.D), net.input.reg(i), alone, wanted);
       value += one.value;
-      dictionary += one.dictionary;
+      dictionary += one.parameters.at("dictionary");
       steps += one.steps;
       reg(i) = one.reg(0);
       signals.col(i) = one.signals;
       EXPECT_LE((one.codes - batch.codes.col(i)).cwiseAbs().maxCoeff(), 1e-12);
     }
     EXPECT_NEAR(batch.value, value, 1e-12 * value);
-    EXPECT_LE((batch.dictionary - dictionary).norm(), 1e-12 * dictionary.norm());
+    EXPECT_LE((batch.parameters.at("dictionary") - dictionary).norm(), 1e-12 * dictionary.norm());
     EXPECT_LE((batch.steps - steps).norm(), 1e-12 * steps.norm());
     EXPECT_LE((batch.reg - reg).norm(), 1e-12 * reg.norm());
     EXPECT_LE((batch.signals - signals).norm(), 1e-12 * signals.norm());
@@ -91,19 +91,19 @@ TEST(UnrolledGradient, OfABatch_IsTheSumOfThoseOfItsSignals) {
 TEST(UnrolledGradient, ValueIsTheMeanObjectiveAtTheCodes) {
   for (const bool positive : {false, true}) {
     const Network net = draw_network({.positive = positive, .weighted = true, .layers = 10, .kept = 10}, 74, 20, 40, 300, 0);
-    const auto result = unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options);
+    const auto result = unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options);
     const Vector<double> objective =
-        lasso_objective<double>(net.input.X, net.input.D, result.codes, net.reg(), net.options.penalty);
+        lasso_objective<double>(net.input.X, DenseDictionary(net.input.D), result.codes, net.reg(), net.options.penalty);
     EXPECT_NEAR(result.value, objective.mean(), 1e-13 * objective.mean());
     EXPECT_NEAR(result.value, loss_at(net.oracle, net.input, net.trace.output(net.oracle)), 1e-12 * result.value);
-    EXPECT_EQ(unrolled_loss<double>(net.input.X, net.input.D, net.reg(), net.options), result.value);
+    EXPECT_EQ(unrolled_loss<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options), result.value);
   }
 }
 
 TEST(UnrolledGradient, GivesOnlyWhatIsWanted) {
   Network net = draw_network({}, 75);
   net.gradient.usage = true;
-  const auto all = unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, net.gradient);
+  const auto all = unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, net.gradient);
   for (unsigned bits = 0; bits < 64; ++bits) {
     GradientOptions wanted = net.gradient;
     wanted.dictionary = bits & 1;
@@ -112,9 +112,9 @@ TEST(UnrolledGradient, GivesOnlyWhatIsWanted) {
     wanted.signals = bits & 8;
     wanted.codes = bits & 16;
     wanted.usage = bits & 32;
-    const auto some = unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, wanted);
+    const auto some = unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, wanted);
     EXPECT_EQ(some.value, all.value);
-    EXPECT_EQ(some.dictionary, wanted.dictionary ? all.dictionary : Matrix<double>());
+    EXPECT_EQ(some.parameters, wanted.dictionary ? all.parameters : Parameters<double>());
     EXPECT_EQ(some.steps, wanted.steps ? all.steps : Vector<double>());
     EXPECT_EQ(some.reg, wanted.reg ? all.reg : Vector<double>());
     EXPECT_EQ(some.signals, wanted.signals ? all.signals : Matrix<double>());
@@ -127,7 +127,7 @@ TEST(UnrolledGradient, UsageIsTheSquaredNormOfEachAtomsCodes) {
   for (const Reduction reduction : {Reduction::mean, Reduction::sum}) {
     Network net = draw_network({.reduction = reduction, .layers = 10, .kept = 10}, 78, 20, 40, 300, 0);
     net.gradient.usage = true;
-    const auto result = unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, net.gradient);
+    const auto result = unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, net.gradient);
     const Eigen::VectorXd expected = net.trace.output(net.oracle).rowwise().squaredNorm();
     EXPECT_LE((result.usage - expected / (reduction == Reduction::mean ? 300 : 1)).norm(), 1e-12 * expected.norm());
   }
@@ -136,11 +136,11 @@ TEST(UnrolledGradient, UsageIsTheSquaredNormOfEachAtomsCodes) {
 TEST(UnrolledGradient, InFloat_FollowsDouble) {
   for (const Layers method : {Layers::ista, Layers::fista}) {
     const Network net = draw_network({.method = method, .layers = 10, .kept = 10}, 76, 20, 40, 300, 1e-6);
-    const auto exact = unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, net.gradient);
+    const auto exact = unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, net.gradient);
     const Matrix<float> X = net.input.X.cast<float>(), D = net.input.D.cast<float>();
-    const UnrolledGradient<float> rounded = unrolled_gradient<float>(X, D, net.reg(), net.options, net.gradient);
+    const UnrolledGradient<float> rounded = unrolled_gradient<float>(X, DenseDictionary(D), net.reg(), net.options, net.gradient);
     EXPECT_NEAR(rounded.value, exact.value, 1e-4 * exact.value);
-    EXPECT_LE(relative_error(rounded.dictionary.cast<double>(), exact.dictionary), 1e-4);
+    EXPECT_LE(relative_error(rounded.parameters.at("dictionary").cast<double>(), exact.parameters.at("dictionary")), 1e-4);
     EXPECT_LE(relative_error(rounded.steps, exact.steps), 1e-4);
     EXPECT_LE(relative_error(rounded.reg, exact.reg), 1e-4);
     EXPECT_LE(relative_error(rounded.signals.cast<double>(), exact.signals), 1e-4);
@@ -152,13 +152,13 @@ TEST(UnrolledGradient, StandsZeroSignalsAndZeroAtoms) {
   Network net = draw_network({}, 77);
   net.input.X.col(1).setZero();
   net.input.D.col(2).setZero();
-  const auto result = unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, net.gradient);
+  const auto result = unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, net.gradient);
   EXPECT_TRUE(result.codes.col(1).isZero(0));
   EXPECT_TRUE(result.codes.row(2).isZero(0));
-  EXPECT_TRUE(result.dictionary.allFinite());
-  EXPECT_TRUE(result.dictionary.col(2).isZero(0));
+  EXPECT_TRUE(result.parameters.at("dictionary").allFinite());
+  EXPECT_TRUE(result.parameters.at("dictionary").col(2).isZero(0));
   const Matrix<double> zero = Matrix<double>::Zero(5, 7);
-  const auto nothing = unrolled_gradient<double>(net.input.X, zero, net.reg(), net.options, net.gradient);
+  const auto nothing = unrolled_gradient<double>(net.input.X, DenseDictionary(zero), net.reg(), net.options, net.gradient);
   EXPECT_TRUE(nothing.codes.isZero(0));
   EXPECT_NEAR(nothing.value, 0.5 * net.input.X.squaredNorm() / 3, 1e-13);
 }
@@ -169,9 +169,9 @@ TEST(UnrolledGradient, EqualsDifferencesAtNegativeStepFactors) {
   net.options.steps[1] = -0.5;
   net.options.lipschitz = net.oracle.lipschitz;
   const auto value = [&](const UnrolledOptions& o) {
-    return unrolled_loss<double>(net.input.X, net.input.D, net.reg(), o, net.gradient);
+    return unrolled_loss<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), o, net.gradient);
   };
-  const auto result = unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, net.gradient);
+  const auto result = unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, net.gradient);
   for (int k = 0; k < net.options.layers; ++k) {
     UnrolledOptions up = net.options, down = net.options;
     up.steps[static_cast<std::size_t>(k)] += 1e-6;
@@ -185,7 +185,7 @@ TEST(UnrolledVjp, WithALosssCotangent_IsTheGradientButForItsExplicitTerms) {
     kind.reduction = Reduction::sum;
     kind.kept = seed % 2 == 0 ? 6 : 2;
     const Network net = draw_network(kind, seed + 3000);
-    const auto loss = unrolled_gradient<double>(net.input.X, net.input.D, net.reg(), net.options, net.gradient, net.target());
+    const auto loss = unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, net.gradient, net.target());
     const Eigen::MatrixXd& Z = loss.codes;
     const Eigen::MatrixXd r = net.input.D * Z - (net.target() != nullptr ? *net.target() : net.input.X);
     Eigen::MatrixXd cotangent = net.input.D.transpose() * r;
@@ -195,10 +195,10 @@ TEST(UnrolledVjp, WithALosssCotangent_IsTheGradientButForItsExplicitTerms) {
         cotangent.col(i) += net.input.reg(i) * net.oracle.weights.cwiseProduct(Z.col(i).cwiseSign());
         explicit_reg(i) = net.oracle.weights.dot(Z.col(i).cwiseAbs());
       }
-    const auto result = unrolled_vjp<double>(net.input.X, net.input.D, net.reg(), cotangent, net.options, net.gradient.backprop);
+    const auto result = unrolled_vjp<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), cotangent, net.options, net.gradient.backprop);
     const std::string about = kind.describe() + ", seed " + std::to_string(seed + 3000);
     EXPECT_EQ(result.codes, Z);
-    EXPECT_LE(relative_error(result.dictionary + r * Z.transpose(), loss.dictionary), 1e-11) << about;
+    EXPECT_LE(relative_error(result.parameters.at("dictionary") + r * Z.transpose(), loss.parameters.at("dictionary")), 1e-11) << about;
     EXPECT_LE(relative_error(result.steps, loss.steps), 1e-11) << about;
     EXPECT_LE(relative_error(net.target() != nullptr ? result.signals : Eigen::MatrixXd(result.signals - r), loss.signals), 1e-11)
         << about;
@@ -214,7 +214,7 @@ TEST(UnrolledVjp, ThroughNoLayer_IsZero) {
     const auto result =
         unrolled_vjp<double>(X, DenseDictionary<double>(D), Reg::fraction_of_max(of_max), cotangent, {.layers = 8}, 0);
     EXPECT_EQ(result.codes, unrolled_encode<double>(X, DenseDictionary<double>(D), Reg::fraction_of_max(of_max), {.layers = 8}));
-    EXPECT_TRUE(result.dictionary.isZero(0) && result.signals.isZero(0) && result.steps.isZero(0) && result.reg.isZero(0));
+    EXPECT_TRUE(result.parameters.at("dictionary").isZero(0) && result.signals.isZero(0) && result.steps.isZero(0) && result.reg.isZero(0));
   }
 }
 

@@ -1,12 +1,12 @@
 // The engine of the layers with other parts than the library's own: a data fit with weights that differ from
-// signal to signal, and a small one-dimensional convolutional dictionary. Each against the dense problem that
-// equals it.
+// signal to signal, and a small convolutional dictionary. Each against the dense problem that equals it.
 #include "riata/unrolled/layers.hpp"
 
 #include <gtest/gtest.h>
 
 #include "riata/operators/dense_dictionary.hpp"
 #include "riata/terms/l1.hpp"
+#include "support/convolution.hpp"
 #include "unrolled/engine.hpp"
 #include "unrolled/networks.hpp"
 
@@ -21,56 +21,6 @@ struct MaskedFit {
   }
 };
 static_assert(DataFit<MaskedFit, double>);
-
-/// sum_k d_k * z_k (full convolution): kernels are columns, a code holds the activations of one kernel after
-/// another.
-class Convolution {
- public:
-  using scalar = double;
-  Convolution(Matrix<double> kernels, Index signal_size) : kernels_(std::move(kernels)), n_(signal_size) {}
-
-  Index signal_size() const { return n_; }
-  Index positions() const { return n_ - kernels_.rows() + 1; }
-  Index code_size() const { return kernels_.cols() * positions(); }
-  const Matrix<double>& parameters() const { return kernels_; }
-  double squared_norm() const { return lipschitz_of(dense()); }
-
-  void apply(const ConstMatrixRef<double>& Z, MatrixRef<double> X) const {
-    X.setZero();
-    visit([&](Index k, Index p, Index t) { X.row(p + t) += kernels_(t, k) * Z.row(k * positions() + p); });
-  }
-  void adjoint(const ConstMatrixRef<double>& X, MatrixRef<double> Z) const {
-    Z.setZero();
-    visit([&](Index k, Index p, Index t) { Z.row(k * positions() + p) += kernels_(t, k) * X.row(p + t); });
-  }
-  void accumulate_gradient(double scale, const ConstMatrixRef<double>& R, const ConstMatrixRef<double>& Z,
-                           MatrixRef<double> gradient) const {
-    visit([&](Index k, Index p, Index t) { gradient(t, k) += scale * R.row(p + t).dot(Z.row(k * positions() + p)); });
-  }
-
-  /// The same map as a matrix, and the gradient of its kernels from that of the matrix.
-  Matrix<double> dense() const {
-    Matrix<double> A = Matrix<double>::Zero(n_, code_size());
-    visit([&](Index k, Index p, Index t) { A(p + t, k * positions() + p) = kernels_(t, k); });
-    return A;
-  }
-  Matrix<double> kernels_gradient(const Matrix<double>& of_dense) const {
-    Matrix<double> gradient = Matrix<double>::Zero(kernels_.rows(), kernels_.cols());
-    visit([&](Index k, Index p, Index t) { gradient(t, k) += of_dense(p + t, k * positions() + p); });
-    return gradient;
-  }
-
- private:
-  template <class Visit>
-  void visit(const Visit& each) const {
-    for (Index k = 0; k < kernels_.cols(); ++k)
-      for (Index p = 0; p < positions(); ++p)
-        for (Index t = 0; t < kernels_.rows(); ++t) each(k, p, t);
-  }
-  Matrix<double> kernels_;
-  Index n_;
-};
-static_assert(Dictionary<Convolution>);
 
 constexpr int n_layers = 8;
 constexpr int stored_layers[] = {n_layers, 3, 1};
@@ -110,19 +60,19 @@ TEST(LayersWithAMaskedFit, EqualTheDenseProblemWithScaledRows) {
         const Vector<double> root = M.col(i).cwiseSqrt();
         const Matrix<double> x = root.cwiseProduct(X.col(i));
         const auto dense = unrolled_gradient<double>(
-            x, Matrix<double>(root.asDiagonal() * D), reg(i),
+            x, DenseDictionary<double>(root.asDiagonal() * D), reg(i),
             {.layers = n_layers, .method = method, .steps = factors, .lipschitz = lipschitz, .penalty = options},
             {.backprop = stored, .reduction = Reduction::sum, .signals = true});
         value += dense.value;
         codes.col(i) = dense.codes;
-        dictionary += root.asDiagonal() * dense.dictionary;
+        dictionary += root.asDiagonal() * dense.parameters.at("dictionary");
         signals.col(i) = root.asDiagonal() * dense.signals;
         steps += dense.steps;
         reg_gradient(i) = dense.reg(0);
       }
       EXPECT_NEAR(engine.value, value, 1e-12 * value) << stored << " layers kept";
       EXPECT_LE(distance(engine.codes, codes), 1e-12) << stored << " layers kept";
-      EXPECT_LE(distance(engine.parameters, dictionary), 1e-12) << stored << " layers kept";
+      EXPECT_LE(distance(engine.dictionary(), dictionary), 1e-12) << stored << " layers kept";
       EXPECT_LE(distance(engine.signals, signals), 1e-12) << stored << " layers kept";
       EXPECT_LE(distance(as_vector(engine.steps), steps), 1e-12) << stored << " layers kept";
       EXPECT_LE(distance(as_vector(engine.reg), reg_gradient), 1e-12) << stored << " layers kept";
@@ -132,7 +82,7 @@ TEST(LayersWithAMaskedFit, EqualTheDenseProblemWithScaledRows) {
 TEST(LayersWithAConvolutionalDictionary, EqualTheDenseProblemOfItsMatrix) {
   Draw draw(82);
   const Index n_signals = 3;
-  const Convolution D(draw.atoms(4, 3), 15);
+  const Convolution<double> D(draw.atoms(4, 3), 15);
   const Matrix<double> A = D.dense(), X = draw.normal_matrix(15, n_signals);
   const std::vector<double> factors = random_factors(draw);
   const Vector<double> reg = Vector<double>::Constant(n_signals, 0.2);
@@ -144,11 +94,11 @@ TEST(LayersWithAConvolutionalDictionary, EqualTheDenseProblemOfItsMatrix) {
         const auto engine = run_tiles(D, LeastSquares(), L1<double>(options, D.code_size()),
                                       schedule_with(lipschitz, factors, method), X, reg, stored);
         const auto dense = unrolled_gradient<double>(
-            X, A, 0.2, {.layers = n_layers, .method = method, .steps = factors, .lipschitz = lipschitz, .penalty = options},
+            X, DenseDictionary(A), 0.2, {.layers = n_layers, .method = method, .steps = factors, .lipschitz = lipschitz, .penalty = options},
             {.backprop = stored, .reduction = Reduction::sum, .signals = true});
         EXPECT_NEAR(engine.value, dense.value, 1e-12 * dense.value) << stored << " layers kept";
         EXPECT_LE(distance(engine.codes, dense.codes), 1e-12) << stored << " layers kept";
-        EXPECT_LE(distance(engine.parameters, D.kernels_gradient(dense.dictionary)), 1e-12) << stored << " layers kept";
+        EXPECT_LE(distance(engine.dictionary(), D.kernels_gradient(dense.parameters.at("dictionary"))), 1e-12) << stored << " layers kept";
         EXPECT_LE(distance(engine.signals, dense.signals), 1e-12) << stored << " layers kept";
         EXPECT_LE(distance(as_vector(engine.steps), dense.steps), 1e-12) << stored << " layers kept";
         EXPECT_NEAR(as_vector(engine.reg).sum(), dense.reg(0), 1e-12 * std::abs(dense.reg(0)));

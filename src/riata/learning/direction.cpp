@@ -32,7 +32,7 @@ template <Scalar T>
 Parameters<T> UnrolledDirection<T>::gradient(const ConstMatrixRef<T>& batch, const Parameters<T>& parameters,
                                              const std::set<std::string>& names) {
   const bool steps = names.contains("steps");
-  const auto result = unrolled_gradient<T>(batch, DenseDictionary<T>(parameters.at("dictionary")), reg_, network_at(parameters),
+  auto result = unrolled_gradient<T>(batch, DenseDictionary<T>(parameters.at("dictionary")), reg_, network_at(parameters),
                                            {.loss = options_.loss,
                                             .backprop = options_.backprop,
                                             .reduction = options_.reduction,
@@ -42,7 +42,7 @@ Parameters<T> UnrolledDirection<T>::gradient(const ConstMatrixRef<T>& batch, con
                                             .signals = false,
                                             .codes = false,
                                             .usage = options_.scale_by_usage});
-  Parameters<T> gradient{{"dictionary", result.dictionary}};
+  Parameters<T> gradient = std::move(result.parameters);
   if (options_.scale_by_usage) {
     const double floor = 0.1 * result.usage.mean();
     for (Index j = 0; j < result.usage.size(); ++j)

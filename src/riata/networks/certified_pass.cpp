@@ -18,10 +18,10 @@ CertifiedNetwork<T>::CertifiedNetwork(const Network<T>& net, int layers, bool wi
       parameters(net.shared_parameters()),
       n_layers(layers),
       safeguard(with_safeguard),
-      D_double(net.dictionary().parameters().template cast<double>()),
-      penalty(std::in_place_type<L1<T>>, PenaltyOptions{}, D_double.cols()) {
+      exact(net.dictionary().in_double()),
+      penalty(std::in_place_type<L1<T>>, PenaltyOptions{}, exact->code_size()) {
   const PenaltyOptions options = net.penalty();
-  if (net.traits().groups) penalty.template emplace<GroupL1<T>>(options, D_double.cols());
+  if (net.traits().groups) penalty.template emplace<GroupL1<T>>(options, exact->code_size());
   if (!safeguard) return;
   if (net.traits().groups) {
     group_ista.emplace("group", net.dictionary(), n_layers,
@@ -29,7 +29,7 @@ CertifiedNetwork<T>::CertifiedNetwork(const Network<T>& net, int layers, bool wi
     return;
   }
   schedule = make_schedule({.layers = n_layers, .method = Layers::ista}, net.squared_norm());
-  if (gram_pays(D_double.cols(), n_layers, n_signals)) gram.emplace(net.dictionary().parameters(), std::get<L1<T>>(penalty));
+  if (gram_pays(exact->code_size(), n_layers, n_signals)) gram.emplace(net.dictionary().atoms(), std::get<L1<T>>(penalty));
 }
 
 template <Scalar T>
@@ -63,7 +63,7 @@ CertifiedPass<T>::CertifiedPass(const CertifiedNetwork<T>& shared, Index tile)
                tile),
       certificate_(std::visit(
           [&]<Penalty P>(const P& penalty) -> decltype(certificate_) {
-            return TileCertificate<P>(shared.network.dictionary().parameters(), shared.D_double, penalty);
+            return TileCertificate<P>(shared.network.dictionary(), *shared.exact, penalty);
           },
           shared.penalty)) {
   if (!shared.safeguard) return;

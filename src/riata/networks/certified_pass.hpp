@@ -26,7 +26,7 @@ struct CertifiedNetwork {
   std::shared_ptr<const Parameters<T>> parameters;
   int n_layers;
   bool safeguard;
-  Matrix<double> D_double;
+  std::unique_ptr<const Dictionary<double>> exact;  ///< the network's dictionary in double
   std::variant<L1<T>, GroupL1<T>> penalty;
   // ISTA, for the safeguard: of groups a network at its start, else the layers of unrolled/.
   std::optional<Network<T>> group_ista = {};

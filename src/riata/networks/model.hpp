@@ -46,7 +46,7 @@ struct NetworkModel {
   double lipschitz;  ///< L
   NetworkOptions options;
 
-  const Matrix<T>& D() const { return dictionary.parameters(); }
+  const Matrix<T>& D() const { return dictionary.atoms(); }
   Index n_features() const { return dictionary.signal_size(); }
   Index n_atoms() const { return dictionary.code_size(); }
 };

@@ -623,7 +623,7 @@ std::string fingerprint(const Network<T>& net, const ConstMatrixRef<T>& X, doubl
   nlohmann::json run{{"dtype", sizeof(T) == 4 ? "float32" : "float64"},
                      {"signals", X.cols()},
                      {"signals_hash", hash_of<T>(X)},
-                     {"dictionary_hash", hash_of<T>(net.dictionary().parameters())},
+                     {"dictionary_hash", hash_of<T>(net.dictionary().atoms())},
                      {"kind", net.kind()},
                      {"n_layers", net.n_layers()},
                      {"lipschitz", net.lipschitz()},

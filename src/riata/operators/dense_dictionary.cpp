@@ -14,7 +14,8 @@ constexpr double least_size = 1e-150, most_size = 1e150;
 }  // namespace
 
 template <Scalar T>
-DenseDictionary<T>::DenseDictionary(Matrix<T> atoms) : atoms_(std::move(atoms)) {
+DenseDictionary<T>::DenseDictionary(Matrix<T> atoms, Constraint constraint)
+    : atoms_(std::move(atoms)), constraint_(constraint) {
   require(atoms_.size() > 0, "dictionary: {} atoms of {} features, must have at least one of each", atoms_.cols(), atoms_.rows());
   require_finite("dictionary", "D", atoms_);
   if constexpr (std::same_as<T, double>) {
@@ -27,22 +28,44 @@ DenseDictionary<T>::DenseDictionary(Matrix<T> atoms) : atoms_(std::move(atoms)) 
 }
 
 template <Scalar T>
-void DenseDictionary<T>::apply(const ConstMatrixRef<T>& codes, MatrixRef<T> signals) const {
-  multiply<T>(atoms_, codes, signals);
+void DenseDictionary<T>::apply(const ConstMatrixRef<T>& Z, MatrixRef<T> X) const {
+  multiply<T>(atoms_, Z, X);
 }
 
 template <Scalar T>
-void DenseDictionary<T>::adjoint(const ConstMatrixRef<T>& signals, MatrixRef<T> codes) const {
+void DenseDictionary<T>::adjoint(const ConstMatrixRef<T>& R, MatrixRef<T> Z) const {
   if (transposed_.size() > 0)
-    multiply<T>(transposed_, signals, codes);
+    multiply<T>(transposed_, R, Z);
   else
-    multiply_transposed<T>(atoms_, signals, codes);
+    multiply_transposed<T>(atoms_, R, Z);
 }
 
 template <Scalar T>
 void DenseDictionary<T>::accumulate_gradient(T scale, const ConstMatrixRef<T>& R, const ConstMatrixRef<T>& Z,
                                              MatrixRef<T> gradient) const {
   add_outer<T>(scale, R, Z, gradient);
+}
+
+template <Scalar T>
+void DenseDictionary<T>::accumulate_gradient(T scale, const ConstMatrixRef<T>& R, const ConstMatrixRef<T>& Z,
+                                             Parameters<T>& gradient) const {
+  if (const auto own = gradient.find("dictionary"); own != gradient.end()) add_outer<T>(scale, R, Z, own->second);
+}
+
+template <Scalar T>
+void DenseDictionary<T>::project(Parameters<T>& parameters) const {
+  if (const auto own = parameters.find("dictionary"); own != parameters.end()) project_atoms<T>(own->second, constraint_);
+}
+
+template <Scalar T>
+std::unique_ptr<Dictionary<T>> DenseDictionary<T>::at(const Parameters<T>& parameters) const {
+  const auto own = parameters.find("dictionary");
+  return std::make_unique<DenseDictionary>(own != parameters.end() ? own->second : atoms_, constraint_);
+}
+
+template <Scalar T>
+std::unique_ptr<Dictionary<double>> DenseDictionary<T>::in_double() const {
+  return std::make_unique<DenseDictionary<double>>(atoms_.template cast<double>(), constraint_);
 }
 
 template <Scalar T>

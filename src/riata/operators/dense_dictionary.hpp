@@ -1,7 +1,6 @@
 // The dense dictionary: a matrix whose columns are the atoms.
 #pragma once
 
-#include "riata/core/types.hpp"
 #include "riata/operators/dictionary.hpp"
 
 namespace riata {
@@ -12,34 +11,41 @@ enum class Constraint {
   unit_ball     ///< ||D_j|| <= 1
 };
 
-/// D, n_features x n_atoms (NumPy's C-ordered (n_atoms, n_features)). Owns its atoms.
+/// D, n_features x n_atoms (NumPy's C-ordered (n_atoms, n_features)), a parameter called "dictionary" whose columns keep the
+/// constraint. Owns its atoms.
 template <Scalar T>
-class DenseDictionary {
+class DenseDictionary final : public Dictionary<T> {
  public:
-  using scalar = T;
-
   /// @throws std::invalid_argument if empty or not finite
-  DenseDictionary(Matrix<T> atoms);  // NOLINT(google-explicit-constructor): a matrix is a dictionary
+  DenseDictionary(Matrix<T> atoms,  // NOLINT(google-explicit-constructor): a matrix is a dictionary
+                  Constraint constraint = Constraint::unit_sphere);
 
-  Index signal_size() const { return atoms_.rows(); }
-  Index code_size() const { return atoms_.cols(); }
-  const Matrix<T>& parameters() const { return atoms_; }
+  Index signal_size() const override { return atoms_.rows(); }
+  Index code_size() const override { return atoms_.cols(); }
+  const Matrix<T>& atoms() const { return atoms_; }
+  const Matrix<T>* matrix() const override { return &atoms_; }
 
-  void apply(const ConstMatrixRef<T>& codes, MatrixRef<T> signals) const;
-  void adjoint(const ConstMatrixRef<T>& signals, MatrixRef<T> codes) const;
-  /// gradient += scale * R Z^T, the derivative of <R, D Z> with respect to D.
+  void apply(const ConstMatrixRef<T>& Z, MatrixRef<T> X) const override;
+  void adjoint(const ConstMatrixRef<T>& R, MatrixRef<T> Z) const override;
+  double squared_norm() const override;
+
+  Parameters<T> parameters() const override { return {{"dictionary", atoms_}}; }
+  void accumulate_gradient(T scale, const ConstMatrixRef<T>& R, const ConstMatrixRef<T>& Z,
+                           Parameters<T>& gradient) const override;
+  /// gradient += scale * R Z^T
   void accumulate_gradient(T scale, const ConstMatrixRef<T>& R, const ConstMatrixRef<T>& Z, MatrixRef<T> gradient) const;
-  double squared_norm() const;
+  void project(Parameters<T>& parameters) const override;
+  std::unique_ptr<Dictionary<T>> at(const Parameters<T>& parameters) const override;
+  std::unique_ptr<Dictionary<double>> in_double() const override;
 
  private:
   Matrix<T> atoms_;
   Matrix<T> transposed_;  ///< of small dictionaries: OpenBLAS multiplies small matrices as they lie, unless transposed
+  Constraint constraint_;
 };
 
 /// Puts every column on the unit sphere or into the unit ball.
 template <Scalar T>
 void project_atoms(Matrix<T>& atoms, Constraint constraint);
-
-static_assert(Dictionary<DenseDictionary<float>> && Dictionary<DenseDictionary<double>>);
 
 }  // namespace riata

@@ -1,25 +1,46 @@
-// What every dictionary offers: a linear map codes -> signals with parameters. Solvers, layers and learners see only this,
-// so a convolutional or masked model runs through the same code as a matrix.
+// What every dictionary offers: a linear map D from codes to signals, made of named parameters. Solvers, certificates, layers and
+// learners see only this, so that a convolution or an operator runs through the same code as a matrix. It is called once per tile
+// of signals. Columns are signals.
 #pragma once
 
-#include <concepts>
+#include <memory>
 
-#include "riata/core/types.hpp"
+#include "riata/core/parameters.hpp"
 
 namespace riata {
 
-template <class D>
-concept Dictionary = requires(const D& d, D& mutable_d, const Matrix<typename D::scalar>& codes,
-                              const Matrix<typename D::scalar>& signals, MatrixRef<typename D::scalar> out,
-                              typename D::scalar scale) {
-  requires Scalar<typename D::scalar>;
-  { d.signal_size() } -> std::convertible_to<Index>;
-  { d.code_size() } -> std::convertible_to<Index>;
-  d.apply(codes, out);                                  // out = D Z, columns are signals
-  d.adjoint(signals, out);                              // out = D^T R
-  d.accumulate_gradient(scale, signals, codes, out);    // out += scale d<R, D Z>/d(parameters)
-  { d.squared_norm() } -> std::convertible_to<double>;  // >= ||D||_2^2, to rounding where that is affordable
-  { d.parameters() } -> std::convertible_to<const Matrix<typename D::scalar>&>;
+template <Scalar T>
+class Dictionary {
+ public:
+  using scalar = T;
+  virtual ~Dictionary() = default;
+
+  virtual Index signal_size() const = 0;
+  virtual Index code_size() const = 0;
+
+  virtual void apply(const ConstMatrixRef<T>& Z, MatrixRef<T> X) const = 0;    ///< X = D Z
+  virtual void adjoint(const ConstMatrixRef<T>& R, MatrixRef<T> Z) const = 0;  ///< Z = D^T R
+  /// ||D||_2^2 or more; to rounding where that is affordable.
+  virtual double squared_norm() const = 0;
+
+  /// {dictionary} of a matrix, {kernels}, {u, v}, ...; none of a known operator.
+  virtual Parameters<T> parameters() const = 0;
+  /// gradient += scale d<R, D Z>/d(parameters), for those parameters that `gradient` holds.
+  virtual void accumulate_gradient(T scale, const ConstMatrixRef<T>& R, const ConstMatrixRef<T>& Z,
+                                   Parameters<T>& gradient) const = 0;
+  /// Puts parameters onto its constraint; names that are not its own are left alone.
+  virtual void project(Parameters<T>& parameters) const = 0;
+  /// The same map with those of its parameters that the pack holds.
+  virtual std::unique_ptr<Dictionary> at(const Parameters<T>& parameters) const = 0;
+  /// The same map in double, for certificates.
+  virtual std::unique_ptr<Dictionary<double>> in_double() const = 0;
+
+  /// D itself where it is a matrix, else null: the one door for what needs its columns or its Gram matrix.
+  virtual const Matrix<T>* matrix() const { return nullptr; }
 };
+
+/// The columns of D. @throws std::invalid_argument where D is no matrix, naming `what` needs one
+template <Scalar T>
+const Matrix<T>& require_matrix(const Dictionary<T>& D, const char* what);
 
 }  // namespace riata

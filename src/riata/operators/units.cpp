@@ -61,6 +61,11 @@ T largest_entry(const ConstMatrixRef<T>& A) {
 }
 
 template <Scalar T>
+T largest_entry(const Dictionary<T>& D) {
+  return D.matrix() != nullptr ? largest_entry<T>(*D.matrix()) : static_cast<T>(std::sqrt(D.squared_norm()));
+}
+
+template <Scalar T>
 bool is_in_range(const ConstMatrixRef<T>& A) {
   // A sum that holds NaN or infinity is not finite.
   if (A.outerStride() == A.rows())
@@ -101,13 +106,19 @@ T shifted_reg(T reg, int e) {
 }
 
 template <Scalar T>
-UnitAtoms<T>::UnitAtoms(const DenseDictionary<T>& D, RegUnit reg) : given_(D) {
-  const T largest = largest_entry<T>(D.parameters());
+UnitAtoms<T>::UnitAtoms(const Dictionary<T>& D, RegUnit reg) : given_(D) {
+  const T largest = largest_entry<T>(D);
+  if (dynamic_cast<const DenseDictionary<T>*>(&D) == nullptr) {
+    require(std::isfinite(largest) && beyond(largest, Bands<T>::widest_atoms) == 0,
+            "dictionary: its norm is {:.3g}, must be between {:.0e} and {:.0e}; scale its parameters", static_cast<double>(largest),
+            std::ldexp(1.0, -Bands<T>::widest_atoms), std::ldexp(1.0, Bands<T>::widest_atoms));
+    return;
+  }
   if (reg == RegUnit::absolute)
     require_no_unit("D", largest, Bands<T>::widest_atoms);
   else
     exponent_ = atom_exponent(largest);
-  if (exponent_ != 0) copy_.emplace(Matrix<T>(shifted(D.parameters(), -exponent_)));
+  if (exponent_ != 0) copy_.emplace(Matrix<T>(shifted(*D.matrix(), -exponent_)));
 }
 
 template <Scalar T>
@@ -160,6 +171,7 @@ void TileUnits<T>::leave(MatrixRef<T> Z) const {
 #define RIATA_INSTANTIATE(T)                                                             \
   template T norm_in_range<T>(const ConstVectorRef<T>&);                                 \
   template T largest_entry<T>(const ConstMatrixRef<T>&);                                 \
+  template T largest_entry<T>(const Dictionary<T>&);                                     \
   template bool is_in_range<T>(const ConstMatrixRef<T>&);                                \
   template void require_in_range<T>(const char*, const char*, const ConstMatrixRef<T>&); \
   template void require_squares<T>(const char*, const ConstMatrixRef<T>&);               \

@@ -35,6 +35,9 @@ auto shifted(const Eigen::DenseBase<Derived>& A, int e) {
 /// max |A_ij|
 template <Scalar T>
 T largest_entry(const ConstMatrixRef<T>& A);
+/// max |D_ij|, or ||D||_2 where D is no matrix.
+template <Scalar T>
+T largest_entry(const Dictionary<T>& D);
 
 /// ||v||, also where its square is no number.
 template <Scalar T>
@@ -68,18 +71,19 @@ int atom_exponent(T largest);
 template <Scalar T>
 T shifted_reg(T reg, int e);
 
-/// D' and f. Borrows D, which is D' where f = 0.
+/// D' and f. Borrows D, which is D' where f = 0, and always where D is no matrix: that has to lie in the band where no unit is needed.
 template <Scalar T>
 class UnitAtoms {
  public:
-  /// @throws std::invalid_argument where RegUnit::absolute would need f
-  explicit UnitAtoms(const DenseDictionary<T>& D, RegUnit reg = RegUnit::linear);
+  /// @throws std::invalid_argument where RegUnit::absolute, or what is no matrix, would need f
+  explicit UnitAtoms(const Dictionary<T>& D, RegUnit reg = RegUnit::linear);
 
-  const DenseDictionary<T>& dictionary() const { return copy_ ? *copy_ : given_; }
+  const Dictionary<T>& dictionary() const { return copy_ ? *copy_ : given_; }
+  const Matrix<T>& matrix() const { return *dictionary().matrix(); }  ///< of a D that is one
   int exponent() const { return exponent_; }
 
  private:
-  const DenseDictionary<T>& given_;
+  const Dictionary<T>& given_;
   int exponent_ = 0;
   std::optional<DenseDictionary<T>> copy_;
 };

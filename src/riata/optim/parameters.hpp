@@ -6,12 +6,9 @@
 #include <map>
 #include <string>
 
-#include "riata/core/types.hpp"
+#include "riata/core/parameters.hpp"
 
 namespace riata {
-
-template <Scalar T>
-using Parameters = std::map<std::string, Matrix<T>>;
 
 /// sum_k w_k ||g_k||^2 = largest^2 sum, with no square that could leave the range of numbers.
 struct ScaledSquares {

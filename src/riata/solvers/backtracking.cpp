@@ -3,7 +3,7 @@
 //   y = prox_{step reg g}( z - step D^T (D z - x) ),   step <- shrink * step   until   ||D (y - z)||^2 <= ||y - z||^2 / step
 //
 // which for this data fit f is Beck and Teboulle's (2009) f(y) <= f(z) + <grad f(z), y - z> + 1/(2 step) ||y - z||^2, written
-// without large numbers to subtract. No norm of D is computed.
+// without large numbers to subtract. No norm of a matrix D is computed.
 // A trial starts from the last accepted step / shrink, so steps follow the curvature where the codes are (they may exceed
 // 1 / ||D||_2^2); with options.first_step from that one every time, as the published code of Ablin et al. (2019) does.
 // Cost per iteration and signal: 4 n m flops, and per trial m plus n per atom that moves.
@@ -21,9 +21,15 @@ class Backtracking final : public ProximalTile<P> {
   using T = typename P::scalar;
 
   explicit Backtracking(const SharedProblem<P>& problem) : ProximalTile<P>(problem) {
-    // ||D_j||^2 <= ||D||_2^2 <= sum_j ||D_j||^2: at the last bound any step may be taken.
-    const Vector<double> atoms = problem.D_double.colwise().squaredNorm();
-    const double largest = atoms.maxCoeff(), sum = atoms.sum();
+    // ||D_j||^2 <= ||D||_2^2 <= sum_j ||D_j||^2: at the last bound any step may be taken. What is no matrix gives ||D||_2^2.
+    double largest = 0, sum = 0;
+    if (const Matrix<double>* const D = problem.exact.matrix(); D != nullptr) {
+      const Vector<double> atoms = D->colwise().squaredNorm();
+      largest = atoms.maxCoeff();
+      sum = atoms.sum();
+    } else {
+      largest = sum = problem.D.squared_norm();
+    }
     longest_ = static_cast<T>(
         std::min<double>(problem.options.first_step.value_or(largest > 0 ? 1 / largest : 1), std::numeric_limits<T>::max()));
     safe_ = static_cast<T>(sum > 0 ? 1 / sum : 1);

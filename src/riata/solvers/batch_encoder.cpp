@@ -19,6 +19,10 @@ bool is_proximal(Solver method) {
   return method == Solver::ista || method == Solver::fista || method == Solver::oista || method == Solver::backtracking;
 }
 
+bool needs_matrix(Solver method) {
+  return method == Solver::oista || method == Solver::coordinate_descent || method == Solver::lars;
+}
+
 /// The work of one thread: screens out the signals whose code is zero, solves the rest, certifies all. Each signal in its unit
 /// (units.hpp), which it gets when it comes in and loses when it leaves.
 template <Penalty P>
@@ -32,7 +36,7 @@ class TileEncoder {
         solver_(std::move(solver)),
         signal_reg_max_(reg_max),
         units_(units),
-        certificate_(problem.D.parameters(), problem.D_double, problem.penalty, problem.options.tol) {}
+        certificate_(problem.D, problem.exact, problem.penalty, problem.options.tol) {}
 
   /// `Z` holds the start and receives the codes.
   void encode(const ConstMatrixRef<T>& X_given, const ConstVectorRef<T>& reg_given, Index first, EncodeResult<T>& result) {
@@ -145,19 +149,20 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
   PenaltyEncoder(UnitAtoms<T>&& atoms, const P& penalty, const EncodeOptions& options)
       : options_(options),
         atoms_(std::move(atoms)),
-        D_double_(atoms_.dictionary().parameters().template cast<double>()),
+        exact_(atoms_.dictionary().in_double()),
         penalty_(penalty),
-        problem_{atoms_.dictionary(), D_double_, penalty_, options_},
-        signal_reg_max_(atoms_.dictionary().parameters(), penalty_),
+        problem_{atoms_.dictionary(), *exact_, penalty_, options_},
+        signal_reg_max_(atoms_.dictionary(), penalty_),
         units_(atoms_.exponent(), reg_unit(options.penalty.kind)) {
-    const DenseDictionary<T>& D = atoms_.dictionary();
+    const Dictionary<T>& D = atoms_.dictionary();
     const Solver method = options_.method;
     if (options_.first_step) options_.first_step = std::ldexp(*options_.first_step, 2 * atoms_.exponent());
+    if (needs_matrix(method)) require_matrix(D, formatted("method = '{}'", to_string(method)).c_str());
     require(!options_.record || is_proximal(method),
             "encode: record is for the methods 'ista', 'fista', 'oista' and 'backtracking', not for '{}'", to_string(method));
     if (method == Solver::coordinate_descent) {
       gram_.resize(D.code_size(), D.code_size());
-      multiply_transposed<T>(D.parameters(), D.parameters(), gram_);
+      multiply_transposed<T>(*D.matrix(), *D.matrix(), gram_);
     } else if (is_proximal(method) && method != Solver::backtracking) {
       lipschitz_ = D.squared_norm();
     }
@@ -165,7 +170,7 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
   }
 
   EncodeResult<T> encode(const ConstMatrixRef<T>& X, const Vector<T>& regs, const Matrix<T>* init) override {
-    const Index n_signals = X.cols(), n_atoms = D_double_.cols();
+    const Index n_signals = X.cols(), n_atoms = exact_->code_size();
     EncodeResult<T> result{.codes = Matrix<T>(n_atoms, n_signals),
                            .objective = Vector<double>(n_signals),
                            .gap = Vector<double>(n_signals),
@@ -211,7 +216,7 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
 
   EncodeOptions options_;
   const UnitAtoms<T> atoms_;
-  Matrix<double> D_double_;
+  const std::unique_ptr<const Dictionary<double>> exact_;
   P penalty_;
   SharedProblem<P> problem_;
   SignalRegMax<P> signal_reg_max_;
@@ -224,9 +229,9 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
 }  // namespace
 
 template <Scalar T>
-Solver pick_solver(const ConstMatrixRef<T>& X, const DenseDictionary<T>& D, const Vector<T>& regs, const EncodeOptions& options) {
+Solver pick_solver(const ConstMatrixRef<T>& X, const Dictionary<T>& D, const Vector<T>& regs, const EncodeOptions& options) {
   if (options.penalty.kind == PenaltyKind::l0) return Solver::ista;
-  if (options.penalty.kind == PenaltyKind::group || D.code_size() > max_gram_atoms) return Solver::fista;
+  if (options.penalty.kind == PenaltyKind::group || D.code_size() > max_gram_atoms || D.matrix() == nullptr) return Solver::fista;
   if (options.penalty.kind == PenaltyKind::elastic_net) return Solver::coordinate_descent;
   if (X.cols() > 2 || D.code_size() < 1024) return Solver::coordinate_descent;
   const Vector<T> largest = reg_max<T>(X, D, options.penalty, options.execution);
@@ -235,7 +240,7 @@ Solver pick_solver(const ConstMatrixRef<T>& X, const DenseDictionary<T>& D, cons
 }
 
 template <Scalar T>
-std::unique_ptr<BatchEncoder<T>> make_batch_encoder(const DenseDictionary<T>& D, const EncodeOptions& options) {
+std::unique_ptr<BatchEncoder<T>> make_batch_encoder(const Dictionary<T>& D, const EncodeOptions& options) {
   UnitAtoms<T> atoms(D, reg_unit(options.penalty.kind));
   return with_penalty<T>(options.penalty, atoms.dictionary(),
                          [&]<Penalty P>(const P& penalty) -> std::unique_ptr<BatchEncoder<T>> {
@@ -243,11 +248,11 @@ std::unique_ptr<BatchEncoder<T>> make_batch_encoder(const DenseDictionary<T>& D,
                          });
 }
 
-template Solver pick_solver<float>(const ConstMatrixRef<float>&, const DenseDictionary<float>&, const Vector<float>&,
+template Solver pick_solver<float>(const ConstMatrixRef<float>&, const Dictionary<float>&, const Vector<float>&,
                                    const EncodeOptions&);
-template Solver pick_solver<double>(const ConstMatrixRef<double>&, const DenseDictionary<double>&, const Vector<double>&,
+template Solver pick_solver<double>(const ConstMatrixRef<double>&, const Dictionary<double>&, const Vector<double>&,
                                     const EncodeOptions&);
-template std::unique_ptr<BatchEncoder<float>> make_batch_encoder(const DenseDictionary<float>&, const EncodeOptions&);
-template std::unique_ptr<BatchEncoder<double>> make_batch_encoder(const DenseDictionary<double>&, const EncodeOptions&);
+template std::unique_ptr<BatchEncoder<float>> make_batch_encoder(const Dictionary<float>&, const EncodeOptions&);
+template std::unique_ptr<BatchEncoder<double>> make_batch_encoder(const Dictionary<double>&, const EncodeOptions&);
 
 }  // namespace riata

@@ -12,7 +12,7 @@ namespace riata {
 /// alone do not repay a large one where few knots of the path, and so few atoms, lie between reg_max and reg. FISTA for
 /// groups, ISTA for l0.
 template <Scalar T>
-Solver pick_solver(const ConstMatrixRef<T>& X, const DenseDictionary<T>& D, const Vector<T>& regs, const EncodeOptions& options);
+Solver pick_solver(const ConstMatrixRef<T>& X, const Dictionary<T>& D, const Vector<T>& regs, const EncodeOptions& options);
 
 template <Scalar T>
 class BatchEncoder {
@@ -27,6 +27,6 @@ class BatchEncoder {
 /// The encoder for the penalty that the options name. They are valid and their method is not automatic. Borrows D.
 /// @throws std::invalid_argument for a penalty that does not fit D, or `record` with a method that has no trace
 template <Scalar T>
-std::unique_ptr<BatchEncoder<T>> make_batch_encoder(const DenseDictionary<T>& D, const EncodeOptions& options);
+std::unique_ptr<BatchEncoder<T>> make_batch_encoder(const Dictionary<T>& D, const EncodeOptions& options);
 
 }  // namespace riata

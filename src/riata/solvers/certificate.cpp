@@ -14,10 +14,12 @@ namespace riata {
 
 namespace {
 
-template <Penalty P>
-Vector<double> atom_norms(const Matrix<typename P::scalar>& dictionary) {
-  Vector<double> norms(dictionary.cols());
-  for (Index j = 0; j < norms.size(); ++j) norms(j) = static_cast<double>(dictionary.col(j).stableNorm());
+/// ||D_j||, or a bound on it.
+template <Scalar T>
+Vector<double> atom_norms(const Dictionary<T>& D) {
+  if (D.matrix() == nullptr) return Vector<double>::Constant(D.code_size(), std::sqrt(D.squared_norm()));
+  Vector<double> norms(D.code_size());
+  for (Index j = 0; j < norms.size(); ++j) norms(j) = static_cast<double>(D.matrix()->col(j).stableNorm());
   return norms;
 }
 
@@ -27,26 +29,26 @@ constexpr double long_roundoff = static_cast<double>(std::numeric_limits<long do
 }  // namespace
 
 template <Penalty P>
-TileCertificate<P>::TileCertificate(const Matrix<T>& dictionary, const Matrix<double>& dictionary_double, const P& penalty,
-                                    double tol)
-    : D_(dictionary),
-      D_double_(dictionary_double),
+TileCertificate<P>::TileCertificate(const Dictionary<T>& D, const Dictionary<double>& exact, const P& penalty, double tol)
+    : exact_(exact),
+      D_(D.matrix()),
+      D_double_(exact.matrix()),
       penalty_(penalty),
       tol_(tol),
-      norms_(atom_norms<P>(dictionary)),
+      norms_(atom_norms(D)),
       largest_atom_(penalty.largest_pull(norms_.size(), norms_.data())),
-      residuals_(dictionary.rows(), solver_tile),
-      correlations_(dictionary.cols(), solver_tile),
+      residuals_(D.signal_size(), solver_tile),
+      correlations_(D.code_size(), solver_tile),
       ridges_(solver_tile),
       objectives_(solver_tile),
       gaps_(solver_tile),
       half_norms_sq_(solver_tile),
-      support_(static_cast<std::size_t>(dictionary.cols())),
-      codes_(dictionary.cols()),
-      atoms_(static_cast<std::size_t>(dictionary.cols())) {
+      support_(static_cast<std::size_t>(D.code_size())),
+      codes_(D.code_size()),
+      atoms_(static_cast<std::size_t>(D.code_size())) {
   if constexpr (!std::same_as<T, double>) {
-    rounded_residuals_.resize(dictionary.rows(), solver_tile);
-    rounded_correlations_.resize(dictionary.cols(), solver_tile);
+    rounded_residuals_.resize(D.signal_size(), solver_tile);
+    rounded_correlations_.resize(D.code_size(), solver_tile);
   }
 }
 
@@ -64,7 +66,8 @@ void TileCertificate<P>::evaluate(const ConstMatrixRef<T>& X, const ConstMatrixR
     const auto r = residuals_.col(i);
     const double fit = 0.5 * fixed_order_dot(r.size(), r.data(), r.data());
     const Index n_support = find_support(Z.col(i));
-    if constexpr (!std::same_as<T, double>) sharpen_correlations(Z.col(i), i, n_support, std::sqrt(2 * fit));
+    if constexpr (!std::same_as<T, double>)
+      if (is_matrix()) sharpen_correlations(Z.col(i), i, n_support, std::sqrt(2 * fit));
     double zc = 0, length = 0;
     for (Index k = 0; k < n_support; ++k) {
       const Index j = support_[static_cast<std::size_t>(k)];
@@ -126,7 +129,7 @@ double TileCertificate<P>::gap_of(const Terms& terms, const ConstVectorRef<T>& x
   const double half_norm_sq = half_norms_sq_(i), error = correlation_error(unit_roundoff, terms, half_norm_sq, n_support);
   const double summing = static_cast<double>(n_support + 4) * unit_roundoff * terms.penalty;
   const double bound = std::max(terms.gap(error * largest_atom_), 0.0) + error * terms.length + summing;
-  if (!(bound > tol_ * half_norm_sq && bound > 2 * computed)) return bound;
+  if (!is_matrix() || !(bound > tol_ * half_norm_sq && bound > 2 * computed)) return bound;
   return precise_gap(terms, x, z, i, n_support, error) + summing;
 }
 
@@ -134,7 +137,7 @@ double TileCertificate<P>::gap_of(const Terms& terms, const ConstVectorRef<T>& x
 /// as sqrt(n), being of either sign.
 template <Penalty P>
 double TileCertificate<P>::correlation_error(double roundoff, const Terms& terms, double half_norm_sq, Index n_support) const {
-  const double in_products = std::sqrt(static_cast<double>(D_.rows())) * std::sqrt(2 * terms.fit);
+  const double in_products = std::sqrt(static_cast<double>(exact_.signal_size())) * std::sqrt(2 * terms.fit);
   const double in_residual = std::sqrt(static_cast<double>(n_support)) * (std::sqrt(2 * half_norm_sq) + terms.length);
   return roundoff * (in_products + in_residual);
 }
@@ -147,14 +150,14 @@ double TileCertificate<P>::precise_gap(Terms terms, const ConstVectorRef<T>& x, 
   using Long = Vector<long double>;
   Long r = x.template cast<long double>();
   for (Index k = 0; k < n_support; ++k)
-    r -= static_cast<long double>(codes_(k)) * D_double_.col(support_[static_cast<std::size_t>(k)]).template cast<long double>();
+    r -= static_cast<long double>(codes_(k)) * D_double_->col(support_[static_cast<std::size_t>(k)]).template cast<long double>();
   auto c = correlations_.col(i);
   Vector<double> largest = penalty_.positive() ? Vector<double>(c) : Vector<double>(c.cwiseAbs());
   const Vector<double> least = (largest - error * norms_).cwiseMax(0.0);
   largest += error * norms_;
   const double finer = correlation_error(long_roundoff, terms, half_norms_sq_(i), n_support);
   const auto sum = [&](Index j) {
-    long double exact = D_double_.col(j).template cast<long double>().dot(r);
+    long double exact = D_double_->col(j).template cast<long double>().dot(r);
     if (ridges_(i) > 0) exact -= static_cast<long double>(ridges_(i)) * static_cast<long double>(z(j));
     c(j) = static_cast<double>(exact);
     largest(j) = (penalty_.positive() ? c(j) : std::abs(c(j))) + finer * norms_(j);
@@ -182,20 +185,25 @@ Index TileCertificate<P>::find_support(const ConstVectorRef<T>& z) {
 template <Penalty P>
 void TileCertificate<P>::compute_residual(const ConstVectorRef<T>& x, const ConstVectorRef<T>& z, Index i) {
   const Index n_support = find_support(z);
+  if (!is_matrix()) {
+    exact_.apply(z.template cast<double>(), residuals_.middleCols(i, 1));
+    residuals_.col(i) = x.template cast<double>() - residuals_.col(i);
+    return;
+  }
   for (Index k = 0; k < n_support; ++k)
-    atoms_[static_cast<std::size_t>(k)] = D_double_.col(support_[static_cast<std::size_t>(k)]).data();
+    atoms_[static_cast<std::size_t>(k)] = D_double_->col(support_[static_cast<std::size_t>(k)]).data();
   residuals_.col(i) = x.template cast<double>();
   subtract_columns(x.size(), n_support, atoms_.data(), codes_.data(), residuals_.col(i).data());
 }
 
 template <Penalty P>
 void TileCertificate<P>::correlate(const ConstMatrixRef<T>& Z) {
-  if constexpr (std::same_as<T, double>) {
+  if (std::same_as<T, double> || !is_matrix()) {
     correlate_in_double(Z);
   } else {
     const Index n = Z.cols();
     rounded_residuals_.leftCols(n) = residuals_.leftCols(n).template cast<T>();
-    multiply_transposed<T>(D_, rounded_residuals_.leftCols(n), rounded_correlations_.leftCols(n));
+    multiply_transposed<T>(*D_, rounded_residuals_.leftCols(n), rounded_correlations_.leftCols(n));
     correlations_.leftCols(n) = rounded_correlations_.leftCols(n).template cast<double>();
   }
 }
@@ -203,7 +211,10 @@ void TileCertificate<P>::correlate(const ConstMatrixRef<T>& Z) {
 template <Penalty P>
 void TileCertificate<P>::correlate_in_double(const ConstMatrixRef<T>& Z) {
   const Index n = Z.cols();
-  multiply_transposed<double>(D_double_, residuals_.leftCols(n), correlations_.leftCols(n));
+  if (is_matrix())
+    multiply_transposed<double>(*D_double_, residuals_.leftCols(n), correlations_.leftCols(n));
+  else
+    exact_.adjoint(residuals_.leftCols(n), correlations_.leftCols(n));
   for (Index i = 0; i < n; ++i)
     if (ridges_(i) > 0) correlations_.col(i) -= ridges_(i) * Z.col(i).template cast<double>();
 }
@@ -214,7 +225,7 @@ void TileCertificate<P>::sharpen_correlations(const ConstVectorRef<T>& z, Index 
   auto c = correlations_.col(i);
   const auto r = residuals_.col(i);
   const auto sharpen = [&](Index j) {
-    c(j) = fixed_order_dot(r.size(), D_double_.col(j).data(), r.data());
+    c(j) = fixed_order_dot(r.size(), D_double_->col(j).data(), r.data());
     if (ridges_(i) > 0) c(j) -= ridges_(i) * static_cast<double>(z(j));
   };
   for (Index k = 0; k < n_support; ++k) sharpen(support_[static_cast<std::size_t>(k)]);
@@ -224,24 +235,30 @@ void TileCertificate<P>::sharpen_correlations(const ConstVectorRef<T>& z, Index 
 }
 
 template <Penalty P>
-SignalRegMax<P>::SignalRegMax(const Matrix<T>& dictionary, const P& penalty) : D_(dictionary), penalty_(penalty) {
-  const Vector<double> norms = atom_norms<P>(dictionary);
+SignalRegMax<P>::SignalRegMax(const Dictionary<T>& D, const P& penalty) : D_(D.matrix()), penalty_(penalty) {
+  if (D_ == nullptr) exact_ = D.in_double();
+  const Vector<double> norms = atom_norms(D);
   largest_atom_ = penalty.largest_pull(norms.size(), norms.data());
 }
 
 template <Penalty P>
 typename P::scalar SignalRegMax<P>::operator()(const ConstVectorRef<T>& x, const ConstVectorRef<T>& correlations) const {
+  if (exact_) {
+    Vector<double> c(correlations.size());
+    exact_->adjoint(x.template cast<double>(), c);
+    return static_cast<T>(penalty_.reg_of_pull(penalty_.largest_pull(c.size(), c.data())));
+  }
   // A product's rounding makes every atom that near to the maximum a candidate.
   const Index n = x.size();
   const double rounding = pull_rounding<T>(n, std::sqrt(fixed_order_dot(n, x.data(), x.data())), largest_atom_);
   const double least = penalty_.largest_pull(correlations.size(), correlations.data()) - 3 * rounding;
   const T bound = std::isfinite(static_cast<T>(least)) ? static_cast<T>(least) : T(-1);  // a product overflowed: look at all
   return static_cast<T>(penalty_.reg_of_pull(penalty_.largest_pull_above(
-      correlations.size(), correlations.data(), bound, [&](Index j) { return fixed_order_dot(n, D_.col(j).data(), x.data()); })));
+      correlations.size(), correlations.data(), bound, [&](Index j) { return fixed_order_dot(n, D_->col(j).data(), x.data()); })));
 }
 
 template <Scalar T>
-void require_signals(const char* where, const ConstMatrixRef<T>& X, const DenseDictionary<T>& D) {
+void require_signals(const char* where, const ConstMatrixRef<T>& X, const Dictionary<T>& D) {
   require(X.cols() > 0, "{}: X holds no signals", where);
   require(X.rows() == D.signal_size(), "{}: signals have {} features but atoms have {}; they must be equal", where, X.rows(),
           D.signal_size());
@@ -253,7 +270,7 @@ namespace {
 /// Calls visit(i, certificate, column, penalty, z', units) for every signal, all in its unit; tiles run in parallel, so visit
 /// writes to entry i alone.
 template <Scalar T, class Visit>
-void for_each_certificate(const char* where, const ConstMatrixRef<T>& X, const DenseDictionary<T>& D, const ConstMatrixRef<T>& Z,
+void for_each_certificate(const char* where, const ConstMatrixRef<T>& X, const Dictionary<T>& D, const ConstMatrixRef<T>& Z,
                           const Reg& reg, const PenaltyOptions& options, const Execution& execution, Visit visit) {
   const StopScope scope(execution);
   require_signals<T>(where, X, D);
@@ -261,13 +278,12 @@ void for_each_certificate(const char* where, const ConstMatrixRef<T>& X, const D
           Z.rows(), X.cols(), D.code_size());
   require_finite(where, "Z", Z);
   const UnitAtoms<T> atoms(D, reg_unit(options.kind));
-  const Matrix<T>& dictionary = atoms.dictionary().parameters();
   with_penalty<T>(options, atoms.dictionary(), [&]<Penalty P>(const P& penalty) {
     require(!penalty.positive() || Z.size() == 0 || Z.minCoeff() >= T(0), "{}: positive=True but Z holds the negative code {}",
             where, Z.size() == 0 ? 0.0 : double(Z.minCoeff()));
     const Vector<T> regs = resolve_reg<T>(reg, X, D, options, execution);
-    const Matrix<double> dictionary_double = dictionary.template cast<double>();
-    const T largest_atom = largest_entry<T>(dictionary);
+    const std::unique_ptr<const Dictionary<double>> exact = atoms.dictionary().in_double();
+    const T largest_atom = largest_entry<T>(atoms.dictionary());
     const Index n_tiles = (X.cols() + solver_tile - 1) / solver_tile;
     parallel_for(n_tiles, execution, [&](Index tile, int) {
       const Index first = tile * solver_tile, n = std::min(solver_tile, X.cols() - first);
@@ -276,7 +292,7 @@ void for_each_certificate(const char* where, const ConstMatrixRef<T>& X, const D
       Matrix<T> shifted_codes;
       if (!units.none()) units.enter(shifted_codes = Z.middleCols(first, n));
       const ConstMatrixRef<T> codes = units.none() ? ConstMatrixRef<T>(Z.middleCols(first, n)) : ConstMatrixRef<T>(shifted_codes);
-      TileCertificate<P> certificate(dictionary, dictionary_double, penalty);
+      TileCertificate<P> certificate(atoms.dictionary(), *exact, penalty);
       certificate.evaluate(units.X(), codes, units.reg());
       certificate.correlate_in_double(codes);
       for (Index i = 0; i < n; ++i) visit(first + i, certificate, i, penalty, codes.col(i), units);
@@ -292,7 +308,7 @@ double in_given_units(const std::string& what, double value, int e) {
 }
 
 template <Scalar T>
-LassoCertificate lasso_certificate(const std::string& where, const ConstMatrixRef<T>& X, const DenseDictionary<T>& D,
+LassoCertificate lasso_certificate(const std::string& where, const ConstMatrixRef<T>& X, const Dictionary<T>& D,
                                    const ConstMatrixRef<T>& Z, const Reg& reg, const PenaltyOptions& penalty,
                                    const Execution& execution) {
   LassoCertificate found{.objective = Vector<double>(X.cols()), .gap = Vector<double>(X.cols())};
@@ -308,28 +324,28 @@ LassoCertificate lasso_certificate(const std::string& where, const ConstMatrixRe
 }  // namespace
 
 template <Scalar T>
-Vector<double> lasso_objective(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
+Vector<double> lasso_objective(const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D,
                                const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg, const PenaltyOptions& penalty,
                                const Execution& execution) {
   return lasso_certificate<T>("lasso_objective", X, D, Z, reg, penalty, execution).objective;
 }
 
 template <Scalar T>
-Vector<double> duality_gap(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
+Vector<double> duality_gap(const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D,
                            const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg, const PenaltyOptions& penalty,
                            const Execution& execution) {
   return lasso_certificate<T>("duality_gap", X, D, Z, reg, penalty, execution).gap;
 }
 
 template <Scalar T>
-LassoCertificate lasso_certificate(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
+LassoCertificate lasso_certificate(const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D,
                                    const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg, const PenaltyOptions& penalty,
                                    const Execution& execution) {
   return lasso_certificate<T>("lasso_certificate", X, D, Z, reg, penalty, execution);
 }
 
 template <Scalar T>
-Vector<double> kkt_violation(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
+Vector<double> kkt_violation(const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D,
                              const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg, const PenaltyOptions& options,
                              const Execution& execution) {
   Vector<double> violation(X.cols());
@@ -347,12 +363,12 @@ namespace {
 
 /// reg_max(), infinite where it overflows.
 template <Scalar T>
-Vector<T> unchecked_reg_max(const ConstMatrixRef<T>& X, const DenseDictionary<T>& D, const PenaltyOptions& options,
+Vector<T> unchecked_reg_max(const ConstMatrixRef<T>& X, const Dictionary<T>& D, const PenaltyOptions& options,
                             const Execution& execution) {
   require_signals<T>("reg_max", X, D);
   const UnitAtoms<T> atoms(D, reg_unit(options.kind));
   return with_penalty<T>(options, atoms.dictionary(), [&]<Penalty P>(const P& penalty) {
-    const SignalRegMax<P> signal_reg_max(atoms.dictionary().parameters(), penalty);
+    const SignalRegMax<P> signal_reg_max(atoms.dictionary(), penalty);
     Vector<T> largest(X.cols());
     const Index n_tiles = (X.cols() + solver_tile - 1) / solver_tile;
     parallel_for(n_tiles, execution, [&](Index tile, int) {
@@ -371,7 +387,7 @@ Vector<T> unchecked_reg_max(const ConstMatrixRef<T>& X, const DenseDictionary<T>
 }  // namespace
 
 template <Scalar T>
-Vector<T> reg_max(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const PenaltyOptions& options,
+Vector<T> reg_max(const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D, const PenaltyOptions& options,
                   const Execution& execution) {
   const Vector<T> largest = unchecked_reg_max<T>(X, D, options, execution);
   for (Index i = 0; i < largest.size(); ++i)
@@ -392,7 +408,7 @@ Vector<T> fraction_of(const Vector<T>& largest, Reg::FractionOfMax fraction) {
 }  // namespace
 
 template <Scalar T>
-Vector<T> resolve_reg(const Reg& reg, const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
+Vector<T> resolve_reg(const Reg& reg, const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D,
                       const PenaltyOptions& penalty, const Execution& execution) {
   const auto is_weight = [](double value) { return std::isfinite(static_cast<T>(value)) && static_cast<T>(value) > T(0); };
   if (const auto* value = std::get_if<double>(&reg.value())) {
@@ -416,7 +432,7 @@ Vector<T> resolve_reg(const Reg& reg, const NonDeduced<ConstMatrixRef<T>>& X, co
 }
 
 template <Scalar T>
-double resolve_batch_reg(const Reg& reg, const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D,
+double resolve_batch_reg(const Reg& reg, const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D,
                          const PenaltyOptions& penalty, const Execution& execution) {
   require(!reg.is_per_signal(), "reg: learning takes one weight for the batch, not one per signal");
   if (const auto* value = std::get_if<double>(&reg.value())) return *value;
@@ -434,19 +450,19 @@ double resolve_batch_reg(const Reg& reg, const NonDeduced<ConstMatrixRef<T>>& X,
   template class SignalRegMax<L1<T>>;                                                                                           \
   template class SignalRegMax<GroupL1<T>>;                                                                                      \
   template class SignalRegMax<L0<T>>;                                                                                           \
-  template void require_signals<T>(const char*, const ConstMatrixRef<T>&, const DenseDictionary<T>&);                           \
-  template Vector<double> lasso_objective<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const ConstMatrixRef<T>&,     \
+  template void require_signals<T>(const char*, const ConstMatrixRef<T>&, const Dictionary<T>&);                           \
+  template Vector<double> lasso_objective<T>(const ConstMatrixRef<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&,     \
                                              const Reg&, const PenaltyOptions&, const Execution&);                              \
-  template Vector<double> duality_gap<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const ConstMatrixRef<T>&,         \
+  template Vector<double> duality_gap<T>(const ConstMatrixRef<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&,         \
                                          const Reg&, const PenaltyOptions&, const Execution&);                                  \
-  template LassoCertificate lasso_certificate<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const ConstMatrixRef<T>&, \
+  template LassoCertificate lasso_certificate<T>(const ConstMatrixRef<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&, \
                                                  const Reg&, const PenaltyOptions&, const Execution&);                          \
-  template Vector<double> kkt_violation<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const ConstMatrixRef<T>&,       \
+  template Vector<double> kkt_violation<T>(const ConstMatrixRef<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&,       \
                                            const Reg&, const PenaltyOptions&, const Execution&);                                \
-  template Vector<T> reg_max<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const PenaltyOptions&, const Execution&);  \
-  template Vector<T> resolve_reg<T>(const Reg&, const ConstMatrixRef<T>&, const DenseDictionary<T>&, const PenaltyOptions&,     \
+  template Vector<T> reg_max<T>(const ConstMatrixRef<T>&, const Dictionary<T>&, const PenaltyOptions&, const Execution&);  \
+  template Vector<T> resolve_reg<T>(const Reg&, const ConstMatrixRef<T>&, const Dictionary<T>&, const PenaltyOptions&,     \
                                     const Execution&);                                                                          \
-  template double resolve_batch_reg<T>(const Reg&, const ConstMatrixRef<T>&, const DenseDictionary<T>&, const PenaltyOptions&,  \
+  template double resolve_batch_reg<T>(const Reg&, const ConstMatrixRef<T>&, const Dictionary<T>&, const PenaltyOptions&,  \
                                        const Execution&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)

@@ -29,7 +29,7 @@ class CoordinateDescent final : public TileSolver<T> {
       : G_(gram),
         penalty_(problem.penalty),
         max_sweeps_(problem.options.max_iter),
-        certificate_(problem.D.parameters(), problem.D_double, problem.penalty, problem.options.tol),
+        certificate_(problem.D, problem.exact, problem.penalty, problem.options.tol),
         set_(gram, problem.penalty) {}
 
   void solve(SolverTile<T>& tile) override {

@@ -47,7 +47,7 @@ Matrix<T> debias(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T
   const Index n_atoms = D.code_size();
   const UnitAtoms<T> atoms(D);
   Matrix<T> gram(n_atoms, n_atoms);
-  multiply_transposed<T>(atoms.dictionary().parameters(), atoms.dictionary().parameters(), gram);
+  multiply_transposed<T>(atoms.matrix(), atoms.matrix(), gram);
   Matrix<T> result = Matrix<T>::Zero(n_atoms, X.cols());
   const Index n_tiles = (X.cols() + solver_tile - 1) / solver_tile;
   parallel_for(n_tiles, execution, [&](Index tile, int) {

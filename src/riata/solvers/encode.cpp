@@ -70,7 +70,7 @@ void EncodeOptions::validate() const {
 }
 
 template <Scalar T>
-EncodeResult<T> encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,
+EncodeResult<T> encode(const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D, const Reg& reg,
                        const EncodeOptions& options, const Matrix<T>* init) {
   options.validate();
   const StopScope scope(options.execution);
@@ -89,9 +89,9 @@ EncodeResult<T> encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictio
   return make_batch_encoder<T>(D, chosen)->encode(X, regs, init);
 }
 
-template EncodeResult<float> encode<float>(const ConstMatrixRef<float>&, const DenseDictionary<float>&, const Reg&,
+template EncodeResult<float> encode<float>(const ConstMatrixRef<float>&, const Dictionary<float>&, const Reg&,
                                            const EncodeOptions&, const Matrix<float>*);
-template EncodeResult<double> encode<double>(const ConstMatrixRef<double>&, const DenseDictionary<double>&, const Reg&,
+template EncodeResult<double> encode<double>(const ConstMatrixRef<double>&, const Dictionary<double>&, const Reg&,
                                              const EncodeOptions&, const Matrix<double>*);
 
 }  // namespace riata

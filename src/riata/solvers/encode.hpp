@@ -99,7 +99,7 @@ struct EncodeResult {
 /// Neither codes nor certificates depend on the number of threads.
 /// @throws std::invalid_argument if sizes disagree, an entry is not finite, or reg is not > 0
 template <Scalar T>
-EncodeResult<T> encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,
+EncodeResult<T> encode(const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D, const Reg& reg,
                        const EncodeOptions& options = {}, const Matrix<T>* init = nullptr);
 
 }  // namespace riata

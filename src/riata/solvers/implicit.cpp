@@ -32,7 +32,7 @@ struct Solved {
   Solved(const char* where, const ConstMatrixRef<T>& signals, const DenseDictionary<T>& dictionary, const Reg& reg,
          const ImplicitOptions& options, const Matrix<T>* given)
       : scope(options.execution),
-        D(dictionary.parameters().template cast<double>()),
+        D(dictionary.atoms().template cast<double>()),
         penalty(options.penalty, dictionary.code_size()),
         execution(options.execution) {
     require_l1(where, options.penalty);
@@ -45,7 +45,7 @@ struct Solved {
       codes = given->template cast<double>();
     } else {
       const Reg weights(std::vector<double>(regs.begin(), regs.end()));
-      codes = encode<double>(X, D, weights, {.tol = options.tol, .penalty = options.penalty, .execution = execution}).codes;
+      codes = encode<double>(X, DenseDictionary<double>(D), weights, {.tol = options.tol, .penalty = options.penalty, .execution = execution}).codes;
     }
   }
 
@@ -197,7 +197,7 @@ HyperGradient hypergradient(const NonDeduced<ConstMatrixRef<T>>& X, const DenseD
           D_held_out.code_size(), D.code_size());
   const Solved solved("hypergradient", X, D, reg, options, codes);
   const auto n_signals = static_cast<double>(X.cols());
-  const Matrix<double> D_held = D_held_out.parameters().template cast<double>();
+  const Matrix<double> D_held = D_held_out.atoms().template cast<double>();
   Matrix<double> residual(X_held_out.rows(), X.cols()), cotangent(D.code_size(), X.cols());
   multiply<double>(D_held, solved.codes, residual);
   residual -= X_held_out.template cast<double>();

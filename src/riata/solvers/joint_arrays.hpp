@@ -9,10 +9,10 @@ namespace riata {
 struct JointArrays {
   template <Scalar T>
   JointArrays(const ConstMatrixRef<T>& signals, const DenseDictionary<T>& D, double largest_code = 0)
-      : f(atom_exponent(size(D.parameters()))),
-        e(signal_exponent(std::max(size(signals), largest_code * size(D.parameters())))),
+      : f(atom_exponent(size(D.atoms()))),
+        e(signal_exponent(std::max(size(signals), largest_code * size(D.atoms())))),
         X(shifted(signals.template cast<double>(), -e)),
-        atoms(shifted(D.parameters().template cast<double>(), -f)) {}
+        atoms(shifted(D.atoms().template cast<double>(), -f)) {}
 
   template <Scalar T>
   Matrix<double> in_unit(const ConstMatrixRef<T>& Z) const {

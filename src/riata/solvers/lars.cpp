@@ -307,10 +307,10 @@ class Lars final : public TileSolver<T> {
   explicit Lars(const SharedProblem<L1<T>>& problem)
       : penalty_(problem.penalty),
         max_knots_(problem.options.max_iter),
-        D_double_(problem.D_double),
-        atoms_(unweighted(problem.D_double, problem.penalty)),
+        D_double_(*problem.exact.matrix()),
+        atoms_(unweighted(D_double_, problem.penalty)),
         path_(atoms_, problem.penalty.positive()),
-        certificate_(problem.D.parameters(), problem.D_double, problem.penalty, problem.options.tol) {}
+        certificate_(problem.D, problem.exact, problem.penalty, problem.options.tol) {}
 
   void solve(SolverTile<T>& tile) override {
     for (Index i = 0; i < tile.X.cols(); ++i) {
@@ -350,8 +350,9 @@ namespace {
 template <Scalar T>
 Vector<double> gaps_of(const ConstVectorRef<T>& x, const Matrix<T>& D, const L1<T>& penalty, const Vector<T>& regs,
                        const Matrix<T>& codes) {
-  const Matrix<double> D_double = D.template cast<double>();
-  TileCertificate<L1<T>> certificate(D, D_double, penalty);
+  const DenseDictionary<T> dictionary(D);
+  const auto exact = dictionary.in_double();
+  TileCertificate<L1<T>> certificate(dictionary, *exact, penalty);
   Vector<double> gaps(regs.size());
   for (Index first = 0; first < regs.size(); first += solver_tile) {
     const Index n = std::min(solver_tile, regs.size() - first);
@@ -389,7 +390,7 @@ LassoPath<T> lasso_path(const NonDeduced<ConstVectorRef<T>>& x_given, const Dens
   const Vector<T> x = units.X().col(0);
   const Vector<double> x_double = x.template cast<double>();
   const double reg_min = options.reg_min > 0 ? shifted_reg<double>(options.reg_min, units.weight(0)) : 0.0;
-  const Matrix<T>& dictionary = unit_atoms.dictionary().parameters();
+  const Matrix<T>& dictionary = unit_atoms.matrix();
   const Matrix<double> D_double = dictionary.template cast<double>(), atoms = unweighted(D_double, penalty);
   Homotopy path(atoms, penalty.positive());
   path.start(x_double);

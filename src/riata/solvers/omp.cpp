@@ -122,7 +122,7 @@ OmpResult<T> omp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T
   const StopScope scope(options.execution);
   require_signals<T>("omp", X, D);
   const Index n_signals = X.cols(), n_atoms = D.code_size();
-  const Matrix<double> dictionary = D.parameters().template cast<double>();
+  const Matrix<double> dictionary = D.atoms().template cast<double>();
   Matrix<double> atoms = dictionary, gram(n_atoms, n_atoms);
   Vector<double> norms(n_atoms);
   for (Index j = 0; j < n_atoms; ++j) {

@@ -39,7 +39,7 @@ class ProximalTile : public TileSolver<typename P::scalar> {
         D_(problem.D),
         penalty_(problem.penalty),
         options_(problem.options),
-        certificate_(problem.D.parameters(), problem.D_double, problem.penalty, problem.options.tol) {}
+        certificate_(problem.D, problem.exact, problem.penalty, problem.options.tol) {}
 
   /// Prepares the method's own state for the n_active_ signals whose start is Z_.
   virtual void start() = 0;
@@ -69,17 +69,24 @@ class ProximalTile : public TileSolver<typename P::scalar> {
   double curvature(Index i, const Matrix<T>& Y, const Matrix<T>& Z) {
     image_.setZero(D_.signal_size());
     double norm_sq = 0;
+    const Matrix<double>* const D = problem_.exact.matrix();
+    if (D == nullptr) {
+      const Vector<double> d = Y.col(i).template cast<double>() - Z.col(i).template cast<double>();
+      problem_.exact.apply(d, image_);
+      norm_sq = d.squaredNorm();
+      return norm_sq > 0 ? image_.squaredNorm() / norm_sq : 0;
+    }
     for (Index j = 0; j < Y.rows(); ++j) {
       const double d = static_cast<double>(Y(j, i)) - static_cast<double>(Z(j, i));
       if (d == 0) continue;
       norm_sq += d * d;
-      add_scaled(image_.size(), d, problem_.D_double.col(j).data(), image_.data());
+      add_scaled(image_.size(), d, D->col(j).data(), image_.data());
     }
     return norm_sq > 0 ? image_.squaredNorm() / norm_sq : 0;
   }
 
   const SharedProblem<P>& problem_;
-  const DenseDictionary<T>& D_;
+  const Dictionary<T>& D_;
   const P& penalty_;
   const EncodeOptions& options_;
   Matrix<T> X_, Z_, residuals_, gradients_;  // the first n_active_ columns count

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <limits>
+#include <memory>
 #include <vector>
 
 #include "riata/operators/dense_dictionary.hpp"
@@ -25,8 +26,9 @@ class TileCertificate {
  public:
   using T = typename P::scalar;
 
-  /// Borrows all three; `dictionary_double` holds the same atoms.
-  TileCertificate(const Matrix<T>& dictionary, const Matrix<double>& dictionary_double, const P& penalty, double tol = 1e-13);
+  /// Borrows all three; `exact` is the same dictionary in double. One that is no matrix is asked for products alone, in double,
+  /// and its ||D_j|| are bounded by ||D||_2.
+  TileCertificate(const Dictionary<T>& D, const Dictionary<double>& exact, const P& penalty, double tol = 1e-13);
 
   /// Fills residuals r = x - D z, correlations D^T r, objectives and gaps of the columns of Z. `reg`: one per column.
   void evaluate(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& reg);
@@ -45,6 +47,7 @@ class TileCertificate {
  private:
   void compute_residual(const ConstVectorRef<T>& x, const ConstVectorRef<T>& z, Index i);
   void correlate(const ConstMatrixRef<T>& Z);
+  bool is_matrix() const { return D_ != nullptr; }
   void sharpen_correlations(const ConstVectorRef<T>& z, Index i, Index n_support, double norm);
   Index find_support(const ConstVectorRef<T>& z);
   struct Terms;
@@ -52,8 +55,9 @@ class TileCertificate {
   double correlation_error(double roundoff, const Terms& terms, double half_norm_sq, Index n_support) const;
   double precise_gap(Terms terms, const ConstVectorRef<T>& x, const ConstVectorRef<T>& z, Index i, Index n_support, double error);
 
-  const Matrix<T>& D_;
-  const Matrix<double>& D_double_;
+  const Dictionary<double>& exact_;
+  const Matrix<T>* D_;              // null, as the next, where the dictionary is no matrix
+  const Matrix<double>* D_double_;  // the same atoms
   const P& penalty_;
   const double tol_;
   const Vector<double> norms_;  // ||D_j||
@@ -73,17 +77,18 @@ double pull_rounding(Index n_features, double norm, double largest_atom) {
 }
 
 /// reg_max of single signals, given their correlations D^T x from any product: the few atoms near the maximum are summed
-/// again in a fixed order, so the bits do not depend on the batch.
+/// again in a fixed order, so the bits do not depend on the batch. Of a dictionary that is no matrix all are found again, in double.
 template <Penalty P>
 class SignalRegMax {
  public:
   using T = typename P::scalar;
 
-  SignalRegMax(const Matrix<T>& dictionary, const P& penalty);  // borrows both
+  SignalRegMax(const Dictionary<T>& D, const P& penalty);  // borrows both
   T operator()(const ConstVectorRef<T>& x, const ConstVectorRef<T>& correlations) const;
 
  private:
-  const Matrix<T>& D_;
+  const Matrix<T>* D_;
+  std::shared_ptr<const Dictionary<double>> exact_;  // where it is no matrix
   const P& penalty_;
   double largest_atom_ = 0;  // the pull of the atoms' norms
 };
@@ -96,6 +101,6 @@ bool zero_is_optimal(T reg, T reg_max) {
 
 /// Sizes and finiteness of (X, D); `where` names the caller in the message.
 template <Scalar T>
-void require_signals(const char* where, const ConstMatrixRef<T>& X, const DenseDictionary<T>& D);
+void require_signals(const char* where, const ConstMatrixRef<T>& X, const Dictionary<T>& D);
 
 }  // namespace riata

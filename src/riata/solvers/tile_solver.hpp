@@ -46,8 +46,8 @@ class TileSolver {
 template <Penalty P>
 struct SharedProblem {
   using T = typename P::scalar;
-  const DenseDictionary<T>& D;
-  const Matrix<double>& D_double;  ///< for certificates
+  const Dictionary<T>& D;
+  const Dictionary<double>& exact;  ///< D in double, for certificates
   const P& penalty;
   const EncodeOptions& options;
 };

@@ -17,7 +17,7 @@ inline RegUnit reg_unit(PenaltyKind kind) {
 
 /// use(penalty), the penalty for codes in the atoms of D. @throws std::invalid_argument if the options do not fit
 template <Scalar T, class Use>
-auto with_penalty(const PenaltyOptions& options, const DenseDictionary<T>& D, const Use& use) {
+auto with_penalty(const PenaltyOptions& options, const Dictionary<T>& D, const Use& use) {
   switch (options.kind) {
     case PenaltyKind::group:
       return use(GroupL1<T>(options, D.code_size()));

@@ -61,21 +61,22 @@ bool AdaptivePass<T>::is_sparse(int k, const ConstVectorRef<T>& reg, bool from_z
 }
 
 template <Scalar T>
-void AdaptivePass<T>::backward(const ConstVectorRef<T>& reg, Index first, Gradients gradients) {
+void AdaptivePass<T>::backward(const ConstVectorRef<T>& reg, Index first, const Gradients& given) {
   if (all_dense()) {
-    dense_.backward(reg, first, gradients);
+    dense_.backward(reg, first, given);
     return;
   }
   if (stored_ == 0) return;
+  Gradients gradients = given;
   auto cotangent_z = codes_cotangent(), cotangent_y = extrapolated_cotangent();
   for (Index i = 0; i < n_; ++i) {
     leave_if_stopped();
     sparse_->backward(i, reg(i), cotangent_z.col(i), cotangent_y.col(i),
-                      {.dictionary = gradients.parameters.size() > 0,
+                      {.dictionary = gradients.parameters != nullptr,
                        .steps = gradients.steps,
                        .reg = gradients.reg.empty() ? nullptr : &gradients.reg[static_cast<std::size_t>(i)]});
   }
-  if (gradients.parameters.size() > 0) D_.accumulate_gradient(T(1), *X_, sparse_->pulls(), gradients.parameters);
+  if (gradients.parameters != nullptr) D_.accumulate_gradient(T(1), *X_, sparse_->pulls(), *gradients.parameters);
   if (gradients.signals.size() > 0) {
     Matrix<T> DP(D_.signal_size(), n_);
     D_.apply(sparse_->pulls(), DP);
@@ -85,8 +86,8 @@ void AdaptivePass<T>::backward(const ConstVectorRef<T>& reg, Index first, Gradie
 }
 
 template <Scalar T>
-void AdaptivePass<T>::finish(MatrixRef<T> dictionary_gradient) {
-  if (sparse_) sparse_->add_couplings(dictionary_gradient);
+void AdaptivePass<T>::finish(Parameters<T>& gradient) {
+  if (sparse_) sparse_->add_couplings(gradient.at("dictionary"));
 }
 
 template class AdaptivePass<float>;

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <optional>
-#include <utility>
 
 #include "riata/operators/dense_dictionary.hpp"
 #include "riata/unrolled/layers.hpp"
@@ -13,29 +12,28 @@
 namespace riata {
 
 template <Scalar T>
-class AdaptivePass {
+class AdaptivePass final : public Pass<T> {
  public:
   using Dense = TilePass<DenseDictionary<T>, LeastSquares, L1<T>>;
-  using Gradients = typename Dense::Gradients;
+  using typename Pass<T>::Gradients;
 
   /// Borrows all but numbers. Without `gram` all layers are dense.
   AdaptivePass(const DenseDictionary<T>& D, const L1<T>& penalty, const GramProblem<T>* gram, const LayerSchedule& schedule,
                int stored, Index tile);
   AdaptivePass(const AdaptivePass&) = delete;  // its parts refer to each other
 
-  /// X must outlive backward().
-  void forward(const ConstMatrixRef<T>& X, const ConstVectorRef<T>& reg, Index first, const ConstMatrixRef<T>& Z0);
+  void forward(const ConstMatrixRef<T>& X, const ConstVectorRef<T>& reg, Index first, const ConstMatrixRef<T>& Z0) override;
 
   int n_dense_layers() const { return n_dense_; }  ///< how many ran on the whole tile, in the last forward()
-  auto codes() const { return all_dense() ? dense_.codes() : std::as_const(Z_).leftCols(n_); }
-  auto extrapolated() const { return all_dense() ? dense_.extrapolated() : std::as_const(Y_).leftCols(n_); }
-  auto codes_cotangent() { return dense_.codes_cotangent(); }
-  auto extrapolated_cotangent() { return dense_.extrapolated_cotangent(); }
+  ConstMatrixRef<T> codes() const override { return all_dense() ? dense_.codes() : ConstMatrixRef<T>(Z_.leftCols(n_)); }
+  ConstMatrixRef<T> extrapolated() const override {
+    return all_dense() ? dense_.extrapolated() : ConstMatrixRef<T>(Y_.leftCols(n_));
+  }
+  MatrixRef<T> codes_cotangent() override { return dense_.codes_cotangent(); }
+  MatrixRef<T> extrapolated_cotangent() override { return dense_.extrapolated_cotangent(); }
 
-  /// The gradient of the dictionary is complete only after finish().
-  void backward(const ConstVectorRef<T>& reg, Index first, Gradients gradients);
-  /// Adds what backward() has put aside since the last call.
-  void finish(MatrixRef<T> dictionary_gradient);
+  void backward(const ConstVectorRef<T>& reg, Index first, const Gradients& gradients) override;
+  void finish(Parameters<T>& gradient) override;
 
  private:
   bool all_dense() const { return n_dense_ == schedule_.n_layers(); }

@@ -22,7 +22,7 @@ Matrix<T> code_jacobian(const NonDeduced<ConstVectorRef<T>>& x, const DenseDicti
   const L1<double> penalty(options.penalty, D.code_size());
   const auto weight = static_cast<double>(resolve_reg<T>(reg, ConstMatrixRef<T>(x), D, options.penalty, options.execution)(0));
   const LayerSchedule schedule = make_schedule(options, options.lipschitz ? 0 : D.squared_norm());
-  const Matrix<double> atoms = D.parameters().template cast<double>();
+  const Matrix<double> atoms = D.atoms().template cast<double>();
   const Vector<double> signal = x.template cast<double>();
   const SignalTrace trace(atoms, signal, weight, penalty, schedule);
 

@@ -37,12 +37,40 @@ struct LayerSchedule {
 /// m_k = (t_k - 1) / t_{k+1} of Beck and Teboulle (2009), or zeros.
 std::vector<double> layer_momenta(int n_layers, bool accelerate);
 
-/// The forward and backward pass of one tile. Owns its workspace, borrows the model; columns are signals.
+/// The layers of one tile, forward and straight back: what `sweep` drives, a virtual call per tile. Cotangents of the outputs are set
+/// before backward().
+template <Scalar T>
+class Pass {
+ public:
+  virtual ~Pass() = default;
+
+  /// Runs all layers from z = Z0 (zero if empty). `first` is the index of the tile's first signal. X must outlive backward().
+  virtual void forward(const ConstMatrixRef<T>& X, const ConstVectorRef<T>& reg, Index first, const ConstMatrixRef<T>& Z0) = 0;
+  virtual ConstMatrixRef<T> codes() const = 0;         ///< z_N
+  virtual ConstMatrixRef<T> extrapolated() const = 0;  ///< y_N
+  virtual MatrixRef<T> codes_cotangent() = 0;
+  virtual MatrixRef<T> extrapolated_cotangent() = 0;
+
+  /// Where backward() adds what it finds; an empty view or null pointer is skipped. `steps` and `reg` are in double.
+  struct Gradients {
+    Parameters<T>* parameters;  ///< of the dictionary, or null
+    MatrixRef<T> signals;       ///< n_features x tile, or 0 x 0
+    std::span<double> steps;    ///< one entry per layer, or empty
+    std::span<double> reg;      ///< one entry per signal of the tile, or empty
+  };
+  /// Back-propagates the two cotangents through the stored layers. Parameters' gradients are complete only after finish().
+  virtual void backward(const ConstVectorRef<T>& reg, Index first, const Gradients& gradients) = 0;
+  /// Adds what backward() has put aside since the last call.
+  virtual void finish(Parameters<T>& /*gradient*/) {}
+};
+
+/// The pass through any dictionary, product by product. Owns its workspace, borrows the model; columns are signals.
 template <class Dict, class Fit, DifferentiablePenalty P>
-requires Dictionary<Dict> && DataFit<Fit, typename Dict::scalar>
-class TilePass {
+requires DataFit<Fit, typename Dict::scalar>
+class TilePass final : public Pass<typename Dict::scalar> {
  public:
   using T = typename Dict::scalar;
+  using typename Pass<T>::Gradients;
 
   /// Layers whose input and residual are kept: the last `stored` of the schedule's.
   TilePass(const Dict& D, const Fit& fit, const P& penalty, const LayerSchedule& schedule, int stored, Index tile)
@@ -57,8 +85,7 @@ class TilePass {
     threshold_cotangents_.resize(tile);
   }
 
-  /// Runs all layers from z = Z0 (zero if empty). `first` is the index of the tile's first signal.
-  void forward(const ConstMatrixRef<T>& X, const ConstVectorRef<T>& reg, Index first, const ConstMatrixRef<T>& Z0) {
+  void forward(const ConstMatrixRef<T>& X, const ConstVectorRef<T>& reg, Index first, const ConstMatrixRef<T>& Z0) override {
     start(X.cols(), Z0);
     for (int k = 0; k < schedule_.n_layers(); ++k) step(X, reg, first, k);
   }
@@ -98,23 +125,12 @@ class TilePass {
   /// z_k and y_k after layer k - 1; of the earlier codes, z_{k-1} and the stored ones are still there.
   auto z(int k) const { return z_slot(k).leftCols(n_); }
   auto y() const { return y_.leftCols(n_); }
-  auto codes() const { return z_slot(schedule_.n_layers()).leftCols(n_); }
-  auto extrapolated() const { return y_.leftCols(n_); }
+  ConstMatrixRef<T> codes() const override { return z_slot(schedule_.n_layers()).leftCols(n_); }
+  ConstMatrixRef<T> extrapolated() const override { return y_.leftCols(n_); }
+  MatrixRef<T> codes_cotangent() override { return cotangent_z_.leftCols(n_); }
+  MatrixRef<T> extrapolated_cotangent() override { return cotangent_y_.leftCols(n_); }
 
-  /// Cotangents of the outputs, to be set before backward(): of z_N and of y_N.
-  auto codes_cotangent() { return cotangent_z_.leftCols(n_); }
-  auto extrapolated_cotangent() { return cotangent_y_.leftCols(n_); }
-
-  /// Where backward() adds what it finds; an empty view or null pointer is skipped. `steps` and `reg` are in double.
-  struct Gradients {
-    MatrixRef<T> parameters;  ///< of the dictionary, or 0 x 0
-    MatrixRef<T> signals;     ///< n_features x tile, or 0 x 0
-    std::span<double> steps;  ///< one entry per layer, or empty
-    std::span<double> reg;    ///< one entry per signal of the tile, or empty
-  };
-
-  /// Back-propagates the two cotangents through the stored layers.
-  void backward(const ConstVectorRef<T>& reg, Index first, const Gradients& gradients) {
+  void backward(const ConstVectorRef<T>& reg, Index first, const Gradients& gradients) override {
     backward(reg, first, gradients, schedule_.n_layers());
   }
   /// The same from z_last and y_last on, whose cotangents they then are.
@@ -144,11 +160,11 @@ class TilePass {
       }
       for (std::size_t i = 0; i < gradients.reg.size(); ++i)
         gradients.reg[i] += schedule_.steps[static_cast<std::size_t>(k)] * threshold_cotangents_(static_cast<Index>(i));
-      if (gradients.parameters.size() > 0) D_.accumulate_gradient(-alpha, r, h, gradients.parameters);
+      if (gradients.parameters != nullptr) D_.accumulate_gradient(-alpha, r, h, *gradients.parameters);
       fit_.weigh(MatrixRef<T>(Dh), first);  // M D h
-      if (gradients.parameters.size() > 0 && !(k == 0 && from_zero_)) {
+      if (gradients.parameters != nullptr && !(k == 0 && from_zero_)) {
         rebuild_input(k);
-        D_.accumulate_gradient(-alpha, Dh, y_.leftCols(n_), gradients.parameters);
+        D_.accumulate_gradient(-alpha, Dh, y_.leftCols(n_), *gradients.parameters);
       }
       if (gradients.signals.size() > 0) gradients.signals += alpha * Dh;
       D_.adjoint(Dh, c);                                           // c = D^T M D h

@@ -153,7 +153,7 @@ UnrolledStability unrolled_stability(const NonDeduced<ConstMatrixRef<T>>& X, con
   const L1<double> penalty(network.penalty, D.code_size());
   const Vector<T> regs = resolve_reg<T>(reg, X, D, network.penalty, network.execution);
   // Everything that comes out is relative, so all can stay in its unit (units.hpp).
-  const int f = atom_exponent(static_cast<double>(largest_entry<T>(D.parameters())));
+  const int f = atom_exponent(static_cast<double>(largest_entry<T>(D.atoms())));
   TileUnits<double> units(f, RegUnit::linear);
   const Matrix<double> X_given = X.template cast<double>();
   const Vector<double> weights_given = regs.template cast<double>();
@@ -161,7 +161,7 @@ UnrolledStability unrolled_stability(const NonDeduced<ConstMatrixRef<T>>& X, con
   const Matrix<double> signals = units.X();
   const Vector<double> weights = units.reg();
 
-  Probe probe{.D = shifted(D.parameters().template cast<double>(), -f),
+  Probe probe{.D = shifted(D.atoms().template cast<double>(), -f),
               .gram = Matrix<double>(D.code_size(), D.code_size()),
               .directions = make_directions(options.directions, D.signal_size(), D.code_size()),
               .random = options.directions.has_value()};
@@ -172,8 +172,9 @@ UnrolledStability unrolled_stability(const NonDeduced<ConstMatrixRef<T>>& X, con
   probe.contracts = network.method == Layers::ista &&
                     *std::max_element(schedule.steps.begin(), schedule.steps.end()) * spectral_norm_squared(probe.D) <= 2 &&
                     *std::min_element(schedule.steps.begin(), schedule.steps.end()) >= 0;
-  const Matrix<double> codes = encode<double>(signals, probe.D, Reg(std::vector<double>(weights.begin(), weights.end())),
-                                              {.tol = options.tol, .penalty = network.penalty, .execution = network.execution})
+  const Reg resolved(std::vector<double>(weights.begin(), weights.end()));
+  const Matrix<double> codes = encode(signals, DenseDictionary(probe.D), resolved,
+                                      {.tol = options.tol, .penalty = network.penalty, .execution = network.execution})
                                    .codes;
 
   const Index n_signals = X.cols();

@@ -68,19 +68,28 @@ LayerSchedule make_schedule(const UnrolledOptions& options, double squared_norm)
 namespace {
 
 template <Scalar T>
-Partition partition(Index n_features, Index n_atoms, Index n_signals, int stored) {
+Parameters<T> zeros_like(const Parameters<T>& parameters) {
+  Parameters<T> zeros;
+  for (const auto& [name, values] : parameters) zeros[name].setZero(values.rows(), values.cols());
+  return zeros;
+}
+
+template <Scalar T>
+Partition partition(const Dictionary<T>& D, Index n_signals, int stored) {
   const double entry = sizeof(T);
-  return riata::partition(n_signals,
-                          {.bytes_per_signal = entry * static_cast<double>((stored + 6) * n_atoms + (stored + 2) * n_features),
-                           .left_entries = n_features * n_atoms,
-                           .lane_bytes = entry * static_cast<double>(n_features * n_atoms)});
+  Index n_parameters = 0;
+  for (const auto& [name, values] : D.parameters()) n_parameters += values.size();
+  return riata::partition(
+      n_signals, {.bytes_per_signal = entry * static_cast<double>((stored + 6) * D.code_size() + (stored + 2) * D.signal_size()),
+                  .left_entries = n_parameters,
+                  .lane_bytes = entry * static_cast<double>(n_parameters)});
 }
 
 /// The arguments of all three entry points, checked and completed. Atoms have their unit (units.hpp); signals get one for all
 /// where derivatives are summed, otherwise they and reg are as given.
 template <Scalar T>
 struct Problem {
-  Problem(const char* where, const ConstMatrixRef<T>& signals, const DenseDictionary<T>& dictionary, const Reg& weight,
+  Problem(const char* where, const ConstMatrixRef<T>& signals, const Dictionary<T>& dictionary, const Reg& weight,
           const UnrolledOptions& options, bool one_unit, T largest_target = 0)
       : scope(options.execution),
         e(one_unit ? signal_exponent(std::max(largest_entry<T>(signals), largest_target)) : 0),
@@ -99,12 +108,15 @@ struct Problem {
     if (options.lipschitz) in_unit.lipschitz = std::ldexp(*options.lipschitz, -2 * f);
     schedule = make_schedule(in_unit, options.lipschitz ? 0 : D.squared_norm());
     const bool thresholds_negative = std::any_of(options.steps.begin(), options.steps.end(), [](double s) { return s < 0; });
-    if (!thresholds_negative && gram_pays(D.code_size(), options.layers, X.cols())) gram.emplace(D.parameters(), penalty);
+    dense = dynamic_cast<const DenseDictionary<T>*>(&D);
+    if (dense != nullptr && !thresholds_negative && gram_pays(D.code_size(), options.layers, X.cols()))
+      gram.emplace(dense->atoms(), penalty);
   }
 
-  using Pass = AdaptivePass<T>;
-  std::unique_ptr<Pass> make_pass(int stored, Index tile) const {
-    return std::make_unique<Pass>(D, penalty, gram ? &*gram : nullptr, schedule, stored, tile);
+  std::unique_ptr<Pass<T>> make_pass(int stored, Index tile) const {
+    if (dense != nullptr)
+      return std::make_unique<AdaptivePass<T>>(*dense, penalty, gram ? &*gram : nullptr, schedule, stored, tile);
+    return std::make_unique<TilePass<Dictionary<T>, LeastSquares, L1<T>>>(D, fit, penalty, schedule, stored, tile);
   }
 
   StopScope scope;
@@ -112,8 +124,10 @@ struct Problem {
   const UnitAtoms<T> atoms;
   const Matrix<T> X_in_unit;
   const ConstMatrixRef<T> X;
-  const DenseDictionary<T>& D;
+  const Dictionary<T>& D;
+  const DenseDictionary<T>* dense = nullptr;  // D where it is one
   const int f;
+  LeastSquares fit;
   L1<T> penalty;
   Vector<T> reg;
   LayerSchedule schedule;
@@ -134,7 +148,7 @@ template <Scalar T>
 void leave_units(UnrolledGradient<T>& g, int e, int f, int output) {
   if (e == 0 && f == 0) return;
   g.value = std::ldexp(g.value, output);
-  leave_unit("the gradient by the dictionary", g.dictionary, output - f);
+  for (auto& [name, gradient] : g.parameters) leave_unit("the gradient by the dictionary", gradient, output - f);
   leave_unit("the gradient by the steps", g.steps, output);
   leave_unit("the gradient by reg", g.reg, output - e - f);
   leave_unit("the gradient by the signals", g.signals, output - e);
@@ -146,12 +160,12 @@ void leave_units(UnrolledGradient<T>& g, int e, int f, int output) {
 template <Scalar T>
 struct UnrolledSums {
   double value = 0;
-  Matrix<T> dictionary = {};
+  Parameters<T> parameters = {};
   Vector<double> steps = {}, usage = {};
 
   UnrolledSums& operator+=(const UnrolledSums& other) {
     value += other.value;
-    dictionary += other.dictionary;
+    for (const auto& [name, values] : other.parameters) parameters.at(name) += values;
     steps += other.steps;
     usage += other.usage;
     return *this;
@@ -182,7 +196,7 @@ Vector<double> gradient_like(const Reg& reg, const std::vector<double>& per_sign
 }  // namespace
 
 template <Scalar T>
-Matrix<T> unrolled_encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,
+Matrix<T> unrolled_encode(const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D, const Reg& reg,
                           const UnrolledOptions& options, const Matrix<T>* init) {
   const Problem<T> problem("unrolled_encode", X, D, reg, options, false);
   if (init != nullptr) {
@@ -190,7 +204,7 @@ Matrix<T> unrolled_encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDic
             "unrolled_encode: init has shape ({}, {}), expected ({}, {})", init->cols(), init->rows(), X.cols(), D.code_size());
     require_finite("unrolled_encode", "init", *init);
   }
-  const Partition parts = partition<T>(X.rows(), D.code_size(), X.cols(), 0);
+  const Partition parts = partition<T>(problem.D, X.cols(), 0);
   Matrix<T> codes(D.code_size(), X.cols());
   for_each_tile(
       parts, X.cols(), options.execution, [&] { return problem.make_pass(0, parts.tile); },
@@ -213,13 +227,13 @@ Matrix<T> unrolled_encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDic
 }
 
 template <Scalar T>
-UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X_given, const DenseDictionary<T>& D_given,
+UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X_given, const Dictionary<T>& D_given,
                                       const Reg& reg, const UnrolledOptions& options, const GradientOptions& wanted,
                                       const Matrix<T>* target_given) {
   const T largest_target = target_given != nullptr ? largest_entry<T>(*target_given) : T(0);
   const Problem<T> problem("unrolled_gradient", X_given, D_given, reg, options, true, largest_target);
   const ConstMatrixRef<T>& X = problem.X;
-  const DenseDictionary<T>& D = problem.D;
+  const Dictionary<T>& D = problem.D;
   const int kept = wanted.backprop.value_or(options.layers);
   require(kept >= 0 && kept <= options.layers, "backprop = {}, must be between 0 and layers = {}", kept, options.layers);
   Matrix<T> target;
@@ -234,7 +248,7 @@ UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X_giv
   const Index n_features = X.rows(), n_atoms = D.code_size(), n_signals = X.cols();
   const bool back = kept > 0 && (wanted.dictionary || wanted.steps || wanted.reg || wanted.signals);
   const int stored = back ? kept : 0;
-  const Partition parts = partition<T>(n_features, n_atoms, n_signals, stored);
+  const Partition parts = partition<T>(D, n_signals, stored);
   const double scale = wanted.reduction == Reduction::mean ? 1.0 / static_cast<double>(n_signals) : 1.0;
 
   UnrolledGradient<T> result;
@@ -242,7 +256,7 @@ UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X_giv
   if (wanted.signals) result.signals.setZero(n_features, n_signals);
   std::vector<double> reg_gradient(wanted.reg ? static_cast<std::size_t>(n_signals) : 0);
   UnrolledSums<T> zero;
-  if (wanted.dictionary) zero.dictionary.setZero(n_features, n_atoms);
+  if (wanted.dictionary) zero.parameters = zeros_like(D.parameters());
   if (wanted.steps) zero.steps.setZero(options.layers);
   if (wanted.usage) zero.usage.setZero(n_atoms);
 
@@ -262,7 +276,7 @@ UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X_giv
             fitted != nullptr ? ConstMatrixRef<T>(fitted->middleCols(first, n)) : ConstMatrixRef<T>(X.middleCols(first, n));
         sums.value += tile_loss<T>(problem, wanted.loss, tile_target, Z, tile_reg, r);
         r *= static_cast<T>(scale);
-        if (wanted.dictionary) D.accumulate_gradient(T(1), r, Z, sums.dictionary);
+        if (wanted.dictionary) D.accumulate_gradient(T(1), r, Z, sums.parameters);
         if (wanted.signals && fitted == nullptr) result.signals.middleCols(first, n) -= r;
         if (wanted.reg && wanted.loss == Loss::lasso)
           for (Index i = 0; i < n; ++i)
@@ -280,7 +294,7 @@ UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X_giv
         Matrix<T> nothing;
         pass.backward(
             tile_reg, first,
-            {.parameters = sums.dictionary,
+            {.parameters = wanted.dictionary ? &sums.parameters : nullptr,
              .signals = wanted.signals ? MatrixRef<T>(result.signals.middleCols(first, n)) : MatrixRef<T>(nothing),
              .steps = sums.layers(),
              .reg = wanted.reg
@@ -288,12 +302,12 @@ UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X_giv
                         : std::span<double>()});
       },
       [&](auto& pass, UnrolledSums<T>& sums) {
-        if (back && wanted.dictionary) pass.finish(sums.dictionary);
+        if (back && wanted.dictionary) pass.finish(sums.parameters);
         sums.value *= scale;
         sums.usage *= scale;
       });
   result.value = total.value;
-  result.dictionary = std::move(total.dictionary);
+  result.parameters = std::move(total.parameters);
   result.steps = std::move(total.steps);
   result.usage = std::move(total.usage);
   if (wanted.reg) result.reg = gradient_like(reg, reg_gradient);
@@ -302,12 +316,12 @@ UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X_giv
 }
 
 template <Scalar T>
-UnrolledGradient<T> unrolled_vjp(const NonDeduced<ConstMatrixRef<T>>& X_given, const DenseDictionary<T>& D_given, const Reg& reg,
+UnrolledGradient<T> unrolled_vjp(const NonDeduced<ConstMatrixRef<T>>& X_given, const Dictionary<T>& D_given, const Reg& reg,
                                  const NonDeduced<ConstMatrixRef<T>>& cotangent, const UnrolledOptions& options,
                                  std::optional<int> backprop) {
   const Problem<T> problem("unrolled_vjp", X_given, D_given, reg, options, true);
   const ConstMatrixRef<T>& X = problem.X;
-  const DenseDictionary<T>& D = problem.D;
+  const Dictionary<T>& D = problem.D;
   const int kept = backprop.value_or(options.layers);
   require(kept >= 0 && kept <= options.layers, "backprop = {}, must be between 0 and layers = {}", kept, options.layers);
   const Index n_features = X.rows(), n_atoms = D.code_size(), n_signals = X.cols();
@@ -315,12 +329,12 @@ UnrolledGradient<T> unrolled_vjp(const NonDeduced<ConstMatrixRef<T>>& X_given, c
           "unrolled_vjp: cotangent has shape ({}, {}), expected ({}, {})", cotangent.cols(), cotangent.rows(), n_signals,
           n_atoms);
   require_finite("unrolled_vjp", "cotangent", cotangent);
-  const Partition parts = partition<T>(n_features, n_atoms, n_signals, kept);
+  const Partition parts = partition<T>(D, n_signals, kept);
   UnrolledGradient<T> result;
   result.codes.resize(n_atoms, n_signals);
   result.signals.setZero(n_features, n_signals);
   std::vector<double> per_signal(static_cast<std::size_t>(n_signals));
-  const UnrolledSums<T> zero{.dictionary = Matrix<T>::Zero(n_features, n_atoms), .steps = Vector<double>::Zero(options.layers)};
+  const UnrolledSums<T> zero{.parameters = zeros_like(D.parameters()), .steps = Vector<double>::Zero(options.layers)};
   UnrolledSums<T> total = sweep(
       parts, n_signals, options.execution, zero, [&] { return problem.make_pass(kept, parts.tile); },
       [&](Index first, Index n, auto& pass, UnrolledSums<T>& sums) {
@@ -337,13 +351,13 @@ UnrolledGradient<T> unrolled_vjp(const NonDeduced<ConstMatrixRef<T>>& X_given, c
           pass.codes_cotangent() = cotangent.middleCols(first, n);
         pass.backward(
             tile_reg, first,
-            {.parameters = sums.dictionary,
+            {.parameters = &sums.parameters,
              .signals = result.signals.middleCols(first, n),
              .steps = sums.layers(),
              .reg = std::span<double>(per_signal).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n))});
       },
-      [&](auto& pass, UnrolledSums<T>& sums) { pass.finish(sums.dictionary); });
-  result.dictionary = std::move(total.dictionary);
+      [&](auto& pass, UnrolledSums<T>& sums) { pass.finish(sums.parameters); });
+  result.parameters = std::move(total.parameters);
   result.steps = std::move(total.steps);
   result.reg = gradient_like(reg, per_signal);
   result.value = result.codes.template cast<double>().cwiseProduct(cotangent.template cast<double>()).sum();
@@ -352,7 +366,7 @@ UnrolledGradient<T> unrolled_vjp(const NonDeduced<ConstMatrixRef<T>>& X_given, c
 }
 
 template <Scalar T>
-double unrolled_loss(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,
+double unrolled_loss(const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D, const Reg& reg,
                      const UnrolledOptions& options, const GradientOptions& wanted) {
   const GradientOptions value_only{.loss = wanted.loss,
                                    .backprop = 0,
@@ -366,13 +380,13 @@ double unrolled_loss(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictiona
 }
 
 #define RIATA_INSTANTIATE(T)                                                                                                     \
-  template Matrix<T> unrolled_encode<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&, const UnrolledOptions&, \
+  template Matrix<T> unrolled_encode<T>(const ConstMatrixRef<T>&, const Dictionary<T>&, const Reg&, const UnrolledOptions&, \
                                         const Matrix<T>*);                                                                       \
-  template UnrolledGradient<T> unrolled_gradient<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&,             \
+  template UnrolledGradient<T> unrolled_gradient<T>(const ConstMatrixRef<T>&, const Dictionary<T>&, const Reg&,             \
                                                     const UnrolledOptions&, const GradientOptions&, const Matrix<T>*);           \
-  template UnrolledGradient<T> unrolled_vjp<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&,                  \
+  template UnrolledGradient<T> unrolled_vjp<T>(const ConstMatrixRef<T>&, const Dictionary<T>&, const Reg&,                  \
                                                const ConstMatrixRef<T>&, const UnrolledOptions&, std::optional<int>);            \
-  template double unrolled_loss<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&, const UnrolledOptions&,      \
+  template double unrolled_loss<T>(const ConstMatrixRef<T>&, const Dictionary<T>&, const Reg&, const UnrolledOptions&,      \
                                    const GradientOptions&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)

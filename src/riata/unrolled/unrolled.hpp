@@ -45,7 +45,7 @@ struct UnrolledOptions {
 /// Steps beyond 2 / ||D||_2^2 may diverge; once a code has overflowed, what follows means nothing, finite or not.
 /// @throws std::invalid_argument if sizes disagree, an entry is not finite, or reg is not > 0
 template <Scalar T>
-Matrix<T> unrolled_encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,
+Matrix<T> unrolled_encode(const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D, const Reg& reg,
                           const UnrolledOptions& options = {}, const Matrix<T>* init = nullptr);
 
 /// The derivatives to take; what is not asked for costs nothing.
@@ -59,7 +59,7 @@ struct GradientOptions {
 template <Scalar T>
 struct UnrolledGradient {
   double value = 0;      ///< the loss, mean or sum over the signals
-  Matrix<T> dictionary;  ///< n_features x n_atoms, or 0 x 0
+  Parameters<T> parameters;  ///< by the dictionary's, of a matrix "dictionary"; or empty
   Vector<double> steps;  ///< one entry per layer, zero for layers not kept; or empty
   Vector<double> reg;    ///< of reg's shape: one entry, or one per signal; with the explicit g(z). For a
                          ///< fraction of reg_max, the derivative by the resulting weight. Or empty
@@ -72,7 +72,7 @@ struct UnrolledGradient {
 /// `target`, if given, has the shape of X and replaces it in the loss alone (supervised denoising).
 /// @throws std::invalid_argument as unrolled_encode, and if backprop > layers
 template <Scalar T>
-UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,
+UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D, const Reg& reg,
                                       const UnrolledOptions& options = {}, const GradientOptions& gradient = {},
                                       const Matrix<T>* target = nullptr);
 
@@ -80,13 +80,13 @@ UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X, co
 /// them by default, by everything the layers depend on. `cotangent` is n_atoms x n_signals; nothing is averaged.
 /// @throws std::invalid_argument as unrolled_gradient
 template <Scalar T>
-UnrolledGradient<T> unrolled_vjp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,
+UnrolledGradient<T> unrolled_vjp(const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D, const Reg& reg,
                                  const NonDeduced<ConstMatrixRef<T>>& cotangent, const UnrolledOptions& options = {},
                                  std::optional<int> backprop = {});
 
 /// The value alone: one forward pass, nothing stored. What line searches call.
 template <Scalar T>
-double unrolled_loss(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,
+double unrolled_loss(const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D, const Reg& reg,
                      const UnrolledOptions& options = {}, const GradientOptions& gradient = {});
 
 }  // namespace riata

@@ -23,14 +23,14 @@ struct UnrolledEncoder<T>::Network {
   Network(const DenseDictionary<T>& dictionary, const UnrolledOptions& options)
       : given(dictionary),
         atoms(given),
-        D(atoms.dictionary()),
+        D(dynamic_cast<const DenseDictionary<T>&>(atoms.dictionary())),
         penalty(options.penalty, D.code_size()),
         schedule(make_schedule(in_unit(options, atoms.exponent()), options.lipschitz ? 0 : D.squared_norm())),
         return_extrapolated(options.return_extrapolated),
         units(atoms.exponent(), RegUnit::linear),
         reg(1) {
     const bool any_negative = std::ranges::any_of(options.steps, [](double s) { return s < 0; });
-    if (!any_negative && D.code_size() <= most_gram_atoms) gram.emplace(D.parameters(), penalty);
+    if (!any_negative && D.code_size() <= most_gram_atoms) gram.emplace(D.atoms(), penalty);
     pass.emplace(D, penalty, gram ? &*gram : nullptr, schedule, 0, 1);
   }
 
