@@ -19,6 +19,10 @@ bool is_proximal(Solver method) {
   return method == Solver::ista || method == Solver::fista || method == Solver::oista || method == Solver::backtracking;
 }
 
+bool takes_weights(Solver method) {
+  return method == Solver::ista || method == Solver::fista || method == Solver::backtracking;
+}
+
 bool needs_matrix(Solver method) {
   return method == Solver::oista || method == Solver::coordinate_descent || method == Solver::lars;
 }
@@ -39,29 +43,31 @@ class TileEncoder {
         certificate_(problem.D, problem.exact, problem.penalty, problem.options.tol) {}
 
   /// `Z` holds the start and receives the codes.
-  void encode(const ConstMatrixRef<T>& X_given, const ConstVectorRef<T>& reg_given, Index first, EncodeResult<T>& result) {
+  void encode(const SeenBatch<T>& batch, const ConstVectorRef<T>& reg_given, Index first, Index n, EncodeResult<T>& result) {
+    const ConstMatrixRef<T> X_given = batch.X().middleCols(first, n), W = batch.weights(first, n);
     units_.open(X_given, reg_given);
     const ConstMatrixRef<T>& X = units_.X();
     const ConstVectorRef<T>& reg = units_.reg();
-    const Index n = X.cols();
     auto Z = result.codes.middleCols(first, n);
     units_.enter(Z);
     correlations_.resize(Z.rows(), n);
-    problem_.D.adjoint(X, correlations_);
+    if (batch.is_weighted()) weighted_ = X.cwiseProduct(W);
+    const ConstMatrixRef<T> WX = batch.is_weighted() ? ConstMatrixRef<T>(weighted_) : ConstMatrixRef<T>(X);
+    problem_.D.adjoint(WX, correlations_);
     open_.clear();
     zero_.clear();
     half_norms_sq_.resize(n);
     for (Index i = 0; i < n; ++i) {
-      half_norms_sq_(i) = 0.5 * fixed_order_dot(X.rows(), X.col(i).data(), X.col(i).data());
+      half_norms_sq_(i) = 0.5 * fixed_order_dot(X.rows(), X.col(i).data(), WX.col(i).data());
       // Without convexity zero is but one of many ends: of the steps that start from it.
-      const T largest = std::ldexp(signal_reg_max_(X.col(i), correlations_.col(i)), units_.weight(i));
+      const T largest = std::ldexp(signal_reg_max_(WX.col(i), correlations_.col(i)), units_.weight(i));
       const bool is_zero = (P::convex || Z.col(i).isZero(0)) && zero_is_optimal(reg_given(i), largest);
       (is_zero ? zero_ : open_).push_back(i);
       if (is_zero) Z.col(i).setZero();
     }
     is_fixed_.assign(static_cast<std::size_t>(n), true);
-    if (!open_.empty()) solve_open(X, reg, first, result);
-    if (!zero_.empty()) certify_zero(X, reg, first, result);
+    if (!open_.empty()) solve_open(X, W, reg, first, result);
+    if (!zero_.empty()) certify_zero(X, W, reg, first, result);
     for (Index i = first; i < first + n; ++i) {
       const bool done = P::convex ? std::isfinite(result.gap(i)) && result.gap(i) <= target(i - first)
                                   : is_fixed_[static_cast<std::size_t>(i - first)];
@@ -93,12 +99,13 @@ class TileEncoder {
 
   double target(Index i) const { return problem_.options.tol * half_norms_sq_(i); }
 
-  void solve_open(const ConstMatrixRef<T>& X, const ConstVectorRef<T>& reg, Index first, EncodeResult<T>& result) {
+  void solve_open(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& W, const ConstVectorRef<T>& reg, Index first, EncodeResult<T>& result) {
     auto Z = result.codes.middleCols(first, X.cols());
-    tile_.open(X.rows(), Z.rows(), std::ssize(open_));
+    tile_.open(X.rows(), Z.rows(), std::ssize(open_), W.size() > 0);
     for (Index k = 0; k < std::ssize(open_); ++k) {
       const Index i = open_[static_cast<std::size_t>(k)];
       tile_.X.col(k) = X.col(i);
+      if (W.size() > 0) tile_.weights.col(k) = W.col(i);
       tile_.correlations.col(k) = correlations_.col(i);
       tile_.Z.col(k) = Z.col(i);
       tile_.reg(k) = reg(i);
@@ -118,8 +125,9 @@ class TileEncoder {
     }
   }
 
-  void certify_zero(const ConstMatrixRef<T>& X, const ConstVectorRef<T>& reg, Index first, EncodeResult<T>& result) {
-    certificate_.evaluate(X(Eigen::all, zero_), result.codes.middleCols(first, X.cols())(Eigen::all, zero_), reg(zero_));
+  void certify_zero(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& W, const ConstVectorRef<T>& reg, Index first, EncodeResult<T>& result) {
+    const Matrix<T> weights = W.size() > 0 ? Matrix<T>(W(Eigen::all, zero_)) : Matrix<T>();
+    certificate_.evaluate(X(Eigen::all, zero_), result.codes.middleCols(first, X.cols())(Eigen::all, zero_), reg(zero_), weights);
     for (Index k = 0; k < std::ssize(zero_); ++k) {
       const Index i = first + zero_[static_cast<std::size_t>(k)];
       result.n_iter(i) = 0;
@@ -134,7 +142,7 @@ class TileEncoder {
   TileUnits<T> units_;
   TileCertificate<P> certificate_;
   SolverTile<T> tile_;
-  Matrix<T> correlations_;
+  Matrix<T> correlations_, weighted_;
   Vector<double> half_norms_sq_;    // 1/2 ||x||^2 of the tile's signals
   std::vector<Index> open_, zero_;  // signals of the tile
   std::vector<bool> is_fixed_;      // of the tile's signals; tells of those without a gap
@@ -169,8 +177,10 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
     encoders_.resize(static_cast<std::size_t>(resolve_threads(options_.execution.n_threads)));
   }
 
-  EncodeResult<T> encode(const ConstMatrixRef<T>& X, const Vector<T>& regs, const Matrix<T>* init) override {
-    const Index n_signals = X.cols(), n_atoms = exact_->code_size();
+  EncodeResult<T> encode(const SeenBatch<T>& batch, const Vector<T>& regs, const Matrix<T>* init) override {
+    require(!batch.is_weighted() || takes_weights(options_.method),
+            "method = '{}' takes no mask; choose one of 'ista', 'fista', 'backtracking'", to_string(options_.method));
+    const Index n_signals = batch.X().cols(), n_atoms = exact_->code_size();
     EncodeResult<T> result{.codes = Matrix<T>(n_atoms, n_signals),
                            .objective = Vector<double>(n_signals),
                            .gap = Vector<double>(n_signals),
@@ -185,7 +195,7 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
       if (!encoder) encoder = std::make_unique<TileEncoder<P>>(problem_, make_solver(), signal_reg_max_, units_);
       const Index first = tile * tile_size, n = std::min(tile_size, n_signals - first);
       start_codes(init, first, result.codes.middleCols(first, n));
-      encoder->encode(X.middleCols(first, n), regs.segment(first, n), first, result);
+      encoder->encode(batch, regs.segment(first, n), first, n, result);
     });
     return result;
   }
@@ -229,11 +239,12 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
 }  // namespace
 
 template <Scalar T>
-Solver pick_solver(const ConstMatrixRef<T>& X, const Dictionary<T>& D, const Vector<T>& regs, const EncodeOptions& options) {
+Solver pick_solver(const Batch<T>& X, const Dictionary<T>& D, const Vector<T>& regs, const EncodeOptions& options) {
   if (options.penalty.kind == PenaltyKind::l0) return Solver::ista;
-  if (options.penalty.kind == PenaltyKind::group || D.code_size() > max_gram_atoms || D.matrix() == nullptr) return Solver::fista;
+  if (options.penalty.kind == PenaltyKind::group || D.code_size() > max_gram_atoms || D.matrix() == nullptr || X.is_weighted())
+    return Solver::fista;
   if (options.penalty.kind == PenaltyKind::elastic_net) return Solver::coordinate_descent;
-  if (X.cols() > 2 || D.code_size() < 1024) return Solver::coordinate_descent;
+  if (X.size() > 2 || D.code_size() < 1024) return Solver::coordinate_descent;
   const Vector<T> largest = reg_max<T>(X, D, options.penalty, options.execution);
   const bool sparse = (regs.array() >= T(0.25) * largest.array()).all();
   return sparse ? Solver::lars : Solver::coordinate_descent;
@@ -248,9 +259,9 @@ std::unique_ptr<BatchEncoder<T>> make_batch_encoder(const Dictionary<T>& D, cons
                          });
 }
 
-template Solver pick_solver<float>(const ConstMatrixRef<float>&, const Dictionary<float>&, const Vector<float>&,
+template Solver pick_solver<float>(const Batch<float>&, const Dictionary<float>&, const Vector<float>&,
                                    const EncodeOptions&);
-template Solver pick_solver<double>(const ConstMatrixRef<double>&, const Dictionary<double>&, const Vector<double>&,
+template Solver pick_solver<double>(const Batch<double>&, const Dictionary<double>&, const Vector<double>&,
                                     const EncodeOptions&);
 template std::unique_ptr<BatchEncoder<float>> make_batch_encoder(const Dictionary<float>&, const EncodeOptions&);
 template std::unique_ptr<BatchEncoder<double>> make_batch_encoder(const Dictionary<double>&, const EncodeOptions&);

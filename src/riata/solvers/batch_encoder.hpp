@@ -12,7 +12,7 @@ namespace riata {
 /// alone do not repay a large one where few knots of the path, and so few atoms, lie between reg_max and reg. FISTA for
 /// groups, ISTA for l0.
 template <Scalar T>
-Solver pick_solver(const ConstMatrixRef<T>& X, const Dictionary<T>& D, const Vector<T>& regs, const EncodeOptions& options);
+Solver pick_solver(const Batch<T>& X, const Dictionary<T>& D, const Vector<T>& regs, const EncodeOptions& options);
 
 template <Scalar T>
 class BatchEncoder {
@@ -21,7 +21,10 @@ class BatchEncoder {
 
   /// One weight per signal; `init`, if given, holds the starts. Batches of whole tiles (multiples of solver_tile, the last
   /// one apart) give the same bits as all signals at once.
-  virtual EncodeResult<T> encode(const ConstMatrixRef<T>& X, const Vector<T>& regs, const Matrix<T>* init) = 0;
+  virtual EncodeResult<T> encode(const SeenBatch<T>& batch, const Vector<T>& regs, const Matrix<T>* init) = 0;
+  EncodeResult<T> encode(const ConstMatrixRef<T>& X, const Vector<T>& regs, const Matrix<T>* init) {
+    return encode(SeenBatch<T>("encode", X), regs, init);
+  }
 };
 
 /// The encoder for the penalty that the options name. They are valid and their method is not automatic. Borrows D.

@@ -9,6 +9,7 @@
 #include "riata/linalg/kernels.hpp"
 #include "riata/operators/units.hpp"
 #include "riata/solvers/tile_certificate.hpp"
+#include "riata/terms/batch.hpp"
 
 namespace riata {
 
@@ -40,6 +41,7 @@ TileCertificate<P>::TileCertificate(const Dictionary<T>& D, const Dictionary<dou
       residuals_(D.signal_size(), solver_tile),
       correlations_(D.code_size(), solver_tile),
       ridges_(solver_tile),
+      fits_(solver_tile),
       objectives_(solver_tile),
       gaps_(solver_tile),
       half_norms_sq_(solver_tile),
@@ -53,18 +55,31 @@ TileCertificate<P>::TileCertificate(const Dictionary<T>& D, const Dictionary<dou
 }
 
 template <Penalty P>
-void TileCertificate<P>::evaluate(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& reg) {
+void TileCertificate<P>::evaluate(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& reg,
+                                  const ConstMatrixRef<T>& weights) {
   const Index n = X.cols();
+  weights_ = weights.size() > 0 ? &weights : nullptr;
   for (Index i = 0; i < n; ++i) {
     leave_if_stopped();
     ridges_(i) = penalty_.ridge(static_cast<double>(reg(i)));
     compute_residual(X.col(i), Z.col(i), i);
+    auto r = residuals_.col(i);
+    if (weights_ == nullptr) {
+      fits_(i) = 0.5 * fixed_order_dot(r.size(), r.data(), r.data());
+      half_norms_sq_(i) = 0.5 * fixed_order_dot(X.rows(), X.col(i).data(), X.col(i).data());
+    } else {
+      const Vector<double> w = weights.col(i).template cast<double>(), x = X.col(i).template cast<double>();
+      plain_ = r;
+      r.array() *= w.array();
+      fits_(i) = 0.5 * fixed_order_dot(r.size(), plain_.data(), r.data());
+      plain_ = w.cwiseProduct(x);
+      half_norms_sq_(i) = 0.5 * fixed_order_dot(x.size(), x.data(), plain_.data());
+    }
   }
   correlate(Z);
   for (Index i = 0; i < n; ++i) {
     leave_if_stopped();
-    const auto r = residuals_.col(i);
-    const double fit = 0.5 * fixed_order_dot(r.size(), r.data(), r.data());
+    const double fit = fits_(i);
     const Index n_support = find_support(Z.col(i));
     if constexpr (!std::same_as<T, double>)
       if (is_matrix()) sharpen_correlations(Z.col(i), i, n_support, std::sqrt(2 * fit));
@@ -77,7 +92,6 @@ void TileCertificate<P>::evaluate(const ConstMatrixRef<T>& X, const ConstMatrixR
     const double lambda = static_cast<double>(reg(i));
     const double regularisation = lambda * penalty_.value(Z.col(i));
     objectives_(i) = fit + regularisation;
-    half_norms_sq_(i) = 0.5 * fixed_order_dot(X.rows(), X.col(i).data(), X.col(i).data());
     if constexpr (P::convex) {
       const double ridge = ridges_(i) > 0 ? 0.5 * ridges_(i) * codes_.head(n_support).squaredNorm() : 0.0;
       const Terms terms{.reg = lambda,
@@ -151,6 +165,7 @@ double TileCertificate<P>::precise_gap(Terms terms, const ConstVectorRef<T>& x, 
   Long r = x.template cast<long double>();
   for (Index k = 0; k < n_support; ++k)
     r -= static_cast<long double>(codes_(k)) * D_double_->col(support_[static_cast<std::size_t>(k)]).template cast<long double>();
+  if (weights_ != nullptr) r.array() *= weights_->col(i).template cast<long double>().array();
   auto c = correlations_.col(i);
   Vector<double> largest = penalty_.positive() ? Vector<double>(c) : Vector<double>(c.cwiseAbs());
   const Vector<double> least = (largest - error * norms_).cwiseMax(0.0);
@@ -270,9 +285,11 @@ namespace {
 /// Calls visit(i, certificate, column, penalty, z', units) for every signal, all in its unit; tiles run in parallel, so visit
 /// writes to entry i alone.
 template <Scalar T, class Visit>
-void for_each_certificate(const char* where, const ConstMatrixRef<T>& X, const Dictionary<T>& D, const ConstMatrixRef<T>& Z,
+void for_each_certificate(const char* where, const Batch<T>& batch, const Dictionary<T>& D, const ConstMatrixRef<T>& Z,
                           const Reg& reg, const PenaltyOptions& options, const Execution& execution, Visit visit) {
   const StopScope scope(execution);
+  const SeenBatch<T> seen(where, batch);
+  const ConstMatrixRef<T>& X = seen.X();
   require_signals<T>(where, X, D);
   require(Z.rows() == D.code_size() && Z.cols() == X.cols(), "{}: codes have shape ({}, {}), expected ({}, {})", where, Z.cols(),
           Z.rows(), X.cols(), D.code_size());
@@ -281,7 +298,7 @@ void for_each_certificate(const char* where, const ConstMatrixRef<T>& X, const D
   with_penalty<T>(options, atoms.dictionary(), [&]<Penalty P>(const P& penalty) {
     require(!penalty.positive() || Z.size() == 0 || Z.minCoeff() >= T(0), "{}: positive=True but Z holds the negative code {}",
             where, Z.size() == 0 ? 0.0 : double(Z.minCoeff()));
-    const Vector<T> regs = resolve_reg<T>(reg, X, D, options, execution);
+    const Vector<T> regs = resolve_reg<T>(reg, batch, D, options, execution);
     const std::unique_ptr<const Dictionary<double>> exact = atoms.dictionary().in_double();
     const T largest_atom = largest_entry<T>(atoms.dictionary());
     const Index n_tiles = (X.cols() + solver_tile - 1) / solver_tile;
@@ -293,7 +310,7 @@ void for_each_certificate(const char* where, const ConstMatrixRef<T>& X, const D
       if (!units.none()) units.enter(shifted_codes = Z.middleCols(first, n));
       const ConstMatrixRef<T> codes = units.none() ? ConstMatrixRef<T>(Z.middleCols(first, n)) : ConstMatrixRef<T>(shifted_codes);
       TileCertificate<P> certificate(atoms.dictionary(), *exact, penalty);
-      certificate.evaluate(units.X(), codes, units.reg());
+      certificate.evaluate(units.X(), codes, units.reg(), seen.weights(first, n));
       certificate.correlate_in_double(codes);
       for (Index i = 0; i < n; ++i) visit(first + i, certificate, i, penalty, codes.col(i), units);
     });
@@ -308,10 +325,10 @@ double in_given_units(const std::string& what, double value, int e) {
 }
 
 template <Scalar T>
-LassoCertificate lasso_certificate(const std::string& where, const ConstMatrixRef<T>& X, const Dictionary<T>& D,
+LassoCertificate lasso_certificate(const std::string& where, const Batch<T>& X, const Dictionary<T>& D,
                                    const ConstMatrixRef<T>& Z, const Reg& reg, const PenaltyOptions& penalty,
                                    const Execution& execution) {
-  LassoCertificate found{.objective = Vector<double>(X.cols()), .gap = Vector<double>(X.cols())};
+  LassoCertificate found{.objective = Vector<double>(X.size()), .gap = Vector<double>(X.size())};
   for_each_certificate<T>(
       where.c_str(), X, D, Z, reg, penalty, execution,
       [&](Index i, const auto& certificate, Index column, const auto&, const auto&, const TileUnits<T>& units) {
@@ -324,31 +341,31 @@ LassoCertificate lasso_certificate(const std::string& where, const ConstMatrixRe
 }  // namespace
 
 template <Scalar T>
-Vector<double> lasso_objective(const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D,
+Vector<double> lasso_objective(const NonDeduced<Batch<T>>& X, const Dictionary<T>& D,
                                const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg, const PenaltyOptions& penalty,
                                const Execution& execution) {
   return lasso_certificate<T>("lasso_objective", X, D, Z, reg, penalty, execution).objective;
 }
 
 template <Scalar T>
-Vector<double> duality_gap(const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D,
+Vector<double> duality_gap(const NonDeduced<Batch<T>>& X, const Dictionary<T>& D,
                            const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg, const PenaltyOptions& penalty,
                            const Execution& execution) {
   return lasso_certificate<T>("duality_gap", X, D, Z, reg, penalty, execution).gap;
 }
 
 template <Scalar T>
-LassoCertificate lasso_certificate(const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D,
+LassoCertificate lasso_certificate(const NonDeduced<Batch<T>>& X, const Dictionary<T>& D,
                                    const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg, const PenaltyOptions& penalty,
                                    const Execution& execution) {
   return lasso_certificate<T>("lasso_certificate", X, D, Z, reg, penalty, execution);
 }
 
 template <Scalar T>
-Vector<double> kkt_violation(const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D,
+Vector<double> kkt_violation(const NonDeduced<Batch<T>>& X, const Dictionary<T>& D,
                              const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg, const PenaltyOptions& options,
                              const Execution& execution) {
-  Vector<double> violation(X.cols());
+  Vector<double> violation(X.size());
   for_each_certificate<T>("kkt_violation", X, D, Z, reg, options, execution,
                           [&](Index i, const auto& certificate, Index column, const auto& penalty, const ConstVectorRef<T>& z,
                               const TileUnits<T>& units) {
@@ -363,8 +380,10 @@ namespace {
 
 /// reg_max(), infinite where it overflows.
 template <Scalar T>
-Vector<T> unchecked_reg_max(const ConstMatrixRef<T>& X, const Dictionary<T>& D, const PenaltyOptions& options,
+Vector<T> unchecked_reg_max(const Batch<T>& batch, const Dictionary<T>& D, const PenaltyOptions& options,
                             const Execution& execution) {
+  const SeenBatch<T> seen("reg_max", batch);
+  const ConstMatrixRef<T>& X = seen.X();
   require_signals<T>("reg_max", X, D);
   const UnitAtoms<T> atoms(D, reg_unit(options.kind));
   return with_penalty<T>(options, atoms.dictionary(), [&]<Penalty P>(const P& penalty) {
@@ -375,10 +394,12 @@ Vector<T> unchecked_reg_max(const ConstMatrixRef<T>& X, const Dictionary<T>& D, 
       const Index first = tile * solver_tile, n = std::min(solver_tile, X.cols() - first);
       TileUnits<T> units(atoms.exponent(), reg_unit(options.kind));
       units.open(X.middleCols(first, n), largest.segment(first, n));
+      const Matrix<T> weighted = seen.is_weighted() ? Matrix<T>(units.X().cwiseProduct(seen.weights(first, n))) : Matrix<T>();
+      const ConstMatrixRef<T> WX = seen.is_weighted() ? ConstMatrixRef<T>(weighted) : ConstMatrixRef<T>(units.X());
       Matrix<T> correlations(D.code_size(), n);
-      atoms.dictionary().adjoint(units.X(), correlations);
+      atoms.dictionary().adjoint(WX, correlations);
       for (Index i = 0; i < n; ++i)
-        largest(first + i) = std::ldexp(signal_reg_max(units.X().col(i), correlations.col(i)), units.weight(i));
+        largest(first + i) = std::ldexp(signal_reg_max(WX.col(i), correlations.col(i)), units.weight(i));
     });
     return largest;
   });
@@ -387,7 +408,7 @@ Vector<T> unchecked_reg_max(const ConstMatrixRef<T>& X, const Dictionary<T>& D, 
 }  // namespace
 
 template <Scalar T>
-Vector<T> reg_max(const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D, const PenaltyOptions& options,
+Vector<T> reg_max(const NonDeduced<Batch<T>>& X, const Dictionary<T>& D, const PenaltyOptions& options,
                   const Execution& execution) {
   const Vector<T> largest = unchecked_reg_max<T>(X, D, options, execution);
   for (Index i = 0; i < largest.size(); ++i)
@@ -408,31 +429,31 @@ Vector<T> fraction_of(const Vector<T>& largest, Reg::FractionOfMax fraction) {
 }  // namespace
 
 template <Scalar T>
-Vector<T> resolve_reg(const Reg& reg, const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D,
+Vector<T> resolve_reg(const Reg& reg, const NonDeduced<Batch<T>>& X, const Dictionary<T>& D,
                       const PenaltyOptions& penalty, const Execution& execution) {
   const auto is_weight = [](double value) { return std::isfinite(static_cast<T>(value)) && static_cast<T>(value) > T(0); };
   if (const auto* value = std::get_if<double>(&reg.value())) {
     require(is_weight(*value), "reg = {}, must be > 0 and finite in the signals' precision", *value);
-    return Vector<T>::Constant(X.cols(), static_cast<T>(*value));
+    return Vector<T>::Constant(X.size(), static_cast<T>(*value));
   }
   if (const auto* fraction = std::get_if<Reg::FractionOfMax>(&reg.value()))
     return fraction_of(unchecked_reg_max<T>(X, D, penalty, execution), *fraction);
   const auto& values = std::get<std::vector<double>>(reg.value());
-  require(static_cast<Index>(values.size()) == X.cols(), "reg: {} entries for {} signals; they must be equal", values.size(),
-          X.cols());
+  require(static_cast<Index>(values.size()) == X.size(), "reg: {} entries for {} signals; they must be equal", values.size(),
+          X.size());
   for (std::size_t i = 0; i < values.size(); ++i)
     require(values[i] == 0 || is_weight(values[i]), "reg: entry {} is {}, must be > 0 and finite in the signals' precision", i,
             values[i]);
   if (const auto zero = std::find(values.begin(), values.end(), 0.0); zero != values.end()) {
     const Vector<T> largest = unchecked_reg_max<T>(X, D, penalty, execution);  // 0 is a weight only where the code is 0 anyway
-    for (Index i = zero - values.begin(); i < X.cols(); ++i)
+    for (Index i = zero - values.begin(); i < X.size(); ++i)
       require(values[static_cast<std::size_t>(i)] > 0 || largest(i) == T(0), "reg: entry {} is 0, must be > 0", i);
   }
-  return Eigen::Map<const Vector<double>>(values.data(), X.cols()).template cast<T>();
+  return Eigen::Map<const Vector<double>>(values.data(), X.size()).template cast<T>();
 }
 
 template <Scalar T>
-double resolve_batch_reg(const Reg& reg, const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D,
+double resolve_batch_reg(const Reg& reg, const NonDeduced<Batch<T>>& X, const Dictionary<T>& D,
                          const PenaltyOptions& penalty, const Execution& execution) {
   require(!reg.is_per_signal(), "reg: learning takes one weight for the batch, not one per signal");
   if (const auto* value = std::get_if<double>(&reg.value())) return *value;
@@ -451,18 +472,18 @@ double resolve_batch_reg(const Reg& reg, const NonDeduced<ConstMatrixRef<T>>& X,
   template class SignalRegMax<GroupL1<T>>;                                                                                      \
   template class SignalRegMax<L0<T>>;                                                                                           \
   template void require_signals<T>(const char*, const ConstMatrixRef<T>&, const Dictionary<T>&);                           \
-  template Vector<double> lasso_objective<T>(const ConstMatrixRef<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&,     \
+  template Vector<double> lasso_objective<T>(const Batch<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&,     \
                                              const Reg&, const PenaltyOptions&, const Execution&);                              \
-  template Vector<double> duality_gap<T>(const ConstMatrixRef<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&,         \
+  template Vector<double> duality_gap<T>(const Batch<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&,         \
                                          const Reg&, const PenaltyOptions&, const Execution&);                                  \
-  template LassoCertificate lasso_certificate<T>(const ConstMatrixRef<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&, \
+  template LassoCertificate lasso_certificate<T>(const Batch<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&, \
                                                  const Reg&, const PenaltyOptions&, const Execution&);                          \
-  template Vector<double> kkt_violation<T>(const ConstMatrixRef<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&,       \
+  template Vector<double> kkt_violation<T>(const Batch<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&,       \
                                            const Reg&, const PenaltyOptions&, const Execution&);                                \
-  template Vector<T> reg_max<T>(const ConstMatrixRef<T>&, const Dictionary<T>&, const PenaltyOptions&, const Execution&);  \
-  template Vector<T> resolve_reg<T>(const Reg&, const ConstMatrixRef<T>&, const Dictionary<T>&, const PenaltyOptions&,     \
+  template Vector<T> reg_max<T>(const Batch<T>&, const Dictionary<T>&, const PenaltyOptions&, const Execution&);  \
+  template Vector<T> resolve_reg<T>(const Reg&, const Batch<T>&, const Dictionary<T>&, const PenaltyOptions&,     \
                                     const Execution&);                                                                          \
-  template double resolve_batch_reg<T>(const Reg&, const ConstMatrixRef<T>&, const Dictionary<T>&, const PenaltyOptions&,  \
+  template double resolve_batch_reg<T>(const Reg&, const Batch<T>&, const Dictionary<T>&, const PenaltyOptions&,  \
                                        const Execution&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)

@@ -70,10 +70,12 @@ void EncodeOptions::validate() const {
 }
 
 template <Scalar T>
-EncodeResult<T> encode(const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D, const Reg& reg,
+EncodeResult<T> encode(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D, const Reg& reg,
                        const EncodeOptions& options, const Matrix<T>* init) {
   options.validate();
   const StopScope scope(options.execution);
+  const SeenBatch<T> seen("encode", batch);
+  const ConstMatrixRef<T>& X = seen.X();
   require_signals<T>("encode", X, D);
   const Index n_signals = X.cols(), n_atoms = D.code_size();
   if (init != nullptr) {
@@ -81,17 +83,17 @@ EncodeResult<T> encode(const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<
             init->cols(), init->rows(), n_signals, n_atoms);
     require_finite("encode", "init", *init);
   }
-  const Vector<T> regs = resolve_reg<T>(reg, X, D, options.penalty, options.execution);
-  const Solver method = options.method == Solver::automatic ? pick_solver<T>(X, D, regs, options) : options.method;
+  const Vector<T> regs = resolve_reg<T>(reg, batch, D, options.penalty, options.execution);
+  const Solver method = options.method == Solver::automatic ? pick_solver<T>(batch, D, regs, options) : options.method;
 
   EncodeOptions chosen = options;
   chosen.method = method;
-  return make_batch_encoder<T>(D, chosen)->encode(X, regs, init);
+  return make_batch_encoder<T>(D, chosen)->encode(seen, regs, init);
 }
 
-template EncodeResult<float> encode<float>(const ConstMatrixRef<float>&, const Dictionary<float>&, const Reg&,
+template EncodeResult<float> encode<float>(const Batch<float>&, const Dictionary<float>&, const Reg&,
                                            const EncodeOptions&, const Matrix<float>*);
-template EncodeResult<double> encode<double>(const ConstMatrixRef<double>&, const Dictionary<double>&, const Reg&,
+template EncodeResult<double> encode<double>(const Batch<double>&, const Dictionary<double>&, const Reg&,
                                              const EncodeOptions&, const Matrix<double>*);
 
 }  // namespace riata

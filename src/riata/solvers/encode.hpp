@@ -12,6 +12,7 @@
 #include "riata/core/status.hpp"
 #include "riata/core/threads.hpp"
 #include "riata/operators/dense_dictionary.hpp"
+#include "riata/terms/batch.hpp"
 #include "riata/terms/penalty_options.hpp"
 #include "riata/terms/reg.hpp"
 
@@ -95,11 +96,11 @@ struct EncodeResult {
   std::vector<StepTrace> trace = {};  ///< one per signal with `record`; no entries where zero or the start was optimal
 };
 
-/// X is n_features x n_signals; `init`, if given, is n_atoms x n_signals and may not alias anything written.
+/// X is n_features x n_signals, or {X, mask} with weights in [0, 1] of its shape for 'ista', 'fista' and 'backtracking'; `init`, if given, is n_atoms x n_signals and may not alias anything written.
 /// Neither codes nor certificates depend on the number of threads.
 /// @throws std::invalid_argument if sizes disagree, an entry is not finite, or reg is not > 0
 template <Scalar T>
-EncodeResult<T> encode(const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D, const Reg& reg,
+EncodeResult<T> encode(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D, const Reg& reg,
                        const EncodeOptions& options = {}, const Matrix<T>* init = nullptr);
 
 }  // namespace riata

@@ -29,8 +29,8 @@ class ProximalGradient final : public ProximalTile<P> {
         step_(lipschitz > 0 ? static_cast<T>(1 / lipschitz) : T(1)) {}
 
  private:
-  using ProximalTile<P>::D_, ProximalTile<P>::penalty_, ProximalTile<P>::options_, ProximalTile<P>::X_, ProximalTile<P>::Z_,
-      ProximalTile<P>::reg_, ProximalTile<P>::n_active_, ProximalTile<P>::residuals_, ProximalTile<P>::gradients_;
+  using ProximalTile<P>::D_, ProximalTile<P>::penalty_, ProximalTile<P>::options_, ProximalTile<P>::Z_,
+      ProximalTile<P>::reg_, ProximalTile<P>::n_active_, ProximalTile<P>::gradients_;
 
   void start() override {
     Y_ = previous_ = Z_;
@@ -57,10 +57,7 @@ class ProximalGradient final : public ProximalTile<P> {
       Y_.leftCols(n_active_) = Z_.leftCols(n_active_);
       return;
     }
-    if (options_.restart == Restart::objective) {
-      D_.apply(Z_.leftCols(n_active_), residuals_.leftCols(n_active_));
-      residuals_.leftCols(n_active_) -= X_.leftCols(n_active_);
-    }
+    if (options_.restart == Restart::objective) this->compute_residuals(Z_);
     for (Index i = 0; i < n_active_; ++i) {
       const auto z = Z_.col(i), z_before = previous_.col(i);
       if (restarts(i)) t_(i) = 1;
@@ -68,7 +65,7 @@ class ProximalGradient final : public ProximalTile<P> {
     }
   }
 
-  /// Does the momentum of signal i lead it astray? With Restart::objective, residuals_ holds D z - x.
+  /// Does the momentum of signal i lead it astray? With Restart::objective, residuals_ holds w (D z - x).
   bool restarts(Index i) {
     const auto z = Z_.col(i);
     switch (options_.restart) {
@@ -78,8 +75,7 @@ class ProximalGradient final : public ProximalTile<P> {
         return (Y_.col(i) - z).dot(z - previous_.col(i)) > T(0);
       case Restart::objective:
         const double before = objective_(i);
-        objective_(i) =
-            0.5 * residuals_.col(i).template cast<double>().squaredNorm() + static_cast<double>(reg_(i)) * penalty_.value(z);
+        objective_(i) = this->data_fit(i) + static_cast<double>(reg_(i)) * penalty_.value(z);
         return objective_(i) > before;
     }
     return false;

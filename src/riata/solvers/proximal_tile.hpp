@@ -50,12 +50,26 @@ class ProximalTile : public TileSolver<typename P::scalar> {
   /// Column `from` of the method's own state moves to column `to`.
   virtual void keep(Index /*from*/, Index /*to*/) {}
 
-  /// gradients_ = D^T (D Y - X)
-  void compute_gradients(const Matrix<T>& Y) {
+  /// residuals_ = w (D Y - X)
+  void compute_residuals(const Matrix<T>& Y) {
     const Index n = n_active_;
     D_.apply(Y.leftCols(n), residuals_.leftCols(n));
     residuals_.leftCols(n) -= X_.leftCols(n);
-    D_.adjoint(residuals_.leftCols(n), gradients_.leftCols(n));
+    if (is_weighted()) residuals_.leftCols(n).array() *= weights_.leftCols(n).array();
+  }
+
+  /// 1/2 sum_t w_t (D y - x)_t^2 of signal i, from residuals_.
+  double data_fit(Index i) const {
+    const auto r = residuals_.col(i).template cast<double>();
+    if (!is_weighted()) return 0.5 * r.squaredNorm();
+    const auto w = weights_.col(i).template cast<double>().array();
+    return 0.5 * (w > 0).select(r.array().square() / w, 0.0).sum();
+  }
+
+  /// gradients_ = D^T w (D Y - X)
+  void compute_gradients(const Matrix<T>& Y) {
+    compute_residuals(Y);
+    D_.adjoint(residuals_.leftCols(n_active_), gradients_.leftCols(n_active_));
   }
 
   /// out_i = prox_{step reg g}( y_i - step gradient_i )
@@ -64,7 +78,9 @@ class ProximalTile : public TileSolver<typename P::scalar> {
     penalty_.prox(out.middleCols(i, 1), Vector<T>::Constant(1, step * reg_(i)));
   }
 
-  /// ||D d||^2 / ||d||^2 of d = y_i - z_i, in double; 0 where d = 0. Summed over the few atoms that move, so that a small d
+  bool is_weighted() const { return weights_.size() > 0; }
+
+  /// ||D d||^2 / ||d||^2, weighted, of d = y_i - z_i, in double; 0 where d = 0. Summed over the few atoms that move, so that a small d
   /// has an exact image.
   double curvature(Index i, const Matrix<T>& Y, const Matrix<T>& Z) {
     image_.setZero(D_.signal_size());
@@ -74,7 +90,7 @@ class ProximalTile : public TileSolver<typename P::scalar> {
       const Vector<double> d = Y.col(i).template cast<double>() - Z.col(i).template cast<double>();
       problem_.exact.apply(d, image_);
       norm_sq = d.squaredNorm();
-      return norm_sq > 0 ? image_.squaredNorm() / norm_sq : 0;
+      return norm_sq > 0 ? weighted_square(i) / norm_sq : 0;
     }
     for (Index j = 0; j < Y.rows(); ++j) {
       const double d = static_cast<double>(Y(j, i)) - static_cast<double>(Z(j, i));
@@ -82,7 +98,7 @@ class ProximalTile : public TileSolver<typename P::scalar> {
       norm_sq += d * d;
       add_scaled(image_.size(), d, D->col(j).data(), image_.data());
     }
-    return norm_sq > 0 ? image_.squaredNorm() / norm_sq : 0;
+    return norm_sq > 0 ? weighted_square(i) / norm_sq : 0;
   }
 
   const SharedProblem<P>& problem_;
@@ -90,6 +106,7 @@ class ProximalTile : public TileSolver<typename P::scalar> {
   const P& penalty_;
   const EncodeOptions& options_;
   Matrix<T> X_, Z_, residuals_, gradients_;  // the first n_active_ columns count
+  Matrix<T> weights_;                        // likewise; or 0 x 0
   Vector<T> reg_, steps_;
   std::vector<bool> accepted_;
   Index n_active_ = 0;
@@ -98,6 +115,7 @@ class ProximalTile : public TileSolver<typename P::scalar> {
   void open(SolverTile<T>& tile) {
     n_active_ = tile.X.cols();
     X_ = tile.X;
+    weights_ = tile.weights;
     Z_ = tile.Z;
     reg_ = tile.reg;
     target_ = tile.target;
@@ -109,7 +127,15 @@ class ProximalTile : public TileSolver<typename P::scalar> {
     if (options_.record) tile.trace.resize(static_cast<std::size_t>(n_active_));
   }
 
-  void evaluate() { certificate_.evaluate(X_.leftCols(n_active_), Z_.leftCols(n_active_), reg_.head(n_active_)); }
+  void evaluate() {
+    const Index n = n_active_;
+    certificate_.evaluate(X_.leftCols(n), Z_.leftCols(n), reg_.head(n), weights_.leftCols(is_weighted() ? n : 0));
+  }
+
+  /// Of image_, with the weights of signal i.
+  double weighted_square(Index i) const {
+    return is_weighted() ? image_.cwiseAbs2().dot(weights_.col(i).template cast<double>()) : image_.squaredNorm();
+  }
 
   void record(SolverTile<T>& tile) const {
     for (Index i = 0; i < n_active_; ++i) {
@@ -133,6 +159,7 @@ class ProximalTile : public TileSolver<typename P::scalar> {
       const Index last = --n_active_;
       if (i == last) continue;
       X_.col(i) = X_.col(last);
+      if (is_weighted()) weights_.col(i) = weights_.col(last);
       Z_.col(i) = Z_.col(last);
       reg_(i) = reg_(last);
       target_(i) = target_(last);

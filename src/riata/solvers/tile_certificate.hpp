@@ -30,8 +30,13 @@ class TileCertificate {
   /// and its ||D_j|| are bounded by ||D||_2.
   TileCertificate(const Dictionary<T>& D, const Dictionary<double>& exact, const P& penalty, double tol = 1e-13);
 
-  /// Fills residuals r = x - D z, correlations D^T r, objectives and gaps of the columns of Z. `reg`: one per column.
-  void evaluate(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& reg);
+  /// Fills residuals r = w (x - D z), correlations D^T r, objectives and gaps of the columns of Z. `reg`: one per column; `weights` w:
+  /// of X's shape, or 0 x 0.
+  void evaluate(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& reg,
+                const ConstMatrixRef<T>& weights);
+  void evaluate(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& reg) {
+    evaluate(X, Z, reg, nothing_);
+  }
 
   /// The objectives that evaluate() finds, without the gaps.
   Vector<double> objectives(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& reg);
@@ -60,11 +65,13 @@ class TileCertificate {
   const Matrix<double>* D_double_;  // the same atoms
   const P& penalty_;
   const double tol_;
+  const Matrix<T> nothing_;
   const Vector<double> norms_;  // ||D_j||
   const double largest_atom_;   // their pull
   Matrix<double> residuals_, correlations_;
   Matrix<T> rounded_residuals_, rounded_correlations_;
-  Vector<double> ridges_, objectives_, gaps_, half_norms_sq_;
+  Vector<double> ridges_, fits_, objectives_, gaps_, half_norms_sq_, plain_;
+  const ConstMatrixRef<T>* weights_ = nullptr;  // of the tile that is evaluated, or null
   std::vector<Index> support_;
   Vector<double> codes_;  // on the support
   std::vector<const double*> atoms_;

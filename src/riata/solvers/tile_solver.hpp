@@ -12,10 +12,11 @@ namespace riata {
 template <Scalar T>
 struct SolverTile {
   Matrix<T> X;             ///< signals
-  Matrix<T> correlations;  ///< D^T X
+  Matrix<T> weights;       ///< of the data fit, in X's shape; or 0 x 0
+  Matrix<T> correlations;  ///< D^T X, or of the weighted signals
   Matrix<T> Z;             ///< in: start; out: codes
   Vector<T> reg;
-  Vector<double> half_norm_sq;        ///< 1/2 ||x||^2
+  Vector<double> half_norm_sq;        ///< 1/2 ||x||^2, weighted
   Vector<double> target;              ///< absolute gap at which each signal is done
   Eigen::VectorXi n_iter;             ///< out
   Vector<double> objective, gap;      ///< out: TileCertificate's of the codes
@@ -23,8 +24,9 @@ struct SolverTile {
   std::vector<StepTrace> trace = {};  ///< out, one per signal, with options.record
 
   /// Room for n signals, none solved.
-  void open(Index n_features, Index n_atoms, Index n) {
+  void open(Index n_features, Index n_atoms, Index n, bool is_weighted) {
     X.resize(n_features, n);
+    weights.resize(is_weighted ? n_features : 0, is_weighted ? n : 0);
     correlations.resize(n_atoms, n);
     Z.resize(n_atoms, n);
     reg.resize(n);

@@ -1,7 +1,7 @@
 // The data fit 1/2 ||D z - x||^2.
 #pragma once
 
-#include "riata/core/types.hpp"
+#include "riata/terms/batch.hpp"
 
 namespace riata {
 
@@ -15,6 +15,13 @@ concept DataFit = requires(const F& fit, MatrixRef<T> residuals, Index first) {
 struct LeastSquares {
   template <Scalar T>
   void weigh(MatrixRef<T>, Index /*first*/) const {}
+};
+
+/// M = diag(w_i), the weights of a batch.
+template <Scalar T>
+struct WeightedLeastSquares {
+  const SeenBatch<T>& batch;
+  void weigh(MatrixRef<T> residuals, Index first) const { residuals.array() *= batch.weights(first, residuals.cols()).array(); }
 };
 
 }  // namespace riata

@@ -89,26 +89,28 @@ Partition partition(const Dictionary<T>& D, Index n_signals, int stored) {
 /// where derivatives are summed, otherwise they and reg are as given.
 template <Scalar T>
 struct Problem {
-  Problem(const char* where, const ConstMatrixRef<T>& signals, const Dictionary<T>& dictionary, const Reg& weight,
+  Problem(const char* where, const Batch<T>& batch, const Dictionary<T>& dictionary, const Reg& weight,
           const UnrolledOptions& options, bool one_unit, T largest_target = 0)
       : scope(options.execution),
-        e(one_unit ? signal_exponent(std::max(largest_entry<T>(signals), largest_target)) : 0),
+        seen(where, batch),
+        fit{seen},
+        e(one_unit ? signal_exponent(std::max(largest_entry<T>(seen.X()), largest_target)) : 0),
         atoms(dictionary),
-        X_in_unit(e == 0 ? Matrix<T>() : Matrix<T>(shifted(signals, -e))),
-        X(e == 0 ? signals : ConstMatrixRef<T>(X_in_unit)),
+        X_in_unit(e == 0 ? Matrix<T>() : Matrix<T>(shifted(seen.X(), -e))),
+        X(e == 0 ? seen.X() : ConstMatrixRef<T>(X_in_unit)),
         D(atoms.dictionary()),
         f(atoms.exponent()),
         penalty(options.penalty, dictionary.code_size()) {
     options.validate();
-    require_signals<T>(where, signals, dictionary);
-    reg = resolve_reg<T>(weight, signals, dictionary, options.penalty, options.execution);
+    require_signals<T>(where, seen.X(), dictionary);
+    reg = resolve_reg<T>(weight, batch, dictionary, options.penalty, options.execution);
     if (one_unit)
       for (T& r : reg) r = shifted_reg(r, e + f);
     UnrolledOptions in_unit = options;
     if (options.lipschitz) in_unit.lipschitz = std::ldexp(*options.lipschitz, -2 * f);
     schedule = make_schedule(in_unit, options.lipschitz ? 0 : D.squared_norm());
     const bool thresholds_negative = std::any_of(options.steps.begin(), options.steps.end(), [](double s) { return s < 0; });
-    dense = dynamic_cast<const DenseDictionary<T>*>(&D);
+    if (!seen.is_weighted()) dense = dynamic_cast<const DenseDictionary<T>*>(&D);
     if (dense != nullptr && !thresholds_negative && gram_pays(D.code_size(), options.layers, X.cols()))
       gram.emplace(dense->atoms(), penalty);
   }
@@ -116,18 +118,22 @@ struct Problem {
   std::unique_ptr<Pass<T>> make_pass(int stored, Index tile) const {
     if (dense != nullptr)
       return std::make_unique<AdaptivePass<T>>(*dense, penalty, gram ? &*gram : nullptr, schedule, stored, tile);
-    return std::make_unique<TilePass<Dictionary<T>, LeastSquares, L1<T>>>(D, fit, penalty, schedule, stored, tile);
+    if (seen.is_weighted())
+      return std::make_unique<TilePass<Dictionary<T>, WeightedLeastSquares<T>, L1<T>>>(D, fit, penalty, schedule, stored, tile);
+    return std::make_unique<TilePass<Dictionary<T>, LeastSquares, L1<T>>>(D, plain, penalty, schedule, stored, tile);
   }
 
   StopScope scope;
+  const SeenBatch<T> seen;
+  const WeightedLeastSquares<T> fit;
+  const LeastSquares plain = {};
   const int e;
   const UnitAtoms<T> atoms;
   const Matrix<T> X_in_unit;
   const ConstMatrixRef<T> X;
   const Dictionary<T>& D;
-  const DenseDictionary<T>* dense = nullptr;  // D where it is one
+  const DenseDictionary<T>* dense = nullptr;  // D where it is one, and no signal is weighted
   const int f;
-  LeastSquares fit;
   L1<T> penalty;
   Vector<T> reg;
   LayerSchedule schedule;
@@ -173,15 +179,21 @@ struct UnrolledSums {
   std::span<double> layers() { return {steps.data(), static_cast<std::size_t>(steps.size())}; }
 };
 
-/// The loss at one tile's output Z, in double, and the residual D Z - target.
+/// The loss at one tile's output Z, in double, and the residual w (D Z - target).
 template <Scalar T>
-double tile_loss(const Problem<T>& problem, Loss loss, const ConstMatrixRef<T>& target, const ConstMatrixRef<T>& Z,
+double tile_loss(const Problem<T>& problem, Loss loss, Index first, const ConstMatrixRef<T>& target, const ConstMatrixRef<T>& Z,
                  const ConstVectorRef<T>& reg, MatrixRef<T> residual) {
   problem.D.apply(Z, residual);
   residual -= target;
+  Matrix<T> plain;
+  if (problem.seen.is_weighted()) {
+    plain = residual;
+    problem.fit.weigh(residual, first);
+  }
   double value = 0;
   for (Index i = 0; i < Z.cols(); ++i) {
-    value += 0.5 * residual.col(i).template cast<double>().squaredNorm();
+    const auto r = residual.col(i).template cast<double>();
+    value += 0.5 * (plain.size() > 0 ? r.dot(plain.col(i).template cast<double>()) : r.squaredNorm());
     if (loss == Loss::lasso) value += static_cast<double>(reg(i)) * problem.penalty.value(Z.col(i));
   }
   return value;
@@ -196,9 +208,10 @@ Vector<double> gradient_like(const Reg& reg, const std::vector<double>& per_sign
 }  // namespace
 
 template <Scalar T>
-Matrix<T> unrolled_encode(const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D, const Reg& reg,
+Matrix<T> unrolled_encode(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D, const Reg& reg,
                           const UnrolledOptions& options, const Matrix<T>* init) {
-  const Problem<T> problem("unrolled_encode", X, D, reg, options, false);
+  const Problem<T> problem("unrolled_encode", batch, D, reg, options, false);
+  const ConstMatrixRef<T>& X = problem.X;
   if (init != nullptr) {
     require(init->rows() == D.code_size() && init->cols() == X.cols(),
             "unrolled_encode: init has shape ({}, {}), expected ({}, {})", init->cols(), init->rows(), X.cols(), D.code_size());
@@ -227,24 +240,30 @@ Matrix<T> unrolled_encode(const NonDeduced<ConstMatrixRef<T>>& X, const Dictiona
 }
 
 template <Scalar T>
-UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X_given, const Dictionary<T>& D_given,
+UnrolledGradient<T> unrolled_gradient(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D_given,
                                       const Reg& reg, const UnrolledOptions& options, const GradientOptions& wanted,
                                       const Matrix<T>* target_given) {
-  const T largest_target = target_given != nullptr ? largest_entry<T>(*target_given) : T(0);
-  const Problem<T> problem("unrolled_gradient", X_given, D_given, reg, options, true, largest_target);
+  Matrix<T> target;  // what was seen of it, in the unit
+  if (target_given != nullptr && batch.is_weighted() && batch.weights->cols() == target_given->cols() &&
+      batch.weights->rows() == target_given->rows())
+    target = (batch.weights->array() == T(0)).select(T(0), *target_given);
+  const Matrix<T>* fitted = target.size() > 0 ? &target : target_given;
+  const T largest_target = fitted != nullptr ? largest_entry<T>(*fitted) : T(0);
+  const Problem<T> problem("unrolled_gradient", batch, D_given, reg, options, true, largest_target);
   const ConstMatrixRef<T>& X = problem.X;
   const Dictionary<T>& D = problem.D;
   const int kept = wanted.backprop.value_or(options.layers);
   require(kept >= 0 && kept <= options.layers, "backprop = {}, must be between 0 and layers = {}", kept, options.layers);
-  Matrix<T> target;
-  if (target_given != nullptr) {
-    require(target_given->rows() == X.rows() && target_given->cols() == X.cols(),
-            "unrolled_gradient: target has shape ({}, {}), expected the signals' ({}, {})", target_given->cols(),
-            target_given->rows(), X.cols(), X.rows());
-    require_in_range<T>("unrolled_gradient", "target", *target_given);
-    if (problem.e != 0) target = shifted(*target_given, -problem.e);
+  if (fitted != nullptr) {
+    require(fitted->rows() == X.rows() && fitted->cols() == X.cols(),
+            "unrolled_gradient: target has shape ({}, {}), expected the signals' ({}, {})", fitted->cols(), fitted->rows(), X.cols(),
+            X.rows());
+    require_in_range<T>("unrolled_gradient", "target", *fitted);
+    if (problem.e != 0) {
+      target = shifted(*fitted, -problem.e).eval();
+      fitted = &target;
+    }
   }
-  const Matrix<T>* const fitted = problem.e == 0 ? target_given : target_given != nullptr ? &target : nullptr;
   const Index n_features = X.rows(), n_atoms = D.code_size(), n_signals = X.cols();
   const bool back = kept > 0 && (wanted.dictionary || wanted.steps || wanted.reg || wanted.signals);
   const int stored = back ? kept : 0;
@@ -274,7 +293,7 @@ UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X_giv
         Matrix<T> r(n_features, n);
         const auto tile_target =
             fitted != nullptr ? ConstMatrixRef<T>(fitted->middleCols(first, n)) : ConstMatrixRef<T>(X.middleCols(first, n));
-        sums.value += tile_loss<T>(problem, wanted.loss, tile_target, Z, tile_reg, r);
+        sums.value += tile_loss<T>(problem, wanted.loss, first, tile_target, Z, tile_reg, r);
         r *= static_cast<T>(scale);
         if (wanted.dictionary) D.accumulate_gradient(T(1), r, Z, sums.parameters);
         if (wanted.signals && fitted == nullptr) result.signals.middleCols(first, n) -= r;
@@ -316,10 +335,10 @@ UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X_giv
 }
 
 template <Scalar T>
-UnrolledGradient<T> unrolled_vjp(const NonDeduced<ConstMatrixRef<T>>& X_given, const Dictionary<T>& D_given, const Reg& reg,
+UnrolledGradient<T> unrolled_vjp(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D_given, const Reg& reg,
                                  const NonDeduced<ConstMatrixRef<T>>& cotangent, const UnrolledOptions& options,
                                  std::optional<int> backprop) {
-  const Problem<T> problem("unrolled_vjp", X_given, D_given, reg, options, true);
+  const Problem<T> problem("unrolled_vjp", batch, D_given, reg, options, true);
   const ConstMatrixRef<T>& X = problem.X;
   const Dictionary<T>& D = problem.D;
   const int kept = backprop.value_or(options.layers);
@@ -366,7 +385,7 @@ UnrolledGradient<T> unrolled_vjp(const NonDeduced<ConstMatrixRef<T>>& X_given, c
 }
 
 template <Scalar T>
-double unrolled_loss(const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D, const Reg& reg,
+double unrolled_loss(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D, const Reg& reg,
                      const UnrolledOptions& options, const GradientOptions& wanted) {
   const GradientOptions value_only{.loss = wanted.loss,
                                    .backprop = 0,
@@ -376,17 +395,17 @@ double unrolled_loss(const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>
                                    .reg = false,
                                    .signals = false,
                                    .codes = false};
-  return unrolled_gradient<T>(X, D, reg, options, value_only).value;
+  return unrolled_gradient<T>(batch, D, reg, options, value_only).value;
 }
 
 #define RIATA_INSTANTIATE(T)                                                                                                     \
-  template Matrix<T> unrolled_encode<T>(const ConstMatrixRef<T>&, const Dictionary<T>&, const Reg&, const UnrolledOptions&, \
+  template Matrix<T> unrolled_encode<T>(const Batch<T>&, const Dictionary<T>&, const Reg&, const UnrolledOptions&, \
                                         const Matrix<T>*);                                                                       \
-  template UnrolledGradient<T> unrolled_gradient<T>(const ConstMatrixRef<T>&, const Dictionary<T>&, const Reg&,             \
+  template UnrolledGradient<T> unrolled_gradient<T>(const Batch<T>&, const Dictionary<T>&, const Reg&,             \
                                                     const UnrolledOptions&, const GradientOptions&, const Matrix<T>*);           \
-  template UnrolledGradient<T> unrolled_vjp<T>(const ConstMatrixRef<T>&, const Dictionary<T>&, const Reg&,                  \
+  template UnrolledGradient<T> unrolled_vjp<T>(const Batch<T>&, const Dictionary<T>&, const Reg&,                  \
                                                const ConstMatrixRef<T>&, const UnrolledOptions&, std::optional<int>);            \
-  template double unrolled_loss<T>(const ConstMatrixRef<T>&, const Dictionary<T>&, const Reg&, const UnrolledOptions&,      \
+  template double unrolled_loss<T>(const Batch<T>&, const Dictionary<T>&, const Reg&, const UnrolledOptions&,      \
                                    const GradientOptions&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)

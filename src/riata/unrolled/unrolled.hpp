@@ -14,6 +14,7 @@
 
 #include "riata/core/threads.hpp"
 #include "riata/operators/dense_dictionary.hpp"
+#include "riata/terms/batch.hpp"
 #include "riata/terms/l1.hpp"
 #include "riata/terms/reg.hpp"
 
@@ -41,11 +42,11 @@ struct UnrolledOptions {
   void validate() const;  ///< @throws std::invalid_argument naming the field, its value and the rule
 };
 
-/// Codes after N layers, n_atoms x n_signals, started from `init` (same shape) or zero.
+/// Codes after N layers, n_atoms x n_signals, of signals or of {signals, mask} (terms/batch.hpp), started from `init` (same shape) or zero.
 /// Steps beyond 2 / ||D||_2^2 may diverge; once a code has overflowed, what follows means nothing, finite or not.
 /// @throws std::invalid_argument if sizes disagree, an entry is not finite, or reg is not > 0
 template <Scalar T>
-Matrix<T> unrolled_encode(const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D, const Reg& reg,
+Matrix<T> unrolled_encode(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D, const Reg& reg,
                           const UnrolledOptions& options = {}, const Matrix<T>* init = nullptr);
 
 /// The derivatives to take; what is not asked for costs nothing.
@@ -72,7 +73,7 @@ struct UnrolledGradient {
 /// `target`, if given, has the shape of X and replaces it in the loss alone (supervised denoising).
 /// @throws std::invalid_argument as unrolled_encode, and if backprop > layers
 template <Scalar T>
-UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D, const Reg& reg,
+UnrolledGradient<T> unrolled_gradient(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D, const Reg& reg,
                                       const UnrolledOptions& options = {}, const GradientOptions& gradient = {},
                                       const Matrix<T>* target = nullptr);
 
@@ -80,13 +81,13 @@ UnrolledGradient<T> unrolled_gradient(const NonDeduced<ConstMatrixRef<T>>& X, co
 /// them by default, by everything the layers depend on. `cotangent` is n_atoms x n_signals; nothing is averaged.
 /// @throws std::invalid_argument as unrolled_gradient
 template <Scalar T>
-UnrolledGradient<T> unrolled_vjp(const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D, const Reg& reg,
+UnrolledGradient<T> unrolled_vjp(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D, const Reg& reg,
                                  const NonDeduced<ConstMatrixRef<T>>& cotangent, const UnrolledOptions& options = {},
                                  std::optional<int> backprop = {});
 
 /// The value alone: one forward pass, nothing stored. What line searches call.
 template <Scalar T>
-double unrolled_loss(const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D, const Reg& reg,
+double unrolled_loss(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D, const Reg& reg,
                      const UnrolledOptions& options = {}, const GradientOptions& gradient = {});
 
 }  // namespace riata
