@@ -20,7 +20,7 @@ namespace riata::cli {
 namespace {
 
 struct Encode {
-  std::string dictionary, input, output, groups;
+  std::string dictionary, input, output, groups, mask;
   std::optional<Reg> reg;
   std::optional<int> layers;
   std::string method = "auto";
@@ -43,8 +43,14 @@ struct Encode {
   template <Scalar T>
   EncodeResult<T> code(const LoadedDictionary& loaded, const Matrix<T>& X) const;
   template <Scalar T>
-  EncodeResult<T> unroll(const LoadedDictionary& loaded, const Matrix<T>& X) const;
+  EncodeResult<T> unroll(const LoadedDictionary& loaded, const Batch<T>& batch) const;
 };
+
+/// A mask has no precision of its own.
+template <Scalar T>
+Matrix<T> as(const AnyMatrix& matrix) {
+  return std::visit([](const auto& M) -> Matrix<T> { return M.template cast<T>(); }, matrix);
+}
 
 std::string value_of(const Metadata& metadata, const std::string& key) {
   const auto found = metadata.find(key);
@@ -66,7 +72,8 @@ std::string largest(double gap) { return std::isnan(gap) ? "no gap" : formatted(
 
 AnyMatrix Encode::signals_of(const LoadedDictionary& loaded) {
   const Index n_features = std::visit([](const auto& D) { return D.rows(); }, loaded.atoms);
-  AnyMatrix signals = read_signals_for(n_features, precision_of(loaded.atoms), dictionary, {input}, {.image = image});
+  const Entries entries = mask.empty() ? Entries::finite : Entries::any;
+  AnyMatrix signals = read_signals_for(n_features, precision_of(loaded.atoms), dictionary, {input}, {.image = image, .entries = entries});
   if (centre) cli::centre(signals);
   return signals;
 }
@@ -74,6 +81,7 @@ AnyMatrix Encode::signals_of(const LoadedDictionary& loaded) {
 int Encode::run() {
   std::vector<std::string> inputs = {file_of(dictionary), file_of(input)};
   if (!groups.empty()) inputs.push_back(file_of(groups));
+  if (!mask.empty()) inputs.push_back(file_of(mask));
   require_good_outputs(inputs, {output});
   require_extension(output, {".npy", ".npz"}, "codes");
   if (!groups.empty()) options.penalty.groups = read_labels(groups);
@@ -87,6 +95,7 @@ int Encode::run() {
   const LoadedDictionary loaded = read_dictionary(dictionary);
   adopt(loaded.metadata);
   if (stream) require_streamable();
+  require(mask.empty() || !centre, "--mask takes signals as they are; leave out --centre, and models learned so");
   const AnyMatrix signals = stream ? AnyMatrix() : signals_of(loaded);
   catch_interrupts();
   options.execution.stop_requested = interrupt_requested;
@@ -105,6 +114,7 @@ void Encode::require_streamable() const {
   require(input.ends_with(".npy"), "--stream reads an .npy file row by row, and {} is none", input);
   require(output.ends_with(".npz"), "--stream writes sparse codes, and {} does not end in .npz", output);
   require(!layers, "--stream is for solvers; leave out --layers");
+  require(mask.empty(), "--stream reads signals without their mask; leave out --mask");
   require(!image.page, "--page chooses a page of a picture, and {} is an array", input);
   require(!centre, "--stream reads signals as they are; it takes neither --centre nor a model learned so");
 }
@@ -139,7 +149,7 @@ int Encode::encode_blocks(const Matrix<T>& atoms) const {
 
 /// N layers, with the model's step factors, and the certificate of what they give.
 template <Scalar T>
-EncodeResult<T> Encode::unroll(const LoadedDictionary& loaded, const Matrix<T>& X) const {
+EncodeResult<T> Encode::unroll(const LoadedDictionary& loaded, const Batch<T>& batch) const {
   const DenseDictionary<T> D(std::get<Matrix<T>>(loaded.atoms));
   const UnrolledOptions network{.layers = *layers,
                                 .method = parse_layers(method),
@@ -147,11 +157,11 @@ EncodeResult<T> Encode::unroll(const LoadedDictionary& loaded, const Matrix<T>& 
                                 .penalty = options.penalty,
                                 .execution = options.execution};
   EncodeResult<T> result;
-  result.codes = unrolled_encode<T>(X, D, *reg, network);
-  auto [objective, gap] = lasso_certificate<T>(X, D, result.codes, *reg, options.penalty, options.execution);
+  result.codes = unrolled_encode<T>(batch, D, *reg, network);
+  auto [objective, gap] = lasso_certificate<T>(batch, D, result.codes, *reg, options.penalty, options.execution);
   result.objective = std::move(objective);
   result.gap = std::move(gap);
-  result.n_iter = Eigen::VectorXi::Constant(X.cols(), *layers);
+  result.n_iter = Eigen::VectorXi::Constant(batch.size(), *layers);
   result.method = options.method;
   return result;
 }
@@ -161,8 +171,10 @@ EncodeResult<T> Encode::code(const LoadedDictionary& loaded, const Matrix<T>& X)
   const auto& atoms = in_precision_of_signals<T>(loaded.atoms, dictionary);
   require(atoms.rows() == X.rows(), "{} has {} features but the atoms of {} have {}; they must be equal", input, X.rows(),
           dictionary, atoms.rows());
-  if (layers) return unroll<T>(loaded, X);
-  return riata::encode<T>(X, DenseDictionary<T>(atoms), *reg, options);
+  const Matrix<T> weights = mask.empty() ? Matrix<T>() : as<T>(read_matrix(mask, "n_signals"));
+  const Batch<T> batch = mask.empty() ? Batch<T>(X) : Batch<T>(X, weights);
+  if (layers) return unroll<T>(loaded, batch);
+  return riata::encode<T>(batch, DenseDictionary<T>(atoms), *reg, options);
 }
 
 template <Scalar T>
@@ -226,6 +238,9 @@ Run add_encode(CLI::App& app) {
   app.add_option("--l1-ratio", options.penalty.l1_ratio, "The elastic net's share of l1, > 0 and <= 1; default: 0.5");
   app.add_option("--groups", command->groups,
                  "Integers >= 0 of shape (n_atoms,): atoms with equal numbers are a group. .npy, .npz or .npz:KEY")
+      ->type_name("FILE");
+  app.add_option("--mask", command->mask,
+                 "What was seen of IN: zeros and ones (or weights between) of its shape, .npy or .npz:KEY; the rest may be NaN")
       ->type_name("FILE");
   app.add_flag("--centre", command->centre, "Subtract each signal's mean first (also if the model was learned so)");
   app.add_flag("--stream", command->stream,

@@ -83,11 +83,11 @@ AnyMatrix stacked(const std::vector<AnyMatrix>& parts) {
   return all;
 }
 
-AnyMatrix read_arrays(const std::vector<std::string>& names) {
+AnyMatrix read_arrays(const std::vector<std::string>& names, Entries entries) {
   const auto n_features = [](const AnyMatrix& X) { return std::visit([](const auto& M) { return M.rows(); }, X); };
   std::vector<AnyMatrix> parts;
   for (const std::string& name : names) {
-    parts.push_back(read_matrix(name, "n_signals"));
+    parts.push_back(read_matrix(name, "n_signals", "n_features", entries));
     require(n_features(parts.back()) == n_features(parts.front()), "{} has {} features but {} has {}; they must be equal", name,
             n_features(parts.back()), names.front(), n_features(parts.front()));
     require(precision_of(parts.back()) == precision_of(parts.front()), "{} is {} but {} is {}; they must be equal", name,
@@ -159,7 +159,7 @@ Tensor read_array(const std::string& name) {
   return read_npz_array(file, key);
 }
 
-AnyMatrix read_matrix(const std::string& name, const char* rows, const char* columns) {
+AnyMatrix read_matrix(const std::string& name, const char* rows, const char* columns, Entries entries) {
   const Tensor array = read_array(name);
   require(array.shape.size() == 2, "{} has {} dimension{}; expected 2: ({}, {})", name, array.shape.size(),
           array.shape.size() == 1 ? "" : "s", rows, columns);
@@ -168,7 +168,7 @@ AnyMatrix read_matrix(const std::string& name, const char* rows, const char* col
   const auto as_matrix = [&]<class T>(const std::vector<T>& values) -> AnyMatrix {
     using Real = std::conditional_t<std::is_same_v<T, float>, float, double>;
     Matrix<Real> matrix = Eigen::Map<const Matrix<T>>(values.data(), array.shape[1], array.shape[0]).template cast<Real>();
-    require_finite(name.c_str(), "the array", matrix);
+    if (entries == Entries::finite) require_finite(name.c_str(), "the array", matrix);
     return matrix;
   };
   return std::visit(as_matrix, array.data);
@@ -197,7 +197,7 @@ AnyMatrix read_signals(const std::vector<std::string>& names, const PatchOptions
   require(n_arrays == 0 || n_arrays == std::ssize(names), "arrays and pictures cannot be mixed in one run");
   if (n_arrays == 0) return read_patches(names, options);
   require(!options.image.page, "--page chooses a page of a picture, and {} is an array", names.front());
-  return read_arrays(names);
+  return read_arrays(names, options.entries);
 }
 
 AnyMatrix read_signals_for(Index n_features, Precision precision, const std::string& atoms_name,

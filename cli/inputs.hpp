@@ -38,9 +38,12 @@ std::string file_of(const std::string& name);
 /// riata::Error
 Tensor read_array(const std::string& name);
 
-/// Checks rank and size, and refuses NaN and infinity. `rows` and `columns` name those of the file: "n_signals" or
+enum class Entries { finite, any };  ///< any: where a mask may hide what is no number
+
+/// Checks rank and size, and refuses NaN and infinity unless any entries will do. `rows` and `columns` name those of the file: "n_signals" or
 /// "n_atoms", and "n_features" or "n_atoms".
-AnyMatrix read_matrix(const std::string& name, const char* rows, const char* columns = "n_features");
+AnyMatrix read_matrix(const std::string& name, const char* rows, const char* columns = "n_features",
+                      Entries entries = Entries::finite);
 
 /// Integers, one dimension. @throws std::invalid_argument, riata::Error
 std::vector<std::int64_t> read_labels(const std::string& name);
@@ -50,6 +53,7 @@ struct PatchOptions {
   std::optional<Index> max_patches = {};  ///< of all pictures together, drawn at random; absent: all, in raster order
   std::uint64_t seed = 0;
   ReadImageOptions image = {};  ///< without a page: all pages of a TIFF
+  Entries entries = Entries::finite;  ///< of arrays
 };
 
 /// All inputs, one after the other; arrays of one precision, or pictures (float32), not both.

@@ -17,6 +17,7 @@
 
 #include "riata/core/types.hpp"
 #include "riata/operators/dense_dictionary.hpp"
+#include "riata/terms/batch.hpp"
 #include "riata/terms/penalty_options.hpp"
 #include "riata/terms/reg.hpp"
 
@@ -36,6 +37,12 @@ inline auto array_arg(const char* name) { return nb::arg(name).noconvert(); }
 template <Scalar T>
 Eigen::Map<const Matrix<T>> view(const Array2<T>& array) {
   return {array.data(), static_cast<Index>(array.shape(1)), static_cast<Index>(array.shape(0))};
+}
+
+/// Signals, and their mask where one is given.
+template <Scalar T>
+Batch<T> to_batch(const Array2<T>& X, const std::optional<Array2<T>>& mask) {
+  return mask ? Batch<T>(view<T>(X), view<T>(*mask)) : Batch<T>(view<T>(X));
 }
 
 /// A dictionary owns its atoms: this is the one copy.

@@ -25,7 +25,8 @@ void bind_encode(nb::module_& m) {
          const std::optional<Array2<T>>& init, bool positive, const std::optional<Array1<double>>& weights,
          const std::string& penalty, std::optional<double> l1_ratio, const std::optional<Array1<std::int64_t>>& groups,
          const std::string& momentum, double momentum_delay, const std::string& restart, const std::string& support_norm,
-         double shrink, std::optional<double> first_step, bool record, std::optional<int> n_threads) {
+         double shrink, std::optional<double> first_step, bool record, std::optional<int> n_threads,
+         const std::optional<Array2<T>>& mask) {
         const EncodeOptions options{.method = parse_solver(method),
                                     .tol = tol,
                                     .max_iter = max_iter,
@@ -41,13 +42,13 @@ void bind_encode(nb::module_& m) {
         const Reg weight = to_reg(reg);
         return to_python<T>(without_gil([&] {
           const Matrix<T> start = init ? Matrix<T>(view<T>(*init)) : Matrix<T>();
-          return encode<T>(view<T>(X), to_dictionary<T>(D), weight, options, init ? &start : nullptr);
+          return encode<T>(to_batch<T>(X, mask), to_dictionary<T>(D), weight, options, init ? &start : nullptr);
         }));
       },
       array_arg("X"), array_arg("D"), array_arg("reg"), nb::arg("method"), nb::arg("tol"), nb::arg("max_iter"),
       array_arg("init").none(), nb::arg("positive"), array_arg("weights").none(), nb::arg("penalty"), nb::arg("l1_ratio").none(),
       array_arg("groups").none(), nb::arg("momentum"), nb::arg("momentum_delay"), nb::arg("restart"), nb::arg("support_norm"),
-      nb::arg("shrink"), nb::arg("first_step").none(), nb::arg("record"), nb::arg("n_threads").none());
+      nb::arg("shrink"), nb::arg("first_step").none(), nb::arg("record"), nb::arg("n_threads").none(), array_arg("mask").none());
 }
 
 /// The block's first signal, its codes as (values, indices, indptr), objective, gap, n_iter, status.
@@ -161,15 +162,16 @@ void bind_certificate(nb::module_& m, const char* name) {
       name,
       [](const Array2<T>& X, const Array2<T>& D, const Array2<T>& Z, const PythonReg& reg, bool positive,
          const std::optional<Array1<double>>& weights, const std::string& penalty, std::optional<double> l1_ratio,
-         const std::optional<Array1<std::int64_t>>& groups, std::optional<int> n_threads) {
+         const std::optional<Array1<std::int64_t>>& groups, std::optional<int> n_threads, const std::optional<Array2<T>>& mask) {
         const PenaltyOptions options = to_penalty(positive, weights, penalty, l1_ratio, groups);
         const Execution execution = to_execution(n_threads);
         const Reg weight = to_reg(reg);
         return to_numpy(
-            without_gil([&] { return certificate(view<T>(X), to_dictionary<T>(D), view<T>(Z), weight, options, execution); }));
+            without_gil([&] { return certificate(to_batch<T>(X, mask), to_dictionary<T>(D), view<T>(Z), weight, options, execution); }));
       },
       array_arg("X"), array_arg("D"), array_arg("Z"), array_arg("reg"), nb::arg("positive"), array_arg("weights").none(),
-      nb::arg("penalty"), nb::arg("l1_ratio").none(), array_arg("groups").none(), nb::arg("n_threads").none());
+      nb::arg("penalty"), nb::arg("l1_ratio").none(), array_arg("groups").none(), nb::arg("n_threads").none(),
+      array_arg("mask").none());
 }
 
 template <Scalar T>
@@ -178,13 +180,13 @@ void bind_reg_max(nb::module_& m) {
       "reg_max",
       [](const Array2<T>& X, const Array2<T>& D, bool positive, const std::optional<Array1<double>>& weights,
          const std::string& penalty, std::optional<double> l1_ratio, const std::optional<Array1<std::int64_t>>& groups,
-         std::optional<int> n_threads) {
+         std::optional<int> n_threads, const std::optional<Array2<T>>& mask) {
         const PenaltyOptions options = to_penalty(positive, weights, penalty, l1_ratio, groups);
         const Execution execution = to_execution(n_threads);
-        return to_numpy(without_gil([&] { return reg_max<T>(view<T>(X), to_dictionary<T>(D), options, execution); }));
+        return to_numpy(without_gil([&] { return reg_max<T>(to_batch<T>(X, mask), to_dictionary<T>(D), options, execution); }));
       },
       array_arg("X"), array_arg("D"), nb::arg("positive"), array_arg("weights").none(), nb::arg("penalty"),
-      nb::arg("l1_ratio").none(), array_arg("groups").none(), nb::arg("n_threads").none());
+      nb::arg("l1_ratio").none(), array_arg("groups").none(), nb::arg("n_threads").none(), array_arg("mask").none());
 }
 
 template <Scalar T>

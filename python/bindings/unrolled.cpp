@@ -42,19 +42,20 @@ void bind_unrolled_encode(nb::module_& m) {
       "unrolled_encode",
       [](const Array2<T>& X, const Array2<T>& D, const PythonReg& reg, int layers, std::string method,
          std::optional<Array1<double>> steps, std::optional<double> lipschitz, bool return_extrapolated, bool positive,
-         std::optional<Array1<double>> weights, std::optional<int> n_threads, const std::optional<Array2<T>>& init) {
+         std::optional<Array1<double>> weights, std::optional<int> n_threads, const std::optional<Array2<T>>& init,
+         const std::optional<Array2<T>>& mask) {
         const Network network{layers,   std::move(method),  std::move(steps), lipschitz, return_extrapolated,
                               positive, std::move(weights), n_threads};
         const UnrolledOptions options = network.options();
         const Reg weight = to_reg(reg);
         return to_numpy(without_gil([&] {
           const Matrix<T> start = init ? Matrix<T>(view<T>(*init)) : Matrix<T>();
-          return unrolled_encode<T>(view<T>(X), to_dictionary<T>(D), weight, options, init ? &start : nullptr);
+          return unrolled_encode<T>(to_batch<T>(X, mask), to_dictionary<T>(D), weight, options, init ? &start : nullptr);
         }));
       },
       array_arg("X"), array_arg("D"), array_arg("reg"), nb::arg("layers"), nb::arg("method"), array_arg("steps").none(),
       nb::arg("lipschitz").none(), nb::arg("return_extrapolated"), nb::arg("positive"), array_arg("weights").none(),
-      nb::arg("n_threads").none(), array_arg("init").none());
+      nb::arg("n_threads").none(), array_arg("init").none(), array_arg("mask").none());
 }
 
 template <Scalar T>
@@ -94,7 +95,7 @@ void bind_unrolled_gradient(nb::module_& m) {
          std::optional<Array1<double>> steps, std::optional<double> lipschitz, bool return_extrapolated, bool positive,
          std::optional<Array1<double>> weights, std::optional<int> n_threads, const std::string& loss,
          std::optional<int> backprop, const std::string& reduction, const std::set<std::string>& wrt, bool return_codes,
-         const std::optional<Array2<T>>& target) {
+         const std::optional<Array2<T>>& target, const std::optional<Array2<T>>& mask) {
         const Network network{layers,   std::move(method),  std::move(steps), lipschitz, return_extrapolated,
                               positive, std::move(weights), n_threads};
         const UnrolledOptions options = network.options();
@@ -111,7 +112,7 @@ void bind_unrolled_gradient(nb::module_& m) {
           // `target` is not written to and lives as long as the call, but the library wants a matrix: one
           // copy.
           const Matrix<T> goal = target ? Matrix<T>(view<T>(*target)) : Matrix<T>();
-          return unrolled_gradient<T>(view<T>(X), to_dictionary<T>(D), weight, options, wanted, target ? &goal : nullptr);
+          return unrolled_gradient<T>(to_batch<T>(X, mask), to_dictionary<T>(D), weight, options, wanted, target ? &goal : nullptr);
         });
         nb::dict fields;
         fields["value"] = result.value;
@@ -128,7 +129,7 @@ void bind_unrolled_gradient(nb::module_& m) {
       array_arg("X"), array_arg("D"), array_arg("reg"), nb::arg("layers"), nb::arg("method"), array_arg("steps").none(),
       nb::arg("lipschitz").none(), nb::arg("return_extrapolated"), nb::arg("positive"), array_arg("weights").none(),
       nb::arg("n_threads").none(), nb::arg("loss"), nb::arg("backprop").none(), nb::arg("reduction"), nb::arg("wrt"),
-      nb::arg("return_codes"), array_arg("target").none());
+      nb::arg("return_codes"), array_arg("target").none(), array_arg("mask").none());
 }
 
 template <Scalar T>

@@ -168,6 +168,16 @@ def as_optional_like(
     return None if value is None else as_like(where, name, value, first, reference, shape)
 
 
+def as_mask(where: str, mask: Any, X: Array) -> Array | None:
+    """Booleans, or weights in [0, 1], of the signals' shape and in their precision."""
+    if mask is None:
+        return None
+    array = as_float_array(where, "mask", mask)
+    if array.shape != X.shape:
+        raise ValueError(f"{where}: mask has shape {array.shape}, expected the signals' {X.shape}")
+    return array.astype(X.dtype, copy=False)
+
+
 def as_vector(where: str, name: str, value: Any) -> Array | None:
     """Numbers as a one-dimensional float64 array; None passes."""
     if value is None:

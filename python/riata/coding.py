@@ -16,6 +16,7 @@ from ._arguments import (
     as_float,
     as_int,
     as_labels,
+    as_mask,
     as_matrices,
     as_matrix,
     as_optional_float,
@@ -60,6 +61,7 @@ def encode(
     first_step: float | None = None,
     record: bool = False,
     output: str = "dense",
+    mask: Any = None,
 ) -> EncodeResult:
     """Sparse codes of signals: z_i = argmin_z 1/2 ||x_i - z D||^2 + reg_i g(z), g(z) = ||z||_1 or another.
 
@@ -118,7 +120,11 @@ def encode(
         Keep a trace; for the methods "ista", "fista", "oista" and "backtracking".
     output : {"dense", "csr"}
         Codes as an array, or as a scipy.sparse.csr_matrix with the same numbers; then no more than a block of
-        dense codes is ever in memory. "csr" takes neither `init` nor `record`.
+        dense codes is ever in memory. "csr" takes neither `init` nor `record` nor `mask`.
+    mask : array (n_signals, n_features), optional
+        Which entries of X were seen, as booleans, or weights w in [0, 1] of the data fit 1/2 sum_t w_t (x - z D)_t^2,
+        which 1/2 ||x||^2 in `tol` has too. What is hidden (w = 0) may be anything, also NaN. For the methods "fista"
+        (then "auto"), "ista" and "backtracking".
 
     Returns
     -------
@@ -159,7 +165,7 @@ def encode(
         n_threads=n_threads,
     )
     if output == "csr":
-        for name, given in (("record", record), ("init", init is not None)):
+        for name, given in (("record", record), ("init", init is not None), ("mask", mask is not None)):
             if given:
                 raise ValueError(f"encode: {name} is for output = 'dense'")
         return _encode_csr(X, D, as_reg("encode", reg), options)
@@ -169,6 +175,7 @@ def encode(
         as_reg("encode", reg),
         init=as_optional_like("encode", "init", init, "X", X, "(n_signals, n_atoms)"),
         record=record,
+        mask=as_mask("encode", mask, X),
         **options,
     )
     fields["status"] = _STATUS_NAMES[fields["status"]]
@@ -458,6 +465,7 @@ def lasso_objective(
     l1_ratio: float | None = None,
     groups: Any = None,
     n_threads: int | None = None,
+    mask: Any = None,
 ) -> Array:
     """The objective 1/2 ||x_i - z_i D||^2 + reg_i g(z_i) per signal, in float64; g(z) = ||z||_1 or another.
 
@@ -471,7 +479,7 @@ def lasso_objective(
         Codes.
     reg : float, array (n_signals,) or str
         Weight of the penalty, as in `encode`.
-    positive, weights, penalty, l1_ratio, groups, n_threads
+    positive, weights, penalty, l1_ratio, groups, n_threads, mask
         As in `encode`. With `positive`, negative codes are refused.
 
     Returns
@@ -485,7 +493,7 @@ def lasso_objective(
     array([2.175])
     """
     return _certificate(
-        "lasso_objective", X, D, Z, reg, positive, weights, penalty, l1_ratio, groups, n_threads
+        "lasso_objective", X, D, Z, reg, mask, positive, weights, penalty, l1_ratio, groups, n_threads
     )
 
 
@@ -501,6 +509,7 @@ def duality_gap(
     l1_ratio: float | None = None,
     groups: Any = None,
     n_threads: int | None = None,
+    mask: Any = None,
 ) -> Array:
     """An upper bound on the objective's distance to its minimum per signal, in units of the objective, in
     float64.
@@ -515,7 +524,9 @@ def duality_gap(
     >>> riata.duality_gap(X, D, [[0.9, 1.9]], reg=0.1).round(12)  # the solution
     array([0.])
     """
-    return _certificate("duality_gap", X, D, Z, reg, positive, weights, penalty, l1_ratio, groups, n_threads)
+    return _certificate(
+        "duality_gap", X, D, Z, reg, mask, positive, weights, penalty, l1_ratio, groups, n_threads
+    )
 
 
 def kkt_violation(
@@ -530,6 +541,7 @@ def kkt_violation(
     l1_ratio: float | None = None,
     groups: Any = None,
     n_threads: int | None = None,
+    mask: Any = None,
 ) -> Array:
     """How far the codes are from the optimality conditions per signal, in float64: zero exactly at a
     solution.
@@ -545,13 +557,14 @@ def kkt_violation(
     array([0.9])
     """
     return _certificate(
-        "kkt_violation", X, D, Z, reg, positive, weights, penalty, l1_ratio, groups, n_threads
+        "kkt_violation", X, D, Z, reg, mask, positive, weights, penalty, l1_ratio, groups, n_threads
     )
 
 
-def _certificate(where: str, X: Any, D: Any, Z: Any, reg: Any, *penalty: Any) -> Array:
+def _certificate(where: str, X: Any, D: Any, Z: Any, reg: Any, mask: Any, *penalty: Any) -> Array:
     X, D, Z = as_matrices(where, X=X, D=D, Z=Z)
-    return getattr(_riata, where)(X, D, Z, as_reg(where, reg), **_penalty_options(where, *penalty))
+    options = _penalty_options(where, *penalty)
+    return getattr(_riata, where)(X, D, Z, as_reg(where, reg), mask=as_mask(where, mask, X), **options)
 
 
 def _penalty_options(
@@ -584,6 +597,7 @@ def reg_max(
     l1_ratio: float | None = None,
     groups: Any = None,
     n_threads: int | None = None,
+    mask: Any = None,
 ) -> Array:
     """The smallest weight whose codes are all zero, per signal: max_j |d_j . x| / w_j.
 
@@ -596,7 +610,7 @@ def reg_max(
         Signals.
     D : array (n_atoms, n_features)
         Dictionary.
-    positive, weights, penalty, l1_ratio, groups, n_threads
+    positive, weights, penalty, l1_ratio, groups, n_threads, mask
         As in `encode`.
 
     Returns
@@ -612,4 +626,4 @@ def reg_max(
     """
     X, D = as_matrices("reg_max", X=X, D=D)
     options = _penalty_options("reg_max", positive, weights, penalty, l1_ratio, groups, n_threads)
-    return _riata.reg_max(X, D, **options)
+    return _riata.reg_max(X, D, mask=as_mask("reg_max", mask, X), **options)

@@ -12,6 +12,7 @@ from ._arguments import (
     as_bool,
     as_float,
     as_int,
+    as_mask,
     as_matrices,
     as_names,
     as_optional_float,
@@ -43,6 +44,7 @@ def unrolled_encode(
     *,
     positive: bool = False,
     weights: Any = None,
+    mask: Any = None,
 ) -> Array:
     """Codes after N layers of ISTA or FISTA: the forward pass of an unrolled network.
 
@@ -70,7 +72,7 @@ def unrolled_encode(
         The output is FISTA's extrapolated point instead of the last prox.
     n_threads : int, optional
         All cores by default.
-    positive, weights
+    positive, weights, mask
         As in `encode`.
 
     Returns
@@ -93,6 +95,7 @@ def unrolled_encode(
         **_network(
             where, layers, method, steps, lipschitz, return_extrapolated, n_threads, positive, weights
         ),
+        mask=as_mask(where, mask, X),
         init=as_optional_like(where, "init", init, "X", X, "(n_signals, n_atoms)"),
     )
 
@@ -171,6 +174,7 @@ def unrolled_gradient(
     *,
     positive: bool = False,
     weights: Any = None,
+    mask: Any = None,
 ) -> UnrolledGradient:
     """A loss at the output of N layers, differentiated through them.
 
@@ -207,8 +211,8 @@ def unrolled_gradient(
         Over the signals.
     n_threads : int, optional
         All cores by default. The results do not depend on it.
-    positive, weights
-        As in `encode`.
+    positive, weights, mask
+        As in `encode`; the loss has the weights, too.
 
     Returns
     -------
@@ -241,6 +245,7 @@ def unrolled_gradient(
             reduction=as_text(where, "reduction", reduction),
             wrt=wanted,
             return_codes=as_bool(where, "return_codes", return_codes),
+            mask=as_mask(where, mask, X),
             target=as_optional_like(where, "target", target, "X", X, "(n_signals, n_features)"),
         )
     )

@@ -191,3 +191,42 @@ def test_penalties_are_those_of_python(riata, tmp_path, planted, options, method
     assert streamed["gap"] == report["gap"] and streamed["method"] == method
     summary = riata("encode", "D.npy", "X.npy", "-o", "c.npy", "--reg", "0.2max", "--penalty", *options)
     assert (", no gap, " in summary) == (method == "ista")
+
+
+@pytest.mark.parametrize("dtype", ["bool", "u1", "f4", "f8"])
+def test_a_mask_hides_what_was_not_seen(riata, tmp_path, planted, dtype):
+    X, D = planted
+    seen = np.random.default_rng(0).random(X.shape) > 0.3
+    np.save(tmp_path / "gaps.npy", np.where(seen, X, np.nan))
+    np.save(tmp_path / "mask.npy", seen.astype(dtype))
+    report = riata.json("encode", "D.npy", "gaps.npy", "-o", "c.npz", "--reg", 0.3, "--mask", "mask.npy", "--tol", 1e-8)
+    assert report["method"] == "auto" and report["status"] == "converged"
+    with np.load(tmp_path / "c.npz") as file:
+        for i in range(0, 600, 50):
+            x, atoms, z = X[i : i + 1, seen[i]], D[:, seen[i]], file["codes"][i : i + 1]
+            np.testing.assert_allclose(file["objective"][i], lasso(x, atoms, z, 0.3)[0], rtol=1e-12)
+            np.testing.assert_allclose(file["gap"][i], gap(x, atoms, z, 0.3)[0], atol=1e-11)
+    layers = riata.json("encode", "D.npy", "gaps.npy", "-o", "n.npz", "--reg", 0.3, "--mask", "mask.npy", "--layers", 300)
+    assert abs(layers["objective"] - report["objective"]) < 1e-3 * report["objective"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "X.npy: the array holds nan at"),
+        (["--mask", "D.npy"], "encode: mask has shape (24, "),
+        (["--mask", "two.npy"], "mask holds 2 at signal 0, feature 0; must be between 0 and 1"),
+        (["--mask", "seen.npy", "--method", "cd"], "method = 'cd' takes no mask"),
+        (["--mask", "ones.npy", "--centre"], "--mask takes signals as they are"),
+        (["--mask", "none.npy"], "none.npy"),
+    ],
+)
+def test_bad_masks_are_refused(riata, tmp_path, planted, arguments, sentence):
+    X = planted[0].copy()
+    X[0, 0] = np.nan
+    np.save(tmp_path / "X.npy", X)
+    np.save(tmp_path / "two.npy", 2 * np.ones_like(X))
+    np.save(tmp_path / "ones.npy", np.ones_like(X))
+    np.save(tmp_path / "seen.npy", np.isfinite(X))
+    done = riata.run("encode", "D.npy", "X.npy", "-o", "c.npz", "--reg", 0.3, *arguments)
+    assert done.returncode in (1, 2) and sentence in done.stderr and not (tmp_path / "c.npz").exists()
