@@ -73,7 +73,8 @@ std::string largest(double gap) { return std::isnan(gap) ? "no gap" : formatted(
 AnyMatrix Encode::signals_of(const LoadedDictionary& loaded) {
   const Index n_features = std::visit([](const auto& D) { return D.rows(); }, loaded.atoms);
   const Entries entries = mask.empty() ? Entries::finite : Entries::any;
-  AnyMatrix signals = read_signals_for(n_features, precision_of(loaded.atoms), dictionary, {input}, {.image = image, .entries = entries});
+  AnyMatrix signals =
+      read_signals_for(n_features, precision_of(loaded.atoms), dictionary, {input}, {.image = image, .entries = entries});
   if (centre) cli::centre(signals);
   return signals;
 }

@@ -52,7 +52,7 @@ struct PatchOptions {
   Index patch = 8;                        ///< side of a picture's patches
   std::optional<Index> max_patches = {};  ///< of all pictures together, drawn at random; absent: all, in raster order
   std::uint64_t seed = 0;
-  ReadImageOptions image = {};  ///< without a page: all pages of a TIFF
+  ReadImageOptions image = {};        ///< without a page: all pages of a TIFF
   Entries entries = Entries::finite;  ///< of arrays
 };
 

@@ -166,8 +166,8 @@ void bind_certificate(nb::module_& m, const char* name) {
         const PenaltyOptions options = to_penalty(positive, weights, penalty, l1_ratio, groups);
         const Execution execution = to_execution(n_threads);
         const Reg weight = to_reg(reg);
-        return to_numpy(
-            without_gil([&] { return certificate(to_batch<T>(X, mask), to_dictionary<T>(D), view<T>(Z), weight, options, execution); }));
+        return to_numpy(without_gil(
+            [&] { return certificate(to_batch<T>(X, mask), to_dictionary<T>(D), view<T>(Z), weight, options, execution); }));
       },
       array_arg("X"), array_arg("D"), array_arg("Z"), array_arg("reg"), nb::arg("positive"), array_arg("weights").none(),
       nb::arg("penalty"), nb::arg("l1_ratio").none(), array_arg("groups").none(), nb::arg("n_threads").none(),

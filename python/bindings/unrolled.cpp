@@ -112,7 +112,8 @@ void bind_unrolled_gradient(nb::module_& m) {
           // `target` is not written to and lives as long as the call, but the library wants a matrix: one
           // copy.
           const Matrix<T> goal = target ? Matrix<T>(view<T>(*target)) : Matrix<T>();
-          return unrolled_gradient<T>(to_batch<T>(X, mask), to_dictionary<T>(D), weight, options, wanted, target ? &goal : nullptr);
+          return unrolled_gradient<T>(to_batch<T>(X, mask), to_dictionary<T>(D), weight, options, wanted,
+                                      target ? &goal : nullptr);
         });
         nb::dict fields;
         fields["value"] = result.value;

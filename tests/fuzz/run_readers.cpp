@@ -65,8 +65,7 @@ void train_from(const fs::path& checkpoint, TrainingOptimizer optimizer) {
 std::vector<Reader> run_readers(const fs::path& folder) {
   const fs::path file = folder / "written";
   const auto save = [](const fs::path& path) {
-    save_model<double>(path.string(),
-                       {.dictionary = some_dictionary().atoms(), .steps = {1, 0.5}, .metadata = {{"reg", "0.1"}}});
+    save_model<double>(path.string(), {.dictionary = some_dictionary().atoms(), .steps = {1, 0.5}, .metadata = {{"reg", "0.1"}}});
   };
   const auto train = [](const fs::path& path) { train_from(path, TrainingOptimizer::backtracking); };
   const auto adam = [](const fs::path& path) { train_from(path, TrainingOptimizer::adam); };

@@ -26,7 +26,9 @@ struct Batch {
     return sum;
   }
   /// sum_i min_z F(z, D), to rounding: the error of the codes enters squared.
-  double optimum() const { return objective(encode<double>(X, DenseDictionary(D), reg, {.tol = 1e-14, .penalty = penalty}).codes); }
+  double optimum() const {
+    return objective(encode<double>(X, DenseDictionary(D), reg, {.tol = 1e-14, .penalty = penalty}).codes);
+  }
 };
 
 Batch draw_batch(std::uint64_t seed, Index n_signals = 4, Index n_features = 5, Index n_atoms = 7) {

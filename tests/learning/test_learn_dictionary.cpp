@@ -74,7 +74,8 @@ TYPED_TEST(LearnDictionary, FindsAPlantedDictionary_ByEveryMethodUnderEachConstr
         continue;
       }
       const UnrolledOptions network{.layers = 8, .method = options.algorithm, .steps = result.steps};
-      EXPECT_EQ((unrolled_loss<T>(this->problem.signals, DenseDictionary(result.dictionary), reg, network)), before) << describe(options);
+      EXPECT_EQ((unrolled_loss<T>(this->problem.signals, DenseDictionary(result.dictionary), reg, network)), before)
+          << describe(options);
       EXPECT_EQ(result.steps != std::vector<double>(8, 1.0), options.learn_steps) << describe(options);
     }
 }

@@ -29,8 +29,10 @@ class AnyDictionary : public ::testing::Test {
   DenseDictionary<T> A_{D_.dense()};
   Matrix<T> X_ = draw_.normal_matrix(24, 150).template cast<T>();  // more than one tile
   double tol_ = std::same_as<T, float> ? 1e-5 : 1e-12;
-  std::vector<PenaltyOptions> penalties_ = {
-      {}, {.positive = true}, {.kind = PenaltyKind::elastic_net, .l1_ratio = 0.7}, {.kind = PenaltyKind::group, .groups = blocks_of_four(D_.code_size())}};
+  std::vector<PenaltyOptions> penalties_ = {{},
+                                            {.positive = true},
+                                            {.kind = PenaltyKind::elastic_net, .l1_ratio = 0.7},
+                                            {.kind = PenaltyKind::group, .groups = blocks_of_four(D_.code_size())}};
 };
 TYPED_TEST_SUITE(AnyDictionary, BothPrecisions, PrecisionName);
 
@@ -44,8 +46,9 @@ TYPED_TEST(AnyDictionary, HasTheCertificatesOfItsMatrix) {
     EXPECT_LE((own.gap - dense.gap).norm(), 1e-12 * dense.gap.norm());
     const Vector<T> most = reg_max<T>(this->X_, this->D_, penalty), expected = reg_max<T>(this->X_, this->A_, penalty);
     EXPECT_LE((most - expected).norm(), 2 * epsilon<T> * expected.norm());
-    EXPECT_LE((kkt_violation<T>(this->X_, this->D_, Z, 0.3, penalty) - kkt_violation<T>(this->X_, this->A_, Z, 0.3, penalty)).norm(),
-              1e-10);
+    EXPECT_LE(
+        (kkt_violation<T>(this->X_, this->D_, Z, 0.3, penalty) - kkt_violation<T>(this->X_, this->A_, Z, 0.3, penalty)).norm(),
+        1e-10);
   }
 }
 
@@ -104,7 +107,8 @@ TYPED_TEST(AnyDictionary, HasTheSameBits_WhateverTheNumberOfThreads) {
   using T = TypeParam;
   const auto one = unrolled_gradient<T>(this->X_, this->D_, 0.2, {.execution = {.n_threads = 1}});
   for (const int n_threads : {2, 3}) {
-    EXPECT_TRUE(unrolled_gradient<T>(this->X_, this->D_, 0.2, {.execution = {.n_threads = n_threads}}).parameters == one.parameters);
+    EXPECT_TRUE(unrolled_gradient<T>(this->X_, this->D_, 0.2, {.execution = {.n_threads = n_threads}}).parameters ==
+                one.parameters);
     EXPECT_TRUE(encode<T>(this->X_, this->D_, 0.2, {.execution = {.n_threads = n_threads}}).codes ==
                 encode<T>(this->X_, this->D_, 0.2, {.execution = {.n_threads = 1}}).codes);
   }

@@ -59,7 +59,8 @@ TEST(Backtracking, NeedsFewerIterationsThanIsta_ForItsStepsAreLonger) {
 TEST(Backtracking, SurvivesAnyFirstStep) {
   const Matrix<float> D = Draw(235).atoms(10, 20).cast<float>(), X = Draw(236).normal_matrix(10, 3).cast<float>();
   for (const double first_step : {1e-30, 1e30, 1e300}) {
-    const auto result = encode<float>(X, DenseDictionary(D), 0.1, {.method = Solver::backtracking, .max_iter = 5, .first_step = first_step});
+    const auto result =
+        encode<float>(X, DenseDictionary(D), 0.1, {.method = Solver::backtracking, .max_iter = 5, .first_step = first_step});
     EXPECT_TRUE(result.codes.allFinite()) << first_step;
     EXPECT_LE(result.objective.maxCoeff(), 0.5 * X.cast<double>().colwise().squaredNorm().maxCoeff()) << first_step;
   }

@@ -124,7 +124,8 @@ TYPED_TEST(Solvers, MakeNegativeStartsFeasible_WhenCodesMustBePositive) {
   for (const Solver method : all_methods) {
     EncodeOptions options = this->options(method);
     options.penalty.positive = true;
-    const auto started = encode<T>(X, DenseDictionary(D), 0.2, options, &init), plain = encode<T>(X, DenseDictionary(D), 0.2, options);
+    const auto started = encode<T>(X, DenseDictionary(D), 0.2, options, &init),
+               plain = encode<T>(X, DenseDictionary(D), 0.2, options);
     EXPECT_GE(started.codes.minCoeff(), T(0));
     EXPECT_LE(this->distance(started.codes, plain.codes), this->close) << name_of(method);
   }
@@ -168,7 +169,8 @@ TEST(Fista, KeepsTheRateOfBeckAndTeboulle) {
   const LassoOracle oracle(D, {}, false);
   const auto best = encode<double>(X, DenseDictionary(D), 0.05, {.method = Solver::coordinate_descent, .tol = 1e-14});
   for (int k = 1; k <= 200; ++k) {
-    const auto result = encode<double>(X, DenseDictionary(D), 0.05, {.method = Solver::fista, .tol = 0, .max_iter = k, .restart = Restart::never});
+    const auto result = encode<double>(X, DenseDictionary(D), 0.05,
+                                       {.method = Solver::fista, .tol = 0, .max_iter = k, .restart = Restart::never});
     for (Index i = 0; i < 6; ++i) {
       const double excess =
           oracle.objective(X.col(i), result.codes.col(i), 0.05) - oracle.objective(X.col(i), best.codes.col(i), 0.05);
@@ -184,7 +186,8 @@ TEST(Fista, WithoutRestart_RunsTheLayersOfItsDefinition) {
         .accelerate = method == Solver::fista, .lipschitz = lipschitz_of(D), .weights = Eigen::VectorXd::Ones(40)};
     const OracleInput input{
         .D = D, .X = X, .target = {}, .steps = Eigen::VectorXd::Ones(30), .reg = Eigen::VectorXd::Constant(4, 0.1)};
-    const auto result = encode<double>(X, DenseDictionary(D), 0.1, {.method = method, .tol = 0, .max_iter = 30, .restart = Restart::never});
+    const auto result =
+        encode<double>(X, DenseDictionary(D), 0.1, {.method = method, .tol = 0, .max_iter = 30, .restart = Restart::never});
     EXPECT_LE((result.codes - run_network(net, input).z.back()).cwiseAbs().maxCoeff(), 1e-12) << name_of(method);
   }
 }
@@ -301,7 +304,8 @@ TEST(SolversBadInput, IsRefusedInOneSentence) {
 TEST(CoordinateDescent, StaysAccurateAndGivesUpEarly_WhereRoundingPutsTheTargetOutOfReach) {
   const Matrix<float> D = Draw(121).atoms(64, 256).cast<float>();
   const Matrix<float> X = Draw(122).normal_matrix(64, 20).cast<float>();
-  const auto result = encode<float>(X, DenseDictionary(D), Reg::fraction_of_max(0.05), {.method = Solver::coordinate_descent, .tol = 1e-9});
+  const auto result =
+      encode<float>(X, DenseDictionary(D), Reg::fraction_of_max(0.05), {.method = Solver::coordinate_descent, .tol = 1e-9});
   for (Index i = 0; i < X.cols(); ++i)
     EXPECT_LE(result.gap(i), 2e-5 * 0.5 * static_cast<double>(X.col(i).squaredNorm())) << "signal " << i;
   EXPECT_LE(result.n_iter.maxCoeff(), 1000);
@@ -310,10 +314,12 @@ TEST(CoordinateDescent, StaysAccurateAndGivesUpEarly_WhereRoundingPutsTheTargetO
 TEST(CoordinateDescent, SolvesWhereTheSupportIsLargerThanTheWorkingSet) {
   Draw draw(123);
   const Matrix<double> D = draw.atoms(900, 1200), X = draw.normal_matrix(900, 1);
-  const auto result = encode<double>(X, DenseDictionary(D), Reg::fraction_of_max(0.005), {.method = Solver::coordinate_descent, .tol = 1e-6});
+  const auto result =
+      encode<double>(X, DenseDictionary(D), Reg::fraction_of_max(0.005), {.method = Solver::coordinate_descent, .tol = 1e-6});
   EXPECT_GT((result.codes.array() != 0).count(), 600);
   EXPECT_EQ(result.status[0], Status::converged);
-  EXPECT_LE(duality_gap<double>(X, DenseDictionary(D), result.codes, Reg::fraction_of_max(0.005))(0), 1e-6 * 0.5 * X.squaredNorm());
+  EXPECT_LE(duality_gap<double>(X, DenseDictionary(D), result.codes, Reg::fraction_of_max(0.005))(0),
+            1e-6 * 0.5 * X.squaredNorm());
 }
 
 /// The gap may rise for a while on its way down: no reason to give up. Small weights, many more atoms than features.
@@ -332,9 +338,9 @@ TEST(CoordinateDescent, ReachesTheGapAtSmallWeights_AlsoFromFarStarts) {
           const Matrix<double> init = draw.normal_matrix(shape.m, 60);
           const Reg reg = Reg::fraction_of_max(0.003);
           const PenaltyOptions penalty{.positive = positive};
-          const auto result =
-              encode<double>(X, DenseDictionary(D), reg, {.method = Solver::coordinate_descent, .tol = 1e-6, .max_iter = 5000, .penalty = penalty},
-                             warm ? &init : nullptr);
+          const auto result = encode<double>(
+              X, DenseDictionary(D), reg,
+              {.method = Solver::coordinate_descent, .tol = 1e-6, .max_iter = 5000, .penalty = penalty}, warm ? &init : nullptr);
           const auto gap = duality_gap<double>(X, DenseDictionary(D), result.codes, reg, penalty);
           const Vector<double> relative = gap.array() / (0.5 * X.colwise().squaredNorm().transpose().array());
           EXPECT_LE(relative.maxCoeff(), 1e-6 * (1 + 1e-6))
@@ -354,8 +360,8 @@ TEST(CoordinateDescent, NeverRaisesTheObjective_AndStaysFeasible_FromDenseStarts
     double before = std::numeric_limits<double>::infinity();
     for (int sweeps = 1; sweeps <= 12; ++sweeps) {
       const auto result = encode<double>(
-          X, DenseDictionary(D), 0.05, {.method = Solver::coordinate_descent, .tol = 0, .max_iter = sweeps, .penalty = {.positive = positive}},
-          &start);
+          X, DenseDictionary(D), 0.05,
+          {.method = Solver::coordinate_descent, .tol = 0, .max_iter = sweeps, .penalty = {.positive = positive}}, &start);
       EXPECT_TRUE(!positive || result.codes.minCoeff() >= 0) << problem << ", sweep " << sweeps;
       EXPECT_LE(result.objective(0), before * (1 + 1e-12)) << problem << ", sweep " << sweeps;
       before = result.objective(0);
@@ -413,7 +419,8 @@ TEST(EncodeOfNumbersThatOverflow, IsRefused) {
   const Matrix<double> D = Matrix<double>::Identity(2, 2);
   for (const PenaltyOptions& penalty : {PenaltyOptions{}, PenaltyOptions{.kind = PenaltyKind::elastic_net},
                                         PenaltyOptions{.kind = PenaltyKind::group, .groups = {0, 1}}})
-    EXPECT_THROW(encode<double>(X, DenseDictionary(D), 3e159, {.penalty = penalty}), std::invalid_argument) << to_string(penalty.kind);
+    EXPECT_THROW(encode<double>(X, DenseDictionary(D), 3e159, {.penalty = penalty}), std::invalid_argument)
+        << to_string(penalty.kind);
   const PenaltyOptions tiny_ratio{.kind = PenaltyKind::elastic_net, .l1_ratio = 1e-320};
   EXPECT_THROW(encode<double>(1e-100 * X, DenseDictionary(D), Reg::fraction_of_max(0.3), {.penalty = tiny_ratio}),
                std::invalid_argument);  // reg_max = inf

@@ -170,8 +170,8 @@ TEST(MaskRefusals, SayWhatIsWrong) {
   EXPECT_THAT(refusal(negative), ::testing::StartsWith("encode: mask holds -1 at signal 0, feature 0"));
   EXPECT_THAT(refusal(nan), ::testing::StartsWith("encode: mask holds nan at signal 0, feature 0"));
   for (const Solver method : {Solver::coordinate_descent, Solver::oista, Solver::lars})
-    EXPECT_EQ(refusal(ones, method), std::string("method = '") + to_string(method) +
-                                         "' takes no mask; choose one of 'ista', 'fista', 'backtracking'");
+    EXPECT_EQ(refusal(ones, method),
+              std::string("method = '") + to_string(method) + "' takes no mask; choose one of 'ista', 'fista', 'backtracking'");
   Matrix<double> unseen = X;
   unseen(1, 1) = std::numeric_limits<double>::quiet_NaN();
   EXPECT_THAT(refusal_of([&] { encode({unseen, ones}, D, 0.1); }), ::testing::StartsWith("encode: X holds nan"));

@@ -30,7 +30,8 @@ class OistaModes : public ::testing::TestWithParam<SupportNorm> {
   const LassoOracle oracle{D, {}, false};
   EncodeOptions options{.method = Solver::oista, .support_norm = GetParam()};
   Matrix<double> solution() const {
-    return encode<double>(X, DenseDictionary(D), reg, {.method = Solver::coordinate_descent, .tol = 1e-15, .max_iter = 100'000}).codes;
+    return encode<double>(X, DenseDictionary(D), reg, {.method = Solver::coordinate_descent, .tol = 1e-15, .max_iter = 100'000})
+        .codes;
   }
 };
 INSTANTIATE_TEST_SUITE_P(Norms, OistaModes, ::testing::Values(SupportNorm::exact, SupportNorm::estimated),
@@ -120,8 +121,9 @@ TEST(Oista, IsDoneInOneStep_WhereTheSupportsGramMatrixIsAMultipleOfTheIdentity) 
   Matrix<double> D = Q;
   D.rightCols(6) *= 3;  // L = 9, but 1 on the first six atoms
   const Matrix<double> X = Q.leftCols(6) * Draw(204).normal_matrix(6, 4);
-  const auto result = encode<double>(
-      X, DenseDictionary(D), 0.1, {.method = Solver::oista, .tol = 0, .max_iter = 2, .support_norm = SupportNorm::exact, .record = true});
+  const auto result =
+      encode<double>(X, DenseDictionary(D), 0.1,
+                     {.method = Solver::oista, .tol = 0, .max_iter = 2, .support_norm = SupportNorm::exact, .record = true});
   for (Index i = 0; i < X.cols(); ++i) {
     EXPECT_LE(result.gap(i), 1e-15 * X.col(i).squaredNorm());
     EXPECT_NEAR(result.trace[static_cast<std::size_t>(i)].step[0], 1.0 / 9, 1e-15);  // the empty support's L

@@ -184,7 +184,8 @@ TYPED_TEST(Penalties, GroupsOfOneAtomAreL1) {
       EXPECT_NEAR(a.objective(i), b.objective(i), promised_gap<T> * l1.half_norm_sq(i)) << l1.describe();
       EXPECT_LE((l1.D * (a.codes.col(i) - b.codes.col(i))).squaredNorm(), tolerance * l1.half_norm_sq(i)) << l1.describe();
     }
-    EXPECT_TRUE(reg_max<T>(l1.X, DenseDictionary(l1.D), l1.penalty) == reg_max<T>(group.X, DenseDictionary(group.D), group.penalty));
+    EXPECT_TRUE(reg_max<T>(l1.X, DenseDictionary(l1.D), l1.penalty) ==
+                reg_max<T>(group.X, DenseDictionary(group.D), group.penalty));
   }
 }
 

@@ -31,7 +31,8 @@ class RegMax : public ::testing::Test {
   }
 
   EncodeResult<T> solve(const Matrix<T>& X, const Reg& reg, Solver method, const PenaltyOptions& penalty) const {
-    return encode<T>(X, DenseDictionary(D_), reg, {.method = method, .tol = 0, .max_iter = 30, .penalty = penalty, .execution = {}});
+    return encode<T>(X, DenseDictionary(D_), reg,
+                     {.method = method, .tol = 0, .max_iter = 30, .penalty = penalty, .execution = {}});
   }
   static Reg as_reg(const Vector<T>& values) { return Reg(std::vector<double>(values.data(), values.data() + values.size())); }
 

@@ -153,7 +153,8 @@ TEST(Encode, SeesAnOptimalStartBeforeTheFirstIteration) {
     for (const PenaltyOptions& penalty : {PenaltyOptions{}, PenaltyOptions{.kind = PenaltyKind::elastic_net}, group}) {
       const bool fits = penalty.kind != PenaltyKind::group || (method != Solver::oista && method != Solver::coordinate_descent);
       if (!fits) continue;
-      const auto optimal = encode<double>(X, DenseDictionary(D), 0.3, {.method = Solver::automatic, .tol = 1e-10, .penalty = penalty});
+      const auto optimal =
+          encode<double>(X, DenseDictionary(D), 0.3, {.method = Solver::automatic, .tol = 1e-10, .penalty = penalty});
       Matrix<double> start = optimal.codes;
       start.col(4).setZero();  // one that is not
       const auto again = encode<double>(X, DenseDictionary(D), 0.3, {.method = method, .tol = 1e-6, .penalty = penalty}, &start);

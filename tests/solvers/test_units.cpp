@@ -89,7 +89,9 @@ TYPED_TEST(Units, OfSignalsAndAtoms_ChangeExponentsAlone_InEncode) {
   using T = TypeParam;
   for (const EncodeOptions& options : all_ways(this->tol)) {
     const bool l0 = options.penalty.kind == PenaltyKind::l0;
-    const auto solved = [&](const Matrix<T>& X, const Matrix<T>& D, double reg) { return encode<T>(X, DenseDictionary(D), reg, options); };
+    const auto solved = [&](const Matrix<T>& X, const Matrix<T>& D, double reg) {
+      return encode<T>(X, DenseDictionary(D), reg, options);
+    };
     const std::string way = std::string(to_string(options.method)) + ", " + to_string(options.penalty.kind);
     const int in_reg = l0 ? 2 : 1;
     this->expect((way + ": codes").c_str(), 1, -1, [&](const auto&... a) { return solved(a...).codes; }, in_reg);
@@ -109,8 +111,9 @@ TYPED_TEST(Units, OfSignalsAndAtoms_ChangeExponentsAlone_InWhatTakesSignals) {
     return Matrix<T>(times_power(Z, k - l));
   };
   using M = Matrix<T>;
-  this->expect("lasso_objective", 2, 0,
-               [&](const M& X, const M& D, double reg) { return lasso_objective<T>(X, DenseDictionary(D), codes_for(X, D), reg); });
+  this->expect("lasso_objective", 2, 0, [&](const M& X, const M& D, double reg) {
+    return lasso_objective<T>(X, DenseDictionary(D), codes_for(X, D), reg);
+  });
   this->expect("duality_gap", 2, 0,
                [&](const M& X, const M& D, double reg) { return duality_gap<T>(X, DenseDictionary(D), codes_for(X, D), reg); });
   this->expect("kkt_violation", 1, 1,
@@ -130,7 +133,8 @@ TYPED_TEST(Units, OfSignalsAndAtoms_ChangeExponentsAlone_InWhatTakesSignals) {
                [&](const M& X, const M& D, double reg) { return joint_certificate<T>(X, D, codes_for(X, D), reg).gap; });
   this->expect("joint_reg_max", 1, 1, [&](const M& X, const M& D, double) { return joint_reg_max<T>(X, D); });
   this->expect("debias", 1, -1, [&](const M& X, const M& D, double) { return debias<T>(X, D, Z); });
-  this->expect("unrolled_encode", 1, -1, [&](const M& X, const M& D, double reg) { return unrolled_encode<T>(X, DenseDictionary(D), reg); });
+  this->expect("unrolled_encode", 1, -1,
+               [&](const M& X, const M& D, double reg) { return unrolled_encode<T>(X, DenseDictionary(D), reg); });
   this->expect("unrolled_encode, init", 1, -1, [&](const M& X, const M& D, double reg) {
     const M init = codes_for(X, D);
     return unrolled_encode<T>(X, DenseDictionary(D), reg, {.layers = 4}, &init);
@@ -227,8 +231,9 @@ TEST(Extremes, OfTheSignals_AreCodedInAUnit_OrRefused) {
       EXPECT_EQ(coded.codes(1), 0);
       EXPECT_EQ(coded.status[0], Status::converged);
     }
-    EXPECT_NEAR(encode<double>(Matrix<double>(Eigen::Vector2d(5e-320, 1e-321)), DenseDictionary(identity), 1e-320, options).codes(0), 4e-320,
-                1e-323);
+    EXPECT_NEAR(
+        encode<double>(Matrix<double>(Eigen::Vector2d(5e-320, 1e-321)), DenseDictionary(identity), 1e-320, options).codes(0),
+        4e-320, 1e-323);
     for (const double unit : {1e155, 1e300}) {
       const Matrix<double> X = Eigen::Vector2d(5, 0.1) * unit;
       EXPECT_REFUSED_WITH(encode<double>(X, DenseDictionary(identity), unit, options), "encode: X holds an entry of size 5e+");
@@ -247,16 +252,19 @@ TEST(Extremes, OfTheAtoms_AreCodedInAUnit_OrRefused) {
        {Solver::coordinate_descent, Solver::ista, Solver::fista, Solver::oista, Solver::backtracking, Solver::lars}) {
     const auto as_given = encode<float>(X, DenseDictionary(D), 0.25, {.method = method, .tol = 1e-4});
     for (const int k : {-73, 63, -100, 100}) {
-      const auto coded = encode<float>(X, DenseDictionary(times_power(D, k)), std::ldexp(0.25, k), {.method = method, .tol = 1e-4});
+      const auto coded =
+          encode<float>(X, DenseDictionary(times_power(D, k)), std::ldexp(0.25, k), {.method = method, .tol = 1e-4});
       EXPECT_EQ(coded.codes, times_power(as_given.codes, -k)) << to_string(method) << ' ' << k;
       EXPECT_EQ(coded.status, as_given.status);
     }
-    EXPECT_REFUSED_WITH(encode<float>(times_power(X, 14), DenseDictionary(times_power(D, -120)), std::ldexp(0.25, -106), {.method = method}),
-                        "encode: the code of a signal whose largest entry is");
+    EXPECT_REFUSED_WITH(
+        encode<float>(times_power(X, 14), DenseDictionary(times_power(D, -120)), std::ldexp(0.25, -106), {.method = method}),
+        "encode: the code of a signal whose largest entry is");
   }
   for (const double size : {1e160, 1e-160})
-    EXPECT_REFUSED_WITH(encode<double>(Matrix<double>::Ones(2, 1), DenseDictionary<double>(Matrix<double>::Identity(2, 2) * size), 0.1),
-                        "dictionary: the largest entry of D has the size 1e");
+    EXPECT_REFUSED_WITH(
+        encode<double>(Matrix<double>::Ones(2, 1), DenseDictionary<double>(Matrix<double>::Identity(2, 2) * size), 0.1),
+        "dictionary: the largest entry of D has the size 1e");
 }
 
 TEST(Extremes, OfSomeSignals_LeaveOthersAlone) {

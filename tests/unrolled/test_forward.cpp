@@ -22,7 +22,8 @@ TEST(UnrolledEncode, StartsFromInit) {
     const Network net = draw_network({.method = accelerate ? Layers::fista : Layers::ista}, 61);
     const Matrix<double> init = Draw(62).normal_matrix(7, 3);
     const OracleTrace trace = run_network(net.oracle, net.input, init);
-    const Matrix<double> codes = unrolled_encode<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, &init);
+    const Matrix<double> codes =
+        unrolled_encode<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, &init);
     EXPECT_LE((codes - trace.output(net.oracle)).cwiseAbs().maxCoeff(), 1e-12) << "accelerate " << accelerate;
   }
 }

@@ -16,12 +16,14 @@ double relative_error(const Eigen::MatrixXd& computed, const Eigen::MatrixXd& ex
 /// held.
 void expect_gradients_to_equal_differences(const NetworkCase& kind, std::uint64_t seed) {
   Network net = draw_network(kind, seed);
-  const auto result = unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, net.gradient, net.target());
+  const auto result =
+      unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, net.gradient, net.target());
   const auto value = [&] { return loss_with_held(net.oracle, net.input, net.trace, kind.kept); };
   const std::string about = kind.describe() + ", seed " + std::to_string(seed);
   EXPECT_NEAR(result.value, value(), 1e-13 * (1 + value())) << about;
   EXPECT_LE((result.codes - net.trace.output(net.oracle)).cwiseAbs().maxCoeff(), 1e-12) << about;
-  EXPECT_LE(relative_error(result.parameters.at("dictionary"), central_differences(net.input.D, value)), 1e-7) << "dictionary: " << about;
+  EXPECT_LE(relative_error(result.parameters.at("dictionary"), central_differences(net.input.D, value)), 1e-7)
+      << "dictionary: " << about;
   EXPECT_LE(relative_error(result.steps, central_differences(net.input.steps, value)), 1e-7) << "steps: " << about;
   EXPECT_LE(relative_error(result.signals, central_differences(net.input.X, value)), 1e-7) << "signals: " << about;
   const Eigen::MatrixXd per_signal = central_differences(net.input.reg, value);
@@ -48,7 +50,8 @@ TEST(UnrolledGradient, EqualsFiniteDifferences_WithOneLayerAndWithMany) {
 TEST(UnrolledGradient, WithNoLayerKept_IsTheAlternatingGradient) {
   for (const bool extrapolated : {false, true}) {
     const Network net = draw_network({.return_extrapolated = extrapolated, .kept = 0}, 72);
-    const auto result = unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, net.gradient);
+    const auto result =
+        unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, net.gradient);
     const Eigen::MatrixXd& Z = net.trace.output(net.oracle);
     const Eigen::MatrixXd r = net.input.D * Z - net.input.X;
     EXPECT_LE((result.parameters.at("dictionary") - r * Z.transpose() / 3).norm(), 1e-13);
@@ -72,7 +75,8 @@ TEST(UnrolledGradient, OfABatch_IsTheSumOfThoseOfItsSignals) {
     Matrix<double> dictionary = Matrix<double>::Zero(20, 40), signals(20, 300);
     Vector<double> steps = Vector<double>::Zero(10), reg(300);
     for (Index i = 0; i < 300; ++i) {
-      const auto one = unrolled_gradient<double>(net.input.X.col(i), DenseDictionary(net.input.D), net.input.reg(i), alone, wanted);
+      const auto one =
+          unrolled_gradient<double>(net.input.X.col(i), DenseDictionary(net.input.D), net.input.reg(i), alone, wanted);
       value += one.value;
       dictionary += one.parameters.at("dictionary");
       steps += one.steps;
@@ -127,7 +131,8 @@ TEST(UnrolledGradient, UsageIsTheSquaredNormOfEachAtomsCodes) {
   for (const Reduction reduction : {Reduction::mean, Reduction::sum}) {
     Network net = draw_network({.reduction = reduction, .layers = 10, .kept = 10}, 78, 20, 40, 300, 0);
     net.gradient.usage = true;
-    const auto result = unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, net.gradient);
+    const auto result =
+        unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, net.gradient);
     const Eigen::VectorXd expected = net.trace.output(net.oracle).rowwise().squaredNorm();
     EXPECT_LE((result.usage - expected / (reduction == Reduction::mean ? 300 : 1)).norm(), 1e-12 * expected.norm());
   }
@@ -185,7 +190,8 @@ TEST(UnrolledVjp, WithALosssCotangent_IsTheGradientButForItsExplicitTerms) {
     kind.reduction = Reduction::sum;
     kind.kept = seed % 2 == 0 ? 6 : 2;
     const Network net = draw_network(kind, seed + 3000);
-    const auto loss = unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, net.gradient, net.target());
+    const auto loss =
+        unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, net.gradient, net.target());
     const Eigen::MatrixXd& Z = loss.codes;
     const Eigen::MatrixXd r = net.input.D * Z - (net.target() != nullptr ? *net.target() : net.input.X);
     Eigen::MatrixXd cotangent = net.input.D.transpose() * r;
@@ -195,10 +201,12 @@ TEST(UnrolledVjp, WithALosssCotangent_IsTheGradientButForItsExplicitTerms) {
         cotangent.col(i) += net.input.reg(i) * net.oracle.weights.cwiseProduct(Z.col(i).cwiseSign());
         explicit_reg(i) = net.oracle.weights.dot(Z.col(i).cwiseAbs());
       }
-    const auto result = unrolled_vjp<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), cotangent, net.options, net.gradient.backprop);
+    const auto result =
+        unrolled_vjp<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), cotangent, net.options, net.gradient.backprop);
     const std::string about = kind.describe() + ", seed " + std::to_string(seed + 3000);
     EXPECT_EQ(result.codes, Z);
-    EXPECT_LE(relative_error(result.parameters.at("dictionary") + r * Z.transpose(), loss.parameters.at("dictionary")), 1e-11) << about;
+    EXPECT_LE(relative_error(result.parameters.at("dictionary") + r * Z.transpose(), loss.parameters.at("dictionary")), 1e-11)
+        << about;
     EXPECT_LE(relative_error(result.steps, loss.steps), 1e-11) << about;
     EXPECT_LE(relative_error(net.target() != nullptr ? result.signals : Eigen::MatrixXd(result.signals - r), loss.signals), 1e-11)
         << about;
@@ -214,7 +222,8 @@ TEST(UnrolledVjp, ThroughNoLayer_IsZero) {
     const auto result =
         unrolled_vjp<double>(X, DenseDictionary<double>(D), Reg::fraction_of_max(of_max), cotangent, {.layers = 8}, 0);
     EXPECT_EQ(result.codes, unrolled_encode<double>(X, DenseDictionary<double>(D), Reg::fraction_of_max(of_max), {.layers = 8}));
-    EXPECT_TRUE(result.parameters.at("dictionary").isZero(0) && result.signals.isZero(0) && result.steps.isZero(0) && result.reg.isZero(0));
+    EXPECT_TRUE(result.parameters.at("dictionary").isZero(0) && result.signals.isZero(0) && result.steps.isZero(0) &&
+                result.reg.isZero(0));
   }
 }
 

@@ -61,7 +61,8 @@ TEST(CodeJacobian, EqualsReverseMode) {
   // g2 = g1 + sum_l (row l) J_l^T (D^T (D z - x) + reg w sign z): the two modes share no line.
   for_each_jacobian_case([](const NetworkCase& kind, std::uint64_t seed) {
     const Network net = draw_network(kind, seed, 8, 12, 1);
-    const auto reverse = unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, net.gradient);
+    const auto reverse =
+        unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, net.gradient);
     const Eigen::VectorXd z = reverse.codes.col(0), r = net.input.D * z - net.input.X.col(0);
     const Eigen::VectorXd c = net.input.D.transpose() * r + net.input.reg(0) * net.oracle.weights.cwiseProduct(z.cwiseSign());
     Eigen::MatrixXd expected = r * z.transpose();
@@ -124,7 +125,9 @@ TEST(CodeJacobian, OnTheSupport_ObeysTheCorrectedBound) {
     const int N = 2000;
     std::vector<Eigen::VectorXd> z;
     for (int k = 1; k <= N; ++k)
-      if (k > N - 61) z.push_back(unrolled_encode<double>(batch.X, DenseDictionary(batch.D), batch.reg(0), {.layers = k, .method = Layers::ista}));
+      if (k > N - 61)
+        z.push_back(
+            unrolled_encode<double>(batch.X, DenseDictionary(batch.D), batch.reg(0), {.layers = k, .method = Layers::ista}));
     std::vector<Index> S;
     for (Index j = 0; j < 14; ++j)
       if (code(j) != 0) S.push_back(j);

@@ -94,11 +94,13 @@ TEST(LayersWithAConvolutionalDictionary, EqualTheDenseProblemOfItsMatrix) {
         const auto engine = run_tiles(D, LeastSquares(), L1<double>(options, D.code_size()),
                                       schedule_with(lipschitz, factors, method), X, reg, stored);
         const auto dense = unrolled_gradient<double>(
-            X, DenseDictionary(A), 0.2, {.layers = n_layers, .method = method, .steps = factors, .lipschitz = lipschitz, .penalty = options},
+            X, DenseDictionary(A), 0.2,
+            {.layers = n_layers, .method = method, .steps = factors, .lipschitz = lipschitz, .penalty = options},
             {.backprop = stored, .reduction = Reduction::sum, .signals = true});
         EXPECT_NEAR(engine.value, dense.value, 1e-12 * dense.value) << stored << " layers kept";
         EXPECT_LE(distance(engine.codes, dense.codes), 1e-12) << stored << " layers kept";
-        EXPECT_LE(distance(engine.dictionary(), D.kernels_gradient(dense.parameters.at("dictionary"))), 1e-12) << stored << " layers kept";
+        EXPECT_LE(distance(engine.dictionary(), D.kernels_gradient(dense.parameters.at("dictionary"))), 1e-12)
+            << stored << " layers kept";
         EXPECT_LE(distance(engine.signals, dense.signals), 1e-12) << stored << " layers kept";
         EXPECT_LE(distance(as_vector(engine.steps), dense.steps), 1e-12) << stored << " layers kept";
         EXPECT_NEAR(as_vector(engine.reg).sum(), dense.reg(0), 1e-12 * std::abs(dense.reg(0)));

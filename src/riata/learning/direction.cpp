@@ -33,15 +33,15 @@ Parameters<T> UnrolledDirection<T>::gradient(const ConstMatrixRef<T>& batch, con
                                              const std::set<std::string>& names) {
   const bool steps = names.contains("steps");
   auto result = unrolled_gradient<T>(batch, DenseDictionary<T>(parameters.at("dictionary")), reg_, network_at(parameters),
-                                           {.loss = options_.loss,
-                                            .backprop = options_.backprop,
-                                            .reduction = options_.reduction,
-                                            .dictionary = true,
-                                            .steps = steps,
-                                            .reg = false,
-                                            .signals = false,
-                                            .codes = false,
-                                            .usage = options_.scale_by_usage});
+                                     {.loss = options_.loss,
+                                      .backprop = options_.backprop,
+                                      .reduction = options_.reduction,
+                                      .dictionary = true,
+                                      .steps = steps,
+                                      .reg = false,
+                                      .signals = false,
+                                      .codes = false,
+                                      .usage = options_.scale_by_usage});
   Parameters<T> gradient = std::move(result.parameters);
   if (options_.scale_by_usage) {
     const double floor = 0.1 * result.usage.mean();

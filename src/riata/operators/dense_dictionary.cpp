@@ -14,8 +14,7 @@ constexpr double least_size = 1e-150, most_size = 1e150;
 }  // namespace
 
 template <Scalar T>
-DenseDictionary<T>::DenseDictionary(Matrix<T> atoms, Constraint constraint)
-    : atoms_(std::move(atoms)), constraint_(constraint) {
+DenseDictionary<T>::DenseDictionary(Matrix<T> atoms, Constraint constraint) : atoms_(std::move(atoms)), constraint_(constraint) {
   require(atoms_.size() > 0, "dictionary: {} atoms of {} features, must have at least one of each", atoms_.cols(), atoms_.rows());
   require_finite("dictionary", "D", atoms_);
   if constexpr (std::same_as<T, double>) {

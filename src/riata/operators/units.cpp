@@ -110,8 +110,8 @@ UnitAtoms<T>::UnitAtoms(const Dictionary<T>& D, RegUnit reg) : given_(D) {
   const T largest = largest_entry<T>(D);
   if (dynamic_cast<const DenseDictionary<T>*>(&D) == nullptr) {
     require(std::isfinite(largest) && beyond(largest, Bands<T>::widest_atoms) == 0,
-            "dictionary: its norm is {:.3g}, must be between {:.0e} and {:.0e}; scale its parameters", static_cast<double>(largest),
-            std::ldexp(1.0, -Bands<T>::widest_atoms), std::ldexp(1.0, Bands<T>::widest_atoms));
+            "dictionary: its norm is {:.3g}, must be between {:.0e} and {:.0e}; scale its parameters",
+            static_cast<double>(largest), std::ldexp(1.0, -Bands<T>::widest_atoms), std::ldexp(1.0, Bands<T>::widest_atoms));
     return;
   }
   if (reg == RegUnit::absolute)

@@ -19,9 +19,7 @@ bool is_proximal(Solver method) {
   return method == Solver::ista || method == Solver::fista || method == Solver::oista || method == Solver::backtracking;
 }
 
-bool takes_weights(Solver method) {
-  return method == Solver::ista || method == Solver::fista || method == Solver::backtracking;
-}
+bool takes_weights(Solver method) { return method == Solver::ista || method == Solver::fista || method == Solver::backtracking; }
 
 bool needs_matrix(Solver method) {
   return method == Solver::oista || method == Solver::coordinate_descent || method == Solver::lars;
@@ -99,7 +97,8 @@ class TileEncoder {
 
   double target(Index i) const { return problem_.options.tol * half_norms_sq_(i); }
 
-  void solve_open(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& W, const ConstVectorRef<T>& reg, Index first, EncodeResult<T>& result) {
+  void solve_open(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& W, const ConstVectorRef<T>& reg, Index first,
+                  EncodeResult<T>& result) {
     auto Z = result.codes.middleCols(first, X.cols());
     tile_.open(X.rows(), Z.rows(), std::ssize(open_), W.size() > 0);
     for (Index k = 0; k < std::ssize(open_); ++k) {
@@ -125,7 +124,8 @@ class TileEncoder {
     }
   }
 
-  void certify_zero(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& W, const ConstVectorRef<T>& reg, Index first, EncodeResult<T>& result) {
+  void certify_zero(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& W, const ConstVectorRef<T>& reg, Index first,
+                    EncodeResult<T>& result) {
     const Matrix<T> weights = W.size() > 0 ? Matrix<T>(W(Eigen::all, zero_)) : Matrix<T>();
     certificate_.evaluate(X(Eigen::all, zero_), result.codes.middleCols(first, X.cols())(Eigen::all, zero_), reg(zero_), weights);
     for (Index k = 0; k < std::ssize(zero_); ++k) {
@@ -259,10 +259,8 @@ std::unique_ptr<BatchEncoder<T>> make_batch_encoder(const Dictionary<T>& D, cons
                          });
 }
 
-template Solver pick_solver<float>(const Batch<float>&, const Dictionary<float>&, const Vector<float>&,
-                                   const EncodeOptions&);
-template Solver pick_solver<double>(const Batch<double>&, const Dictionary<double>&, const Vector<double>&,
-                                    const EncodeOptions&);
+template Solver pick_solver<float>(const Batch<float>&, const Dictionary<float>&, const Vector<float>&, const EncodeOptions&);
+template Solver pick_solver<double>(const Batch<double>&, const Dictionary<double>&, const Vector<double>&, const EncodeOptions&);
 template std::unique_ptr<BatchEncoder<float>> make_batch_encoder(const Dictionary<float>&, const EncodeOptions&);
 template std::unique_ptr<BatchEncoder<double>> make_batch_encoder(const Dictionary<double>&, const EncodeOptions&);
 

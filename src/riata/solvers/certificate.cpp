@@ -268,8 +268,10 @@ typename P::scalar SignalRegMax<P>::operator()(const ConstVectorRef<T>& x, const
   const double rounding = pull_rounding<T>(n, std::sqrt(fixed_order_dot(n, x.data(), x.data())), largest_atom_);
   const double least = penalty_.largest_pull(correlations.size(), correlations.data()) - 3 * rounding;
   const T bound = std::isfinite(static_cast<T>(least)) ? static_cast<T>(least) : T(-1);  // a product overflowed: look at all
-  return static_cast<T>(penalty_.reg_of_pull(penalty_.largest_pull_above(
-      correlations.size(), correlations.data(), bound, [&](Index j) { return fixed_order_dot(n, D_->col(j).data(), x.data()); })));
+  return static_cast<T>(
+      penalty_.reg_of_pull(penalty_.largest_pull_above(correlations.size(), correlations.data(), bound, [&](Index j) {
+        return fixed_order_dot(n, D_->col(j).data(), x.data());
+      })));
 }
 
 template <Scalar T>
@@ -341,30 +343,26 @@ LassoCertificate lasso_certificate(const std::string& where, const Batch<T>& X, 
 }  // namespace
 
 template <Scalar T>
-Vector<double> lasso_objective(const NonDeduced<Batch<T>>& X, const Dictionary<T>& D,
-                               const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg, const PenaltyOptions& penalty,
-                               const Execution& execution) {
+Vector<double> lasso_objective(const NonDeduced<Batch<T>>& X, const Dictionary<T>& D, const NonDeduced<ConstMatrixRef<T>>& Z,
+                               const Reg& reg, const PenaltyOptions& penalty, const Execution& execution) {
   return lasso_certificate<T>("lasso_objective", X, D, Z, reg, penalty, execution).objective;
 }
 
 template <Scalar T>
-Vector<double> duality_gap(const NonDeduced<Batch<T>>& X, const Dictionary<T>& D,
-                           const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg, const PenaltyOptions& penalty,
-                           const Execution& execution) {
+Vector<double> duality_gap(const NonDeduced<Batch<T>>& X, const Dictionary<T>& D, const NonDeduced<ConstMatrixRef<T>>& Z,
+                           const Reg& reg, const PenaltyOptions& penalty, const Execution& execution) {
   return lasso_certificate<T>("duality_gap", X, D, Z, reg, penalty, execution).gap;
 }
 
 template <Scalar T>
-LassoCertificate lasso_certificate(const NonDeduced<Batch<T>>& X, const Dictionary<T>& D,
-                                   const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg, const PenaltyOptions& penalty,
-                                   const Execution& execution) {
+LassoCertificate lasso_certificate(const NonDeduced<Batch<T>>& X, const Dictionary<T>& D, const NonDeduced<ConstMatrixRef<T>>& Z,
+                                   const Reg& reg, const PenaltyOptions& penalty, const Execution& execution) {
   return lasso_certificate<T>("lasso_certificate", X, D, Z, reg, penalty, execution);
 }
 
 template <Scalar T>
-Vector<double> kkt_violation(const NonDeduced<Batch<T>>& X, const Dictionary<T>& D,
-                             const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg, const PenaltyOptions& options,
-                             const Execution& execution) {
+Vector<double> kkt_violation(const NonDeduced<Batch<T>>& X, const Dictionary<T>& D, const NonDeduced<ConstMatrixRef<T>>& Z,
+                             const Reg& reg, const PenaltyOptions& options, const Execution& execution) {
   Vector<double> violation(X.size());
   for_each_certificate<T>("kkt_violation", X, D, Z, reg, options, execution,
                           [&](Index i, const auto& certificate, Index column, const auto& penalty, const ConstVectorRef<T>& z,
@@ -429,8 +427,8 @@ Vector<T> fraction_of(const Vector<T>& largest, Reg::FractionOfMax fraction) {
 }  // namespace
 
 template <Scalar T>
-Vector<T> resolve_reg(const Reg& reg, const NonDeduced<Batch<T>>& X, const Dictionary<T>& D,
-                      const PenaltyOptions& penalty, const Execution& execution) {
+Vector<T> resolve_reg(const Reg& reg, const NonDeduced<Batch<T>>& X, const Dictionary<T>& D, const PenaltyOptions& penalty,
+                      const Execution& execution) {
   const auto is_weight = [](double value) { return std::isfinite(static_cast<T>(value)) && static_cast<T>(value) > T(0); };
   if (const auto* value = std::get_if<double>(&reg.value())) {
     require(is_weight(*value), "reg = {}, must be > 0 and finite in the signals' precision", *value);
@@ -453,8 +451,8 @@ Vector<T> resolve_reg(const Reg& reg, const NonDeduced<Batch<T>>& X, const Dicti
 }
 
 template <Scalar T>
-double resolve_batch_reg(const Reg& reg, const NonDeduced<Batch<T>>& X, const Dictionary<T>& D,
-                         const PenaltyOptions& penalty, const Execution& execution) {
+double resolve_batch_reg(const Reg& reg, const NonDeduced<Batch<T>>& X, const Dictionary<T>& D, const PenaltyOptions& penalty,
+                         const Execution& execution) {
   require(!reg.is_per_signal(), "reg: learning takes one weight for the batch, not one per signal");
   if (const auto* value = std::get_if<double>(&reg.value())) return *value;
   const double fraction = std::get<Reg::FractionOfMax>(reg.value()).value;
@@ -464,26 +462,25 @@ double resolve_batch_reg(const Reg& reg, const NonDeduced<Batch<T>>& X, const Di
   return fraction * largest;
 }
 
-#define RIATA_INSTANTIATE(T)                                                                                                    \
-  template class TileCertificate<L1<T>>;                                                                                        \
-  template class TileCertificate<GroupL1<T>>;                                                                                   \
-  template class TileCertificate<L0<T>>;                                                                                        \
-  template class SignalRegMax<L1<T>>;                                                                                           \
-  template class SignalRegMax<GroupL1<T>>;                                                                                      \
-  template class SignalRegMax<L0<T>>;                                                                                           \
-  template void require_signals<T>(const char*, const ConstMatrixRef<T>&, const Dictionary<T>&);                           \
-  template Vector<double> lasso_objective<T>(const Batch<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&,     \
-                                             const Reg&, const PenaltyOptions&, const Execution&);                              \
-  template Vector<double> duality_gap<T>(const Batch<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&,         \
-                                         const Reg&, const PenaltyOptions&, const Execution&);                                  \
-  template LassoCertificate lasso_certificate<T>(const Batch<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&, \
-                                                 const Reg&, const PenaltyOptions&, const Execution&);                          \
-  template Vector<double> kkt_violation<T>(const Batch<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&,       \
-                                           const Reg&, const PenaltyOptions&, const Execution&);                                \
-  template Vector<T> reg_max<T>(const Batch<T>&, const Dictionary<T>&, const PenaltyOptions&, const Execution&);  \
-  template Vector<T> resolve_reg<T>(const Reg&, const Batch<T>&, const Dictionary<T>&, const PenaltyOptions&,     \
-                                    const Execution&);                                                                          \
-  template double resolve_batch_reg<T>(const Reg&, const Batch<T>&, const Dictionary<T>&, const PenaltyOptions&,  \
+#define RIATA_INSTANTIATE(T)                                                                                                     \
+  template class TileCertificate<L1<T>>;                                                                                         \
+  template class TileCertificate<GroupL1<T>>;                                                                                    \
+  template class TileCertificate<L0<T>>;                                                                                         \
+  template class SignalRegMax<L1<T>>;                                                                                            \
+  template class SignalRegMax<GroupL1<T>>;                                                                                       \
+  template class SignalRegMax<L0<T>>;                                                                                            \
+  template void require_signals<T>(const char*, const ConstMatrixRef<T>&, const Dictionary<T>&);                                 \
+  template Vector<double> lasso_objective<T>(const Batch<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&, const Reg&,        \
+                                             const PenaltyOptions&, const Execution&);                                           \
+  template Vector<double> duality_gap<T>(const Batch<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&, const Reg&,            \
+                                         const PenaltyOptions&, const Execution&);                                               \
+  template LassoCertificate lasso_certificate<T>(const Batch<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&, const Reg&,    \
+                                                 const PenaltyOptions&, const Execution&);                                       \
+  template Vector<double> kkt_violation<T>(const Batch<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&, const Reg&,          \
+                                           const PenaltyOptions&, const Execution&);                                             \
+  template Vector<T> reg_max<T>(const Batch<T>&, const Dictionary<T>&, const PenaltyOptions&, const Execution&);                 \
+  template Vector<T> resolve_reg<T>(const Reg&, const Batch<T>&, const Dictionary<T>&, const PenaltyOptions&, const Execution&); \
+  template double resolve_batch_reg<T>(const Reg&, const Batch<T>&, const Dictionary<T>&, const PenaltyOptions&,                 \
                                        const Execution&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)

@@ -17,15 +17,13 @@ namespace riata {
 /// F(z_i) per signal. X is n_features x n_signals, Z is n_atoms x n_signals.
 /// @throws std::invalid_argument if sizes disagree, an entry is not finite, or a code is negative with `positive`
 template <Scalar T>
-Vector<double> lasso_objective(const NonDeduced<Batch<T>>& X, const Dictionary<T>& D,
-                               const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg, const PenaltyOptions& penalty = {},
-                               const Execution& execution = {});
+Vector<double> lasso_objective(const NonDeduced<Batch<T>>& X, const Dictionary<T>& D, const NonDeduced<ConstMatrixRef<T>>& Z,
+                               const Reg& reg, const PenaltyOptions& penalty = {}, const Execution& execution = {});
 
 /// Upper bound on F(z_i) - F(z_i*) per signal, in units of the objective; never negative up to rounding.
 template <Scalar T>
-Vector<double> duality_gap(const NonDeduced<Batch<T>>& X, const Dictionary<T>& D,
-                           const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg, const PenaltyOptions& penalty = {},
-                           const Execution& execution = {});
+Vector<double> duality_gap(const NonDeduced<Batch<T>>& X, const Dictionary<T>& D, const NonDeduced<ConstMatrixRef<T>>& Z,
+                           const Reg& reg, const PenaltyOptions& penalty = {}, const Execution& execution = {});
 
 struct LassoCertificate {
   Vector<double> objective, gap;
@@ -33,15 +31,13 @@ struct LassoCertificate {
 
 /// lasso_objective() and duality_gap() at the price of one.
 template <Scalar T>
-LassoCertificate lasso_certificate(const NonDeduced<Batch<T>>& X, const Dictionary<T>& D,
-                                   const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg, const PenaltyOptions& penalty = {},
-                                   const Execution& execution = {});
+LassoCertificate lasso_certificate(const NonDeduced<Batch<T>>& X, const Dictionary<T>& D, const NonDeduced<ConstMatrixRef<T>>& Z,
+                                   const Reg& reg, const PenaltyOptions& penalty = {}, const Execution& execution = {});
 
 /// max_j dist(D_j^T (x - D z), reg dg(z_j)) per signal: zero exactly at an optimum.
 template <Scalar T>
-Vector<double> kkt_violation(const NonDeduced<Batch<T>>& X, const Dictionary<T>& D,
-                             const NonDeduced<ConstMatrixRef<T>>& Z, const Reg& reg, const PenaltyOptions& penalty = {},
-                             const Execution& execution = {});
+Vector<double> kkt_violation(const NonDeduced<Batch<T>>& X, const Dictionary<T>& D, const NonDeduced<ConstMatrixRef<T>>& Z,
+                             const Reg& reg, const PenaltyOptions& penalty = {}, const Execution& execution = {});
 
 /// The smallest reg whose solution is zero, per signal. The bits do not depend on the batch a signal comes in, and
 /// solvers given this very number return exactly zero.
@@ -51,13 +47,13 @@ Vector<T> reg_max(const NonDeduced<Batch<T>>& X, const Dictionary<T>& D, const P
 
 /// One weight per signal: the number repeated, the given vector, or the fraction of each signal's own reg_max.
 template <Scalar T>
-Vector<T> resolve_reg(const Reg& reg, const NonDeduced<Batch<T>>& X, const Dictionary<T>& D,
-                      const PenaltyOptions& penalty, const Execution& execution);
+Vector<T> resolve_reg(const Reg& reg, const NonDeduced<Batch<T>>& X, const Dictionary<T>& D, const PenaltyOptions& penalty,
+                      const Execution& execution);
 
 /// One weight for the batch: the number, or the fraction of the batch's largest reg_max. Learning and training use it.
 /// @throws std::invalid_argument for a weight per signal
 template <Scalar T>
-double resolve_batch_reg(const Reg& reg, const NonDeduced<Batch<T>>& X, const Dictionary<T>& D,
-                         const PenaltyOptions& penalty, const Execution& execution);
+double resolve_batch_reg(const Reg& reg, const NonDeduced<Batch<T>>& X, const Dictionary<T>& D, const PenaltyOptions& penalty,
+                         const Execution& execution);
 
 }  // namespace riata

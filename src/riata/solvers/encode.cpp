@@ -70,8 +70,8 @@ void EncodeOptions::validate() const {
 }
 
 template <Scalar T>
-EncodeResult<T> encode(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D, const Reg& reg,
-                       const EncodeOptions& options, const Matrix<T>* init) {
+EncodeResult<T> encode(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D, const Reg& reg, const EncodeOptions& options,
+                       const Matrix<T>* init) {
   options.validate();
   const StopScope scope(options.execution);
   const SeenBatch<T> seen("encode", batch);
@@ -91,9 +91,9 @@ EncodeResult<T> encode(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D
   return make_batch_encoder<T>(D, chosen)->encode(seen, regs, init);
 }
 
-template EncodeResult<float> encode<float>(const Batch<float>&, const Dictionary<float>&, const Reg&,
-                                           const EncodeOptions&, const Matrix<float>*);
-template EncodeResult<double> encode<double>(const Batch<double>&, const Dictionary<double>&, const Reg&,
-                                             const EncodeOptions&, const Matrix<double>*);
+template EncodeResult<float> encode<float>(const Batch<float>&, const Dictionary<float>&, const Reg&, const EncodeOptions&,
+                                           const Matrix<float>*);
+template EncodeResult<double> encode<double>(const Batch<double>&, const Dictionary<double>&, const Reg&, const EncodeOptions&,
+                                             const Matrix<double>*);
 
 }  // namespace riata

@@ -45,7 +45,9 @@ struct Solved {
       codes = given->template cast<double>();
     } else {
       const Reg weights(std::vector<double>(regs.begin(), regs.end()));
-      codes = encode<double>(X, DenseDictionary<double>(D), weights, {.tol = options.tol, .penalty = options.penalty, .execution = execution}).codes;
+      codes = encode<double>(X, DenseDictionary<double>(D), weights,
+                             {.tol = options.tol, .penalty = options.penalty, .execution = execution})
+                  .codes;
     }
   }
 

@@ -29,8 +29,8 @@ class ProximalGradient final : public ProximalTile<P> {
         step_(lipschitz > 0 ? static_cast<T>(1 / lipschitz) : T(1)) {}
 
  private:
-  using ProximalTile<P>::D_, ProximalTile<P>::penalty_, ProximalTile<P>::options_, ProximalTile<P>::Z_,
-      ProximalTile<P>::reg_, ProximalTile<P>::n_active_, ProximalTile<P>::gradients_;
+  using ProximalTile<P>::D_, ProximalTile<P>::penalty_, ProximalTile<P>::options_, ProximalTile<P>::Z_, ProximalTile<P>::reg_,
+      ProximalTile<P>::n_active_, ProximalTile<P>::gradients_;
 
   void start() override {
     Y_ = previous_ = Z_;

@@ -240,8 +240,8 @@ Matrix<T> unrolled_encode(const NonDeduced<Batch<T>>& batch, const Dictionary<T>
 }
 
 template <Scalar T>
-UnrolledGradient<T> unrolled_gradient(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D_given,
-                                      const Reg& reg, const UnrolledOptions& options, const GradientOptions& wanted,
+UnrolledGradient<T> unrolled_gradient(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D_given, const Reg& reg,
+                                      const UnrolledOptions& options, const GradientOptions& wanted,
                                       const Matrix<T>* target_given) {
   Matrix<T> target;  // what was seen of it, in the unit
   if (target_given != nullptr && batch.is_weighted() && batch.weights->cols() == target_given->cols() &&
@@ -256,8 +256,8 @@ UnrolledGradient<T> unrolled_gradient(const NonDeduced<Batch<T>>& batch, const D
   require(kept >= 0 && kept <= options.layers, "backprop = {}, must be between 0 and layers = {}", kept, options.layers);
   if (fitted != nullptr) {
     require(fitted->rows() == X.rows() && fitted->cols() == X.cols(),
-            "unrolled_gradient: target has shape ({}, {}), expected the signals' ({}, {})", fitted->cols(), fitted->rows(), X.cols(),
-            X.rows());
+            "unrolled_gradient: target has shape ({}, {}), expected the signals' ({}, {})", fitted->cols(), fitted->rows(),
+            X.cols(), X.rows());
     require_in_range<T>("unrolled_gradient", "target", *fitted);
     if (problem.e != 0) {
       target = shifted(*fitted, -problem.e).eval();
@@ -385,8 +385,8 @@ UnrolledGradient<T> unrolled_vjp(const NonDeduced<Batch<T>>& batch, const Dictio
 }
 
 template <Scalar T>
-double unrolled_loss(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D, const Reg& reg,
-                     const UnrolledOptions& options, const GradientOptions& wanted) {
+double unrolled_loss(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D, const Reg& reg, const UnrolledOptions& options,
+                     const GradientOptions& wanted) {
   const GradientOptions value_only{.loss = wanted.loss,
                                    .backprop = 0,
                                    .reduction = wanted.reduction,
@@ -398,14 +398,14 @@ double unrolled_loss(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D, 
   return unrolled_gradient<T>(batch, D, reg, options, value_only).value;
 }
 
-#define RIATA_INSTANTIATE(T)                                                                                                     \
-  template Matrix<T> unrolled_encode<T>(const Batch<T>&, const Dictionary<T>&, const Reg&, const UnrolledOptions&, \
-                                        const Matrix<T>*);                                                                       \
-  template UnrolledGradient<T> unrolled_gradient<T>(const Batch<T>&, const Dictionary<T>&, const Reg&,             \
-                                                    const UnrolledOptions&, const GradientOptions&, const Matrix<T>*);           \
-  template UnrolledGradient<T> unrolled_vjp<T>(const Batch<T>&, const Dictionary<T>&, const Reg&,                  \
-                                               const ConstMatrixRef<T>&, const UnrolledOptions&, std::optional<int>);            \
-  template double unrolled_loss<T>(const Batch<T>&, const Dictionary<T>&, const Reg&, const UnrolledOptions&,      \
+#define RIATA_INSTANTIATE(T)                                                                                                   \
+  template Matrix<T> unrolled_encode<T>(const Batch<T>&, const Dictionary<T>&, const Reg&, const UnrolledOptions&,             \
+                                        const Matrix<T>*);                                                                     \
+  template UnrolledGradient<T> unrolled_gradient<T>(const Batch<T>&, const Dictionary<T>&, const Reg&, const UnrolledOptions&, \
+                                                    const GradientOptions&, const Matrix<T>*);                                 \
+  template UnrolledGradient<T> unrolled_vjp<T>(const Batch<T>&, const Dictionary<T>&, const Reg&, const ConstMatrixRef<T>&,    \
+                                               const UnrolledOptions&, std::optional<int>);                                    \
+  template double unrolled_loss<T>(const Batch<T>&, const Dictionary<T>&, const Reg&, const UnrolledOptions&,                  \
                                    const GradientOptions&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)

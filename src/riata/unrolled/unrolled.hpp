@@ -59,14 +59,14 @@ struct GradientOptions {
 
 template <Scalar T>
 struct UnrolledGradient {
-  double value = 0;      ///< the loss, mean or sum over the signals
+  double value = 0;          ///< the loss, mean or sum over the signals
   Parameters<T> parameters;  ///< by the dictionary's, of a matrix "dictionary"; or empty
-  Vector<double> steps;  ///< one entry per layer, zero for layers not kept; or empty
-  Vector<double> reg;    ///< of reg's shape: one entry, or one per signal; with the explicit g(z). For a
-                         ///< fraction of reg_max, the derivative by the resulting weight. Or empty
-  Matrix<T> signals;     ///< n_features x n_signals, with the explicit -(D z - x) unless a target is given; or 0 x 0
-  Matrix<T> codes;       ///< n_atoms x n_signals: the output; or 0 x 0
-  Vector<double> usage;  ///< per atom, the mean or sum of z_j^2 at the output: the loss's curvature there; or empty
+  Vector<double> steps;      ///< one entry per layer, zero for layers not kept; or empty
+  Vector<double> reg;        ///< of reg's shape: one entry, or one per signal; with the explicit g(z). For a
+                             ///< fraction of reg_max, the derivative by the resulting weight. Or empty
+  Matrix<T> signals;         ///< n_features x n_signals, with the explicit -(D z - x) unless a target is given; or 0 x 0
+  Matrix<T> codes;           ///< n_atoms x n_signals: the output; or 0 x 0
+  Vector<double> usage;      ///< per atom, the mean or sum of z_j^2 at the output: the loss's curvature there; or empty
 };
 
 /// Memory beyond the results is constant in the number of signals; bits do not depend on the number of threads.
