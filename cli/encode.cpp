@@ -46,12 +46,6 @@ struct Encode {
   EncodeResult<T> unroll(const LoadedDictionary& loaded, const Batch<T>& batch) const;
 };
 
-/// A mask has no precision of its own.
-template <Scalar T>
-Matrix<T> as(const AnyMatrix& matrix) {
-  return std::visit([](const auto& M) -> Matrix<T> { return M.template cast<T>(); }, matrix);
-}
-
 std::string value_of(const Metadata& metadata, const std::string& key) {
   const auto found = metadata.find(key);
   return found == metadata.end() ? "" : found->second;
@@ -172,7 +166,7 @@ EncodeResult<T> Encode::code(const LoadedDictionary& loaded, const Matrix<T>& X)
   const auto& atoms = in_precision_of_signals<T>(loaded.atoms, dictionary);
   require(atoms.rows() == X.rows(), "{} has {} features but the atoms of {} have {}; they must be equal", input, X.rows(),
           dictionary, atoms.rows());
-  const Matrix<T> weights = mask.empty() ? Matrix<T>() : as<T>(read_matrix(mask, "n_signals"));
+  const Matrix<T> weights = mask.empty() ? Matrix<T>() : read_mask<T>(mask);
   const Batch<T> batch = mask.empty() ? Batch<T>(X) : Batch<T>(X, weights);
   if (layers) return unroll<T>(loaded, batch);
   return riata::encode<T>(batch, DenseDictionary<T>(atoms), *reg, options);

@@ -45,6 +45,12 @@ enum class Entries { finite, any };  ///< any: where a mask may hide what is no 
 AnyMatrix read_matrix(const std::string& name, const char* rows, const char* columns = "n_features",
                       Entries entries = Entries::finite);
 
+/// Of signals in precision T, whatever its own. @throws std::invalid_argument, riata::Error
+template <Scalar T>
+Matrix<T> read_mask(const std::string& name) {
+  return std::visit([](const auto& M) -> Matrix<T> { return M.template cast<T>(); }, read_matrix(name, "n_signals"));
+}
+
 /// Integers, one dimension. @throws std::invalid_argument, riata::Error
 std::vector<std::int64_t> read_labels(const std::string& name);
 

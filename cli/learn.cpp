@@ -36,7 +36,7 @@ double final_value(const LearnResult<T>& result) {
 
 struct Learn {
   std::vector<std::string> inputs;
-  std::string output, init = "data", reference, trace;
+  std::string output, init = "data", reference, trace, mask;
   std::optional<Index> n_atoms;
   std::optional<Reg> reg;
   std::optional<std::string> dtype;
@@ -69,6 +69,8 @@ void Learn::check() {
   for (const std::string& input : inputs) files.push_back(file_of(input));
   if (init_is_file()) files.push_back(file_of(init));
   files.push_back(file_of(reference));
+  if (!mask.empty()) files.push_back(file_of(mask));
+  require(mask.empty() || !has_pictures(), "--mask is for arrays, and {} is a picture", inputs.front());
   require_good_outputs(files, {output, options.checkpoint, trace});
   require_extension(output, {".safetensors"}, "models");
   if (options.resume || options.resume_inexact) take_up_blas_kernels(options.checkpoint);
@@ -86,9 +88,11 @@ void Learn::check() {
 
 int Learn::run() {
   check();
+  if (!mask.empty()) patches.entries = Entries::any;
   AnyMatrix signals = read_signals(inputs, patches);
   if (dtype) signals = converted(std::move(signals), parse_precision(*dtype));
-  if (centre) cli::centre(signals);
+  if (centre && mask.empty()) cli::centre(signals);
+  options.centre = centre && !mask.empty();  // by what was seen
   catch_interrupts();
   return std::visit([this](const auto& X) { return learn(X); }, signals);
 }
@@ -101,8 +105,10 @@ LearnResult<T> Learn::fit(const Matrix<T>& X) {
     progress.show(info);
     return interrupt_requested() ? Action::stop : Action::keep_going;
   };
-  if (init_atoms_) return learn_dictionary<T>(X, in_precision_of_signals<T>(*init_atoms_, init), *reg, options, watch);
-  return learn_dictionary<T>(X, *n_atoms, *reg, options, watch);
+  const Matrix<T> weights = mask.empty() ? Matrix<T>() : read_mask<T>(mask);
+  const Batch<T> batch = mask.empty() ? Batch<T>(X) : Batch<T>(X, weights);
+  if (init_atoms_) return learn_dictionary<T>(batch, in_precision_of_signals<T>(*init_atoms_, init), *reg, options, watch);
+  return learn_dictionary<T>(batch, *n_atoms, *reg, options, watch);
 }
 
 /// The metadata hold no times: the same run gives the same file.
@@ -198,6 +204,9 @@ void add_model_options(CLI::App& app, Learn& command) {
 
 void add_signal_options(CLI::App& app, Learn& command) {
   app.add_flag("--centre", command.centre, "Subtract each signal's mean first");
+  app.add_option("--mask", command.mask,
+                 "What was seen of the signals: zeros and ones (or weights between) of their shape, .npy or .npz:KEY")
+      ->type_name("FILE");
   app.add_option("--patch", command.patches.patch, "Pictures: side of the square patches")->capture_default_str();
   app.add_option("--max-patches", command.patches.max_patches, "Pictures: patches drawn at random; all if there are fewer")
       ->default_str(formatted("{}", *command.patches.max_patches));

@@ -49,7 +49,8 @@ void bind_learn_dictionary(nb::module_& m) {
          const Path& checkpoint, int checkpoint_every, bool resume, std::uint64_t seed, std::optional<int> n_threads,
          const nb::object& callback, const std::string& algorithm, const std::string& loss, const std::string& reduction,
          const std::string& constraint, bool centre, bool replace_atoms, bool positive,
-         const std::optional<Array1<double>>& weights, bool resume_inexact, bool overwrite_checkpoint) {
+         const std::optional<Array1<double>>& weights, bool resume_inexact, bool overwrite_checkpoint,
+         const std::optional<Array2<T>>& mask) {
         const auto* init_name = std::get_if<std::string>(&init);
         const LearnOptions options{.method = parse_learning_method(method),
                                    .layers = layers,
@@ -78,9 +79,10 @@ void bind_learn_dictionary(nb::module_& m) {
         const Reg weight = to_reg(reg);
         const Observer observer = to_observer<IterationInfo>(callback, OnInterrupt::stop);
         return to_python<T>(without_gil([&] {
-          if (init_name != nullptr) return learn_dictionary<T>(view<T>(X), n_atoms, weight, options, observer);
+          const Batch<T> batch = to_batch<T>(X, mask);
+          if (init_name != nullptr) return learn_dictionary<T>(batch, n_atoms, weight, options, observer);
           const Matrix<T> start = view<T>(std::get<Array2<T>>(init));
-          return learn_dictionary<T>(view<T>(X), start, weight, options, observer);
+          return learn_dictionary<T>(batch, start, weight, options, observer);
         }));
       },
       array_arg("X"), nb::arg("n_atoms"), array_arg("reg"), nb::arg("layers"), nb::arg("method"), nb::arg("backprop").none(),
@@ -88,7 +90,7 @@ void bind_learn_dictionary(nb::module_& m) {
       nb::arg("max_time").none(), nb::arg("tol"), nb::arg("checkpoint"), nb::arg("checkpoint_every"), nb::arg("resume"),
       nb::arg("seed"), nb::arg("n_threads").none(), nb::arg("callback").none(), nb::arg("algorithm"), nb::arg("loss"),
       nb::arg("reduction"), nb::arg("constraint"), nb::arg("centre"), nb::arg("replace_atoms"), nb::arg("positive"),
-      array_arg("weights").none(), nb::arg("resume_inexact"), nb::arg("overwrite_checkpoint"));
+      array_arg("weights").none(), nb::arg("resume_inexact"), nb::arg("overwrite_checkpoint"), array_arg("mask").none());
 }
 
 template <Scalar T>

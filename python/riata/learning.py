@@ -15,6 +15,7 @@ from ._arguments import (
     as_callback,
     as_float,
     as_int,
+    as_mask,
     as_like,
     as_matrix,
     as_metadata,
@@ -69,6 +70,7 @@ def learn_dictionary(
     progress: bool = False,
     resume_inexact: bool = False,
     overwrite_checkpoint: bool = False,
+    mask: Any = None,
 ) -> LearnResult:
     """Learn a dictionary by projected gradient on the loss after N layers of sparse coding.
 
@@ -145,6 +147,9 @@ def learn_dictionary(
         Resume also where the kernels are others than the checkpoint's: then the bits may be others too.
     overwrite_checkpoint : bool
         Put this run in the place of another's checkpoint.
+    mask : array (n_signals, n_features), optional
+        Which entries of X were seen, as booleans, or weights of the data fit in [0, 1], as in `encode`. `centre` subtracts
+        the mean of what was seen.
 
     Returns
     -------
@@ -207,6 +212,7 @@ def learn_dictionary(
             weights=as_vector(where, "weights", weights),
             resume_inexact=as_bool(where, "resume_inexact", resume_inexact),
             overwrite_checkpoint=as_bool(where, "overwrite_checkpoint", overwrite_checkpoint),
+            mask=as_mask(where, mask, X),
         )
     fields |= {"history": History(**fields["history"]), "positive": bool(positive), "centred": bool(centre)}
     if method != "alternating-exact":

@@ -137,3 +137,23 @@ def test_one_iteration_is_no_plural(riata):
     learn = ("learn", "X.npy", "-o", "m.safetensors", "--atoms", 24, "--reg", 0.1, "--max-iter")
     assert ", 1 iteration, max_iter, " in riata(*learn, 1)
     assert ", 2 iterations, max_iter, " in riata(*learn, 2)
+
+
+def test_a_mask_hides_what_was_not_seen(riata, tmp_path, planted):
+    X, D = planted
+    seen = np.random.default_rng(0).random(X.shape) > 0.3
+    np.save(tmp_path / "gaps.npy", np.where(seen, X, np.nan))
+    np.save(tmp_path / "mask.npy", seen)
+    np.save(tmp_path / "D.npy", D)
+    arguments = ("gaps.npy", "--init", "D.npy", "--reg", 0.1, "--max-iter", 3, "--mask", "mask.npy")
+    report = riata.json("learn", *arguments, "-o", "m.safetensors")
+    import riata as package
+
+    expected = package.learn_dictionary(np.load(tmp_path / "gaps.npy"), len(D), 0.1, init=D, max_iter=3, mask=seen)
+    np.testing.assert_array_equal(package.load_model(tmp_path / "m.safetensors").dictionary, expected.dictionary)
+    assert report["status"] == "max_iter"
+    done = riata.run("learn", "gaps.npy", "--atoms", 3, "--reg", 0.1, "-o", "n.safetensors")
+    assert done.returncode == 2 and "gaps.npy: the array holds nan" in done.stderr
+    Image.fromarray(np.zeros((20, 20), "u1")).save(tmp_path / "p.png")
+    done = riata.run("learn", "p.png", "--atoms", 3, "--reg", 0.1, "-o", "n.safetensors", "--mask", "mask.npy")
+    assert done.returncode == 2 and "--mask is for arrays, and p.png is a picture" in done.stderr

@@ -22,21 +22,21 @@ struct Interrupting final : Direction<T> {
     if (++*n_calls == last) throw Interrupted();
   }
   std::set<Piece> produces() const override { return inner->produces(); }
-  double open(const ConstMatrixRef<T>& X, const Parameters<T>& p, std::optional<double> known) override {
+  double open(const Batch<T>& X, const Parameters<T>& p, std::optional<double> known) override {
     count();
     return inner->open(X, p, known);
   }
-  double value(const ConstMatrixRef<T>& X, const Parameters<T>& p) override {
+  double value(const Batch<T>& X, const Parameters<T>& p) override {
     const double result = inner->value(X, p);
     count();
     return result;
   }
-  Parameters<T> gradient(const ConstMatrixRef<T>& X, const Parameters<T>& p, const std::set<std::string>& names) override {
+  Parameters<T> gradient(const Batch<T>& X, const Parameters<T>& p, const std::set<std::string>& names) override {
     count();
     return inner->gradient(X, p, names);
   }
   NamedTensors state() const override { return inner->state(); }
-  void restore(const NamedTensors& state, const ConstMatrixRef<T>& X, const Parameters<T>& p, const std::string& where) override {
+  void restore(const NamedTensors& state, const Batch<T>& X, const Parameters<T>& p, const std::string& where) override {
     inner->restore(state, X, p, where);
   }
 };

@@ -27,19 +27,18 @@ struct Pull final : Direction<double> {
     hidden = lean = VectorXd::Zero(target.cols());
   }
   std::set<Piece> produces() const override { return pieces; }
-  double open(const ConstMatrixRef<double>& X, const Parameters<double>& p, std::optional<double> known) override {
+  double open(const Batch<double>& X, const Parameters<double>& p, std::optional<double> known) override {
     EXPECT_TRUE(!known || *known == value(X, p));
     return value(X, p);
   }
-  double value(const ConstMatrixRef<double>&, const Parameters<double>& p) override {
+  double value(const Batch<double>&, const Parameters<double>& p) override {
     double value = 1;
     for (Index j = 0; j < target.cols(); ++j)
       value += (0.5 * weight(j) + hidden(j)) * (p.at("dictionary").col(j) - target.col(j)).squaredNorm();
     if (const auto steps = p.find("steps"); steps != p.end()) value += 0.5 * (steps->second.array() - 2).square().sum();
     return value;
   }
-  Parameters<double> gradient(const ConstMatrixRef<double>&, const Parameters<double>& p,
-                              const std::set<std::string>& names) override {
+  Parameters<double> gradient(const Batch<double>&, const Parameters<double>& p, const std::set<std::string>& names) override {
     if (asked) asked->push_back(names);
     Parameters<double> g{{"dictionary", (p.at("dictionary") - target) * weight.asDiagonal()}};
     g.at("dictionary").row(0) += 1e-200 * lean.transpose();

@@ -18,17 +18,16 @@ using Eigen::MatrixXd;
 struct CountedDirection final : Direction<double> {
   CountedDirection(double reg, int* count) : exact(reg, {.tol = 1e-8}, Reduction::mean), n_coded(count) {}
   std::set<Piece> produces() const override { return exact.produces(); }
-  double open(const ConstMatrixRef<double>& X, const Parameters<double>& p, std::optional<double> known) override {
+  double open(const Batch<double>& X, const Parameters<double>& p, std::optional<double> known) override {
     ++*n_coded;
     return exact.open(X, p, known);
   }
-  double value(const ConstMatrixRef<double>& X, const Parameters<double>& p) override { return exact.value(X, p); }
-  Parameters<double> gradient(const ConstMatrixRef<double>& X, const Parameters<double>& p,
-                              const std::set<std::string>& names) override {
+  double value(const Batch<double>& X, const Parameters<double>& p) override { return exact.value(X, p); }
+  Parameters<double> gradient(const Batch<double>& X, const Parameters<double>& p, const std::set<std::string>& names) override {
     return exact.gradient(X, p, names);
   }
   NamedTensors state() const override { return exact.state(); }
-  void restore(const NamedTensors& state, const ConstMatrixRef<double>& X, const Parameters<double>& p,
+  void restore(const NamedTensors& state, const Batch<double>& X, const Parameters<double>& p,
                const std::string& where) override {
     exact.restore(state, X, p, where);
   }

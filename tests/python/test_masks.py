@@ -90,3 +90,25 @@ def test_methods_without_masks_say_so(method):
 def test_csr_takes_no_mask():
     with pytest.raises(ValueError, match="mask is for output = 'dense'"):
         riata.encode(X, D, 0.1, mask=SEEN, output="csr")
+
+
+def test_a_dictionary_is_learned_from_what_was_seen(tmp_path):
+    truth = riata.datasets.planted(n_features=12, n_atoms=16, n_signals=800, density=0.12)
+    seen = np.random.default_rng(1).random(truth.signals.shape) > 0.3
+    gaps = np.where(seen, truth.signals, np.nan)
+    start = riata.datasets.perturbed(truth.dictionary, 0.5)
+    options = dict(init=start, max_iter=60, mask=seen)
+    learned = riata.learn_dictionary(gaps, 16, "0.1max", **options)
+    blind = riata.learn_dictionary(np.where(seen, truth.signals, 0), 16, "0.1max", init=start, max_iter=60)
+    score = riata.recovery_score(learned.dictionary, truth.dictionary)
+    assert score > riata.recovery_score(start, truth.dictionary) + 0.05
+    missed = 1 - riata.recovery_score(blind.dictionary, truth.dictionary)  # zeros for gaps are another problem
+    assert 1 - score < 0.5 * missed
+    half = riata.learn_dictionary(gaps, 16, "0.1max", **{**options, "max_iter": 5}, checkpoint=tmp_path / "c.safetensors")
+    assert len(half.history.value) == 5
+    resumed = riata.learn_dictionary(gaps, 16, "0.1max", **options, checkpoint=tmp_path / "c.safetensors", resume=True)
+    np.testing.assert_array_equal(resumed.dictionary, learned.dictionary)
+    with pytest.raises(ValueError, match="another run"):
+        riata.learn_dictionary(
+            gaps, 16, "0.1max", **{**options, "mask": seen & (np.arange(12) > 0)}, checkpoint=tmp_path / "c.safetensors", resume=True
+        )

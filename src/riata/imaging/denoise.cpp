@@ -94,7 +94,7 @@ void learn(const Plane& plane, const Picture& noisy, const Recipe& recipe, const
                           .centred = recipe.centred,
                           .smallest_norm = recipe.training_energy * result.sigma * std::sqrt(n - 1),
                           .seed = options.seed});
-  const ConstMatrixRef<float> patches = sampler->batch();
+  const ConstMatrixRef<float> patches = sampler->batch().X;
   if (patches.cols() == 0) return;  // nothing rises above the noise
   const UnrolledOptions network{.layers = options.layers, .execution = options.execution};
   std::optional<int> backprop;

@@ -23,13 +23,13 @@ UnrolledOptions UnrolledDirection<T>::network_at(const Parameters<T>& parameters
 }
 
 template <Scalar T>
-double UnrolledDirection<T>::value(const ConstMatrixRef<T>& batch, const Parameters<T>& parameters) {
+double UnrolledDirection<T>::value(const Batch<T>& batch, const Parameters<T>& parameters) {
   return unrolled_loss<T>(batch, DenseDictionary<T>(parameters.at("dictionary")), reg_, network_at(parameters),
                           {.loss = options_.loss, .reduction = options_.reduction});
 }
 
 template <Scalar T>
-Parameters<T> UnrolledDirection<T>::gradient(const ConstMatrixRef<T>& batch, const Parameters<T>& parameters,
+Parameters<T> UnrolledDirection<T>::gradient(const Batch<T>& batch, const Parameters<T>& parameters,
                                              const std::set<std::string>& names) {
   const bool steps = names.contains("steps");
   auto result = unrolled_gradient<T>(batch, DenseDictionary<T>(parameters.at("dictionary")), reg_, network_at(parameters),
@@ -53,35 +53,36 @@ Parameters<T> UnrolledDirection<T>::gradient(const ConstMatrixRef<T>& batch, con
 }
 
 template <Scalar T>
-double ExactDirection<T>::open(const ConstMatrixRef<T>& batch, const Parameters<T>& parameters, std::optional<double>) {
+double ExactDirection<T>::open(const Batch<T>& batch, const Parameters<T>& parameters, std::optional<double>) {
   const DenseDictionary<T> D(parameters.at("dictionary"));
-  const bool warm = codes_.rows() == D.code_size() && codes_.cols() == batch.cols();
+  const bool warm = codes_.rows() == D.code_size() && codes_.cols() == batch.size();
   codes_ = encode<T>(batch, D, reg_, coder_, warm ? &codes_ : nullptr).codes;
   return value(batch, parameters);
 }
 
 template <Scalar T>
-double ExactDirection<T>::value(const ConstMatrixRef<T>& batch, const Parameters<T>& parameters) {
+double ExactDirection<T>::value(const Batch<T>& batch, const Parameters<T>& parameters) {
   const double sum =
       lasso_objective<T>(batch, DenseDictionary<T>(parameters.at("dictionary")), codes_, reg_, coder_.penalty, coder_.execution)
           .sum();
-  return reduction_ == Reduction::mean ? sum / static_cast<double>(batch.cols()) : sum;
+  return reduction_ == Reduction::mean ? sum / static_cast<double>(batch.size()) : sum;
 }
 
 template <Scalar T>
-Parameters<T> ExactDirection<T>::gradient(const ConstMatrixRef<T>& batch, const Parameters<T>& parameters,
-                                          const std::set<std::string>&) {
+Parameters<T> ExactDirection<T>::gradient(const Batch<T>& batch, const Parameters<T>& parameters, const std::set<std::string>&) {
   const Matrix<T>& D = parameters.at("dictionary");
   Matrix<T> gradient = Matrix<T>::Zero(D.rows(), D.cols());
+  const SeenBatch<T> seen("learn_dictionary", batch);
   constexpr Index block = 1024;  // bounds the residual's memory
-  for (Index first = 0; first < batch.cols(); first += block) {
-    const Index n = std::min(block, batch.cols() - first);
+  for (Index first = 0; first < batch.size(); first += block) {
+    const Index n = std::min(block, batch.size() - first);
     Matrix<T> residual(D.rows(), n);
     multiply<T>(D, codes_.middleCols(first, n), residual);
-    residual -= batch.middleCols(first, n);
+    residual -= seen.X().middleCols(first, n);
+    if (seen.is_weighted()) residual.array() *= seen.weights(first, n).array();
     add_outer<T>(T(1), residual, codes_.middleCols(first, n), gradient);
   }
-  if (reduction_ == Reduction::mean) gradient /= static_cast<T>(batch.cols());
+  if (reduction_ == Reduction::mean) gradient /= static_cast<T>(batch.size());
   return {{"dictionary", std::move(gradient)}};
 }
 
@@ -91,11 +92,11 @@ NamedTensors ExactDirection<T>::state() const {
 }
 
 template <Scalar T>
-void ExactDirection<T>::restore(const NamedTensors& state, const ConstMatrixRef<T>& batch, const Parameters<T>& parameters,
+void ExactDirection<T>::restore(const NamedTensors& state, const Batch<T>& batch, const Parameters<T>& parameters,
                                 const std::string& where) {
   const std::string name = "direction.codes";
   const bool is_unopened = get_matrix<T>(state, name, where).size() == 0;
-  codes_ = is_unopened ? Matrix<T>() : stored_matrix<T>(state, name, parameters.at("dictionary").cols(), batch.cols(), where);
+  codes_ = is_unopened ? Matrix<T>() : stored_matrix<T>(state, name, parameters.at("dictionary").cols(), batch.size(), where);
   require(!coder_.penalty.positive || is_unopened || codes_.minCoeff() >= T(0), "{}: tensor '{}' holds codes below zero", where,
           name);
 }

@@ -23,18 +23,17 @@ class Direction {
 
   /// Opens an iteration: codes the batch if the coder keeps codes. Returns the value at `parameters`, which is `known`
   /// where nothing changed since it was computed.
-  virtual double open(const ConstMatrixRef<T>& batch, const Parameters<T>& parameters, std::optional<double> known) {
+  virtual double open(const Batch<T>& batch, const Parameters<T>& parameters, std::optional<double> known) {
     return known ? *known : value(batch, parameters);
   }
   /// The value at other parameters, within the open iteration.
-  virtual double value(const ConstMatrixRef<T>& batch, const Parameters<T>& parameters) = 0;
+  virtual double value(const Batch<T>& batch, const Parameters<T>& parameters) = 0;
   /// The gradient with respect to the parameters named.
-  virtual Parameters<T> gradient(const ConstMatrixRef<T>& batch, const Parameters<T>& parameters,
-                                 const std::set<std::string>& names) = 0;
+  virtual Parameters<T> gradient(const Batch<T>& batch, const Parameters<T>& parameters, const std::set<std::string>& names) = 0;
 
   virtual NamedTensors state() const { return {}; }
   /// @throws std::invalid_argument, beginning with `where`, if the state is not that of such a batch and parameters
-  virtual void restore(const NamedTensors& /*state*/, const ConstMatrixRef<T>& /*batch*/, const Parameters<T>& /*parameters*/,
+  virtual void restore(const NamedTensors& /*state*/, const Batch<T>& /*batch*/, const Parameters<T>& /*parameters*/,
                        const std::string& /*where*/) {}
 };
 
@@ -56,9 +55,8 @@ class UnrolledDirection final : public Direction<T> {
  public:
   UnrolledDirection(double reg, UnrolledDirectionOptions options) : reg_(reg), options_(std::move(options)) {}
   std::set<Piece> produces() const override { return {Piece::value, Piece::gradient}; }
-  double value(const ConstMatrixRef<T>& batch, const Parameters<T>& parameters) override;
-  Parameters<T> gradient(const ConstMatrixRef<T>& batch, const Parameters<T>& parameters,
-                         const std::set<std::string>& names) override;
+  double value(const Batch<T>& batch, const Parameters<T>& parameters) override;
+  Parameters<T> gradient(const Batch<T>& batch, const Parameters<T>& parameters, const std::set<std::string>& names) override;
 
  private:
   UnrolledOptions network_at(const Parameters<T>& parameters) const;
@@ -74,12 +72,11 @@ class ExactDirection final : public Direction<T> {
   ExactDirection(double reg, EncodeOptions coder, Reduction reduction)
       : reg_(reg), coder_(std::move(coder)), reduction_(reduction) {}
   std::set<Piece> produces() const override { return {Piece::value, Piece::gradient, Piece::codes}; }
-  double open(const ConstMatrixRef<T>& batch, const Parameters<T>& parameters, std::optional<double> known) override;
-  double value(const ConstMatrixRef<T>& batch, const Parameters<T>& parameters) override;
-  Parameters<T> gradient(const ConstMatrixRef<T>& batch, const Parameters<T>& parameters,
-                         const std::set<std::string>& names) override;
+  double open(const Batch<T>& batch, const Parameters<T>& parameters, std::optional<double> known) override;
+  double value(const Batch<T>& batch, const Parameters<T>& parameters) override;
+  Parameters<T> gradient(const Batch<T>& batch, const Parameters<T>& parameters, const std::set<std::string>& names) override;
   NamedTensors state() const override;
-  void restore(const NamedTensors& state, const ConstMatrixRef<T>& batch, const Parameters<T>& parameters,
+  void restore(const NamedTensors& state, const Batch<T>& batch, const Parameters<T>& parameters,
                const std::string& where) override;
 
  private:

@@ -49,8 +49,9 @@ namespace {
 
 /// Everything that decides the iterates; limits (max_iter, tol, max_time) and threads may change between runs.
 template <Scalar T>
-std::string fingerprint(const ConstMatrixRef<T>& X, const Matrix<T>& init, double reg, const LearnOptions& o) {
-  return nlohmann::json{{"dtype", sizeof(T) == 4 ? "float32" : "float64"},
+std::string fingerprint(const Batch<T>& batch, const Matrix<T>& init, double reg, const LearnOptions& o) {
+  const ConstMatrixRef<T>& X = batch.X;
+  nlohmann::json all = {{"dtype", sizeof(T) == 4 ? "float32" : "float64"},
                         {"signals", X.cols()},
                         {"signals_hash", hash_of<T>(X)},
                         {"init_hash", hash_of<T>(init)},
@@ -70,8 +71,9 @@ std::string fingerprint(const ConstMatrixRef<T>& X, const Matrix<T>& init, doubl
                         {"coder_tol", o.coder_tol},
                         {"positive", o.penalty.positive},
                         {"weights", o.penalty.weights},
-                        {"random_state", o.seed}}
-      .dump();
+                        {"random_state", o.seed}};
+  if (batch.is_weighted()) all["mask_hash"] = hash_of<T>(*batch.weights);
+  return all.dump();
 }
 
 template <Scalar T>
@@ -119,16 +121,15 @@ std::unique_ptr<Direction<T>> make_direction(double reg, const LearnOptions& o) 
 }
 
 template <Scalar T>
-LearnResult<T> learn(const ConstMatrixRef<T>& X, Matrix<T> init, const Reg& weight, const LearnOptions& o,
-                     const Observer& observer) {
+LearnResult<T> learn(const Batch<T>& batch, Matrix<T> init, const Reg& weight, const LearnOptions& o, const Observer& observer) {
   Checkpoint checkpoint = checkpoint_of(o);
   const ResumedKernels kernels(checkpoint);
   project_atoms(init, o.constraint);
-  const double reg = resolve_batch_reg<T>(weight, X, DenseDictionary<T>(init), o.penalty, o.execution);
-  if (!o.checkpoint.empty()) checkpoint.fingerprint = fingerprint<T>(X, init, reg, o);
+  const double reg = resolve_batch_reg<T>(weight, batch, DenseDictionary<T>(init), o.penalty, o.execution);
+  if (!o.checkpoint.empty()) checkpoint.fingerprint = fingerprint<T>(batch, init, reg, o);
   Parameters<T> parameters{{"dictionary", std::move(init)}};
   if (o.method != LearningMethod::alternating_exact) parameters["steps"] = Matrix<T>::Ones(o.layers, 1);
-  Learner<T> learner(std::make_unique<FullBatchBorrowed<T>>(X), make_direction<T>(reg, o), LineSearch<T>({.first = 64}),
+  Learner<T> learner(std::make_unique<FullBatchBorrowed<T>>(batch), make_direction<T>(reg, o), LineSearch<T>({.first = 64}),
                      o.constraint,
                      {.learn_steps = o.learn_steps, .max_iter = o.max_iter, .tol = o.tol, .max_time_s = o.max_time_s},
                      {.replace = o.replace_atoms, .seed = o.seed}, std::move(checkpoint));
@@ -137,29 +138,46 @@ LearnResult<T> learn(const ConstMatrixRef<T>& X, Matrix<T> init, const Reg& weig
   return result;
 }
 
+/// Without the mean of each signal, of what was seen of it.
 template <Scalar T>
-LearnResult<T> learn_from(const ConstMatrixRef<T>& X, const Reg& reg, const LearnOptions& options, const Observer& observer,
+Matrix<T> centred(const SeenBatch<T>& seen) {
+  Matrix<T> X = seen.X();
+  if (!seen.is_weighted()) {
+    X.rowwise() -= X.colwise().mean().eval();  // not of the caller's: the order of Eigen's sums depends on where that lies
+    return X;
+  }
+  const Matrix<T> W = seen.weights(0, X.cols());
+  for (Index i = 0; i < X.cols(); ++i)
+    if (const T sum = W.col(i).sum(); sum > T(0)) {
+      const T mean = W.col(i).dot(X.col(i)) / sum;
+      X.col(i) = (W.col(i).array() == T(0)).select(T(0), X.col(i).array() - mean).matrix();
+    }
+  return X;
+}
+
+template <Scalar T>
+LearnResult<T> learn_from(const Batch<T>& batch, const Reg& reg, const LearnOptions& options, const Observer& observer,
                           const auto& make_init) {
   options.validate();
   const StopScope scope(options.execution);
-  require_learnable<T>(X);
-  if (!options.centre) return learn<T>(X, make_init(X), reg, options, observer);
-  Matrix<T> centred = X;
-  centred.rowwise() -= centred.colwise().mean().eval();  // not of X: the order of Eigen's sums depends on where the caller's lies
-  return learn<T>(centred, make_init(ConstMatrixRef<T>(centred)), reg, options, observer);
+  const SeenBatch<T> seen("learn_dictionary", batch);
+  require_learnable<T>(seen.X());
+  const Matrix<T> without_means = options.centre ? centred(seen) : Matrix<T>();
+  const ConstMatrixRef<T> X = options.centre ? ConstMatrixRef<T>(without_means) : ConstMatrixRef<T>(seen.X());
+  return learn<T>(seen.is_weighted() ? Batch<T>(X, *batch.weights) : Batch<T>(X), make_init(X), reg, options, observer);
 }
 
 }  // namespace
 
 template <Scalar T>
-LearnResult<T> learn_dictionary(const ConstMatrixRef<T>& X, Index n_atoms, const Reg& reg, const LearnOptions& options,
+LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, Index n_atoms, const Reg& reg, const LearnOptions& options,
                                 const Observer& observer) {
   return learn_from<T>(X, reg, options, observer,
                        [&](const ConstMatrixRef<T>& signals) { return initial_dictionary<T>(signals, n_atoms, options); });
 }
 
 template <Scalar T>
-LearnResult<T> learn_dictionary(const ConstMatrixRef<T>& X, const Matrix<T>& init, const Reg& reg, const LearnOptions& options,
+LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const Matrix<T>& init, const Reg& reg, const LearnOptions& options,
                                 const Observer& observer) {
   return learn_from<T>(X, reg, options, observer, [&](const ConstMatrixRef<T>& signals) {
     require(init.rows() == signals.rows(), "learn_dictionary: init has {} features but the signals have {}; they must be equal",
@@ -172,10 +190,9 @@ LearnResult<T> learn_dictionary(const ConstMatrixRef<T>& X, const Matrix<T>& ini
   });
 }
 
-#define RIATA_INSTANTIATE(T)                                                                                               \
-  template LearnResult<T> learn_dictionary<T>(const ConstMatrixRef<T>&, Index, const Reg&, const LearnOptions&,            \
-                                              const Observer&);                                                            \
-  template LearnResult<T> learn_dictionary<T>(const ConstMatrixRef<T>&, const Matrix<T>&, const Reg&, const LearnOptions&, \
+#define RIATA_INSTANTIATE(T)                                                                                             \
+  template LearnResult<T> learn_dictionary<T>(const Batch<T>&, Index, const Reg&, const LearnOptions&, const Observer&); \
+  template LearnResult<T> learn_dictionary<T>(const Batch<T>&, const Matrix<T>&, const Reg&, const LearnOptions&,        \
                                               const Observer&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)

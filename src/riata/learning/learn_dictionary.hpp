@@ -53,16 +53,16 @@ struct LearnOptions {
   void validate() const;  ///< @throws std::invalid_argument naming the field, its value and the rule
 };
 
-/// X is n_features x n_signals. reg as a fraction is of the batch's largest reg_max at the initial dictionary.
+/// X is n_features x n_signals, or {X, mask}: the data fit of what was seen (terms/batch.hpp). reg as a fraction is of the batch's largest reg_max at the initial dictionary.
 /// Same seed, same bits, for any number of threads, also after a kill and a resume.
 /// @throws std::invalid_argument for bad shapes, options, or a checkpoint of another run; riata::Error if a file fails
 template <Scalar T>
-LearnResult<T> learn_dictionary(const ConstMatrixRef<T>& X, Index n_atoms, const Reg& reg, const LearnOptions& options = {},
+LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, Index n_atoms, const Reg& reg, const LearnOptions& options = {},
                                 const Observer& observer = {});
 
 /// The same from a given dictionary, projected onto the constraint first. @throws std::invalid_argument if an atom is zero
 template <Scalar T>
-LearnResult<T> learn_dictionary(const ConstMatrixRef<T>& X, const Matrix<T>& init, const Reg& reg,
+LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const Matrix<T>& init, const Reg& reg,
                                 const LearnOptions& options = {}, const Observer& observer = {});
 
 }  // namespace riata

@@ -99,7 +99,7 @@ bool Learner<T>::iterate(State& state, CheckpointFile& file, const Observer& obs
     state.result.status = Status::max_time_reached;
     return false;
   }
-  const ConstMatrixRef<T> batch = sampler_->batch();
+  const Batch<T> batch = sampler_->batch();
   std::set<std::string> names{"dictionary"};
   if (state.phase == 1) names.insert("steps");
   std::optional<NamedTensors> before_look;
@@ -163,7 +163,8 @@ template <Scalar T>
 void Learner<T>::replace_atoms(State& state, const Parameters<T>& gradient) {
   const Matrix<T>& D = state.parameters.at("dictionary");
   const Matrix<T>& g = gradient.at("dictionary");
-  const ConstMatrixRef<T> batch = sampler_->batch();
+  const Batch<T> batch = sampler_->batch();
+  const SeenBatch<T> seen("learn_dictionary", batch);
   Matrix<T> unit = D;
   project_atoms(unit, Constraint::unit_sphere);
   Parameters<T> trial = state.parameters;
@@ -174,7 +175,7 @@ void Learner<T>::replace_atoms(State& state, const Parameters<T>& gradient) {
     const bool dead = g.col(j).isZero(0);
     const bool copy = j > 0 && (unit.leftCols(j).transpose() * unit.col(j)).cwiseAbs().maxCoeff() > T(atoms_.duplicate);
     if (!dead && !copy) continue;
-    const auto signal = batch.col(static_cast<Index>(random.below(static_cast<std::uint64_t>(batch.cols()))));
+    const auto signal = seen.X().col(static_cast<Index>(random.below(static_cast<std::uint64_t>(batch.size()))));
     if (signal.isZero(0)) continue;
     trial.at("dictionary").col(j) = signal.stableNormalized();
     ++replaced;

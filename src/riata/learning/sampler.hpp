@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "riata/core/types.hpp"
+#include "riata/terms/batch.hpp"
 
 namespace riata {
 
@@ -11,19 +11,19 @@ template <Scalar T>
 class Sampler {
  public:
   virtual ~Sampler() = default;
-  /// The batch, n_features x n_signals; valid until the next call. Fixed samplers return the same signals each time.
-  virtual ConstMatrixRef<T> batch() = 0;
+  /// A view, valid until the next call. Fixed samplers return the same signals each time.
+  virtual Batch<T> batch() = 0;
 };
 
 /// All signals, every time. Borrows them.
 template <Scalar T>
 class FullBatchBorrowed final : public Sampler<T> {
  public:
-  explicit FullBatchBorrowed(const ConstMatrixRef<T>& signals) : signals_(signals) {}
-  ConstMatrixRef<T> batch() override { return signals_; }
+  explicit FullBatchBorrowed(const Batch<T>& signals) : signals_(signals) {}
+  Batch<T> batch() override { return signals_; }
 
  private:
-  ConstMatrixRef<T> signals_;
+  Batch<T> signals_;
 };
 
 struct PatchSamplerOptions {
@@ -40,7 +40,7 @@ class PatchSampler final : public Sampler<T> {
  public:
   /// @throws std::invalid_argument if the image is smaller than a patch
   PatchSampler(const T* image, Index height, Index width, const PatchSamplerOptions& options);
-  ConstMatrixRef<T> batch() override { return patches_; }
+  Batch<T> batch() override { return patches_; }
 
  private:
   Matrix<T> patches_;
