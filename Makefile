@@ -22,7 +22,7 @@ BUILD_PACKAGES := g++ cmake ninja-build ca-certificates python3 python3-dev pyth
 NEED := tools/need_packages.sh
 CONFIGURE = @mkdir -p build; $(CMAKE) --preset release > build/configure.log || { cat build/configure.log; exit 1; }
 
-.PHONY: help demo build test test-cpp test-python test-torch test-asan test-tsan fuzz test-wheel bench bench-networks bench-roofline bench-scaling \
+.PHONY: help demo build test test-long test-cpp test-python test-torch test-asan test-tsan fuzz test-wheel bench bench-networks bench-roofline bench-scaling \
   reproduce docs lint format install clean packages
 
 help: ## this list
@@ -39,6 +39,9 @@ build: .venv/ready ## library, command (build/release/riata), Python extension (
 
 test: build ## everything: layering, C++, command, Python, examples, a consumer of the installed package
 	$(PY) tools/run_tests.py
+
+test-long: build ## the same at larger sizes: experiments at SIZE=small, 2 000 random problems, 300 kills; half an hour
+	$(PY) tools/run_tests.py --long
 
 test-cpp: build ## the C++ tests and examples alone; ARGS="-R name" goes to ctest
 	$(CTEST) --preset release --parallel $(JOBS) $(ARGS)
@@ -100,7 +103,7 @@ ifndef E
 	@cd experiments && find . -mindepth 3 -maxdepth 3 -name run.py -printf '  %P\n' | sed 's|/run.py||' | sort
 else
 	@[ -f "experiments/$(E)/run.py" ] || { echo "no experiment $(E): \`make reproduce\` lists what there is" >&2; exit 2; }
-	@case "$(SIZE)" in small|hour|paper) ;; *) echo "SIZE=$(SIZE), must be small, hour or paper" >&2; exit 2 ;; esac
+	@case "$(SIZE)" in tiny|small|hour|paper) ;; *) echo "SIZE=$(SIZE), must be tiny, small, hour or paper" >&2; exit 2 ;; esac
 	$(PY) experiments/$(E)/run.py --size $(SIZE) $(ARGS)
 endif
 

@@ -14,12 +14,14 @@ import numpy as np
 class Reproduction:
     """One figure: parses ``--size`` and ``--seed``, collects rows and claims, writes them, exits with the verdict.
 
+    Sizes: "tiny" is for `make test`, seconds at most, with the claims that hold there, and "small" again where that is quick; "small"
+    is for a look and for `make test-long`; "paper" is the published one.
     `variants` names readings of the figure, where its documents differ, for ``--variant``; the first is the default.
     With ``--stored`` a script is to compute nothing, but to draw and check the rows that an earlier run left in the output.
     """
 
     def __init__(self, script: str, description: str, variants: tuple[str, ...] = (),
-                 sizes: tuple[str, ...] = ("small", "paper")) -> None:
+                 sizes: tuple[str, ...] = ("tiny", "small", "paper")) -> None:
         parser = argparse.ArgumentParser(description=description)
         parser.add_argument("--size", choices=sizes, default="small")
         parser.add_argument("--seed", type=int, default=0)

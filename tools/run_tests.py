@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs every test there is, goes on after a failure, and closes with one line: N passed, N failed, N skipped.
 
-`make test` calls it after the build; with --sanitizer asan|tsan it runs what that preset built.
+`make test` calls it after the build, `make test-long` with --long; with --sanitizer asan|tsan it runs what that preset built.
 """
 
 import argparse
@@ -46,11 +46,12 @@ def run_ctest(preset, reports):
                reports / "ctest.xml")
 
 
-def run_pytest(folders, reports, **environment):
+def run_pytest(folders, reports, selected="not long", **environment):
     folders = [f for f in folders if any((ROOT / f).glob("test_*.py"))]
     beside = ["-n", str(os.cpu_count() or 1), "--dist", "worksteal"]
-    return run([sys.executable, "-m", "pytest", "-q", "--durations=5", *beside, f"--junitxml={reports / 'pytest.xml'}", *folders],
-               reports / "pytest.xml", OMP_WAIT_POLICY="passive", **environment)  # spinning would take the other test's core
+    report = reports / "pytest.xml"
+    return run([sys.executable, "-m", "pytest", "-q", "--durations=5", "-m", selected, *beside, f"--junitxml={report}", *folders],
+               report, OMP_WAIT_POLICY="passive", **environment)  # spinning would take the other test's core
 
 
 def sanitized_python():
@@ -69,7 +70,11 @@ def sanitized_python():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sanitizer", choices=["asan", "tsan"])
-    preset = parser.parse_args().sanitizer or "release"
+    parser.add_argument("--long", action="store_true", help="larger sizes, and what `make test` leaves out")
+    arguments = parser.parse_args()
+    preset = arguments.sanitizer or "release"
+    if arguments.long:
+        os.environ |= {"RIATA_LONG_TESTS": "1", "RIATA_KILLS": "300"}
     reports = ROOT / "build" / preset / "reports"
     reports.mkdir(parents=True, exist_ok=True)
 
@@ -81,7 +86,8 @@ def main():
     results["C++ and examples (ctest)"] = run_ctest(preset, reports)
     if preset == "release":
         results["command, Python, package, experiments, bench (pytest)"] = run_pytest(
-            ["tests/cli", "tests/python", "tests/packaging", "tests/experiments", "tests/bench", "tests/torch"], reports)
+            ["tests/cli", "tests/python", "tests/packaging", "tests/experiments", "tests/bench", "tests/torch"],
+            reports, "long or not long" if arguments.long else "not long")
     elif preset == "asan":
         results["command, Python (pytest)"] = run_pytest(["tests/cli", "tests/python"], reports, **sanitized_python())
 

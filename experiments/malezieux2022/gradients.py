@@ -24,19 +24,20 @@ from malezieux2022.problems import PATCH, REG, perturbed_gaussian, photograph, u
 from reproduction import Reproduction
 
 VARIANTS = ("riata", "code")
+SETTINGS = {"tiny": (2.6, 8, 200), "small": (2.5, 16, 1000), "paper": (3, 100, 1000)}  # log10 of the last layer, points, signals
 AM, FULL = "AM (K = 0)", "full"
 DEPTHS = {AM: 0, "K = 20": 20, "K = 50": 50, FULL: None}
 COLOURS = dict(zip(DEPTHS, ("black", "tab:blue", "tab:green", "tab:red")))
 
 
-def image_patches(variant: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def image_patches(variant: str, seed: int, n_signals: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     picture = photograph("ascent.png")
     patches = riata.extract_patches(picture + 0.1 * rng.standard_normal(picture.shape), PATCH)
     if variant == "code":
-        return patches[:1000], patches[:128]
+        return patches[:n_signals], patches[:128]
     chosen = rng.permutation(len(patches))
-    return patches[chosen[128:1128]], unit_atoms(patches[chosen[:128]])
+    return patches[chosen[128:128 + n_signals]], unit_atoms(patches[chosen[:128]])
 
 
 def exact_gradient(X: np.ndarray, D: np.ndarray) -> np.ndarray:
@@ -65,9 +66,10 @@ def curves(data: str, X: np.ndarray, D: np.ndarray, all_layers: np.ndarray, cap:
 
 
 def measure(experiment: Reproduction) -> list[dict]:
-    all_layers = np.unique(np.logspace(0, 3, 100, dtype=int) if experiment.paper_size else np.logspace(0, 2.5, 16, dtype=int))
-    problems = {"synthetic": perturbed_gaussian(1000, experiment.seed),
-                "image": image_patches(experiment.variant, experiment.seed)}
+    last, points, n_signals = SETTINGS[experiment.size]
+    all_layers = np.unique(np.logspace(0, last, points, dtype=int))
+    problems = {"synthetic": perturbed_gaussian(n_signals, experiment.seed),
+                "image": image_patches(experiment.variant, experiment.seed, n_signals)}
     cap = 100 if experiment.variant == "code" else None
     return [row for data, (X, D) in problems.items() for row in curves(data, X, D, all_layers, cap)]
 

@@ -109,7 +109,8 @@ void bind_network(nb::module_& m, const char* name) {
                 .threshold = parse_threshold_shape(threshold), .groups = to_vector<std::int64_t>(groups), .lipschitz = lipschitz};
             if (support_selection)
               options.support_selection = SupportSelection{support_selection->first, support_selection->second};
-            new (self) Net(kind, to_dictionary<T>(dictionary), n_layers, options);
+            auto D = to_dictionary<T>(dictionary);
+            without_gil([&] { new (self) Net(kind, std::move(D), n_layers, options); });
           },
           nb::arg("kind"), array_arg("dictionary"), nb::arg("n_layers"), nb::arg("threshold"), array_arg("groups").none(),
           nb::arg("support_selection").none(), nb::arg("lipschitz").none())

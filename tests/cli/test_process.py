@@ -1,7 +1,7 @@
 """What surrounds a run: signals, closed streams, limits, full disks, names that stand for one file. Nothing is lost, one sentence
 says what happened, and nothing is left behind.
 
-RIATA_KILLS=300 runs so many kills instead of a few.
+RIATA_KILLS=300 runs so many kills instead of a few; `make test-long` does.
 """
 
 import os
@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-KILLS = int(os.environ.get("RIATA_KILLS", 12))
+KILLS = int(os.environ.get("RIATA_KILLS", 7))
 SOON = 0.5  # seconds in which a run that was asked to stop has stopped
 
 

@@ -1,14 +1,16 @@
 """A run that is killed or interrupted at any moment and then resumed ends with the same bits as one that never was."""
 
 import json
+import os
 import signal
 import time
 
 import numpy as np
 import pytest
 
+N = 120 if os.environ.get("RIATA_LONG_TESTS") else 50
 METHODS = {
-    "unrolled": ("--learn-steps", "--max-iter", 120),
+    "unrolled": ("--learn-steps", "--max-iter", N),
     "alternating-exact": ("--method", "alternating-exact", "--max-iter", 120),
 }
 

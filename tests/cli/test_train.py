@@ -223,7 +223,7 @@ LONG = (*train("coupled", 6, output="parts.safetensors"), "--mode", "recursive",
 @pytest.mark.parametrize("optimizer", ["backtracking", "adam"])
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["kill", "ctrl-c"])
 def test_five_interruptions_change_nothing(riata, tmp_path, how, optimizer):
-    adam = ("--optimizer", "adam", "--batch-size", 200, "--validation", 0.2, "--max-iter", 1500)
+    adam = ("--optimizer", "adam", "--batch-size", 200, "--validation", 0.2, "--max-iter", 1500 if os.environ.get("RIATA_LONG_TESTS") else 700)
     long = (*LONG, *(adam if optimizer == "adam" else ("--max-iter", 150)))
     start = time.monotonic()
     riata(*long)

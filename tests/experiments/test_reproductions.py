@@ -1,4 +1,4 @@
-"""Every experiment runs at its small size and its claims hold."""
+"""Every experiment runs at its tiny size, in `make test-long` at its small one, and its claims hold."""
 
 import os
 import shutil
@@ -21,16 +21,21 @@ def reproduce(script, *options):
     return done
 
 
-@pytest.mark.parametrize("script", EXPERIMENTS, ids=lambda path: "/".join(path.parts[-3:-1]))
-def test_the_claims_hold_at_the_small_size(script, tmp_path):
-    done = reproduce(script, "--size", "small", "--output", tmp_path)
+def names(path):
+    return "/".join(path.parts[-3:-1])
+
+
+@pytest.mark.parametrize("script", EXPERIMENTS, ids=names)
+@pytest.mark.parametrize("size", ["tiny", pytest.param("small", marks=pytest.mark.long)])
+def test_the_claims_hold(script, size, tmp_path):
+    done = reproduce(script, "--size", size, "--output", tmp_path)
     if done.stdout.startswith("skipped: "):
         pytest.skip(done.stdout.strip().removeprefix("skipped: "))
     assert list(tmp_path.glob("*.csv")) and list(tmp_path.glob("*.png"))
-    assert "FAILS" not in done.stdout
+    assert "holds: " in done.stdout and "FAILS" not in done.stdout
 
 
-@pytest.mark.parametrize("results", STORED, ids=lambda path: "/".join(path.parts[-3:-1]))
+@pytest.mark.parametrize("results", STORED, ids=names)
 def test_the_claims_hold_for_the_stored_results(results, tmp_path):
     shutil.copytree(results, tmp_path / "results")
     done = reproduce(results.parent / "run.py", "--size", "hour", "--stored", "--output", tmp_path / "results")

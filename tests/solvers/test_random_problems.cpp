@@ -1,5 +1,5 @@
 // Every method on hundreds of random problems, judged by a gap that shares no code with the library.
-// 200 problems per precision; RIATA_TEST_PROBLEMS=2000 asks for more.
+// 200 problems per precision; `make test-long` 2000, RIATA_TEST_PROBLEMS as many as it says.
 #include <gtest/gtest.h>
 
 #include "riata/solvers/certificate.hpp"

@@ -11,6 +11,7 @@
 #include "riata/terms/l1.hpp"
 #include "riata/terms/reg.hpp"
 #include "support/lasso_oracle.hpp"
+#include "support/long.hpp"
 #include "support/random_arrays.hpp"
 
 namespace riata::testing {
@@ -84,10 +85,10 @@ LassoProblem<T> random_lasso(int seed) {
   return problem;
 }
 
-/// 200, or what the environment variable RIATA_TEST_PROBLEMS says.
+/// 200, in `make test-long` 2000, or what the environment variable RIATA_TEST_PROBLEMS says.
 inline int n_random_problems() {
   const char* text = std::getenv("RIATA_TEST_PROBLEMS");
-  return text != nullptr && *text != '\0' ? std::atoi(text) : 200;
+  return text != nullptr && *text != '\0' ? std::atoi(text) : is_long() ? 2000 : 200;
 }
 
 }  // namespace riata::testing

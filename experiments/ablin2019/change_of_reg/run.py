@@ -20,11 +20,12 @@ from reproduction import Reproduction  # noqa: E402
 import riata  # noqa: E402
 
 TRAINED_AT = 0.05
+SETTINGS = {"tiny": (10, 100, 8), "small": (10, 400, 20), "paper": (30, 10_000, 40)}  # layers, steps, regs
 KINDS = {"Step-LISTA": "step", "coupled LISTA": "coupled"}
 
 
 def run(experiment: Reproduction) -> list[dict]:
-    n_layers, max_iter, n_regs = (30, 10_000, 40) if experiment.paper_size else (10, 400, 20)
+    n_layers, max_iter, n_regs = SETTINGS[experiment.size]
     regs = np.sort(np.append(np.logspace(-2, 0, n_regs)[:-1], TRAINED_AT))  # at reg 1 all codes are zero
     D = riata.datasets.gaussian_dictionary(10, 20, random_state=experiment.seed)
     X, test = (riata.datasets.signals_on_b_infinity(D, 1000, random_state=experiment.seed + k) for k in (1, 2))

@@ -22,7 +22,8 @@ from reproduction import Reproduction, column  # noqa: E402
 
 import riata  # noqa: E402
 
-REG, N_LAYERS, N_SIGNALS, N_DRAWS = 0.2, 20, 1000, 10
+REG, N_LAYERS, N_SIGNALS = 0.2, 20, {"tiny": 200, "small": 1000, "paper": 1000}
+N_DRAWS = {"tiny": 3, "small": 10, "paper": 10}
 QUANTILES = np.linspace(0, 1, 11)
 
 
@@ -33,9 +34,9 @@ def inverse_norms(D: np.ndarray, codes: np.ndarray) -> np.ndarray:
     return 1 / np.linalg.eigvalsh((D @ D.T) * S[:, :, None] * S[:, None, :])[:, -1]
 
 
-def steps_and_norms(seed: int, max_iter: int) -> list[dict]:
+def steps_and_norms(seed: int, n_signals: int, max_iter: int) -> list[dict]:
     D = riata.datasets.gaussian_dictionary(10, 20, random_state=seed)
-    X = riata.datasets.signals_on_b_infinity(D, N_SIGNALS, random_state=seed)
+    X = riata.datasets.signals_on_b_infinity(D, n_signals, random_state=seed)
     net = riata.Network("step", D, N_LAYERS)
     net.fit(X, REG, max_iter=max_iter)
     parameters = net.parameters()
@@ -81,7 +82,7 @@ def draw(experiment: Reproduction, rows: list[dict]) -> None:
 if __name__ == "__main__":
     experiment = Reproduction(__file__, __doc__.splitlines()[0], variants=("paper", "long"))
     max_iter = 3000 if experiment.variant == "long" else 100
-    draws = [steps_and_norms(experiment.seed + k, max_iter) for k in range(N_DRAWS)]
+    draws = [steps_and_norms(experiment.seed + k, N_SIGNALS[experiment.size], max_iter) for k in range(N_DRAWS[experiment.size])]
     experiment.write_rows("figure4.csv", [row for rows in draws for row in rows])
     draw(experiment, draws[0])
     check(experiment, draws)

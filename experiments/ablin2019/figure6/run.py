@@ -50,6 +50,7 @@ METHODS = {"ISTA": None, "coupled LISTA": "coupled", "ALISTA": "alista", "Step-L
            MORE: "step", COUPLED_MORE: "coupled"}
 CSV = "figure6.csv"
 SETTINGS = {
+    "tiny": {"n_features": 16, "n_atoms": 48, "n_train": 300, "n_test": 300, "steps": 40, "depths": (1, 5, 10)},
     "small": {"n_features": 16, "n_atoms": 64, "n_train": 1000, "n_test": 1000, "steps": 60, "depths": (1, 5, 10)},
     "hour": {"n_features": 64, "n_atoms": 256, "n_train": 4000, "n_test": 4000, "steps": 100,
              "depths": (1, 2, 3, 5, 7, 10, 15, 20, 30)},
@@ -70,7 +71,7 @@ def is_wanted(experiment: Reproduction, cell: dict) -> bool:
 
 def grid(experiment: Reproduction, depths) -> list[dict]:
     """Everything to train, the most telling first: depths 3 to 15, Gaussian atoms, both regs."""
-    dictionaries = ("simulated",) if experiment.size == "small" else ("simulated", "digits")
+    dictionaries = ("simulated",) if experiment.size in ("tiny", "small") else ("simulated", "digits")
     cells = [{"dictionary": dictionary, "reg": reg, "method": method, "depth": depth}
              for dictionary in dictionaries for depth in depths for reg in (0.8, 0.1) for method in METHODS]
     return sorted((cell for cell in cells if is_wanted(experiment, cell)), key=lambda cell: not 3 <= cell["depth"] <= 15)
@@ -186,7 +187,7 @@ def draw(experiment: Reproduction, rows: list[dict]) -> None:
 
 if __name__ == "__main__":
     experiment = Reproduction(__file__, __doc__.splitlines()[0], variants=("paper", "raw", "scalar", "mixed", "lectures"),
-                              sizes=("small", "hour", "paper"))
+                              sizes=("tiny", "small", "hour", "paper"))
     rows = run(experiment)
     draw(experiment, rows)
     check(experiment, rows)

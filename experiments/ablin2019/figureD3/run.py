@@ -20,7 +20,8 @@ from reproduction import Reproduction  # noqa: E402
 
 import riata  # noqa: E402
 
-REG, N_LAYERS, MAX_ITER = 0.3, 10, 500
+REG, N_LAYERS, MAX_ITER = 0.3, 10, {"tiny": 50, "small": 500, "paper": 500}
+N_TEST = {"tiny": 500, "small": 5000, "paper": 20_000}
 KINDS = {"Step-LISTA": "step", "coupled LISTA": "coupled"}
 
 
@@ -28,14 +29,14 @@ def curves(experiment: Reproduction, seed: int, n_train: np.ndarray) -> list[dic
     n_features, n_atoms = (5, 10) if experiment.variant == "code" else (10, 20)
     D = riata.datasets.gaussian_dictionary(n_features, n_atoms, random_state=seed)
     X = riata.datasets.signals_on_b_infinity(D, n_train[-1], random_state=seed)
-    test = riata.datasets.signals_on_b_infinity(D, 20_000 if experiment.paper_size else 5000, random_state=seed + 1_000_000)
+    test = riata.datasets.signals_on_b_infinity(D, N_TEST[experiment.size], random_state=seed + 1_000_000)
     optimum = riata.encode(test, D, REG, tol=1e-12, max_iter=100_000).objective.mean()
     ista = riata.Network("step", D, N_LAYERS).loss(test, REG) - optimum
     rows = []
     for n in n_train:
         for name, kind in KINDS.items():
             net = riata.Network(kind, D, N_LAYERS, "atom" if kind == "coupled" else "scalar")
-            result = net.fit(X[:n], REG, mode="recursive", max_iter=MAX_ITER)
+            result = net.fit(X[:n], REG, mode="recursive", max_iter=MAX_ITER[experiment.size])
             rows.append({"seed": seed, "n_train": int(n), "method": name, "excess": net.loss(test, REG) - optimum,
                          "train_loss": result.value, "ista_excess": ista})
     return rows
@@ -96,7 +97,7 @@ if __name__ == "__main__":
     if experiment.paper_size:
         n_draws, n_train = 100, np.logspace(1, 4, 10).round().astype(int)[2:]
     else:
-        n_draws, n_train = 5, np.array([31, 100, 1000])
+        n_draws, n_train = 3 if experiment.size == "tiny" else 5, np.array([31, 100, 500 if experiment.size == "tiny" else 1000])
     rows = run(experiment, n_draws, n_train)
     draw(experiment, rows)
     check(experiment, rows)

@@ -1,8 +1,8 @@
 """Denoising at sigma = 25 with the command's defaults, picture by picture, against an overcomplete DCT in the same code.
 
 The noisy pictures are 8-bit PNGs (rounded, clipped), noise seed 1000 + index; the PSNR is of the PNG that the command writes.
-``--size small`` takes 256 x 256 crops of photographs that come with riata. ``--size paper`` takes the twelve pictures of Set12
-and the first 34 of BSD68 from $RIATA_DATA (default ../shared/data), which riata may not ship; it skips what is not there.
+``--size small`` takes 256 x 256 crops of photographs that come with riata, ``tiny`` one of 96 x 96.
+``--size paper`` takes the twelve pictures of Set12 and the first 34 of BSD68 from $RIATA_DATA (default ../shared/data), which riata may not ship; it skips what is not there.
 """
 
 from __future__ import annotations
@@ -39,10 +39,11 @@ def denoise(clean: np.ndarray, seed: int, *options: str) -> dict:
 
 def pictures(experiment: Reproduction) -> dict[str, list[tuple[str, np.ndarray]]]:
     if not experiment.paper_size:
-        shipped = []
-        for name, corner in (("camera.png", (60, 130)), ("coins.png", (20, 60))):
+        shipped, side = [], 96 if experiment.size == "tiny" else 256
+        chosen = (("camera.png", (60, 130)), ("coins.png", (20, 60)))
+        for name, corner in chosen[:1] if side == 96 else chosen:
             picture = np.asarray(Image.open(ROOT / "examples" / "images" / name))
-            shipped.append((name, picture[corner[0]:corner[0] + 256, corner[1]:corner[1] + 256]))
+            shipped.append((name, picture[corner[0]:corner[0] + side, corner[1]:corner[1] + side]))
         return {"shipped": shipped}
     data = Path(os.environ.get("RIATA_DATA", ROOT.parent / "shared" / "data")) / "images"
     sets = {}

@@ -27,6 +27,9 @@ from reproduction import Reproduction  # noqa: E402
 import riata  # noqa: E402
 
 VARIANTS = {"riata": {}, "paper": {"noise_std": 0.1**0.5}, "code": {}}
+# signals, layers, numbers of layers for truncation, and the first seed: of the tiny size one with a stable and an unstable signal
+# among so few
+SETTINGS = {"tiny": (6, 2500, 6, 7), "small": (20, 2500, 16, 0), "paper": (100, 10_000, 30, 0)}
 DEPTHS = {200: "tab:green", 50: "tab:blue", 20: "tab:orange"}
 SHOWN_DECADES = 1  # that the error has left to fall when the support has settled
 
@@ -67,9 +70,9 @@ def choose(growth: np.ndarray, decades: np.ndarray) -> tuple[int, int]:
 
 
 def run(experiment: Reproduction) -> tuple[dict[str, Signal], np.ndarray]:
-    n_signals, n_layers = (100, 10_000) if experiment.paper_size else (20, 2500)
-    grid = np.unique(np.logspace(0, np.log10(n_layers), 30 if experiment.paper_size else 16, dtype=int))
-    X, D = perturbed_gaussian(n_signals, experiment.seed, **VARIANTS[experiment.variant])
+    n_signals, n_layers, n_grid, first_seed = SETTINGS[experiment.size]
+    grid = np.unique(np.logspace(0, np.log10(n_layers), n_grid, dtype=int))
+    X, D = perturbed_gaussian(n_signals, experiment.seed + first_seed, **VARIANTS[experiment.variant])
     L = power_iterations(D, 50) if experiment.variant == "code" else np.linalg.norm(D, 2) ** 2
 
     growth = riata.unrolled_stability(X, D, REG, n_layers, lipschitz=L, directions=None).growth

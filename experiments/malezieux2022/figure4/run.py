@@ -54,7 +54,7 @@ def run(experiment: Reproduction) -> list[dict]:
                 if is_small and layers == {"riata": 10, "literal": 30}[variant]:
                     continue
                 signals = 300 if is_small and layers < 30 else 1000
-                max_iter = 20 if is_small and layers == 30 else 5000
+                max_iter = (12 if experiment.size == "tiny" else 20) if is_small and layers == 30 else 5000
                 problem = riata.datasets.planted(n_features=30, n_atoms=50, n_signals=signals, density=0.3, noise_std=0.1,
                                                  random_state=seed)
                 start = riata.datasets.perturbed(problem.dictionary, 0.5, random_state=seed)

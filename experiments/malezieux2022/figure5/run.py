@@ -4,7 +4,7 @@ A photograph of 128 x 128 pixels in [0, 1], noise of standard deviation 0.1, cli
 patches are coded by N layers of FISTA, reg 0.1, in 128 atoms that start from random patches and are learned from these same
 patches in single precision: by alternating minimisation (AM), by unrolling (DDL), and by unrolling with learned steps. PSNR
 (peak 1) of the average of the coded patches, against the oracle: AM with N = 1000. The small size is a crop of 32 x 32
-pixels, 48 atoms and an oracle with N = 100.
+pixels, 48 atoms and an oracle with N = 100, the tiny one of 24 x 24, 30 and 40.
 
 Variants: riata's (L = spectral norm, prox output) and the documents' "literal" one (L = Frobenius norm of the Gram matrix,
 FISTA's extrapolated output). The paper's photograph of flowers is not ours to ship: here it is ascent.png.
@@ -32,6 +32,7 @@ METHODS = {"AM": dict(method="alternating"), "DDL": dict(method="unrolled"),
            "DDL + steps": dict(method="unrolled", learn_steps=True)}
 ORACLE = "oracle (AM)"
 COLOURS = dict(zip(METHODS, ("tab:blue", "tab:orange", "tab:green")))
+SETTINGS = {"tiny": (24, 30, 40, 1e-4), "small": (32, 48, 100, 1e-5), "paper": (128, 128, 1000, 1e-6)}
 VARIANTS = {"riata": {}, "literal": {"lipschitz": "frobenius", "return_extrapolated": True}}
 
 
@@ -47,8 +48,9 @@ def clean(X: np.ndarray, start: np.ndarray, layers: int, shape: tuple[int, int],
 
 
 def measure(experiment: Reproduction) -> list[dict]:
-    side, n_atoms, oracle_layers, tol = (128, 128, 1000, 1e-6) if experiment.paper_size else (32, 48, 100, 1e-5)
-    depths = np.unique(np.logspace(0, 2, 50, dtype=int)).tolist() if experiment.paper_size else [1, 2, 5, 10, 20]
+    side, n_atoms, oracle_layers, tol = SETTINGS[experiment.size]
+    depths = {"tiny": [1, 5, 20], "small": [1, 2, 5, 10, 20],
+              "paper": np.unique(np.logspace(0, 2, 50, dtype=int)).tolist()}[experiment.size]
     rng = np.random.default_rng(experiment.seed)
     corner = slice(30, 30 + side) if side < 128 else slice(None)
     truth = photograph("ascent.png")[corner, corner]

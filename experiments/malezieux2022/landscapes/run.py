@@ -25,6 +25,8 @@ from reproduction import Reproduction  # noqa: E402
 import riata  # noqa: E402
 
 LAYERS, CONVEX = 20, 0.4
+# pairs, signals, atoms, points of a section and on a side of the plane
+SETTINGS = {"tiny": (1, 80, 20, 31, 9), "small": (2, 150, 30, 31, 13), "paper": (10, 1000, 128, 121, 41)}
 
 
 def loss(X: np.ndarray, D: np.ndarray) -> float:
@@ -53,8 +55,7 @@ def rescaled(losses: np.ndarray) -> np.ndarray:
 
 
 def measure(experiment: Reproduction) -> tuple[list[dict], list[tuple], tuple]:
-    sizes = (10, 1000, 128, 121, 41) if experiment.paper_size else (2, 150, 30, 31, 13)
-    n_pairs, n_signals, n_atoms, on_line, on_plane = sizes
+    n_pairs, n_signals, n_atoms, on_line, on_plane = SETTINGS[experiment.size]
     rng = np.random.default_rng(experiment.seed)
     picture = photograph("ascent.png")
     patches = riata.extract_patches(picture + 0.1 * rng.standard_normal(picture.shape), PATCH)
