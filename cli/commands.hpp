@@ -10,13 +10,13 @@ namespace riata::cli {
 /// And interrupted_code().
 enum ExitCode { ok = 0, world_failed = 1, bad_usage = 2 };
 
-using Run = std::function<int()>;
+using Task = std::function<int()>;
 
-Run add_denoise(CLI::App& app);
-Run add_learn(CLI::App& app);
-Run add_encode(CLI::App& app);
-Run add_train(CLI::App& app);
-Run add_infer(CLI::App& app);
-Run add_info(CLI::App& app);
+Task add_denoise(CLI::App& app);
+Task add_learn(CLI::App& app);
+Task add_encode(CLI::App& app);
+Task add_train(CLI::App& app);
+Task add_infer(CLI::App& app);
+Task add_info(CLI::App& app);
 
 }  // namespace riata::cli

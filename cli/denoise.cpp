@@ -182,7 +182,7 @@ int Denoise::run() {
 
 }  // namespace
 
-Run add_denoise(CLI::App& app) {
+Task add_denoise(CLI::App& app) {
   const auto command = std::make_shared<Denoise>();
   DenoiseOptions& options = command->options;
   app.add_option("IN", command->input, "PNG, JPEG or TIFF, grey or colour, 8 or 16 bits, or floating point (TIFF)")

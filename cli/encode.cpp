@@ -204,7 +204,7 @@ int Encode::encode(const LoadedDictionary& loaded, const Matrix<T>& X) {
 
 }  // namespace
 
-Run add_encode(CLI::App& app) {
+Task add_encode(CLI::App& app) {
   const auto command = std::make_shared<Encode>();
   EncodeOptions& options = command->options;
   app.add_option("DICTIONARY", command->dictionary, "A model (.safetensors) or an array (n_atoms, n_features): .npy, .npz")

@@ -175,7 +175,7 @@ int Info::run() const {
 
 }  // namespace
 
-Run add_info(CLI::App& app) {
+Task add_info(CLI::App& app) {
   const auto command = std::make_shared<Info>();
   app.add_option("FILE", command->files, "Models, networks, arrays and pictures; none: riata itself")->type_name("FILE");
   add_image(app, command->image, "all pages");

@@ -62,7 +62,7 @@ Matrix<float> read_patches(const std::vector<std::string>& names, const PatchOpt
     } else if (share > 0) {
       PatchSampler<float> sampler(plane.samples.data(), plane.grid.height(), plane.grid.width(),
                                   {.patch = options.patch, .n_patches = share, .centred = false, .seed = options.seed});
-      patches.middleCols(n_done, share) = sampler.batch().X;
+      patches.middleCols(n_done, share) = sampler.batch().batch.X;
     }
     n_done += share;
   }

@@ -236,7 +236,7 @@ void add_run_options(CLI::App& app, Learn& command) {
 
 }  // namespace
 
-Run add_learn(CLI::App& app) {
+Task add_learn(CLI::App& app) {
   const auto command = std::make_shared<Learn>();
   app.add_option("IN", command->inputs,
                  ".npy, .npz or .npz:KEY of shape (n_signals, n_features), or pictures: their patches, in "

@@ -20,13 +20,13 @@ using namespace riata::cli;
 
 struct Command {
   CLI::App* app;
-  Run run;
+  Task run;
 };
 
 std::vector<Command> add_commands(CLI::App& app) {
-  const auto add = [&app](const char* name, const char* purpose, Run (*add_options)(CLI::App&)) {
+  const auto add = [&app](const char* name, const char* purpose, Task (*add_options)(CLI::App&)) {
     CLI::App* command = app.add_subcommand(name, purpose);
-    Run run = add_options(*command);
+    Task run = add_options(*command);
     make_strict(*command);
     return Command{command, std::move(run)};
   };

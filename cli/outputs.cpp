@@ -29,14 +29,6 @@ void require_writable(const fs::path& path) {
   if (::access(fs::exists(target, failure) ? target.c_str() : folder.c_str(), W_OK) != 0) fail(errno);
 }
 
-template <class AnyHistory>
-void write_rows(const std::string& path, const char* part, const AnyHistory& history, const std::vector<std::int64_t>& parts) {
-  std::string text = formatted("iteration,{},value,step,seconds\n", part);
-  for (std::size_t i = 0; i < history.value.size(); ++i)
-    text += formatted("{},{},{},{},{:.6f}\n", i + 1, parts[i], history.value[i], history.step[i], history.seconds[i]);
-  write_atomically(path, text);
-}
-
 }  // namespace
 
 void require_good_outputs(const std::vector<std::string>& inputs, const std::vector<std::string>& outputs) {
@@ -63,9 +55,12 @@ void require_extension(const std::string& path, std::initializer_list<std::strin
 
 std::string counted(std::size_t n, const char* noun) { return formatted("{} {}{}", n, noun, n == 1 ? "" : "s"); }
 
-void write_trace(const std::string& path, const History& history) { write_rows(path, "phase", history, history.phase); }
-
-void write_trace(const std::string& path, const TrainingHistory& history) { write_rows(path, "stage", history, history.stage); }
+void write_trace(const std::string& path, const History& history, const char* phase) {
+  std::string text = formatted("iteration,{},value,step,seconds\n", phase);
+  for (std::size_t i = 0; i < history.value.size(); ++i)
+    text += formatted("{},{},{},{},{:.6f}\n", i + 1, history.phase[i], history.value[i], history.step[i], history.seconds[i]);
+  write_atomically(path, text);
+}
 
 template <Scalar T>
 void write_codes(const std::string& path, const EncodeResult<T>& result) {

@@ -8,8 +8,7 @@
 #include <vector>
 
 #include "options.hpp"
-#include "riata/learning/learner.hpp"
-#include "riata/networks/train.hpp"
+#include "riata/optim/checkpoint.hpp"
 #include "riata/solvers/encode.hpp"
 
 namespace riata::cli {
@@ -27,10 +26,8 @@ void require_extension(const std::string& path, std::initializer_list<std::strin
 /// "1 iteration", "2 iterations".
 std::string counted(std::size_t n, const char* noun);
 
-/// iteration,phase,value,step,seconds: one line per accepted iteration.
-void write_trace(const std::string& path, const History& history);
-/// iteration,stage,value,step,seconds: one line per accepted step.
-void write_trace(const std::string& path, const TrainingHistory& history);
+/// iteration,phase,value,step,seconds: one line per accepted iteration; phases are called `phase` in the head.
+void write_trace(const std::string& path, const History& history, const char* phase = "phase");
 
 /// .npy: the codes; .npz: codes, objective, gap and n_iter.
 template <Scalar T>

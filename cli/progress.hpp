@@ -6,7 +6,7 @@
 #include <string>
 
 #include "riata/core/status.hpp"
-#include "riata/networks/train.hpp"
+#include "riata/learning/train.hpp"
 
 namespace riata::cli {
 

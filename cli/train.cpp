@@ -1,5 +1,5 @@
 // riata train: a dictionary and signals in, a network out that codes such signals in a few layers.
-#include "riata/networks/train.hpp"
+#include "riata/learning/train.hpp"
 
 #include <fmt/ranges.h>
 
@@ -193,7 +193,7 @@ int Train::train(StoredNetwork<T> stored) {
         {"final_value", formatted("{}", result.value)},
         {"status", to_string(result.status)}});
   save(stored);
-  if (!trace.empty()) write_trace(trace, result.history);
+  if (!trace.empty()) write_trace(trace, result.history, "stage");
 
   const bool is_whole = last.n_layers == net.n_layers();  // ISTA's loss is that of as many layers
   const double ista = is_whole ? last.ista : std::numeric_limits<double>::quiet_NaN();
@@ -294,7 +294,7 @@ void add_training_options(CLI::App& app, Train& command) {
 
 }  // namespace
 
-Run add_train(CLI::App& app) {
+Task add_train(CLI::App& app) {
   const auto command = std::make_shared<Train>();
   app.add_option("--data", command->data,
                  ".npy, .npz or .npz:KEY of shape (n_signals, n_features), or pictures: their patches, in 8-bit grey levels")

@@ -10,7 +10,7 @@
 #include "riata/imaging/denoise.hpp"
 #include "riata/learning/learn_dictionary.hpp"
 #include "riata/learning/recovery.hpp"
-#include "riata/networks/train.hpp"
+#include "riata/learning/train.hpp"
 #include "riata/neuro/sparse_inverse.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/debias.hpp"

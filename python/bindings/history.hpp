@@ -2,16 +2,17 @@
 #pragma once
 
 #include "arrays.hpp"
-#include "riata/learning/learner.hpp"
+#include "riata/optim/checkpoint.hpp"
 
 namespace riata::python {
 
-inline nb::dict history_to_python(History&& history) {
+/// Its phases under the name `phase`.
+inline nb::dict history_to_python(History&& history, const char* phase = "phase") {
   nb::dict fields;
   fields["value"] = to_numpy(std::move(history.value));
   fields["step"] = to_numpy(std::move(history.step));
   fields["seconds"] = to_numpy(std::move(history.seconds));
-  fields["phase"] = to_numpy(std::move(history.phase));
+  fields[phase] = to_numpy(std::move(history.phase));
   return fields;
 }
 

@@ -12,12 +12,13 @@
 #include "arrays.hpp"
 #include "encode_result.hpp"
 #include "execution.hpp"
+#include "history.hpp"
 #include "module.hpp"
 #include "paths.hpp"
 #include "riata/core/sentence.hpp"
 #include "riata/networks/analytic_weight.hpp"
 #include "riata/networks/network_file.hpp"
-#include "riata/networks/train.hpp"
+#include "riata/learning/train.hpp"
 #include "riata/solvers/certificate.hpp"
 
 namespace riata::python {
@@ -71,13 +72,8 @@ class Optional {
 };
 
 nb::dict to_python(TrainingResult&& result) {
-  nb::dict history;
-  history["value"] = to_numpy(std::move(result.history.value));
-  history["step"] = to_numpy(std::move(result.history.step));
-  history["seconds"] = to_numpy(std::move(result.history.seconds));
-  history["stage"] = to_numpy(std::move(result.history.stage));
   nb::dict fields;
-  fields["history"] = history;
+  fields["history"] = history_to_python(std::move(result.history), "stage");
   fields["initial_value"] = result.initial_value;
   fields["value"] = result.value;
   fields["reg"] = result.reg;
@@ -283,7 +279,7 @@ void bind_networks(nb::module_& m) {
   m.attr("defaults")["Network.fit"] = defaults;
 
   nb::class_<TrainingInfo>(m, "TrainingInfo", "What training tells about one accepted step.")
-      .def_ro("stage", &TrainingInfo::stage)
+      .def_ro("stage", &TrainingInfo::phase)
       .def_ro("n_layers", &TrainingInfo::n_layers, "the loss is at the output of this many layers")
       .def_ro("iteration", &TrainingInfo::iteration, "accepted steps so far, all stages together")
       .def_ro("value", &TrainingInfo::value, "the loss")
@@ -293,15 +289,16 @@ void bind_networks(nb::module_& m) {
       .def_ro("seconds", &TrainingInfo::seconds, "wall time since the start of training")
       .def("__getstate__",
            [](const TrainingInfo& i) {
-             return std::tuple(i.stage, i.n_layers, i.iteration, i.value, i.ista, i.optimum, i.step, i.seconds);
+             return std::tuple(i.phase, i.n_layers, i.iteration, i.value, i.ista, i.optimum, i.step, i.seconds);
            })
       .def("__setstate__",
            [](TrainingInfo& info, const std::tuple<int, int, int, double, double, double, double, double>& state) {
-             new (&info) TrainingInfo(std::make_from_tuple<TrainingInfo>(state));
+             const auto& [stage, n_layers, iteration, value, ista, optimum, step, seconds] = state;
+             new (&info) TrainingInfo{{stage, iteration, value, step, seconds}, n_layers, ista, optimum};
            })
       .def("__repr__", [](const TrainingInfo& info) {
         return formatted("TrainingInfo(stage={}, n_layers={}, iteration={}, value={:.6g}, ista={:.6g}, optimum={:.6g})",
-                         info.stage, info.n_layers, info.iteration, info.value, info.ista, info.optimum);
+                         info.phase, info.n_layers, info.iteration, info.value, info.ista, info.optimum);
       });
   bind_network<float>(m, "NetworkFloat32");
   bind_network<double>(m, "NetworkFloat64");

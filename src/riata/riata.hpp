@@ -9,7 +9,7 @@
 #include "riata/networks/analytic_weight.hpp"
 #include "riata/networks/network_encoder.hpp"
 #include "riata/networks/network_file.hpp"
-#include "riata/networks/train.hpp"
+#include "riata/learning/train.hpp"
 #include "riata/neuro/sparse_inverse.hpp"
 #include "riata/neuro/whitening.hpp"
 #include "riata/operators/patches.hpp"

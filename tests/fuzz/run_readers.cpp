@@ -4,7 +4,7 @@
 #include "riata/learning/learn_dictionary.hpp"
 #include "riata/learning/model.hpp"
 #include "riata/networks/network_file.hpp"
-#include "riata/networks/train.hpp"
+#include "riata/learning/train.hpp"
 
 namespace riata::fuzz {
 namespace {

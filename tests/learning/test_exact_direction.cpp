@@ -36,13 +36,31 @@ Batch draw_batch(std::uint64_t seed, Index n_signals = 4, Index n_features = 5, 
   return {draw.normal_matrix(n_features, n_signals), draw.atoms(n_features, n_atoms)};
 }
 
-ExactDirection<double> direction_on(const Batch& batch, Reduction reduction, double tol = 1e-14) {
-  return {reg, {.tol = tol, .penalty = batch.penalty}, reduction};
-}
+/// Asked for one thing at a time.
+template <Scalar T>
+struct Asked {
+  ExactDirection<T> direction;
+  Asked(const Matrix<T>& D, const EncodeOptions& coder, Reduction reduction)
+      : direction(DenseDictionary<T>(D), reg, coder, reduction) {}
+  double open(const Matrix<T>& X, const Parameters<T>& p) {
+    return direction.look({X}, {.at = p, .coding = Coding::opening}, {}).value;
+  }
+  double value(const Matrix<T>& X, const Parameters<T>& p) { return direction.look({X}, {.at = p}, {}).value; }
+  double look(const Matrix<T>& X, const Parameters<T>& p) {
+    return direction.look({X}, {.at = p, .coding = Coding::look}, {}).value;
+  }
+  Matrix<T> gradient(const Matrix<T>& X, const Parameters<T>& p) {
+    const auto gradient = direction.look({X}, {.at = p, .gradient = {"dictionary"}}, {}).gradient;
+    EXPECT_EQ(gradient.size(), 1U);
+    return gradient.at("dictionary");
+  }
+  Matrix<T> codes(const Matrix<T>& X, const Parameters<T>& p) {
+    return direction.look({X}, {.at = p, .codes = true}, {}).codes;
+  }
+};
 
-/// The codes that an open iteration holds.
-MatrixXd codes_of(const Direction<double>& direction) {
-  return get_matrix<double>(direction.state(), "direction.codes", "state");
+Asked<double> direction_on(const Batch& batch, Reduction reduction, double tol = 1e-14) {
+  return {batch.D, {.tol = tol, .penalty = batch.penalty}, reduction};
 }
 
 TEST(ExactDirection, HasTheGradientOfTheOptimalValue) {
@@ -53,9 +71,8 @@ TEST(ExactDirection, HasTheGradientOfTheOptimalValue) {
         batch.penalty = {.positive = positive, .weights = weighted ? Draw(2).weights(7) : std::vector<double>()};
         const double scale = reduction == Reduction::mean ? 0.25 : 1;
         auto direction = direction_on(batch, reduction);
-        EXPECT_NEAR(direction.open(batch.X, batch.parameters(), {}), scale * batch.optimum(), 1e-13);
-        const auto gradient = direction.gradient(batch.X, batch.parameters(), {"dictionary"});
-        ASSERT_EQ(gradient.size(), 1U);
+        EXPECT_NEAR(direction.open(batch.X, batch.parameters()), scale * batch.optimum(), 1e-13);
+        const MatrixXd gradient = direction.gradient(batch.X, batch.parameters());
         const double h = 1e-5;
         for (double& entry : batch.D.reshaped()) {
           const double before = entry;
@@ -64,7 +81,7 @@ TEST(ExactDirection, HasTheGradientOfTheOptimalValue) {
           entry = before - h;
           const double difference = scale * (above - batch.optimum()) / (2 * h);
           entry = before;
-          EXPECT_NEAR(gradient.at("dictionary").data()[&entry - batch.D.data()], difference, 1e-7);
+          EXPECT_NEAR(gradient.data()[&entry - batch.D.data()], difference, 1e-7);
         }
       }
 }
@@ -72,19 +89,23 @@ TEST(ExactDirection, HasTheGradientOfTheOptimalValue) {
 TEST(ExactDirection, HoldsItsCodesWhileTheDictionaryMoves_UntilItIsOpenedAgain) {
   Batch batch = draw_batch(3, 2100, 3, 4);  // the residual is formed in blocks
   auto direction = direction_on(batch, Reduction::sum, 1e-8);
-  const double opened = direction.open(batch.X, batch.parameters(), 77.0);  // not what anyone says it is
-  const MatrixXd Z = codes_of(direction);
+  const double opened = direction.open(batch.X, batch.parameters());
+  const MatrixXd Z = direction.codes(batch.X, batch.parameters());
   EXPECT_NEAR(opened, batch.objective(Z), 1e-11 * opened);
   for (double& entry : batch.D.reshaped()) entry += entry > 0 ? 0.1 : -0.2;
   const double held = direction.value(batch.X, batch.parameters());
   EXPECT_NEAR(held, batch.objective(Z), 1e-11 * held);
-  const MatrixXd gradient = direction.gradient(batch.X, batch.parameters(), {"dictionary"}).at("dictionary");
+  const MatrixXd gradient = direction.gradient(batch.X, batch.parameters());
   MatrixXd expected = MatrixXd::Zero(3, 4);
   for (Index i = 0; i < 2100; ++i) expected += (batch.D * Z.col(i) - batch.X.col(i)) * Z.col(i).transpose();
   EXPECT_LE((gradient - expected).norm(), 1e-12 * expected.norm());
-  EXPECT_TRUE(codes_of(direction) == Z);
+  EXPECT_TRUE(direction.codes(batch.X, batch.parameters()) == Z);
 
-  const double again = direction.open(batch.X, batch.parameters(), held);
+  const double looked = direction.look(batch.X, batch.parameters());
+  EXPECT_LT(looked, held);
+  direction.direction.forget_looks();
+  EXPECT_TRUE(direction.codes(batch.X, batch.parameters()) == Z);
+  const double again = direction.open(batch.X, batch.parameters());
   EXPECT_LT(again, held);
   EXPECT_NEAR(again, batch.optimum(), 1e-7 * again);
 }
@@ -93,18 +114,23 @@ TEST(ExactDirection, Restored_GoesOnFromItsCodesBitForBit) {
   const Batch first = draw_batch(4, 50);
   Batch second = first;
   second.D = (second.D + 0.1 * Draw(5).normal_matrix(5, 7)).colwise().normalized();
-  auto whole = direction_on(first, Reduction::mean, 1e-3), restored = direction_on(first, Reduction::mean, 1e-3), cold = restored;
-  restored.restore(whole.state(), first.X, first.parameters(), "here");  // never opened
-  whole.open(first.X, first.parameters(), {});
-  restored.restore(whole.state(), first.X, first.parameters(), "here");
-  EXPECT_EQ(restored.value(first.X, second.parameters()), whole.value(first.X, second.parameters()));
-  EXPECT_EQ(restored.open(first.X, second.parameters(), {}), whole.open(first.X, second.parameters(), {}));
-  EXPECT_TRUE(restored.state() == whole.state());
-  cold.open(first.X, second.parameters(), {});
-  EXPECT_FALSE(cold.state() == whole.state());  // the start is warm
+  auto whole = direction_on(first, Reduction::mean, 1e-3), restored = direction_on(first, Reduction::mean, 1e-3),
+       cold = direction_on(first, Reduction::mean, 1e-3);
+  const auto restore = [&] { restored.direction.restore(whole.direction.state(), {first.X}, first.parameters(), "here"); };
+  restore();  // never opened
+  const NamedTensors unopened = whole.direction.state();
+  whole.open(first.X, first.parameters());
+  EXPECT_TRUE(whole.direction.state() == unopened);  // until the iteration counts
+  whole.direction.keep();
+  restore();
+  EXPECT_EQ(restored.open(first.X, second.parameters()), whole.open(first.X, second.parameters()));
+  cold.open(first.X, second.parameters());
+  for (auto* asked : {&whole, &restored, &cold}) asked->direction.keep();
+  EXPECT_TRUE(restored.direction.state() == whole.direction.state());
+  EXPECT_FALSE(cold.direction.state() == whole.direction.state());  // the start is warm
 
   const Batch fewer = draw_batch(6, 20);
-  EXPECT_NEAR(whole.open(fewer.X, fewer.parameters(), {}), fewer.optimum() / 20, 0.01);  // another batch starts from zero
+  EXPECT_NEAR(whole.open(fewer.X, fewer.parameters()), fewer.optimum() / 20, 0.01);  // another batch starts from zero
 }
 
 TEST(ExactDirection, StateOfAnotherBatchOrThatIsDamaged_IsRefused) {
@@ -113,7 +139,7 @@ TEST(ExactDirection, StateOfAnotherBatchOrThatIsDamaged_IsRefused) {
   auto direction = direction_on(batch, Reduction::mean);
   const auto refusal = [&](const MatrixXd& codes) {
     return refusal_of([&] {
-      direction.restore({{"direction.codes", to_tensor<double>(codes)}}, batch.X, batch.parameters(), "here");
+      direction.direction.restore({{"direction.codes", to_tensor<double>(codes)}}, {batch.X}, batch.parameters(), "here");
     });
   };
   const MatrixXd codes = MatrixXd::Ones(7, 3);
@@ -121,19 +147,19 @@ TEST(ExactDirection, StateOfAnotherBatchOrThatIsDamaged_IsRefused) {
   EXPECT_EQ(refusal(codes.topRows(6)), "here: tensor 'direction.codes' has shape (3, 6), expected (3, 7)");
   EXPECT_EQ(refusal(-codes), "here: tensor 'direction.codes' holds codes below zero");
   EXPECT_NE(refusal(NAN * codes), "");
-  EXPECT_EQ(refusal_of([&] { direction.restore({}, batch.X, batch.parameters(), "here"); }),
+  EXPECT_EQ(refusal_of([&] { direction.direction.restore({}, {batch.X}, batch.parameters(), "here"); }),
             "here: tensor 'direction.codes' is missing");
 }
 
 TEST(ExactDirection, InFloat_FollowsDouble) {
   const Batch batch = draw_batch(8, 50);
   auto direction = direction_on(batch, Reduction::mean, 1e-10);
-  ExactDirection<float> rounded(reg, {.tol = 1e-6}, Reduction::mean);
   const Matrix<float> X = batch.X.cast<float>(), D = batch.D.cast<float>();
-  const double value = direction.open(batch.X, batch.parameters(), {});
-  EXPECT_NEAR(rounded.open(X, {{"dictionary", D}}, {}), value, 1e-5 * value);
-  const MatrixXd gradient = direction.gradient(batch.X, batch.parameters(), {"dictionary"}).at("dictionary");
-  const Matrix<float> in_float = rounded.gradient(X, {{"dictionary", D}}, {"dictionary"}).at("dictionary");
+  Asked<float> rounded(D, {.tol = 1e-6}, Reduction::mean);
+  const double value = direction.open(batch.X, batch.parameters());
+  EXPECT_NEAR(rounded.open(X, {{"dictionary", D}}), value, 1e-5 * value);
+  const MatrixXd gradient = direction.gradient(batch.X, batch.parameters());
+  const Matrix<float> in_float = rounded.gradient(X, {{"dictionary", D}});
   EXPECT_LE((in_float.cast<double>() - gradient).norm(), 1e-2 * gradient.norm());
 }
 

@@ -1,4 +1,4 @@
-// Where a learner's signals come from.
+// Where a run's signals come from.
 #include "riata/learning/sampler.hpp"
 
 #include <gtest/gtest.h>
@@ -29,9 +29,10 @@ std::vector<T> numbered(Index height, Index width) {
 TYPED_TEST(Samplers, TheFullBatch_IsTheCallersSignals_EveryTime) {
   using T = TypeParam;
   const Matrix<T> wide = Draw(1).normal_matrix(4, 9).template cast<T>();
-  FullBatchBorrowed<T> sampler(wide.middleCols(2, 5));
+  FullBatch<T> sampler(wide.middleCols(2, 5));
   for (int i = 0; i < 3; ++i) {
-    const ConstMatrixRef<T> batch = sampler.batch().X;
+    const Sample<T> sample = sampler.batch(i);
+    const ConstMatrixRef<T>& batch = sample.batch.X;
     EXPECT_EQ(batch.data(), wide.data() + 8);  // not a copy
     EXPECT_EQ(batch.rows(), 4);
     EXPECT_EQ(batch.cols(), 5);
@@ -44,7 +45,7 @@ TYPED_TEST(Samplers, Patches_AreDistinctWindowsOfTheImage_TheSameAtEveryCall) {
   const std::vector<T> image = numbered<T>(height, width);
   for (const Index n_patches : {Index{1}, Index{20}, n_windows, n_windows + 50}) {
     PatchSampler<T> sampler(image.data(), height, width, {.patch = patch, .n_patches = n_patches, .centred = false});
-    const Matrix<T> patches = sampler.batch().X;
+    const Matrix<T> patches = sampler.batch().batch.X;
     EXPECT_EQ(patches.rows(), patch * patch);
     EXPECT_EQ(patches.cols(), std::min(n_patches, n_windows));
     std::set<T> corners;
@@ -54,7 +55,7 @@ TYPED_TEST(Samplers, Patches_AreDistinctWindowsOfTheImage_TheSameAtEveryCall) {
         EXPECT_EQ(patches(k, i), patches(0, i) + static_cast<T>(k / patch * width + k % patch));
     }
     EXPECT_EQ(std::ssize(corners), patches.cols());
-    EXPECT_TRUE(sampler.batch().X == patches);
+    EXPECT_TRUE(sampler.batch().batch.X == patches);
   }
 }
 
@@ -63,7 +64,7 @@ TYPED_TEST(Samplers, PatchesFollowTheSeed_AndEveryWindowComesAsOften) {
   const std::vector<T> image = numbered<T>(4, 6);
   const auto drawn = [&](std::uint64_t seed, Index n) {
     PatchSampler<T> sampler(image.data(), 4, 6, {.patch = 3, .n_patches = n, .centred = false, .seed = seed});
-    return Matrix<T>(sampler.batch().X);
+    return Matrix<T>(sampler.batch().batch.X);
   };
   EXPECT_TRUE(drawn(5, 8) == drawn(5, 8));
   EXPECT_FALSE(drawn(5, 8) == drawn(6, 8));
@@ -77,8 +78,8 @@ TYPED_TEST(Samplers, Centred_HaveTheirOwnMeanTakenOff) {
   using T = TypeParam;
   const std::vector<T> image = numbered<T>(5, 5);
   PatchSampler<T> plain(image.data(), 5, 5, {.patch = 2, .centred = false}), centred(image.data(), 5, 5, {.patch = 2});
-  const Matrix<T> patches = plain.batch().X;
-  EXPECT_TRUE(centred.batch().X == patches.rowwise() - patches.colwise().mean());
+  const Matrix<T> patches = plain.batch().batch.X;
+  EXPECT_TRUE(centred.batch().batch.X == patches.rowwise() - patches.colwise().mean());
 }
 
 TYPED_TEST(Samplers, LeaveOutPatchesBelowTheSmallestNorm_AfterCentring) {
@@ -86,12 +87,12 @@ TYPED_TEST(Samplers, LeaveOutPatchesBelowTheSmallestNorm_AfterCentring) {
   std::vector<T> image(30 * 8, T(100));  // flat but for its last four rows
   for (std::size_t i = 26 * 8; i < image.size(); ++i) image[i] = static_cast<T>(i % 3 == 0 ? 90 : 110);
   PatchSampler<T> sampler(image.data(), 30, 8, {.patch = 4, .smallest_norm = 3});
-  const Matrix<T> patches = sampler.batch().X;
+  const Matrix<T> patches = sampler.batch().batch.X;
   EXPECT_EQ(patches.cols(), 4 * 5);  // windows that reach the last four rows
   EXPECT_GE(patches.colwise().norm().minCoeff(), T(3));
   PatchSampler<T> none(image.data(), 26, 8, {.patch = 4, .smallest_norm = 1e-3});
-  EXPECT_EQ(none.batch().X.rows(), 16);
-  EXPECT_EQ(none.batch().X.cols(), 0);
+  EXPECT_EQ(none.batch().batch.X.rows(), 16);
+  EXPECT_EQ(none.batch().batch.X.cols(), 0);
 }
 
 TEST(PatchSampler, OfBadSizes_IsRefused) {

@@ -10,7 +10,7 @@
 #include "networks/random_network.hpp"
 #include "riata/networks/network_encoder.hpp"
 #include "riata/networks/network_file.hpp"
-#include "riata/networks/train.hpp"
+#include "riata/learning/train.hpp"
 #include "riata/unrolled/unrolled_encoder.hpp"
 
 namespace riata::testing {

@@ -5,7 +5,7 @@
 #include "networks/random_network.hpp"
 #include "riata/core/error.hpp"
 #include "riata/io/safetensors.hpp"
-#include "riata/networks/train.hpp"
+#include "riata/learning/train.hpp"
 #include "riata/solvers/encode.hpp"
 #include "support/precision.hpp"
 #include "support/sentences.hpp"
@@ -87,10 +87,10 @@ TEST(Training, StagesTakeTheirShareOfTheSteps_AndMoveTheirLayersAlone) {
     const auto before = net.parameters();
     // 3 steps for 4 stages: 0, 1, 1, 1.
     const auto result = train<double>(net, problem.X, 0.1, {.mode = mode, .max_iter = 3});
-    EXPECT_EQ(result.history.stage, (std::vector<std::int64_t>{1, 2, 3}));
+    EXPECT_EQ(result.history.phase, (std::vector<std::int64_t>{1, 2, 3}));
     Network<double> two("coupled", problem.D, 4);
     train<double>(two, problem.X, 0.1, {.mode = mode, .max_iter = 3}, nullptr,
-                  [](const TrainingInfo& info) { return info.stage == 1 ? Action::stop : Action::keep_going; });
+                  [](const TrainingInfo& info) { return info.phase == 1 ? Action::stop : Action::keep_going; });
     for (const auto& [name, values] : two.parameters())
       EXPECT_EQ(values == before.at(name), name.starts_with("layer.2") || name.starts_with("layer.3")) << name;
   }
@@ -104,7 +104,7 @@ TEST(Training, TellsIstaAndTheOptimum) {
   train<double>(net, problem.X, 0.1, {.mode = TrainingMode::recursive, .max_iter = 9}, nullptr, [&](const TrainingInfo& info) {
     ++calls;
     EXPECT_EQ(info.iteration, calls);
-    EXPECT_EQ(info.n_layers, info.stage + 1);
+    EXPECT_EQ(info.n_layers, info.phase + 1);
     EXPECT_EQ(info.ista, (Network<double>("step", problem.D, 3).loss(problem.X, 0.1, {.n_layers = info.n_layers})));
     EXPECT_NEAR(info.optimum, optimum, 1e-5 * optimum);
     EXPECT_LE(info.value, info.ista);
@@ -285,7 +285,7 @@ TEST_F(TrainingFile, ResumedRun_EndsBitForBitWhereTheUninterruptedOneDoes) {
       options.resume = true;
       const auto result = train<double>(second, problem.X, 0.1, options);
       EXPECT_EQ(result.history.value, expected.history.value);
-      EXPECT_EQ(result.history.stage, expected.history.stage);
+      EXPECT_EQ(result.history.phase, expected.history.phase);
       EXPECT_EQ(result.value, expected.value);
       EXPECT_EQ(result.initial_value, expected.initial_value);
       EXPECT_TRUE(second.parameters() == whole.parameters());

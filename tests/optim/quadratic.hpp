@@ -5,10 +5,61 @@
 #include <string>
 #include <vector>
 
+#include "riata/optim/adam.hpp"
 #include "riata/optim/line_search.hpp"
 #include "support/random_arrays.hpp"
 
 namespace riata::testing {
+
+/// A function as updates ask for it.
+template <Scalar T>
+struct Asked {
+  std::function<void(Parameters<T>&)> project;
+  std::function<double(const Parameters<T>&)> evaluate;
+  std::function<Parameters<T>(const Parameters<T>&)> gradient;
+  std::function<double(const Parameters<T>&)> evaluate_afresh = {};  ///< where `evaluate` holds codes; or empty
+
+  Sums<T> answer(const Question<T>& question) const {
+    if (!question.gradient.empty()) return {.gradient = gradient(question.at)};
+    return {.value = question.coding == Coding::held ? evaluate(question.at) : evaluate_afresh(question.at)};
+  }
+};
+
+inline std::set<std::string> names_of(const auto& pack) {
+  std::set<std::string> names;
+  for (const auto& [name, unused] : pack) names.insert(name);
+  return names;
+}
+
+/// One step of an update from parameters, whose gradient and value there are given.
+template <Scalar T>
+Outcome<T> one_step(LineSearch<T>& search, Parameters<T>& p, const Parameters<T>& gradient, double value, const Asked<T>& f,
+                    double tol = 0) {
+  const std::set<std::string> moves = names_of(gradient);
+  bool is_first = true;
+  Outcome<T> outcome =
+      answered<T, Outcome<T>>(search.step({.parameters = p,
+                                           .moves = moves,
+                                           .project = f.project,
+                                           .value = value,
+                                           .tol = tol,
+                                           .holds_codes = f.evaluate_afresh != nullptr}),
+                              [&](const Question<T>& question) -> Sums<T> {
+                                if (std::exchange(is_first, false)) return {.gradient = gradient};
+                                return f.answer(question);
+                              });
+  outcome.keep();
+  if (outcome.moved) p = outcome.parameters;
+  return outcome;
+}
+template <Scalar T>
+void one_step(Adam<T>& adam, Parameters<T>& p, const Parameters<T>& gradient, const std::map<std::string, double>& rates) {
+  const std::set<std::string> moves = names_of(gradient);
+  Outcome<T> outcome = answered<T, Outcome<T>>(adam.step({.parameters = p, .moves = moves, .rates = rates}),
+                                               [&](const Question<T>&) -> Sums<T> { return {.gradient = gradient}; });
+  outcome.keep();
+  p = outcome.parameters;
+}
 
 /// F(p) = constant + 1/2 sum_k a_k ||p_k - q_k||^2 + coupling/2 (sum of all entries)^2
 template <Scalar T>
@@ -36,8 +87,8 @@ struct Quadratic {
     }
     return g;
   }
-  SearchObjective<T> objective() {
-    SearchObjective<T> f;
+  Asked<T> objective() {
+    Asked<T> f;
     f.project = [](Parameters<T>&) {};
     f.evaluate = [this](const Parameters<T>& p) {
       tried.push_back(p);

@@ -1,8 +1,8 @@
-#include "riata/optim/adam.hpp"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
+
+#include "optim/quadratic.hpp"
 
 namespace riata::testing {
 namespace {
@@ -12,7 +12,7 @@ template <Scalar T>
 T first_step(int exponent) {
   Adam<T> adam;
   Parameters<T> p{{"p", Matrix<T>::Ones(1, 1)}};
-  adam.step(p, {{"p", Matrix<T>::Constant(1, 1, std::ldexp(T(1), exponent))}}, {{"p", 0.125}});
+  one_step(adam, p, {{"p", Matrix<T>::Constant(1, 1, std::ldexp(T(1), exponent))}}, {{"p", 0.125}});
   return 1 - p.at("p")(0);
 }
 

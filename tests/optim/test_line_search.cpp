@@ -1,13 +1,12 @@
-#include "riata/optim/line_search.hpp"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
 #include <utility>
 
+#include "optim/quadratic.hpp"
 #include "riata/datasets/generators.hpp"
-#include "riata/learning/learner.hpp"
+#include "riata/learning/run.hpp"
 
 namespace riata::testing {
 namespace {
@@ -16,21 +15,16 @@ using Eigen::MatrixXd;
 
 /// Counts how often the batch is coded.
 struct CountedDirection final : Direction<double> {
-  CountedDirection(double reg, int* count) : exact(reg, {.tol = 1e-8}, Reduction::mean), n_coded(count) {}
+  CountedDirection(const Dictionary<double>& D, double reg, int* count)
+      : exact(D, reg, {.tol = 1e-8}, Reduction::mean), n_coded(count) {}
   std::set<Piece> produces() const override { return exact.produces(); }
-  double open(const Batch<double>& X, const Parameters<double>& p, std::optional<double> known) override {
-    ++*n_coded;
-    return exact.open(X, p, known);
+  Sums<double> look(const Sample<double>& sample, const Question<double>& question, const Execution& execution) override {
+    *n_coded += question.coding != Coding::held;
+    return exact.look(sample, question, execution);
   }
-  double value(const Batch<double>& X, const Parameters<double>& p) override { return exact.value(X, p); }
-  Parameters<double> gradient(const Batch<double>& X, const Parameters<double>& p, const std::set<std::string>& names) override {
-    return exact.gradient(X, p, names);
-  }
-  NamedTensors state() const override { return exact.state(); }
-  void restore(const NamedTensors& state, const Batch<double>& X, const Parameters<double>& p,
-               const std::string& where) override {
-    exact.restore(state, X, p, where);
-  }
+  bool holds_codes() const override { return true; }
+  void forget_looks() override { exact.forget_looks(); }
+  void keep() override { exact.keep(); }
 
   ExactDirection<double> exact;
   int* n_coded;
@@ -41,14 +35,18 @@ TEST(LineSearch, CodesTheBatchAFewTimesPerIteration_AlsoToCertifyTheEndOfExactAl
     const auto problem = datasets::planted<double>({.n_features = 8, .n_atoms = 12, .n_signals = 60, .density = 0.2});
     int n_coded = 0, n_before = 0, most = 0;
     const auto note = [&] { most = std::max(most, n_coded - std::exchange(n_before, n_coded)); };
-    Learner<double> learner(std::make_unique<FullBatchBorrowed<double>>(problem.signals),
-                            std::make_unique<CountedDirection>(0.1, &n_coded), LineSearch<double>({.first = 64}),
-                            Constraint::unit_sphere, {.max_iter = 300, .tol = tol});
-    const auto result =
-        learner.fit({{"dictionary", datasets::perturbed<double>(problem.dictionary, 0.2, 0)}}, [&](const IterationInfo&) {
-          note();
-          return Action::keep_going;
-        });
+    const DenseDictionary<double> start(datasets::perturbed<double>(problem.dictionary, 0.2, 0));
+    riata::Run<double> run(std::make_unique<FullBatch<double>>(problem.signals), std::make_unique<CountedDirection>(start, 0.1, &n_coded),
+                    std::make_unique<LineSearch<double>>(LineSearchOptions{.first = 64}), {{.moves = {"dictionary"}}},
+                    start.parameters(),
+                    {.max_iter = 300,
+                     .tol = tol,
+                     .project = [&](Parameters<double>& p) { start.project(p); },
+                     .atoms = {}});
+    const auto result = run.fit([&](const IterationInfo&) {
+      note();
+      return Action::keep_going;
+    });
     note();  // what follows the last step
     EXPECT_EQ(result.status, Status::converged);
     EXPECT_LE(most, 16) << "tol = " << tol;
@@ -61,8 +59,8 @@ struct Hidden {
   int n_afresh = 0;
 
   static double loss(const Parameters<double>& p) { return std::pow(p.at("p")(0) - 1, 2) + 0.1; }
-  SearchObjective<double> objective() {
-    SearchObjective<double> f;
+  Asked<double> objective() {
+    Asked<double> f;
     f.project = [](Parameters<double>&) {};
     f.evaluate = [this](const Parameters<double>& p) {
       return std::abs(p.at("p")(0) - at) <= visible ? loss(p) : std::numeric_limits<double>::infinity();
@@ -81,10 +79,10 @@ TEST(LineSearch, FindsAFallThatHeldCodesHide_AtAnyDistance) {
     auto f = hidden.objective();
     LineSearch<double> search({});
     Parameters<double> p{{"p", MatrixXd::Constant(1, 1, 3)}};
-    LineSearch<double>::Outcome outcome{.value = Hidden::loss(p)};
-    for (int i = 0; i < 200 && !outcome.ended; ++i) {
+    Outcome<double> outcome{.value = Hidden::loss(p)};
+    for (int i = 0; i < 200 && !outcome.ends_phase; ++i) {
       hidden.at = p.at("p")(0);
-      outcome = search.step(p, f.gradient(p), outcome.value, f, 1e-6);
+      outcome = one_step(search, p, f.gradient(p), outcome.value, f, 1e-6);
     }
     EXPECT_TRUE(outcome.certified);
     EXPECT_LT(Hidden::loss(p), 0.1 * (1 + 2e-4)) << visible;

@@ -29,8 +29,8 @@ TEST(SearchBlocks, OfAnyCurvatures_ReachTheMinimumInOneStep) {
                       {{"a.x", column({0, 0})}, {"b.x", column({7})}, {"y", column({0})}}};
   Parameters<double> p{{"a.x", column({0x1p-6, 0x1p-6})}, {"b.x", column({7 + std::sqrt(2) * 0x1p-6})}, {"y", column({4})}};
   LineSearch<double> search({.first = 64});
-  const auto outcome = search.step(p, f.gradient(p), f.value(p), f.objective());
-  EXPECT_TRUE(outcome.accepted && !outcome.ended);
+  const auto outcome = one_step(search, p, f.gradient(p), f.value(p), f.objective());
+  EXPECT_TRUE(outcome.moved && !outcome.ends_phase);
   EXPECT_NEAR(outcome.value, 0, 1e-13);
   EXPECT_NEAR((p.at("b.x")(0)), 7, 1e-9);
   const NamedTensors state = search.state();
@@ -51,7 +51,7 @@ TEST(SearchBlocks, WeighWhatLowersTheLossMost_AmongHalvingsOfEachAlone) {
     const Parameters<double> start = p, g = f.gradient(p);
     const double loss = f.value(p);
     LineSearch<double> search({.first = 64});
-    ASSERT_TRUE(search.step(p, g, loss, f.objective()).accepted);
+    ASSERT_TRUE(one_step(search, p, g, loss, f.objective()).moved);
     std::map<std::string, double> best_step;
     for (const std::string block : {"x", "y"}) {
       double lowest = loss;
@@ -75,7 +75,7 @@ TEST(SearchBlocks, WeighWhatLowersTheLossMost_AmongHalvingsOfEachAlone) {
 struct Kink : Quadratic<double> {
   Kink() : Quadratic<double>{{{"x", 0}, {"y", 1}}, {{"x", column({0})}, {"y", column({0})}}, 1} {}
   static constexpr double slope = 1e6;
-  SearchObjective<double> objective() {
+  Asked<double> objective() {
     auto f = Quadratic<double>::objective();
     f.evaluate = [this](const Parameters<double>& p) { return value(p) + slope * std::abs(p.at("x")(0)); };
     f.gradient = [this](const Parameters<double>& p) { return gradient_at(p); };
@@ -93,9 +93,9 @@ TEST(SearchBlocks, ABlockThatOnlyRises_HoldsNothingBack) {
     Kink f;
     Parameters<double> p{{"x", column({0})}, {"y", column({3})}};
     LineSearch<double> search({.first = 64});
-    if (!begins) search.restore(started({"x", "y"}));
-    const auto outcome = search.step(p, f.gradient_at(p), 5.5, f.objective());
-    EXPECT_TRUE(outcome.accepted && !outcome.ended);
+    if (!begins) search.restore(started({"x", "y"}), {});
+    const auto outcome = one_step(search, p, f.gradient_at(p), 5.5, f.objective());
+    EXPECT_TRUE(outcome.moved && !outcome.ends_phase);
     EXPECT_EQ(p.at("x")(0), 0);
     EXPECT_LT(outcome.value, 1 + 0.5 * 9 * 0.3);  // the best halving of a step is within a factor of sqrt(2) of it
     EXPECT_EQ(outcome.value, 1 + 0.5 * p.at("y")(0) * p.at("y")(0));
@@ -108,16 +108,16 @@ TEST(SearchBlocks, WhereEachOnlyRises_EndWithTheCertificate_AndStayAsTheyWere) {
   Kink f;
   Parameters<double> p{{"x", column({0})}, {"y", column({0})}};
   LineSearch<double> search({.first = 64});
-  search.restore(started({"x", "y"}));
-  const auto outcome = search.step(p, f.gradient_at(p), 1, f.objective());
-  EXPECT_TRUE(outcome.ended && outcome.certified && !outcome.accepted);
+  search.restore(started({"x", "y"}), {});
+  const auto outcome = one_step(search, p, f.gradient_at(p), 1, f.objective());
+  EXPECT_TRUE(outcome.ends_phase && outcome.certified && !outcome.moved);
   EXPECT_EQ(p.at("x")(0), 0);
   EXPECT_EQ(p.at("y")(0), 0);
 }
 
 /// One search in 1 + p^2 / 2 from `start`, whose first step is `step`, under `tol`.
 struct End {
-  LineSearch<double>::Outcome outcome;
+  Outcome<double> outcome;
   double p, lowered_by;
 };
 End end_of(double start, double tol, double step = 0.75) {
@@ -125,31 +125,31 @@ End end_of(double start, double tol, double step = 0.75) {
   Parameters<double> p{{"x", column({start})}};
   LineSearch<double> search({.first = 2 * step, .relative = false});
   const double value = f.value(p);
-  const auto outcome = search.step(p, f.gradient(p), value, f.objective(), tol);
+  const auto outcome = one_step(search, p, f.gradient(p), value, f.objective(), tol);
   return {outcome, p.at("x")(0), (value - outcome.value) / value};
 }
 
 TEST(SearchEnd, IsAStepBelowTol_WhichIsTaken_UnlessABlockAloneFallsByMore) {
   // A step of 3/4 leaves p / 4 and lowers the loss by 15/32 p^2; from there a block alone lowers it by 1/32 p^2.
   const End goes_on = end_of(0.1, 1e-3);
-  EXPECT_FALSE(goes_on.outcome.ended);
+  EXPECT_FALSE(goes_on.outcome.ends_phase);
   EXPECT_GT(goes_on.lowered_by, 1e-3);
 
   const End small = end_of(0x1p-7, 1e-4);
-  EXPECT_TRUE(small.outcome.ended && small.outcome.certified && small.outcome.accepted);
+  EXPECT_TRUE(small.outcome.ends_phase && small.outcome.certified && small.outcome.moved);
   EXPECT_EQ(small.p, 0x1p-9);
   EXPECT_EQ(small.outcome.value, 1 + 0x1p-19);
 
   const End not_asked = end_of(0x1p-7, 0);
-  EXPECT_FALSE(not_asked.outcome.ended);
+  EXPECT_FALSE(not_asked.outcome.ends_phase);
 
   // A step of 1.9 leads to -0.9 p and is slow; alone, along the gradient there, p falls to nearly 0.
   const End looks_anew = end_of(0.03, 1e-4, 1.9);
-  EXPECT_FALSE(looks_anew.outcome.ended);
+  EXPECT_FALSE(looks_anew.outcome.ends_phase);
   EXPECT_LT(std::abs(looks_anew.p), 0.01);
 
   const End rests_on_tol = end_of(0.25, 0.5);  // above 1e-4 tol has the last word, but no certificate
-  EXPECT_TRUE(rests_on_tol.outcome.ended && rests_on_tol.outcome.accepted);
+  EXPECT_TRUE(rests_on_tol.outcome.ends_phase && rests_on_tol.outcome.moved);
   EXPECT_FALSE(rests_on_tol.outcome.certified);
   EXPECT_EQ(rests_on_tol.p, 0.0625);
 }
@@ -159,7 +159,10 @@ TEST(SearchEnd, CanFall_IsWhetherABlockAloneLowersTheLossByATenThousandth) {
   const LineSearch<double> search({});
   const auto can_fall = [&](double x, double y) {
     const Parameters<double> p{{"x", column({x})}, {"y", column({y})}};
-    return search.can_fall(p, f.gradient(p), f.value(p), f.objective());
+    const std::set<std::string> moves{"x", "y"};
+    const auto objective = f.objective();
+    return answered<double, bool>(search.can_fall({.parameters = p, .moves = moves}),
+                                  [&](const Question<double>& question) { return objective.answer(question); });
   };
   EXPECT_FALSE(can_fall(0, 0));
   EXPECT_FALSE(can_fall(0.99 * std::sqrt(2e-4), 0.99 * std::sqrt(2e-6)));

@@ -22,10 +22,10 @@ std::vector<double> steps_tried(LineSearch<T>& search, T& p, double a) {
   Quadratic<T> f{{{"x", a}}, {{"x", Matrix<T>::Zero(1, 1)}}};
   Parameters<T> moved{{"x", Matrix<T>::Constant(1, 1, p)}};
   const T g = f.gradient(moved).at("x")(0);
-  const auto outcome = search.step(moved, f.gradient(moved), f.value(moved), f.objective());
+  const auto outcome = one_step(search, moved, f.gradient(moved), f.value(moved), f.objective());
   std::vector<double> steps;
   for (const auto& tried : f.tried) steps.push_back(static_cast<double>((p - tried.at("x")(0)) / g));
-  EXPECT_TRUE(outcome.accepted && !outcome.ended);
+  EXPECT_TRUE(outcome.moved && !outcome.ends_phase);
   EXPECT_EQ(outcome.step, steps.back());
   EXPECT_EQ(outcome.value, f.value(moved));
   EXPECT_TRUE(moved == f.tried.back());
@@ -66,7 +66,7 @@ TYPED_TEST(SearchSequence, OfRelativeSteps_IsInUnitsOfTheLossOverTheSquaredGradi
                    {{"a.x", Matrix<T>::Zero(1, 2)}, {"b.x", Matrix<T>::Zero(1, 1)}}};
     Parameters<T> p{{"a.x", Matrix<T>::Ones(1, 2)}, {"b.x", Matrix<T>::Constant(1, 1, 4)}};
     LineSearch<T> search({.first = 64});
-    search.step(p, f.gradient(p), f.value(p), f.objective());
+    one_step(search, p, f.gradient(p), f.value(p), f.objective());
     if (first_tried.empty()) first_tried = f.tried;
     EXPECT_TRUE(f.tried == first_tried);
   }
@@ -83,9 +83,9 @@ TYPED_TEST(SearchSequence, ThatFindsNoStep_LeavesTheParametersAndTheNextSearchAs
   uphill.at("x") *= -1;
   const Parameters<T> before = p;
   LineSearch<T> search({.first = 64, .smallest = 1, .relative = false});
-  const auto outcome = search.step(p, uphill, f.value(p), f.objective());
-  EXPECT_FALSE(outcome.accepted);
-  EXPECT_TRUE(outcome.ended && outcome.certified);
+  const auto outcome = one_step(search, p, uphill, f.value(p), f.objective());
+  EXPECT_FALSE(outcome.moved);
+  EXPECT_TRUE(outcome.ends_phase && outcome.certified);
   EXPECT_EQ(outcome.value, f.value(before));
   EXPECT_EQ(outcome.step, 0);
   EXPECT_TRUE(p == before);
@@ -93,7 +93,7 @@ TYPED_TEST(SearchSequence, ThatFindsNoStep_LeavesTheParametersAndTheNextSearchAs
   for (std::size_t k = 0; k < 7; ++k)  // t = 64, ..., 1
     EXPECT_TRUE(f.tried[k].at("x") == before.at("x") + static_cast<T>(std::ldexp(32, -static_cast<int>(k))) * -uphill.at("x"));
   f.tried.clear();
-  EXPECT_TRUE(search.step(p, f.gradient(p), f.value(p), f.objective()).accepted);
+  EXPECT_TRUE(one_step(search, p, f.gradient(p), f.value(p), f.objective()).moved);
   EXPECT_TRUE(f.tried[0].at("x") == before.at("x") - T(32) * f.gradient(before).at("x"));
 }
 
@@ -103,8 +103,8 @@ TYPED_TEST(SearchSequence, WhereTheGradientIsZero_EndsWithoutAnEvaluation) {
   Parameters<T> p = f.minimum;
   LineSearch<T> search({});
   const NamedTensors state = search.state();
-  const auto outcome = search.step(p, f.gradient(p), f.value(p), f.objective());
-  EXPECT_TRUE(outcome.ended && outcome.certified && !outcome.accepted && f.tried.empty());
+  const auto outcome = one_step(search, p, f.gradient(p), f.value(p), f.objective());
+  EXPECT_TRUE(outcome.ends_phase && outcome.certified && !outcome.moved && f.tried.empty());
   EXPECT_TRUE(p == f.minimum && search.state() == state);
 }
 
@@ -118,8 +118,8 @@ TYPED_TEST(SearchSequence, ValuesProjectedParameters_AndReturnsWhatItValued) {
   LineSearch<T> search({});
   double value = f.value(p);
   for (int i = 0; i < 5; ++i) {
-    const auto outcome = search.step(p, f.gradient(p), value, objective);
-    if (!outcome.accepted) break;
+    const auto outcome = one_step(search, p, f.gradient(p), value, objective);
+    if (!outcome.moved) break;
     EXPECT_TRUE(p == f.tried.back());
     EXPECT_EQ(outcome.value, f.value(p));
     EXPECT_LT(outcome.value, std::exchange(value, outcome.value));
@@ -142,8 +142,8 @@ TYPED_TEST(SearchSequence, NeverValuesWhatIsNotFinite_NorAcceptsALossThatIsNone)
     return std::abs(x) > 0.5 ? std::nan("") : x * x;
   };
   LineSearch<T> search({.first = 256, .relative = false});
-  const auto outcome = search.step(p, {{"x", Matrix<T>::Constant(1, 1, start)}}, 1, objective);
-  EXPECT_TRUE(outcome.accepted && saw_nan && !saw_infinity);
+  const auto outcome = one_step(search, p, {{"x", Matrix<T>::Constant(1, 1, start)}}, 1, objective);
+  EXPECT_TRUE(outcome.moved && saw_nan && !saw_infinity);
   EXPECT_EQ(outcome.step, 1);
 }
 
@@ -165,18 +165,18 @@ TYPED_TEST(SearchSequence, RestoredFromItsState_TakesTheStepsOfTheUninterruptedS
     std::vector<Point> points;
     for (int k = 0; k < 20; ++k) {
       points.push_back({p, value, whole.state()});
-      value = whole.step(p, f.gradient(p), value, f.objective()).value;
+      value = one_step(whole, p, f.gradient(p), value, f.objective()).value;
     }
     EXPECT_LT(value, 0.5 * points[0].value);
     for (std::size_t k = 0; k < points.size(); k += 3) {
       LineSearch<T> restored({.first = 64});
-      restored.restore(points[k].state);
+      restored.restore(points[k].state, {});
       EXPECT_TRUE(restored.state() == points[k].state);
       Parameters<T> q = points[k].p;
       double loss = points[k].value;
       for (std::size_t i = k; i < points.size(); ++i) {
         ASSERT_TRUE(q == points[i].p && loss == points[i].value) << "from " << k << ", step " << i;
-        loss = restored.step(q, f.gradient(q), loss, f.objective()).value;
+        loss = one_step(restored, q, f.gradient(q), loss, f.objective()).value;
       }
       EXPECT_TRUE(q == p && loss == value);
     }
@@ -191,13 +191,13 @@ TEST(SearchState, ThatIsDamaged_IsRefused) {
     return refusal_of([&] {
       NamedTensors state{{"line_search.t", to_tensor(std::vector<double>{1})}};
       state[name] = to_tensor(values);
-      search.restore(state);
+      search.restore(state, {});
     });
   };
   for (const std::string name : {"line_search.t", "line_search.weight.x"})
     for (const std::vector<double>& values : std::vector<std::vector<double>>{{-1}, {NAN}, {INFINITY}, {1, 2}})
       EXPECT_EQ(refusal(name, values), "checkpoint: tensor '" + name + "' is damaged");
-  EXPECT_EQ(refusal_of([&] { search.restore({}); }), "checkpoint: tensor 'line_search.t' is missing");
+  EXPECT_EQ(refusal_of([&] { search.restore({}, {}); }), "checkpoint: tensor 'line_search.t' is missing");
 }
 
 }  // namespace

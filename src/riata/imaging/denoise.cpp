@@ -18,8 +18,8 @@
 #include "riata/datasets/generators.hpp"
 #include "riata/imaging/clipping.hpp"
 #include "riata/imaging/patch_coder.hpp"
-#include "riata/learning/sampler.hpp"
 #include "riata/operators/patches.hpp"
+#include "riata/optim/line_search.hpp"
 
 namespace riata {
 namespace {
@@ -94,19 +94,24 @@ void learn(const Plane& plane, const Picture& noisy, const Recipe& recipe, const
                           .centred = recipe.centred,
                           .smallest_norm = recipe.training_energy * result.sigma * std::sqrt(n - 1),
                           .seed = options.seed});
-  const ConstMatrixRef<float> patches = sampler->batch().X;
-  if (patches.cols() == 0) return;  // nothing rises above the noise
-  const UnrolledOptions network{.layers = options.layers, .execution = options.execution};
+  if (sampler->batch().batch.size() == 0) return;  // nothing rises above the noise
   std::optional<int> backprop;
   if (options.method == LearningMethod::alternating) backprop = 0;
-  Learner<float> learner(
+  const DenseDictionary<float> D(result.dictionary);
+  Run<float> run(
       std::move(sampler),
       std::make_unique<UnrolledDirection<float>>(
-          result.reg, UnrolledDirectionOptions{.network = network, .backprop = backprop, .scale_by_usage = true}),
-      LineSearch<float>({.first = 2, .grow = 2, .relative = false}), Constraint::unit_sphere,
-      {.max_iter = recipe.max_iter, .tol = 1e-5}, {.seed = options.seed});
-  auto learned = learner.fit({{"dictionary", result.dictionary}}, observer);
-  result.dictionary = std::move(learned.dictionary);
+          D, result.reg,
+          UnrolledDirectionOptions{.network = {.layers = options.layers}, .backprop = backprop, .scale_by_usage = true}),
+      std::make_unique<LineSearch<float>>(LineSearchOptions{.first = 2, .grow = 2, .relative = false}),
+      {{.moves = {"dictionary"}}}, D.parameters(),
+      {.max_iter = recipe.max_iter,
+       .tol = 1e-5,
+       .project = [&D](Parameters<float>& p) { D.project(p); },
+       .atoms = {.seed = options.seed},
+       .execution = options.execution});
+  auto learned = run.fit(observer);
+  result.dictionary = std::move(learned.parameters.at("dictionary"));
   result.history = std::move(learned.history);
   result.status = learned.status;
 }

@@ -1,5 +1,7 @@
 #include "riata/learning/direction.hpp"
 
+#include <utility>
+
 #include "riata/core/check.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/linalg/norms.hpp"
@@ -7,10 +9,24 @@
 #include "riata/solvers/certificate.hpp"
 
 namespace riata {
+namespace {
+
+/// A = sum z z^T and B = sum x z^T, which say all that plain least squares sees of the codes.
+template <Scalar T>
+Parameters<T> statistics_of(const Batch<T>& batch, const Matrix<T>& Z) {
+  require(!batch.is_weighted(), "statistics A, B of the codes do not hold with weights or a mask; use a method by gradients");
+  Parameters<T> statistics{{"A", Matrix<T>::Zero(Z.rows(), Z.rows())}, {"B", Matrix<T>::Zero(batch.X.rows(), Z.rows())}};
+  add_outer<T>(T(1), Z, Z, statistics.at("A"));
+  add_outer<T>(T(1), batch.X, Z, statistics.at("B"));
+  return statistics;
+}
+
+}  // namespace
 
 template <Scalar T>
-UnrolledOptions UnrolledDirection<T>::network_at(const Parameters<T>& parameters) const {
+UnrolledOptions UnrolledDirection<T>::network_at(const Parameters<T>& parameters, const Execution& execution) const {
   UnrolledOptions network = options_.network;
+  network.execution = execution;
   if (const auto steps = parameters.find("steps"); steps != parameters.end()) {
     const Vector<double> factors = steps->second.template cast<double>();
     network.steps.assign(factors.begin(), factors.end());
@@ -23,81 +39,107 @@ UnrolledOptions UnrolledDirection<T>::network_at(const Parameters<T>& parameters
 }
 
 template <Scalar T>
-double UnrolledDirection<T>::value(const Batch<T>& batch, const Parameters<T>& parameters) {
-  return unrolled_loss<T>(batch, DenseDictionary<T>(parameters.at("dictionary")), reg_, network_at(parameters),
-                          {.loss = options_.loss, .reduction = options_.reduction});
-}
-
-template <Scalar T>
-Parameters<T> UnrolledDirection<T>::gradient(const Batch<T>& batch, const Parameters<T>& parameters,
-                                             const std::set<std::string>& names) {
-  const bool steps = names.contains("steps");
-  auto result = unrolled_gradient<T>(batch, DenseDictionary<T>(parameters.at("dictionary")), reg_, network_at(parameters),
+Sums<T> UnrolledDirection<T>::look(const Sample<T>& sample, const Question<T>& question, const Execution& execution) {
+  const Batch<T>& batch = sample.batch;
+  const auto D = D_->at(question.at);
+  UnrolledOptions network = network_at(question.at, execution);
+  if (question.n_layers) network.layers = *question.n_layers;
+  Sums<T> sums{.n_signals = batch.size()};
+  const bool wants_codes = question.codes || question.statistics, steps = question.gradient.contains("steps");
+  if (question.gradient.empty() && !wants_codes) {
+    sums.value = unrolled_loss<T>(batch, *D, reg_, network, {.loss = options_.loss, .reduction = options_.reduction});
+    return sums;
+  }
+  const bool dictionary = question.gradient.size() > (steps ? 1 : 0), usage = dictionary && options_.scale_by_usage;
+  auto result = unrolled_gradient<T>(batch, *D, reg_, network,
                                      {.loss = options_.loss,
                                       .backprop = options_.backprop,
                                       .reduction = options_.reduction,
-                                      .dictionary = true,
+                                      .dictionary = dictionary,
                                       .steps = steps,
                                       .reg = false,
                                       .signals = false,
-                                      .codes = false,
-                                      .usage = options_.scale_by_usage});
-  Parameters<T> gradient = std::move(result.parameters);
-  if (options_.scale_by_usage) {
+                                      .codes = wants_codes,
+                                      .usage = usage});
+  sums.value = result.value;
+  sums.gradient = std::move(result.parameters);
+  if (usage) {
     const double floor = 0.1 * result.usage.mean();
     for (Index j = 0; j < result.usage.size(); ++j)
-      if (result.usage(j) + floor > 0) gradient["dictionary"].col(j) /= static_cast<T>(result.usage(j) + floor);
+      if (result.usage(j) + floor > 0) sums.gradient["dictionary"].col(j) /= static_cast<T>(result.usage(j) + floor);
   }
-  if (steps) gradient["steps"] = result.steps.template cast<T>();
-  return gradient;
+  if (steps) sums.gradient["steps"] = result.steps.template cast<T>();
+  std::erase_if(sums.gradient, [&](const auto& entry) { return !question.gradient.contains(entry.first); });
+  if (question.statistics) sums.statistics = statistics_of(batch, result.codes);
+  if (question.codes) sums.codes = std::move(result.codes);
+  return sums;
 }
 
 template <Scalar T>
-double ExactDirection<T>::open(const Batch<T>& batch, const Parameters<T>& parameters, std::optional<double>) {
-  const DenseDictionary<T> D(parameters.at("dictionary"));
-  const bool warm = codes_.rows() == D.code_size() && codes_.cols() == batch.size();
-  codes_ = encode<T>(batch, D, reg_, coder_, warm ? &codes_ : nullptr).codes;
-  return value(batch, parameters);
-}
-
-template <Scalar T>
-double ExactDirection<T>::value(const Batch<T>& batch, const Parameters<T>& parameters) {
-  const double sum =
-      lasso_objective<T>(batch, DenseDictionary<T>(parameters.at("dictionary")), codes_, reg_, coder_.penalty, coder_.execution)
-          .sum();
-  return reduction_ == Reduction::mean ? sum / static_cast<double>(batch.size()) : sum;
-}
-
-template <Scalar T>
-Parameters<T> ExactDirection<T>::gradient(const Batch<T>& batch, const Parameters<T>& parameters, const std::set<std::string>&) {
-  const Matrix<T>& D = parameters.at("dictionary");
-  Matrix<T> gradient = Matrix<T>::Zero(D.rows(), D.cols());
-  const SeenBatch<T> seen("learn_dictionary", batch);
-  constexpr Index block = 1024;  // bounds the residual's memory
-  for (Index first = 0; first < batch.size(); first += block) {
-    const Index n = std::min(block, batch.size() - first);
-    Matrix<T> residual(D.rows(), n);
-    multiply<T>(D, codes_.middleCols(first, n), residual);
-    residual -= seen.X().middleCols(first, n);
-    if (seen.is_weighted()) residual.array() *= seen.weights(first, n).array();
-    add_outer<T>(T(1), residual, codes_.middleCols(first, n), gradient);
+Sums<T> ExactDirection<T>::look(const Sample<T>& sample, const Question<T>& question, const Execution& execution) {
+  const Batch<T>& batch = sample.batch;
+  const auto D = D_->at(question.at);
+  EncodeOptions coder = coder_;
+  coder.execution = execution;
+  const bool opens = question.coding == Coding::opening;
+  if (question.coding != Coding::held) {
+    const Matrix<T>& start = opens ? kept_ : codes_;
+    const bool warm = start.rows() == D->code_size() && start.cols() == batch.size();
+    Matrix<T> codes = encode<T>(batch, *D, reg_, coder, warm ? &start : nullptr).codes;
+    if (opens)
+      before_looking_.reset();
+    else if (!before_looking_)
+      before_looking_ = std::move(codes_);
+    codes_ = std::move(codes);
   }
-  if (reduction_ == Reduction::mean) gradient /= static_cast<T>(batch.size());
-  return {{"dictionary", std::move(gradient)}};
+  Sums<T> sums{.n_signals = batch.size()};
+  const double weight = reduction_ == Reduction::mean ? static_cast<double>(batch.size()) : 1;
+  sums.value = lasso_objective<T>(batch, *D, codes_, reg_, coder.penalty, execution).sum() / weight;
+  if (!question.gradient.empty()) {
+    const SeenBatch<T> seen("learn_dictionary", batch);
+    for (const auto& [name, values] : D->parameters())
+      if (question.gradient.contains(name)) sums.gradient[name] = Matrix<T>::Zero(values.rows(), values.cols());
+    constexpr Index block = 1024;  // bounds the residual's memory
+    for (Index first = 0; first < batch.size(); first += block) {
+      const Index n = std::min(block, batch.size() - first);
+      Matrix<T> residual(D->signal_size(), n);
+      D->apply(codes_.middleCols(first, n), residual);
+      residual -= seen.X().middleCols(first, n);
+      if (seen.is_weighted()) residual.array() *= seen.weights(first, n).array();
+      D->accumulate_gradient(T(1), residual, codes_.middleCols(first, n), sums.gradient);
+    }
+    for (auto& [name, g] : sums.gradient)
+      if (reduction_ == Reduction::mean) g /= static_cast<T>(batch.size());
+  }
+  if (question.statistics) sums.statistics = statistics_of(batch, codes_);
+  if (question.codes) sums.codes = codes_;
+  return sums;
+}
+
+template <Scalar T>
+void ExactDirection<T>::forget_looks() {
+  if (before_looking_) codes_ = std::move(*before_looking_);
+  before_looking_.reset();
+}
+
+template <Scalar T>
+void ExactDirection<T>::keep() {
+  kept_ = std::exchange(codes_, {});
+  before_looking_.reset();
 }
 
 template <Scalar T>
 NamedTensors ExactDirection<T>::state() const {
-  return {{"direction.codes", to_tensor<T>(codes_)}};
+  return {{"direction.codes", to_tensor<T>(kept_)}};
 }
 
 template <Scalar T>
-void ExactDirection<T>::restore(const NamedTensors& state, const Batch<T>& batch, const Parameters<T>& parameters,
+void ExactDirection<T>::restore(const NamedTensors& state, const Sample<T>& sample, const Parameters<T>&,
                                 const std::string& where) {
   const std::string name = "direction.codes";
   const bool is_unopened = get_matrix<T>(state, name, where).size() == 0;
-  codes_ = is_unopened ? Matrix<T>() : stored_matrix<T>(state, name, parameters.at("dictionary").cols(), batch.size(), where);
-  require(!coder_.penalty.positive || is_unopened || codes_.minCoeff() >= T(0), "{}: tensor '{}' holds codes below zero", where,
+  kept_ = is_unopened ? Matrix<T>() : stored_matrix<T>(state, name, D_->code_size(), sample.batch.size(), where);
+  require(!coder_.penalty.positive || is_unopened || kept_.minCoeff() >= T(0), "{}: tensor '{}' holds codes below zero", where,
           name);
 }
 

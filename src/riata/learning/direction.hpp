@@ -1,5 +1,4 @@
-// A learner's second part: from a batch and the parameters to the value and gradient that the update follows. It contains
-// the coder. Parameters are named "dictionary" (n_features x n_atoms) and "steps" (layers x 1).
+// A run's second part: from a batch and parameters to what the update asks for. It contains the coder.
 #pragma once
 
 #include <optional>
@@ -8,8 +7,9 @@
 
 #include "riata/core/tensors.hpp"
 #include "riata/core/threads.hpp"
+#include "riata/learning/sampler.hpp"
 #include "riata/operators/dense_dictionary.hpp"
-#include "riata/optim/parameters.hpp"
+#include "riata/optim/question.hpp"
 #include "riata/solvers/encode.hpp"
 #include "riata/unrolled/unrolled.hpp"
 
@@ -20,27 +20,23 @@ class Direction {
  public:
   virtual ~Direction() = default;
   virtual std::set<Piece> produces() const = 0;
+  /// The value, and what else is asked.
+  virtual Sums<T> look(const Sample<T>& sample, const Question<T>& question, const Execution& execution) = 0;
 
-  /// Opens an iteration: codes the batch if the coder keeps codes. Returns the value at `parameters`, which is `known`
-  /// where nothing changed since it was computed.
-  virtual double open(const Batch<T>& batch, const Parameters<T>& parameters, std::optional<double> known) {
-    return known ? *known : value(batch, parameters);
-  }
-  /// The value at other parameters, within the open iteration.
-  virtual double value(const Batch<T>& batch, const Parameters<T>& parameters) = 0;
-  /// The gradient with respect to the parameters named.
-  virtual Parameters<T> gradient(const Batch<T>& batch, const Parameters<T>& parameters, const std::set<std::string>& names) = 0;
-
+  /// Does it hold codes while parameters move? Else an answer is a function of question and sample.
+  virtual bool holds_codes() const { return false; }
+  virtual void forget_looks() {}  ///< holds again what it held before the iteration's first look
+  virtual void keep() {}          ///< the iteration counts: the next begins from the codes held now
   virtual NamedTensors state() const { return {}; }
   /// @throws std::invalid_argument, beginning with `where`, if the state is not that of such a batch and parameters
-  virtual void restore(const NamedTensors& /*state*/, const Batch<T>& /*batch*/, const Parameters<T>& /*parameters*/,
+  virtual void restore(const NamedTensors& /*state*/, const Sample<T>& /*sample*/, const Parameters<T>& /*parameters*/,
                        const std::string& /*where*/) {}
 };
 
 /// The loss after N unrolled layers, differentiated through the last K of them: deep dictionary learning (K = N), truncated
 /// back-propagation, and alternating minimisation with N iterations from zero (K = 0).
 struct UnrolledDirectionOptions {
-  UnrolledOptions network = {};  ///< its `steps` are replaced by the parameter "steps" where there is one
+  UnrolledOptions network = {};  ///< its `steps` are replaced by the parameter "steps" (layers x 1) where there is one
   Loss loss = Loss::lasso;
   Reduction reduction = Reduction::mean;
   std::optional<int> backprop = {};  ///< K; by default N
@@ -53,13 +49,15 @@ struct UnrolledDirectionOptions {
 template <Scalar T>
 class UnrolledDirection final : public Direction<T> {
  public:
-  UnrolledDirection(double reg, UnrolledDirectionOptions options) : reg_(reg), options_(std::move(options)) {}
-  std::set<Piece> produces() const override { return {Piece::value, Piece::gradient}; }
-  double value(const Batch<T>& batch, const Parameters<T>& parameters) override;
-  Parameters<T> gradient(const Batch<T>& batch, const Parameters<T>& parameters, const std::set<std::string>& names) override;
+  /// Codes in `D` at the parameters asked for.
+  UnrolledDirection(const Dictionary<T>& D, double reg, UnrolledDirectionOptions options)
+      : D_(D.at({})), reg_(reg), options_(std::move(options)) {}
+  std::set<Piece> produces() const override { return {Piece::value, Piece::gradient, Piece::statistics, Piece::codes}; }
+  Sums<T> look(const Sample<T>& sample, const Question<T>& question, const Execution& execution) override;
 
  private:
-  UnrolledOptions network_at(const Parameters<T>& parameters) const;
+  UnrolledOptions network_at(const Parameters<T>& parameters, const Execution& execution) const;
+  std::unique_ptr<const Dictionary<T>> D_;
   double reg_;
   UnrolledDirectionOptions options_;
 };
@@ -69,21 +67,24 @@ class UnrolledDirection final : public Direction<T> {
 template <Scalar T>
 class ExactDirection final : public Direction<T> {
  public:
-  ExactDirection(double reg, EncodeOptions coder, Reduction reduction)
-      : reg_(reg), coder_(std::move(coder)), reduction_(reduction) {}
-  std::set<Piece> produces() const override { return {Piece::value, Piece::gradient, Piece::codes}; }
-  double open(const Batch<T>& batch, const Parameters<T>& parameters, std::optional<double> known) override;
-  double value(const Batch<T>& batch, const Parameters<T>& parameters) override;
-  Parameters<T> gradient(const Batch<T>& batch, const Parameters<T>& parameters, const std::set<std::string>& names) override;
+  ExactDirection(const Dictionary<T>& D, double reg, EncodeOptions coder, Reduction reduction)
+      : D_(D.at({})), reg_(reg), coder_(std::move(coder)), reduction_(reduction) {}
+  std::set<Piece> produces() const override { return {Piece::value, Piece::gradient, Piece::statistics, Piece::codes}; }
+  Sums<T> look(const Sample<T>& sample, const Question<T>& question, const Execution& execution) override;
+  bool holds_codes() const override { return true; }
+  void forget_looks() override;
+  void keep() override;
   NamedTensors state() const override;
-  void restore(const NamedTensors& state, const Batch<T>& batch, const Parameters<T>& parameters,
+  void restore(const NamedTensors& state, const Sample<T>& sample, const Parameters<T>& parameters,
                const std::string& where) override;
 
  private:
+  std::unique_ptr<const Dictionary<T>> D_;
   double reg_;
   EncodeOptions coder_;
   Reduction reduction_;
-  Matrix<T> codes_;
+  Matrix<T> kept_, codes_;                   // of the last iteration that counts, of this one
+  std::optional<Matrix<T>> before_looking_;  // this one's, before its first look
 };
 
 }  // namespace riata

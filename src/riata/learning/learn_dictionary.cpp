@@ -8,6 +8,7 @@
 #include "riata/core/stopping.hpp"
 #include "riata/datasets/generators.hpp"
 #include "riata/operators/units.hpp"
+#include "riata/optim/line_search.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/tile_certificate.hpp"
 
@@ -102,22 +103,30 @@ Matrix<T> initial_dictionary(const ConstMatrixRef<T>& X, Index n_atoms, const Le
 }
 
 template <Scalar T>
-std::unique_ptr<Direction<T>> make_direction(double reg, const LearnOptions& o) {
+std::unique_ptr<Direction<T>> make_direction(const Dictionary<T>& D, double reg, const LearnOptions& o) {
   if (o.method == LearningMethod::alternating_exact)
-    return std::make_unique<ExactDirection<T>>(
-        reg, EncodeOptions{.tol = o.coder_tol, .penalty = o.penalty, .execution = o.execution}, o.reduction);
+    return std::make_unique<ExactDirection<T>>(D, reg, EncodeOptions{.tol = o.coder_tol, .penalty = o.penalty}, o.reduction);
   std::optional<int> backprop = o.backprop;
   if (o.method == LearningMethod::alternating) backprop = 0;
-  return std::make_unique<UnrolledDirection<T>>(reg,
+  return std::make_unique<UnrolledDirection<T>>(D, reg,
                                                 UnrolledDirectionOptions{.network = {.layers = o.layers,
                                                                                      .method = o.algorithm,
                                                                                      .return_extrapolated = o.return_extrapolated,
-                                                                                     .penalty = o.penalty,
-                                                                                     .execution = o.execution},
+                                                                                     .penalty = o.penalty},
                                                                          .loss = o.loss,
                                                                          .reduction = o.reduction,
                                                                          .backprop = backprop,
                                                                          .frobenius_lipschitz = o.frobenius_lipschitz});
+}
+
+/// Refuses stored atoms off the constraint.
+template <Scalar T>
+void check_atoms(const Matrix<T>& D, Constraint constraint, const std::string& where) {
+  Matrix<T> projected = D;
+  project_atoms(projected, constraint);
+  const T farthest = (D - projected).colwise().norm().maxCoeff(), rounding = std::sqrt(Eigen::NumTraits<T>::epsilon());
+  const bool has_zero = constraint == Constraint::unit_sphere && D.colwise().norm().minCoeff() == T(0);
+  require(farthest <= rounding && !has_zero, "{}dictionary' holds an atom that violates the constraint", where);
 }
 
 template <Scalar T>
@@ -125,16 +134,33 @@ LearnResult<T> learn(const Batch<T>& batch, Matrix<T> init, const Reg& weight, c
   Checkpoint checkpoint = checkpoint_of(o);
   const ResumedKernels kernels(checkpoint);
   project_atoms(init, o.constraint);
-  const double reg = resolve_batch_reg<T>(weight, batch, DenseDictionary<T>(init), o.penalty, o.execution);
+  const DenseDictionary<T> D(init, o.constraint);
+  const double reg = resolve_batch_reg<T>(weight, batch, D, o.penalty, o.execution);
   if (!o.checkpoint.empty()) checkpoint.fingerprint = fingerprint<T>(batch, init, reg, o);
-  Parameters<T> parameters{{"dictionary", std::move(init)}};
+  Parameters<T> parameters = D.parameters();
   if (o.method != LearningMethod::alternating_exact) parameters["steps"] = Matrix<T>::Ones(o.layers, 1);
-  Learner<T> learner(std::make_unique<FullBatchBorrowed<T>>(batch), make_direction<T>(reg, o), LineSearch<T>({.first = 64}),
-                     o.constraint,
-                     {.learn_steps = o.learn_steps, .max_iter = o.max_iter, .tol = o.tol, .max_time_s = o.max_time_s},
-                     {.replace = o.replace_atoms, .seed = o.seed}, std::move(checkpoint));
-  LearnResult<T> result = learner.fit(std::move(parameters), observer);
-  result.reg = reg;
+  std::vector<Phase> phases{{.moves = {"dictionary"}}};
+  if (o.learn_steps) phases.push_back({.moves = {"dictionary", "steps"}});
+  Run<T> run(std::make_unique<FullBatch<T>>(batch), make_direction<T>(D, reg, o),
+             std::make_unique<LineSearch<T>>(LineSearchOptions{.first = 64}), std::move(phases), std::move(parameters),
+             {.max_iter = o.max_iter,
+              .tol = o.tol,
+              .max_time_s = o.max_time_s,
+              .project = [&D](Parameters<T>& p) { D.project(p); },
+              .check = [&o](const Parameters<T>& p, const std::string& where) { check_atoms(p.at("dictionary"), o.constraint, where); },
+              .atoms = {.replace = o.replace_atoms, .seed = o.seed},
+              .checkpoint = std::move(checkpoint),
+              .execution = o.execution});
+  RunResult<T> learned = run.fit(observer);
+  LearnResult<T> result{.dictionary = std::move(learned.parameters.at("dictionary")),
+                        .steps = {},
+                        .history = std::move(learned.history),
+                        .initial_value = learned.initial_value,
+                        .reg = reg,
+                        .n_replaced = learned.n_replaced,
+                        .status = learned.status};
+  if (const auto steps = learned.parameters.find("steps"); steps != learned.parameters.end())
+    result.steps.assign(steps->second.data(), steps->second.data() + steps->second.size());
   return result;
 }
 

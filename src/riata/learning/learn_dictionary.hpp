@@ -1,13 +1,13 @@
 // Dictionary learning in one call:   min_{D in C}  (1/N) sum_i  loss( z_N(x_i, D), D )
 //
-// Presets of the five parts (learner.hpp). Line search, phases and stopping rule: Malezieux, Moreau and Kowalski (2022).
+// Presets of the run (run.hpp). Line search, phases and stopping rule: Malezieux, Moreau and Kowalski (2022).
 #pragma once
 
 #include <optional>
 #include <string>
 #include <variant>
 
-#include "riata/learning/learner.hpp"
+#include "riata/learning/run.hpp"
 
 namespace riata {
 
@@ -53,7 +53,21 @@ struct LearnOptions {
   void validate() const;  ///< @throws std::invalid_argument naming the field, its value and the rule
 };
 
-/// X is n_features x n_signals, or {X, mask}: the data fit of what was seen (terms/batch.hpp). reg as a fraction is of the batch's largest reg_max at the initial dictionary.
+template <Scalar T>
+struct LearnResult {
+  Matrix<T> dictionary;       ///< n_features x n_atoms
+  std::vector<double> steps;  ///< step factors, one per layer; empty if the coder has none
+  History history;
+  double initial_value = std::numeric_limits<double>::quiet_NaN();  ///< the objective before the first step, if known
+  double reg = 0;                                                   ///< the weight used, as a number
+  int n_replaced = 0;                                               ///< dead or duplicate atoms replaced
+  /// converged: neither dictionary nor steps alone, against their gradient, lower the loss by 1e-4 of it; stalled: tol ended it
+  /// where they do.
+  Status status = Status::converged;
+};
+
+/// X is n_features x n_signals, or {X, mask}: the data fit of what was seen (terms/batch.hpp). reg as a fraction is of the batch's
+/// largest reg_max at the initial dictionary.
 /// Same seed, same bits, for any number of threads, also after a kill and a resume.
 /// @throws std::invalid_argument for bad shapes, options, or a checkpoint of another run; riata::Error if a file fails
 template <Scalar T>

@@ -1,12 +1,76 @@
 #include "riata/learning/sampler.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <utility>
 
 #include "riata/core/check.hpp"
 #include "riata/core/random.hpp"
 #include "riata/operators/patches.hpp"
 
 namespace riata {
+namespace {
+
+constexpr std::uint32_t batch_stream = 200, validation_stream = 201;
+
+/// The columns of A in the order of `which`.
+template <Scalar T>
+Matrix<T> columns(const ConstMatrixRef<T>& A, const std::vector<Index>& which) {
+  Matrix<T> chosen(A.rows(), std::ssize(which));
+  for (Index k = 0; k < chosen.cols(); ++k) chosen.col(k) = A.col(which[static_cast<std::size_t>(k)]);
+  return chosen;
+}
+
+}  // namespace
+
+template <Scalar T>
+MiniBatches<T>::Chosen::Chosen(const Sample<T>& all, const std::vector<Index>& which) : X(columns<T>(all.batch.X, which)) {
+  if (all.batch.is_weighted()) weights = columns<T>(*all.batch.weights, which);
+  if (all.targets != nullptr) targets = columns<T>(*all.targets, which);
+}
+
+template <Scalar T>
+Sample<T> MiniBatches<T>::Chosen::sample() const {
+  return {weights.size() > 0 ? Batch<T>(X, weights) : Batch<T>(X), targets.size() > 0 ? &targets : nullptr};
+}
+
+template <Scalar T>
+MiniBatches<T>::MiniBatches(const NonDeduced<Batch<T>>& signals, const MiniBatchOptions& options, const Matrix<T>* targets)
+    : all_{signals, targets}, options_(options) {
+  const Index n = signals.size(), n_held = static_cast<Index>(std::lround(options.validation * static_cast<double>(n)));
+  require(n_held < n, "validation = {} of {} signals leaves none to train on", options.validation, n);
+  require(n_held > 0 || options.validation == 0, "validation = {} of {} signals holds none out", options.validation, n);
+  std::vector<bool> is_held(static_cast<std::size_t>(n));
+  const std::vector<Index> held = RandomStream(options.seed, validation_stream).choose(n, n_held);
+  for (const Index i : held) is_held[static_cast<std::size_t>(i)] = true;
+  for (Index i = 0; i < n; ++i)
+    if (!is_held[static_cast<std::size_t>(i)]) trained_on_.push_back(i);
+  if (n_held > 0) held_out_.emplace(all_, held);
+  if (options.batch_size)
+    require(*options.batch_size >= 1 && *options.batch_size <= std::ssize(trained_on_),
+            "batch_size = {}, must be at most the {} signals to train on", *options.batch_size, trained_on_.size());
+}
+
+template <Scalar T>
+Sample<T> MiniBatches<T>::batch(Index iteration) {
+  if (!options_.batch_size && !held_out_) return all_;
+  if (!options_.batch_size) iteration = 0;
+  if (iteration == std::exchange(iteration_, iteration)) return batch_->sample();
+  std::vector<Index> which = trained_on_;
+  if (options_.batch_size) {
+    RandomStream random(options_.seed, batch_stream, static_cast<std::uint32_t>(iteration));
+    which = random.choose(std::ssize(trained_on_), *options_.batch_size);
+    for (Index& i : which) i = trained_on_[static_cast<std::size_t>(i)];
+  }
+  batch_.emplace(all_, which);
+  return batch_->sample();
+}
+
+template <Scalar T>
+std::optional<Sample<T>> MiniBatches<T>::held_out() {
+  if (!held_out_) return {};
+  return held_out_->sample();
+}
 
 template <Scalar T>
 PatchSampler<T>::PatchSampler(const T* image, Index height, Index width, const PatchSamplerOptions& options) {
@@ -26,6 +90,8 @@ PatchSampler<T>::PatchSampler(const T* image, Index height, Index width, const P
   patches_.conservativeResize(Eigen::NoChange, kept);
 }
 
+template class MiniBatches<float>;
+template class MiniBatches<double>;
 template class PatchSampler<float>;
 template class PatchSampler<double>;
 

@@ -1,29 +1,78 @@
-// A learner's first part: where its batch of signals comes from.
+// A run's first part: where its batches of signals come from.
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <vector>
 
 #include "riata/terms/batch.hpp"
 
 namespace riata {
 
+/// A batch, and what supervised losses hold its codes against.
+template <Scalar T>
+struct Sample {
+  Batch<T> batch;
+  const Matrix<T>* targets = nullptr;  ///< n_atoms x n_signals, or none
+  Index place = 0;                     ///< of its first signal in the whole batch, of which this may be a part
+};
+
+/// Its batches are a function of (seed, iteration), so there is nothing to store: all questions of one iteration see the same, in a
+/// resumed run too. What it returns is valid until the next call.
 template <Scalar T>
 class Sampler {
  public:
   virtual ~Sampler() = default;
-  /// A view, valid until the next call. Fixed samplers return the same signals each time.
-  virtual Batch<T> batch() = 0;
+  virtual Sample<T> batch(Index iteration) = 0;
+  /// Is it the same every time?
+  virtual bool is_fixed() const { return false; }
+  /// All signals, by which a run is judged.
+  virtual Sample<T> all() { return batch(0); }
+  /// Signals that no batch holds, for validation.
+  virtual std::optional<Sample<T>> held_out() { return {}; }
 };
 
 /// All signals, every time. Borrows them.
 template <Scalar T>
-class FullBatchBorrowed final : public Sampler<T> {
+class FullBatch final : public Sampler<T> {
  public:
-  explicit FullBatchBorrowed(const Batch<T>& signals) : signals_(signals) {}
-  Batch<T> batch() override { return signals_; }
+  explicit FullBatch(const NonDeduced<Batch<T>>& signals, const Matrix<T>* targets = nullptr) : all_{signals, targets} {}
+  Sample<T> batch(Index) override { return all_; }
+  bool is_fixed() const override { return true; }
 
  private:
-  Batch<T> signals_;
+  Sample<T> all_;
+};
+
+struct MiniBatchOptions {
+  std::optional<Index> batch_size = {};  ///< >= 1; absent: all that are not held out, every time
+  double validation = 0;                 ///< share of the signals held out, in [0, 1)
+  std::uint64_t seed = 0;
+};
+
+/// Signals drawn anew for each iteration, without replacement. Borrows the signals and copies the batch.
+template <Scalar T>
+class MiniBatches final : public Sampler<T> {
+ public:
+  /// @throws std::invalid_argument if batch_size or validation leave no signals
+  MiniBatches(const NonDeduced<Batch<T>>& signals, const MiniBatchOptions& options, const Matrix<T>* targets = nullptr);
+  Sample<T> batch(Index iteration) override;
+  bool is_fixed() const override { return !options_.batch_size; }
+  Sample<T> all() override { return all_; }
+  std::optional<Sample<T>> held_out() override;
+
+ private:
+  /// Copies of some of the signals.
+  struct Chosen {
+    Chosen(const Sample<T>& all, const std::vector<Index>& which);
+    Sample<T> sample() const;
+    Matrix<T> X, weights, targets;
+  };
+  Sample<T> all_;
+  MiniBatchOptions options_;
+  std::vector<Index> trained_on_;
+  std::optional<Chosen> held_out_, batch_;
+  Index iteration_ = -1;  // of batch_
 };
 
 struct PatchSamplerOptions {
@@ -40,7 +89,8 @@ class PatchSampler final : public Sampler<T> {
  public:
   /// @throws std::invalid_argument if the image is smaller than a patch
   PatchSampler(const T* image, Index height, Index width, const PatchSamplerOptions& options);
-  Batch<T> batch() override { return patches_; }
+  Sample<T> batch(Index = 0) override { return {patches_}; }
+  bool is_fixed() const override { return true; }
 
  private:
   Matrix<T> patches_;

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "riata/core/check.hpp"
+#include "riata/optim/parameters.hpp"
 
 namespace riata {
 namespace {
@@ -21,20 +22,24 @@ double root_mean_square(const Parameters<T>& gradient) {
 }  // namespace
 
 template <Scalar T>
-void Adam<T>::step(Parameters<T>& parameters, const Parameters<T>& gradient, const std::map<std::string, double>& rates) {
-  ++t_;
-  if (size_ == 0) size_ = root_mean_square(gradient);
-  if (size_ == 0) return;  // nothing has moved, and nothing moves
+double Adam<T>::move(Parameters<T>& parameters, const Position<T>& from, const Parameters<T>& gradient, Moments& moments) const {
+  auto& [t, size, m_all, v_all] = moments;
+  double fastest = from.rates.empty() ? options_.rate : 0;
+  for (const auto& [name, rate] : from.rates) fastest = std::max(fastest, rate);
+  ++t;
+  if (size == 0) size = root_mean_square(gradient);
+  if (size == 0) return fastest;  // nothing has moved, and nothing moves
   // Not below what T holds the inverse of.
-  const int exponent = std::max(std::ilogb(size_), std::numeric_limits<T>::min_exponent);
-  const double eps_in_units = std::ldexp(options_.eps.value_or(relative_eps * size_), -exponent);
+  const int exponent = std::max(std::ilogb(size), std::numeric_limits<T>::min_exponent);
+  const double eps_in_units = std::ldexp(options_.eps.value_or(relative_eps * size), -exponent);
   const T unit = static_cast<T>(std::ldexp(1.0, -exponent));
-  const double m_scale = 1 / (1 - std::pow(options_.b1, t_)), v_scale = 1 / (1 - std::pow(options_.b2, t_));
+  const double m_scale = 1 / (1 - std::pow(options_.b1, t)), v_scale = 1 / (1 - std::pow(options_.b2, t));
   const T b1 = static_cast<T>(options_.b1), b2 = static_cast<T>(options_.b2), eps = static_cast<T>(eps_in_units);
   for (const auto& [name, g] : gradient) {
-    const auto rate = rates.find(name);
-    if (rate == rates.end()) continue;
-    Matrix<T>&m = m_[name], &v = v_[name];
+    const auto own = from.rates.find(name);
+    if (own == from.rates.end() && !from.rates.empty()) continue;
+    const double rate = own == from.rates.end() ? options_.rate : own->second;
+    Matrix<T>&m = m_all[name], &v = v_all[name];
     if (m.size() == 0) {
       m.setZero(g.rows(), g.cols());
       v.setZero(g.rows(), g.cols());
@@ -42,41 +47,50 @@ void Adam<T>::step(Parameters<T>& parameters, const Parameters<T>& gradient, con
     m = b1 * m + (1 - b1) * (unit * g);
     v = b2 * v + (1 - b2) * (unit * g).cwiseAbs2();
     parameters.at(name).array() -=
-        static_cast<T>(rate->second * m_scale) * m.array() / ((static_cast<T>(v_scale) * v.array()).sqrt() + eps);
+        static_cast<T>(rate * m_scale) * m.array() / ((static_cast<T>(v_scale) * v.array()).sqrt() + eps);
   }
+  return fastest;
 }
 
 template <Scalar T>
-void Adam<T>::reset() {
-  t_ = 0;
-  size_ = 0;
-  m_.clear();
-  v_.clear();
+Asking<T, Outcome<T>> Adam<T>::step(Position<T> from) {
+  const Question<T> slope{.at = from.parameters, .gradient = from.moves, .coding = Coding::opening};
+  const Sums<T> down = co_await slope;
+  Outcome<T> outcome{.parameters = from.parameters, .moved = true, .value = down.value};
+  Moments moments = moments_;
+  outcome.step = move(outcome.parameters, from, down.gradient, moments);
+  from.project(outcome.parameters);
+  for (const auto& [name, values] : outcome.parameters)
+    require(std::isfinite(down.value) && values.allFinite(), "learning_rate = {}: the loss is not finite {}; use a smaller one",
+            options_.rate, from.after);
+  outcome.keep = [this, moments = std::move(moments)]() mutable { moments_ = std::move(moments); };
+  co_return outcome;
 }
 
 template <Scalar T>
 NamedTensors Adam<T>::state() const {
-  NamedTensors tensors{{"adam.t", to_tensor(t_)}, {"adam.size", to_tensor(std::vector<double>{size_})}};
-  for (const auto& [name, m] : m_) tensors["adam.m." + name] = to_tensor<T>(m);
-  for (const auto& [name, v] : v_) tensors["adam.v." + name] = to_tensor<T>(v);
+  NamedTensors tensors{{"adam.t", to_tensor(moments_.t)}, {"adam.size", to_tensor(std::vector<double>{moments_.size})}};
+  for (const auto& [name, m] : moments_.m) tensors["adam.m." + name] = to_tensor<T>(m);
+  for (const auto& [name, v] : moments_.v) tensors["adam.v." + name] = to_tensor<T>(v);
   return tensors;
 }
 
 template <Scalar T>
 void Adam<T>::restore(const NamedTensors& state, const Parameters<T>& parameters) {
   reset();
-  t_ = get_integer(state, "adam.t", "checkpoint");
-  require(t_ >= 0, "checkpoint: tensor 'adam.t' is damaged");
+  auto& [t, last_size, m, v] = moments_;
+  t = get_integer(state, "adam.t", "checkpoint");
+  require(t >= 0, "checkpoint: tensor 'adam.t' is damaged");
   const auto size = get_vector<double>(state, "adam.size", "checkpoint");
   require(size.size() == 1 && std::isfinite(size[0]) && size[0] >= 0, "checkpoint: tensor 'adam.size' is damaged");
-  size_ = size[0];
+  last_size = size[0];
   for (const auto& [name, like] : parameters) {
     if (!state.contains("adam.m." + name) && !state.contains("adam.v." + name)) continue;  // it has not moved yet
-    for (auto* moments : {&m_, &v_}) {
-      const std::string tensor = (moments == &m_ ? "adam.m." : "adam.v.") + name;
+    for (auto* moments : {&m, &v}) {
+      const std::string tensor = (moments == &m ? "adam.m." : "adam.v.") + name;
       Matrix<T>& values = (*moments)[name] = get_matrix<T>(state, tensor, "checkpoint");
       const bool is_moment = values.rows() == like.rows() && values.cols() == like.cols() && values.allFinite() &&
-                             (moments == &m_ || values.minCoeff() >= T(0));
+                             (moments == &m || values.minCoeff() >= T(0));
       require(is_moment, "checkpoint: tensor '{}' is damaged", tensor);
     }
   }

@@ -8,35 +8,41 @@
 
 #include <optional>
 
-#include "riata/core/tensors.hpp"
-#include "riata/optim/parameters.hpp"
+#include "riata/optim/update.hpp"
 
 namespace riata {
 
 struct AdamOptions {
+  double rate = 1e-3;              ///< of names for which the phase has none, where it has none at all
   double b1 = 0.9;                 ///< in [0, 1)
   double b2 = 0.999;               ///< in [0, 1)
   std::optional<double> eps = {};  ///< > 0, in the gradient's unit; absent: 1e-8 of the first gradient's root mean square
 };
 
+/// Moves by the gradient, each name by its own rate, unverified; of the names of a phase that has rates, those alone.
 template <Scalar T>
-class Adam {
+class Adam final : public Update<T> {
  public:
   explicit Adam(const AdamOptions& options = {}) : options_(options) {}
 
-  /// Moves what the gradient names, each by its own rate; a name without one does not move.
-  void step(Parameters<T>& parameters, const Parameters<T>& gradient, const std::map<std::string, double>& rates);
-
-  void reset();
-  NamedTensors state() const;
-  /// @throws std::invalid_argument if the state is not that of such parameters
-  void restore(const NamedTensors& state, const Parameters<T>& parameters);
+  const char* name() const override { return "Adam"; }
+  std::set<Piece> needs() const override { return {Piece::gradient}; }
+  Asking<T, Outcome<T>> step(Position<T> from) override;
+  void reset() override { moments_ = {}; }
+  NamedTensors state() const override;
+  void restore(const NamedTensors& state, const Parameters<T>& parameters) override;
 
  private:
+  struct Moments {
+    std::int64_t t = 0;
+    double size = 0;  // the root mean square of the first gradient that is not zero; 0 before
+    Parameters<T> m = {}, v = {};
+  };
+  /// Moves `parameters`; how far, at most.
+  double move(Parameters<T>& parameters, const Position<T>& from, const Parameters<T>& gradient, Moments& moments) const;
+
   AdamOptions options_;
-  std::int64_t t_ = 0;
-  double size_ = 0;  // the root mean square of the first gradient that is not zero; 0 before
-  Parameters<T> m_, v_;
+  Moments moments_;
 };
 
 }  // namespace riata

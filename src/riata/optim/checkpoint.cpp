@@ -262,34 +262,33 @@ std::int64_t stored_integer(const NamedTensors& tensors, const std::string& name
   return value;
 }
 
-void store_history(const StoredHistory& history, const std::string& part, NamedTensors& tensors) {
+void store_history(const History& history, NamedTensors& tensors) {
   tensors["history.value"] = to_tensor(history.value);
   tensors["history.step"] = to_tensor(history.step);
   tensors["history.seconds"] = to_tensor(history.seconds);
-  tensors["history." + part] = {{std::ssize(history.part)}, history.part};
+  tensors["history.phase"] = {{std::ssize(history.phase)}, history.phase};
 }
 
-StoredHistory stored_history(const NamedTensors& tensors, const std::string& part, std::int64_t last_part,
-                             const std::string& where) {
-  StoredHistory history{.value = get_vector<double>(tensors, "history.value", where),
-                        .step = get_vector<double>(tensors, "history.step", where),
-                        .seconds = get_vector<double>(tensors, "history.seconds", where),
-                        .part = {}};
-  const auto parts = tensors.find("history." + part);
-  const auto* values = parts == tensors.end() || parts->second.shape.size() != 1
+History stored_history(const NamedTensors& tensors, std::int64_t last_phase, const std::string& where) {
+  History history{.value = get_vector<double>(tensors, "history.value", where),
+                  .step = get_vector<double>(tensors, "history.step", where),
+                  .seconds = get_vector<double>(tensors, "history.seconds", where),
+                  .phase = {}};
+  const auto phases = tensors.find("history.phase");
+  const auto* values = phases == tensors.end() || phases->second.shape.size() != 1
                            ? nullptr
-                           : std::get_if<std::vector<std::int64_t>>(&parts->second.data);
+                           : std::get_if<std::vector<std::int64_t>>(&phases->second.data);
   const std::size_t n = history.value.size();
   bool is_sound = values != nullptr && values->size() == n && history.step.size() == n && history.seconds.size() == n;
   for (std::size_t i = 0; is_sound && i < n; ++i) {
     const double seconds_before = i == 0 ? 0 : history.seconds[i - 1];
-    const std::int64_t part_before = i == 0 ? 0 : (*values)[i - 1];
+    const std::int64_t phase_before = i == 0 ? 0 : (*values)[i - 1];
     is_sound = std::isfinite(history.value[i]) && std::isfinite(history.step[i]) && history.step[i] > 0 &&
-               std::isfinite(history.seconds[i]) && history.seconds[i] >= seconds_before && (*values)[i] >= part_before &&
-               (*values)[i] <= last_part;
+               std::isfinite(history.seconds[i]) && history.seconds[i] >= seconds_before && (*values)[i] >= phase_before &&
+               (*values)[i] <= last_phase;
   }
   require(is_sound, "{}: the history is damaged", where);
-  history.part = *values;
+  history.phase = *values;
   return history;
 }
 

@@ -101,15 +101,14 @@ std::vector<double> stored_numbers(const NamedTensors& tensors, const std::strin
 std::int64_t stored_integer(const NamedTensors& tensors, const std::string& name, std::int64_t low, std::int64_t high,
                             const std::string& where);
 
-/// One row per accepted iteration: `part` is its phase or stage.
-struct StoredHistory {
+/// One row per accepted iteration. The value is that after it where each step is verified, else that of its batch before it.
+struct History {
   std::vector<double> value, step, seconds;
-  std::vector<std::int64_t> part;
+  std::vector<std::int64_t> phase;
 };
-void store_history(const StoredHistory& history, const std::string& part, NamedTensors& tensors);
-/// Rows of finite values, steps > 0, times and parts that do not fall, the parts in [0, last_part].
-StoredHistory stored_history(const NamedTensors& tensors, const std::string& part, std::int64_t last_part,
-                             const std::string& where);
+void store_history(const History& history, NamedTensors& tensors);
+/// Rows of finite values, steps > 0, times and phases that do not fall, the phases in [0, last_phase].
+History stored_history(const NamedTensors& tensors, std::int64_t last_phase, const std::string& where);
 
 /// 64-bit FNV-1a of the bytes: enough to notice that a checkpoint belongs to other data.
 template <Scalar T>

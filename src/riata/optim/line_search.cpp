@@ -1,10 +1,12 @@
 #include "riata/optim/line_search.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
 #include "riata/core/check.hpp"
+#include "riata/optim/parameters.hpp"
 
 namespace riata {
 namespace {
@@ -25,6 +27,16 @@ std::map<std::string, Parameters<T>> blocks_of(const Parameters<T>& gradient) {
   return blocks;
 }
 
+double weight_in(const std::map<std::string, double>& weights, const std::string& name) {
+  const auto found = weights.find(block_of(name));
+  return found == weights.end() ? 1 : found->second;
+}
+
+template <Scalar T>
+bool is_finite(const Parameters<T>& pack) {
+  return std::ranges::all_of(pack, [](const auto& array) { return array.second.allFinite(); });
+}
+
 }  // namespace
 
 template <Scalar T>
@@ -33,129 +45,168 @@ void LineSearch<T>::reset() {
   weights_.clear();
 }
 
-template <Scalar T>
-double LineSearch<T>::weight_of(const std::string& name) const {
-  const auto found = weights_.find(block_of(name));
-  return found == weights_.end() ? 1 : found->second;
-}
-
 /// loss / <g, W g>, with no square that could overflow; infinite where W g is zero.
 template <Scalar T>
-double LineSearch<T>::unit_of(double value, const Parameters<T>& gradient) const {
+double LineSearch<T>::unit_of(double value, const Parameters<T>& gradient, const Weights& weights) const {
   if (!options_.relative) return 1;
-  const auto [largest, sum] = scaled_squares(gradient, [this](const std::string& name) { return weight_of(name); });
+  const auto [largest, sum] = scaled_squares(gradient, [&](const std::string& name) { return weight_in(weights, name); });
   return largest == 0 ? std::numeric_limits<double>::infinity() : value / largest / largest / sum;
 }
 
 /// The first of t, shrink t, ... whose step brings the loss below `below`.
 template <Scalar T>
-std::optional<typename LineSearch<T>::Trial> LineSearch<T>::search(const Parameters<T>& from, const Parameters<T>& gradient,
-                                                                   double t, double smallest, double below,
-                                                                   const SearchObjective<T>& objective,
-                                                                   const Evaluate& evaluate) const {
-  if (!std::isfinite(t)) return {};
+Asking<T, std::optional<typename LineSearch<T>::Trial>> LineSearch<T>::search(const Position<T>& from,
+                                                                              const Parameters<T>& gradient,
+                                                                              const Weights& weights, double t, double smallest,
+                                                                              double below, Coding coding) const {
+  if (!std::isfinite(t)) co_return {};
   for (; t > 0 && t >= smallest; t *= options_.shrink) {
-    Trial trial{from, 0, t};
+    Question<T> trial{.at = from.parameters, .coding = coding};
     for (const auto& [name, g] : gradient)
-      if (const double weight = weight_of(name); weight > 0)
-        trial.parameters.at(name) -= static_cast<T>(options_.shrink * t * weight) * g;
-    objective.project(trial.parameters);
-    if (!std::ranges::all_of(trial.parameters, [](const auto& array) { return array.second.allFinite(); })) continue;
-    trial.value = evaluate(trial.parameters);
-    if (trial.value < below) return trial;
+      if (const double weight = weight_in(weights, name); weight > 0)
+        trial.at.at(name) -= static_cast<T>(options_.shrink * t * weight) * g;
+    from.project(trial.at);
+    if (!is_finite(trial.at)) continue;
+    const Sums<T> answer = co_await trial;
+    if (answer.value < below) co_return Trial{std::move(trial.at), answer.value, t};
   }
-  return {};
+  co_return {};
 }
 
 /// Of each block alone the first step that lowers the loss by `least` of it, halved as long as that lowers it further. With
-/// `least` = 0, at the start of a phase, from options_.first and where `evaluate` holds codes.
+/// `least` = 0, at the start of a phase, from options_.first and at codes that may be held.
 ///
-/// Where every evaluation codes anew, the search begins near `last`, the t of the last step, but not below what a linear loss
+/// Where every answer is coded anew, the search begins near `last`, the t of the last step, but not below what a linear loss
 /// needs to fall by `least`, and goes on to both sides, by the same halvings, as long as the loss falls.
 template <Scalar T>
-typename LineSearch<T>::Look LineSearch<T>::look(const Parameters<T>& from, const Parameters<T>& gradient, double value,
-                                                 double least, const SearchObjective<T>& objective, double last) const {
-  const LineSearch alone(options_);  // W = 1
-  const bool starts = least == 0, afresh = !starts && objective.evaluate_afresh;
-  const Evaluate& evaluate = afresh ? objective.evaluate_afresh : objective.evaluate;
+Asking<T, typename LineSearch<T>::Look> LineSearch<T>::look(const Position<T>& from, const Parameters<T>& gradient,
+                                                            const Weights& weights, double value, double least,
+                                                            double last) const {
+  const Weights ones;
+  const bool starts = least == 0, afresh = !starts && from.holds_codes;
+  const Coding coding = afresh ? Coding::look : Coding::held;
   const double first = starts ? options_.first : first_alone, smallest = std::max(options_.smallest, least * smallest_alone);
   const double below = (1 - least) * value;
   Look found;
-  for (const auto& [block, g] : blocks_of(gradient)) {
-    const double unit = alone.unit_of(value, g);
-    const double near = afresh && std::isfinite(unit) ? last * weight_of(block) : 0, linear = least / options_.shrink * unit;
+  const auto blocks = blocks_of(gradient);
+  const std::array<double, 2> factors{1 / options_.shrink, options_.shrink};
+  for (const auto& [block, g] : blocks) {
+    const double unit = unit_of(value, g, ones);
+    const double near = afresh && std::isfinite(unit) ? last * weight_in(weights, block) : 0;
+    const double linear = least / options_.shrink * unit;
     double t_first = first * unit;
     while (near > 0 && options_.shrink * t_first >= std::max(near, linear)) t_first *= options_.shrink;
-    auto trial = near > 0 ? alone.search(from, g, t_first, linear, value, objective, evaluate)
-                          : alone.search(from, g, t_first, smallest * unit, below, objective, evaluate);
-    const auto move_on = [&](double factor) {
+    const double t_last = near > 0 ? linear : smallest * unit;
+    std::optional<Trial> trial = co_await search(from, g, ones, t_first, t_last, near > 0 ? value : below, coding);
+    for (const double factor : factors) {
+      if (factor > 1 && near == 0) continue;
       bool moved = false;
       while (trial && factor * trial->t <= first * unit) {
         const double t = factor * trial->t;
-        auto other = alone.search(from, g, t, t, trial->value, objective, evaluate);
+        std::optional<Trial> other = co_await search(from, g, ones, t, t, trial->value, coding);
         if (!other) break;
         trial = std::move(other);
         moved = true;
       }
-      return moved;
-    };
-    if (near == 0 || !move_on(1 / options_.shrink)) move_on(options_.shrink);
+      if (moved) break;
+    }
     if (trial && trial->value >= below) trial.reset();
     found.weights[block] = trial ? options_.shrink * trial->t : 0;
     if (trial && (!found.best || trial->value < found.best->value)) found.best = std::move(trial);
   }
-  return found;
+  co_return found;
 }
 
 template <Scalar T>
-bool LineSearch<T>::can_fall(const Parameters<T>& parameters, const Parameters<T>& gradient, double value,
-                             const SearchObjective<T>& objective) const {
-  return look(parameters, gradient, value, enough, objective, 0).best.has_value();
+Asking<T, bool> LineSearch<T>::can_fall(Position<T> from) const {
+  const Question<T> here{.at = from.parameters}, slope{.at = from.parameters, .gradient = from.moves};
+  const Sums<T> at = co_await here, down = co_await slope;
+  const Look found = co_await look(from, down.gradient, weights_, at.value, enough, 0);
+  co_return found.best.has_value();
 }
 
 template <Scalar T>
-typename LineSearch<T>::Outcome LineSearch<T>::step(Parameters<T>& parameters, const Parameters<T>& gradient, double value,
-                                                    const SearchObjective<T>& objective, double tol) {
-  Outcome outcome{.value = value};
+Asking<T, Outcome<T>> LineSearch<T>::step(Position<T> from) {
+  double value = from.value.value_or(0);
+  if (!from.value) {
+    const Question<T> here{.at = from.parameters, .coding = Coding::opening};
+    const Sums<T> answer = co_await here;
+    value = answer.value;
+    require(std::isfinite(value), "{}: the objective is {} {}; are the signals or reg too large?", from.who, value, from.after);
+  }
+  const Question<T> slope{.at = from.parameters, .gradient = from.moves};
+  const Sums<T> down = co_await slope;
+  const Parameters<T>& gradient = down.gradient;
+  for (const auto& [name, g] : gradient)
+    require(g.allFinite(), "{}: the gradient by '{}' is not finite {}; are the signals or reg too large?", from.who, name,
+            from.after);
+
+  std::optional<double> t_next = t_;
+  Weights weights = weights_;
+  Outcome<T> outcome{.value = value};
+  const auto ended = [&] {
+    outcome.keep = [this, t_next, weights] {
+      t_ = t_next;
+      weights_ = weights;
+    };
+    return std::move(outcome);
+  };
   double last = t_.value_or(0) / options_.grow;
-  if (!t_ && blocks_of(gradient).size() > 1) {
-    if (Look start = look(parameters, gradient, value, 0, objective, 0); start.best) {
-      weights_ = std::move(start.weights);
-      t_ = 1 / options_.shrink;
+  const bool one_block = blocks_of(gradient).size() < 2;
+  if (!t_next && !one_block) {
+    Look start = co_await look(from, gradient, weights, value, 0, 0);
+    if (start.best) {
+      weights = std::move(start.weights);
+      t_next = 1 / options_.shrink;
     }
   }
-  const double unit = unit_of(value, gradient), largest = options_.largest * unit;
-  double t = std::min(t_.value_or(options_.first * unit), largest);
+  const double unit = unit_of(value, gradient, weights), largest = options_.largest * unit;
+  double t = std::min(t_next.value_or(options_.first * unit), largest);
   bool was_held_back = false;
-  if (auto trial = search(parameters, gradient, t, options_.smallest * unit, value, objective, objective.evaluate)) {
+  std::optional<Trial> trial = co_await search(from, gradient, weights, t, options_.smallest * unit, value, Coding::held);
+  if (trial) {
     was_held_back = trial->t < t;
     last = trial->t;
     t = std::min(options_.grow * trial->t, largest);
-    parameters = std::move(trial->parameters);
-    double longest = weights_.empty() ? 1 : 0;
-    for (const auto& [block, weight] : weights_) longest = std::max(longest, weight);
-    outcome = {.accepted = true, .value = trial->value, .step = options_.shrink * trial->t * longest};
+    double longest = weights.empty() ? 1 : 0;
+    for (const auto& [block, weight] : weights) longest = std::max(longest, weight);
+    outcome = {.parameters = std::move(trial->parameters), .moved = true, .value = trial->value,
+               .step = options_.shrink * trial->t * longest};
   }
-  if (std::isfinite(t)) t_ = t;  // no gradient, no unit
+  if (std::isfinite(t)) t_next = t;  // no gradient, no unit
+  if (!from.is_fixed) co_return ended();
   const double decrease = value - outcome.value;
-  const bool is_slow = outcome.accepted && decrease < tol * value;
-  const bool crawls = was_held_back && decrease < crawl * value && blocks_of(gradient).size() > 1;
-  if (outcome.accepted && !is_slow && !crawls) return outcome;
+  const bool is_slow = outcome.moved && decrease < from.tol * value;
+  const bool crawls = was_held_back && decrease < crawl * value && !one_block;
+  if (outcome.moved && !is_slow && !crawls) co_return ended();
 
-  const double least = is_slow ? enough : std::min(enough, std::max(tol, fine));
-  const double before = objective.evaluate_afresh ? objective.evaluate_afresh(parameters) : outcome.value;
-  Look found = look(parameters, outcome.accepted ? objective.gradient(parameters) : gradient, before, least, objective, last);
+  const double least = is_slow ? enough : std::min(enough, std::max(from.tol, fine));
+  Question<T> here{.at = outcome.moved ? outcome.parameters : from.parameters, .coding = Coding::look};
+  const Position<T> there = from.moved_to(here.at);
+  double before = outcome.value;
+  if (from.holds_codes) {
+    const Sums<T> answer = co_await here;
+    before = answer.value;
+  }
+  Parameters<T> anew = gradient;
+  if (outcome.moved) {
+    here.coding = Coding::held;
+    here.gradient = from.moves;
+    Sums<T> answer = co_await here;
+    anew = std::move(answer.gradient);
+  }
+  Look found = co_await look(there, anew, weights, before, least, last);
   outcome.certified = !found.best;
-  const bool tol_ends = tol > enough && (is_slow || !found.best || before - found.best->value < tol * before);
-  outcome.ended = outcome.certified || tol_ends;
-  if (outcome.ended) return outcome;
-  parameters = std::move(found.best->parameters);
-  outcome.accepted = true;
+  const bool tol_ends = from.tol > enough && (is_slow || !found.best || before - found.best->value < from.tol * before);
+  outcome.ends_phase = outcome.certified || tol_ends;
+  if (outcome.ends_phase) co_return ended();
+  outcome.parameters = std::move(found.best->parameters);
+  outcome.moved = true;
   outcome.value = found.best->value;
   outcome.step = options_.shrink * found.best->t;
-  weights_ = std::move(found.weights);
-  t_ = 1 / options_.shrink;
-  return outcome;
+  weights = std::move(found.weights);
+  t_next = 1 / options_.shrink;
+  co_return ended();
 }
 
 template <Scalar T>
@@ -166,7 +217,7 @@ NamedTensors LineSearch<T>::state() const {
 }
 
 template <Scalar T>
-void LineSearch<T>::restore(const NamedTensors& state) {
+void LineSearch<T>::restore(const NamedTensors& state, const Parameters<T>&) {
   reset();
   const auto number = [&](const std::string& name) {
     const auto values = get_vector<double>(state, name, "checkpoint");

@@ -12,27 +12,13 @@
 // halvings, where it moves alone at the start of a phase. Where no joint step lowers the loss (or too little: see `tol`), each
 // is searched alone again, for 1e-9 of the loss, or 1e-4 where `tol` ended the joint search. The best such step is taken and they
 // are the new W, 0 where there is none: a block that only rises, at a kink, holds nothing back. If there is none at all the
-// search has ended, and that is the certificate: no block alone lowers the loss by 1e-4 of it.
+// search has ended, and that is the certificate: no block alone lowers the loss by 1e-4 of it. Where a direction holds codes, these
+// looks code anew.
 #pragma once
 
-#include <optional>
-#include <set>
-
-#include "riata/core/status.hpp"
-#include "riata/core/tensors.hpp"
-#include "riata/optim/parameters.hpp"
+#include "riata/optim/update.hpp"
 
 namespace riata {
-
-/// How a run is said to have ended whose search has, certified or not.
-inline Status status_of_end(bool certified) { return certified ? Status::converged : Status::stalled; }
-
-/// What a search asks besides, before it ends.
-template <Scalar T>
-struct SearchObjective : Objective<T> {
-  std::function<Parameters<T>(const Parameters<T>&)> gradient;       ///< at parameters just evaluated
-  std::function<double(const Parameters<T>&)> evaluate_afresh = {};  ///< the loss, where `evaluate` holds codes; or empty
-};
 
 struct LineSearchOptions {
   double first = 1;         ///< t at the start of a phase
@@ -44,54 +30,45 @@ struct LineSearchOptions {
 };
 
 template <Scalar T>
-class LineSearch {
+class LineSearch final : public Update<T> {
  public:
   explicit LineSearch(const LineSearchOptions& options) : options_(options) {}
 
-  static std::set<Piece> needs() { return {Piece::value, Piece::gradient}; }
+  const char* name() const override { return "the line search"; }
+  std::set<Piece> needs() const override { return {Piece::value, Piece::gradient}; }
+  bool verifies() const override { return true; }
 
-  struct Outcome {
-    bool accepted = false;
-    double value = 0;        ///< the loss at the new parameters, or the old value
-    double step = 0;         ///< the accepted step, or 0
-    bool ended = false;      ///< no step is left to take
-    bool certified = false;  ///< ended, and no block alone lowers the loss by 1e-4 of it
-  };
-
-  /// Moves `parameters` against `gradient`, whose loss is `value`. A joint step that lowers the loss by less than `tol` of it is
-  /// the last, unless a block alone lowers it by 1e-4; above 1e-4 `tol` has the last word.
-  Outcome step(Parameters<T>& parameters, const Parameters<T>& gradient, double value, const SearchObjective<T>& objective,
-               double tol = 0);
+  /// A joint step that lowers the loss by less than `tol` of it is the last, unless a block alone lowers it by 1e-4; above 1e-4
+  /// `tol` has the last word. Where batches change, a step that is refused is all there is to it: no block is searched alone then.
+  Asking<T, Outcome<T>> step(Position<T> from) override;
 
   /// Does a block alone lower the loss by 1e-4 of it?
-  bool can_fall(const Parameters<T>& parameters, const Parameters<T>& gradient, double value,
-                const SearchObjective<T>& objective) const;
+  Asking<T, bool> can_fall(Position<T> from) const;
 
-  void reset();
-  NamedTensors state() const;
-  void restore(const NamedTensors& state);
+  void reset() override;
+  NamedTensors state() const override;
+  void restore(const NamedTensors& state, const Parameters<T>& parameters) override;
 
  private:
+  using Weights = std::map<std::string, double>;  // W by block; empty: ones
   struct Trial {
     Parameters<T> parameters;
     double value, t;
   };
   struct Look {
     std::optional<Trial> best;
-    std::map<std::string, double> weights;
+    Weights weights;
   };
-  using Evaluate = std::function<double(const Parameters<T>&)>;
 
-  double weight_of(const std::string& name) const;
-  double unit_of(double value, const Parameters<T>& gradient) const;
-  std::optional<Trial> search(const Parameters<T>& from, const Parameters<T>& gradient, double t, double smallest, double below,
-                              const SearchObjective<T>& objective, const Evaluate& evaluate) const;
-  Look look(const Parameters<T>& from, const Parameters<T>& gradient, double value, double least,
-            const SearchObjective<T>& objective, double last) const;
+  double unit_of(double value, const Parameters<T>& gradient, const Weights& weights) const;
+  Asking<T, std::optional<Trial>> search(const Position<T>& from, const Parameters<T>& gradient, const Weights& weights, double t,
+                                         double smallest, double below, Coding coding) const;
+  Asking<T, Look> look(const Position<T>& from, const Parameters<T>& gradient, const Weights& weights, double value, double least,
+                       double last) const;
 
   LineSearchOptions options_;
-  std::optional<double> t_;                // absent at the start of a phase
-  std::map<std::string, double> weights_;  // W; empty: ones
+  std::optional<double> t_;  // absent at the start of a phase
+  Weights weights_;
 };
 
 }  // namespace riata

@@ -1,4 +1,4 @@
-#include "riata/optim/parameters.hpp"
+#include "riata/optim/question.hpp"
 
 namespace riata {
 

@@ -25,7 +25,7 @@
 #include <string_view>
 #include <vector>
 
-#include "riata/core/status.hpp"
+#include "riata/learning/run.hpp"
 #include "riata/networks/network.hpp"
 
 namespace riata {
@@ -69,26 +69,17 @@ struct TrainingOptions {
   void validate() const;  ///< @throws std::invalid_argument naming the field, its value and the rule
 };
 
-/// One row per accepted step; Adam's losses are those of the mini-batch before the step.
-struct TrainingHistory {
-  std::vector<double> value, step, seconds;
-  std::vector<std::int64_t> stage;
-};
-
-/// What training tells about one accepted step.
-struct TrainingInfo {
-  int stage = 0, n_layers = 0;  ///< the loss is that of the first n_layers
-  int iteration = 0;            ///< accepted steps so far, all stages together
-  double value = 0;             ///< the loss
-  double ista = 0;              ///< that of ISTA with as many layers
+/// What training tells about one accepted step; its phases are the stages.
+struct TrainingInfo : IterationInfo {
+  int n_layers = 0;  ///< the value is the loss of the first n_layers
+  double ista = 0;   ///< that of ISTA with as many layers
   /// Unsupervised: the least possible, certified to 1e-6; NaN if it was not found.
   double optimum = std::numeric_limits<double>::quiet_NaN();
-  double step = 0, seconds = 0;
 };
 using TrainingObserver = std::function<Action(const TrainingInfo&)>;
 
 struct TrainingResult {
-  TrainingHistory history;
+  History history;           ///< Adam's losses are those of the mini-batch before the step
   double initial_value = 0;  ///< the loss before the first step, at the output of the first stage
   double value = 0;          ///< the loss of the network as it is now, at the last layer; if it was stopped, the last known
   double reg = 0;            ///< the weight used, as a number

@@ -1,0 +1,53 @@
+#include "riata/learning/atoms.hpp"
+
+#include "riata/core/check.hpp"
+#include "riata/core/random.hpp"
+#include "riata/core/stopping.hpp"
+#include "riata/operators/dense_dictionary.hpp"
+
+namespace riata {
+namespace {
+
+constexpr std::uint32_t atom_stream = 101;
+
+}  // namespace
+
+void AtomPolicy::validate() const { require(check_every >= 1, "learner: check_every = {}, must be >= 1", check_every); }
+
+template <Scalar T>
+std::vector<bool> unused_atoms(const Sums<T>& answer) {
+  std::vector<bool> unused;
+  if (const auto g = answer.gradient.find("dictionary"); g != answer.gradient.end())
+    for (Index j = 0; j < g->second.cols(); ++j) unused.push_back(g->second.col(j).isZero(0));
+  else if (const auto A = answer.statistics.find("A"); A != answer.statistics.end())
+    for (Index j = 0; j < A->second.cols(); ++j) unused.push_back(A->second(j, j) == T(0));
+  return unused;
+}
+
+template <Scalar T>
+int replace_atoms(Matrix<T>& D, const std::vector<bool>& unused, const Batch<T>& batch, const AtomPolicy& policy,
+                  Index iteration) {
+  const SeenBatch<T> seen("learn_dictionary", batch);
+  Matrix<T> unit = D;
+  project_atoms(unit, Constraint::unit_sphere);
+  RandomStream random(policy.seed, atom_stream, static_cast<std::uint32_t>(iteration));
+  int replaced = 0;
+  for (Index j = 0; j < D.cols(); ++j) {
+    leave_if_stopped();
+    const bool copy = j > 0 && (unit.leftCols(j).transpose() * unit.col(j)).cwiseAbs().maxCoeff() > T(policy.duplicate);
+    if (!unused[static_cast<std::size_t>(j)] && !copy) continue;
+    const auto signal = seen.X().col(static_cast<Index>(random.below(static_cast<std::uint64_t>(batch.size()))));
+    if (signal.isZero(0)) continue;
+    D.col(j) = signal.stableNormalized();
+    ++replaced;
+  }
+  return replaced;
+}
+
+#define RIATA_INSTANTIATE(T)                                     \
+  template std::vector<bool> unused_atoms<T>(const Sums<T>&);    \
+  template int replace_atoms<T>(Matrix<T>&, const std::vector<bool>&, const Batch<T>&, const AtomPolicy&, Index);
+RIATA_INSTANTIATE(float)
+RIATA_INSTANTIATE(double)
+
+}  // namespace riata

@@ -1,0 +1,29 @@
+// What happens to atoms that no signal uses, or that double another.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "riata/optim/question.hpp"
+#include "riata/terms/batch.hpp"
+
+namespace riata {
+
+struct AtomPolicy {
+  bool replace = true;      ///< try a random signal of the batch in their place; kept only if the value does not rise
+  int check_every = 10;     ///< accepted iterations between checks
+  double duplicate = 0.99;  ///< |cosine| above which the later of two atoms counts as a copy
+  std::uint64_t seed = 0;
+  void validate() const;  ///< @throws std::invalid_argument
+};
+
+/// Which columns of D no signal uses, exactly: their gradient is zero, or no code of theirs in the statistics. Empty if an answer
+/// does not say.
+template <Scalar T>
+std::vector<bool> unused_atoms(const Sums<T>& answer);
+
+/// Puts random signals in the place of atoms that are unused or double an earlier one; how many. After that many iterations.
+template <Scalar T>
+int replace_atoms(Matrix<T>& D, const std::vector<bool>& unused, const Batch<T>& batch, const AtomPolicy& policy, Index iteration);
+
+}  // namespace riata

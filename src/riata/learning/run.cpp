@@ -1,0 +1,385 @@
+#include "riata/learning/run.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "riata/core/check.hpp"
+#include "riata/core/error.hpp"
+#include "riata/core/stopping.hpp"
+
+namespace riata {
+namespace {
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+template <Scalar T>
+Parameters<T> projected(Parameters<T> parameters, const RunOptions<T>& options) {
+  options.project(parameters);
+  return parameters;
+}
+
+}  // namespace
+
+template <Scalar T>
+Run<T>::Run(std::unique_ptr<Sampler<T>> sampler, std::unique_ptr<Direction<T>> direction, std::unique_ptr<Update<T>> update,
+            std::vector<Phase> phases, Parameters<T> initial, RunOptions<T> options)
+    : sampler_(std::move(sampler)),
+      direction_(std::move(direction)),
+      update_(std::move(update)),
+      phases_(std::move(phases)),
+      initial_(projected(std::move(initial), options)),
+      options_(std::move(options)),
+      has_held_out_(sampler_->held_out().has_value()) {
+  options_.atoms.validate();
+  require(!phases_.empty(), "run: it has no phase");
+  for (const Piece needed : update_->needs())
+    require(direction_->produces().contains(needed), "run: {} needs the {} of the direction, which does not produce it",
+            update_->name(), to_string(needed));
+  require(sampler_->is_fixed() || !direction_->holds_codes(),
+          "run: the direction holds codes of one batch, and the sampler gives another at each iteration; use one that codes anew");
+  state_.parameters = initial_;
+}
+
+template <Scalar T>
+double Run<T>::seconds() const {
+  return seconds_before_ + seconds_since(start_);
+}
+
+template <Scalar T>
+RunResult<T> Run<T>::fit(const Observer& observer) {
+  RunResult<T> result = fit_and_keep_failure(observer);
+  if (result.failure) std::rethrow_exception(result.failure);
+  return result;
+}
+
+template <Scalar T>
+RunResult<T> Run<T>::fit_and_keep_failure(const Observer& observer) {
+  start_ = std::chrono::steady_clock::now();
+  std::exception_ptr failure;
+  Execution execution = options_.execution;
+  if (options_.execution.stop_requested)  // what it throws (a signal's handler, say) also keeps what the run has
+    execution.stop_requested = [&] {
+      bool stop = false;
+      keep_failure(failure, [&] { stop = options_.execution.stop_requested(); });
+      return stop || failure != nullptr;
+    };
+  const StopScope scope(execution);
+  CheckpointFile file(options_.checkpoint);
+  file.resume([this](const NamedTensors& stored, const std::string& where) { restore(stored, where); });
+  const int n_before = state_.n_accepted();
+  Action action = Action::keep_going;
+  const auto tell_of_iteration = [&] {
+    const History& history = state_.history;
+    try {
+      if (file.is_due(history.value.size())) file.write(state());
+      if (observer)
+        action = observer({.phase = static_cast<int>(history.phase.back()),
+                           .iteration = state_.n_accepted(),
+                           .value = history.value.back(),
+                           .step = history.step.back(),
+                           .seconds = history.seconds.back()});
+    } catch (const Interrupted&) {
+      action = Action::stop;
+    }
+  };
+  state_.status = Status::interrupted;
+  try {
+    const Question<T>* next = nullptr;
+    while (!failure && (next = question()) != nullptr) {
+      if (!tell(answer(*next, execution))) continue;
+      keep_failure(failure, tell_of_iteration);
+      if (action == Action::stop && !(state_.ended && is_last())) break;
+    }
+    if (next == nullptr && !failure) state_.status = dialogue_->result();
+  } catch (const Interrupted&) {
+  } catch (const std::invalid_argument&) {
+    if (!update_->verifies()) throw;  // else all that was done until now is sound
+    failure = std::current_exception();
+  }
+  drop();
+  if (failure && state_.n_accepted() == n_before) std::rethrow_exception(failure);
+  if (is_verified_ && file) keep_failure(failure, [&] { file.write(state()); });
+  RunResult<T> result = std::move(state_);
+  result.failure = failure;
+  return result;
+}
+
+template <Scalar T>
+const Question<T>* Run<T>::question() {
+  if (!dialogue_) dialogue_.emplace(play());
+  Question<T>* question = dialogue_->question();
+  if (question != nullptr) question->n_layers = phase().n_layers;
+  return question;
+}
+
+template <Scalar T>
+Sums<T> Run<T>::answer(const Question<T>& question, const Execution& execution) {
+  const Sample<T> sample = question.look == Look::batch ? sampler_->batch(state_.iteration)
+                           : question.look == Look::all ? sampler_->all()
+                                                        : sampler_->held_out().value();
+  return direction_->look(sample, question, execution);
+}
+
+template <Scalar T>
+bool Run<T>::tell(Sums<T> answer) {
+  const int n_before = state_.n_accepted();
+  ++n_told_;
+  dialogue_->tell(std::move(answer));
+  return state_.n_accepted() > n_before;
+}
+
+template <Scalar T>
+void Run<T>::retell(const std::vector<Sums<T>>& told) {
+  if (told.empty()) return;
+  is_verified_ = true;
+  for (const Sums<T>& answer : told) {
+    question();
+    tell(answer);
+  }
+}
+
+/// All of a run, from its state on, which is complete where the loop begins.
+template <Scalar T>
+Asking<T, Status> Run<T>::play() {
+  State& s = state_;
+  // Then a value is known wherever it was asked before.
+  const bool is_function = update_->verifies() && sampler_->is_fixed() && !direction_->holds_codes();
+  const auto require_loss = [](double loss) {
+    require(std::isfinite(loss), "train: the loss of the network is {} before the first step; are the signals or reg too large?",
+            loss);
+  };
+  for (;;) {
+    n_told_ = 0;
+    if (!is_verified_ && is_function && s.value) {
+      // It is that of before the run was stopped to the last bit, or no bit that follows is that of the whole run.
+      const Question<T> stored{.at = s.parameters};
+      const Sums<T> found = co_await stored;
+      const Checkpoint& checkpoint = options_.checkpoint;
+      require(std::isfinite(found.value) && (found.value == *s.value || checkpoint.inexact),
+              "checkpoint {}: the {} is {}, it says {}: it is damaged, or another riata or processor made it; "
+              "resume_inexact goes on from it",
+              checkpoint.path, options_.words.value, found.value, *s.value);
+      s.value = found.value;
+      is_verified_ = true;
+      continue;
+    }
+    is_verified_ = true;
+    if (options_.looks_first && std::isnan(s.initial_value)) {
+      const Question<T> here{.at = s.parameters, .look = Look::all};
+      const Sums<T> found = co_await here;
+      require_loss(found.value);
+      s.initial_value = found.value;
+      s.value = found.value;
+      continue;
+    }
+    if (s.ended && is_last()) co_return status_of_end(s.certified);
+    if (phase().may_go_back && !s.value) {
+      const Question<T> here{.at = s.parameters}, beginning{.at = initial_};
+      const Sums<T> at_here = co_await here, at_beginning = co_await beginning;
+      if (at_beginning.value < at_here.value) s.parameters = initial_;
+      s.value = std::min(at_here.value, at_beginning.value);
+      require_loss(*s.value);
+      continue;
+    }
+    if (s.iteration >= options_.max_iter) co_return Status::max_iter_reached;
+    if (s.ended || s.taken >= phase().max_iter) {
+      if (is_last()) co_return Status::max_iter_reached;
+      if (s.best_value) co_await look_at_held_out();
+      if (s.best_value) s.parameters = std::move(s.best);
+      s.best_value.reset();
+      s.best_taken = s.taken = 0;
+      s.ended = false;
+      ++s.phase;
+      if (phase().may_go_back) s.value.reset();
+      update_->reset();
+      continue;
+    }
+    if (options_.max_time_s && seconds_since(start_) >= *options_.max_time_s) co_return Status::max_time_reached;
+    if (has_held_out_ && s.taken % options_.validation.every == 0) {
+      co_await look_at_held_out();
+      if (s.taken - s.best_taken >= options_.validation.patience) {
+        s.ended = true;
+        s.certified = false;
+        continue;
+      }
+    }
+    co_await iterate(is_function);
+  }
+}
+
+/// Keeps the parameters if they are the phase's best on the signals held out.
+template <Scalar T>
+Asking<T, bool> Run<T>::look_at_held_out() {
+  State& s = state_;
+  const Question<T> here{.at = s.parameters, .look = Look::held_out};
+  const Sums<T> found = co_await here;
+  if (s.best_value && !(found.value < *s.best_value)) co_return false;
+  s.best_value = found.value;
+  s.best = s.parameters;
+  s.best_taken = s.taken;
+  co_return true;
+}
+
+/// The update's questions and, where atoms are due, whether signals in their place do not raise the value of the same batch.
+template <Scalar T>
+Asking<T, bool> Run<T>::iterate(bool is_function) {
+  const State& s = state_;
+  Position<T> from{.parameters = s.parameters, .moves = phase().moves, .project = options_.project};
+  if (is_function) from.value = s.value;
+  from.tol = options_.tol;
+  from.is_fixed = sampler_->is_fixed();
+  from.holds_codes = direction_->holds_codes();
+  from.rates = phase().rates;
+  from.who = options_.words.who;
+  from.after = formatted("after {} {}", s.n_accepted(), options_.words.iterations);
+
+  std::optional<double> first_value = from.value;
+  std::vector<bool> unused;
+  Dialogue<T, Outcome<T>> step(update_->step(from));
+  while (Question<T>* question = step.question()) {
+    Sums<T> answer = co_await std::move(*question);
+    if (!first_value) first_value = answer.value;
+    if (unused.empty()) unused = unused_atoms(answer);
+    step.tell(std::move(answer));
+  }
+  Outcome<T> outcome = step.result();
+  if (outcome.ends_phase) direction_->forget_looks();
+
+  int n_replaced = 0;
+  if (options_.atoms.replace && outcome.moved && !unused.empty() && (s.n_accepted() + 1) % options_.atoms.check_every == 0) {
+    Question<T> now{.at = outcome.parameters}, replaced = now;
+    n_replaced = replace_atoms(replaced.at.at("dictionary"), unused, sampler_->batch(s.iteration).batch, options_.atoms,
+                               s.n_accepted() + 1);
+    if (n_replaced > 0) {
+      double value = outcome.value;
+      if (!update_->verifies()) {
+        const Sums<T> found = co_await now;
+        value = found.value;
+      }
+      const Sums<T> found = co_await replaced;
+      if (found.value <= value) {
+        outcome.parameters = std::move(replaced.at);
+        if (update_->verifies()) outcome.value = found.value;
+      } else {
+        n_replaced = 0;
+      }
+    }
+  }
+  if (std::isnan(s.initial_value)) state_.initial_value = first_value.value_or(s.initial_value);
+  keep(std::move(outcome), n_replaced);
+  co_return true;
+}
+
+template <Scalar T>
+void Run<T>::keep(Outcome<T> outcome, int n_replaced) {
+  State& s = state_;
+  s.value = outcome.value;
+  s.n_replaced += n_replaced;
+  if (outcome.keep) outcome.keep();
+  direction_->keep();
+  s.ended = outcome.ends_phase;
+  s.certified = outcome.certified;
+  if (s.ended) s.ended_tol = options_.tol;
+  if (!outcome.moved && s.ended) return;
+  ++s.iteration;
+  ++s.taken;
+  if (!outcome.moved) return;
+  s.parameters = std::move(outcome.parameters);
+  s.history.value.push_back(outcome.value);
+  s.history.step.push_back(outcome.step);
+  s.history.seconds.push_back(seconds());
+  s.history.phase.push_back(s.phase);
+}
+
+template <Scalar T>
+NamedTensors Run<T>::state() const {
+  const State& s = state_;
+  NamedTensors tensors = update_->state();
+  tensors.merge(direction_->state());
+  for (const auto& [name, values] : s.parameters) tensors["parameter." + name] = to_tensor<T>(values);
+  if (s.best_value) {
+    for (const auto& [name, values] : s.best) tensors["best." + name] = to_tensor<T>(values);
+    tensors["best"] = to_tensor(std::vector<double>{*s.best_value, static_cast<double>(s.best_taken)});
+  }
+  store_history(s.history, tensors);
+  tensors["phase"] = to_tensor(std::int64_t{s.phase});
+  tensors["iteration"] = to_tensor(std::int64_t{s.iteration});
+  tensors["taken"] = to_tensor(std::int64_t{s.taken});
+  tensors["finished"] = to_tensor(std::int64_t{s.ended});
+  tensors["certified"] = to_tensor(std::int64_t{s.certified});
+  tensors["tol"] = to_tensor(std::vector<double>{s.ended_tol});
+  tensors["n_replaced"] = to_tensor(std::int64_t{s.n_replaced});
+  tensors["values"] = to_tensor(std::vector<double>{seconds(), s.initial_value, s.value.value_or(std::nan(""))});
+  return tensors;
+}
+
+template <Scalar T>
+void Run<T>::restore(const NamedTensors& tensors, const std::string& where) {
+  const auto stored_parameters = [&](const std::string& prefix) {
+    Parameters<T> parameters;
+    for (const auto& [name, like] : initial_)
+      parameters[name] = stored_matrix<T>(tensors, prefix + name, like.rows(), like.cols(), where);
+    if (options_.check) options_.check(parameters, where + ": tensor '" + prefix);
+    return parameters;
+  };
+  drop();
+  State s;
+  s.parameters = stored_parameters("parameter.");
+  s.phase = static_cast<int>(stored_integer(tensors, "phase", 0, std::ssize(phases_) - 1, where));
+  s.history = stored_history(tensors, s.phase, where);
+  const std::int64_t n = std::ssize(s.history.value), n_in_phase = std::ranges::count(s.history.phase, s.phase);
+  const auto count = [&](const char* name, std::int64_t low, std::int64_t high) {
+    return static_cast<int>(tensors.contains(name) ? stored_integer(tensors, name, low, high, where) : low);
+  };
+  constexpr std::int64_t most = std::numeric_limits<int>::max();
+  s.iteration = count("iteration", n, most);
+  s.taken = count("taken", n_in_phase, n_in_phase + s.iteration - n);
+  s.ended = stored_integer(tensors, "finished", 0, 1, where) != 0;
+  s.certified = !tensors.contains("certified") || stored_integer(tensors, "certified", 0, 1, where) != 0;
+  // What ended at a larger tolerance goes on, but never back to an earlier phase. Checkpoints of old do not say at which they ended.
+  if ((s.ended || s.phase > 0) && tensors.contains("tol")) {
+    const double tol = stored_numbers(tensors, "tol", 1, where)[0];
+    require(std::isfinite(tol) && tol >= 0, "{}: tensor 'tol' is damaged", where);
+    const bool is_smaller = options_.tol < tol;
+    require(!is_smaller || s.phase == 0,
+            "{}: a phase ended at tol = {}, this run has {}; with learn_steps a smaller tol needs a new run", where, tol,
+            options_.tol);
+    s.ended_tol = tol;
+    s.ended = s.ended && !is_smaller;
+  }
+  const auto dictionary = initial_.find("dictionary");
+  s.n_replaced = count("n_replaced", 0, dictionary == initial_.end() ? 0 : std::min(most, n * dictionary->second.cols()));
+  const std::vector<double> values = stored_numbers(tensors, "values", 3, where);
+  const double seconds = values[0], initial = values[1], known = values[2];
+  const bool has_begun = s.ended || n > 0;
+  const double last_seconds = s.history.seconds.empty() ? 0 : s.history.seconds.back();
+  require(std::isfinite(seconds) && seconds >= last_seconds && (std::isfinite(initial) || (std::isnan(initial) && !has_begun)) &&
+              (std::isfinite(known) || (std::isnan(known) && (!has_begun || phases_[static_cast<std::size_t>(s.phase)].may_go_back))),
+          "{}: tensor 'values' is damaged", where);
+  s.initial_value = initial;
+  if (!std::isnan(known)) s.value = known;
+
+  const bool has_best = tensors.contains("best");
+  require(has_best || !has_held_out_ || s.taken == 0, "{}: tensor 'best' is missing", where);
+  require(!has_best || has_held_out_, "{}: tensor 'best' belongs to a run with validation", where);
+  if (has_best) {
+    const std::vector<double> best = stored_numbers(tensors, "best", 2, where);
+    require(std::isfinite(best[0]) && best[1] >= 0 && best[1] <= s.taken && best[1] == std::floor(best[1]),
+            "{}: tensor 'best' is damaged", where);
+    s.best_value = best[0];
+    s.best_taken = static_cast<int>(best[1]);
+    s.best = stored_parameters("best.");
+  }
+  update_->restore(tensors, s.parameters);
+  direction_->restore(tensors, sampler_->batch(s.iteration), s.parameters, where);
+  seconds_before_ = seconds;
+  state_ = std::move(s);
+  is_verified_ = false;
+}
+
+template class Run<float>;
+template class Run<double>;
+
+}  // namespace riata

@@ -1,0 +1,376 @@
+#include "riata/learning/train.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "riata/core/check.hpp"
+#include "riata/core/error.hpp"
+#include "riata/core/stopping.hpp"
+#include "riata/learning/network_direction.hpp"
+#include "riata/operators/units.hpp"
+#include "riata/optim/adam.hpp"
+#include "riata/optim/line_search.hpp"
+#include "riata/solvers/certificate.hpp"
+#include "riata/solvers/encode.hpp"
+#include "riata/solvers/tile_certificate.hpp"
+
+namespace riata {
+
+TrainingLoss parse_training_loss(std::string_view name) {
+  if (name == "unsupervised") return TrainingLoss::unsupervised;
+  if (name == "supervised") return TrainingLoss::supervised;
+  require(name == "semi", "loss = '{}', must be 'unsupervised', 'supervised' or 'semi'", name);
+  return TrainingLoss::semi;
+}
+
+TrainingMode parse_training_mode(std::string_view name) {
+  if (name == "oneshot") return TrainingMode::oneshot;
+  if (name == "recursive") return TrainingMode::recursive;
+  require(name == "greedy", "mode = '{}', must be 'oneshot', 'recursive' or 'greedy'", name);
+  return TrainingMode::greedy;
+}
+
+TrainingOptimizer parse_training_optimizer(std::string_view name) {
+  if (name == "backtracking") return TrainingOptimizer::backtracking;
+  require(name == "adam", "optimizer = '{}', must be 'backtracking' or 'adam'", name);
+  return TrainingOptimizer::adam;
+}
+
+const char* to_string(TrainingLoss loss) {
+  switch (loss) {
+    case TrainingLoss::unsupervised:
+      return "unsupervised";
+    case TrainingLoss::supervised:
+      return "supervised";
+    case TrainingLoss::semi:
+      return "semi";
+  }
+  return "unknown";
+}
+
+const char* to_string(TrainingMode mode) {
+  switch (mode) {
+    case TrainingMode::oneshot:
+      return "oneshot";
+    case TrainingMode::recursive:
+      return "recursive";
+    case TrainingMode::greedy:
+      return "greedy";
+  }
+  return "unknown";
+}
+
+const char* to_string(TrainingOptimizer optimizer) {
+  return optimizer == TrainingOptimizer::backtracking ? "backtracking" : "adam";
+}
+
+void TrainingOptions::validate() const {
+  const bool is_adam = optimizer == TrainingOptimizer::adam;
+  require(is_adam || !batch_size, "batch_size is for optimizer = 'adam' alone");
+  if (batch_size) require(*batch_size >= 1, "batch_size = {}, must be >= 1", *batch_size);
+  require(validation >= 0 && validation < 1, "validation = {}, must be between 0 and below 1", validation);
+  require(is_adam || validation == 0, "validation is for optimizer = 'adam' alone");
+  require(validate_every >= 1, "validate_every = {}, must be >= 1", validate_every);
+  require(patience >= 1, "patience = {}, must be >= 1", patience);
+  require(!is_adam || tol == 0, "tol is for optimizer = 'backtracking' alone; 'adam' takes patience");
+  if (learning_rate)
+    require(std::isfinite(*learning_rate) && *learning_rate > 0, "learning_rate = {}, must be > 0", *learning_rate);
+  require(max_iter >= 1, "max_iter = {}, must be >= 1", max_iter);
+  require(std::isfinite(tol) && tol >= 0, "tol = {}, must be >= 0 and finite", tol);
+  if (max_time_s) require(std::isfinite(*max_time_s) && *max_time_s > 0, "max_time = {}, must be > 0 seconds", *max_time_s);
+  checkpoint_of(*this).validate();
+}
+
+namespace {
+
+constexpr double least_step_factor = 1e-6;  // of 1 / L: what positive_steps keeps
+constexpr double optimum_tol = 1e-6;
+constexpr double adam_rate = 5e-4, refinements[] = {0.2, 0.02}, older_layers = 0.3;  // of the published code
+double rate_of(const TrainingOptions& options) {
+  return options.learning_rate.value_or(options.optimizer == TrainingOptimizer::adam ? adam_rate : 1);
+}
+
+bool is_step(const std::string& name) { return name.ends_with(".step"); }
+
+/// t of LineSearch is twice the step that it tries first.
+LineSearchOptions search_options(const TrainingOptions& options) { return {.first = 2 * rate_of(options), .grow = 8}; }
+
+template <Scalar T>
+std::vector<Phase> make_stages(const Network<T>& net, const TrainingOptions& options) {
+  const int depth = net.n_layers();
+  const double rate = rate_of(options);
+  const bool is_adam = options.optimizer == TrainingOptimizer::adam;
+  std::vector<Phase> stages;
+  const auto add = [&](int n_layers, int first, int last, double factor, double older) {
+    Phase stage{.moves = net.trainable(first, last), .n_layers = n_layers, .may_go_back = !is_adam && !stages.empty()};
+    for (const std::string& name : stage.moves) {
+      const int layer = layer_of(name).value_or(0);
+      stage.rates[name] = rate * factor * std::pow(older, last - 1 - layer);
+    }
+    stages.push_back(std::move(stage));
+  };
+  if (options.mode == TrainingMode::oneshot) {
+    add(depth, 0, depth, 1, 1);
+  } else {
+    for (int t = 1; t <= depth; ++t) {
+      const int n_layers = options.mode == TrainingMode::recursive ? t : depth;
+      if (!is_adam || options.mode == TrainingMode::greedy) {
+        add(n_layers, 0, t, 1, 1);
+        continue;
+      }
+      add(n_layers, t - 1, t, 1, older_layers);
+      for (const double factor : refinements) add(n_layers, 0, t, factor, older_layers);
+    }
+  }
+  const auto n_stages = std::ssize(stages);
+  const auto before = [&](Index k) { return static_cast<int>(options.max_iter * k / n_stages); };
+  for (Index k = 0; k < n_stages; ++k) stages[static_cast<std::size_t>(k)].max_iter = before(k + 1) - before(k);
+  return stages;
+}
+
+/// Loss and optimum that progress is held against.
+template <Scalar T>
+class Landmarks {
+ public:
+  Landmarks(const Network<T>& net, const ConstMatrixRef<T>& X, double reg, const Matrix<T>* targets, const Execution& execution)
+      : X_(X),
+        reg_(reg),
+        targets_(targets),
+        execution_(execution),
+        ista_(net.traits().groups ? "group" : "step", net.dictionary(), net.n_layers(),
+              {.groups = net.options().groups, .lipschitz = net.lipschitz()}) {}
+
+  double ista(int n_layers) {
+    const auto [found, is_new] = values_.try_emplace(n_layers, 0.0);
+    if (is_new) found->second = ista_.loss(X_, reg_, {.n_layers = n_layers, .execution = execution_}, targets_);
+    return found->second;
+  }
+
+  double optimum() {
+    if (targets_ == nullptr && !optimum_) {
+      const auto found =
+          encode<T>(X_, ista_.dictionary(), reg_, {.tol = optimum_tol, .penalty = ista_.penalty(), .execution = execution_});
+      const bool is_certified = std::ranges::count(found.status, Status::converged) == X_.cols();
+      optimum_ = is_certified ? found.objective.mean() : unknown;
+    }
+    return optimum_.value_or(unknown);
+  }
+
+ private:
+  ConstMatrixRef<T> X_;
+  double reg_;
+  const Matrix<T>* targets_;
+  const Execution& execution_;
+  Network<T> ista_;
+  std::map<int, double> values_;
+  static constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
+  std::optional<double> optimum_;
+};
+
+/// Puts parameters onto the set that training keeps to.
+template <Scalar T>
+std::function<void(Parameters<T>&)> projection(const Network<T>& net, const TrainingOptions& options) {
+  const T least = static_cast<T>(least_step_factor / net.lipschitz());
+  return [net, least, positive = options.positive_steps](Parameters<T>& parameters) {
+    net.project(parameters);
+    if (!positive) return;
+    for (auto& [name, values] : parameters)
+      if (is_step(name)) values = values.cwiseMax(least);
+  };
+}
+
+/// Refuses stored parameters that are not on that set, or where what nothing trains is not as it was.
+template <Scalar T>
+std::function<void(const Parameters<T>&, const std::string&)> check_of(const Network<T>& net, const TrainingOptions& options) {
+  return [net, project = projection(net, options)](const Parameters<T>& parameters, const std::string& where) {
+    Network<T> trial = net;
+    try {
+      trial.set_parameters(parameters);
+    } catch (const std::invalid_argument& refused) {
+      refuse(where.substr(0, where.rfind(": ")) + ": " + refused.what());
+    }
+    Parameters<T> projected = parameters, before = *net.shared_parameters();
+    project(projected);
+    project(before);
+    const T rounding = std::sqrt(Eigen::NumTraits<T>::epsilon());
+    for (const auto& [name, values] : parameters) {
+      const Matrix<T>& expected = net.traits().fixed.contains(name) ? before.at(name) : projected.at(name);
+      const T size = expected.cwiseAbs().maxCoeff();
+      require((values - expected).cwiseAbs().maxCoeff() <= rounding * size, "{}{}' holds what training does not lead to", where,
+              name);
+    }
+  };
+}
+
+/// Tells the observer of an iteration as training does.
+template <Scalar T>
+Observer observer_with(Landmarks<T>& landmarks, const std::vector<Phase>& stages, const TrainingObserver& observer) {
+  if (!observer) return {};
+  return [&](const IterationInfo& info) {
+    const int n_layers = stages[static_cast<std::size_t>(info.phase)].n_layers.value();
+    return observer({info, n_layers, landmarks.ista(n_layers), landmarks.optimum()});
+  };
+}
+
+template <Scalar T>
+TrainingResult run_training(Network<T>& net, const ConstMatrixRef<T>& X, double reg, const TrainingOptions& options,
+                            const Matrix<T>* targets, const TrainingObserver& observer, Checkpoint checkpoint) {
+  const bool is_adam = options.optimizer == TrainingOptimizer::adam;
+  const std::vector<Phase> stages = make_stages(net, options);
+  const auto project = projection(net, options);
+  std::unique_ptr<Sampler<T>> sampler = std::make_unique<FullBatch<T>>(X, targets);
+  std::unique_ptr<Update<T>> update = std::make_unique<LineSearch<T>>(search_options(options));
+  if (is_adam) {
+    const MiniBatchOptions batches{.batch_size = options.batch_size, .validation = options.validation, .seed = options.seed};
+    sampler = std::make_unique<MiniBatches<T>>(X, batches, targets);
+    update = std::make_unique<Adam<T>>(AdamOptions{.rate = rate_of(options)});
+  }
+  Run<T> run(std::move(sampler), std::make_unique<NetworkDirection<T>>(net, reg), std::move(update), stages,
+             *net.shared_parameters(),
+             {.max_iter = options.max_iter,
+              .tol = options.tol,
+              .max_time_s = options.max_time_s,
+              .project = project,
+              .check = check_of(net, options),
+              .validation = {.every = options.validate_every, .patience = options.patience},
+              .looks_first = true,
+              .checkpoint = std::move(checkpoint),
+              .execution = options.execution,
+              .words = {.who = "train", .iterations = "steps", .value = "loss of its network"}});
+  Landmarks<T> landmarks(net, X, reg, targets, options.execution);
+  RunResult<T> ended = run.fit_and_keep_failure(observer_with(landmarks, stages, observer));
+  const Phase& last = stages[static_cast<std::size_t>(ended.phase)];
+  const auto look = [&](Question<T> question, Look signals, const Execution& execution) {
+    question.look = signals;
+    question.n_layers = last.n_layers;
+    return run.answer(question, execution);
+  };
+  bool is_stopped = ended.failure || ended.status == Status::interrupted;
+  if (is_adam && ended.status == Status::stalled) try {  // would the line search go on from what Adam returns?
+      const Parameters<T>& best = ended.best_value ? ended.best : ended.parameters;
+      const LineSearch<T> search(search_options(options));
+      const bool can_fall = answered<T, bool>(search.can_fall({.parameters = best, .moves = last.moves, .project = project}),
+                                              [&](const Question<T>& q) { return look(q, Look::all, options.execution); });
+      ended.status = status_of_end(!can_fall);
+    } catch (const Interrupted&) {
+      ended.status = Status::interrupted;
+      is_stopped = true;
+    }
+  // Whoever stopped the run waits for one more loss, but not for long.
+  const auto patience_ends = std::chrono::steady_clock::now() + std::chrono::milliseconds(150);
+  const auto asks_to_stop = [&] {
+    bool stop = is_stopped;
+    if (!stop && options.execution.stop_requested) keep_failure(ended.failure, [&] { stop = options.execution.stop_requested(); });
+    return stop || ended.failure;
+  };
+  const Execution to_the_end{.n_threads = options.execution.n_threads, .stop_requested = [&] {
+                               return std::chrono::steady_clock::now() > patience_ends && asks_to_stop();
+                             }};
+  const auto in_time = [](const auto& compute) {
+    try {
+      compute();
+    } catch (const Interrupted&) {
+    }
+  };
+  if (ended.best_value) {  // not in the checkpoint: a longer run may not look here
+    bool is_better = false;
+    in_time([&] { is_better = look({.at = ended.parameters}, Look::held_out, to_the_end).value < *ended.best_value; });
+    if (!is_better) ended.parameters = std::move(ended.best);
+  }
+  net.set_parameters(std::move(ended.parameters));
+  if (ended.failure) std::rethrow_exception(ended.failure);
+  double value = ended.value.value_or(std::numeric_limits<double>::quiet_NaN());
+  const bool is_known = !is_adam && ended.value && last.n_layers == net.n_layers();
+  if (!is_known) in_time([&] { value = net.loss(X, reg, {.execution = to_the_end}, targets); });
+  return {std::move(ended.history), ended.initial_value, value, reg, ended.status};
+}
+
+/// Everything that decides the iterates. max_iter decides where stages end, so it may change only where there is one.
+template <Scalar T>
+std::string fingerprint(const Network<T>& net, const ConstMatrixRef<T>& X, double reg, const TrainingOptions& o,
+                        const Matrix<T>* targets) {
+  nlohmann::json run{{"checkpoint", 2},  // the form: those of 0.1 held stages
+                     {"dtype", sizeof(T) == 4 ? "float32" : "float64"},
+                     {"signals", X.cols()},
+                     {"signals_hash", hash_of<T>(X)},
+                     {"dictionary_hash", hash_of<T>(net.dictionary().atoms())},
+                     {"kind", net.kind()},
+                     {"n_layers", net.n_layers()},
+                     {"lipschitz", net.lipschitz()},
+                     {"groups", net.options().groups},
+                     {"reg", reg},
+                     {"loss", to_string(o.loss)},
+                     {"mode", to_string(o.mode)},
+                     {"learning_rate", rate_of(o)},
+                     {"positive_steps", o.positive_steps}};
+  if (o.optimizer == TrainingOptimizer::adam)
+    run.update({{"optimizer", "adam"},
+                {"batch_size", o.batch_size.value_or(0)},
+                {"validation", o.validation},
+                {"validate_every", o.validate_every},
+                {"patience", o.patience},
+                {"random_state", o.seed}});
+  if (const auto& selection = net.options().support_selection) run["support_selection"] = {selection->p, selection->p_max};
+  if (o.mode != TrainingMode::oneshot) run["steps_of_all_stages"] = o.max_iter, run["tol"] = o.tol;
+  if (targets != nullptr) run["targets_hash"] = hash_of<T>(*targets);
+  const auto parameters = net.shared_parameters();
+  std::set<std::string> computed;  // with the rounding of these kernels; other parameters were given
+  for (int t = 0; t < net.n_layers(); ++t)
+    for (const auto& [name, start] : find_network_kind<T>(net.kind()).initial(net.model(), t))
+      if (start == parameters->at(name)) computed.insert(name);
+  std::uint64_t parameters_hash = 0, given_hash = 0;
+  for (const auto& [name, values] : *parameters) {
+    const std::uint64_t hash = hash_of<T>(values);
+    parameters_hash = parameters_hash * 1099511628211ull ^ hash;
+    given_hash = given_hash * 1099511628211ull ^ (computed.contains(name) ? 0 : hash);
+  }
+  run["parameters_hash"] = parameters_hash;
+  run[given_key] = given_hash;
+  return run.dump();
+}
+
+}  // namespace
+
+template <Scalar T>
+TrainingResult train(Network<T>& net, const NonDeduced<ConstMatrixRef<T>>& X, const Reg& weight, const TrainingOptions& options,
+                     const Matrix<T>* targets, const TrainingObserver& observer) {
+  options.validate();
+  const StopScope scope(options.execution);
+  require_signals<T>("train", X, net.dictionary());
+  require(X.cols() > 0, "train: X holds no signals");
+  require_squares<T>("train", X);
+  Checkpoint checkpoint = checkpoint_of(options);
+  const ResumedKernels kernels(checkpoint);
+  const bool needs_targets = options.loss == TrainingLoss::supervised;
+  require(needs_targets || targets == nullptr, "targets are for loss = 'supervised'; loss = '{}' has none",
+          to_string(options.loss));
+  require(!needs_targets || targets != nullptr, "loss = 'supervised' needs targets, one code per signal");
+  if (options.positive_steps) {
+    bool any = false;
+    for (const std::string& name : net.trainable(0, net.n_layers())) any = any || is_step(name);
+    require(any, "positive_steps = true, but the kind '{}' has no steps", net.kind());
+  }
+  if (targets != nullptr) net.require_targets("train", X.cols(), *targets);
+  const double reg = resolve_batch_reg<T>(weight, X, net.dictionary(), net.penalty(), options.execution);
+  Matrix<T> solutions;
+  if (options.loss == TrainingLoss::semi) {
+    const double tol = std::same_as<T, float> ? 1e-6 : 1e-10;
+    solutions = encode<T>(X, net.dictionary(), reg,
+                          {.tol = tol, .max_iter = 100000, .penalty = net.penalty(), .execution = options.execution})
+                    .codes;
+    targets = &solutions;
+  }
+  if (!options.checkpoint.empty()) checkpoint.fingerprint = fingerprint<T>(net, X, reg, options, targets);
+  return run_training<T>(net, X, reg, options, targets, observer, std::move(checkpoint));
+}
+
+#define RIATA_INSTANTIATE(T)                                                                                                    \
+  template TrainingResult train<T>(Network<T>&, const ConstMatrixRef<T>&, const Reg&, const TrainingOptions&, const Matrix<T>*, \
+                                   const TrainingObserver&);
+RIATA_INSTANTIATE(float)
+RIATA_INSTANTIATE(double)
+
+}  // namespace riata

@@ -1,0 +1,53 @@
+// What passes between an update, which asks, and a direction, which answers from signals. Both are values: whoever drives a run
+// carries them, to one batch in memory or to shards elsewhere.
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+
+#include "riata/core/parameters.hpp"
+
+namespace riata {
+
+/// A direction says which it produces, an update which it needs; a pair that does not fit is refused when the run is built.
+enum class Piece { value, gradient, statistics, codes };
+const char* to_string(Piece piece);
+
+/// Of which signals.
+enum class Look {
+  batch,    ///< the iteration's
+  all,      ///< all that a run may move by or hold out
+  held_out  ///< those that no step sees
+};
+
+/// With which codes, for a direction that holds codes while the parameters move. Others code anew in every answer.
+enum class Coding {
+  opening,  ///< coded at these parameters, from where the last iteration left; they are then held
+  held,
+  look  ///< coded anew for a look at what the held ones hide, and held until the iteration ends
+};
+
+/// At these parameters, the value and what else is named.
+template <Scalar T>
+struct Question {
+  Parameters<T> at;
+  std::set<std::string> gradient = {};  ///< by these parameters
+  bool statistics = false, codes = false;
+  Coding coding = Coding::held;
+  Look look = Look::batch;
+  std::optional<int> n_layers = {};  ///< of the network, the first ones; by default all
+};
+
+/// The answer: sums over signals, so that those of parts of a batch add up. In value and gradient each signal weighs one over the
+/// number of the whole batch (one where the sum is minimised); statistics are A = sum z z^T and B = sum x z^T.
+template <Scalar T>
+struct Sums {
+  double value = 0;
+  Index n_signals = 0;
+  Parameters<T> gradient = {};
+  Parameters<T> statistics = {};  ///< "A", n_atoms x n_atoms, and "B", n_features x n_atoms
+  Matrix<T> codes = {};           ///< n_atoms x n_signals, of a batch that is one part
+};
+
+}  // namespace riata
