@@ -16,9 +16,9 @@
 #include "module.hpp"
 #include "paths.hpp"
 #include "riata/core/sentence.hpp"
+#include "riata/learning/train.hpp"
 #include "riata/networks/analytic_weight.hpp"
 #include "riata/networks/network_file.hpp"
-#include "riata/learning/train.hpp"
 #include "riata/solvers/certificate.hpp"
 
 namespace riata::python {

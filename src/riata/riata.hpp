@@ -1,18 +1,22 @@
 // riata: sparse coding and dictionary learning by unrolled optimisation. This header gives all of it.
 #pragma once
 
+#include "riata/core/random.hpp"
 #include "riata/datasets/generators.hpp"
 #include "riata/imaging/denoise.hpp"
 #include "riata/learning/learn_dictionary.hpp"
 #include "riata/learning/model.hpp"
 #include "riata/learning/recovery.hpp"
+#include "riata/learning/run.hpp"
+#include "riata/learning/train.hpp"
 #include "riata/networks/analytic_weight.hpp"
 #include "riata/networks/network_encoder.hpp"
 #include "riata/networks/network_file.hpp"
-#include "riata/learning/train.hpp"
 #include "riata/neuro/sparse_inverse.hpp"
 #include "riata/neuro/whitening.hpp"
 #include "riata/operators/patches.hpp"
+#include "riata/optim/adam.hpp"
+#include "riata/optim/line_search.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/encode.hpp"
 #include "riata/solvers/encode_stream.hpp"

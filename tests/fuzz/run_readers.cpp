@@ -3,8 +3,8 @@
 #include "readers.hpp"
 #include "riata/learning/learn_dictionary.hpp"
 #include "riata/learning/model.hpp"
-#include "riata/networks/network_file.hpp"
 #include "riata/learning/train.hpp"
+#include "riata/networks/network_file.hpp"
 
 namespace riata::fuzz {
 namespace {

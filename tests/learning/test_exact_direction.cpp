@@ -54,9 +54,7 @@ struct Asked {
     EXPECT_EQ(gradient.size(), 1U);
     return gradient.at("dictionary");
   }
-  Matrix<T> codes(const Matrix<T>& X, const Parameters<T>& p) {
-    return direction.look({X}, {.at = p, .codes = true}, {}).codes;
-  }
+  Matrix<T> codes(const Matrix<T>& X, const Parameters<T>& p) { return direction.look({X}, {.at = p, .codes = true}, {}).codes; }
 };
 
 Asked<double> direction_on(const Batch& batch, Reduction reduction, double tol = 1e-14) {

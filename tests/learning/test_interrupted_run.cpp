@@ -72,10 +72,9 @@ struct Experiment {
                           .atoms = {.check_every = 2},
                           .checkpoint = checkpoint,
                           .execution = {.n_threads = n_threads}};
-    return std::make_unique<Run<T>>(std::make_unique<FullBatch<T>>(signals),
-                                    std::make_unique<Interrupting<T>>(std::move(direction), n_calls, end),
-                                    std::make_unique<LineSearch<T>>(LineSearchOptions{.first = 64}), std::move(phases),
-                                    std::move(start), std::move(options));
+    return std::make_unique<Run<T>>(
+        std::make_unique<FullBatch<T>>(signals), std::make_unique<Interrupting<T>>(std::move(direction), n_calls, end),
+        std::make_unique<LineSearch<T>>(LineSearchOptions{.first = 64}), std::move(phases), std::move(start), std::move(options));
   }
   RunResult<T> run(int end, const Checkpoint& checkpoint, int* n_calls, const Observer& observer = {}) const {
     return make_run(end, checkpoint, n_calls)->fit(observer);
@@ -120,9 +119,7 @@ TEST(InterruptedRun, OfExactCodes_GoesOnBitForBit_FromWhereverItStopped) {
   expect_that_interruptions_leave_no_trace<double>(true);
 }
 
-TEST(InterruptedRun, InFloat_GoesOnBitForBit_FromWhereverItStopped) {
-  expect_that_interruptions_leave_no_trace<float>(false);
-}
+TEST(InterruptedRun, InFloat_GoesOnBitForBit_FromWhereverItStopped) { expect_that_interruptions_leave_no_trace<float>(false); }
 
 TEST(InterruptedRun, ByItsObserver_KeepsTheIterationItSaw) {
   for (const bool exact : {false, true}) {
@@ -202,7 +199,8 @@ TEST(InterruptedRun, HasTheSameBitsForOneTwoAndThreeThreads) {
     const Experiment<double> experiment(exact);
     int n_calls = 0;
     const auto one = experiment.make_run(-1, {}, &n_calls, 1)->fit();
-    for (const int n_threads : {2, 3}) expect_same(experiment.make_run(-1, {}, &n_calls, n_threads)->fit(), one, exact ? "exact" : "unrolled");
+    for (const int n_threads : {2, 3})
+      expect_same(experiment.make_run(-1, {}, &n_calls, n_threads)->fit(), one, exact ? "exact" : "unrolled");
   }
 }
 

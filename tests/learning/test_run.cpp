@@ -101,7 +101,9 @@ TEST(Run, RefusesADirectionThatLacksAPiece_AndNamesIt) {
       {{Piece::value}, "gradient"}, {{Piece::gradient, Piece::codes}, "value"}, {{Piece::value, Piece::statistics}, "gradient"}};
   for (const auto& [pieces, missing] : rows) {
     plan.pull.pieces = pieces;
-    EXPECT_EQ(refusal_of([&] { plan.make_run({{"dictionary", plan.initial}}); }),
+    EXPECT_EQ(refusal_of([&] {
+                plan.make_run({{"dictionary", plan.initial}});
+              }),
               "run: the line search needs the " + missing + " of the direction, which does not produce it");
   }
   plan = draw_plan(1);
@@ -288,14 +290,15 @@ TEST(Run, OnMiniBatches_ComparesValuesOfOneBatchAlone_AndGoesOnWhereAStepIsRefus
   X.col(2) = X.col(3) = X.col(0);  // drawn one after another, no step is left
   const MatrixXd start = X.col(0);
   riata::Run<double> run(std::make_unique<MiniBatches<double>>(X, MiniBatchOptions{.batch_size = 1}),
-                  std::make_unique<FollowTheBatch>(), std::make_unique<LineSearch<double>>(LineSearchOptions{.first = 2}),
-                  {{.moves = {"dictionary"}}}, {{"dictionary", start}}, {.max_iter = 40, .tol = 0.5});
+                         std::make_unique<FollowTheBatch>(),
+                         std::make_unique<LineSearch<double>>(LineSearchOptions{.first = 2, .grow = 1, .relative = false}),
+                         {{.moves = {"dictionary"}}}, {{"dictionary", start}}, {.max_iter = 40, .tol = 0.5});
   const auto result = run.fit();
   EXPECT_EQ(result.status, Status::max_iter_reached);
   const auto n = std::ssize(result.history.value);
   EXPECT_GT(n, 5);
-  EXPECT_LT(n, 40);  // some were refused
-  for (const double value : result.history.value) EXPECT_LT(value, 1e-12);  // 2 times 1/2 leads to the signal
+  EXPECT_LT(n, 40);                                                         // some were refused
+  for (const double value : result.history.value) EXPECT_LT(value, 1e-12);  // a step of 1 leads to the signal
 }
 
 TEST(Run, WhoseDirectionHoldsCodesOfABatch_TakesOneBatchAlone) {
@@ -304,8 +307,9 @@ TEST(Run, WhoseDirectionHoldsCodesOfABatch_TakesOneBatchAlone) {
   const DenseDictionary<double> D(draw.atoms(4, 3));
   EXPECT_EQ(refusal_of([&] {
               riata::Run<double>(std::make_unique<MiniBatches<double>>(X, MiniBatchOptions{.batch_size = 2}),
-                          std::make_unique<ExactDirection<double>>(D, 0.1, EncodeOptions{}, Reduction::mean),
-                          std::make_unique<LineSearch<double>>(LineSearchOptions{}), {{.moves = {"dictionary"}}}, D.parameters());
+                                 std::make_unique<ExactDirection<double>>(D, 0.1, EncodeOptions{}, Reduction::mean),
+                                 std::make_unique<LineSearch<double>>(LineSearchOptions{}), {{.moves = {"dictionary"}}},
+                                 D.parameters());
             }),
             "run: the direction holds codes of one batch, and the sampler gives another at each iteration; use one that codes "
             "anew");

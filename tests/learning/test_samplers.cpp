@@ -39,6 +39,70 @@ TYPED_TEST(Samplers, TheFullBatch_IsTheCallersSignals_EveryTime) {
   }
 }
 
+/// Signals, weights and targets that hold their own number.
+template <class T>
+struct Numbered {
+  Matrix<T> X, W, Z;
+  explicit Numbered(Index n) : X(2, n), W(2, n), Z(3, n) {
+    for (Index i = 0; i < n; ++i) X.col(i).setConstant(static_cast<T>(i)), Z.col(i).setConstant(static_cast<T>(i));
+    W = X / static_cast<T>(n);
+  }
+  static std::vector<Index> numbers(const Sample<T>& sample, Index n) {
+    std::vector<Index> numbers;
+    for (Index i = 0; i < sample.batch.size(); ++i) {
+      numbers.push_back(static_cast<Index>(sample.batch.X(0, i)));
+      EXPECT_TRUE(sample.batch.weights->col(i) == sample.batch.X.col(i) / static_cast<T>(n));
+      EXPECT_TRUE((sample.targets->col(i).array() == sample.batch.X(0, i)).all());
+    }
+    return numbers;
+  }
+};
+
+TYPED_TEST(Samplers, MiniBatches_AreAFunctionOfSeedAndIteration_ApartFromWhatIsHeldOut) {
+  using T = TypeParam;
+  const Index n = 20;
+  const Numbered<T> all(n);
+  const Batch<T> signals(all.X, all.W);
+  const auto sampler = [&](std::uint64_t seed) {
+    return MiniBatches<T>(signals, {.batch_size = 6, .validation = 0.25, .seed = seed}, &all.Z);
+  };
+  MiniBatches<T> one = sampler(1), again = sampler(1), other = sampler(2);
+  EXPECT_FALSE(one.is_fixed());
+  const auto numbers = [&](const Sample<T>& sample) { return Numbered<T>::numbers(sample, n); };
+  const std::vector<Index> held = numbers(*one.held_out()), whole = numbers(one.all());
+  EXPECT_EQ(held.size(), 5U);
+  EXPECT_EQ(whole.size(), 20U);
+  std::map<Index, int> count;
+  std::vector<std::vector<Index>> drawn;
+  bool differs = false;
+  for (Index k = 0; k < 200; ++k) {
+    drawn.push_back(numbers(one.batch(k)));
+    EXPECT_EQ(numbers(one.batch(k)), drawn.back());
+    EXPECT_EQ(std::set<Index>(drawn.back().begin(), drawn.back().end()).size(), 6U);
+    for (const Index i : drawn.back()) ++count[i];
+    differs |= numbers(other.batch(k)) != drawn.back();
+  }
+  EXPECT_TRUE(differs && drawn[0] != drawn[1]);
+  EXPECT_EQ(count.size(), 15U);
+  for (const auto& [i, times] : count) EXPECT_NEAR(times, 80, 35);
+  for (const Index i : held) EXPECT_FALSE(count.contains(i));
+  for (const Index k : {150, 3, 77}) EXPECT_EQ(numbers(again.batch(k)), drawn[static_cast<std::size_t>(k)]);
+}
+
+TYPED_TEST(Samplers, MiniBatches_WithoutASize_AreAllThatIsNotHeldOut) {
+  using T = TypeParam;
+  const Numbered<T> all(10);
+  MiniBatches<T> some(Batch<T>(all.X, all.W), {.validation = 0.3}, &all.Z), whole(Batch<T>(all.X, all.W), {}, &all.Z);
+  EXPECT_TRUE(some.is_fixed() && whole.is_fixed());
+  EXPECT_EQ(whole.batch(3).batch.X.data(), all.X.data());  // not a copy
+  EXPECT_FALSE(whole.held_out().has_value());
+  const auto trained_on = Numbered<T>::numbers(some.batch(5), 10), held = Numbered<T>::numbers(*some.held_out(), 10);
+  EXPECT_EQ(trained_on.size(), 7U);
+  std::set<Index> both(trained_on.begin(), trained_on.end());
+  both.insert(held.begin(), held.end());
+  EXPECT_EQ(both.size(), 10U);
+}
+
 TYPED_TEST(Samplers, Patches_AreDistinctWindowsOfTheImage_TheSameAtEveryCall) {
   using T = TypeParam;
   const Index height = 9, width = 12, patch = 3, n_windows = 7 * 10;

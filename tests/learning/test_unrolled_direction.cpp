@@ -87,12 +87,10 @@ TEST(UnrolledDirection, ScaledByUsage_DividesEachAtomByTheMeanSquareOfItsCodes) 
   Parameters<double> parameters = parameters_of(net);
   const auto gradients = [&](double reg) {
     options.scale_by_usage = false;
-    const MatrixXd plain =
-        Asked<double>(net, reg, options).gradient(net.input.X, parameters, {"dictionary"}).begin()->second;
+    const MatrixXd plain = Asked<double>(net, reg, options).gradient(net.input.X, parameters, {"dictionary"}).begin()->second;
     options.scale_by_usage = true;
     return std::pair(
-        plain,
-        MatrixXd(Asked<double>(net, reg, options).gradient(net.input.X, parameters, {"dictionary"}).begin()->second));
+        plain, MatrixXd(Asked<double>(net, reg, options).gradient(net.input.X, parameters, {"dictionary"}).begin()->second));
   };
   const auto [plain, scaled] = gradients(net.input.reg(0));
   const Eigen::VectorXd usage = net.trace.z.back().rowwise().squaredNorm() / 40;

@@ -8,9 +8,9 @@
 
 #include "io/files.hpp"
 #include "networks/random_network.hpp"
+#include "riata/learning/train.hpp"
 #include "riata/networks/network_encoder.hpp"
 #include "riata/networks/network_file.hpp"
-#include "riata/learning/train.hpp"
 #include "riata/unrolled/unrolled_encoder.hpp"
 
 namespace riata::testing {

@@ -37,17 +37,16 @@ Outcome<T> one_step(LineSearch<T>& search, Parameters<T>& p, const Parameters<T>
                     double tol = 0) {
   const std::set<std::string> moves = names_of(gradient);
   bool is_first = true;
-  Outcome<T> outcome =
-      answered<T, Outcome<T>>(search.step({.parameters = p,
-                                           .moves = moves,
-                                           .project = f.project,
-                                           .value = value,
-                                           .tol = tol,
-                                           .holds_codes = f.evaluate_afresh != nullptr}),
-                              [&](const Question<T>& question) -> Sums<T> {
-                                if (std::exchange(is_first, false)) return {.gradient = gradient};
-                                return f.answer(question);
-                              });
+  Outcome<T> outcome = answered<T, Outcome<T>>(search.step({.parameters = p,
+                                                            .moves = moves,
+                                                            .project = f.project,
+                                                            .value = value,
+                                                            .tol = tol,
+                                                            .holds_codes = f.evaluate_afresh != nullptr}),
+                                               [&](const Question<T>& question) -> Sums<T> {
+                                                 if (std::exchange(is_first, false)) return {.gradient = gradient};
+                                                 return f.answer(question);
+                                               });
   outcome.keep();
   if (outcome.moved) p = outcome.parameters;
   return outcome;

@@ -36,13 +36,10 @@ TEST(LineSearch, CodesTheBatchAFewTimesPerIteration_AlsoToCertifyTheEndOfExactAl
     int n_coded = 0, n_before = 0, most = 0;
     const auto note = [&] { most = std::max(most, n_coded - std::exchange(n_before, n_coded)); };
     const DenseDictionary<double> start(datasets::perturbed<double>(problem.dictionary, 0.2, 0));
-    riata::Run<double> run(std::make_unique<FullBatch<double>>(problem.signals), std::make_unique<CountedDirection>(start, 0.1, &n_coded),
-                    std::make_unique<LineSearch<double>>(LineSearchOptions{.first = 64}), {{.moves = {"dictionary"}}},
-                    start.parameters(),
-                    {.max_iter = 300,
-                     .tol = tol,
-                     .project = [&](Parameters<double>& p) { start.project(p); },
-                     .atoms = {}});
+    riata::Run<double> run(
+        std::make_unique<FullBatch<double>>(problem.signals), std::make_unique<CountedDirection>(start, 0.1, &n_coded),
+        std::make_unique<LineSearch<double>>(LineSearchOptions{.first = 64}), {{.moves = {"dictionary"}}}, start.parameters(),
+        {.max_iter = 300, .tol = tol, .project = [&](Parameters<double>& p) { start.project(p); }, .atoms = {}});
     const auto result = run.fit([&](const IterationInfo&) {
       note();
       return Action::keep_going;

@@ -3,12 +3,15 @@
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_how_to_add_network_shows_the_example_word_for_word():
-    page = (ROOT / "docs/how_to_add_network.md").read_text()
-    example = (ROOT / "examples/own_network.cpp").read_text()
+@pytest.mark.parametrize("what", ["network", "learner"])
+def test_how_to_add_shows_the_example_word_for_word(what):
+    page = (ROOT / f"docs/how_to_add_{what}.md").read_text()
+    example = (ROOT / f"examples/own_{what}.cpp").read_text()
     blocks = re.findall(r"```cpp\n(.*?)```", page, re.DOTALL)
     assert len(blocks) >= 6
     for block in blocks:

@@ -44,8 +44,8 @@ int replace_atoms(Matrix<T>& D, const std::vector<bool>& unused, const Batch<T>&
   return replaced;
 }
 
-#define RIATA_INSTANTIATE(T)                                     \
-  template std::vector<bool> unused_atoms<T>(const Sums<T>&);    \
+#define RIATA_INSTANTIATE(T)                                  \
+  template std::vector<bool> unused_atoms<T>(const Sums<T>&); \
   template int replace_atoms<T>(Matrix<T>&, const std::vector<bool>&, const Batch<T>&, const AtomPolicy&, Index);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)

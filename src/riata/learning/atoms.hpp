@@ -24,6 +24,7 @@ std::vector<bool> unused_atoms(const Sums<T>& answer);
 
 /// Puts random signals in the place of atoms that are unused or double an earlier one; how many. After that many iterations.
 template <Scalar T>
-int replace_atoms(Matrix<T>& D, const std::vector<bool>& unused, const Batch<T>& batch, const AtomPolicy& policy, Index iteration);
+int replace_atoms(Matrix<T>& D, const std::vector<bool>& unused, const Batch<T>& batch, const AtomPolicy& policy,
+                  Index iteration);
 
 }  // namespace riata

@@ -141,16 +141,17 @@ LearnResult<T> learn(const Batch<T>& batch, Matrix<T> init, const Reg& weight, c
   if (o.method != LearningMethod::alternating_exact) parameters["steps"] = Matrix<T>::Ones(o.layers, 1);
   std::vector<Phase> phases{{.moves = {"dictionary"}}};
   if (o.learn_steps) phases.push_back({.moves = {"dictionary", "steps"}});
-  Run<T> run(std::make_unique<FullBatch<T>>(batch), make_direction<T>(D, reg, o),
-             std::make_unique<LineSearch<T>>(LineSearchOptions{.first = 64}), std::move(phases), std::move(parameters),
-             {.max_iter = o.max_iter,
-              .tol = o.tol,
-              .max_time_s = o.max_time_s,
-              .project = [&D](Parameters<T>& p) { D.project(p); },
-              .check = [&o](const Parameters<T>& p, const std::string& where) { check_atoms(p.at("dictionary"), o.constraint, where); },
-              .atoms = {.replace = o.replace_atoms, .seed = o.seed},
-              .checkpoint = std::move(checkpoint),
-              .execution = o.execution});
+  Run<T> run(
+      std::make_unique<FullBatch<T>>(batch), make_direction<T>(D, reg, o),
+      std::make_unique<LineSearch<T>>(LineSearchOptions{.first = 64}), std::move(phases), std::move(parameters),
+      {.max_iter = o.max_iter,
+       .tol = o.tol,
+       .max_time_s = o.max_time_s,
+       .project = [&D](Parameters<T>& p) { D.project(p); },
+       .check = [&o](const Parameters<T>& p, const std::string& where) { check_atoms(p.at("dictionary"), o.constraint, where); },
+       .atoms = {.replace = o.replace_atoms, .seed = o.seed},
+       .checkpoint = std::move(checkpoint),
+       .execution = o.execution});
   RunResult<T> learned = run.fit(observer);
   LearnResult<T> result{.dictionary = std::move(learned.parameters.at("dictionary")),
                         .steps = {},

@@ -22,6 +22,17 @@ Parameters<T> projected(Parameters<T> parameters, const RunOptions<T>& options) 
 
 }  // namespace
 
+Execution keeping_failure(const Execution& execution, std::exception_ptr& failure) {
+  Execution keeping = execution;
+  if (execution.stop_requested)
+    keeping.stop_requested = [&failure, stop_requested = execution.stop_requested] {
+      bool stop = false;
+      keep_failure(failure, [&] { stop = stop_requested(); });
+      return stop || failure != nullptr;
+    };
+  return keeping;
+}
+
 template <Scalar T>
 Run<T>::Run(std::unique_ptr<Sampler<T>> sampler, std::unique_ptr<Direction<T>> direction, std::unique_ptr<Update<T>> update,
             std::vector<Phase> phases, Parameters<T> initial, RunOptions<T> options)
@@ -37,8 +48,9 @@ Run<T>::Run(std::unique_ptr<Sampler<T>> sampler, std::unique_ptr<Direction<T>> d
   for (const Piece needed : update_->needs())
     require(direction_->produces().contains(needed), "run: {} needs the {} of the direction, which does not produce it",
             update_->name(), to_string(needed));
-  require(sampler_->is_fixed() || !direction_->holds_codes(),
-          "run: the direction holds codes of one batch, and the sampler gives another at each iteration; use one that codes anew");
+  require(
+      sampler_->is_fixed() || !direction_->holds_codes(),
+      "run: the direction holds codes of one batch, and the sampler gives another at each iteration; use one that codes anew");
   state_.parameters = initial_;
 }
 
@@ -58,13 +70,7 @@ template <Scalar T>
 RunResult<T> Run<T>::fit_and_keep_failure(const Observer& observer) {
   start_ = std::chrono::steady_clock::now();
   std::exception_ptr failure;
-  Execution execution = options_.execution;
-  if (options_.execution.stop_requested)  // what it throws (a signal's handler, say) also keeps what the run has
-    execution.stop_requested = [&] {
-      bool stop = false;
-      keep_failure(failure, [&] { stop = options_.execution.stop_requested(); });
-      return stop || failure != nullptr;
-    };
+  const Execution execution = keeping_failure(options_.execution, failure);
   const StopScope scope(execution);
   CheckpointFile file(options_.checkpoint);
   file.resume([this](const NamedTensors& stored, const std::string& where) { restore(stored, where); });
@@ -355,9 +361,10 @@ void Run<T>::restore(const NamedTensors& tensors, const std::string& where) {
   const double seconds = values[0], initial = values[1], known = values[2];
   const bool has_begun = s.ended || n > 0;
   const double last_seconds = s.history.seconds.empty() ? 0 : s.history.seconds.back();
-  require(std::isfinite(seconds) && seconds >= last_seconds && (std::isfinite(initial) || (std::isnan(initial) && !has_begun)) &&
-              (std::isfinite(known) || (std::isnan(known) && (!has_begun || phases_[static_cast<std::size_t>(s.phase)].may_go_back))),
-          "{}: tensor 'values' is damaged", where);
+  require(
+      std::isfinite(seconds) && seconds >= last_seconds && (std::isfinite(initial) || (std::isnan(initial) && !has_begun)) &&
+          (std::isfinite(known) || (std::isnan(known) && (!has_begun || phases_[static_cast<std::size_t>(s.phase)].may_go_back))),
+      "{}: tensor 'values' is damaged", where);
   s.initial_value = initial;
   if (!std::isnan(known)) s.value = known;
 

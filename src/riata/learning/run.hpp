@@ -22,11 +22,11 @@ namespace riata {
 
 /// What moves, for how long.
 struct Phase {
-  std::set<std::string> moves;                      ///< names of parameters
-  int max_iter = std::numeric_limits<int>::max();   ///< iterations
-  std::optional<int> n_layers = {};                 ///< the loss is at their output; by default the last one's
-  std::map<std::string, double> rates = {};         ///< by name, for updates that take them
-  bool may_go_back = false;                         ///< starts from where the run began, if the loss is less there
+  std::set<std::string> moves;                     ///< names of parameters
+  int max_iter = std::numeric_limits<int>::max();  ///< iterations
+  std::optional<int> n_layers = {};                ///< the loss is at their output; by default the last one's
+  std::map<std::string, double> rates = {};        ///< by name, for updates that take them
+  bool may_go_back = false;                        ///< starts from where the run began, if the loss is less there
 };
 
 /// Looks at the signals held out, which decide where a phase ends, and what the next starts from.
@@ -42,14 +42,14 @@ struct RunWords {
 
 template <Scalar T>
 struct RunOptions {
-  int max_iter = 300;  ///< iterations, all phases together
-  double tol = 1e-6;   ///< a phase may end when (previous - value) / previous < tol; see the update
-  std::optional<double> max_time_s = {};                                         ///< seconds of this call
-  std::function<void(Parameters<T>&)> project = Position<T>::none;               ///< onto the set they must lie in
-  std::function<void(const Parameters<T>&, const std::string&)> check = {};      ///< refuses stored ones that a run does not lead to
-  AtomPolicy atoms = {.replace = false};  ///< of the columns of "dictionary"
-  Validation validation = {};             ///< for samplers that hold signals out
-  bool looks_first = false;               ///< asks the value of all signals before the first iteration
+  int max_iter = 300;                     ///< iterations, all phases together
+  double tol = 1e-6;                      ///< a phase may end when (previous - value) / previous < tol; see the update
+  std::optional<double> max_time_s = {};  ///< seconds of this call
+  std::function<void(Parameters<T>&)> project = Position<T>::none;           ///< onto the set they must lie in
+  std::function<void(const Parameters<T>&, const std::string&)> check = {};  ///< refuses stored ones that a run does not lead to
+  AtomPolicy atoms = {.replace = false};                                     ///< of the columns of "dictionary"
+  Validation validation = {};                                                ///< for samplers that hold signals out
+  bool looks_first = false;  ///< asks the value of all signals before the first iteration
   Checkpoint checkpoint = {};
   Execution execution = {};
   RunWords words = {};
@@ -70,6 +70,9 @@ struct RunResult {
   Status status = Status::converged;
   std::exception_ptr failure = {};  ///< of the observer, of stop_requested, or of writing the checkpoint
 };
+
+/// The same, but what its stop_requested throws (a signal's handler, say) stops it and stays in `failure`, which must outlive it.
+Execution keeping_failure(const Execution& execution, std::exception_ptr& failure);
 
 template <Scalar T>
 class Run {
@@ -131,7 +134,7 @@ class Run {
   bool has_held_out_, is_verified_ = true;  // verified: what was restored has the value that it says
   State state_;
   std::optional<Dialogue<T, Status>> dialogue_;
-  int n_told_ = 0;  // since the state changed
+  int n_told_ = 0;             // since the state changed
   double seconds_before_ = 0;  // of the runs this one resumes
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };

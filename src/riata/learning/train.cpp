@@ -248,26 +248,22 @@ TrainingResult run_training(Network<T>& net, const ConstMatrixRef<T>& X, double 
     question.n_layers = last.n_layers;
     return run.answer(question, execution);
   };
-  bool is_stopped = ended.failure || ended.status == Status::interrupted;
+  const Execution execution = keeping_failure(options.execution, ended.failure);
   if (is_adam && ended.status == Status::stalled) try {  // would the line search go on from what Adam returns?
       const Parameters<T>& best = ended.best_value ? ended.best : ended.parameters;
       const LineSearch<T> search(search_options(options));
       const bool can_fall = answered<T, bool>(search.can_fall({.parameters = best, .moves = last.moves, .project = project}),
-                                              [&](const Question<T>& q) { return look(q, Look::all, options.execution); });
+                                              [&](const Question<T>& q) { return look(q, Look::all, execution); });
       ended.status = status_of_end(!can_fall);
     } catch (const Interrupted&) {
       ended.status = Status::interrupted;
-      is_stopped = true;
     }
   // Whoever stopped the run waits for one more loss, but not for long.
   const auto patience_ends = std::chrono::steady_clock::now() + std::chrono::milliseconds(150);
-  const auto asks_to_stop = [&] {
-    bool stop = is_stopped;
-    if (!stop && options.execution.stop_requested) keep_failure(ended.failure, [&] { stop = options.execution.stop_requested(); });
-    return stop || ended.failure;
-  };
-  const Execution to_the_end{.n_threads = options.execution.n_threads, .stop_requested = [&] {
-                               return std::chrono::steady_clock::now() > patience_ends && asks_to_stop();
+  const Execution to_the_end{.n_threads = execution.n_threads, .stop_requested = [&] {
+                               const bool is_late = std::chrono::steady_clock::now() > patience_ends;
+                               return is_late && (ended.failure || ended.status == Status::interrupted ||
+                                                  (execution.stop_requested && execution.stop_requested()));
                              }};
   const auto in_time = [](const auto& compute) {
     try {

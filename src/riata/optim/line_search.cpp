@@ -170,7 +170,9 @@ Asking<T, Outcome<T>> LineSearch<T>::step(Position<T> from) {
     t = std::min(options_.grow * trial->t, largest);
     double longest = weights.empty() ? 1 : 0;
     for (const auto& [block, weight] : weights) longest = std::max(longest, weight);
-    outcome = {.parameters = std::move(trial->parameters), .moved = true, .value = trial->value,
+    outcome = {.parameters = std::move(trial->parameters),
+               .moved = true,
+               .value = trial->value,
                .step = options_.shrink * trial->t * longest};
   }
   if (std::isfinite(t)) t_next = t;  // no gradient, no unit

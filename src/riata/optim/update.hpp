@@ -16,13 +16,13 @@ namespace riata {
 template <Scalar T>
 struct Position {
   const Parameters<T>& parameters;
-  const std::set<std::string>& moves;  ///< the names that the phase moves
+  const std::set<std::string>& moves;                         ///< the names that the phase moves
   const std::function<void(Parameters<T>&)>& project = none;  ///< puts parameters onto the set they must lie in
-  std::optional<double> value = {};  ///< of this very batch at `parameters`, if it was asked before
-  double tol = 0;                    ///< a relative decrease below this may end the phase
-  bool is_fixed = true;              ///< all iterations see the same batch, so that no step left is an end
-  bool holds_codes = false;          ///< the direction's answers are at codes that it holds
-  std::map<std::string, double> rates = {};         ///< the phase's, by name, where it has any
+  std::optional<double> value = {};                           ///< of this very batch at `parameters`, if it was asked before
+  double tol = 0;                                             ///< a relative decrease below this may end the phase
+  bool is_fixed = true;                              ///< all iterations see the same batch, so that no step left is an end
+  bool holds_codes = false;                          ///< the direction's answers are at codes that it holds
+  std::map<std::string, double> rates = {};          ///< the phase's, by name, where it has any
   std::string who = "run", after = "after 0 steps";  ///< for sentences
 
   /// The same at other parameters, which must outlive it.
