@@ -232,14 +232,14 @@ Asking<T, bool> Run<T>::look_at_held_out() {
 template <Scalar T>
 Asking<T, bool> Run<T>::iterate(bool is_function) {
   const State& s = state_;
-  Position<T> from{.parameters = s.parameters, .moves = phase().moves, .project = options_.project};
+  Position<T> from{.parameters = s.parameters, .moves = phase().moves, .rates = phase().rates, .project = options_.project};
   if (is_function) from.value = s.value;
   from.tol = options_.tol;
   from.is_fixed = sampler_->is_fixed();
   from.holds_codes = direction_->holds_codes();
-  from.rates = phase().rates;
   from.who = options_.words.who;
-  from.after = formatted("after {} {}", s.n_accepted(), options_.words.iterations);
+  from.n_steps = s.n_accepted();
+  from.steps = options_.words.iterations;
 
   std::optional<double> first_value = from.value;
   std::vector<bool> unused;

@@ -54,15 +54,15 @@ double Adam<T>::move(Parameters<T>& parameters, const Position<T>& from, const P
 
 template <Scalar T>
 Asking<T, Outcome<T>> Adam<T>::step(Position<T> from) {
-  const Question<T> slope{.at = from.parameters, .gradient = from.moves, .coding = Coding::opening};
-  const Sums<T> down = co_await slope;
+  Question<T> slope{.at = from.parameters, .gradient = from.moves, .coding = Coding::opening};
+  const Sums<T> down = co_await std::move(slope);
   Outcome<T> outcome{.parameters = from.parameters, .moved = true, .value = down.value};
   Moments moments = moments_;
   outcome.step = move(outcome.parameters, from, down.gradient, moments);
   from.project(outcome.parameters);
   for (const auto& [name, values] : outcome.parameters)
-    require(std::isfinite(down.value) && values.allFinite(), "learning_rate = {}: the loss is not finite {}; use a smaller one",
-            options_.rate, from.after);
+    require(std::isfinite(down.value) && values.allFinite(),
+            "learning_rate = {}: the loss is not finite after {} {}; use a smaller one", options_.rate, from.n_steps, from.steps);
   outcome.keep = [this, moments = std::move(moments)]() mutable { moments_ = std::move(moments); };
   co_return outcome;
 }

@@ -132,14 +132,15 @@ Asking<T, Outcome<T>> LineSearch<T>::step(Position<T> from) {
     const Question<T> here{.at = from.parameters, .coding = Coding::opening};
     const Sums<T> answer = co_await here;
     value = answer.value;
-    require(std::isfinite(value), "{}: the objective is {} {}; are the signals or reg too large?", from.who, value, from.after);
+    require(std::isfinite(value), "{}: the objective is {} after {} {}; are the signals or reg too large?", from.who, value,
+            from.n_steps, from.steps);
   }
-  const Question<T> slope{.at = from.parameters, .gradient = from.moves};
-  const Sums<T> down = co_await slope;
+  Question<T> slope{.at = from.parameters, .gradient = from.moves};
+  const Sums<T> down = co_await std::move(slope);
   const Parameters<T>& gradient = down.gradient;
   for (const auto& [name, g] : gradient)
-    require(g.allFinite(), "{}: the gradient by '{}' is not finite {}; are the signals or reg too large?", from.who, name,
-            from.after);
+    require(g.allFinite(), "{}: the gradient by '{}' is not finite after {} {}; are the signals or reg too large?", from.who,
+            name, from.n_steps, from.steps);
 
   std::optional<double> t_next = t_;
   Weights weights = weights_;

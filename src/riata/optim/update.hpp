@@ -17,18 +17,20 @@ template <Scalar T>
 struct Position {
   const Parameters<T>& parameters;
   const std::set<std::string>& moves;                         ///< the names that the phase moves
+  const std::map<std::string, double>& rates = no_rates;      ///< the phase's, by name, where it has any
   const std::function<void(Parameters<T>&)>& project = none;  ///< puts parameters onto the set they must lie in
   std::optional<double> value = {};                           ///< of this very batch at `parameters`, if it was asked before
   double tol = 0;                                             ///< a relative decrease below this may end the phase
-  bool is_fixed = true;                              ///< all iterations see the same batch, so that no step left is an end
-  bool holds_codes = false;                          ///< the direction's answers are at codes that it holds
-  std::map<std::string, double> rates = {};          ///< the phase's, by name, where it has any
-  std::string who = "run", after = "after 0 steps";  ///< for sentences
+  bool is_fixed = true;                       ///< all iterations see the same batch, so that no step left is an end
+  bool holds_codes = false;                   ///< the direction's answers are at codes that it holds
+  int n_steps = 0;                            ///< accepted before
+  const char *who = "run", *steps = "steps";  ///< for sentences
 
   /// The same at other parameters, which must outlive it.
   Position moved_to(const Parameters<T>& others) const {
-    return {others, moves, project, value, tol, is_fixed, holds_codes, rates, who, after};
+    return {others, moves, rates, project, value, tol, is_fixed, holds_codes, n_steps, who, steps};
   }
+  static inline const std::map<std::string, double> no_rates;
   static inline const std::function<void(Parameters<T>&)> none = [](Parameters<T>&) {};
 };
 
