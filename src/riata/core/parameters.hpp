@@ -11,4 +11,11 @@ namespace riata {
 template <Scalar T>
 using Parameters = std::map<std::string, Matrix<T>>;
 
+template <Scalar T>
+Parameters<T> zeros_like(const Parameters<T>& parameters) {
+  Parameters<T> zeros;
+  for (const auto& [name, values] : parameters) zeros[name].setZero(values.rows(), values.cols());
+  return zeros;
+}
+
 }  // namespace riata

@@ -7,6 +7,7 @@
 #include "riata/linalg/norms.hpp"
 #include "riata/optim/checkpoint.hpp"
 #include "riata/solvers/certificate.hpp"
+#include "riata/terms/least_squares.hpp"
 
 namespace riata {
 namespace {
@@ -19,6 +20,12 @@ Parameters<T> statistics_of(const Batch<T>& batch, const Matrix<T>& Z) {
   add_outer<T>(T(1), Z, Z, statistics.at("A"));
   add_outer<T>(T(1), batch.X, Z, statistics.at("B"));
   return statistics;
+}
+
+/// Leaves the gradients that were asked for.
+template <Scalar T>
+void keep_asked(Sums<T>& sums, const Question<T>& question) {
+  std::erase_if(sums.gradient, [&](const auto& entry) { return !question.gradient.contains(entry.first); });
 }
 
 }  // namespace
@@ -69,7 +76,7 @@ Sums<T> UnrolledDirection<T>::look(const Sample<T>& sample, const Question<T>& q
       if (result.usage(j) + floor > 0) sums.gradient["dictionary"].col(j) /= static_cast<T>(result.usage(j) + floor);
   }
   if (steps) sums.gradient["steps"] = result.steps.template cast<T>();
-  std::erase_if(sums.gradient, [&](const auto& entry) { return !question.gradient.contains(entry.first); });
+  keep_asked(sums, question);
   if (question.statistics) sums.statistics = statistics_of(batch, result.codes);
   if (question.codes) sums.codes = std::move(result.codes);
   return sums;
@@ -97,15 +104,15 @@ Sums<T> ExactDirection<T>::look(const Sample<T>& sample, const Question<T>& ques
   sums.value = lasso_objective<T>(batch, *D, codes_, reg_, coder.penalty, execution).sum() / weight;
   if (!question.gradient.empty()) {
     const SeenBatch<T> seen("learn_dictionary", batch);
-    for (const auto& [name, values] : D->parameters())
-      if (question.gradient.contains(name)) sums.gradient[name] = Matrix<T>::Zero(values.rows(), values.cols());
+    sums.gradient = zeros_like(D->parameters());
+    keep_asked(sums, question);
     constexpr Index block = 1024;  // bounds the residual's memory
     for (Index first = 0; first < batch.size(); first += block) {
       const Index n = std::min(block, batch.size() - first);
       Matrix<T> residual(D->signal_size(), n);
       D->apply(codes_.middleCols(first, n), residual);
       residual -= seen.X().middleCols(first, n);
-      if (seen.is_weighted()) residual.array() *= seen.weights(first, n).array();
+      if (seen.is_weighted()) WeightedLeastSquares<T>{seen}.weigh(residual, first);
       D->accumulate_gradient(T(1), residual, codes_.middleCols(first, n), sums.gradient);
     }
     for (auto& [name, g] : sums.gradient)

@@ -14,7 +14,6 @@ template <Scalar T>
 struct Sample {
   Batch<T> batch;
   const Matrix<T>* targets = nullptr;  ///< n_atoms x n_signals, or none
-  Index place = 0;                     ///< of its first signal in the whole batch, of which this may be a part
 };
 
 /// Its batches are a function of (seed, iteration), so there is nothing to store: all questions of one iteration see the same, in a

@@ -20,7 +20,7 @@ class Dictionary {
 
   virtual void apply(const ConstMatrixRef<T>& Z, MatrixRef<T> X) const = 0;    ///< X = D Z
   virtual void adjoint(const ConstMatrixRef<T>& R, MatrixRef<T> Z) const = 0;  ///< Z = D^T R
-  /// ||D||_2^2 or more; to rounding where that is affordable.
+  /// ||D||_2^2 or more; to rounding where that is affordable. A call may ask several times: keep what is dear to find.
   virtual double squared_norm() const = 0;
 
   /// {dictionary} of a matrix, {kernels}, {u, v}, ...; none of a known operator.

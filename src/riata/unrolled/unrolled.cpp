@@ -68,13 +68,6 @@ LayerSchedule make_schedule(const UnrolledOptions& options, double squared_norm)
 namespace {
 
 template <Scalar T>
-Parameters<T> zeros_like(const Parameters<T>& parameters) {
-  Parameters<T> zeros;
-  for (const auto& [name, values] : parameters) zeros[name].setZero(values.rows(), values.cols());
-  return zeros;
-}
-
-template <Scalar T>
 Partition partition(const Dictionary<T>& D, Index n_signals, int stored) {
   const double entry = sizeof(T);
   Index n_parameters = 0;
