@@ -8,6 +8,7 @@
 namespace riata {
 namespace {
 
+constexpr LeastSquares least_squares;
 constexpr double least_half_norm_sq = 1e-280;  // below, gaps lose digits, and then are none
 
 }  // namespace
@@ -23,13 +24,9 @@ CertifiedNetwork<T>::CertifiedNetwork(const Network<T>& net, int layers, bool wi
   const PenaltyOptions options = net.penalty();
   if (net.traits().groups) penalty.template emplace<GroupL1<T>>(options, exact->code_size());
   if (!safeguard) return;
-  if (net.traits().groups) {
-    group_ista.emplace("group", net.dictionary(), n_layers,
-                       NetworkOptions{.groups = options.groups, .lipschitz = net.squared_norm()});
-    return;
-  }
   schedule = make_schedule({.layers = n_layers, .method = Layers::ista}, net.squared_norm());
-  if (gram_pays(exact->code_size(), n_layers, n_signals)) gram.emplace(net.dictionary().atoms(), std::get<L1<T>>(penalty));
+  if (const auto* l1 = std::get_if<L1<T>>(&penalty); l1 != nullptr && gram_pays(exact->code_size(), n_layers, n_signals))
+    gram.emplace(net.dictionary().atoms(), *l1);
 }
 
 template <Scalar T>
@@ -67,44 +64,25 @@ CertifiedPass<T>::CertifiedPass(const CertifiedNetwork<T>& shared, Index tile)
           },
           shared.penalty)) {
   if (!shared.safeguard) return;
-  if (const auto& ista = shared.group_ista)
-    group_ista_.emplace(find_network_kind<T>(ista->kind()), ista->model(), ista->parameters(), shared.n_layers, false, tile);
+  const DenseDictionary<T>& D = shared.network.dictionary();
+  if (const auto* l1 = std::get_if<L1<T>>(&shared.penalty))
+    ista_ = std::make_unique<AdaptivePass<T>>(D, *l1, shared.gram ? &*shared.gram : nullptr, shared.schedule, 0, tile);
   else
-    ista_.emplace(shared.network.dictionary(), std::get<L1<T>>(shared.penalty), shared.gram ? &*shared.gram : nullptr,
-                  shared.schedule, 0, tile);
+    ista_ = std::make_unique<TilePass<DenseDictionary<T>, LeastSquares, GroupL1<T>>>(
+        D, least_squares, std::get<GroupL1<T>>(shared.penalty), shared.schedule, 0, tile);
 }
 
 template <Scalar T>
 void CertifiedPass<T>::forward(const TileInput<T>& input, const ConstMatrixRef<T>& Z0, CertifiedTile<T> out) {
   network_.forward(input, Z0);
   out.codes = network_.codes();
-  if (group_ista_) {
-    group_ista_->forward(input, Z0);
-    take_lower(input, group_ista_->codes(), out);
-  } else if (ista_) {
-    ista_->forward(input.X, input.reg, 0, Z0);
-    take_lower(input, ista_->codes(), out);
-  }
-  evaluate(input, out);
-}
-
-template <Scalar T>
-void CertifiedPass<T>::take_lower(const TileInput<T>& input, const ConstMatrixRef<T>& Z, CertifiedTile<T>& out) {
+  if (ista_) ista_->forward(input.X, input.reg, 0, Z0);
   std::visit(
       [&](auto& certificate) {
-        const Vector<double> networks = certificate.objectives(input.X, out.codes, input.reg);
-        const Vector<double> others = certificate.objectives(input.X, Z, input.reg);
-        for (Index i = 0; i < Z.cols(); ++i)
-          if (!std::isfinite(networks(i)) || others(i) < networks(i)) out.codes.col(i) = Z.col(i);
-      },
-      certificate_);
-}
-
-template <Scalar T>
-void CertifiedPass<T>::evaluate(const TileInput<T>& input, CertifiedTile<T>& out) {
-  std::visit(
-      [&](auto& certificate) {
-        certificate.evaluate(input.X, out.codes, input.reg);
+        if (ista_)
+          certificate.evaluate_lower(input.X, out.codes, ista_->codes(), input.reg);
+        else
+          certificate.evaluate(input.X, out.codes, input.reg);
         for (Index i = 0; i < out.codes.cols(); ++i) {
           out.objective(i) = certificate.objective(i);
           out.gap(i) = certificate.gap(i);

@@ -1,6 +1,7 @@
 // The forward pass of a network over one tile, and what its codes are worth: objective and duality gap in double; and the certified
-// solver for those that are not good enough. With the safeguard, ISTA runs as many layers from the same start, with step 1 / ||D||_2^2, and each signal gets the code of the lower
-// objective. (To take the lower of the two after every layer does not suffice: that may end above ISTA.) Internal.
+// solver for those that are not good enough. With the safeguard, ISTA runs as many layers from the same start, with step
+// 1 / ||D||_2^2, and each signal gets the code of the lower objective. (To take the lower of the two after every layer does not
+// suffice: that may end above ISTA.) Internal.
 #pragma once
 
 #include <cmath>
@@ -28,9 +29,7 @@ struct CertifiedNetwork {
   bool safeguard;
   std::unique_ptr<const Dictionary<double>> exact;  ///< the network's dictionary in double
   std::variant<L1<T>, GroupL1<T>> penalty;
-  // ISTA, for the safeguard: of groups a network at its start, else the layers of unrolled/.
-  std::optional<Network<T>> group_ista = {};
-  LayerSchedule schedule = {};
+  LayerSchedule schedule = {};  ///< of ISTA, for the safeguard
   std::optional<GramProblem<T>> gram = {};
 };
 
@@ -65,12 +64,8 @@ class CertifiedPass {
   void forward(const TileInput<T>& input, const ConstMatrixRef<T>& Z0, CertifiedTile<T> out);
 
  private:
-  void evaluate(const TileInput<T>& input, CertifiedTile<T>& out);
-  void take_lower(const TileInput<T>& input, const ConstMatrixRef<T>& Z, CertifiedTile<T>& out);
-
   NetworkPass<T> network_;
-  std::optional<NetworkPass<T>> group_ista_;
-  std::optional<AdaptivePass<T>> ista_;
+  std::unique_ptr<Pass<T>> ista_;  // or null
   std::variant<TileCertificate<L1<T>>, TileCertificate<GroupL1<T>>> certificate_;
 };
 

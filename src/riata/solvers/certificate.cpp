@@ -45,6 +45,7 @@ TileCertificate<P>::TileCertificate(const Dictionary<T>& D, const Dictionary<dou
       objectives_(solver_tile),
       gaps_(solver_tile),
       half_norms_sq_(solver_tile),
+      penalties_(solver_tile),
       support_(static_cast<std::size_t>(D.code_size())),
       codes_(D.code_size()),
       atoms_(static_cast<std::size_t>(D.code_size())) {
@@ -57,18 +58,50 @@ TileCertificate<P>::TileCertificate(const Dictionary<T>& D, const Dictionary<dou
 template <Penalty P>
 void TileCertificate<P>::evaluate(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& reg,
                                   const ConstMatrixRef<T>& weights) {
-  const Index n = X.cols();
   weights_ = weights.size() > 0 ? &weights : nullptr;
-  for (Index i = 0; i < n; ++i) {
+  for (Index i = 0; i < X.cols(); ++i) {
     leave_if_stopped();
-    ridges_(i) = penalty_.ridge(static_cast<double>(reg(i)));
     compute_residual(X.col(i), Z.col(i), i);
+    penalties_(i) = penalty_.value(Z.col(i));
+  }
+  finish(X, Z, reg);
+}
+
+template <Penalty P>
+void TileCertificate<P>::evaluate_lower(const ConstMatrixRef<T>& X, MatrixRef<T> Z, const ConstMatrixRef<T>& others,
+                                        const ConstVectorRef<T>& reg) {
+  weights_ = nullptr;
+  for (Index i = 0; i < X.cols(); ++i) {
+    leave_if_stopped();
+    compute_residual(X.col(i), others.col(i), i);
+    plain_ = residuals_.col(i);
+    const double penalty = penalty_.value(others.col(i));
+    compute_residual(X.col(i), Z.col(i), i);
+    penalties_(i) = penalty_.value(Z.col(i));
+    const auto objective = [&](const auto& r, double g) {
+      return 0.5 * fixed_order_dot(r.size(), r.data(), r.data()) + static_cast<double>(reg(i)) * g;
+    };
+    const double own = objective(residuals_.col(i), penalties_(i));
+    if (std::isfinite(own) && !(objective(plain_, penalty) < own)) continue;
+    residuals_.col(i) = plain_;
+    penalties_(i) = penalty;
+    Z.col(i) = others.col(i);
+  }
+  finish(X, Z, reg);
+}
+
+/// evaluate() from x - D z and g(z) on.
+template <Penalty P>
+void TileCertificate<P>::finish(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& reg) {
+  const Index n = X.cols();
+  for (Index i = 0; i < n; ++i) {
+    ridges_(i) = penalty_.ridge(static_cast<double>(reg(i)));
     auto r = residuals_.col(i);
     if (weights_ == nullptr) {
       fits_(i) = 0.5 * fixed_order_dot(r.size(), r.data(), r.data());
       half_norms_sq_(i) = 0.5 * fixed_order_dot(X.rows(), X.col(i).data(), X.col(i).data());
     } else {
-      const Vector<double> w = weights.col(i).template cast<double>(), x = X.col(i).template cast<double>();
+      const Vector<double> w = weights_->col(i).template cast<double>(), x = X.col(i).template cast<double>();
       plain_ = r;
       r.array() *= w.array();
       fits_(i) = 0.5 * fixed_order_dot(r.size(), plain_.data(), r.data());
@@ -90,7 +123,7 @@ void TileCertificate<P>::evaluate(const ConstMatrixRef<T>& X, const ConstMatrixR
       length += std::abs(codes_(k)) * norms_(j);
     }
     const double lambda = static_cast<double>(reg(i));
-    const double regularisation = lambda * penalty_.value(Z.col(i));
+    const double regularisation = lambda * penalties_(i);
     objectives_(i) = fit + regularisation;
     if constexpr (P::convex) {
       const double ridge = ridges_(i) > 0 ? 0.5 * ridges_(i) * codes_.head(n_support).squaredNorm() : 0.0;
@@ -105,19 +138,6 @@ void TileCertificate<P>::evaluate(const ConstMatrixRef<T>& X, const ConstMatrixR
       gaps_(i) = std::numeric_limits<double>::quiet_NaN();
     }
   }
-}
-
-template <Penalty P>
-Vector<double> TileCertificate<P>::objectives(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z,
-                                              const ConstVectorRef<T>& reg) {
-  Vector<double> found(X.cols());
-  for (Index i = 0; i < X.cols(); ++i) {
-    leave_if_stopped();
-    compute_residual(X.col(i), Z.col(i), i);
-    const auto r = residuals_.col(i);
-    found(i) = 0.5 * fixed_order_dot(r.size(), r.data(), r.data()) + static_cast<double>(reg(i)) * penalty_.value(Z.col(i));
-  }
-  return found;
 }
 
 /// What a gap is made of.

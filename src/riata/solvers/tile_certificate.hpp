@@ -38,8 +38,8 @@ class TileCertificate {
     evaluate(X, Z, reg, nothing_);
   }
 
-  /// The objectives that evaluate() finds, without the gaps.
-  Vector<double> objectives(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& reg);
+  /// Gives each column of Z the code of the lower objective, its own or that of `others`, and evaluates them.
+  void evaluate_lower(const ConstMatrixRef<T>& X, MatrixRef<T> Z, const ConstMatrixRef<T>& others, const ConstVectorRef<T>& reg);
 
   /// All correlations of the columns of Z, as evaluated, in double, for those who look at each.
   void correlate_in_double(const ConstMatrixRef<T>& Z);
@@ -50,6 +50,7 @@ class TileCertificate {
   double half_norm_sq(Index i) const { return half_norms_sq_(i); }  ///< 1/2 ||x||^2
 
  private:
+  void finish(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& reg);
   void compute_residual(const ConstVectorRef<T>& x, const ConstVectorRef<T>& z, Index i);
   void correlate(const ConstMatrixRef<T>& Z);
   bool is_matrix() const { return D_ != nullptr; }
@@ -70,7 +71,7 @@ class TileCertificate {
   const double largest_atom_;   // their pull
   Matrix<double> residuals_, correlations_;
   Matrix<T> rounded_residuals_, rounded_correlations_;
-  Vector<double> ridges_, fits_, objectives_, gaps_, half_norms_sq_, plain_;
+  Vector<double> ridges_, fits_, objectives_, gaps_, half_norms_sq_, penalties_, plain_;
   const ConstMatrixRef<T>* weights_ = nullptr;  // of the tile that is evaluated, or null
   std::vector<Index> support_;
   Vector<double> codes_;  // on the support

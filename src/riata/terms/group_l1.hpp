@@ -77,17 +77,25 @@ class GroupL1 {
   Index n_groups() const { return std::ssize(offsets_) - 1; }
   const Index* begin(Index group) const { return atoms_.data() + offsets_[static_cast<std::size_t>(group)]; }
   const Index* end(Index group) const { return begin(group + 1); }
-  /// ||v_G||_2 of the entries v(j), in double, also where its square is no number.
+  static bool is_in_range(double sum_of_squares) { return sum_of_squares >= 1e-280 && sum_of_squares <= 1e280; }
   template <class Entry>
-  double norm(Index group, Entry v) const {
-    constexpr double least = 1e-280, most = 1e280;
+  double sum_of_squares(Index group, Entry v) const {
     double sum = 0;
     for (const Index* j = begin(group); j != end(group); ++j) sum += static_cast<double>(v(*j)) * static_cast<double>(v(*j));
-    if (sum >= least && sum <= most) return std::sqrt(sum);
-    if (sum == 0 && std::all_of(begin(group), end(group), [&](Index j) { return v(j) == 0; })) return 0;
+    return sum;
+  }
+  /// ||v_G||_2 of the entries v(j), in double, also where its square is no number.
+  template <class Entry>
+  double norm(Index group, Entry v, double sum_of_squares) const {
+    if (is_in_range(sum_of_squares)) return std::sqrt(sum_of_squares);
+    if (sum_of_squares == 0 && std::all_of(begin(group), end(group), [&](Index j) { return v(j) == 0; })) return 0;
     Vector<double> entries(end(group) - begin(group));
     for (Index k = 0; k < entries.size(); ++k) entries(k) = static_cast<double>(v(begin(group)[k]));
     return norm_in_range<double>(entries);
+  }
+  template <class Entry>
+  double norm(Index group, Entry v) const {
+    return norm(group, v, sum_of_squares(group, v));
   }
 
   std::vector<Index> atoms_;    // group after group, in order within each
