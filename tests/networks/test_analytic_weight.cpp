@@ -2,8 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <Eigen/QR>
-
+#include "support/decompositions.hpp"
 #include "support/random_arrays.hpp"
 #include "support/sentences.hpp"
 
@@ -16,7 +15,7 @@ double energy(const MatrixXd& W, const MatrixXd& D) { return (W.transpose() * D)
 
 /// sum_j 1 / (D_j^T (D D^T)^+ D_j)
 double least_energy(const MatrixXd& D) {
-  const MatrixXd P = (D * D.transpose()).completeOrthogonalDecomposition().pseudoInverse();
+  const MatrixXd P = pseudo_inverse(D * D.transpose());
   return (D.transpose() * P * D).diagonal().cwiseInverse().sum();
 }
 

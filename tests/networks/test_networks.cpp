@@ -1,12 +1,12 @@
 #include <gtest/gtest.h>
 
-#include <Eigen/SVD>
 #include <algorithm>
 #include <cmath>
 
 #include "networks/random_network.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/unrolled/unrolled.hpp"
+#include "support/decompositions.hpp"
 #include "support/precision.hpp"
 #include "support/sentences.hpp"
 #include "support/unrolled_oracle.hpp"
@@ -23,7 +23,7 @@ double hard(double v, double threshold) { return std::abs(v) > threshold ? v : 0
 double largest_difference(const MatrixXd& A, const MatrixXd& B) { return (A - B).cwiseAbs().maxCoeff(); }
 
 double lipschitz(const MatrixXd& D) {
-  const double norm = Eigen::JacobiSVD<MatrixXd>(D).singularValues()(0);
+  const double norm = largest_singular_value(D);
   return norm * norm;
 }
 

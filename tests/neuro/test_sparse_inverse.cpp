@@ -3,11 +3,11 @@
 
 #include <gtest/gtest.h>
 
-#include <Eigen/QR>
 #include <cmath>
 
 #include "riata/neuro/whitening.hpp"
 #include "riata/solvers/encode.hpp"
+#include "support/decompositions.hpp"
 #include "support/random_arrays.hpp"
 #include "support/sentences.hpp"
 
@@ -27,7 +27,7 @@ struct Recording {
     for (Index s = 0; s < n_sources; ++s) G.middleCols(s * n_orient, n_orient) *= draw.log_uniform(0.05, 1);
     Matrix<double> A = draw.normal_matrix(n, n);
     C = A * A.transpose() / n + 0.3 * Matrix<double>::Identity(n, n);
-    const Matrix<double> L = C.llt().matrixL();
+    const Matrix<double> L = cholesky_factor(C);
     M = 0.02 * L * draw.normal_matrix(n, n_times);
     planted = {3, 17, 31};
     for (const Index s : planted)
@@ -88,7 +88,7 @@ TEST(Whitener, DropsTheProjectedDirections_OfDataThatWereNotProjected) {
   const Index n = 30;
   Vector<double> sd(n);
   for (Index i = 0; i < n; ++i) sd(i) = draw.log_uniform(0.3, 3);
-  const Matrix<double> U = draw.normal_matrix(n, 2).householderQr().householderQ() * Matrix<double>::Identity(n, 2);
+  const Matrix<double> U = orthogonal_factor(draw.normal_matrix(n, 2)).leftCols(2);
   const Matrix<double> P = Matrix<double>::Identity(n, n) - U * U.transpose();
   const Matrix<double> C = P * sd.cwiseAbs2().asDiagonal() * P;
   const Matrix<double> W = whitener(C);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "support/decompositions.hpp"
 #include "support/exact_codes.hpp"
 #include "support/precision.hpp"
 #include "support/sentences.hpp"
@@ -139,9 +140,9 @@ TEST(ImplicitGradient, OnDependentAtoms_HasTheLeastNorm) {
   // a = (D_S^T D_S)^+ c by the singular values; p = D a
   const std::vector<int> S = {0, 2, 3};
   const Eigen::MatrixXd D_S = D(Eigen::all, S);
-  const Eigen::JacobiSVD<Eigen::MatrixXd> svd(D_S, Eigen::ComputeThinU | Eigen::ComputeThinV);
-  const Eigen::VectorXd inverse = (svd.singularValues().array() > 1e-8).select(svd.singularValues().array().pow(-2), 0.0);
-  const Eigen::VectorXd a = svd.matrixV() * inverse.asDiagonal() * svd.matrixV().transpose() * c(S);
+  const Svd svd = svd_of(D_S);
+  const Eigen::VectorXd inverse = (svd.singular.array() > 1e-8).select(svd.singular.array().pow(-2), 0.0);
+  const Eigen::VectorXd a = svd.V * inverse.asDiagonal() * svd.V.transpose() * c(S);
   EXPECT_LE(relative_error(result.signals, D_S * a), 1e-12);
   EXPECT_NEAR(result.reg(0), -(a(0) - a(1) + a(2)), 1e-12 * a.norm());
   EXPECT_TRUE(result.dictionary.allFinite());

@@ -4,12 +4,12 @@
 
 #include <gtest/gtest.h>
 
-#include <Eigen/QR>
 #include <cmath>
 
 #include "riata/core/error.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/encode.hpp"
+#include "support/decompositions.hpp"
 #include "support/precision.hpp"
 #include "support/random_arrays.hpp"
 #include "support/sentences.hpp"
@@ -110,7 +110,7 @@ TEST(JointEncode, EqualsTheLassoOfEncode_ForOneSignal) {
 
 TEST(JointEncode, ShrinksEveryRowByItself_WhereAtomsAreOrthonormal) {
   Draw draw(9400);
-  const Matrix<double> D = draw.normal_matrix(40, 40).householderQr().householderQ(), X = draw.normal_matrix(40, 7);
+  const Matrix<double> D = orthogonal_factor(draw.normal_matrix(40, 40)), X = draw.normal_matrix(40, 7);
   const double reg = 2.5;
   const auto result = joint_encode<double>(X, D, reg, {.tol = 1e-15});
   ASSERT_GT(result.support.size(), 5u);
@@ -124,7 +124,7 @@ TEST(JointEncode, ShrinksEveryRowByItself_WhereAtomsAreOrthonormal) {
 TEST(JointEncode, TurnsWithTheSignals_WhenTheyAreMixedByARotation) {
   Draw draw(9500);
   const Matrix<double> D = draw.atoms(25, 50, 0.6), X = draw.normal_matrix(25, 8);
-  const Matrix<double> V = draw.normal_matrix(8, 8).householderQr().householderQ();
+  const Matrix<double> V = orthogonal_factor(draw.normal_matrix(8, 8));
   const auto plain = joint_encode<double>(X, D, 1.5, {.tol = 1e-14}),
              turned = joint_encode<double>(X * V, D, 1.5, {.tol = 1e-14});
   EXPECT_EQ(plain.support, turned.support);

@@ -4,10 +4,9 @@
 
 #include <gtest/gtest.h>
 
-#include <Eigen/SVD>
-
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/encode.hpp"
+#include "support/decompositions.hpp"
 #include "support/lasso_problems.hpp"
 #include "support/precision.hpp"
 #include "support/sentences.hpp"
@@ -108,8 +107,7 @@ TEST(LassoPath, EqualsCoordinateDescent_WhereTheSolutionIsDetermined) {
       EXPECT_LE(lars.gap(0), 1e-12 * scale) << problem.kind << ' ' << seed;
       EXPECT_LE((problem.D * (lars.codes.col(0) - cd.codes.col(0))).norm(), 1e-6 * problem.x.norm() + 2 * std::sqrt(cd.gap(0)));
       EXPECT_LE((problem.D * (lars.codes.col(0) - codes)).norm(), 1e-11 * problem.x.norm()) << problem.kind << ' ' << seed;
-      const Eigen::JacobiSVD<Matrix<double>> svd(problem.D);
-      const double smallest = svd.singularValues().minCoeff();
+      const double smallest = singular_values_of(problem.D).minCoeff();
       if (problem.D.rows() >= problem.D.cols() && smallest > 0.05) {
         EXPECT_LE((codes - cd.codes.col(0)).norm(), 1e-5 * problem.x.norm()) << problem.kind << ' ' << seed;
       }

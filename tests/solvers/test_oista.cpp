@@ -1,10 +1,8 @@
 // Oracle-ISTA: the lemmas of Ablin, Moreau, Massias and Gramfort (2019), section 3, and the safety of estimated norms.
 #include <gtest/gtest.h>
 
-#include <Eigen/Eigenvalues>
-#include <Eigen/QR>
-
 #include "riata/solvers/encode.hpp"
+#include "support/decompositions.hpp"
 #include "support/lasso_iterates.hpp"
 #include "support/lasso_problems.hpp"
 #include "support/precision.hpp"
@@ -20,7 +18,7 @@ Eigen::VectorXd spectrum_on_support(const Matrix<double>& D, const Z& z) {
   for (Index j = 0; j < z.size(); ++j)
     if (z(j) != 0) S.push_back(j);
   const Matrix<double> D_S = D(Eigen::all, S);
-  return Eigen::SelfAdjointEigenSolver<Matrix<double>>(D_S.transpose() * D_S).eigenvalues();
+  return eigenvalues_of(D_S.transpose() * D_S);
 }
 
 class OistaModes : public ::testing::TestWithParam<SupportNorm> {
@@ -117,7 +115,7 @@ TEST_P(OistaModes, NeedFewerIterationsThanIsta) {
 }
 
 TEST(Oista, IsDoneInOneStep_WhereTheSupportsGramMatrixIsAMultipleOfTheIdentity) {
-  const Matrix<double> Q = Eigen::HouseholderQR<Matrix<double>>(Draw(203).normal_matrix(12, 12)).householderQ();
+  const Matrix<double> Q = orthogonal_factor(Draw(203).normal_matrix(12, 12));
   Matrix<double> D = Q;
   D.rightCols(6) *= 3;  // L = 9, but 1 on the first six atoms
   const Matrix<double> X = Q.leftCols(6) * Draw(204).normal_matrix(6, 4);

@@ -1,14 +1,13 @@
 // Elastic net, group Lasso and l0, judged by oracles that share no code with the library.
 #include <gtest/gtest.h>
 
-#include <Eigen/SVD>
-
 #include "riata/learning/learn_dictionary.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/encode.hpp"
 #include "riata/solvers/encode_stream.hpp"
 #include "riata/solvers/implicit.hpp"
 #include "riata/solvers/lars.hpp"
+#include "support/decompositions.hpp"
 #include "support/lasso_problems.hpp"
 #include "support/penalty_oracles.hpp"
 #include "support/precision.hpp"
@@ -228,7 +227,7 @@ TYPED_TEST(Penalties, HardThresholdingNeverRaisesTheObjective_AndEndsAtAFixedPoi
                                   {.tol = tol, .max_iter = 300'000, .record = true, .penalty = problem.penalty});
     EXPECT_EQ(result.method, Solver::ista);
     const Eigen::MatrixXd D = problem.D.template cast<double>();
-    const double L = std::pow(Eigen::JacobiSVD<Eigen::MatrixXd>(D).singularValues()(0), 2);
+    const double L = lipschitz_of(D);
     const Vector<T> regs = reg_max<T>(problem.X, DenseDictionary(problem.D), problem.penalty) * static_cast<T>(problem.fraction);
     for (Index i = 0; i < problem.X.cols(); ++i) {
       const double scale = problem.half_norm_sq(i), reg = static_cast<double>(regs(i));

@@ -12,18 +12,7 @@ struct Iterates {
   std::vector<StepTrace> trace;       // per signal; entry k: iteration k + 1
 };
 
-inline Iterates iterates_of(const Matrix<double>& X, const Matrix<double>& D, double reg, EncodeOptions options,
-                            int n_iterations) {
-  options.tol = 0;
-  options.record = true;
-  Iterates run{.codes = {Matrix<double>::Zero(D.cols(), X.cols())}, .trace = {}};
-  for (options.max_iter = 1; options.max_iter <= n_iterations; ++options.max_iter) {
-    auto result = encode<double>(X, DenseDictionary(D), reg, options);
-    run.codes.push_back(std::move(result.codes));
-    run.trace = std::move(result.trace);
-  }
-  return run;
-}
+Iterates iterates_of(const Matrix<double>& X, const Matrix<double>& D, double reg, EncodeOptions options, int n_iterations);
 
 template <class A, class B>
 bool same_support(const A& a, const B& b) {

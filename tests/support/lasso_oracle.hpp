@@ -35,37 +35,19 @@ struct LassoOracle {
 
   template <class X, class Z>
   double gap(const X& signal, const Z& code, double reg) const {
-    const RealVector x = real(signal), z = real(code), r = x - D * z, c = D.transpose() * r;
-    Real s = 1;
-    for (Eigen::Index j = 0; j < c.size(); ++j) {
-      const Real pull = positive ? c(j) : std::abs(c(j));
-      if (pull > 0) s = std::min(s, reg * weights(j) / pull);
-    }
-    const Real dual = (x.squaredNorm() - (x - s * r).squaredNorm()) / 2;
-    return static_cast<double>(objective_of(x, z, reg) - dual);
+    return gap_of(real(signal), real(code), reg);
   }
 
   /// max_j |c_j - reg w_j sign(z_j)| where z_j != 0, and of (|c_j| - reg w_j)_+ elsewhere ((c_j - reg w_j)_+
   /// if z >= 0).
   template <class X, class Z>
   double kkt_violation(const X& signal, const Z& code, double reg) const {
-    const RealVector z = real(code), c = D.transpose() * (real(signal) - D * z);
-    Real worst = 0;
-    for (Eigen::Index j = 0; j < c.size(); ++j) {
-      const Real bound = reg * weights(j);
-      if (z(j) > 0) worst = std::max(worst, std::abs(c(j) - bound));
-      if (z(j) < 0) worst = positive ? std::numeric_limits<Real>::infinity() : std::max(worst, std::abs(c(j) + bound));
-      if (z(j) == 0) worst = std::max(worst, (positive ? c(j) : std::abs(c(j))) - bound);
-    }
-    return static_cast<double>(worst);
+    return kkt_violation_of(real(signal), real(code), reg);
   }
 
   template <class X>
   double reg_max(const X& signal) const {
-    const RealVector c = D.transpose() * real(signal);
-    Real largest = 0;
-    for (Eigen::Index j = 0; j < c.size(); ++j) largest = std::max(largest, (positive ? c(j) : std::abs(c(j))) / weights(j));
-    return static_cast<double>(largest);
+    return reg_max_of(real(signal));
   }
 
  private:
@@ -73,9 +55,10 @@ struct LassoOracle {
   static RealVector real(const V& v) {
     return v.template cast<Real>();
   }
-  Real objective_of(const RealVector& x, const RealVector& z, Real reg) const {
-    return (x - D * z).squaredNorm() / 2 + reg * weights.dot(z.cwiseAbs());
-  }
+  Real objective_of(const RealVector& x, const RealVector& z, Real reg) const;
+  double gap_of(const RealVector& x, const RealVector& z, double reg) const;
+  double kkt_violation_of(const RealVector& x, const RealVector& z, double reg) const;
+  double reg_max_of(const RealVector& x) const;
 };
 
 }  // namespace riata::testing

@@ -27,37 +27,17 @@ class Draw {
   }
   bool coin(double probability = 0.5) { return uniform() < probability; }
 
-  Eigen::MatrixXd normal_matrix(Eigen::Index rows, Eigen::Index cols) {
-    Eigen::MatrixXd A(rows, cols);
-    for (Eigen::Index j = 0; j < cols; ++j)
-      for (Eigen::Index i = 0; i < rows; ++i) A(i, j) = normal();
-    return A;
-  }
+  Eigen::MatrixXd normal_matrix(Eigen::Index rows, Eigen::Index cols);
   Eigen::VectorXd normal_vector(Eigen::Index n) { return normal_matrix(n, 1); }
 
   /// Entries normal with the given share of them kept, the others zero.
-  Eigen::MatrixXd sparse_matrix(Eigen::Index rows, Eigen::Index cols, double share) {
-    Eigen::MatrixXd A = normal_matrix(rows, cols);
-    for (Eigen::Index j = 0; j < cols; ++j)
-      for (Eigen::Index i = 0; i < rows; ++i)
-        if (!coin(share)) A(i, j) = 0;
-    return A;
-  }
+  Eigen::MatrixXd sparse_matrix(Eigen::Index rows, Eigen::Index cols, double share);
 
   /// Columns on the unit sphere; neighbours correlated as rho^|j - k| in the mean (rho = 0: independent).
-  Eigen::MatrixXd atoms(Eigen::Index n_features, Eigen::Index n_atoms, double rho = 0) {
-    Eigen::MatrixXd D = normal_matrix(n_features, n_atoms);
-    for (Eigen::Index j = 1; j < n_atoms; ++j) D.col(j) = rho * D.col(j - 1) + std::sqrt(1 - rho * rho) * D.col(j);
-    for (Eigen::Index j = 0; j < n_atoms; ++j) D.col(j).normalize();
-    return D;
-  }
+  Eigen::MatrixXd atoms(Eigen::Index n_features, Eigen::Index n_atoms, double rho = 0);
 
   /// Positive, between 1/2 and 2, and the same number in float and double.
-  std::vector<double> weights(Eigen::Index n) {
-    std::vector<double> w(static_cast<std::size_t>(n));
-    for (double& value : w) value = static_cast<double>(static_cast<float>(log_uniform(0.5, 2)));
-    return w;
-  }
+  std::vector<double> weights(Eigen::Index n);
 
  private:
   std::mt19937_64 engine_;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "riata/solvers/implicit.hpp"
+#include "support/decompositions.hpp"
 #include "support/exact_codes.hpp"
 #include "support/sentences.hpp"
 #include "unrolled/networks.hpp"
@@ -132,9 +133,9 @@ TEST(CodeJacobian, OnTheSupport_ObeysTheCorrectedBound) {
     for (Index j = 0; j < 14; ++j)
       if (code(j) != 0) S.push_back(j);
     for (const auto& z_k : z) ASSERT_EQ((z_k.array() != 0).count(), std::ssize(S));
-    const Eigen::VectorXd singular = Eigen::JacobiSVD<Eigen::MatrixXd>(batch.D(Eigen::all, S)).singularValues();
+    const Eigen::VectorXd singular = singular_values_of(batch.D(Eigen::all, S));
     const double rho = 1 - singular(std::ssize(S) - 1) * singular(std::ssize(S) - 1) / L;
-    const auto norm = [](const Eigen::MatrixXd& A) { return Eigen::JacobiSVD<Eigen::MatrixXd>(A).singularValues()(0); };
+    const auto norm = [](const Eigen::MatrixXd& A) { return largest_singular_value(A); };
     for (const Index row : {0, 7}) {
       const Eigen::MatrixXd limit = implicit_jacobian<double>(batch.X.col(0), batch.D, batch.reg(0), row, {.tol = 1e-15});
       double bound = norm(limit);
