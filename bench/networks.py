@@ -15,7 +15,7 @@ from ratios import summarise
 from worker import timed
 
 N_FEATURES, N_ATOMS = 64, 256
-KINDS = "lista coupled tied alista step hessian first_step facnet iht lamp group".split()
+KINDS = "lista coupled tied alista step hessian first_step facnet iht lamp group fista".split()
 MOST = {"safeguard": 2.2, "certify": 1.3}
 
 

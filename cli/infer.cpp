@@ -41,7 +41,7 @@ int Infer::run() {
 template <Scalar T>
 int Infer::infer(const StoredNetwork<T>& stored) {
   const Network<T>& net = stored.network;
-  const DenseDictionary<T>& D = net.dictionary();
+  const Dictionary<T>& D = net.dictionary();
   if (!reg && stored.reg) reg = *stored.reg;
   require(reg.has_value(), "--reg is required: {} was not trained", network);
   const int depth = n_layers.value_or(net.n_layers());

@@ -20,7 +20,7 @@ int main(int argc, char** argv) {
 
   StoredNetwork<double> stored = load_network<double>(path);
   NetworkEncoder<double> encoder(std::move(stored.network));
-  const DenseDictionary<double>& D = encoder.network().dictionary();
+  const Dictionary<double>& D = encoder.network().dictionary();
   const double reg = stored.reg.value_or(0.1);
   const auto stream = datasets::planted<double>(
       {.n_features = D.signal_size(), .n_atoms = D.code_size(), .n_signals = 1000, .density = 0.05, .seed = 1});

@@ -17,7 +17,7 @@ using namespace riata;
 template <Scalar T>
 struct TwoStep : Layer<T> {
   explicit TwoStep(const LayerSite<T>& site)
-      : D(site.model.dictionary),
+      : D(site.model.dictionary()),
         step(site.own("step")),
         threshold(site.own("threshold")),
         shrink(site),
@@ -61,7 +61,7 @@ struct TwoStep : Layer<T> {
     r -= input.X;
   }
 
-  const DenseDictionary<T>& D;
+  const Dictionary<T>& D;
   NamedArray<T> step, threshold;
   SoftShrink<T> shrink;
   Matrix<T> features, atoms;  // workspace of one thread

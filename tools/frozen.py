@@ -38,8 +38,10 @@ import riata  # noqa: E402
 # "single"  one evaluation: arrays within 1e-12 of their largest number, 1e-5 where the call has single precision; all else equal;
 # "run"     many evaluations: every `objective` within 1e-4 of itself; types, names and the shapes of codes as they were.
 SELECTED = "no longer taken back from a sum, but left out"
+GROUP_ISTA = "the safeguard's layers multiply with D, and scale by 1/L after"
 ALLOWED = [("network/*-selection/gradient/*", "single", SELECTED), ("network/*-selection/*", "run", SELECTED),
-           ("save/network/*-selection/*", "single", SELECTED)]
+           ("save/network/*-selection/*", "single", SELECTED),
+           ("network/group/safeguard/*", "single", GROUP_ISTA), ("network/group/both/*", "single", GROUP_ISTA)]
 SINGLE, SINGLE_FLOAT32, RUN = 1e-12, 1e-5, 1e-4
 RENAMED = {}  # field of a result, or of the command's JSON -> its name in the stored outputs
 UNSTABLE = {"seconds", "threads", "version", "riata_version"}  # fields that say when or by what they were made

@@ -122,7 +122,7 @@ void bind_network(nb::module_& m, const char* name) {
                      if (!selection) return {};
                      return std::pair{selection->p, selection->p_max};
                    })
-      .def("dictionary", [](const Net& net) { return to_numpy<T>(Matrix<T>(net.dictionary().atoms())); })
+      .def("dictionary", [](const Net& net) { return to_numpy<T>(Matrix<T>(*net.dictionary().matrix())); })
       .def("parameters", [](const Net& net) { return parameters_to_python<T>(*net.shared_parameters()); })
       .def(
           "set_parameters",
@@ -132,69 +132,75 @@ void bind_network(nb::module_& m, const char* name) {
       .def(
           "encode",
           [](const Net& net, const Array2<T>& X, const PythonReg& reg, std::optional<int> n_layers, const OptionalArray2<T>& init,
-             std::optional<int> n_threads) {
+             std::optional<int> n_threads, const OptionalArray2<T>& mask) {
             const Reg weight = to_reg(reg);
             return to_numpy<T>(without_gil([&] {
               const Optional<T> start(init);
-              return net.encode(view<T>(X), weight,
+              return net.encode(to_batch<T>(X, mask), weight,
                                 {.n_layers = n_layers, .init = start.get(), .execution = to_execution(n_threads)});
             }));
           },
-          array_arg("X"), array_arg("reg"), nb::arg("n_layers").none(), array_arg("init").none(), nb::arg("n_threads").none())
+          array_arg("X"), array_arg("reg"), nb::arg("n_layers").none(), array_arg("init").none(), nb::arg("n_threads").none(),
+          array_arg("mask").none())
       .def(
           "encode_certified",
           [](const Net& net, const Array2<T>& X, const PythonReg& reg, std::optional<double> finish, bool safeguard,
-             std::optional<int> n_layers, const OptionalArray2<T>& init, std::optional<int> n_threads) {
+             std::optional<int> n_layers, const OptionalArray2<T>& init, std::optional<int> n_threads,
+             const OptionalArray2<T>& mask) {
             const Reg weight = to_reg(reg);
             return to_python<T>(without_gil([&] {
               const Optional<T> start(init);
-              return net.encode_certified(view<T>(X), weight, {.finish = finish, .safeguard = safeguard},
+              return net.encode_certified(to_batch<T>(X, mask), weight, {.finish = finish, .safeguard = safeguard},
                                           {.n_layers = n_layers, .init = start.get(), .execution = to_execution(n_threads)});
             }));
           },
           array_arg("X"), array_arg("reg"), nb::arg("finish").none(), nb::arg("safeguard"), nb::arg("n_layers").none(),
-          array_arg("init").none(), nb::arg("n_threads").none())
+          array_arg("init").none(), nb::arg("n_threads").none(), array_arg("mask").none())
       .def(
           "outputs",
           [](const Net& net, const Array2<T>& X, const PythonReg& reg, std::optional<int> n_layers, const OptionalArray2<T>& init,
-             std::optional<int> n_threads) {
+             std::optional<int> n_threads, const OptionalArray2<T>& mask) {
             const Reg weight = to_reg(reg);
             auto outputs = without_gil([&] {
               const Optional<T> start(init);
-              return net.outputs(view<T>(X), weight,
+              return net.outputs(to_batch<T>(X, mask), weight,
                                  {.n_layers = n_layers, .init = start.get(), .execution = to_execution(n_threads)});
             });
             nb::list arrays;
             for (auto& codes : outputs) arrays.append(to_numpy<T>(std::move(codes)));
             return arrays;
           },
-          array_arg("X"), array_arg("reg"), nb::arg("n_layers").none(), array_arg("init").none(), nb::arg("n_threads").none())
+          array_arg("X"), array_arg("reg"), nb::arg("n_layers").none(), array_arg("init").none(), nb::arg("n_threads").none(),
+          array_arg("mask").none())
       .def(
           "gradient",
           [](const Net& net, const Array2<T>& X, const PythonReg& reg, const std::set<std::string>& parameters, bool wrt_reg,
              bool wrt_signals, bool codes, const OptionalArray2<T>& targets, const OptionalArray2<T>& cotangent,
-             std::optional<int> n_layers, std::optional<int> n_threads) {
+             std::optional<int> n_layers, std::optional<int> n_threads, const OptionalArray2<T>& mask) {
             const Reg weight = to_reg(reg);
             const NetworkDerivatives wanted{.parameters = parameters, .reg = wrt_reg, .signals = wrt_signals, .codes = codes};
             return to_python<T>(without_gil([&] {
                                   const Optional<T> wanted_codes(targets);
                                   const NetworkRun<T> run{.n_layers = n_layers, .execution = to_execution(n_threads)};
-                                  return cotangent ? net.vjp(view<T>(X), weight, view<T>(*cotangent), wanted, run)
-                                                   : net.loss_gradient(view<T>(X), weight, wanted, run, wanted_codes.get());
+                                  return cotangent
+                                             ? net.vjp(to_batch<T>(X, mask), weight, view<T>(*cotangent), wanted, run)
+                                             : net.loss_gradient(to_batch<T>(X, mask), weight, wanted, run, wanted_codes.get());
                                 }),
                                 wanted);
           },
           array_arg("X"), array_arg("reg"), nb::arg("parameters"), nb::arg("wrt_reg"), nb::arg("wrt_signals"), nb::arg("codes"),
-          array_arg("targets").none(), array_arg("cotangent").none(), nb::arg("n_layers").none(), nb::arg("n_threads").none())
+          array_arg("targets").none(), array_arg("cotangent").none(), nb::arg("n_layers").none(), nb::arg("n_threads").none(),
+          array_arg("mask").none())
       .def(
           "resolve_reg",
-          [](const Net& net, const Array2<T>& X, const PythonReg& reg, std::optional<int> n_threads) {
+          [](const Net& net, const Array2<T>& X, const PythonReg& reg, std::optional<int> n_threads,
+             const OptionalArray2<T>& mask) {
             const Reg weight = to_reg(reg);
             return without_gil([&] {
-              return resolve_batch_reg<T>(weight, view<T>(X), net.dictionary(), net.penalty(), to_execution(n_threads));
+              return resolve_batch_reg<T>(weight, to_batch<T>(X, mask), net.dictionary(), net.penalty(), to_execution(n_threads));
             });
           },
-          array_arg("X"), array_arg("reg"), nb::arg("n_threads").none())
+          array_arg("X"), array_arg("reg"), nb::arg("n_threads").none(), array_arg("mask").none())
       .def(
           "train",
           [](Net& net, const Array2<T>& X, const PythonReg& reg, const std::string& loss, const OptionalArray2<T>& targets,
@@ -202,7 +208,7 @@ void bind_network(nb::module_& m, const char* name) {
              std::optional<double> learning_rate, bool positive_steps, int max_iter, std::optional<double> max_time, double tol,
              const Path& checkpoint, int checkpoint_every, bool resume, std::uint64_t seed, std::optional<int> n_threads,
              const nb::object& callback, double validation, int validate_every, int patience, bool resume_inexact,
-             bool overwrite_checkpoint) {
+             bool overwrite_checkpoint, const OptionalArray2<T>& mask) {
             const TrainingOptions options{.loss = parse_training_loss(loss),
                                           .mode = parse_training_mode(mode),
                                           .optimizer = parse_training_optimizer(optimizer),
@@ -226,14 +232,15 @@ void bind_network(nb::module_& m, const char* name) {
             const TrainingObserver observer = to_observer<TrainingInfo>(callback, OnInterrupt::stop);
             return to_python(without_gil([&] {
               const Optional<T> wanted_codes(targets);
-              return train<T>(net, view<T>(X), weight, options, wanted_codes.get(), observer);
+              return train<T>(net, to_batch<T>(X, mask), weight, options, wanted_codes.get(), observer);
             }));
           },
           array_arg("X"), array_arg("reg"), nb::arg("loss"), array_arg("targets").none(), nb::arg("mode"), nb::arg("optimizer"),
           nb::arg("batch_size").none(), nb::arg("learning_rate").none(), nb::arg("positive_steps"), nb::arg("max_iter"),
           nb::arg("max_time").none(), nb::arg("tol"), nb::arg("checkpoint"), nb::arg("checkpoint_every"), nb::arg("resume"),
           nb::arg("seed"), nb::arg("n_threads").none(), nb::arg("callback").none(), nb::arg("validation"),
-          nb::arg("validate_every"), nb::arg("patience"), nb::arg("resume_inexact"), nb::arg("overwrite_checkpoint"))
+          nb::arg("validate_every"), nb::arg("patience"), nb::arg("resume_inexact"), nb::arg("overwrite_checkpoint"),
+          array_arg("mask").none())
       .def(
           "save",
           [](const Net& net, const Path& path, std::optional<double> reg, const std::map<std::string, std::string>& metadata) {

@@ -19,6 +19,7 @@ from ._arguments import (
     as_float_array,
     as_int,
     as_labels,
+    as_mask,
     as_matrix,
     as_metadata,
     as_names,
@@ -62,7 +63,7 @@ class Network:
     """A network of `n_layers` layers for one dictionary, at the start of its kind.
 
     Most kinds start as ISTA: "lista", "coupled", "tied", "step", "hessian", "first_step", "facnet", and
-    "group" as that of the group Lasso. "iht" starts as iterative hard thresholding, "lamp" as approximate
+    "group" as that of the group Lasso. "fista" starts as FISTA, "iht" as iterative hard thresholding, "lamp" as approximate
     message passing, "alista" with the analytic weight in the place of the dictionary.
 
     Parameters
@@ -70,7 +71,7 @@ class Network:
     kind : str
         One of those. What is learned: "lista" two weights and a threshold per layer; "coupled" and "group"
         one weight and a threshold per layer; "tied" one weight for all layers, a step and a threshold per
-        layer; "alista" the steps and thresholds; "step" the steps; "hessian" a symmetric matrix and a
+        layer; "alista" the steps and thresholds; "step" and "fista" the steps; "hessian" a symmetric matrix and a
         threshold per layer; "first_step" the first layer as "coupled", the others as "step"; "facnet" a
         rotation and scales per layer; "iht" as "lista"; "lamp" a weight and a threshold per layer.
     dictionary : array (n_atoms, n_features)
@@ -201,6 +202,7 @@ class Network:
         patience: int = 4000,
         resume_inexact: bool = False,
         overwrite_checkpoint: bool = False,
+        mask: Any = None,
     ) -> TrainingResult:
         """Train the network from where it is.
 
@@ -261,6 +263,8 @@ class Network:
             Resume also where the kernels are others than the checkpoint's: then the bits may be others too.
         overwrite_checkpoint : bool
             Put this run in the place of another's checkpoint.
+        mask : array (n_signals, n_features), optional
+            Which entries of X were seen, or their weights in [0, 1]; as in `encode`.
 
         Returns
         -------
@@ -271,7 +275,8 @@ class Network:
         X = self._signals(where, X)
         n_threads = as_threads(where, n_threads)
         core = self._core.copy()  # which takes its place at the end
-        start, weight = core.parameters(), core.resolve_reg(X, as_reg(where, reg), n_threads)
+        mask = as_mask(where, mask, X)
+        start, weight = core.parameters(), core.resolve_reg(X, as_reg(where, reg), n_threads, mask)
         options = dict(
             loss=as_text(where, "loss", loss),
             targets=as_optional_like(where, "targets", targets, "X", X, _CODES),
@@ -294,6 +299,7 @@ class Network:
             patience=as_int(where, "patience", patience),
             resume_inexact=as_bool(where, "resume_inexact", resume_inexact),
             overwrite_checkpoint=as_bool(where, "overwrite_checkpoint", overwrite_checkpoint),
+            mask=mask,
         )
         record = {"loss": loss, "mode": mode, "optimizer": optimizer}
         try:
@@ -327,6 +333,7 @@ class Network:
         certify: bool = False,
         finish: float | None = None,
         safeguard: bool = False,
+        mask: Any = None,
     ) -> Array | EncodeResult:
         """Codes of the signals. It may be called from any number of threads, while another trains the network.
 
@@ -351,6 +358,8 @@ class Network:
             Signals whose duality gap is above finish * 1/2 ||x||^2 go on in the certified solver, from the network's code.
         safeguard : bool
             ISTA of as many layers runs alongside, and each signal gets the code of the lower objective of the two.
+        mask : array (n_signals, n_features), optional
+            Which entries of X were seen, or their weights in [0, 1]; as in `riata.encode`. Not for "lista", "iht" and "lamp".
 
         Returns
         -------
@@ -362,8 +371,8 @@ class Network:
         certify, safeguard = as_bool(where, "certify", certify), as_bool(where, "safeguard", safeguard)
         guards = {"finish": as_optional_float(where, "finish", finish), "safeguard": safeguard}
         if not certify and guards == {"finish": None, "safeguard": False}:
-            return self._run("encode", X, reg, n_layers, init, n_threads)
-        fields = self._run("encode", X, reg, n_layers, init, n_threads, **guards)
+            return self._run("encode", X, reg, n_layers, init, n_threads, mask)
+        fields = self._run("encode", X, reg, n_layers, init, n_threads, mask, **guards)
         fields |= {"status": _STATUS_NAMES[fields["status"]], "method": self.kind, "trace": None}
         return EncodeResult(**fields) if certify else fields["codes"]
 
@@ -375,19 +384,20 @@ class Network:
         *,
         init: Any = None,
         n_threads: int | None = None,
+        mask: Any = None,
     ) -> list[Array]:
         """`encode`, but the output of every layer.
 
         Parameters
         ----------
-        X, reg, n_layers, init, n_threads
+        X, reg, n_layers, init, n_threads, mask
             As in `encode`.
 
         Returns
         -------
         list of ndarray (n_signals, n_atoms)
         """
-        return self._run("outputs", X, reg, n_layers, init, n_threads)
+        return self._run("outputs", X, reg, n_layers, init, n_threads, mask)
 
     def loss(
         self,
@@ -397,12 +407,13 @@ class Network:
         n_layers: int | None = None,
         *,
         n_threads: int | None = None,
+        mask: Any = None,
     ) -> float:
         """The unsupervised loss, or with targets the supervised one: means over the signals.
 
         Parameters
         ----------
-        X, reg, n_layers, n_threads
+        X, reg, n_layers, n_threads, mask
             As in `encode`.
         targets : array (n_signals, n_atoms), optional
             The codes wanted.
@@ -411,7 +422,7 @@ class Network:
         -------
         float
         """
-        return self.gradient(X, reg, (), targets=targets, n_layers=n_layers, n_threads=n_threads).value
+        return self.gradient(X, reg, (), targets=targets, n_layers=n_layers, n_threads=n_threads, mask=mask).value
 
     def gradient(
         self,
@@ -423,12 +434,13 @@ class Network:
         cotangent: Any = None,
         n_layers: int | None = None,
         n_threads: int | None = None,
+        mask: Any = None,
     ) -> NetworkGradient:
         """Derivatives of the loss, or of the sum of cotangent * codes.
 
         Parameters
         ----------
-        X, reg, n_layers, n_threads
+        X, reg, n_layers, n_threads, mask
             As in `encode`.
         wrt : sequence of str, optional
             Names of parameters, "reg", "signals" and "codes" (the output itself); all parameters that
@@ -465,6 +477,7 @@ class Network:
                 cotangent=as_optional_like(where, "cotangent", cotangent, "X", X, _CODES),
                 n_layers=as_optional_int(where, "n_layers", n_layers),
                 n_threads=as_threads(where, n_threads),
+                mask=as_mask(where, mask, X),
             )
         )
 
@@ -539,7 +552,7 @@ class Network:
         require_same_precision(where, "the dictionary", dictionary, dictionary, "X", X, array)
         return array
 
-    def _run(self, name: str, X: Any, reg: Any, n_layers: Any, init: Any, n_threads: Any, **guards: Any) -> Any:
+    def _run(self, name: str, X: Any, reg: Any, n_layers: Any, init: Any, n_threads: Any, mask: Any, **guards: Any) -> Any:
         where = f"Network.{name}"
         X = self._signals(where, X)
         core, trained, _ = self._state
@@ -549,6 +562,7 @@ class Network:
             n_layers=as_optional_int(where, "n_layers", n_layers),
             init=as_optional_like(where, "init", init, "X", X, _CODES),
             n_threads=as_threads(where, n_threads),
+            mask=as_mask(where, mask, X),
             **guards,
         )
 

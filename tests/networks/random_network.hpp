@@ -43,7 +43,8 @@ inline std::vector<KindCase> network_cases() {
           {"facnet"},
           {"iht"},
           {"lamp"},
-          {"group", {.groups = groups_of_eight}}};
+          {"group", {.groups = groups_of_eight}},
+          {"fista"}};
 }
 
 /// Moves every parameter a little, each its own way.

@@ -102,7 +102,8 @@ TEST_F(NetworkFileErrors, DamagedFiles_AreRefusedInASentence) {
        })},
       {path + ": tensor 'layer.0.threshold' is not of the dictionary's precision",
        damaged([](auto& f) { f.tensors["layer.0.threshold"] = to_tensor(std::vector<float>{1}); })},
-      {path + ": kind = 'mine', must be one of alista, coupled, facnet, first_step, group, hessian, iht, lamp, lista, step, tied",
+      {path + ": kind = 'mine', must be one of alista, coupled, facnet, first_step, fista, group, hessian, iht, lamp, lista, "
+              "step, tied",
        damaged([](auto& f) { f.metadata["network"] = "mine"; })},
       {path + ": metadata 'network' is missing", damaged([](auto& f) { f.metadata.erase("network"); })},
       {path + ": threshold = 'x', must be 'scalar' or 'atom'", damaged([](auto& f) { f.metadata["threshold"] = "x"; })},

@@ -53,6 +53,20 @@ VectorXd group_ista(const MatrixXd& D, const VectorXd& x, double reg, int n_step
   return z;
 }
 
+VectorXd fista(const MatrixXd& D, const VectorXd& x, double reg, int n_steps) {
+  const double L = lipschitz(D);
+  VectorXd z = VectorXd::Zero(D.cols()), y = z;
+  double t = 1;
+  for (int k = 0; k < n_steps; ++k) {
+    const VectorXd before = z;
+    z = (y - D.transpose() * (D * y - x) / L).unaryExpr([&](double v) { return soft(v, reg / L); });
+    const double t_next = (1 + std::sqrt(1 + 4 * t * t)) / 2;
+    y = z + (t - 1) / t_next * (z - before);
+    t = t_next;
+  }
+  return z;
+}
+
 VectorXd iterative_hard_thresholding(const MatrixXd& D, const VectorXd& x, double reg, int n_steps) {
   const double L = lipschitz(D);
   VectorXd z = VectorXd::Zero(D.cols());
@@ -94,6 +108,7 @@ TEST(Networks, AtTheStart_AreTheClassicalAlgorithms) {
       for (Index i = 0; i < X.cols(); ++i) {
         const VectorXd expected = kind.kind == "group"    ? group_ista(D, X.col(i), reg, depth)
                                   : kind.kind == "iht"    ? iterative_hard_thresholding(D, X.col(i), reg, depth)
+                                  : kind.kind == "fista"  ? fista(D, X.col(i), reg, depth)
                                   : kind.kind == "lamp"   ? approximate_message_passing(D, X.col(i), depth)
                                   : kind.kind == "alista" ? analytic_ista(D, net.parameters().at("weight"), X.col(i), reg, depth)
                                                           : ista(D, X.col(i), reg, depth);
@@ -336,7 +351,7 @@ TEST(Networks, BadInputs_AreRefusedInASentence) {
   };
   const MatrixXd wrong = MatrixXd::Zero(8, 2);
   const std::vector<BadInput> rows{
-      {"kind = 'lasso', must be one of alista, coupled, facnet, first_step, group, hessian, iht, lamp, lista, step, tied",
+      {"kind = 'lasso', must be one of alista, coupled, facnet, first_step, fista, group, hessian, iht, lamp, lista, step, tied",
        make("lasso", 3)},
       {"n_layers = 0, must be between 1 and 10000", make("step", 0)},
       {"threshold = 'atom', must be 'scalar' for the kind 'step'", make("step", 3, {.threshold = ThresholdShape::atom})},

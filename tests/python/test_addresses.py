@@ -92,7 +92,7 @@ CALLS = {
     "learn_dictionary init": lambda X, D: riata.learn_dictionary(X, 45, "0.1max", layers=4, max_iter=3, init=D, learn_steps=True),
     "recovery_score": lambda D, E: riata.recovery_score(D, E),
     **{f"Network {kind}": lambda X, D, kind=kind: fit(kind, D, X)
-       for kind in "lista coupled tied alista step hessian first_step facnet iht lamp group".split()},
+       for kind in "lista coupled tied alista step hessian first_step facnet iht lamp group fista".split()},
     "Network supervised": lambda X, D, Z: fit("coupled", D, X, loss="supervised", targets=Z),
     "Network adam": lambda X, D: fit("lista", D, X, optimizer="adam", batch_size=10),
     "analytic_weight": lambda D: riata.analytic_weight(D),

@@ -10,7 +10,7 @@ import pytest
 
 import riata
 
-KINDS = "lista coupled tied alista step hessian first_step facnet iht lamp group".split()
+KINDS = "lista coupled tied alista step hessian first_step facnet iht lamp group fista".split()
 N_ATOMS = 48
 GROUPS = np.arange(N_ATOMS) // 4
 

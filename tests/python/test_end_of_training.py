@@ -55,7 +55,7 @@ def nets_fall(net, reg, targets=None):
     return largest_fall(loss, blocks.values(), net.parameters(), gradient)
 
 
-@pytest.mark.parametrize("kind", "lista coupled tied step hessian first_step facnet lamp iht".split())
+@pytest.mark.parametrize("kind", "lista coupled tied step hessian first_step facnet lamp iht fista".split())
 def test_a_network_has_converged_only_where_no_block_lowers_its_loss(kind):
     for loss, options in [("unsupervised", {}), ("unsupervised", {"tol": 1e-3}), ("supervised", {"tol": 1e-2})]:
         net = riata.Network(kind, P.dictionary, 2)

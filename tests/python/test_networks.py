@@ -11,7 +11,7 @@ import pytest
 
 import riata
 
-KINDS = "lista coupled tied alista step hessian first_step facnet iht lamp group".split()
+KINDS = "lista coupled tied alista step hessian first_step facnet iht lamp group fista".split()
 STARTS_AS_ISTA = "lista coupled tied step hessian first_step facnet".split()
 GROUPS = np.arange(20) // 4
 

@@ -289,7 +289,7 @@ ROWS: dict[str, Row] = {
 }
 ROWS |= {
     f"Network, {kind}": network(kind)
-    for kind in ("lista", "coupled", "tied", "alista", "step", "hessian", "first_step", "facnet", "iht", "lamp", "group")
+    for kind in ("lista", "coupled", "tied", "alista", "step", "hessian", "first_step", "facnet", "iht", "lamp", "group", "fista")
 }
 
 BOTH = [np.float64, np.float32]

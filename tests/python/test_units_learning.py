@@ -71,7 +71,7 @@ CALLS = {
     "alternating-exact": learn(method="alternating-exact", max_iter=6),
     "learned steps": learn(learn_steps=True, tol=1e-2, max_iter=25, algorithm="ista"),
     "positive": learn(positive=True, weights=np.linspace(0.5, 2, 12), lipschitz="frobenius"),
-    **{kind: train(kind) for kind in "lista coupled tied alista step hessian first_step facnet lamp group".split()},
+    **{kind: train(kind) for kind in "lista coupled tied alista step hessian first_step facnet lamp group fista".split()},
     "iht": train("iht", 2, loss="supervised"),
     **{f"{kind} {mode}": train(kind, mode=mode, loss=loss) for kind, mode, loss in [
         ("coupled", "recursive", "supervised"), ("facnet", "greedy", "unsupervised"), ("step", "recursive", "semi")]},

@@ -17,10 +17,10 @@ class NetworkDirection final : public Direction<T> {
     const NetworkRun<T> run{.n_layers = question.n_layers, .execution = execution};
     Sums<T> sums{.n_signals = sample.batch.size()};
     if (question.gradient.empty()) {
-      sums.value = network_.loss(sample.batch.X, reg_, run, sample.targets);
+      sums.value = network_.loss(sample.batch, reg_, run, sample.targets);
       return sums;
     }
-    auto found = network_.loss_gradient(sample.batch.X, reg_, {.parameters = question.gradient}, run, sample.targets);
+    auto found = network_.loss_gradient(sample.batch, reg_, {.parameters = question.gradient}, run, sample.targets);
     sums.value = found.value;
     sums.gradient = std::move(found.parameters);
     return sums;

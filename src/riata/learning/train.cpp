@@ -135,8 +135,8 @@ std::vector<Phase> make_stages(const Network<T>& net, const TrainingOptions& opt
 template <Scalar T>
 class Landmarks {
  public:
-  Landmarks(const Network<T>& net, const ConstMatrixRef<T>& X, double reg, const Matrix<T>* targets, const Execution& execution)
-      : X_(X),
+  Landmarks(const Network<T>& net, const Batch<T>& batch, double reg, const Matrix<T>* targets, const Execution& execution)
+      : batch_(batch),
         reg_(reg),
         targets_(targets),
         execution_(execution),
@@ -145,22 +145,22 @@ class Landmarks {
 
   double ista(int n_layers) {
     const auto [found, is_new] = values_.try_emplace(n_layers, 0.0);
-    if (is_new) found->second = ista_.loss(X_, reg_, {.n_layers = n_layers, .execution = execution_}, targets_);
+    if (is_new) found->second = ista_.loss(batch_, reg_, {.n_layers = n_layers, .execution = execution_}, targets_);
     return found->second;
   }
 
   double optimum() {
     if (targets_ == nullptr && !optimum_) {
       const auto found =
-          encode<T>(X_, ista_.dictionary(), reg_, {.tol = optimum_tol, .penalty = ista_.penalty(), .execution = execution_});
-      const bool is_certified = std::ranges::count(found.status, Status::converged) == X_.cols();
+          encode<T>(batch_, ista_.dictionary(), reg_, {.tol = optimum_tol, .penalty = ista_.penalty(), .execution = execution_});
+      const bool is_certified = std::ranges::count(found.status, Status::converged) == batch_.size();
       optimum_ = is_certified ? found.objective.mean() : unknown;
     }
     return optimum_.value_or(unknown);
   }
 
  private:
-  ConstMatrixRef<T> X_;
+  Batch<T> batch_;
   double reg_;
   const Matrix<T>* targets_;
   const Execution& execution_;
@@ -216,16 +216,16 @@ Observer observer_with(Landmarks<T>& landmarks, const std::vector<Phase>& stages
 }
 
 template <Scalar T>
-TrainingResult run_training(Network<T>& net, const ConstMatrixRef<T>& X, double reg, const TrainingOptions& options,
+TrainingResult run_training(Network<T>& net, const Batch<T>& batch, double reg, const TrainingOptions& options,
                             const Matrix<T>* targets, const TrainingObserver& observer, Checkpoint checkpoint) {
   const bool is_adam = options.optimizer == TrainingOptimizer::adam;
   const std::vector<Phase> stages = make_stages(net, options);
   const auto project = projection(net, options);
-  std::unique_ptr<Sampler<T>> sampler = std::make_unique<FullBatch<T>>(X, targets);
+  std::unique_ptr<Sampler<T>> sampler = std::make_unique<FullBatch<T>>(batch, targets);
   std::unique_ptr<Update<T>> update = std::make_unique<LineSearch<T>>(search_options(options));
   if (is_adam) {
     const MiniBatchOptions batches{.batch_size = options.batch_size, .validation = options.validation, .seed = options.seed};
-    sampler = std::make_unique<MiniBatches<T>>(X, batches, targets);
+    sampler = std::make_unique<MiniBatches<T>>(batch, batches, targets);
     update = std::make_unique<Adam<T>>(AdamOptions{.rate = rate_of(options)});
   }
   Run<T> run(std::move(sampler), std::make_unique<NetworkDirection<T>>(net, reg), std::move(update), stages,
@@ -240,7 +240,7 @@ TrainingResult run_training(Network<T>& net, const ConstMatrixRef<T>& X, double 
               .checkpoint = std::move(checkpoint),
               .execution = options.execution,
               .words = {.who = "train", .iterations = "steps", .value = "loss of its network"}});
-  Landmarks<T> landmarks(net, X, reg, targets, options.execution);
+  Landmarks<T> landmarks(net, batch, reg, targets, options.execution);
   RunResult<T> ended = run.fit_and_keep_failure(observer_with(landmarks, stages, observer));
   const Phase& last = stages[static_cast<std::size_t>(ended.phase)];
   const auto look = [&](Question<T> question, Look signals, const Execution& execution) {
@@ -280,19 +280,26 @@ TrainingResult run_training(Network<T>& net, const ConstMatrixRef<T>& X, double 
   if (ended.failure) std::rethrow_exception(ended.failure);
   double value = ended.value.value_or(std::numeric_limits<double>::quiet_NaN());
   const bool is_known = !is_adam && ended.value && last.n_layers == net.n_layers();
-  if (!is_known) in_time([&] { value = net.loss(X, reg, {.execution = to_the_end}, targets); });
+  if (!is_known) in_time([&] { value = net.loss(batch, reg, {.execution = to_the_end}, targets); });
   return {std::move(ended.history), ended.initial_value, value, reg, ended.status};
+}
+
+template <Scalar T>
+std::uint64_t hash_of_all(const Parameters<T>& parameters) {
+  std::uint64_t all = 0;
+  for (const auto& [name, values] : parameters) all = all * 1099511628211ull ^ hash_of<T>(values);
+  return all;
 }
 
 /// Everything that decides the iterates. max_iter decides where stages end, so it may change only where there is one.
 template <Scalar T>
-std::string fingerprint(const Network<T>& net, const ConstMatrixRef<T>& X, double reg, const TrainingOptions& o,
+std::string fingerprint(const Network<T>& net, const Batch<T>& batch, double reg, const TrainingOptions& o,
                         const Matrix<T>* targets) {
   nlohmann::json run{{"checkpoint", 2},  // the form: those of 0.1 held stages
                      {"dtype", sizeof(T) == 4 ? "float32" : "float64"},
-                     {"signals", X.cols()},
-                     {"signals_hash", hash_of<T>(X)},
-                     {"dictionary_hash", hash_of<T>(net.dictionary().atoms())},
+                     {"signals", batch.size()},
+                     {"signals_hash", hash_of<T>(batch.X)},
+                     {"dictionary_hash", hash_of_all<T>(net.dictionary().parameters())},
                      {"kind", net.kind()},
                      {"n_layers", net.n_layers()},
                      {"lipschitz", net.lipschitz()},
@@ -311,19 +318,17 @@ std::string fingerprint(const Network<T>& net, const ConstMatrixRef<T>& X, doubl
                 {"random_state", o.seed}});
   if (const auto& selection = net.options().support_selection) run["support_selection"] = {selection->p, selection->p_max};
   if (o.mode != TrainingMode::oneshot) run["steps_of_all_stages"] = o.max_iter, run["tol"] = o.tol;
+  if (batch.is_weighted()) run["mask_hash"] = hash_of<T>(*batch.weights);
   if (targets != nullptr) run["targets_hash"] = hash_of<T>(*targets);
   const auto parameters = net.shared_parameters();
   std::set<std::string> computed;  // with the rounding of these kernels; other parameters were given
   for (int t = 0; t < net.n_layers(); ++t)
     for (const auto& [name, start] : find_network_kind<T>(net.kind()).initial(net.model(), t))
       if (start == parameters->at(name)) computed.insert(name);
-  std::uint64_t parameters_hash = 0, given_hash = 0;
-  for (const auto& [name, values] : *parameters) {
-    const std::uint64_t hash = hash_of<T>(values);
-    parameters_hash = parameters_hash * 1099511628211ull ^ hash;
-    given_hash = given_hash * 1099511628211ull ^ (computed.contains(name) ? 0 : hash);
-  }
-  run["parameters_hash"] = parameters_hash;
+  std::uint64_t given_hash = 0;
+  for (const auto& [name, values] : *parameters)
+    given_hash = given_hash * 1099511628211ull ^ (computed.contains(name) ? 0 : hash_of<T>(values));
+  run["parameters_hash"] = hash_of_all<T>(*parameters);
   run[given_key] = given_hash;
   return run.dump();
 }
@@ -331,10 +336,13 @@ std::string fingerprint(const Network<T>& net, const ConstMatrixRef<T>& X, doubl
 }  // namespace
 
 template <Scalar T>
-TrainingResult train(Network<T>& net, const NonDeduced<ConstMatrixRef<T>>& X, const Reg& weight, const TrainingOptions& options,
+TrainingResult train(Network<T>& net, const NonDeduced<Batch<T>>& signals, const Reg& weight, const TrainingOptions& options,
                      const Matrix<T>* targets, const TrainingObserver& observer) {
   options.validate();
   const StopScope scope(options.execution);
+  const SeenBatch<T> seen("train", signals);
+  const ConstMatrixRef<T>& X = seen.X();
+  const Batch<T> batch = seen.is_weighted() ? Batch<T>(X, *signals.weights) : Batch<T>(X);
   require_signals<T>("train", X, net.dictionary());
   require(X.cols() > 0, "train: X holds no signals");
   require_squares<T>("train", X);
@@ -350,21 +358,21 @@ TrainingResult train(Network<T>& net, const NonDeduced<ConstMatrixRef<T>>& X, co
     require(any, "positive_steps = true, but the kind '{}' has no steps", net.kind());
   }
   if (targets != nullptr) net.require_targets("train", X.cols(), *targets);
-  const double reg = resolve_batch_reg<T>(weight, X, net.dictionary(), net.penalty(), options.execution);
+  const double reg = resolve_batch_reg<T>(weight, batch, net.dictionary(), net.penalty(), options.execution);
   Matrix<T> solutions;
   if (options.loss == TrainingLoss::semi) {
     const double tol = std::same_as<T, float> ? 1e-6 : 1e-10;
-    solutions = encode<T>(X, net.dictionary(), reg,
+    solutions = encode<T>(batch, net.dictionary(), reg,
                           {.tol = tol, .max_iter = 100000, .penalty = net.penalty(), .execution = options.execution})
                     .codes;
     targets = &solutions;
   }
-  if (!options.checkpoint.empty()) checkpoint.fingerprint = fingerprint<T>(net, X, reg, options, targets);
-  return run_training<T>(net, X, reg, options, targets, observer, std::move(checkpoint));
+  if (!options.checkpoint.empty()) checkpoint.fingerprint = fingerprint<T>(net, batch, reg, options, targets);
+  return run_training<T>(net, batch, reg, options, targets, observer, std::move(checkpoint));
 }
 
-#define RIATA_INSTANTIATE(T)                                                                                                    \
-  template TrainingResult train<T>(Network<T>&, const ConstMatrixRef<T>&, const Reg&, const TrainingOptions&, const Matrix<T>*, \
+#define RIATA_INSTANTIATE(T)                                                                                           \
+  template TrainingResult train<T>(Network<T>&, const Batch<T>&, const Reg&, const TrainingOptions&, const Matrix<T>*, \
                                    const TrainingObserver&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)

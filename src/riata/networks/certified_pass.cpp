@@ -3,18 +3,18 @@
 #include <algorithm>
 
 #include "riata/core/check.hpp"
+#include "riata/networks/coupled.hpp"
 #include "riata/unrolled/tangents.hpp"
 
 namespace riata {
 namespace {
 
-constexpr LeastSquares least_squares;
 constexpr double least_half_norm_sq = 1e-280;  // below, gaps lose digits, and then are none
 
 }  // namespace
 
 template <Scalar T>
-CertifiedNetwork<T>::CertifiedNetwork(const Network<T>& net, int layers, bool with_safeguard, Index n_signals)
+CertifiedNetwork<T>::CertifiedNetwork(const Network<T>& net, int layers, bool with_safeguard, Index n_signals, bool weighted)
     : network(net),
       parameters(net.shared_parameters()),
       n_layers(layers),
@@ -24,9 +24,16 @@ CertifiedNetwork<T>::CertifiedNetwork(const Network<T>& net, int layers, bool wi
   const PenaltyOptions options = net.penalty();
   if (net.traits().groups) penalty.template emplace<GroupL1<T>>(options, exact->code_size());
   if (!safeguard) return;
+  const auto* l1 = std::get_if<L1<T>>(&penalty);
+  const Matrix<T>* D = net.dictionary().matrix();
+  if (l1 == nullptr || D == nullptr || weighted) {
+    ista.emplace(IstaLayers{ista_kind<T>(net.traits().groups), net.model()});
+    ista->model.lipschitz = net.squared_norm();
+    for (int t = 0; t < n_layers; ++t) ista->parameters.merge(ista->kind.initial(ista->model, t));
+    return;
+  }
   schedule = make_schedule({.layers = n_layers, .method = Layers::ista}, net.squared_norm());
-  if (const auto* l1 = std::get_if<L1<T>>(&penalty); l1 != nullptr && gram_pays(exact->code_size(), n_layers, n_signals))
-    gram.emplace(net.dictionary().atoms(), *l1);
+  if (gram_pays(exact->code_size(), n_layers, n_signals)) gram.emplace(*D, *l1);
 }
 
 template <Scalar T>
@@ -64,25 +71,34 @@ CertifiedPass<T>::CertifiedPass(const CertifiedNetwork<T>& shared, Index tile)
           },
           shared.penalty)) {
   if (!shared.safeguard) return;
-  const DenseDictionary<T>& D = shared.network.dictionary();
-  if (const auto* l1 = std::get_if<L1<T>>(&shared.penalty))
-    ista_ = std::make_unique<AdaptivePass<T>>(D, *l1, shared.gram ? &*shared.gram : nullptr, shared.schedule, 0, tile);
+  if (const auto& ista = shared.ista)
+    ista_ = std::make_unique<NetworkPass<T>>(ista->kind, ista->model, ista->parameters, shared.n_layers, false, tile);
   else
-    ista_ = std::make_unique<TilePass<DenseDictionary<T>, LeastSquares, GroupL1<T>>>(
-        D, least_squares, std::get<GroupL1<T>>(shared.penalty), shared.schedule, 0, tile);
+    adaptive_ista_ = std::make_unique<AdaptivePass<T>>(dynamic_cast<const DenseDictionary<T>&>(shared.network.dictionary()),
+                                                       std::get<L1<T>>(shared.penalty), shared.gram ? &*shared.gram : nullptr,
+                                                       shared.schedule, 0, tile);
 }
 
 template <Scalar T>
 void CertifiedPass<T>::forward(const TileInput<T>& input, const ConstMatrixRef<T>& Z0, CertifiedTile<T> out) {
   network_.forward(input, Z0);
   out.codes = network_.codes();
-  if (ista_) ista_->forward(input.X, input.reg, 0, Z0);
+  std::optional<ConstMatrixRef<T>> others;
+  if (ista_) {
+    ista_->forward(input, Z0);
+    others.emplace(ista_->codes());
+  } else if (adaptive_ista_) {
+    adaptive_ista_->forward(input.X, input.reg, 0, Z0);
+    others.emplace(adaptive_ista_->codes());
+  }
+  const Matrix<T> none;
+  const ConstMatrixRef<T> weights = input.weights.value_or(ConstMatrixRef<T>(none));
   std::visit(
       [&](auto& certificate) {
-        if (ista_)
-          certificate.evaluate_lower(input.X, out.codes, ista_->codes(), input.reg);
+        if (others)
+          certificate.evaluate_lower(input.X, out.codes, *others, input.reg, weights);
         else
-          certificate.evaluate(input.X, out.codes, input.reg);
+          certificate.evaluate(input.X, out.codes, input.reg, weights);
         for (Index i = 0; i < out.codes.cols(); ++i) {
           out.objective(i) = certificate.objective(i);
           out.gap(i) = certificate.gap(i);
@@ -100,18 +116,19 @@ Finisher<T>::Finisher(const Network<T>& net, double tol, Execution execution)
     : D_(net.dictionary()), options_{.tol = tol, .penalty = net.penalty(), .execution = std::move(execution)} {}
 
 template <Scalar T>
-BatchEncoder<T>& Finisher<T>::solver() {
+BatchEncoder<T>& Finisher<T>::solver(bool weighted) {
   if (!solver_) {
     // That of many signals, however few these are: the one of few, a path, has no use for a start.
     const Matrix<T> many(D_.signal_size(), solver_tile);
-    options_.method = pick_solver<T>(many, D_, {}, options_);
+    options_.method = pick_solver<T>(weighted ? Batch<T>(many, many) : Batch<T>(many), D_, {}, options_);
     solver_ = make_batch_encoder<T>(D_, options_);
   }
   return *solver_;
 }
 
 template <Scalar T>
-void Finisher<T>::finish(const ConstMatrixRef<T>& X, const Vector<T>& regs, CertifiedCodes<T>& codes) {
+void Finisher<T>::finish(const SeenBatch<T>& batch, const Vector<T>& regs, CertifiedCodes<T>& codes) {
+  const ConstMatrixRef<T>& X = batch.X();
   EncodeResult<T>& result = codes.result;
   constexpr Index block = 64 * solver_tile;  // so that memory is bounded
   std::vector<Index> open;
@@ -119,18 +136,20 @@ void Finisher<T>::finish(const ConstMatrixRef<T>& X, const Vector<T>& regs, Cert
     if (result.status[static_cast<std::size_t>(i)] != Status::converged) open.push_back(i);
   for (Index first = 0; first < std::ssize(open); first += block) {
     const Index n = std::min(block, std::ssize(open) - first);
-    Matrix<T> signals(X.rows(), n), start(D_.code_size(), n);
+    Matrix<T> signals(X.rows(), n), weights(batch.is_weighted() ? X.rows() : 0, n), start(D_.code_size(), n);
     Vector<T> reg(n);
     for (Index k = 0; k < n; ++k) {
       const Index i = open[static_cast<std::size_t>(first + k)];
       signals.col(k) = X.col(i);
+      if (batch.is_weighted()) weights.col(k) = batch.weights(i, 1);
       reg(k) = regs(i);
       if (codes.is_known(i) && result.objective(i) < codes.half_norms_sq(i))  // F(0) = 1/2 ||x||^2
         start.col(k) = result.codes.col(i);
       else
         start.col(k).setZero();
     }
-    const EncodeResult<T> found = solver().encode(signals, reg, &start);
+    const SeenBatch<T> seen("encode", batch.is_weighted() ? Batch<T>(signals, weights) : Batch<T>(signals));
+    const EncodeResult<T> found = solver(batch.is_weighted()).encode(seen, reg, &start);
     result.method = found.method;
     for (Index k = 0; k < n; ++k) {
       const Index i = open[static_cast<std::size_t>(first + k)];

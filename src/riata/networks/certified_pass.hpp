@@ -21,7 +21,7 @@ namespace riata {
 template <Scalar T>
 struct CertifiedNetwork {
   /// `n_signals`: about how many it will code.
-  CertifiedNetwork(const Network<T>& net, int n_layers, bool safeguard, Index n_signals);
+  CertifiedNetwork(const Network<T>& net, int n_layers, bool safeguard, Index n_signals, bool weighted = false);
 
   const Network<T>& network;
   std::shared_ptr<const Parameters<T>> parameters;
@@ -29,8 +29,15 @@ struct CertifiedNetwork {
   bool safeguard;
   std::unique_ptr<const Dictionary<double>> exact;  ///< the network's dictionary in double
   std::variant<L1<T>, GroupL1<T>> penalty;
-  LayerSchedule schedule = {};  ///< of ISTA, for the safeguard
+  // ISTA, for the safeguard: the adaptive pass where that serves, else layers.
+  LayerSchedule schedule = {};
   std::optional<GramProblem<T>> gram = {};
+  struct IstaLayers {
+    NetworkKind<T> kind;
+    NetworkModel<T> model;
+    Parameters<T> parameters = {};
+  };
+  std::optional<IstaLayers> ista = {};
 };
 
 /// Where a pass leaves what it finds: a column or an entry per signal of the tile.
@@ -65,7 +72,8 @@ class CertifiedPass {
 
  private:
   NetworkPass<T> network_;
-  std::unique_ptr<Pass<T>> ista_;  // or null
+  std::unique_ptr<AdaptivePass<T>> adaptive_ista_;  // or null, as the next
+  std::unique_ptr<NetworkPass<T>> ista_;
   std::variant<TileCertificate<L1<T>>, TileCertificate<GroupL1<T>>> certificate_;
 };
 
@@ -77,12 +85,12 @@ class Finisher {
   Finisher(const Network<T>& net, double tol, Execution execution);
 
   /// `regs`: a weight per signal. A code stays where rounding forbids a lower gap.
-  void finish(const ConstMatrixRef<T>& X, const Vector<T>& regs, CertifiedCodes<T>& codes);
+  void finish(const SeenBatch<T>& batch, const Vector<T>& regs, CertifiedCodes<T>& codes);
 
  private:
-  BatchEncoder<T>& solver();
+  BatchEncoder<T>& solver(bool weighted);
 
-  const DenseDictionary<T>& D_;
+  const Dictionary<T>& D_;
   EncodeOptions options_;
   std::unique_ptr<BatchEncoder<T>> solver_;  // once a signal has needed it
 };

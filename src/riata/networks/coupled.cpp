@@ -4,6 +4,7 @@
 #include "riata/linalg/blas.hpp"
 #include "riata/linalg/kernels.hpp"
 #include "riata/networks/analytic_weight.hpp"
+#include "riata/unrolled/layers.hpp"
 
 namespace riata {
 namespace {
@@ -33,7 +34,7 @@ CoupledParts<T> coupled_parts(const LayerSite<T>& site) {
 /// alpha is the threshold too.
 template <Scalar T>
 CoupledParts<T> step_parts(const LayerSite<T>& site) {
-  return {.weight = {"", site.model.D()}, .step = site.own("step"), .threshold = site.own("step")};
+  return {.step = site.own("step"), .threshold = site.own("step")};
 }
 
 constexpr const char* derived_weight = "D A";
@@ -43,9 +44,10 @@ constexpr const char* derived_weight = "D A";
 template <Scalar T, class Shrink>
 CoupledLayer<T, Shrink>::CoupledLayer(const LayerSite<T>& site, const CoupledParts<T>& parts)
     : model_(site.model),
+      D_(site.model.dictionary().matrix()),
       parts_(parts),
       shrink_(site),
-      transposed_(parts.weight.values.transpose()),
+      transposed_(parts.weight ? Matrix<T>(parts.weight->values.transpose()) : Matrix<T>()),
       before_(site.model.n_atoms(), site.tile),
       h_(site.model.n_atoms(), site.keep ? site.tile : 0) {
   r_.resize(model_.n_features(), site.tile);
@@ -58,13 +60,17 @@ template <Scalar T, class Shrink>
 void CoupledLayer<T, Shrink>::forward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after) {
   const Index n = input.X.cols(), m = model_.n_atoms();
   auto r = r_.leftCols(n);
-  before_.assign(before.z);
-  if (before_.sparse())
-    before_.multiply(model_.D(), r);
+  if (D_ != nullptr) before_.assign(before.z);
+  if (D_ != nullptr && before_.sparse())
+    before_.multiply(*D_, r);
   else
-    model_.dictionary.apply(before.z, r);
+    model_.dictionary().apply(before.z, r);
   r -= input.X;
-  multiply<T>(transposed_, r, pull_.leftCols(n));
+  input.weigh(r);
+  if (parts_.weight)
+    multiply<T>(transposed_, r, pull_.leftCols(n));
+  else
+    model_.dictionary().adjoint(r, pull_.leftCols(n));
   for (Index i = 0; i < n; ++i)
     gradient_step(m, before.z.col(i).data(), alpha(), pull_.col(i).data(), const_cast<T*>(after.z.col(i).data()));
   shrink_.forward(after.z, {input.reg, &parts_.threshold.values});
@@ -80,13 +86,16 @@ void CoupledLayer<T, Shrink>::backward(const TileInput<T>& input, const LayerSta
                    {.rho = rho, .theta = gradients.find(parts_.threshold.name)});
   for (std::size_t i = 0; i < rho.size(); ++i) gradients.reg[i] += rho[i];
   auto r = r_.leftCols(n), Wh = Wh_.leftCols(n);
-  h_.assign(h);
-  const bool sparse = h_.sparse();
+  const Matrix<T>* W = parts_.weight ? &parts_.weight->values : D_;
+  if (W != nullptr) h_.assign(h);
+  const bool sparse = W != nullptr && h_.sparse();
   if (sparse)
-    h_.multiply(parts_.weight.values, Wh);
+    h_.multiply(*W, Wh);
+  else if (W != nullptr)
+    multiply<T>(*W, h, Wh);
   else
-    multiply<T>(parts_.weight.values, h, Wh);
-  if (Matrix<T>* weight = gradients.find(parts_.weight.name)) {
+    model_.dictionary().apply(h, Wh);
+  if (Matrix<T>* weight = parts_.weight ? gradients.find(parts_.weight->name) : nullptr) {
     if (sparse)
       h_.add_outer(-alpha(), r, *weight);
     else
@@ -94,9 +103,10 @@ void CoupledLayer<T, Shrink>::backward(const TileInput<T>& input, const LayerSta
   }
   if (Matrix<T>* step = parts_.step ? gradients.find(parts_.step->name) : nullptr)
     (*step)(0) -= static_cast<T>(r.template cast<double>().cwiseProduct(Wh.template cast<double>()).sum());
+  input.weigh(Wh);
   if (MatrixRef<T> signals = gradients.signals; signals.size() > 0) signals += alpha() * Wh;
-  if (Shrink::zeros_are_dead && before_.sparse()) return before_.subtract_adjoint(alpha(), model_.D(), Wh, h);
-  model_.dictionary.adjoint(Wh, pull_.leftCols(n));
+  if (Shrink::zeros_are_dead && D_ != nullptr && before_.sparse()) return before_.subtract_adjoint(alpha(), *D_, Wh, h);
+  model_.dictionary().adjoint(Wh, pull_.leftCols(n));
   gradient_step(n * m, h.data(), alpha(), pull_.data(), h.data());
 }
 
@@ -127,12 +137,37 @@ Parameters<T> AlistaRow<T>::initial(const NetworkModel<T>& model, int layer) {
   return parameters;
 }
 
-template <Scalar T>
-StepRow<T>::StepRow(const LayerSite<T>& site) : CoupledLayer<T>(site, step_parts(site)) {}
+template <Scalar T, class Shrink>
+StepRow<T, Shrink>::StepRow(const LayerSite<T>& site) : CoupledLayer<T, Shrink>(site, step_parts(site)) {}
+
+template <Scalar T, class Shrink>
+Parameters<T> StepRow<T, Shrink>::initial(const NetworkModel<T>& model, int layer) {
+  return {{parameter_name(layer, "step"), number<T>(1 / model.lipschitz)}};
+}
 
 template <Scalar T>
-Parameters<T> StepRow<T>::initial(const NetworkModel<T>& model, int layer) {
-  return {{parameter_name(layer, "step"), number<T>(1 / model.lipschitz)}};
+NetworkKind<T> ista_kind(bool groups) {
+  return groups ? kind_of<T, StepRow<T, GroupShrink<T>>>() : kind_of<T, StepRow<T>>();
+}
+
+template <Scalar T>
+FistaRow<T>::FistaRow(const LayerSite<T>& site)
+    : step_(site), momentum_(static_cast<T>(layer_momenta(site.layer + 1, true).back())) {}
+
+template <Scalar T>
+void FistaRow<T>::forward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after) {
+  step_.forward(input, {before.blocks[0]}, after);
+  after.blocks[0] = after.z + momentum_ * (after.z - before.z);
+}
+
+template <Scalar T>
+void FistaRow<T>::backward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after,
+                           const LayerState<T>& cotangent, const LayerGradients<T>& gradients) {
+  MatrixRef<T> h = cotangent.z, c = cotangent.blocks[0];
+  h += (1 + momentum_) * c;
+  c *= -momentum_;
+  step_.backward(input, {before.blocks[0]}, after, {h}, gradients);
+  h.swap(c);
 }
 
 template <Scalar T>
@@ -158,7 +193,7 @@ HessianRow<T>::HessianRow(const LayerSite<T>& site)
       name_(parameter_name(site.layer, "hessian")),
       threshold_(parameter_name(site.layer, "threshold")),
       W_(model_.D() * site.own("hessian").values),
-      coupled_(site, {.weight = {derived_weight, W_}, .threshold = site.own("threshold")}) {}
+      coupled_(site, {.weight = NamedArray<T>{derived_weight, W_}, .threshold = site.own("threshold")}) {}
 
 template <Scalar T>
 Parameters<T> HessianRow<T>::initial(const NetworkModel<T>& model, int layer) {
@@ -212,6 +247,9 @@ void HessianRow<T>::finish(const LayerGradients<T>& gradients) {
   template struct TiedRow<T>;                     \
   template struct AlistaRow<T>;                   \
   template struct StepRow<T>;                     \
+  template struct StepRow<T, GroupShrink<T>>;     \
+  template NetworkKind<T> ista_kind<T>(bool);     \
+  template class FistaRow<T>;                     \
   template struct FirstStepRow<T>;                \
   template struct GroupRow<T>;                    \
   template class HessianRow<T>;

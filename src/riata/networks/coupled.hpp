@@ -1,10 +1,10 @@
 // The coupled layers: one weight W for the code and for the signal.
 //
-//   r = D z - x,     a = z - alpha W^T r,     z+ = shrink(a, theta rho)
+//   r = w (D z - x),     a = z - alpha W^T r,     z+ = shrink(a, theta rho)        w: the data fit's weights, mostly ones
 //
 // Backward, with h the cotangent of a (terms/l1.hpp, group_l1.hpp):
 //
-//   z = h - alpha D^T (W h),     x += alpha W h,     W += -alpha r h^T,     alpha += -<r, W h>
+//   z = h - alpha D^T (w W h),     x += alpha w W h,     W += -alpha r h^T,     alpha += -<r, W h>
 //
 // h is zero where z+ is, and the layer before does not read z's cotangent where z is zero (but for groups): of the five products
 // all but W^T r run on supports where tiles are sparse.
@@ -14,6 +14,7 @@
 //   tied       one, learned         per layer   per layer      Liu, Chen, Wang and Yin (2019), TiLISTA
 //   alista     one, analytic        per layer   per layer      the same, ALISTA
 //   step       D                    per layer   alpha          Ablin, Moreau, Massias and Gramfort (2019), SLISTA
+//   fista      D                    per layer   alpha          step from y = z + m (z - z before), the momentum of Beck and Teboulle
 //   first_step layer 0 as coupled with one threshold, then step              their code
 //   hessian    D A, A symmetric     1           per layer      their code
 //   group      per layer            1           per layer      group soft; Sprechmann et al. (2012)
@@ -24,7 +25,7 @@
 #include <optional>
 
 #include "riata/linalg/sparse_columns.hpp"
-#include "riata/networks/layer.hpp"
+#include "riata/networks/kinds.hpp"
 #include "riata/networks/shrinks.hpp"
 
 namespace riata {
@@ -32,9 +33,9 @@ namespace riata {
 /// What a coupled layer is made of. A name that stands in no gradient pack is simply not learned.
 template <Scalar T>
 struct CoupledParts {
-  NamedArray<T> weight;                    ///< W, n_features x n_atoms
-  std::optional<NamedArray<T>> step = {};  ///< alpha, 1 x 1; absent: 1
-  NamedArray<T> threshold;                 ///< theta, 1 x 1 or n_atoms x 1
+  std::optional<NamedArray<T>> weight = {};  ///< W, n_features x n_atoms; absent: D, which then may be any dictionary
+  std::optional<NamedArray<T>> step = {};    ///< alpha, 1 x 1; absent: 1
+  NamedArray<T> threshold;                   ///< theta, 1 x 1 or n_atoms x 1
 };
 
 template <Scalar T, class Shrink = SoftShrink<T>>
@@ -49,6 +50,7 @@ class CoupledLayer : public Layer<T> {
   T alpha() const { return parts_.step ? parts_.step->values(0) : T(1); }
 
   const NetworkModel<T>& model_;
+  const Matrix<T>* D_;  // null where it is no matrix
   CoupledParts<T> parts_;
   Shrink shrink_;
   Matrix<T> transposed_;  // W^T: OpenBLAS multiplies small matrices as they lie, unless transposed
@@ -78,10 +80,28 @@ struct AlistaRow : TiedRow<T> {
   static Parameters<T> initial(const NetworkModel<T>& model, int layer);
 };
 
-template <Scalar T>
-struct StepRow : CoupledLayer<T> {
+template <Scalar T, class Shrink = SoftShrink<T>>
+struct StepRow : CoupledLayer<T, Shrink> {
   explicit StepRow(const LayerSite<T>& site);
   static Parameters<T> initial(const NetworkModel<T>& model, int layer);
+};
+
+/// The state is the pair (z, y): z+ of a step from y, then y+ = z+ + m (z+ - z). Backward, with c the cotangent of y+:
+/// z+ += (1 + m) c, then y as z above, and z = -m c.
+template <Scalar T>
+class FistaRow : public Layer<T> {
+ public:
+  explicit FistaRow(const LayerSite<T>& site);
+  static Parameters<T> initial(const NetworkModel<T>& model, int layer) { return StepRow<T>::initial(model, layer); }
+  static std::vector<Index> blocks(const NetworkModel<T>& model) { return {model.n_atoms()}; }
+  void start(const LayerState<T>& first) override { first.blocks[0] = first.z; }
+  void forward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after) override;
+  void backward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after,
+                const LayerState<T>& cotangent, const LayerGradients<T>& gradients) override;
+
+ private:
+  StepRow<T> step_;
+  const T momentum_;
 };
 
 template <Scalar T>
@@ -95,6 +115,10 @@ struct GroupRow : CoupledLayer<T, GroupShrink<T>> {
   explicit GroupRow(const LayerSite<T>& site);
   static Parameters<T> initial(const NetworkModel<T>& model, int layer);
 };
+
+/// ISTA as layers: step or, with groups, the same for them.
+template <Scalar T>
+NetworkKind<T> ista_kind(bool groups);
 
 /// The gradient of A is D^T (gradient of W), made symmetric.
 template <Scalar T>

@@ -16,7 +16,8 @@ struct KindTraits {
   bool atom_thresholds = false;      ///< takes ThresholdShape::atom
   bool support_selection = false;    ///< takes a SupportSelection
   bool groups = false;               ///< needs groups, and its penalty is that of the groups
-  bool carries_residual = false;     ///< LayerState::v flows
+  bool any_dictionary = false;       ///< asks for products with D alone: it need not be a matrix
+  bool weights = false;              ///< its layers heed the weights of a data fit
   std::set<std::string> fixed = {};  ///< parameters that nothing trains
 };
 
@@ -26,20 +27,24 @@ struct NetworkKind {
   std::function<std::unique_ptr<Layer<T>>(const LayerSite<T>& site)> make;
   /// The parameters that layer t brings. Those of all layers are one pack.
   std::function<Parameters<T>(const NetworkModel<T>& model, int layer)> initial;
+  /// How many rows each block of the state has, beside the code; or empty: the code is all.
+  std::function<std::vector<Index>(const NetworkModel<T>& model)> blocks;
   /// Puts parameters onto the set they must lie in; or empty.
   std::function<void(const NetworkModel<T>& model, Parameters<T>& parameters)> project;
   /// Refuses parameters that no projection makes sense of, in a sentence; or empty.
   std::function<void(const char* where, const NetworkModel<T>& model, const Parameters<T>& parameters)> check;
 };
 
-/// The kind of a layer: a Layer<T> made from a LayerSite<T>, with initial() and, where it needs them, project() and check().
+/// The kind of a layer: a Layer<T> made from a LayerSite<T>, with initial() and, where it needs them, blocks(), project() and check().
 template <Scalar T, class Row>
 NetworkKind<T> kind_of(const KindTraits& traits = {}) {
   NetworkKind<T> kind{.traits = traits,
                       .make = [](const LayerSite<T>& site) -> std::unique_ptr<Layer<T>> { return std::make_unique<Row>(site); },
                       .initial = &Row::initial,
+                      .blocks = {},
                       .project = {},
                       .check = {}};
+  if constexpr (requires { &Row::blocks; }) kind.blocks = &Row::blocks;
   if constexpr (requires { &Row::project; }) kind.project = &Row::project;
   if constexpr (requires { &Row::check; }) kind.check = &Row::check;
   return kind;

@@ -1,6 +1,7 @@
 // One layer of an unfolded network, on a tile of signals: what NetworkPass calls.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 
@@ -8,19 +9,25 @@
 
 namespace riata {
 
-/// The tile's signals, n_features x n_signals, and their weights of the penalty.
+/// The tile's signals, n_features x n_signals, their weights of the penalty, and those of their entries in the data fit.
 template <Scalar T>
 struct TileInput {
   ConstMatrixRef<T> X;
   ConstVectorRef<T> reg;
+  std::optional<ConstMatrixRef<T>> weights = {};  ///< of X's shape; absent: ones
+
+  /// r = w r, entry by entry
+  void weigh(MatrixRef<T> r) const {
+    if (weights) r.array() *= weights->array();
+  }
 };
 
-/// What flows from layer to layer, or its cotangent; both are zero before the first layer, unless a start is given. Where the
-/// shrink says that zeros are dead, the cotangent of z = 0 is never read and may be anything: all layers of a network shrink alike.
+/// What flows from layer to layer, or its cotangent. Where the shrink says that zeros are dead, the cotangent of z = 0 is never read
+/// and may be anything: all layers of a network shrink alike.
 template <Scalar T>
 struct LayerState {
-  MatrixRef<T> z;  ///< the code, n_atoms x n_signals
-  MatrixRef<T> v;  ///< n_features x n_signals: lamp's residual. Other layers leave it alone
+  MatrixRef<T> z;                       ///< the code, n_atoms x n_signals
+  std::span<MatrixRef<T>> blocks = {};  ///< what else the kind declares (kinds.hpp), each with n_signals columns
 };
 
 /// Where backward() adds what it finds.
@@ -41,7 +48,11 @@ template <Scalar T>
 class Layer {
  public:
   virtual ~Layer() = default;
-  /// Writes all of after.z.
+  /// Of the first layer: fills the blocks of the state whose code is the start.
+  virtual void start(const LayerState<T>& first) {
+    for (MatrixRef<T>& block : first.blocks) block.setZero();
+  }
+  /// Writes all of `after`.
   virtual void forward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after) = 0;
   /// Turns the cotangent of `after` into that of `before`. The last forward() was that of the same tile, made to keep.
   virtual void backward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after,

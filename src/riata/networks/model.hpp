@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -41,14 +42,16 @@ struct NetworkOptions {
 
 template <Scalar T>
 struct NetworkModel {
-  DenseDictionary<T> dictionary;  ///< D, n_features x n_atoms
+  std::shared_ptr<const Dictionary<T>> shared_dictionary;
   int n_layers;
   double lipschitz;  ///< L
   NetworkOptions options;
 
-  const Matrix<T>& D() const { return dictionary.atoms(); }
-  Index n_features() const { return dictionary.signal_size(); }
-  Index n_atoms() const { return dictionary.code_size(); }
+  const Dictionary<T>& dictionary() const { return *shared_dictionary; }
+  /// The columns of D. Kinds that need them are not those of any dictionary (KindTraits).
+  const Matrix<T>& D() const { return require_matrix(dictionary(), "the layer"); }
+  Index n_features() const { return dictionary().signal_size(); }
+  Index n_atoms() const { return dictionary().code_size(); }
 };
 
 /// layer.<t>.<name>

@@ -1,5 +1,7 @@
 #include "riata/networks/network.hpp"
 
+#include <fmt/ranges.h>
+
 #include <atomic>
 #include <cmath>
 
@@ -32,6 +34,14 @@ void require_options(const std::string& kind, const KindTraits& traits, const Ne
   if (traits.groups) PenaltyOptions{.kind = PenaltyKind::group, .groups = options.groups}.validate(n_atoms);
   if (options.lipschitz)
     require(std::isfinite(*options.lipschitz) && *options.lipschitz > 0, "lipschitz = {}, must be > 0", *options.lipschitz);
+}
+
+/// The kinds of this trait.
+template <Scalar T>
+std::vector<std::string> kinds_with(bool KindTraits::*trait) {
+  std::vector<std::string> names = network_kinds<T>();
+  std::erase_if(names, [&](const std::string& name) { return !(find_network_kind<T>(name).traits.*trait); });
+  return names;
 }
 
 /// g of the unsupervised loss and its derivative, sign(0) = 0.
@@ -98,12 +108,23 @@ void NetworkGuards::validate() const {
 }
 
 template <Scalar T>
+Network<T>::Network(std::string kind, const Dictionary<T>& dictionary, int n_layers, NetworkOptions options)
+    : Network(std::move(kind), std::shared_ptr<const Dictionary<T>>(dictionary.at({})), n_layers, std::move(options)) {}
+
+template <Scalar T>
 Network<T>::Network(std::string kind, DenseDictionary<T> dictionary, int n_layers, NetworkOptions options)
+    : Network(std::move(kind), std::make_shared<const DenseDictionary<T>>(std::move(dictionary)), n_layers, std::move(options)) {}
+
+template <Scalar T>
+Network<T>::Network(std::string kind, std::shared_ptr<const Dictionary<T>> dictionary, int n_layers, NetworkOptions&& options)
     : kind_(std::move(kind)), model_{std::move(dictionary), n_layers, 1, std::move(options)} {
   const NetworkKind<T>& row = find_network_kind<T>(kind_);
   require(n_layers >= 1 && n_layers <= most_layers, "n_layers = {}, must be between 1 and {}", n_layers, most_layers);
+  require(row.traits.any_dictionary || model_.dictionary().matrix() != nullptr,
+          "Network: the kind '{}' needs a dictionary that is a matrix, which this one is not; '{}' serve any", kind_,
+          fmt::join(kinds_with<T>(&KindTraits::any_dictionary), "', '"));
   require_options<T>(kind_, row.traits, model_.options, model_.n_atoms());
-  const double norm_sq = model_.options.lipschitz.value_or(model_.dictionary.squared_norm());
+  const double norm_sq = model_.options.lipschitz.value_or(model_.dictionary().squared_norm());
   require(norm_sq > 0, "Network: the dictionary is zero");
   require(std::isnormal(static_cast<T>(norm_sq)) && std::isnormal(static_cast<T>(1 / norm_sq)),
           "Network: L = {:.3g}, of which steps are the inverse, leaves the precision of the dictionary; scale the atoms",
@@ -126,7 +147,7 @@ PenaltyOptions Network<T>::penalty() const {
 template <Scalar T>
 double Network<T>::squared_norm() const {
   if (!model_.options.lipschitz) return model_.lipschitz;
-  std::call_once(norm_->once, [&] { norm_->squared = model_.dictionary.squared_norm(); });
+  std::call_once(norm_->once, [&] { norm_->squared = model_.dictionary().squared_norm(); });
   return norm_->squared;
 }
 
@@ -175,9 +196,17 @@ void Network<T>::project(Parameters<T>& parameters) const {
 /// The arguments of every pass, checked and completed.
 template <Scalar T>
 struct Network<T>::Call {
-  Call(const char* where, const Network& net, const ConstMatrixRef<T>& signals, const Reg& weight, const NetworkRun<T>& how)
-      : scope(how.execution), X(signals), reg_shape(weight), run(how), n_layers(how.n_layers.value_or(net.n_layers())) {
+  Call(const char* where, const Network& net, const Batch<T>& batch, const Reg& weight, const NetworkRun<T>& how)
+      : scope(how.execution),
+        seen(where, batch),
+        X(seen.X()),
+        reg_shape(weight),
+        run(how),
+        n_layers(how.n_layers.value_or(net.n_layers())) {
     require_signals<T>(where, X, net.dictionary());
+    require(!batch.is_weighted() || net.traits().weights,
+            "{}: the layers of the kind '{}' do not heed a mask or weights; those of '{}' do", where, net.kind(),
+            fmt::join(kinds_with<T>(&KindTraits::weights), "', '"));
     require(n_layers >= 1 && n_layers <= net.n_layers(), "{}: n_layers = {}, must be between 1 and the network's {}", where,
             n_layers, net.n_layers());
     if (run.init != nullptr) {
@@ -186,10 +215,14 @@ struct Network<T>::Call {
               net.model_.n_atoms());
       require_finite(where, "init", *run.init);
     }
-    reg = resolve_reg<T>(weight, X, net.dictionary(), net.penalty(), run.execution);
+    reg = resolve_reg<T>(weight, batch, net.dictionary(), net.penalty(), run.execution);
   }
 
-  TileInput<T> tile(Index first, Index n) const { return {X.middleCols(first, n), reg.segment(first, n)}; }
+  TileInput<T> tile(Index first, Index n) const {
+    TileInput<T> tile{X.middleCols(first, n), reg.segment(first, n)};
+    if (seen.is_weighted()) tile.weights.emplace(seen.weights(first, n));
+    return tile;
+  }
   Matrix<T> start(Index first, Index n) const {
     return run.init != nullptr ? Matrix<T>(run.init->middleCols(first, n)) : Matrix<T>();
   }
@@ -204,7 +237,8 @@ struct Network<T>::Call {
   }
 
   StopScope scope;
-  ConstMatrixRef<T> X;
+  const SeenBatch<T> seen;
+  const ConstMatrixRef<T>& X;
   const Reg& reg_shape;
   const NetworkRun<T>& run;
   int n_layers;
@@ -212,16 +246,16 @@ struct Network<T>::Call {
 };
 
 template <Scalar T>
-Matrix<T> Network<T>::encode(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const NetworkRun<T>& run) const {
-  const Call call("encode", *this, X, reg, run);
+Matrix<T> Network<T>::encode(const NonDeduced<Batch<T>>& batch, const Reg& reg, const NetworkRun<T>& run) const {
+  const Call call("encode", *this, batch, reg, run);
   const auto parameters = parameters_.get();
   const Partition parts = call.parts(model_, false, 0);
-  Matrix<T> codes(model_.n_atoms(), X.cols());
+  Matrix<T> codes(model_.n_atoms(), batch.size());
   Divergence diverged;
   const auto make_pass = [&] {
     return std::make_unique<NetworkPass<T>>(find_network_kind<T>(kind_), model_, *parameters, call.n_layers, false, parts.tile);
   };
-  for_each_tile(parts, X.cols(), run.execution, make_pass, [&](Index first, Index n, NetworkPass<T>& pass) {
+  for_each_tile(parts, batch.size(), run.execution, make_pass, [&](Index first, Index n, NetworkPass<T>& pass) {
     pass.forward(call.tile(first, n), call.start(first, n));
     diverged.note_in<T>(first, pass.codes());
     codes.middleCols(first, n) = pass.codes();
@@ -231,12 +265,12 @@ Matrix<T> Network<T>::encode(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& 
 }
 
 template <Scalar T>
-EncodeResult<T> Network<T>::encode_certified(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const NetworkGuards& guards,
+EncodeResult<T> Network<T>::encode_certified(const NonDeduced<Batch<T>>& batch, const Reg& reg, const NetworkGuards& guards,
                                              const NetworkRun<T>& run) const {
   guards.validate();
-  const Call call("encode", *this, X, reg, run);
-  const Index n_signals = X.cols();
-  const CertifiedNetwork<T> shared(*this, call.n_layers, guards.safeguard, n_signals);
+  const Call call("encode", *this, batch, reg, run);
+  const Index n_signals = batch.size();
+  const CertifiedNetwork<T> shared(*this, call.n_layers, guards.safeguard, n_signals, batch.is_weighted());
   CertifiedCodes<T> codes(model_.n_atoms(), n_signals);
   const Partition parts = call.parts(model_, false, 0);
   for_each_tile(
@@ -246,7 +280,7 @@ EncodeResult<T> Network<T>::encode_certified(const NonDeduced<ConstMatrixRef<T>>
       });
   const double tol = guards.finish.value_or(0);
   codes.judge(tol);
-  if (guards.finish) Finisher<T>(*this, tol, run.execution).finish(X, call.reg, codes);
+  if (guards.finish) Finisher<T>(*this, tol, run.execution).finish(call.seen, call.reg, codes);
   Divergence diverged;
   for (Index i = 0; i < n_signals; ++i)
     if (!codes.is_known(i)) diverged.note(i);
@@ -255,17 +289,16 @@ EncodeResult<T> Network<T>::encode_certified(const NonDeduced<ConstMatrixRef<T>>
 }
 
 template <Scalar T>
-std::vector<Matrix<T>> Network<T>::outputs(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg,
-                                           const NetworkRun<T>& run) const {
-  const Call call("outputs", *this, X, reg, run);
+std::vector<Matrix<T>> Network<T>::outputs(const NonDeduced<Batch<T>>& batch, const Reg& reg, const NetworkRun<T>& run) const {
+  const Call call("outputs", *this, batch, reg, run);
   const auto parameters = parameters_.get();
   const Partition parts = call.parts(model_, false, 0);
   Divergence diverged;
-  std::vector<Matrix<T>> outputs(static_cast<std::size_t>(call.n_layers), Matrix<T>(model_.n_atoms(), X.cols()));
+  std::vector<Matrix<T>> outputs(static_cast<std::size_t>(call.n_layers), Matrix<T>(model_.n_atoms(), batch.size()));
   const auto make_pass = [&] {
     return std::make_unique<NetworkPass<T>>(find_network_kind<T>(kind_), model_, *parameters, call.n_layers, false, parts.tile);
   };
-  for_each_tile(parts, X.cols(), run.execution, make_pass, [&](Index first, Index n, NetworkPass<T>& pass) {
+  for_each_tile(parts, batch.size(), run.execution, make_pass, [&](Index first, Index n, NetworkPass<T>& pass) {
     const TileInput<T> input = call.tile(first, n);
     pass.start(input, call.start(first, n));
     for (int t = 0; t < call.n_layers; ++t) {
@@ -345,14 +378,13 @@ NetworkGradient<T> Network<T>::differentiate(const Call& call, const NetworkDeri
 }
 
 template <Scalar T>
-NetworkGradient<T> Network<T>::loss_gradient(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg,
-                                             const NetworkDerivatives& wanted, const NetworkRun<T>& run,
-                                             const Matrix<T>* targets) const {
-  const Call call("loss_gradient", *this, X, reg, run);
+NetworkGradient<T> Network<T>::loss_gradient(const NonDeduced<Batch<T>>& batch, const Reg& reg, const NetworkDerivatives& wanted,
+                                             const NetworkRun<T>& run, const Matrix<T>* targets) const {
+  const Call call("loss_gradient", *this, batch, reg, run);
   const Index m = model_.n_atoms();
-  const double scale = 1.0 / static_cast<double>(X.cols());
+  const double scale = 1.0 / static_cast<double>(batch.size());
   if (targets != nullptr) {
-    require_targets("loss_gradient", X.cols(), *targets);
+    require_targets("loss_gradient", batch.size(), *targets);
     return differentiate(call, wanted,
                          [&](Index first, Index n, const ConstMatrixRef<T>& Z, MatrixRef<T> cotangent, const LayerGradients<T>&) {
                            const auto target = targets->middleCols(first, n);
@@ -368,18 +400,23 @@ NetworkGradient<T> Network<T>::loss_gradient(const NonDeduced<ConstMatrixRef<T>>
       call, wanted,
       [&](Index first, Index n, const ConstMatrixRef<T>& Z, MatrixRef<T> cotangent, const LayerGradients<T>& gradients) {
         Matrix<T> r(model_.n_features(), n);
-        model_.dictionary.apply(Z, r);
-        r -= X.middleCols(first, n);
+        model_.dictionary().apply(Z, r);
+        const TileInput<T> input = call.tile(first, n);
+        r -= input.X;
+        const Matrix<T> plain = input.weights ? r : Matrix<T>();
+        input.weigh(r);
         double value = 0;
         for (Index i = 0; i < n; ++i) {
           const double g = penalty.value(Z.col(i));
-          value += 0.5 * r.col(i).template cast<double>().squaredNorm() + static_cast<double>(call.reg(first + i)) * g;
+          const auto weighed = r.col(i).template cast<double>();
+          const double fit = input.weights ? weighed.dot(plain.col(i).template cast<double>()) : weighed.squaredNorm();
+          value += 0.5 * fit + static_cast<double>(call.reg(first + i)) * g;
           if (!gradients.reg.empty()) gradients.reg[static_cast<std::size_t>(i)] += scale * g;
         }
         if (cotangent.size() > 0) {
           r *= static_cast<T>(scale);
           if (MatrixRef<T> signals = gradients.signals; signals.size() > 0) signals -= r;
-          model_.dictionary.adjoint(r, cotangent);
+          model_.dictionary().adjoint(r, cotangent);
           penalty.add_subgradient(Z, static_cast<T>(scale) * call.reg.segment(first, n), cotangent);
         }
         return scale * value;
@@ -387,18 +424,19 @@ NetworkGradient<T> Network<T>::loss_gradient(const NonDeduced<ConstMatrixRef<T>>
 }
 
 template <Scalar T>
-double Network<T>::loss(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const NetworkRun<T>& run,
+double Network<T>::loss(const NonDeduced<Batch<T>>& batch, const Reg& reg, const NetworkRun<T>& run,
                         const Matrix<T>* targets) const {
-  return loss_gradient(X, reg, {}, run, targets).value;
+  return loss_gradient(batch, reg, {}, run, targets).value;
 }
 
 template <Scalar T>
-NetworkGradient<T> Network<T>::vjp(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg,
+NetworkGradient<T> Network<T>::vjp(const NonDeduced<Batch<T>>& batch, const Reg& reg,
                                    const NonDeduced<ConstMatrixRef<T>>& cotangent, const NetworkDerivatives& wanted,
                                    const NetworkRun<T>& run) const {
-  const Call call("vjp", *this, X, reg, run);
-  require(cotangent.rows() == model_.n_atoms() && cotangent.cols() == X.cols(),
-          "vjp: cotangent has shape ({}, {}), expected ({}, {})", cotangent.cols(), cotangent.rows(), X.cols(), model_.n_atoms());
+  const Call call("vjp", *this, batch, reg, run);
+  require(cotangent.rows() == model_.n_atoms() && cotangent.cols() == batch.size(),
+          "vjp: cotangent has shape ({}, {}), expected ({}, {})", cotangent.cols(), cotangent.rows(), batch.size(),
+          model_.n_atoms());
   require_finite("vjp", "cotangent", cotangent);
   return differentiate(call, wanted,
                        [&](Index first, Index n, const ConstMatrixRef<T>& Z, MatrixRef<T> out, const LayerGradients<T>&) {

@@ -7,7 +7,8 @@
 //   unsupervised   1/2 ||D z - x||^2 + reg g(z)     g = ||.||_1, for group the sum of the groups' norms
 //   supervised     1/2 ||z - z_true||^2
 //
-// reg is an argument of every call: a network trained at one weight runs at another.
+// reg is an argument of every call: a network trained at one weight runs at another. Signals may be {X, mask} (terms/batch.hpp) where
+// layers heed the weights of the data fit (KindTraits).
 #pragma once
 
 #include <memory>
@@ -21,6 +22,7 @@
 #include "riata/core/threads.hpp"
 #include "riata/networks/kinds.hpp"
 #include "riata/solvers/encode.hpp"
+#include "riata/terms/batch.hpp"
 #include "riata/terms/penalty_options.hpp"
 #include "riata/terms/reg.hpp"
 
@@ -62,18 +64,20 @@ struct NetworkGradient {
 template <Scalar T>
 class Network {
  public:
-  /// At the start of its kind: parameters() make it the classical algorithm, where there is one.
+  /// At the start of its kind: parameters() make it the classical algorithm, where there is one. Keeps a copy of the dictionary, which
+  /// must be a matrix unless the kind says any_dictionary (step, fista, facnet).
   /// @throws std::invalid_argument naming the field, its value and the rule
+  Network(std::string kind, const Dictionary<T>& dictionary, int n_layers, NetworkOptions options = {});
   Network(std::string kind, DenseDictionary<T> dictionary, int n_layers, NetworkOptions options = {});
 
   const std::string& kind() const { return kind_; }
   const KindTraits& traits() const { return find_network_kind<T>(kind_).traits; }
   const NetworkModel<T>& model() const { return model_; }  ///< what its layers are made from
-  const DenseDictionary<T>& dictionary() const { return model_.dictionary; }
+  const Dictionary<T>& dictionary() const { return model_.dictionary(); }
   int n_layers() const { return model_.n_layers; }
   const NetworkOptions& options() const { return model_.options; }
   double lipschitz() const { return model_.lipschitz; }
-  double squared_norm() const;     ///< ||D||_2^2 to rounding, which is lipschitz() unless that was given; found once
+  double squared_norm() const;     ///< of the dictionary, which is lipschitz() unless that was given; found once
   PenaltyOptions penalty() const;  ///< g of the unsupervised loss
 
   /// Arrays named layer.<t>.<name>; what all layers share has no layer in its name.
@@ -91,25 +95,26 @@ class Network {
   void require_targets(const char* where, Index n_signals, const Matrix<T>& targets) const;
 
   /// Codes, n_atoms x n_signals. @throws std::invalid_argument where the network diverges, also if an entry is not finite
-  Matrix<T> encode(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const NetworkRun<T>& run = {}) const;
+  Matrix<T> encode(const NonDeduced<Batch<T>>& batch, const Reg& reg, const NetworkRun<T>& run = {}) const;
   /// Codes with objective and duality gap as of riata::encode(), in double at the code. n_iter counts the solver's iterations, 0
   /// where it did not run; converged means gap <= finish * 1/2 ||x||^2, or gap = 0. The penalty is penalty(), for iht and lamp too.
   /// @throws std::invalid_argument where the network diverges and no guard has another code
-  EncodeResult<T> encode_certified(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const NetworkGuards& guards = {},
+  EncodeResult<T> encode_certified(const NonDeduced<Batch<T>>& batch, const Reg& reg, const NetworkGuards& guards = {},
                                    const NetworkRun<T>& run = {}) const;
   /// The output of every layer, first to last. @throws std::invalid_argument where the network diverges
-  std::vector<Matrix<T>> outputs(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const NetworkRun<T>& run = {}) const;
+  std::vector<Matrix<T>> outputs(const NonDeduced<Batch<T>>& batch, const Reg& reg, const NetworkRun<T>& run = {}) const;
 
   /// The unsupervised loss or, with `targets` (n_atoms x n_signals), the supervised one.
-  double loss(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const NetworkRun<T>& run = {},
+  double loss(const NonDeduced<Batch<T>>& batch, const Reg& reg, const NetworkRun<T>& run = {},
               const Matrix<T>* targets = nullptr) const;
-  NetworkGradient<T> loss_gradient(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const NetworkDerivatives& wanted,
+  NetworkGradient<T> loss_gradient(const NonDeduced<Batch<T>>& batch, const Reg& reg, const NetworkDerivatives& wanted,
                                    const NetworkRun<T>& run = {}, const Matrix<T>* targets = nullptr) const;
   /// The derivatives of <cotangent, codes>, summed over the signals.
-  NetworkGradient<T> vjp(const NonDeduced<ConstMatrixRef<T>>& X, const Reg& reg, const NonDeduced<ConstMatrixRef<T>>& cotangent,
+  NetworkGradient<T> vjp(const NonDeduced<Batch<T>>& batch, const Reg& reg, const NonDeduced<ConstMatrixRef<T>>& cotangent,
                          const NetworkDerivatives& wanted, const NetworkRun<T>& run = {}) const;
 
  private:
+  Network(std::string kind, std::shared_ptr<const Dictionary<T>> dictionary, int n_layers, NetworkOptions&& options);
   struct Call;
   template <class TileLoss>
   NetworkGradient<T> differentiate(const Call& call, const NetworkDerivatives& wanted, const TileLoss& tile_loss) const;

@@ -57,7 +57,7 @@ NetworkEncoder<T>& NetworkEncoder<T>::operator=(NetworkEncoder&&) noexcept = def
 template <Scalar T>
 std::optional<CodeCertificate> NetworkEncoder<T>::encode(const NonDeduced<ConstVectorRef<T>>& x, double reg,
                                                          NonDeduced<VectorRef<T>> code) {
-  const DenseDictionary<T>& D = network().dictionary();
+  const Dictionary<T>& D = network().dictionary();
   require(x.size() == D.signal_size(), "NetworkEncoder: x has {} entries, expected the atoms' {}", x.size(), D.signal_size());
   require(code.size() == D.code_size(), "NetworkEncoder: code has {} entries, expected one per atom, {}", code.size(),
           D.code_size());
@@ -86,7 +86,7 @@ std::optional<CodeCertificate> NetworkEncoder<T>::encode(const NonDeduced<ConstV
   prepared.certified->forward(input, prepared.from_zero, codes.tile(0, 1));
   codes.judge(prepared.guards->finish.value_or(0));
   codes.result.n_iter(0) = 0;
-  if (prepared.finisher) prepared.finisher->finish(x, prepared.reg, codes);
+  if (prepared.finisher) prepared.finisher->finish(SeenBatch<T>("encode", x), prepared.reg, codes);
   require_known(codes.is_known(0));
   const EncodeResult<T>& result = codes.result;
   code = result.codes.col(0);

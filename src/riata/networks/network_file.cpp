@@ -134,7 +134,7 @@ void save_network(const std::string& path, const StoredNetwork<T>& stored) {
   if (stored.reg)
     require(std::isfinite(*stored.reg) && *stored.reg > 0, "save_network: reg = {}, must be > 0 and finite", *stored.reg);
   if (stored.reg) file.metadata["reg"] = formatted("{}", *stored.reg);
-  file.tensors["dictionary"] = to_tensor<T>(net.dictionary().atoms());
+  file.tensors["dictionary"] = to_tensor<T>(require_matrix(net.dictionary(), "save_network"));
   if (const auto& groups = net.options().groups; !groups.empty()) file.tensors["groups"] = {{std::ssize(groups)}, groups};
   for (const auto& [name, values] : net.parameters()) file.tensors[name] = parameter_to_tensor(values);
   write_model_file(path, "network", std::move(file));

@@ -8,28 +8,40 @@ template <Scalar T>
 NetworkPass<T>::NetworkPass(const NetworkKind<T>& kind, const NetworkModel<T>& model, const Parameters<T>& parameters,
                             int n_layers, bool keep, Index tile)
     : keep_(keep) {
-  const Index residual = kind.traits.carries_residual ? model.n_features() : 0;
   for (int t = 0; t < n_layers; ++t) {
     leave_if_stopped();
     layers_.push_back(kind.make({.model = model, .parameters = parameters, .layer = t, .tile = tile, .keep = keep}));
   }
   const std::size_t slots = static_cast<std::size_t>(keep ? n_layers + 1 : 2);
   z_.assign(slots, Matrix<T>(model.n_atoms(), tile));
-  v_.assign(slots, Matrix<T>(residual, tile));
   cotangent_z_.resize(model.n_atoms(), tile);
-  cotangent_v_.resize(residual, tile);
+  if (kind.blocks)
+    for (const Index rows : kind.blocks(model)) cotangent_blocks_.all.emplace_back(rows, tile);
+  blocks_.assign(slots, cotangent_blocks_);
+}
+
+template <Scalar T>
+void NetworkPass<T>::set_signals(Index n) {
+  if (n == n_) return;
+  n_ = n;
+  const auto show = [n](Blocks& blocks) {
+    blocks.of_tile.clear();
+    for (Matrix<T>& block : blocks.all) blocks.of_tile.emplace_back(block.leftCols(n));
+  };
+  for (Blocks& blocks : blocks_) show(blocks);
+  show(cotangent_blocks_);
 }
 
 template <Scalar T>
 void NetworkPass<T>::start(const TileInput<T>& input, const ConstMatrixRef<T>& Z0) {
-  n_ = input.X.cols();
+  set_signals(input.X.cols());
   done_ = 0;
   LayerState<T> first = state(0);
   if (Z0.size() > 0)
     first.z = Z0;
   else
     first.z.setZero();
-  first.v.setZero();
+  layers_.front()->start(first);
 }
 
 template <Scalar T>
@@ -47,8 +59,8 @@ void NetworkPass<T>::forward(const TileInput<T>& input, const ConstMatrixRef<T>&
 
 template <Scalar T>
 void NetworkPass<T>::backward(const TileInput<T>& input, int first, const LayerGradients<T>& gradients) {
-  cotangent_v_.setZero();
-  const LayerState<T> cotangent{cotangent_z_.leftCols(n_), cotangent_v_.leftCols(n_)};
+  for (Matrix<T>& block : cotangent_blocks_.all) block.setZero();
+  const LayerState<T> cotangent{cotangent_z_.leftCols(n_), cotangent_blocks_.of_tile};
   for (int t = static_cast<int>(layers_.size()) - 1; t >= first; --t) {
     leave_if_stopped();
     layers_[static_cast<std::size_t>(t)]->backward(input, state(t), state(t + 1), cotangent, gradients);

@@ -33,12 +33,20 @@ class NetworkPass {
 
  private:
   std::size_t slot(int layer) const { return static_cast<std::size_t>(keep_ ? layer : layer % 2); }
-  LayerState<T> state(int layer) { return {z_[slot(layer)].leftCols(n_), v_[slot(layer)].leftCols(n_)}; }
+  LayerState<T> state(int layer) { return {z_[slot(layer)].leftCols(n_), blocks_[slot(layer)].of_tile}; }
+  void set_signals(Index n);
 
   const bool keep_;
   std::vector<std::unique_ptr<Layer<T>>> layers_;
-  std::vector<Matrix<T>> z_, v_;  // before each layer, and after the last
-  Matrix<T> cotangent_z_, cotangent_v_;
+  // Before each layer, and after the last.
+  std::vector<Matrix<T>> z_;
+  struct Blocks {
+    std::vector<Matrix<T>> all = {};
+    std::vector<MatrixRef<T>> of_tile = {};  // the first n_ columns
+  };
+  std::vector<Blocks> blocks_;
+  Matrix<T> cotangent_z_;
+  Blocks cotangent_blocks_;
   Index n_ = 0;   // signals of the tile
   int done_ = 0;  // layers
 };

@@ -101,9 +101,10 @@ template <Scalar T>
 void FacnetRow<T>::forward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after) {
   const Index n = input.X.cols();
   auto r = r_.leftCols(n), g = g_.leftCols(n), w = w_.leftCols(n), b = b_.leftCols(n);
-  model_.dictionary.apply(before.z, r);
+  model_.dictionary().apply(before.z, r);
   r -= input.X;
-  model_.dictionary.adjoint(r, g);
+  input.weigh(r);
+  model_.dictionary().adjoint(r, g);
   multiply_transposed<T>(A_.values, g, w);
   multiply_transposed<T>(A_.values, before.z, b);
   b.array() -= w.array().colwise() * inv_S_.col(0).array();
@@ -134,9 +135,10 @@ void FacnetRow<T>::backward(const TileInput<T>& input, const LayerState<T>& befo
   if (A != nullptr) add_outer<T>(T(-1), g, h, *A);
   multiply<T>(A_.values, h, g);  // minus the cotangent of g
   auto Dg = r_.leftCols(n);
-  model_.dictionary.apply(g, Dg);
+  model_.dictionary().apply(g, Dg);
+  input.weigh(Dg);
   if (MatrixRef<T> signals = gradients.signals; signals.size() > 0) signals += Dg;
-  model_.dictionary.adjoint(Dg, w);
+  model_.dictionary().adjoint(Dg, w);
   y -= w;
 }
 
@@ -180,12 +182,12 @@ LampRow<T>::LampRow(const LayerSite<T>& site)
 template <Scalar T>
 void LampRow<T>::forward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after) {
   const Index n = input.X.cols();
-  MatrixRef<T> v = after.v, a = after.z;
-  model_.dictionary.apply(before.z, v);
+  MatrixRef<T> v = after.blocks[0], a = after.z;
+  model_.dictionary().apply(before.z, v);
   v = input.X - v;
   for (Index i = 0; i < n; ++i) {
     b_(i) = static_cast<T>((before.z.col(i).array() != T(0)).count()) / static_cast<T>(model_.n_features());
-    v.col(i) += b_(i) * before.v.col(i);
+    v.col(i) += b_(i) * before.blocks[0].col(i);
     rho_(i) = norm_in_range<T>(v.col(i)) / std::sqrt(static_cast<T>(model_.n_features()));
     rho_(i) += rho_(i) - rho_(i);  // NaN where it overflows: no threshold that makes all zero
   }
@@ -198,19 +200,19 @@ template <Scalar T>
 void LampRow<T>::backward(const TileInput<T>& input, const LayerState<T>& /*before*/, const LayerState<T>& after,
                           const LayerState<T>& cotangent, const LayerGradients<T>& gradients) {
   const Index n = input.X.cols();
-  MatrixRef<T> h = cotangent.z, v = cotangent.v;
+  MatrixRef<T> h = cotangent.z, v = cotangent.blocks[0];
   const auto rho = std::span<double>(rho_gradient_).first(static_cast<std::size_t>(n));
   shrink_.backward(after.z, {rho_.head(n), &theta_.values}, h, {.rho = rho, .theta = gradients.find(theta_.name)});
-  if (Matrix<T>* B = gradients.find(B_.name)) add_outer<T>(T(1), h, after.v, *B);
+  if (Matrix<T>* B = gradients.find(B_.name)) add_outer<T>(T(1), h, after.blocks[0], *B);
   Matrix<T> Bh(v.rows(), n);
   multiply_transposed<T>(B_.values, h, Bh);
   v += Bh;
   for (Index i = 0; i < n; ++i)
     if (rho_(i) > T(0))
-      v.col(i) +=
-          static_cast<T>(rho[static_cast<std::size_t>(i)]) / (rho_(i) * static_cast<T>(model_.n_features())) * after.v.col(i);
+      v.col(i) += static_cast<T>(rho[static_cast<std::size_t>(i)]) / (rho_(i) * static_cast<T>(model_.n_features())) *
+                  after.blocks[0].col(i);
   if (MatrixRef<T> signals = gradients.signals; signals.size() > 0) signals += v;
-  model_.dictionary.adjoint(v, scratch_.leftCols(n));
+  model_.dictionary().adjoint(v, scratch_.leftCols(n));
   h -= scratch_.leftCols(n);
   for (Index i = 0; i < n; ++i) v.col(i) *= b_(i);
 }

@@ -81,6 +81,7 @@ class LampRow : public Layer<T> {
   void backward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after,
                 const LayerState<T>& cotangent, const LayerGradients<T>& gradients) override;
   static Parameters<T> initial(const NetworkModel<T>& model, int layer);
+  static std::vector<Index> blocks(const NetworkModel<T>& model) { return {model.n_features()}; }  // v
 
  private:
   const NetworkModel<T>& model_;

@@ -39,7 +39,8 @@ class TileCertificate {
   }
 
   /// Gives each column of Z the code of the lower objective, its own or that of `others`, and evaluates them.
-  void evaluate_lower(const ConstMatrixRef<T>& X, MatrixRef<T> Z, const ConstMatrixRef<T>& others, const ConstVectorRef<T>& reg);
+  void evaluate_lower(const ConstMatrixRef<T>& X, MatrixRef<T> Z, const ConstMatrixRef<T>& others, const ConstVectorRef<T>& reg,
+                      const ConstMatrixRef<T>& weights);
 
   /// All correlations of the columns of Z, as evaluated, in double, for those who look at each.
   void correlate_in_double(const ConstMatrixRef<T>& Z);
