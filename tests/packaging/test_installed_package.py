@@ -16,10 +16,10 @@ def run(*command):
     return subprocess.run(list(map(str, command)), capture_output=True, text=True)
 
 
-def configure(prefix, build, version="", flags=""):
+def configure(prefix, build, version="", flags="", *more):
     return run(CMAKE, "-G", "Ninja", "-S", Path(__file__).parent / "consumer", "-B", build,
                f"-DCMAKE_PREFIX_PATH={prefix}", f"-DWANTED_VERSION={version}", f"-DCMAKE_CXX_FLAGS={flags}",
-               "-DCMAKE_BUILD_TYPE=Debug")
+               "-DCMAKE_BUILD_TYPE=Debug", *more)
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,17 @@ def test_a_consumer_compiles_and_runs(prefix, version, tmp_path, flags):
     if "avx" in flags and not processor_has_avx():
         pytest.skip("this processor has no AVX2")
     for done in (configure(prefix, tmp_path, version, flags), run(CMAKE, "--build", tmp_path), run(tmp_path / "consumer")):
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_examples_of_ones_own_parts_compile_against_it_and_run(prefix, version, tmp_path):
+    examples = f"-DRIATA_EXAMPLES={ROOT / 'examples'}"
+    for done in (configure(prefix, tmp_path, version, "", examples), run(CMAKE, "--build", tmp_path)):
+        assert done.returncode == 0, done.stdout + done.stderr
+    names = sorted(source.stem for source in (ROOT / "examples").glob("own_*.cpp"))
+    assert {"own_dictionary", "own_learner", "own_network"} <= set(names)
+    for name in names:
+        done = run(tmp_path / name)
         assert done.returncode == 0, done.stdout + done.stderr
 
 

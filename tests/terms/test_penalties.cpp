@@ -142,6 +142,7 @@ TEST(PenaltyDerivatives, EqualDifferences) {
   const Matrix<double> negative = Matrix<double>::Constant(1, 1, -0.3);  // training may pass zero
   for (const PenaltyOptions& options : {PenaltyOptions{}, weighted, uniform_net, options_of(PenaltyKind::elastic_net)})
     expect_derivatives(L1<double>(options, n_atoms), negative, "a negative threshold");
+  expect_derivatives(GroupL1<double>(options_of(PenaltyKind::group), n_atoms), negative, "group, a negative threshold");
 }
 
 TEST(PenaltyDerivatives, OfTheHardThresholdAreThoseOfWhatItKeeps) {

@@ -50,13 +50,13 @@ namespace {
 
 /// Everything that decides the iterates; limits (max_iter, tol, max_time) and threads may change between runs.
 template <Scalar T>
-std::string fingerprint(const Batch<T>& batch, const Matrix<T>& init, double reg, const LearnOptions& o) {
+std::string fingerprint(const Batch<T>& batch, const Dictionary<T>& init, double reg, const LearnOptions& o) {
   const ConstMatrixRef<T>& X = batch.X;
   nlohmann::json all = {{"dtype", sizeof(T) == 4 ? "float32" : "float64"},
                         {"signals", X.cols()},
                         {"signals_hash", hash_of<T>(X)},
-                        {"init_hash", hash_of<T>(init)},
-                        {"n_atoms", init.cols()},
+                        {"init_hash", hash_of_all<T>(init.parameters())},
+                        {"n_atoms", init.code_size()},
                         {"reg", reg},
                         {"method", static_cast<int>(o.method)},
                         {"layers", o.layers},
@@ -119,49 +119,61 @@ std::unique_ptr<Direction<T>> make_direction(const Dictionary<T>& D, double reg,
                                                                          .frobenius_lipschitz = o.frobenius_lipschitz});
 }
 
-/// Refuses stored atoms off the constraint.
+/// Refuses stored parameters off the dictionary's constraint, and atoms on the sphere that are zero.
 template <Scalar T>
-void check_atoms(const Matrix<T>& D, Constraint constraint, const std::string& where) {
-  Matrix<T> projected = D;
-  project_atoms(projected, constraint);
-  const T farthest = (D - projected).colwise().norm().maxCoeff(), rounding = std::sqrt(Eigen::NumTraits<T>::epsilon());
-  const bool has_zero = constraint == Constraint::unit_sphere && D.colwise().norm().minCoeff() == T(0);
-  require(farthest <= rounding && !has_zero, "{}dictionary' holds an atom that violates the constraint", where);
+void check_parameters(const Dictionary<T>& D, const Parameters<T>& stored, const std::string& where) {
+  Parameters<T> projected = stored;
+  D.project(projected);
+  const T rounding = std::sqrt(Eigen::NumTraits<T>::epsilon());
+  for (const auto& [name, values] : D.parameters()) {
+    const Matrix<T>& own = stored.at(name);
+    const T farthest = (own - projected.at(name)).colwise().norm().maxCoeff();
+    const bool has_zero =
+        D.matrix() != nullptr && values.colwise().norm().minCoeff() > T(0) && own.colwise().norm().minCoeff() == T(0);
+    require(farthest <= rounding && !has_zero, "{}{}' holds an atom that violates the constraint", where, name);
+  }
 }
 
 template <Scalar T>
-LearnResult<T> learn(const Batch<T>& batch, Matrix<T> init, const Reg& weight, const LearnOptions& o, const Observer& observer) {
+LearnResult<T> learn(const Batch<T>& batch, const Dictionary<T>& init, const Reg& weight, const LearnOptions& o,
+                     const Observer& observer) {
   Checkpoint checkpoint = checkpoint_of(o);
   const ResumedKernels kernels(checkpoint);
-  project_atoms(init, o.constraint);
-  const DenseDictionary<T> D(init, o.constraint);
-  const double reg = resolve_batch_reg<T>(weight, batch, D, o.penalty, o.execution);
-  if (!o.checkpoint.empty()) checkpoint.fingerprint = fingerprint<T>(batch, init, reg, o);
-  Parameters<T> parameters = D.parameters();
+  Parameters<T> parameters = init.parameters();
+  init.project(parameters);
+  const auto D = init.at(parameters);
+  const double reg = resolve_batch_reg<T>(weight, batch, *D, o.penalty, o.execution);
+  if (!o.checkpoint.empty()) checkpoint.fingerprint = fingerprint<T>(batch, *D, reg, o);
+  Phase first;
+  for (const auto& [name, values] : parameters) first.moves.insert(name);
   if (o.method != LearningMethod::alternating_exact) parameters["steps"] = Matrix<T>::Ones(o.layers, 1);
-  std::vector<Phase> phases{{.moves = {"dictionary"}}};
-  if (o.learn_steps) phases.push_back({.moves = {"dictionary", "steps"}});
-  Run<T> run(
-      std::make_unique<FullBatch<T>>(batch), make_direction<T>(D, reg, o),
-      std::make_unique<LineSearch<T>>(LineSearchOptions{.first = 64}), std::move(phases), std::move(parameters),
-      {.max_iter = o.max_iter,
-       .tol = o.tol,
-       .max_time_s = o.max_time_s,
-       .project = [&D](Parameters<T>& p) { D.project(p); },
-       .check = [&o](const Parameters<T>& p, const std::string& where) { check_atoms(p.at("dictionary"), o.constraint, where); },
-       .atoms = {.replace = o.replace_atoms, .seed = o.seed},
-       .checkpoint = std::move(checkpoint),
-       .execution = o.execution});
+  std::vector<Phase> phases{first};
+  if (o.learn_steps) {
+    phases.push_back(first);
+    phases.back().moves.insert("steps");
+  }
+  Run<T> run(std::make_unique<FullBatch<T>>(batch), make_direction<T>(*D, reg, o),
+             std::make_unique<LineSearch<T>>(LineSearchOptions{.first = 64}), std::move(phases), std::move(parameters),
+             {.max_iter = o.max_iter,
+              .tol = o.tol,
+              .max_time_s = o.max_time_s,
+              .project = [&D](Parameters<T>& p) { D->project(p); },
+              .check = [&D](const Parameters<T>& p, const std::string& where) { check_parameters(*D, p, where); },
+              .atoms = {.replace = o.replace_atoms && D->matrix() != nullptr, .seed = o.seed},
+              .checkpoint = std::move(checkpoint),
+              .execution = o.execution});
   RunResult<T> learned = run.fit(observer);
-  LearnResult<T> result{.dictionary = std::move(learned.parameters.at("dictionary")),
+  LearnResult<T> result{.dictionary = {},
+                        .parameters = std::move(learned.parameters),
                         .steps = {},
                         .history = std::move(learned.history),
                         .initial_value = learned.initial_value,
                         .reg = reg,
                         .n_replaced = learned.n_replaced,
                         .status = learned.status};
-  if (const auto steps = learned.parameters.find("steps"); steps != learned.parameters.end())
-    result.steps.assign(steps->second.data(), steps->second.data() + steps->second.size());
+  if (const auto steps = result.parameters.extract("steps"))
+    result.steps.assign(steps.mapped().data(), steps.mapped().data() + steps.mapped().size());
+  if (D->matrix() != nullptr) result.dictionary = std::move(result.parameters.extract("dictionary").mapped());
   return result;
 }
 
@@ -191,7 +203,8 @@ LearnResult<T> learn_from(const Batch<T>& batch, const Reg& reg, const LearnOpti
   require_learnable<T>(seen.X());
   const Matrix<T> without_means = options.centre ? centred(seen) : Matrix<T>();
   const ConstMatrixRef<T> X = options.centre ? ConstMatrixRef<T>(without_means) : ConstMatrixRef<T>(seen.X());
-  return learn<T>(seen.is_weighted() ? Batch<T>(X, *batch.weights) : Batch<T>(X), make_init(X), reg, options, observer);
+  const std::unique_ptr<const Dictionary<T>> init = make_init(X);
+  return learn<T>(seen.is_weighted() ? Batch<T>(X, *batch.weights) : Batch<T>(X), *init, reg, options, observer);
 }
 
 }  // namespace
@@ -199,8 +212,9 @@ LearnResult<T> learn_from(const Batch<T>& batch, const Reg& reg, const LearnOpti
 template <Scalar T>
 LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, Index n_atoms, const Reg& reg, const LearnOptions& options,
                                 const Observer& observer) {
-  return learn_from<T>(X, reg, options, observer,
-                       [&](const ConstMatrixRef<T>& signals) { return initial_dictionary<T>(signals, n_atoms, options); });
+  return learn_from<T>(X, reg, options, observer, [&](const ConstMatrixRef<T>& signals) {
+    return std::make_unique<DenseDictionary<T>>(initial_dictionary<T>(signals, n_atoms, options), options.constraint);
+  });
 }
 
 template <Scalar T>
@@ -213,13 +227,31 @@ LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const Matrix<T>& 
     require_finite("learn_dictionary", "init", init);
     for (Index j = 0; j < init.cols(); ++j)
       require(!init.col(j).isZero(0), "learn_dictionary: atom {} of init is zero; expected atoms with a direction", j);
-    return init;
+    return std::make_unique<DenseDictionary<T>>(init, options.constraint);
+  });
+}
+
+template <Scalar T>
+LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const Dictionary<T>& init, const Reg& reg,
+                                const LearnOptions& options, const Observer& observer) {
+  require(!options.centre, "learn_dictionary: centre is for a matrix of atoms; centre the signals, or leave it out");
+  require(!options.frobenius_lipschitz || init.matrix() != nullptr,
+          "learn_dictionary: frobenius_lipschitz needs a dictionary that is a matrix");
+  require(!init.parameters().empty(), "learn_dictionary: init has no parameters to learn");
+  require(!init.parameters().contains("steps"), "learn_dictionary: 'steps' names the layers' steps, not a parameter of init");
+  return learn_from<T>(X, reg, options, observer, [&](const ConstMatrixRef<T>& signals) {
+    require(init.signal_size() == signals.rows(),
+            "learn_dictionary: init has {} features but the signals have {}; they must be equal", init.signal_size(),
+            signals.rows());
+    return init.at({});
   });
 }
 
 #define RIATA_INSTANTIATE(T)                                                                                             \
   template LearnResult<T> learn_dictionary<T>(const Batch<T>&, Index, const Reg&, const LearnOptions&, const Observer&); \
   template LearnResult<T> learn_dictionary<T>(const Batch<T>&, const Matrix<T>&, const Reg&, const LearnOptions&,        \
+                                              const Observer&);                                                          \
+  template LearnResult<T> learn_dictionary<T>(const Batch<T>&, const Dictionary<T>&, const Reg&, const LearnOptions&,    \
                                               const Observer&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)

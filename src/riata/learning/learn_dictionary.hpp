@@ -55,7 +55,8 @@ struct LearnOptions {
 
 template <Scalar T>
 struct LearnResult {
-  Matrix<T> dictionary;       ///< n_features x n_atoms
+  Matrix<T> dictionary;       ///< n_features x n_atoms; 0 x 0 where it is no matrix
+  Parameters<T> parameters;   ///< of the dictionary, by name; of a matrix empty
   std::vector<double> steps;  ///< step factors, one per layer; empty if the coder has none
   History history;
   double initial_value = std::numeric_limits<double>::quiet_NaN();  ///< the objective before the first step, if known
@@ -74,7 +75,12 @@ template <Scalar T>
 LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, Index n_atoms, const Reg& reg, const LearnOptions& options = {},
                                 const Observer& observer = {});
 
-/// The same from a given dictionary, projected onto the constraint first. @throws std::invalid_argument if an atom is zero
+/// The same from any dictionary, projected onto its own constraint first. Without centre, and no atoms are replaced unless it is a matrix.
+template <Scalar T>
+LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const Dictionary<T>& init, const Reg& reg,
+                                const LearnOptions& options = {}, const Observer& observer = {});
+
+/// The same from given atoms, projected onto the options' constraint first. @throws std::invalid_argument if an atom is zero
 template <Scalar T>
 LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const Matrix<T>& init, const Reg& reg,
                                 const LearnOptions& options = {}, const Observer& observer = {});

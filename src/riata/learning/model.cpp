@@ -4,13 +4,14 @@
 
 #include "riata/core/check.hpp"
 #include "riata/io/model_file.hpp"
+#include "riata/operators/dictionary_tensors.hpp"
 
 namespace riata {
 namespace {
 
 TensorFile read_model(const std::string& path) {
   TensorFile file = read_model_file(path);
-  require(file.tensors.contains("dictionary"), "{}: tensor 'dictionary' is missing", path);
+  require_stored_matrix(file.tensors, path);
   return file;
 }
 
@@ -19,17 +20,27 @@ void require_steps(const std::string& where, const std::vector<double>& steps) {
     require(std::isfinite(steps[i]), "{}: steps holds {} at entry {}; expected finite numbers", where, steps[i], i);
 }
 
+/// All but the dictionary.
+template <Scalar T>
+void take_rest(const TensorFile& file, const std::string& path, Model<T>& model) {
+  if (file.tensors.contains("steps")) model.steps = get_vector<double>(file.tensors, "steps", path);
+  require_steps(path, model.steps);
+  model.metadata = file.metadata;
+}
+
 }  // namespace
 
 template <Scalar T>
 void save_model(const std::string& path, const Model<T>& model) {
-  require(model.dictionary.size() > 0, "save_model: the dictionary is empty");
-  require_finite("save_model", "dictionary", model.dictionary);
+  Parameters<T> parameters = model.parameters;
+  if (model.dictionary.size() > 0) parameters["dictionary"] = model.dictionary;
+  require(!parameters.empty(), "save_model: the dictionary is empty");
+  for (const auto& [name, values] : parameters) require_finite("save_model", name.c_str(), values);
   require_steps("save_model", model.steps);
   TensorFile file;
   file.metadata = model.metadata;
   file.metadata["conventions"] = "1/2 ||x - D z||^2 + reg ||z||_1 per signal; rows of `dictionary` are atoms";
-  file.tensors["dictionary"] = to_tensor<T>(model.dictionary);
+  store_parameters(parameters, file.tensors);
   if (!model.steps.empty()) file.tensors["steps"] = to_tensor(model.steps);
   write_model_file(path, "dictionary", std::move(file));
 }
@@ -41,9 +52,15 @@ Model<T> load_model(const std::string& path) {
   model.dictionary = get_matrix<T>(file.tensors, "dictionary", path);
   require(model.dictionary.size() > 0, "{}: the dictionary is empty", path);
   require_finite(path.c_str(), "dictionary", model.dictionary);
-  if (file.tensors.contains("steps")) model.steps = get_vector<double>(file.tensors, "steps", path);
-  require_steps(path, model.steps);
-  model.metadata = file.metadata;
+  take_rest(file, path, model);
+  return model;
+}
+
+template <Scalar T>
+Model<T> load_model(const std::string& path, const Dictionary<T>& like) {
+  const TensorFile file = read_model_file(path);
+  Model<T> model{.parameters = stored_dictionary(file.tensors, like, path)->parameters()};
+  take_rest(file, path, model);
   return model;
 }
 
@@ -55,5 +72,7 @@ template void save_model<float>(const std::string&, const Model<float>&);
 template void save_model<double>(const std::string&, const Model<double>&);
 template Model<float> load_model<float>(const std::string&);
 template Model<double> load_model<double>(const std::string&);
+template Model<float> load_model<float>(const std::string&, const Dictionary<float>&);
+template Model<double> load_model<double>(const std::string&, const Dictionary<double>&);
 
 }  // namespace riata

@@ -5,17 +5,19 @@
 #include <string>
 #include <vector>
 
-#include "riata/core/types.hpp"
+#include "riata/operators/dictionary.hpp"
 
 namespace riata {
 
-/// Tensors: `dictionary` (n_atoms, n_features) and, where there are any, `steps` (layers). Metadata: `format` = "riata",
+/// Tensors: `dictionary` (n_atoms, n_features), or dictionary.<name> for each parameter of a dictionary that is no matrix, and, where there
+/// are any, `steps` (layers). Metadata: `format` = "riata",
 /// `format_version`, `kind` = "dictionary", `conventions`, and the training record as given.
 template <Scalar T>
 struct Model {
-  Matrix<T> dictionary;                         ///< n_features x n_atoms
-  std::vector<double> steps;                    ///< step factors; may be empty
-  std::map<std::string, std::string> metadata;  ///< free text, e.g. reg, layers, method, patch
+  Matrix<T> dictionary = {};                         ///< n_features x n_atoms; 0 x 0 where `parameters` are given
+  std::vector<double> steps = {};                    ///< step factors; may be empty
+  std::map<std::string, std::string> metadata = {};  ///< free text, e.g. reg, layers, method, patch
+  Parameters<T> parameters = {};                     ///< of a dictionary that is no matrix
 };
 
 /// Written atomically. @throws riata::Error if the file cannot be written
@@ -26,6 +28,10 @@ void save_model(const std::string& path, const Model<T>& model);
 /// format version, or of the other precision
 template <Scalar T>
 Model<T> load_model(const std::string& path);
+
+/// The same for any dictionary: its parameters, which like.at() takes. @throws std::invalid_argument also if they are not those of `like`
+template <Scalar T>
+Model<T> load_model(const std::string& path, const Dictionary<T>& like);
 
 /// Is the stored dictionary float32 (else float64)?
 bool model_is_float32(const std::string& path);

@@ -91,6 +91,19 @@ double recovery_score(const ConstMatrixRef<T>& dictionary, const ConstMatrixRef<
   return sum / static_cast<double>(scores.rows());
 }
 
+template <Scalar T>
+double recovery_score(const Dictionary<T>& dictionary, const Dictionary<T>& reference) {
+  const auto columns = [](const Dictionary<T>& D) {
+    if (D.matrix() != nullptr) return *D.matrix();
+    Matrix<T> all(D.signal_size(), D.code_size());
+    D.apply(Matrix<T>::Identity(D.code_size(), D.code_size()), all);
+    return all;
+  };
+  return recovery_score<T>(columns(dictionary), columns(reference));
+}
+
+template double recovery_score<float>(const Dictionary<float>&, const Dictionary<float>&);
+template double recovery_score<double>(const Dictionary<double>&, const Dictionary<double>&);
 template double recovery_score<float>(const ConstMatrixRef<float>&, const ConstMatrixRef<float>&);
 template double recovery_score<double>(const ConstMatrixRef<double>&, const ConstMatrixRef<double>&);
 

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "riata/core/types.hpp"
+#include "riata/operators/dictionary.hpp"
 
 namespace riata {
 
@@ -12,6 +12,10 @@ namespace riata {
 /// @throws std::invalid_argument if features differ or an entry is not finite
 template <Scalar T>
 double recovery_score(const ConstMatrixRef<T>& dictionary, const ConstMatrixRef<T>& reference);
+
+/// The same of the columns of any two dictionaries: every place of a convolution's kernels is one.
+template <Scalar T>
+double recovery_score(const Dictionary<T>& dictionary, const Dictionary<T>& reference);
 
 /// The assignment that maximises the sum of `scores` (rows x columns): for each row its column, or -1. O(n^3), shortest
 /// augmenting paths (Jonker and Volgenant, 1987). @throws std::invalid_argument if a score is not finite

@@ -284,13 +284,6 @@ TrainingResult run_training(Network<T>& net, const Batch<T>& batch, double reg, 
   return {std::move(ended.history), ended.initial_value, value, reg, ended.status};
 }
 
-template <Scalar T>
-std::uint64_t hash_of_all(const Parameters<T>& parameters) {
-  std::uint64_t all = 0;
-  for (const auto& [name, values] : parameters) all = all * 1099511628211ull ^ hash_of<T>(values);
-  return all;
-}
-
 /// Everything that decides the iterates. max_iter decides where stages end, so it may change only where there is one.
 template <Scalar T>
 std::string fingerprint(const Network<T>& net, const Batch<T>& batch, double reg, const TrainingOptions& o,

@@ -10,6 +10,7 @@
 #include "riata/datasets/generators.hpp"
 #include "riata/io/arrays.hpp"
 #include "riata/io/model_file.hpp"
+#include "riata/operators/dictionary_tensors.hpp"
 
 namespace riata {
 namespace {
@@ -18,7 +19,6 @@ TensorFile read_network(const std::string& path) {
   TensorFile file = read_model_file(path);
   require(file.metadata["kind"] == "network", "{} holds a {}, expected a network", path,
           file.metadata["kind"].empty() ? "model of no kind" : shown(file.metadata["kind"]));
-  require(file.tensors.contains("dictionary"), "{}: tensor 'dictionary' is missing", path);
   return file;
 }
 
@@ -134,15 +134,15 @@ void save_network(const std::string& path, const StoredNetwork<T>& stored) {
   if (stored.reg)
     require(std::isfinite(*stored.reg) && *stored.reg > 0, "save_network: reg = {}, must be > 0 and finite", *stored.reg);
   if (stored.reg) file.metadata["reg"] = formatted("{}", *stored.reg);
-  file.tensors["dictionary"] = to_tensor<T>(require_matrix(net.dictionary(), "save_network"));
+  store_parameters(net.dictionary().parameters(), file.tensors);
   if (const auto& groups = net.options().groups; !groups.empty()) file.tensors["groups"] = {{std::ssize(groups)}, groups};
   for (const auto& [name, values] : net.parameters()) file.tensors[name] = parameter_to_tensor(values);
   write_model_file(path, "network", std::move(file));
 }
 
+/// make_network(kind, n_layers, options): the network before its parameters are read.
 template <Scalar T>
-StoredNetwork<T> load_network(const std::string& path) {
-  const TensorFile file = read_network(path);
+StoredNetwork<T> load(const TensorFile& file, const std::string& path, const auto& make_network) {
   NetworkOptions options{.lipschitz = number<double>(file, "lipschitz", path)};
   const auto text = [&](const std::string& key) {
     const auto found = file.metadata.find(key);
@@ -159,12 +159,8 @@ StoredNetwork<T> load_network(const std::string& path) {
     require(labels != nullptr && groups->second.shape.size() == 1, "{}: tensor 'groups' is no list of int64", path);
     options.groups = *labels;
   }
-  Matrix<T> dictionary = get_matrix<T>(file.tensors, "dictionary", path);
   const int n_layers = number<int>(file, "n_layers", path);
-  require_tensors<T>(file, kind, dictionary, n_layers, options, path);
-  StoredNetwork<T> stored = naming(path, [&] {
-    return StoredNetwork<T>{.network = Network<T>(kind, DenseDictionary<T>(std::move(dictionary)), n_layers, options)};
-  });
+  StoredNetwork<T> stored{.network = make_network(kind, n_layers, options)};
   Parameters<T> parameters;
   for (const auto& [name, values] : stored.network.parameters()) {
     const auto tensor = file.tensors.find(name);
@@ -182,8 +178,36 @@ StoredNetwork<T> load_network(const std::string& path) {
   return stored;
 }
 
+template <Scalar T>
+StoredNetwork<T> load_network(const std::string& path) {
+  const TensorFile file = read_network(path);
+  require_stored_matrix(file.tensors, path);
+  return load<T>(file, path, [&](const std::string& kind, int n_layers, const NetworkOptions& options) {
+    Matrix<T> dictionary = get_matrix<T>(file.tensors, "dictionary", path);
+    require_tensors<T>(file, kind, dictionary, n_layers, options, path);
+    return naming(path, [&] { return Network<T>(kind, DenseDictionary<T>(std::move(dictionary)), n_layers, options); });
+  });
+}
+
+template <Scalar T>
+StoredNetwork<T> load_network(const std::string& path, const Dictionary<T>& like) {
+  const TensorFile file = read_network(path);
+  return load<T>(file, path, [&](const std::string& kind, int n_layers, const NetworkOptions& options) {
+    const auto dictionary = stored_dictionary(file.tensors, like, path);
+    const Network<T> first = naming(path, [&] { return Network<T>(kind, *dictionary, 1, options); });
+    for (const auto& [name, values] : first.parameters())
+      for (int t = 0; layer_of(name) && t < n_layers; ++t) {  // before memory is taken for all
+        const std::string needed = parameter_name(t, std::string_view(name).substr(parameter_name(0, "").size()));
+        require(file.tensors.contains(needed), "{}: tensor '{}' is missing", path, needed);
+      }
+    return naming(path, [&] { return Network<T>(kind, *dictionary, n_layers, options); });
+  });
+}
+
 bool network_is_float32(const std::string& path) {
-  return std::holds_alternative<std::vector<float>>(read_network(path).tensors.at("dictionary").data);
+  const TensorFile file = read_network(path);
+  require_stored_matrix(file.tensors, path);
+  return std::holds_alternative<std::vector<float>>(file.tensors.at("dictionary").data);
 }
 
 template <Scalar T>
@@ -206,12 +230,13 @@ void import_parameters(const std::string& path, Network<T>& network) {
   naming(path, [&] { network.set_parameters(std::move(parameters)); });
 }
 
-#define RIATA_INSTANTIATE(T)                                                  \
-  template void save_network<T>(const std::string&, const StoredNetwork<T>&); \
-  template StoredNetwork<T> load_network<T>(const std::string&);              \
-  template void export_parameters<T>(const std::string&, const Network<T>&);  \
-  template void import_parameters<T>(const std::string&, Network<T>&);        \
-  template Tensor parameter_to_tensor<T>(const Matrix<T>&);                   \
+#define RIATA_INSTANTIATE(T)                                                           \
+  template void save_network<T>(const std::string&, const StoredNetwork<T>&);          \
+  template StoredNetwork<T> load_network<T>(const std::string&);                       \
+  template StoredNetwork<T> load_network<T>(const std::string&, const Dictionary<T>&); \
+  template void export_parameters<T>(const std::string&, const Network<T>&);           \
+  template void import_parameters<T>(const std::string&, Network<T>&);                 \
+  template Tensor parameter_to_tensor<T>(const Matrix<T>&);                            \
   template Matrix<T> tensor_to_parameter<T>(const Tensor&, const Matrix<T>&, const std::string&, const std::string&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)

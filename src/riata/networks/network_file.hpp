@@ -10,7 +10,7 @@
 
 namespace riata {
 
-/// Tensors: `dictionary` (n_atoms, n_features), every parameter under its name (an array of riata's n x m is (m, n) here, and one
+/// Tensors: `dictionary` (n_atoms, n_features), or dictionary.<name> for each parameter of one that is no matrix; every parameter under its name (an array of riata's n x m is (m, n) here, and one
 /// of n x 1 is (n)), and `groups` where there are any. Metadata: as every model file, `kind` = "network", the `network`'s kind,
 /// `n_layers`, the options, `reg` of training if there was one, and the training record as given.
 template <Scalar T>
@@ -28,6 +28,10 @@ void save_network(const std::string& path, const StoredNetwork<T>& stored);
 /// version, or of the other precision
 template <Scalar T>
 StoredNetwork<T> load_network(const std::string& path);
+
+/// The same for a network over any dictionary: `like` with the parameters stored.
+template <Scalar T>
+StoredNetwork<T> load_network(const std::string& path, const Dictionary<T>& like);
 
 /// Is the stored network float32 (else float64)?
 bool network_is_float32(const std::string& path);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "riata/core/instruction_set.hpp"
+#include "riata/core/parameters.hpp"
 #include "riata/core/types.hpp"
 #include "riata/io/safetensors.hpp"
 
@@ -113,5 +114,11 @@ History stored_history(const NamedTensors& tensors, std::int64_t last_phase, con
 /// 64-bit FNV-1a of the bytes: enough to notice that a checkpoint belongs to other data.
 template <Scalar T>
 std::uint64_t hash_of(const NonDeduced<ConstMatrixRef<T>>& X);
+template <Scalar T>
+std::uint64_t hash_of_all(const Parameters<T>& parameters) {
+  std::uint64_t all = 0;
+  for (const auto& [name, values] : parameters) all = all * 1099511628211ull ^ hash_of<T>(values);
+  return all;
+}
 
 }  // namespace riata

@@ -28,11 +28,11 @@ void GroupL1<T>::prox(MatrixRef<T> V, const Thresholds<T>& thresholds) const {
   for (Index i = 0; i < V.cols(); ++i) {
     T* v = V.col(i).data();
     const auto entry = [v](Index j) { return v[j]; };
-    const double tau = std::max(static_cast<double>(thresholds.of(0, i)), 0.0);
+    const double tau = static_cast<double>(thresholds.of(0, i)), least = std::max(tau, 0.0);
     for (Index g = 0; g < n_groups(); ++g) {
       const double sum = sum_of_squares(g, entry);
-      const double length = is_in_range(sum) && sum <= tau * tau ? 0 : norm(g, entry, sum);
-      const T factor = length <= tau ? T(0) : static_cast<T>(1 - tau / length);
+      const double length = is_in_range(sum) && sum <= least * least ? 0 : norm(g, entry, sum);
+      const T factor = length <= least ? T(0) : static_cast<T>(1 - tau / length);
       for (const Index* j = begin(g); j != end(g); ++j) v[*j] = factor <= T(0) ? T(0) : v[*j] * factor;
     }
   }

@@ -1,0 +1,125 @@
+// Learning, files and recovery of dictionaries that are no matrices.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "riata/learning/learn_dictionary.hpp"
+#include "riata/learning/model.hpp"
+#include "riata/learning/recovery.hpp"
+#include "riata/networks/network_file.hpp"
+#include "support/convolution.hpp"
+#include "support/random_arrays.hpp"
+#include "support/sentences.hpp"
+
+namespace riata::testing {
+namespace {
+
+using Eigen::MatrixXd;
+
+class AnyDictionary : public ::testing::Test {
+ protected:
+  AnyDictionary() { planted_.apply(draw_.sparse_matrix(planted_.code_size(), 80, 0.06), X_); }
+  void TearDown() override { std::filesystem::remove(path_); }
+
+  Draw draw_{71};
+  const Convolution<double> planted_{draw_.atoms(5, 2), 24}, start_{draw_.atoms(5, 2), 24};
+  MatrixXd X_ = MatrixXd(24, 80);
+  const std::string path_ = std::filesystem::temp_directory_path() /
+                            (std::string("riata_any_") + ::testing::UnitTest::GetInstance()->current_test_info()->name());
+};
+
+TEST_F(AnyDictionary, IsLearned_ByEveryMethod) {
+  for (const LearningMethod method :
+       {LearningMethod::unrolled, LearningMethod::alternating, LearningMethod::truncated, LearningMethod::alternating_exact}) {
+    LearnOptions options{.method = method, .layers = 15, .max_iter = 8};
+    if (method == LearningMethod::truncated) options.backprop = 5;
+    const auto learned = learn_dictionary<double>(X_, start_, 0.05, options);
+    EXPECT_LT(learned.history.value.back(), learned.initial_value);
+    EXPECT_EQ(learned.dictionary.size(), 0);
+    ASSERT_EQ(learned.parameters.size(), 1u);
+    EXPECT_LE((learned.parameters.at("kernels").colwise().norm().array() - 1).abs().maxCoeff(), 1e-14);
+  }
+}
+
+TEST_F(AnyDictionary, IsRecovered_WithStepsToo) {
+  const auto learned = learn_dictionary<double>(X_, start_, 0.05, {.layers = 20, .learn_steps = true, .max_iter = 60});
+  EXPECT_GT(recovery_score<double>(*start_.at(learned.parameters), planted_), 0.95);
+  EXPECT_EQ(learned.steps.size(), 20u);
+}
+
+TEST_F(AnyDictionary, IsRecovered_FromWhatWasSeen) {
+  Parameters<double> near = planted_.parameters();
+  near.at("kernels") += 0.25 * draw_.normal_matrix(5, 2);
+  planted_.project(near);
+  const auto start = planted_.at(near);
+  EXPECT_LT(recovery_score<double>(*start, planted_), 0.93);
+  MatrixXd mask(X_.rows(), X_.cols());
+  for (double& w : mask.reshaped()) w = draw_.coin(0.2) ? 0 : 1;
+  const MatrixXd seen = (mask.array() == 0).select(NAN, X_);
+  const auto masked = learn_dictionary<double>(Batch<double>(seen, mask), *start, 0.05, {.layers = 20, .max_iter = 60});
+  EXPECT_GT(recovery_score<double>(*start_.at(masked.parameters), planted_), 0.97);
+}
+
+TEST_F(AnyDictionary, OfAMatrix_LearnsAsTheMatrixItself) {
+  const MatrixXd init = draw_.atoms(24, 10);
+  const LearnOptions options{.layers = 6, .max_iter = 5};
+  const auto learned = learn_dictionary<double>(X_, DenseDictionary(init), 0.1, options);
+  EXPECT_TRUE(learned.dictionary == learn_dictionary<double>(X_, init, 0.1, options).dictionary);
+  EXPECT_TRUE(learned.parameters.empty());
+}
+
+TEST_F(AnyDictionary, ResumesWithTheSameBits_AndKnowsItsOwnCheckpoint) {
+  const LearnOptions all{.layers = 6, .max_iter = 9};
+  LearnOptions first = all, second = all;
+  first.max_iter = 4;
+  first.checkpoint = second.checkpoint = path_;
+  second.resume = true;
+  learn_dictionary<double>(X_, start_, 0.05, first);
+  EXPECT_TRUE(learn_dictionary<double>(X_, start_, 0.05, second).parameters ==
+              learn_dictionary<double>(X_, start_, 0.05, all).parameters);
+  EXPECT_THAT(refusal_of([&] { learn_dictionary<double>(X_, planted_, 0.05, second); }), ::testing::HasSubstr(path_));
+}
+
+TEST_F(AnyDictionary, IsRefused_WhereOnlyAMatrixServes) {
+  EXPECT_EQ(refusal_of([&] { learn_dictionary<double>(X_, start_, 0.05, {.centre = true}); }),
+            "learn_dictionary: centre is for a matrix of atoms; centre the signals, or leave it out");
+  EXPECT_EQ(refusal_of([&] { learn_dictionary<double>(X_, start_, 0.05, {.frobenius_lipschitz = true}); }),
+            "learn_dictionary: frobenius_lipschitz needs a dictionary that is a matrix");
+  EXPECT_EQ(refusal_of([&] { learn_dictionary<double>(MatrixXd::Ones(20, 3), start_, 0.05); }),
+            "learn_dictionary: init has 24 features but the signals have 20; they must be equal");
+}
+
+TEST_F(AnyDictionary, IsSavedAndLoaded) {
+  save_model<double>(path_, {.steps = {1, 2}, .metadata = {{"what", "kernels"}}, .parameters = planted_.parameters()});
+  const auto model = load_model<double>(path_, start_);
+  EXPECT_TRUE(model.parameters == planted_.parameters());
+  EXPECT_EQ(model.steps, (std::vector<double>{1, 2}));
+  EXPECT_EQ(model.metadata.at("what"), "kernels");
+  const std::string no_matrix =
+      path_ + ": its dictionary is no matrix but has 'kernels'; C++ loads it, given a dictionary like it";
+  EXPECT_EQ(refusal_of([&] { load_model<double>(path_); }), no_matrix);
+  EXPECT_EQ(refusal_of([&] { model_is_float32(path_); }), no_matrix);
+  EXPECT_EQ(refusal_of([&] { load_model<double>(path_, DenseDictionary(X_)); }), path_ + ": tensor 'dictionary' is missing");
+  EXPECT_EQ(refusal_of([&] { load_model<double>(path_, Convolution<double>(draw_.atoms(4, 2), 24)); }),
+            path_ + ": 'dictionary.kernels' has shape (2, 5), expected (2, 4)");
+  save_model<double>(path_, {.dictionary = X_});  // a matrix has one form
+  EXPECT_TRUE(load_model<double>(path_, DenseDictionary(X_)).parameters.at("dictionary") == load_model<double>(path_).dictionary);
+}
+
+TEST_F(AnyDictionary, IsSavedAndLoaded_WithItsNetwork) {
+  for (const std::string kind : {"step", "fista", "facnet"}) {
+    Network<double> net(kind, planted_, 3);
+    save_network<double>(path_, {.network = net, .reg = 0.2});
+    const auto loaded = load_network<double>(path_, start_);
+    EXPECT_TRUE(loaded.network.encode(X_, 0.1) == net.encode(X_, 0.1)) << kind;
+    EXPECT_EQ(loaded.reg, 0.2);
+    EXPECT_THAT(refusal_of([&] { load_network<double>(path_); }), ::testing::HasSubstr("no matrix but has 'kernels'"));
+  }
+  save_network<double>(path_, {.network = Network<double>("coupled", MatrixXd(X_.leftCols(9)), 2)});
+  EXPECT_TRUE(load_network<double>(path_, DenseDictionary<double>(X_.leftCols(9))).network.parameters() ==
+              load_network<double>(path_).network.parameters());
+}
+
+}  // namespace
+}  // namespace riata::testing
