@@ -24,6 +24,7 @@
 #include "riata/solvers/joint.hpp"
 #include "riata/solvers/lars.hpp"
 #include "riata/solvers/omp.hpp"
+#include "riata/terms/own_penalty.hpp"
 #include "riata/unrolled/jacobian.hpp"
 #include "riata/unrolled/stability.hpp"
 #include "riata/unrolled/unrolled.hpp"

@@ -55,7 +55,7 @@ def test_examples_of_ones_own_parts_compile_against_it_and_run(prefix, version, 
     for done in (configure(prefix, tmp_path, version, "", examples), run(CMAKE, "--build", tmp_path)):
         assert done.returncode == 0, done.stdout + done.stderr
     names = sorted(source.stem for source in (ROOT / "examples").glob("own_*.cpp"))
-    assert {"own_dictionary", "own_learner", "own_network"} <= set(names)
+    assert {"own_dictionary", "own_learner", "own_network", "own_penalty"} <= set(names)
     for name in names:
         done = run(tmp_path / name)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("what", ["dictionary", "network", "learner"])
+@pytest.mark.parametrize("what", ["dictionary", "penalty", "network", "learner"])
 def test_how_to_add_shows_the_example_word_for_word(what):
     page = (ROOT / f"docs/how_to_add_{what}.md").read_text()
     example = (ROOT / f"examples/own_{what}.cpp").read_text()

@@ -11,6 +11,7 @@
 #include "riata/optim/line_search.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/tile_certificate.hpp"
+#include "riata/terms/own_penalty.hpp"
 
 namespace riata {
 
@@ -30,7 +31,6 @@ Init parse_init(std::string_view name) {
 }
 
 void LearnOptions::validate() const {
-  require_l1("learn_dictionary", penalty);
   UnrolledOptions{.layers = layers}.validate();
   require(method == LearningMethod::truncated || !backprop, "backprop is for method 'truncated' alone");
   require(method != LearningMethod::truncated || backprop, "method 'truncated' needs backprop, the layers to keep");
@@ -74,6 +74,11 @@ std::string fingerprint(const Batch<T>& batch, const Dictionary<T>& init, double
                         {"weights", o.penalty.weights},
                         {"random_state", o.seed}};
   if (batch.is_weighted()) all["mask_hash"] = hash_of<T>(*batch.weights);
+  const PenaltyOptions& penalty = o.penalty;
+  if (penalty.kind != PenaltyKind::l1) all["penalty"] = to_string(penalty.kind);
+  if (penalty.kind == PenaltyKind::elastic_net) all["l1_ratio"] = penalty.l1_ratio.value_or(0.5);
+  if (penalty.kind == PenaltyKind::group) all["groups"] = penalty.groups;
+  if (penalty.kind == PenaltyKind::own) all["own_penalty"] = std::get<std::shared_ptr<const OwnPenalty<T>>>(penalty.own)->name();
   return all.dump();
 }
 

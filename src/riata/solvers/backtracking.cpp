@@ -74,9 +74,10 @@ std::unique_ptr<TileSolver<typename P::scalar>> make_backtracking(const SharedPr
   return std::make_unique<Backtracking<P>>(problem);
 }
 
-#define RIATA_INSTANTIATE(T)                                                              \
-  template std::unique_ptr<TileSolver<T>> make_backtracking(const SharedProblem<L1<T>>&); \
-  template std::unique_ptr<TileSolver<T>> make_backtracking(const SharedProblem<GroupL1<T>>&);
+#define RIATA_INSTANTIATE(T)                                                                   \
+  template std::unique_ptr<TileSolver<T>> make_backtracking(const SharedProblem<L1<T>>&);      \
+  template std::unique_ptr<TileSolver<T>> make_backtracking(const SharedProblem<GroupL1<T>>&); \
+  template std::unique_ptr<TileSolver<T>> make_backtracking(const SharedProblem<Given<T>>&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
 

@@ -489,9 +489,11 @@ double resolve_batch_reg(const Reg& reg, const NonDeduced<Batch<T>>& X, const Di
   template class TileCertificate<L1<T>>;                                                                                         \
   template class TileCertificate<GroupL1<T>>;                                                                                    \
   template class TileCertificate<L0<T>>;                                                                                         \
+  template class TileCertificate<Given<T>>;                                                                                      \
   template class SignalRegMax<L1<T>>;                                                                                            \
   template class SignalRegMax<GroupL1<T>>;                                                                                       \
   template class SignalRegMax<L0<T>>;                                                                                            \
+  template class SignalRegMax<Given<T>>;                                                                                         \
   template void require_signals<T>(const char*, const ConstMatrixRef<T>&, const Dictionary<T>&);                                 \
   template Vector<double> lasso_objective<T>(const Batch<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&, const Reg&,        \
                                              const PenaltyOptions&, const Execution&);                                           \

@@ -29,6 +29,7 @@ std::vector<Solver> methods_for(PenaltyKind penalty) {
     case PenaltyKind::elastic_net:
       return {Solver::automatic, Solver::ista, Solver::fista, Solver::oista, Solver::backtracking, Solver::coordinate_descent};
     case PenaltyKind::group:
+    case PenaltyKind::own:
       return {Solver::automatic, Solver::ista, Solver::fista, Solver::backtracking};
     case PenaltyKind::l0:
       return {Solver::automatic, Solver::ista};

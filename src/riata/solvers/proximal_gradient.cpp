@@ -128,7 +128,8 @@ std::unique_ptr<TileSolver<typename P::scalar>> make_proximal_gradient(const Sha
 #define RIATA_INSTANTIATE(T)                                                                                \
   template std::unique_ptr<TileSolver<T>> make_proximal_gradient(const SharedProblem<L1<T>>&, double);      \
   template std::unique_ptr<TileSolver<T>> make_proximal_gradient(const SharedProblem<GroupL1<T>>&, double); \
-  template std::unique_ptr<TileSolver<T>> make_proximal_gradient(const SharedProblem<L0<T>>&, double);
+  template std::unique_ptr<TileSolver<T>> make_proximal_gradient(const SharedProblem<L0<T>>&, double);      \
+  template std::unique_ptr<TileSolver<T>> make_proximal_gradient(const SharedProblem<Given<T>>&, double);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
 

@@ -6,6 +6,7 @@
 #include "riata/terms/group_l1.hpp"
 #include "riata/terms/l0.hpp"
 #include "riata/terms/l1.hpp"
+#include "riata/terms/own_penalty.hpp"
 
 namespace riata {
 
@@ -23,6 +24,9 @@ auto with_penalty(const PenaltyOptions& options, const Dictionary<T>& D, const U
       return use(GroupL1<T>(options, D.code_size()));
     case PenaltyKind::l0:
       return use(L0<T>(options, D.code_size(), D.squared_norm()));
+    case PenaltyKind::own:
+      options.validate(D.code_size());
+      return use(Given<T>(options));
     default:
       return use(L1<T>(options, D.code_size()));
   }

@@ -9,14 +9,15 @@
 namespace riata {
 namespace {
 
-constexpr std::initializer_list<const char*> penalty_names = {"l1", "elastic-net", "group", "l0"};
+constexpr std::initializer_list<const char*> penalty_names = {"l1", "elastic-net", "group", "l0", "own"};
 
 }  // namespace
 
 PenaltyKind parse_penalty(std::string_view name) {
-  const auto found = std::find(penalty_names.begin(), penalty_names.end(), name);
-  require(found != penalty_names.end(), "penalty = '{}', must be one of '{}'", name, fmt::join(penalty_names, "', '"));
-  return static_cast<PenaltyKind>(found - penalty_names.begin());
+  const auto begin = penalty_names.begin(), end = penalty_names.end() - 1;  // nobody's own has a name here
+  const auto found = std::find(begin, end, name);
+  require(found != end, "penalty = '{}', must be one of '{}'", name, fmt::join(begin, end, "', '"));
+  return static_cast<PenaltyKind>(found - begin);
 }
 
 const char* to_string(PenaltyKind kind) { return penalty_names.begin()[static_cast<std::size_t>(kind)]; }

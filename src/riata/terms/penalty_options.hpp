@@ -4,18 +4,24 @@
 //   elastic-net   g(z) = l1_ratio sum_j w_j |z_j| + (1 - l1_ratio)/2 ||z||^2     Zou and Hastie (2005)
 //   group         g(z) = sum_G ||z_G||_2, G over the groups of atoms             Yuan and Lin (2006)
 //   l0            g(z) = ||z||_0, the number of atoms used
+//   own           what a caller brings, in C++ (own_penalty.hpp)
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "riata/core/types.hpp"
 
 namespace riata {
 
-enum class PenaltyKind { l1, elastic_net, group, l0 };
+enum class PenaltyKind { l1, elastic_net, group, l0, own };
+
+template <Scalar T>
+class OwnPenalty;
 
 /// "l1", "elastic-net", "group" or "l0". @throws std::invalid_argument
 PenaltyKind parse_penalty(std::string_view name);
@@ -28,6 +34,8 @@ struct PenaltyOptions {
   PenaltyKind kind = PenaltyKind::l1;
   std::optional<double> l1_ratio = {};    ///< elastic-net: the share of l1, in (0, 1]; absent: 0.5
   std::vector<std::int64_t> groups = {};  ///< group: one label >= 0 per atom; atoms with equal labels are a group
+  /// own: what own_penalty() puts here, one of the two.
+  std::tuple<std::shared_ptr<const OwnPenalty<float>>, std::shared_ptr<const OwnPenalty<double>>> own = {};
   /// @throws std::invalid_argument naming the field, its value and the rule; L1 checks the weights
   void validate(Index n_atoms) const;
   bool operator==(const PenaltyOptions&) const = default;

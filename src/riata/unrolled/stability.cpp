@@ -147,6 +147,7 @@ UnrolledStability unrolled_stability(const NonDeduced<ConstMatrixRef<T>>& X, con
                                      const StabilityOptions& options) {
   const UnrolledOptions& network = options.network;
   network.validate();
+  require_l1("unrolled_stability", network.penalty);
   const StopScope scope(network.execution);
   if (options.directions) require(*options.directions >= 1, "directions = {}, must be >= 1", *options.directions);
   require_signals<T>("unrolled_stability", X, D);

@@ -10,6 +10,7 @@
 #include "riata/operators/units.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/tile_certificate.hpp"
+#include "riata/terms/penalty.hpp"
 #include "riata/unrolled/adaptive_pass.hpp"
 #include "riata/unrolled/layers.hpp"
 #include "riata/unrolled/tangents.hpp"
@@ -35,7 +36,6 @@ Reduction parse_reduction(std::string_view name) {
 }
 
 void UnrolledOptions::validate() const {
-  require_l1("unrolled layers", penalty);
   require(layers >= 1 && layers <= 1'000'000, "layers = {}, must be between 1 and 1000000", layers);
   require(steps.empty() || std::ssize(steps) == layers, "steps: {} entries for {} layers; they must be equal", steps.size(),
           layers);
@@ -78,6 +78,28 @@ Partition partition(const Dictionary<T>& D, Index n_signals, int stored) {
                   .lane_bytes = entry * static_cast<double>(n_parameters)});
 }
 
+/// Any penalty for layers, a virtual call per signal.
+template <DifferentiablePenalty P>
+class ForLayers final : public OwnPenalty<typename P::scalar> {
+ public:
+  using T = typename P::scalar;
+  explicit ForLayers(P penalty) : penalty_(std::move(penalty)) {}
+  std::string name() const override { return {}; }
+  double value(const ConstVectorRef<T>& z) const override { return penalty_.value(z); }
+  void prox(MatrixRef<T> V, const Thresholds<T>& thresholds) const override { penalty_.prox(V, thresholds); }
+  double dual_norm(const ConstVectorRef<double>& c) const override { return penalty_.largest_pull(c.size(), c.data()); }
+  void prox_vjp(const ConstMatrixRef<T>& Z, const Thresholds<T>& thresholds, MatrixRef<T> H,
+                const ThresholdCotangents<T>& cotangents) const override {
+    penalty_.prox_vjp(Z, thresholds, H, cotangents);
+  }
+  void add_subgradient(const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& scales, MatrixRef<T> H) const override {
+    penalty_.add_subgradient(Z, scales, H);
+  }
+
+ private:
+  P penalty_;
+};
+
 /// The arguments of all three entry points, checked and completed. Atoms have their unit (units.hpp); signals get one for all
 /// where derivatives are summed, otherwise they and reg are as given.
 template <Scalar T>
@@ -87,39 +109,46 @@ struct Problem {
       : scope(options.execution),
         seen(where, batch),
         fit{seen},
+        unit(reg_unit(options.penalty.kind)),
         e(one_unit ? signal_exponent(std::max(largest_entry<T>(seen.X()), largest_target)) : 0),
-        atoms(dictionary),
+        atoms(dictionary, unit),
         X_in_unit(e == 0 ? Matrix<T>() : Matrix<T>(shifted(seen.X(), -e))),
         X(e == 0 ? seen.X() : ConstMatrixRef<T>(X_in_unit)),
         D(atoms.dictionary()),
         f(atoms.exponent()),
-        penalty(options.penalty, dictionary.code_size()) {
+        penalty(with_penalty<T>(options.penalty, D, []<Penalty P>(const P& g) {
+          return Given<T>(std::shared_ptr<const OwnPenalty<T>>(std::make_shared<ForLayers<P>>(g)));
+        })) {
     options.validate();
+    if (options.penalty.kind == PenaltyKind::l1) l1.emplace(options.penalty, dictionary.code_size());
+    require(e == 0 || unit != RegUnit::absolute, "{}: with the elastic net signals need another unit; scale them", where);
     require_signals<T>(where, seen.X(), dictionary);
     reg = resolve_reg<T>(weight, batch, dictionary, options.penalty, options.execution);
     if (one_unit)
-      for (T& r : reg) r = shifted_reg(r, e + f);
+      for (T& r : reg) r = shifted_reg(r, weight_exponent());
     UnrolledOptions in_unit = options;
     if (options.lipschitz) in_unit.lipschitz = std::ldexp(*options.lipschitz, -2 * f);
     schedule = make_schedule(in_unit, options.lipschitz ? 0 : D.squared_norm());
     const bool thresholds_negative = std::any_of(options.steps.begin(), options.steps.end(), [](double s) { return s < 0; });
-    if (!seen.is_weighted()) dense = dynamic_cast<const DenseDictionary<T>*>(&D);
+    if (l1 && !seen.is_weighted()) dense = dynamic_cast<const DenseDictionary<T>*>(&D);
     if (dense != nullptr && !thresholds_negative && gram_pays(D.code_size(), options.layers, X.cols()))
-      gram.emplace(dense->atoms(), penalty);
+      gram.emplace(dense->atoms(), *l1);
   }
+  int weight_exponent() const { return unit == RegUnit::squared ? 2 * e : e + f; }  // of reg
 
   std::unique_ptr<Pass<T>> make_pass(int stored, Index tile) const {
-    if (dense != nullptr)
-      return std::make_unique<AdaptivePass<T>>(*dense, penalty, gram ? &*gram : nullptr, schedule, stored, tile);
+    if (dense != nullptr) return std::make_unique<AdaptivePass<T>>(*dense, *l1, gram ? &*gram : nullptr, schedule, stored, tile);
     if (seen.is_weighted())
-      return std::make_unique<TilePass<Dictionary<T>, WeightedLeastSquares<T>, L1<T>>>(D, fit, penalty, schedule, stored, tile);
-    return std::make_unique<TilePass<Dictionary<T>, LeastSquares, L1<T>>>(D, plain, penalty, schedule, stored, tile);
+      return std::make_unique<TilePass<Dictionary<T>, WeightedLeastSquares<T>, Given<T>>>(D, fit, penalty, schedule, stored,
+                                                                                          tile);
+    return std::make_unique<TilePass<Dictionary<T>, LeastSquares, Given<T>>>(D, plain, penalty, schedule, stored, tile);
   }
 
   StopScope scope;
   const SeenBatch<T> seen;
   const WeightedLeastSquares<T> fit;
   const LeastSquares plain = {};
+  const RegUnit unit;
   const int e;
   const UnitAtoms<T> atoms;
   const Matrix<T> X_in_unit;
@@ -127,7 +156,8 @@ struct Problem {
   const Dictionary<T>& D;
   const DenseDictionary<T>* dense = nullptr;  // D where it is one, and no signal is weighted
   const int f;
-  L1<T> penalty;
+  const Given<T> penalty;
+  std::optional<L1<T>> l1;  // where it is that
   Vector<T> reg;
   LayerSchedule schedule;
   std::optional<GramProblem<T>> gram;
@@ -144,12 +174,13 @@ void leave_unit(const char* what, Eigen::DenseBase<Derived>& A, int e) {
 
 /// The derivatives in the units of the caller. `output` is that of the value: 2e of a loss, e - f of a code.
 template <Scalar T>
-void leave_units(UnrolledGradient<T>& g, int e, int f, int output) {
+void leave_units(UnrolledGradient<T>& g, const Problem<T>& problem, int output) {
+  const int e = problem.e, f = problem.f;
   if (e == 0 && f == 0) return;
   g.value = std::ldexp(g.value, output);
   for (auto& [name, gradient] : g.parameters) leave_unit("the gradient by the dictionary", gradient, output - f);
   leave_unit("the gradient by the steps", g.steps, output);
-  leave_unit("the gradient by reg", g.reg, output - e - f);
+  leave_unit("the gradient by reg", g.reg, output - problem.weight_exponent());
   leave_unit("the gradient by the signals", g.signals, output - e);
   leave_unit("the codes", g.codes, e - f);
   leave_unit("the codes' squares", g.usage, 2 * (e - f));
@@ -215,7 +246,7 @@ Matrix<T> unrolled_encode(const NonDeduced<Batch<T>>& batch, const Dictionary<T>
   for_each_tile(
       parts, X.cols(), options.execution, [&] { return problem.make_pass(0, parts.tile); },
       [&](Index first, Index n, auto& pass) {
-        TileUnits<T> units(problem.f, RegUnit::linear);
+        TileUnits<T> units(problem.f, problem.unit);
         units.open(X.middleCols(first, n), problem.reg.segment(first, n));
         Matrix<T> start = init != nullptr ? Matrix<T>(init->middleCols(first, n)) : Matrix<T>();
         units.enter(start);
@@ -323,7 +354,7 @@ UnrolledGradient<T> unrolled_gradient(const NonDeduced<Batch<T>>& batch, const D
   result.steps = std::move(total.steps);
   result.usage = std::move(total.usage);
   if (wanted.reg) result.reg = gradient_like(reg, reg_gradient);
-  leave_units(result, problem.e, problem.f, 2 * problem.e);
+  leave_units(result, problem, 2 * problem.e);
   return result;
 }
 
@@ -373,7 +404,7 @@ UnrolledGradient<T> unrolled_vjp(const NonDeduced<Batch<T>>& batch, const Dictio
   result.steps = std::move(total.steps);
   result.reg = gradient_like(reg, per_signal);
   result.value = result.codes.template cast<double>().cwiseProduct(cotangent.template cast<double>()).sum();
-  leave_units(result, problem.e, problem.f, problem.e - problem.f);
+  leave_units(result, problem, problem.e - problem.f);
   return result;
 }
 

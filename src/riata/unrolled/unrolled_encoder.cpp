@@ -56,6 +56,7 @@ struct UnrolledEncoder<T>::Network {
 template <Scalar T>
 UnrolledEncoder<T>::UnrolledEncoder(const DenseDictionary<T>& D, const UnrolledOptions& options) {
   options.validate();
+  require_l1("UnrolledEncoder", options.penalty);
   network_ = std::make_unique<Network>(D, options);
 }
 
