@@ -14,7 +14,7 @@ template <Scalar T>
 Matrix<T> code_jacobian(const NonDeduced<ConstVectorRef<T>>& x, const DenseDictionary<T>& D, const Reg& reg, Index row,
                         const UnrolledOptions& options, std::optional<int> backprop) {
   options.validate();
-  require_l1("unrolled_jacobian", options.penalty);
+  require_l1("code_jacobian", options.penalty);
   const StopScope scope(options.execution);
   require_signals<T>("code_jacobian", ConstMatrixRef<T>(x), D);
   require(row >= 0 && row < D.signal_size(), "row = {}, must be between 0 and n_features - 1 = {}", row, D.signal_size() - 1);
