@@ -1,6 +1,7 @@
-// riata denoise: a picture in, the same picture with less noise out, depth and channels kept.
+// riata denoise: a picture in, the same picture with less noise and no pixel missing out, depth and channels kept.
 #include "riata/imaging/denoise.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <memory>
@@ -23,7 +24,7 @@ LearningMethod parse_method(std::string_view name) {
 }
 
 struct Denoise {
-  std::string input, output, reference, model_out;
+  std::string input, output, mask, reference, model_out;
   DenoiseOptions options;
   ReadImageOptions image;
   double peak = 255;
@@ -38,9 +39,10 @@ struct Denoise {
   struct Cleaned {
     DenoiseResult result;
     std::optional<double> psnr_in, psnr_out;
+    std::size_t n_missing = 0;
   };
   DenoiseResult clean(const Picture& noisy);
-  std::vector<Picture> read_reference(const std::vector<Image>& pages) const;
+  std::vector<Picture> read_beside(const std::string& file, const std::vector<Image>& pages) const;
   Cleaned clean_page(Image& page, const Picture* clean_picture);
   void save(const DenoiseResult& result) const;
   const char* method() const;
@@ -93,13 +95,22 @@ nlohmann::ordered_json decibels(const std::optional<double>& value) {
   return *value;
 }
 
-std::vector<Picture> Denoise::read_reference(const std::vector<Image>& pages) const {
+/// A picture for each page, or none where no file was given.
+std::vector<Picture> Denoise::read_beside(const std::string& file, const std::vector<Image>& pages) const {
   std::vector<Picture> pictures;
-  if (reference.empty()) return pictures;
-  for (const Image& page : read_images(reference, {.max_pixels = image.max_pixels})) pictures.push_back(to_picture(page));
-  require(pictures.size() == pages.size(), "{} has {} pages but {} has {}; they must be equal", reference, pictures.size(), input,
+  if (file.empty()) return pictures;
+  for (const Image& page : read_images(file, {.max_pixels = image.max_pixels})) pictures.push_back(to_picture(page));
+  require(pictures.size() == pages.size(), "{} has {} pages but {} has {}; they must be equal", file, pictures.size(), input,
           pages.size());
   return pictures;
+}
+
+/// 1 where a channel is not zero.
+Picture to_mask(const Picture& picture) {
+  Picture mask{picture.height, picture.width, 1, std::vector<float>(static_cast<std::size_t>(picture.height * picture.width))};
+  for (std::size_t i = 0; i < picture.samples.size(); ++i)
+    if (picture.samples[i] != 0) mask.samples[i / static_cast<std::size_t>(picture.channels)] = 1;
+  return mask;
 }
 
 Denoise::Cleaned Denoise::clean_page(Image& page, const Picture* clean_picture) {
@@ -107,6 +118,10 @@ Denoise::Cleaned Denoise::clean_page(Image& page, const Picture* clean_picture) 
   const double largest = page.is_float() ? peak : 255;
   Cleaned cleaned;
   if (clean_picture) cleaned.psnr_in = psnr(noisy, *clean_picture, largest);  // also: the shapes agree, before the long work
+  if (options.mask) {
+    cleaned.psnr_in.reset();  // what is missing has no value
+    cleaned.n_missing = static_cast<std::size_t>(std::ranges::count(options.mask->samples, 0.0f));
+  }
   cleaned.result = clean(noisy);
   page = to_image(cleaned.result.picture, page);
   if (clean_picture) cleaned.psnr_out = psnr(to_picture(page), *clean_picture, largest);
@@ -120,7 +135,8 @@ nlohmann::ordered_json Denoise::json_of(const Cleaned& page) const {
           {"n_atoms", result.dictionary.cols()},
           {"layers", result.layers},
           {"sigma", result.sigma},
-          {"sigma_estimated", !options.sigma.has_value()},
+          {"sigma_estimated", !options.sigma && !options.mask},
+          {"n_missing", page.n_missing},
           {"patch", result.patch},
           {"reg", result.reg},
           {"method", method()},
@@ -132,30 +148,35 @@ nlohmann::ordered_json Denoise::json_of(const Cleaned& page) const {
 std::string Denoise::text_of(const Cleaned& page) const {
   const DenoiseResult& result = page.result;
   std::string text =
-      formatted("sigma {:.4g}{}, {} atoms of {} x {}, {}", result.sigma, options.sigma ? "" : " (estimated)",
+      formatted("sigma {:.4g}{}, {} atoms of {} x {}, {}", result.sigma, options.sigma || options.mask ? "" : " (estimated)",
                 result.dictionary.cols(), result.patch, result.patch, counted(result.history.value.size(), "iteration"));
-  if (page.psnr_in) text += formatted(", {:.2f} dB (noisy: {:.2f} dB)", *page.psnr_out, *page.psnr_in);
+  if (options.mask) text += formatted(", {} filled", counted(page.n_missing, "pixel"));
+  if (page.psnr_out) text += formatted(", {:.2f} dB", *page.psnr_out);
+  if (page.psnr_in) text += formatted(" (noisy: {:.2f} dB)", *page.psnr_in);
   return text;
 }
 
 int Denoise::run() {
   const auto start = std::chrono::steady_clock::now();
   options.learn = !keep_dct;
+  if (!mask.empty()) options.mask.emplace();
   options.validate();
   require(std::isfinite(peak) && peak > 0, "peak = {}, must be > 0 and finite", peak);
   if (max_time_s) require(std::isfinite(*max_time_s) && *max_time_s > 0, "max_time = {}, must be > 0 seconds", *max_time_s);
-  require_good_outputs({input, reference}, {output, model_out});
+  require_good_outputs({input, mask, reference}, {output, model_out});
   if (!model_out.empty()) require_extension(model_out, {".safetensors"}, "models");
   std::vector<Image> pages = read_images(input, image);
   require_writable_as(output, pages);
   require(model_out.empty() || pages.size() == 1, "--model-out holds one dictionary, and {} has {} pages; choose one with --page",
           input, pages.size());
-  const std::vector<Picture> clean_pictures = read_reference(pages);
+  const std::vector<Picture> masks = read_beside(mask, pages), clean_pictures = read_beside(reference, pages);
 
   catch_interrupts();
   std::vector<Cleaned> cleaned;
-  for (std::size_t i = 0; i < pages.size(); ++i)
+  for (std::size_t i = 0; i < pages.size(); ++i) {
+    if (!masks.empty()) options.mask = to_mask(masks[i]);
     cleaned.push_back(clean_page(pages[i], clean_pictures.empty() ? nullptr : &clean_pictures[i]));
+  }
   write_images(output, pages);
   if (!model_out.empty()) save(cleaned.front().result);
 
@@ -191,7 +212,13 @@ Task add_denoise(CLI::App& app) {
   add_output(app, command->output, "The cleaned picture: .png, .jpg or .tif (several pages, floating point)");
   app.add_option(
       "--sigma", options.sigma,
-      "Standard deviation of the noise in 8-bit grey levels, or in a floating-point picture's own unit; default: estimated");
+      "Standard deviation of the noise in 8-bit grey levels, or in a floating-point picture's own unit; default: estimated, "
+      "0 with --mask");
+  app.add_option(
+         "--mask", command->mask,
+         "A picture of the same sides, page by page, black (0) where a pixel is missing: it is filled; without noise the others "
+         "stay as they are")
+      ->type_name("FILE");
   app.add_option("--reference", command->reference, "The clean picture, to report psnr_in and psnr_out")->type_name("FILE");
   app.add_option("--peak", command->peak, "Largest value of a floating-point picture, for psnr_in and psnr_out alone")
       ->capture_default_str();

@@ -33,7 +33,7 @@ void bind_imaging(nb::module_& m) {
       "denoise",
       [](const Pixels& pixels, std::optional<double> sigma, std::optional<Index> n_atoms, std::optional<Index> patch,
          std::optional<int> layers, std::optional<double> reg, const std::string& method, bool plain, bool learn,
-         std::uint64_t seed, std::optional<int> n_threads, const nb::object& callback) {
+         std::uint64_t seed, std::optional<int> n_threads, const nb::object& callback, const std::optional<Pixels>& mask) {
         DenoiseOptions options{.sigma = sigma,
                                .n_atoms = n_atoms,
                                .patch = patch,
@@ -44,6 +44,7 @@ void bind_imaging(nb::module_& m) {
                                .seed = seed,
                                .execution = to_execution(n_threads)};
         if (layers) options.layers = *layers;
+        if (mask) options.mask = to_picture(*mask);
         const Observer observer = to_observer<IterationInfo>(callback, OnInterrupt::raise);
         DenoiseResult result = without_gil([&] { return denoise(to_picture(pixels), options, observer); });
         nb::dict fields;
@@ -58,7 +59,7 @@ void bind_imaging(nb::module_& m) {
       },
       array_arg("pixels"), nb::arg("sigma").none(), nb::arg("n_atoms").none(), nb::arg("patch").none(), nb::arg("layers").none(),
       nb::arg("reg").none(), nb::arg("method"), nb::arg("plain"), nb::arg("learn"), nb::arg("seed"), nb::arg("n_threads").none(),
-      nb::arg("callback").none());
+      nb::arg("callback").none(), nb::arg("mask").none());
 }
 
 }  // namespace riata::python

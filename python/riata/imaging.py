@@ -47,7 +47,7 @@ class DenoiseResult:
     sigma, reg : float
         Noise level, given or estimated, and learning weight used, in the unit of `sigma`.
     psnr_in, psnr_out : float or None
-        Against the reference, before and after, in dB.
+        Against the reference, before and after, in dB; psnr_in is None with a mask.
     layers : int
         Unrolled layers.
     history : History
@@ -88,8 +88,9 @@ def denoise(
     learn: bool = True,
     peak: float = 255.0,
     callback: Callable[[Any], Any] | None = None,
+    mask: Any = None,
 ) -> DenoiseResult:
-    """Clean a picture with a dictionary learned from the noisy picture alone.
+    """Clean a picture, and fill what it lacks, with a dictionary learned from the picture alone.
 
     Parameters
     ----------
@@ -98,7 +99,8 @@ def denoise(
         stays as it is.
     sigma : float, optional
         Standard deviation of the noise: in 8-bit grey levels (0 to 255) for integer pictures, also 16-bit
-        ones, and in the picture's own unit for floating-point ones. Estimated by default.
+        ones, and in the picture's own unit for floating-point ones. Estimated by default; with a mask 0 by default, and known
+        pixels then keep their value.
     reference : array, optional
         The clean picture, for psnr_in and psnr_out; with or without alpha.
     n_atoms, patch, layers : int, optional
@@ -119,6 +121,8 @@ def denoise(
         Largest value of a floating-point picture (1.0 where pixels run from 0 to 1); for the PSNR alone.
     callback : callable, optional
         Watches learning, as in `learn_dictionary`; returning True ends learning early.
+    mask : array (height, width), optional
+        Zero or False where a pixel is missing, whatever the picture holds there, NaN too: it is filled.
 
     Returns
     -------
@@ -133,11 +137,21 @@ def denoise(
     >>> result = riata.denoise(noisy, sigma=10, reference=clean, n_atoms=32, patch=6)
     >>> bool(result.psnr_out > result.psnr_in + 3)
     True
+    >>> known = np.random.default_rng(1).random(clean.shape) < 0.5
+    >>> filled = riata.denoise(np.where(known, clean, np.nan), mask=known, n_atoms=32, patch=6)
+    >>> bool(riata.psnr(filled.image, clean) > 30)
+    True
     """
     where = "denoise"
     if as_text(where, "method", method) not in _METHODS:
         raise ValueError(f"{where}: method = {method!r}, must be {' or '.join(map(repr, _METHODS))}")
     image = _as_picture(where, "image", image)
+    if mask is not None:
+        mask = _as_picture(where, "mask", mask) != 0
+        if mask.shape != image.shape[:2]:
+            raise ValueError(f"{where}: mask has shape {mask.shape}, expected the image's {image.shape[:2]}")
+        image = image.copy()
+        _colours(image)[~mask] = 0
     pixels, unit = _as_pixels(where, image)
     peak = _PEAKS.get(str(image.dtype)) or as_float(where, "peak", peak)
     if reference is not None:
@@ -156,17 +170,20 @@ def denoise(
         seed=as_seed(where, random_state),
         n_threads=as_threads(where, n_threads),
         callback=as_callback(where, callback),
+        mask=None if mask is None else mask[..., None].astype(np.float32),
     )
     cleaned = image.copy()
     colours = _colours(cleaned)
     colours[...] = _from_pixels(fields.pop("pixels").reshape(colours.shape), unit, image.dtype)
+    if mask is not None and fields["sigma"] == 0:
+        colours[mask] = _colours(image)[mask]  # in double precision too
     psnr_out = None if reference is None else _psnr(cleaned, reference, peak)
     return DenoiseResult(
         **fields
         | {
             "image": cleaned,
             "history": History(**fields["history"]),
-            "psnr_in": None if reference is None else psnr_in,
+            "psnr_in": None if reference is None or mask is not None else psnr_in,
             "psnr_out": psnr_out,
         }
     )

@@ -141,6 +141,8 @@ CASES = [
     # denoise
     (DENOISE.replace("25", "-1"), 2, "sigma = -1, must be > 0 and finite"),
     (DENOISE.replace("25", "inf"), 2, "sigma = inf, must be > 0 and finite"),
+    (DENOISE.replace("25", "-1 --mask p.png"), 2, "sigma = -1, must be >= 0 and finite"),
+    (DENOISE + "--mask none.png", 1, "cannot read none.png: No such file or directory"),
     (DENOISE + "--reg 0", 2, "reg = 0, must be > 0 and finite"),
     (DENOISE + "--atoms 0", 2, "n_atoms = 0, must be between 1 and 65536"),
     (DENOISE + "--patch 1", 2, "patch = 1, must be between 2 and 64"),

@@ -124,3 +124,32 @@ def test_ctrl_c_writes_the_picture_with_the_dictionary_so_far(riata, tmp_path, n
     assert errors.startswith("riata denoise: interrupted after ")
     assert errors.endswith("; out.png was cleaned with the best dictionary so far\n")
     assert load(tmp_path / "out.png").shape == noisy.shape
+
+
+def test_missing_pixels_are_filled_and_known_ones_kept(riata, tmp_path, photograph):
+    known = np.random.default_rng(0).random(photograph.shape) < 0.5
+    holed = np.where(known, photograph, 255).astype(np.uint8)
+    Image.fromarray(holed).save(tmp_path / "holed.png")
+    Image.fromarray(known.astype(np.uint8)).save(tmp_path / "mask.png")  # 1 of 255 is known too
+    Image.fromarray(np.dstack([known * 255, known * 0, known * 0]).astype(np.uint8)).save(tmp_path / "colours.png")
+    options = ("--atoms", 64, "--mask")
+    report = riata.json("denoise", "holed.png", "-o", "out.png", "--reference", "clean.png", *options, "mask.png")
+    out = load(tmp_path / "out.png")
+    np.testing.assert_array_equal(out[known], photograph[known])
+    assert report["psnr_out"] == pytest.approx(psnr(out, photograph), abs=1e-4) and report["psnr_out"] > 23
+    assert (report["sigma"], report["sigma_estimated"], report["psnr_in"]) == (0, False, None)
+    assert report["n_missing"] == np.count_nonzero(~known)
+    riata("denoise", "holed.png", "-o", "again.png", *options, "colours.png")
+    np.testing.assert_array_equal(load(tmp_path / "again.png"), out)
+    report = riata.json("denoise", "holed.png", "-o", "smooth.png", "--sigma", 10, *options, "mask.png", "--dct")
+    assert report["sigma"] == 10 and np.any(load(tmp_path / "smooth.png")[known] != photograph[known])
+
+
+def test_each_page_has_a_mask(riata, tmp_path, photograph):
+    half = (np.arange(photograph.shape[1]) % 2 * np.ones_like(photograph)).astype(np.uint8)
+    pages = [Image.fromarray(photograph), Image.fromarray(photograph.T.copy())]
+    masks = [Image.fromarray(half), Image.fromarray(half.T.copy())]
+    for name, images in (("two", pages), ("masks", masks)):
+        images[0].save(tmp_path / f"{name}.tif", save_all=True, append_images=images[1:])
+    report = riata.json("denoise", "two.tif", "-o", "out.tif", "--mask", "masks.tif", "--dct", "--atoms", 32)
+    assert [page["n_missing"] for page in report["pages"]] == [np.count_nonzero(half == 0)] * 2

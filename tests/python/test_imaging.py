@@ -185,3 +185,46 @@ def test_a_wide_stride_that_leaves_nothing_out_is_fine():
     image = np.arange(60.0).reshape(6, 10)
     patches = riata.extract_patches(image, 5, 9)  # rows 0 and 1, columns 0 and 5
     np.testing.assert_array_equal(riata.average_patches(patches, np.array([6, 10]), 9), image)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64"])
+def test_missing_pixels_are_filled_and_known_ones_kept(clean, dtype):
+    scale = 257 if dtype == "uint16" else 1
+    image = (scale * clean + (dtype == "float64") / 3).astype(dtype)
+    known = np.random.default_rng(0).random(clean.shape) < 0.5
+    holed = image.copy()
+    holed[~known] = np.nan if dtype.startswith("f") else 77
+    before = holed.copy()
+    result = riata.denoise(holed, reference=image, n_atoms=48, patch=6, mask=known)
+    np.testing.assert_array_equal(holed, before)
+    assert result.image.dtype == dtype and result.sigma == 0 and result.psnr_in is None and result.psnr_out > 32
+    np.testing.assert_array_equal(result.image[known], image[known])
+    for mask in (known.astype("f4") * 0.1, known.astype(">i2").tolist()):
+        np.testing.assert_array_equal(riata.denoise(holed, n_atoms=48, patch=6, mask=mask).image, result.image)
+
+
+def test_missing_pixels_of_colours_are_filled_beside_their_alpha(clean):
+    rng = np.random.default_rng(1)
+    image = np.dstack([clean, clean[::-1], clean[:, ::-1], rng.integers(0, 256, clean.shape)]).astype(np.uint8)
+    known = rng.random(clean.shape) < 0.5
+    holed = np.where(known[..., None] | (np.arange(4) == 3), image, 0).astype(np.uint8)
+    filled = riata.denoise(holed, n_atoms=48, patch=6, mask=known).image
+    np.testing.assert_array_equal(filled[known], image[known])
+    np.testing.assert_array_equal(filled[..., 3], image[..., 3])
+    assert riata.psnr(filled, image) > 28
+
+
+@pytest.mark.parametrize(
+    ("mask", "options", "sentence"),
+    [
+        (np.ones((48, 55)), {}, "denoise: mask has shape (48, 55), expected the image's (48, 56)"),
+        (np.ones((48, 56, 1)), {}, "denoise: mask has shape (48, 56, 1), expected the image's (48, 56)"),
+        (np.zeros((48, 56)), {}, "denoise: the mask is zero everywhere; expected at least one known pixel"),
+        (np.ones((48, 56)), {"sigma": -1}, "sigma = -1, must be >= 0 and finite"),
+        (None, {"sigma": 0}, "sigma = 0, must be > 0 and finite"),
+    ],
+)
+def test_bad_masks_are_refused(clean, mask, options, sentence):
+    with pytest.raises(ValueError) as refused:
+        riata.denoise(clean, mask=mask, **options)
+    assert str(refused.value) == sentence

@@ -1,4 +1,4 @@
-// Denoising a picture with a dictionary learned from the noisy picture alone.
+// Denoising a picture, and filling what it lacks, with a dictionary learned from the picture alone.
 #pragma once
 
 #include <optional>
@@ -23,7 +23,9 @@ Picture to_picture(const Image& image);
 Image to_image(const Picture& picture, const Image& like);
 
 struct DenoiseOptions {
-  std::optional<double> sigma = {};  ///< standard deviation of the noise, in the picture's unit; estimated if absent
+  std::optional<double> sigma = {};  ///< standard deviation of the noise, in the picture's unit, > 0; estimated if absent.
+                                     ///< With a mask >= 0, and 0 if absent: known pixels then keep their value
+  std::optional<Picture> mask = {};  ///< of the picture's sides and one channel: 0 where a pixel is missing, whatever it holds
   std::optional<Index> n_atoms = {};
   std::optional<Index> patch = {};                   ///< side of the square patches
   int layers = 12;                                   ///< unrolled FISTA layers of the learner
@@ -40,16 +42,17 @@ struct DenoiseResult {
   Picture picture;           ///< of the input's shape
   Matrix<float> dictionary;  ///< patch^2 x n_atoms
   double sigma = 0;          ///< given or estimated
-  double reg = 0;            ///< learning weight used
+  double reg = 0;            ///< learning weight used, the last of them
   Index patch = 0;
   int layers = 0;
-  History history;  ///< of learning
+  History history;  ///< of learning; rounds of filling are its phases
   Status status = Status::converged;
 };
 
 /// Memory beyond a few copies of the picture is bounded: patches are coded in blocks. Same seed, same bits, for any number
 /// of threads. `observer` watches learning; stopping there codes with the best dictionary so far.
-/// @throws std::invalid_argument for a picture smaller than a patch or not finite, or bad options
+/// @throws std::invalid_argument for a picture smaller than a patch or not finite, a mask of other sides or that knows no pixel,
+///         or bad options
 DenoiseResult denoise(const Picture& noisy, const DenoiseOptions& options = {}, const Observer& observer = {});
 
 /// Standard deviation of white noise in a picture, in its unit: a robust spread of the finest diagonal wavelet details
