@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <numbers>
 
 using namespace riata;
 
@@ -35,7 +36,7 @@ class Convolution final : public Dictionary<T> {
       for (Index k = 0; k < kernels_.cols(); ++k) {
         double re = 0, im = 0;
         for (Index t = 0; t < L; ++t) {
-          const double angle = 2 * M_PI * static_cast<double>(f * t) / static_cast<double>(N);
+          const double angle = 2 * std::numbers::pi * static_cast<double>(f * t) / static_cast<double>(N);
           re += static_cast<double>(kernels_(t, k)) * std::cos(angle);
           im -= static_cast<double>(kernels_(t, k)) * std::sin(angle);
         }
@@ -43,7 +44,7 @@ class Convolution final : public Dictionary<T> {
       }
       largest = std::max(largest, sum);
     }
-    return largest / std::cos(M_PI * static_cast<double>(L - 1) / static_cast<double>(N));
+    return largest / std::cos(std::numbers::pi * static_cast<double>(L - 1) / static_cast<double>(N));
   }
 
   Parameters<T> parameters() const override { return {{"kernels", kernels_}}; }

@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <functional>
+#include <iomanip>
 #include <numeric>
+#include <sstream>
 
 using namespace riata;
 
@@ -14,11 +17,16 @@ using namespace riata;
 template <Scalar T>
 class SortedL1 final : public OwnPenalty<T> {
  public:
-  explicit SortedL1(std::vector<double> lambda) : lambda_(std::move(lambda)) {}
+  /// One lambda for each atom.
+  explicit SortedL1(std::vector<double> lambda) : lambda_(std::move(lambda)) {
+    if (lambda_.empty() || lambda_[0] <= 0 || lambda_.back() < 0 || !std::ranges::is_sorted(lambda_, std::greater<>()))
+      throw std::invalid_argument("SortedL1: lambda must fall, from above zero to zero at the least");
+  }
   std::string name() const override {
-    std::string name = "sorted l1";
-    for (const double l : lambda_) name += ' ' + std::to_string(l);
-    return name;
+    std::ostringstream name;
+    name << "sorted l1" << std::setprecision(17);
+    for (const double l : lambda_) name << ' ' << l;
+    return name.str();
   }
 
   double value(const ConstVectorRef<T>& z) const override {
@@ -99,7 +107,9 @@ class SortedL1 final : public OwnPenalty<T> {
  private:
   /// The places of v, of the largest |v_j| first.
   template <class V>
-  static std::vector<Index> sorted(const V& v) {
+  std::vector<Index> sorted(const V& v) const {
+    if (v.size() != static_cast<Index>(lambda_.size()))
+      throw std::invalid_argument("SortedL1: one lambda for each atom is expected");
     std::vector<Index> order(static_cast<std::size_t>(v.size()));
     std::iota(order.begin(), order.end(), Index(0));
     std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return std::abs(v(a)) > std::abs(v(b)); });

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "riata/io/safetensors.hpp"
 #include "riata/learning/learn_dictionary.hpp"
 #include "riata/learning/model.hpp"
 #include "riata/learning/recovery.hpp"
@@ -81,6 +82,61 @@ TEST_F(AnyDictionary, ResumesWithTheSameBits_AndKnowsItsOwnCheckpoint) {
   EXPECT_THAT(refusal_of([&] { learn_dictionary<double>(X_, planted_, 0.05, second); }), ::testing::HasSubstr(path_));
 }
 
+/// A matrix by another class and name: gamma A.
+class Scaled final : public Dictionary<double> {
+ public:
+  Scaled(MatrixXd A, double gamma) : A_(std::move(A)), gamma_(gamma), product_(gamma * A_) {}
+  Index signal_size() const override { return A_.rows(); }
+  Index code_size() const override { return A_.cols(); }
+  void apply(const ConstMatrixRef<double>& Z, MatrixRef<double> X) const override { X = product_ * Z; }
+  void adjoint(const ConstMatrixRef<double>& R, MatrixRef<double> Z) const override { Z = product_.transpose() * R; }
+  double squared_norm() const override { return DenseDictionary(product_).squared_norm(); }
+  Parameters<double> parameters() const override { return {{"A", A_}}; }
+  void accumulate_gradient(double scale, const ConstMatrixRef<double>& R, const ConstMatrixRef<double>& Z,
+                           Parameters<double>& gradient) const override {
+    if (const auto own = gradient.find("A"); own != gradient.end()) own->second += scale * gamma_ * R * Z.transpose();
+  }
+  void project(Parameters<double>& parameters) const override {
+    if (const auto own = parameters.find("A"); own != parameters.end()) own->second.colwise().normalize();
+  }
+  std::unique_ptr<Dictionary<double>> at(const Parameters<double>& parameters) const override {
+    const auto own = parameters.find("A");
+    return std::make_unique<Scaled>(own != parameters.end() ? own->second : A_, gamma_);
+  }
+  std::unique_ptr<Dictionary<double>> in_double() const override { return at({}); }
+  const MatrixXd* matrix() const override { return &product_; }
+
+ private:
+  MatrixXd A_;
+  double gamma_;
+  MatrixXd product_;
+};
+
+TEST_F(AnyDictionary, ThatHasAMatrix_NeedNotBeTheDenseOne) {
+  const Scaled D(draw_.atoms(24, 10), 2);
+  const auto learned = learn_dictionary<double>(X_, D, 0.1, {.layers = 6, .max_iter = 4});
+  EXPECT_LT(learned.history.value.back(), learned.initial_value);
+  EXPECT_EQ(learned.parameters.at("A").cols(), 10);
+  EXPECT_EQ(learned.dictionary.size(), 0);
+  EXPECT_THAT(refusal_of([&] { learn_dictionary<double>(X_, D, 0.1, {.frobenius_lipschitz = true}); }),
+              ::testing::HasSubstr("frobenius_lipschitz"));
+  const auto guarded = Network<double>("step", D, 4).encode_certified(X_, 0.1, {.safeguard = true});
+  EXPECT_TRUE(guarded.codes.allFinite());
+}
+
+TEST_F(AnyDictionary, KeepsTheConstraintOfItsOwn_AlsoInItsCheckpoint) {
+  const MatrixXd init = draw_.atoms(24, 10);
+  const DenseDictionary<double> sphere(init), ball(init, Constraint::unit_ball);
+  LearnOptions options{.layers = 6, .max_iter = 2, .checkpoint = path_};
+  learn_dictionary<double>(X_, sphere, 0.1, options);
+  options.resume = true;
+  EXPECT_THAT(refusal_of([&] { learn_dictionary<double>(X_, ball, 0.1, options); }), ::testing::HasSubstr(path_));
+  MatrixXd with_zero = init;
+  with_zero.col(3).setZero();
+  EXPECT_EQ(refusal_of([&] { learn_dictionary<double>(X_, DenseDictionary<double>(with_zero), 0.1); }),
+            "learn_dictionary: atom 3 of init is zero; expected atoms with a direction");
+}
+
 TEST_F(AnyDictionary, IsRefused_WhereOnlyAMatrixServes) {
   EXPECT_EQ(refusal_of([&] { learn_dictionary<double>(X_, start_, 0.05, {.centre = true}); }),
             "learn_dictionary: centre is for a matrix of atoms; centre the signals, or leave it out");
@@ -116,6 +172,13 @@ TEST_F(AnyDictionary, IsSavedAndLoaded_WithItsNetwork) {
     EXPECT_EQ(loaded.reg, 0.2);
     EXPECT_THAT(refusal_of([&] { load_network<double>(path_); }), ::testing::HasSubstr("no matrix but has 'kernels'"));
   }
+  save_network<double>(path_, {.network = Network<double>("step", planted_, 3)});
+  TensorFile file = read_safetensors(path_);
+  file.metadata["n_layers"] = "2";
+  write_safetensors(path_, file);
+  EXPECT_EQ(refusal_of([&] { load_network<double>(path_, start_); }), path_ + ": a network with 2 layers has no 'layer.2.step'");
+  save_network<double>(path_, {.network = Network<double>("first_step", MatrixXd(X_.leftCols(9)), 3)});
+  EXPECT_EQ(load_network<double>(path_, DenseDictionary<double>(X_.leftCols(9))).network.n_layers(), 3);
   save_network<double>(path_, {.network = Network<double>("coupled", MatrixXd(X_.leftCols(9)), 2)});
   EXPECT_TRUE(load_network<double>(path_, DenseDictionary<double>(X_.leftCols(9))).network.parameters() ==
               load_network<double>(path_).network.parameters());

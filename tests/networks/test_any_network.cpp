@@ -129,8 +129,7 @@ TEST(MaskedNetworks, HaveTheDerivativesOfTheirLoss) {
     Network<double> net(kind.kind, draw.atoms(6, 8), 3, kind.options);
     shake(net, draw);
     const auto found = net.loss_gradient(seen.batch(), 0.1, {.parameters = net.trainable(0, 3), .signals = true});
-    for (Index k = 0; k < seen.X.size(); ++k)
-      EXPECT_TRUE(seen.mask(k) == 1 || found.signals(k) == 0);
+    for (Index k = 0; k < seen.X.size(); ++k) EXPECT_TRUE(seen.mask(k) == 1 || found.signals(k) == 0);
     const double h = 1e-6;
     const auto difference = [&](const auto& move) { return (move(h) - move(-h)) / (2 * h); };
     for (const auto& [name, gradient] : found.parameters) {
@@ -182,6 +181,17 @@ TEST(MaskedNetworks, AreCertified_SafeguardedAndFinished) {
     EXPECT_LE(lasso_certificate<double>(seen.batch(), DenseDictionary(D), finished.codes, 0.1, net.penalty()).gap.maxCoeff(),
               1e-8 * 0.5 * seen.mask.cwiseProduct(seen.X.array().isNaN().select(0.0, seen.X)).colwise().squaredNorm().maxCoeff());
   }
+}
+
+TEST(MaskedNetworks, AreSafeguardedByIsta_NotByTheirOwnSelection) {
+  Draw draw(30);
+  const Seen seen(draw, 60);
+  const MatrixXd D = draw.atoms(6, 8);
+  Network<double> net("coupled", D, 4, {.support_selection = SupportSelection{.p = 15, .p_max = 40}});
+  shake(net, draw, 2.0);
+  const auto guarded = net.encode_certified(seen.batch(), 0.1, {.safeguard = true});
+  const auto ista = encode<double>(seen.batch(), DenseDictionary(D), 0.1, {.method = Solver::ista, .tol = 0, .max_iter = 4});
+  for (Index i = 0; i < 60; ++i) EXPECT_LE(guarded.objective(i), ista.objective(i) * (1 + 1e-13)) << i;
 }
 
 TEST(MaskedNetworks, AreTrained_OnWhatWasSeen) {

@@ -144,11 +144,14 @@ TEST_F(LayerPenalties, FollowTheUnitOfTheSignals_UnlessTheyHaveTheirOwn) {
       EXPECT_EQ(std::ldexp(here.value, 2 * power), there.value);
       EXPECT_EQ(std::ldexp(here.reg(0), row.penalty.kind == PenaltyKind::l0 ? 0 : power), there.reg(0)) << row.name;
     }
-  EXPECT_EQ(refusal_of([&] {
-              unrolled_gradient<double>(MatrixXd(std::ldexp(1.0, -400) * X_), DenseDictionary(D_), 1e-30,
-                                        {.penalty = elastic_net});
-            }),
-            "unrolled_gradient: with the elastic net signals need another unit; scale them");
+  EXPECT_THAT(refusal_of([&] {
+                unrolled_gradient<double>(MatrixXd(std::ldexp(1.0, -500) * X_), DenseDictionary(D_), 1e-30,
+                                          {.penalty = elastic_net});
+              }),
+              ::testing::StartsWith("X: the largest entry is"));
+  const UnrolledOptions net{.layers = 5, .penalty = elastic_net};  // far signals, which need no unit yet
+  EXPECT_TRUE(unrolled_gradient<double>(MatrixXd(std::ldexp(1.0, 200) * X_), DenseDictionary(D_), 1e60, net).codes ==
+              unrolled_encode<double>(MatrixXd(std::ldexp(1.0, 200) * X_), DenseDictionary(D_), 1e60, net));
 }
 
 TEST_F(LayerPenalties, OfOnesOwn_SayWhatTheyLack) {
@@ -164,6 +167,25 @@ TEST_F(LayerPenalties, OfOnesOwn_SayWhatTheyLack) {
   const Matrix<float> D = D_.cast<float>(), X = X_.cast<float>();
   EXPECT_EQ(refusal_of([&] { encode<float>(X, DenseDictionary(D), 0.1, {.penalty = own}); }),
             "penalty: none of one's own is given for float signals");
+}
+
+TEST_F(LayerPenalties, AreRefusedBelowZero_WhereTheirProxIsNone) {
+  const std::vector<double> steps{1, -0.1};
+  for (const PenaltyOptions& penalty : {elastic_net, l0})
+    EXPECT_EQ(refusal_of([&] {
+                unrolled_encode<double>(X_, DenseDictionary(D_), 0.1, {.layers = 2, .steps = steps, .penalty = penalty});
+              }),
+              std::string("steps: factors below zero are for the penalties 'l1' and 'group', not for '") +
+                  to_string(penalty.kind) + "'");
+  EXPECT_EQ(refusal_of([&] { learn_dictionary<double>(X_, m, 0.1, {.learn_steps = true, .penalty = l0}); }),
+            "learn_steps is for the penalties 'l1' and 'group', not for 'l0'");
+}
+
+TEST_F(LayerPenalties, AreRefusedBeforeACheckpointIsTouched) {
+  const std::string path = std::filesystem::temp_directory_path() / "riata_layer_penalties_refused.safetensors";
+  for (const PenaltyOptions& penalty : {PenaltyOptions{.kind = PenaltyKind::own}, PenaltyOptions{.kind = PenaltyKind::group}})
+    EXPECT_NE(refusal_of([&] { learn_dictionary<double>(X_, m, 0.1, {.checkpoint = path, .penalty = penalty}); }), "");
+  EXPECT_FALSE(std::filesystem::exists(path));
 }
 
 TEST_F(LayerPenalties, AreRefusedWhereLayersAreL1s) {

@@ -11,7 +11,7 @@
 #include "riata/optim/line_search.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/tile_certificate.hpp"
-#include "riata/terms/own_penalty.hpp"
+#include "riata/terms/penalty.hpp"
 
 namespace riata {
 
@@ -38,6 +38,8 @@ void LearnOptions::validate() const {
     require(*backprop >= 0 && *backprop <= layers, "backprop = {}, must be between 0 and layers = {}", *backprop, layers);
   require(!learn_steps || method == LearningMethod::unrolled || method == LearningMethod::truncated,
           "learn_steps needs a method that differentiates layers ('unrolled' or 'truncated')");
+  require(!learn_steps || penalty.kind == PenaltyKind::l1 || penalty.kind == PenaltyKind::group,
+          "learn_steps is for the penalties 'l1' and 'group', not for '{}'", to_string(penalty.kind));
   require(loss == Loss::lasso || method != LearningMethod::alternating_exact,
           "loss = 'least_squares' needs unrolled layers; 'alternating-exact' minimises the lasso loss");
   require(max_iter >= 1, "max_iter = {}, must be >= 1", max_iter);
@@ -73,6 +75,12 @@ std::string fingerprint(const Batch<T>& batch, const Dictionary<T>& init, double
                         {"positive", o.penalty.positive},
                         {"weights", o.penalty.weights},
                         {"random_state", o.seed}};
+  if (init.matrix() == nullptr) {  // equal parameters may be those of another map
+    Matrix<T> image(init.signal_size(), 1);
+    init.apply(datasets::gaussian_dictionary<T>(init.code_size(), 1, 0), image);
+    all["map_hash"] = hash_of<T>(image);
+    for (const auto& [name, values] : init.parameters()) all["parameters"][name] = {values.cols(), values.rows()};
+  }
   if (batch.is_weighted()) all["mask_hash"] = hash_of<T>(*batch.weights);
   const PenaltyOptions& penalty = o.penalty;
   if (penalty.kind != PenaltyKind::l1) all["penalty"] = to_string(penalty.kind);
@@ -126,16 +134,17 @@ std::unique_ptr<Direction<T>> make_direction(const Dictionary<T>& D, double reg,
 
 /// Refuses stored parameters off the dictionary's constraint, and atoms on the sphere that are zero.
 template <Scalar T>
-void check_parameters(const Dictionary<T>& D, const Parameters<T>& stored, const std::string& where) {
+void check_parameters(const Dictionary<T>& D, const Parameters<T>& stored, Constraint constraint, const std::string& where) {
   Parameters<T> projected = stored;
   D.project(projected);
   const T rounding = std::sqrt(Eigen::NumTraits<T>::epsilon());
   for (const auto& [name, values] : D.parameters()) {
-    const Matrix<T>& own = stored.at(name);
-    const T farthest = (own - projected.at(name)).colwise().norm().maxCoeff();
-    const bool has_zero =
-        D.matrix() != nullptr && values.colwise().norm().minCoeff() > T(0) && own.colwise().norm().minCoeff() == T(0);
-    require(farthest <= rounding && !has_zero, "{}{}' holds an atom that violates the constraint", where, name);
+    const Matrix<T>&own = stored.at(name), &expected = projected.at(name);
+    bool holds = true;
+    for (Index j = 0; j < own.cols(); ++j)
+      holds = holds && (own.col(j) - expected.col(j)).stableNorm() <= rounding * expected.col(j).stableNorm();
+    if (D.matrix() != nullptr && constraint == Constraint::unit_sphere) holds = holds && own.colwise().norm().minCoeff() > T(0);
+    require(holds, "{}{}' holds an atom that violates the constraint", where, name);
   }
 }
 
@@ -147,6 +156,8 @@ LearnResult<T> learn(const Batch<T>& batch, const Dictionary<T>& init, const Reg
   Parameters<T> parameters = init.parameters();
   init.project(parameters);
   const auto D = init.at(parameters);
+  with_penalty<T>(o.penalty, *D, [](const auto&) {});  // or it is refused here
+  const bool has_atoms = D->matrix() != nullptr && parameters.contains("dictionary");
   const double reg = resolve_batch_reg<T>(weight, batch, *D, o.penalty, o.execution);
   if (!o.checkpoint.empty()) checkpoint.fingerprint = fingerprint<T>(batch, *D, reg, o);
   Phase first;
@@ -163,8 +174,8 @@ LearnResult<T> learn(const Batch<T>& batch, const Dictionary<T>& init, const Reg
               .tol = o.tol,
               .max_time_s = o.max_time_s,
               .project = [&D](Parameters<T>& p) { D->project(p); },
-              .check = [&D](const Parameters<T>& p, const std::string& where) { check_parameters(*D, p, where); },
-              .atoms = {.replace = o.replace_atoms && D->matrix() != nullptr, .seed = o.seed},
+              .check = [&](const Parameters<T>& p, const std::string& where) { check_parameters(*D, p, o.constraint, where); },
+              .atoms = {.replace = o.replace_atoms && has_atoms, .seed = o.seed},
               .checkpoint = std::move(checkpoint),
               .execution = o.execution});
   RunResult<T> learned = run.fit(observer);
@@ -178,8 +189,14 @@ LearnResult<T> learn(const Batch<T>& batch, const Dictionary<T>& init, const Reg
                         .status = learned.status};
   if (const auto steps = result.parameters.extract("steps"))
     result.steps.assign(steps.mapped().data(), steps.mapped().data() + steps.mapped().size());
-  if (D->matrix() != nullptr) result.dictionary = std::move(result.parameters.extract("dictionary").mapped());
+  if (has_atoms) result.dictionary = std::move(result.parameters.extract("dictionary").mapped());
   return result;
+}
+
+template <Scalar T>
+void require_atoms(const Matrix<T>& init) {
+  for (Index j = 0; j < init.cols(); ++j)
+    require(!init.col(j).isZero(0), "learn_dictionary: atom {} of init is zero; expected atoms with a direction", j);
 }
 
 /// Without the mean of each signal, of what was seen of it.
@@ -230,8 +247,7 @@ LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const Matrix<T>& 
             init.rows(), signals.rows());
     require(init.cols() >= 1, "learn_dictionary: init holds no atoms");
     require_finite("learn_dictionary", "init", init);
-    for (Index j = 0; j < init.cols(); ++j)
-      require(!init.col(j).isZero(0), "learn_dictionary: atom {} of init is zero; expected atoms with a direction", j);
+    require_atoms<T>(init);
     return std::make_unique<DenseDictionary<T>>(init, options.constraint);
   });
 }
@@ -240,14 +256,20 @@ template <Scalar T>
 LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const Dictionary<T>& init, const Reg& reg,
                                 const LearnOptions& options, const Observer& observer) {
   require(!options.centre, "learn_dictionary: centre is for a matrix of atoms; centre the signals, or leave it out");
-  require(!options.frobenius_lipschitz || init.matrix() != nullptr,
-          "learn_dictionary: frobenius_lipschitz needs a dictionary that is a matrix");
-  require(!init.parameters().empty(), "learn_dictionary: init has no parameters to learn");
-  require(!init.parameters().contains("steps"), "learn_dictionary: 'steps' names the layers' steps, not a parameter of init");
-  return learn_from<T>(X, reg, options, observer, [&](const ConstMatrixRef<T>& signals) {
+  const Parameters<T> parameters = init.parameters();
+  const bool has_atoms = init.matrix() != nullptr && parameters.contains("dictionary");
+  require(!options.frobenius_lipschitz || has_atoms, "learn_dictionary: frobenius_lipschitz needs a dictionary that is a matrix");
+  require(!parameters.empty(), "learn_dictionary: init has no parameters to learn");
+  require(!parameters.contains("steps"), "learn_dictionary: 'steps' names the layers' steps, not a parameter of init");
+  require(has_atoms || !parameters.contains("dictionary"),
+          "learn_dictionary: the parameter 'dictionary' names the atoms of a matrix, which init is not; name it otherwise");
+  LearnOptions own = options;
+  if (const auto* dense = dynamic_cast<const DenseDictionary<T>*>(&init)) own.constraint = dense->constraint();
+  return learn_from<T>(X, reg, own, observer, [&](const ConstMatrixRef<T>& signals) {
     require(init.signal_size() == signals.rows(),
             "learn_dictionary: init has {} features but the signals have {}; they must be equal", init.signal_size(),
             signals.rows());
+    if (has_atoms) require_atoms<T>(*init.matrix());
     return init.at({});
   });
 }

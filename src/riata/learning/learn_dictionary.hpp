@@ -75,7 +75,8 @@ template <Scalar T>
 LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, Index n_atoms, const Reg& reg, const LearnOptions& options = {},
                                 const Observer& observer = {});
 
-/// The same from any dictionary, projected onto its own constraint first. Without centre, and no atoms are replaced unless it is a matrix.
+/// The same from any dictionary, projected onto its own constraint first; the options' init and constraint are not looked at, centre is
+/// refused, and atoms are replaced in a matrix alone.
 template <Scalar T>
 LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const Dictionary<T>& init, const Reg& reg,
                                 const LearnOptions& options = {}, const Observer& observer = {});

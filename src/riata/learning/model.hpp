@@ -17,7 +17,7 @@ struct Model {
   Matrix<T> dictionary = {};                         ///< n_features x n_atoms; 0 x 0 where `parameters` are given
   std::vector<double> steps = {};                    ///< step factors; may be empty
   std::map<std::string, std::string> metadata = {};  ///< free text, e.g. reg, layers, method, patch
-  Parameters<T> parameters = {};                     ///< of a dictionary that is no matrix
+  Parameters<T> parameters = {};                     ///< of a dictionary that is no matrix; from load_model(path, like) of any
 };
 
 /// Written atomically. @throws riata::Error if the file cannot be written

@@ -25,15 +25,17 @@ CertifiedNetwork<T>::CertifiedNetwork(const Network<T>& net, int layers, bool wi
   if (net.traits().groups) penalty.template emplace<GroupL1<T>>(options, exact->code_size());
   if (!safeguard) return;
   const auto* l1 = std::get_if<L1<T>>(&penalty);
-  const Matrix<T>* D = net.dictionary().matrix();
-  if (l1 == nullptr || D == nullptr || weighted) {
-    ista.emplace(IstaLayers{ista_kind<T>(net.traits().groups), net.model()});
-    ista->model.lipschitz = net.squared_norm();
+  if (!weighted && l1 != nullptr) dense = dynamic_cast<const DenseDictionary<T>*>(&net.dictionary());
+  if (dense == nullptr) {
+    NetworkModel<T> model = net.model();
+    model.lipschitz = net.squared_norm();
+    model.options = {.groups = net.options().groups};
+    ista.emplace(IstaLayers{ista_kind<T>(net.traits().groups), std::move(model)});
     for (int t = 0; t < n_layers; ++t) ista->parameters.merge(ista->kind.initial(ista->model, t));
     return;
   }
   schedule = make_schedule({.layers = n_layers, .method = Layers::ista}, net.squared_norm());
-  if (gram_pays(exact->code_size(), n_layers, n_signals)) gram.emplace(*D, *l1);
+  if (gram_pays(exact->code_size(), n_layers, n_signals)) gram.emplace(dense->atoms(), *l1);
 }
 
 template <Scalar T>
@@ -112,15 +114,17 @@ void CertifiedPass<T>::forward(const TileInput<T>& input, const ConstMatrixRef<T
 }
 
 template <Scalar T>
-Finisher<T>::Finisher(const Network<T>& net, double tol, Execution execution)
-    : D_(net.dictionary()), options_{.tol = tol, .penalty = net.penalty(), .execution = std::move(execution)} {}
+Finisher<T>::Finisher(const Network<T>& net, double tol, Execution execution, bool weighted)
+    : D_(net.dictionary()),
+      weighted_(weighted),
+      options_{.tol = tol, .penalty = net.penalty(), .execution = std::move(execution)} {}
 
 template <Scalar T>
-BatchEncoder<T>& Finisher<T>::solver(bool weighted) {
+BatchEncoder<T>& Finisher<T>::solver() {
   if (!solver_) {
     // That of many signals, however few these are: the one of few, a path, has no use for a start.
-    const Matrix<T> many(D_.signal_size(), solver_tile);
-    options_.method = pick_solver<T>(weighted ? Batch<T>(many, many) : Batch<T>(many), D_, {}, options_);
+    const Matrix<T> many = Matrix<T>::Zero(D_.signal_size(), solver_tile);
+    options_.method = pick_solver<T>(weighted_ ? Batch<T>(many, many) : Batch<T>(many), D_, {}, options_);
     solver_ = make_batch_encoder<T>(D_, options_);
   }
   return *solver_;
@@ -149,7 +153,7 @@ void Finisher<T>::finish(const SeenBatch<T>& batch, const Vector<T>& regs, Certi
         start.col(k).setZero();
     }
     const SeenBatch<T> seen("encode", batch.is_weighted() ? Batch<T>(signals, weights) : Batch<T>(signals));
-    const EncodeResult<T> found = solver(batch.is_weighted()).encode(seen, reg, &start);
+    const EncodeResult<T> found = solver().encode(seen, reg, &start);
     result.method = found.method;
     for (Index k = 0; k < n; ++k) {
       const Index i = open[static_cast<std::size_t>(first + k)];

@@ -29,7 +29,8 @@ struct CertifiedNetwork {
   bool safeguard;
   std::unique_ptr<const Dictionary<double>> exact;  ///< the network's dictionary in double
   std::variant<L1<T>, GroupL1<T>> penalty;
-  // ISTA, for the safeguard: the adaptive pass where that serves, else layers.
+  // ISTA, for the safeguard: the adaptive pass where that serves, for l1 in a dense dictionary without weights, else layers.
+  const DenseDictionary<T>* dense = nullptr;
   LayerSchedule schedule = {};
   std::optional<GramProblem<T>> gram = {};
   struct IstaLayers {
@@ -82,15 +83,16 @@ class CertifiedPass {
 template <Scalar T>
 class Finisher {
  public:
-  Finisher(const Network<T>& net, double tol, Execution execution);
+  Finisher(const Network<T>& net, double tol, Execution execution, bool weighted = false);
 
   /// `regs`: a weight per signal. A code stays where rounding forbids a lower gap.
   void finish(const SeenBatch<T>& batch, const Vector<T>& regs, CertifiedCodes<T>& codes);
 
  private:
-  BatchEncoder<T>& solver(bool weighted);
+  BatchEncoder<T>& solver();
 
   const Dictionary<T>& D_;
+  const bool weighted_;  // are the batches?
   EncodeOptions options_;
   std::unique_ptr<BatchEncoder<T>> solver_;  // once a signal has needed it
 };

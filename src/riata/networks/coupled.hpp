@@ -87,7 +87,7 @@ struct StepRow : CoupledLayer<T, Shrink> {
 };
 
 /// The state is the pair (z, y): z+ of a step from y, then y+ = z+ + m (z+ - z). Backward, with c the cotangent of y+:
-/// z+ += (1 + m) c, then y as z above, and z = -m c.
+/// z+ += (1 + m) c, then y as z above, and z = -m c. An entry of y that cancels to zero, not being so in z, passes nothing on.
 template <Scalar T>
 class FistaRow : public Layer<T> {
  public:

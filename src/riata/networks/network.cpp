@@ -196,8 +196,9 @@ void Network<T>::project(Parameters<T>& parameters) const {
 /// The arguments of every pass, checked and completed.
 template <Scalar T>
 struct Network<T>::Call {
-  Call(const char* where, const Network& net, const Batch<T>& batch, const Reg& weight, const NetworkRun<T>& how)
-      : scope(how.execution),
+  Call(const char* where, const Network& network, const Batch<T>& batch, const Reg& weight, const NetworkRun<T>& how)
+      : net(network),
+        scope(how.execution),
         seen(where, batch),
         X(seen.X()),
         reg_shape(weight),
@@ -228,14 +229,20 @@ struct Network<T>::Call {
   }
 
   /// `lane_entries`: of the gradient that every lane holds.
-  Partition parts(const NetworkModel<T>& model, bool keep, Index lane_entries) const {
-    const double entry = sizeof(T), m = static_cast<double>(model.n_atoms()), n = static_cast<double>(model.n_features());
+  Partition parts(bool keep, Index lane_entries) const {
+    const NetworkModel<T>& model = net.model_;
+    const double entry = sizeof(T), m = static_cast<double>(model.n_atoms());
+    Index blocks = 0;
+    if (const auto& declared = find_network_kind<T>(net.kind()).blocks)
+      for (const Index rows : declared(model)) blocks += rows;
+    const double n = static_cast<double>(std::max(model.n_features(), blocks));
     const double slots = keep ? n_layers + 1 : 2;
     return partition(X.cols(), {.bytes_per_signal = entry * (slots * (m + n) + 6 * m),
                                 .left_entries = model.n_features() * model.n_atoms(),
                                 .lane_bytes = entry * static_cast<double>(lane_entries)});
   }
 
+  const Network& net;
   StopScope scope;
   const SeenBatch<T> seen;
   const ConstMatrixRef<T>& X;
@@ -249,7 +256,7 @@ template <Scalar T>
 Matrix<T> Network<T>::encode(const NonDeduced<Batch<T>>& batch, const Reg& reg, const NetworkRun<T>& run) const {
   const Call call("encode", *this, batch, reg, run);
   const auto parameters = parameters_.get();
-  const Partition parts = call.parts(model_, false, 0);
+  const Partition parts = call.parts(false, 0);
   Matrix<T> codes(model_.n_atoms(), batch.size());
   Divergence diverged;
   const auto make_pass = [&] {
@@ -272,7 +279,7 @@ EncodeResult<T> Network<T>::encode_certified(const NonDeduced<Batch<T>>& batch, 
   const Index n_signals = batch.size();
   const CertifiedNetwork<T> shared(*this, call.n_layers, guards.safeguard, n_signals, batch.is_weighted());
   CertifiedCodes<T> codes(model_.n_atoms(), n_signals);
-  const Partition parts = call.parts(model_, false, 0);
+  const Partition parts = call.parts(false, 0);
   for_each_tile(
       parts, n_signals, run.execution, [&] { return std::make_unique<CertifiedPass<T>>(shared, parts.tile); },
       [&](Index first, Index n, CertifiedPass<T>& pass) {
@@ -280,7 +287,7 @@ EncodeResult<T> Network<T>::encode_certified(const NonDeduced<Batch<T>>& batch, 
       });
   const double tol = guards.finish.value_or(0);
   codes.judge(tol);
-  if (guards.finish) Finisher<T>(*this, tol, run.execution).finish(call.seen, call.reg, codes);
+  if (guards.finish) Finisher<T>(*this, tol, run.execution, batch.is_weighted()).finish(call.seen, call.reg, codes);
   Divergence diverged;
   for (Index i = 0; i < n_signals; ++i)
     if (!codes.is_known(i)) diverged.note(i);
@@ -292,7 +299,7 @@ template <Scalar T>
 std::vector<Matrix<T>> Network<T>::outputs(const NonDeduced<Batch<T>>& batch, const Reg& reg, const NetworkRun<T>& run) const {
   const Call call("outputs", *this, batch, reg, run);
   const auto parameters = parameters_.get();
-  const Partition parts = call.parts(model_, false, 0);
+  const Partition parts = call.parts(false, 0);
   Divergence diverged;
   std::vector<Matrix<T>> outputs(static_cast<std::size_t>(call.n_layers), Matrix<T>(model_.n_atoms(), batch.size()));
   const auto make_pass = [&] {
@@ -329,7 +336,7 @@ NetworkGradient<T> Network<T>::differentiate(const Call& call, const NetworkDeri
     lane_entries += found->second.size();
   }
   const bool back = first_layer < call.n_layers;
-  const Partition parts = call.parts(model_, back, lane_entries);
+  const Partition parts = call.parts(back, lane_entries);
 
   NetworkGradient<T> result;
   if (wanted.codes) result.codes.resize(model_.n_atoms(), n_signals);

@@ -96,6 +96,20 @@ void require_tensors(const TensorFile& file, const std::string& kind, const Matr
             kind, n_layers, shown(name));
 }
 
+/// The same, given the parameters of a network of one layer, for kinds whose layers are alike.
+template <Scalar T>
+void require_layers(const TensorFile& file, const Parameters<T>& first, int n_layers, const std::string& path) {
+  for (const auto& [name, values] : first)
+    for (int t = 0; layer_of(name) && t < n_layers; ++t) {
+      const std::string needed = parameter_name(t, std::string_view(name).substr(parameter_name(0, "").size()));
+      const auto tensor = file.tensors.find(needed);
+      require(tensor != file.tensors.end(), "{}: tensor '{}' is missing", path, needed);
+      require_parameter_shape(tensor->second, values.rows(), values.cols(), needed, path);
+    }
+  for (const auto& [name, tensor] : file.tensors)
+    require(layer_of(name).value_or(0) < n_layers, "{}: a network with {} layers has no '{}'", path, n_layers, shown(name));
+}
+
 }  // namespace
 
 template <Scalar T>
@@ -126,7 +140,8 @@ void save_network(const std::string& path, const StoredNetwork<T>& stored) {
   file.metadata["threshold"] = to_string(net.options().threshold);
   file.metadata["lipschitz"] = formatted("{}", net.lipschitz());
   file.metadata["conventions"] =
-      "rows of `dictionary` are atoms; codes and signals are rows, which weights multiply from the right";
+      "rows of arrays are columns of riata's, those of `dictionary` atoms; codes and signals are rows, which weights multiply "
+      "from the right";
   if (const auto& selection = net.options().support_selection) {
     file.metadata["support_selection_p"] = formatted("{}", selection->p);
     file.metadata["support_selection_p_max"] = formatted("{}", selection->p_max);
@@ -134,7 +149,10 @@ void save_network(const std::string& path, const StoredNetwork<T>& stored) {
   if (stored.reg)
     require(std::isfinite(*stored.reg) && *stored.reg > 0, "save_network: reg = {}, must be > 0 and finite", *stored.reg);
   if (stored.reg) file.metadata["reg"] = formatted("{}", *stored.reg);
-  store_parameters(net.dictionary().parameters(), file.tensors);
+  const Parameters<T> dictionary = net.dictionary().parameters();
+  require(net.dictionary().matrix() != nullptr || !dictionary.contains("dictionary"),
+          "save_network: the parameter 'dictionary' names the atoms of a matrix, which this one is not; name it otherwise");
+  store_parameters(dictionary, file.tensors);
   if (const auto& groups = net.options().groups; !groups.empty()) file.tensors["groups"] = {{std::ssize(groups)}, groups};
   for (const auto& [name, values] : net.parameters()) file.tensors[name] = parameter_to_tensor(values);
   write_model_file(path, "network", std::move(file));
@@ -194,12 +212,10 @@ StoredNetwork<T> load_network(const std::string& path, const Dictionary<T>& like
   const TensorFile file = read_network(path);
   return load<T>(file, path, [&](const std::string& kind, int n_layers, const NetworkOptions& options) {
     const auto dictionary = stored_dictionary(file.tensors, like, path);
-    const Network<T> first = naming(path, [&] { return Network<T>(kind, *dictionary, 1, options); });
-    for (const auto& [name, values] : first.parameters())
-      for (int t = 0; layer_of(name) && t < n_layers; ++t) {  // before memory is taken for all
-        const std::string needed = parameter_name(t, std::string_view(name).substr(parameter_name(0, "").size()));
-        require(file.tensors.contains(needed), "{}: tensor '{}' is missing", path, needed);
-      }
+    if (const Matrix<T>* atoms = dictionary->matrix())
+      require_tensors<T>(file, kind, *atoms, n_layers, options, path);
+    else
+      require_layers(file, naming(path, [&] { return Network<T>(kind, *dictionary, 1, options); }).parameters(), n_layers, path);
     return naming(path, [&] { return Network<T>(kind, *dictionary, n_layers, options); });
   });
 }

@@ -24,6 +24,7 @@ class DenseDictionary final : public Dictionary<T> {
   Index code_size() const override { return atoms_.cols(); }
   const Matrix<T>& atoms() const { return atoms_; }
   const Matrix<T>* matrix() const override { return &atoms_; }
+  Constraint constraint() const { return constraint_; }
 
   void apply(const ConstMatrixRef<T>& Z, MatrixRef<T> X) const override;
   void adjoint(const ConstMatrixRef<T>& R, MatrixRef<T> Z) const override;

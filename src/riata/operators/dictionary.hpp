@@ -23,7 +23,7 @@ class Dictionary {
   /// ||D||_2^2 or more; to rounding where that is affordable. A call may ask several times: keep what is dear to find.
   virtual double squared_norm() const = 0;
 
-  /// {dictionary} of a matrix, {kernels}, {u, v}, ...; none of a known operator.
+  /// {kernels}, {u, v}, ...; none of a known operator. The name "dictionary" is that of the atoms of a matrix.
   virtual Parameters<T> parameters() const = 0;
   /// gradient += scale d<R, D Z>/d(parameters), for those parameters that `gradient` holds.
   virtual void accumulate_gradient(T scale, const ConstMatrixRef<T>& R, const ConstMatrixRef<T>& Z,

@@ -71,22 +71,21 @@ template <Penalty P>
 void TileCertificate<P>::evaluate_lower(const ConstMatrixRef<T>& X, MatrixRef<T> Z, const ConstMatrixRef<T>& others,
                                         const ConstVectorRef<T>& reg, const ConstMatrixRef<T>& weights) {
   weights_ = weights.size() > 0 ? &weights : nullptr;
-  Vector<double> residual, weighed;
   for (Index i = 0; i < X.cols(); ++i) {
     leave_if_stopped();
     const auto objective = [&](const auto& r, double g) {
-      if (weights_ != nullptr) weighed = weights.col(i).template cast<double>().cwiseProduct(r);
-      const double* wr = weights_ != nullptr ? weighed.data() : r.data();
+      if (weights_ != nullptr) weighed_ = weights.col(i).template cast<double>().cwiseProduct(r);
+      const double* wr = weights_ != nullptr ? weighed_.data() : r.data();
       return 0.5 * fixed_order_dot(r.size(), r.data(), wr) + static_cast<double>(reg(i)) * g;
     };
     compute_residual(X.col(i), others.col(i), i);
-    residual = residuals_.col(i);
-    const double penalty = penalty_.value(others.col(i)), other = objective(residual, penalty);
+    other_ = residuals_.col(i);
+    const double penalty = penalty_.value(others.col(i)), other = objective(other_, penalty);
     compute_residual(X.col(i), Z.col(i), i);
     penalties_(i) = penalty_.value(Z.col(i));
     const double own = objective(residuals_.col(i), penalties_(i));
     if (std::isfinite(own) && !(other < own)) continue;
-    residuals_.col(i) = residual;
+    residuals_.col(i) = other_;
     penalties_(i) = penalty;
     Z.col(i) = others.col(i);
   }

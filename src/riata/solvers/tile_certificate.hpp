@@ -72,7 +72,7 @@ class TileCertificate {
   const double largest_atom_;   // their pull
   Matrix<double> residuals_, correlations_;
   Matrix<T> rounded_residuals_, rounded_correlations_;
-  Vector<double> ridges_, fits_, objectives_, gaps_, half_norms_sq_, penalties_, plain_;
+  Vector<double> ridges_, fits_, objectives_, gaps_, half_norms_sq_, penalties_, plain_, other_, weighed_;
   const ConstMatrixRef<T>* weights_ = nullptr;  // of the tile that is evaluated, or null
   std::vector<Index> support_;
   Vector<double> codes_;  // on the support

@@ -9,8 +9,8 @@
 
 namespace riata {
 
-/// A gauge: convex, g >= 0, g(t z) = t g(z) for t >= 0, and the same for entries of other signs. It is asked once per signal and
-/// iteration, by several threads at once. Columns are signals.
+/// A gauge: convex, g >= 0, g(t z) = t g(z) for t >= 0, and the same for entries of other signs; so its dual norm grows with each |c_j|.
+/// It is asked once per signal and iteration, by several threads at once. NaN stays NaN in the prox. Columns are signals.
 template <Scalar T>
 class OwnPenalty {
  public:
@@ -61,7 +61,7 @@ class Given {
   void add_subgradient(const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& scales, MatrixRef<T> H) const {
     own_->add_subgradient(Z, scales, H);
   }
-  /// max_j |z - prox(z + c)|_j at tau = reg: 0 exactly at an optimum.
+  /// max_j |z - prox(z + c)|_j at tau = reg: 0 exactly at an optimum, and no distance in the unit of c elsewhere.
   double subgradient_distance(const ConstVectorRef<T>& z, const ConstVectorRef<double>& correlations, double reg) const;
 
   template <class S>

@@ -110,26 +110,31 @@ struct Problem {
         seen(where, batch),
         fit{seen},
         unit(reg_unit(options.penalty.kind)),
-        e(one_unit ? signal_exponent(std::max(largest_entry<T>(seen.X()), largest_target)) : 0),
+        e(one_unit && unit != RegUnit::absolute ? signal_exponent(std::max(largest_entry<T>(seen.X()), largest_target)) : 0),
         atoms(dictionary, unit),
         X_in_unit(e == 0 ? Matrix<T>() : Matrix<T>(shifted(seen.X(), -e))),
         X(e == 0 ? seen.X() : ConstMatrixRef<T>(X_in_unit)),
         D(atoms.dictionary()),
         f(atoms.exponent()),
         penalty(with_penalty<T>(options.penalty, D, []<Penalty P>(const P& g) {
-          return Given<T>(std::shared_ptr<const OwnPenalty<T>>(std::make_shared<ForLayers<P>>(g)));
+          if constexpr (std::same_as<P, Given<T>>)
+            return g;
+          else
+            return Given<T>(std::shared_ptr<const OwnPenalty<T>>(std::make_shared<ForLayers<P>>(g)));
         })) {
     options.validate();
     if (options.penalty.kind == PenaltyKind::l1) l1.emplace(options.penalty, dictionary.code_size());
-    require(e == 0 || unit != RegUnit::absolute, "{}: with the elastic net signals need another unit; scale them", where);
     require_signals<T>(where, seen.X(), dictionary);
     reg = resolve_reg<T>(weight, batch, dictionary, options.penalty, options.execution);
+    if (unit == RegUnit::absolute) TileUnits<T>(f, unit).open(seen.X(), reg);  // which refuses what needs a unit
     if (one_unit)
       for (T& r : reg) r = shifted_reg(r, weight_exponent());
     UnrolledOptions in_unit = options;
     if (options.lipschitz) in_unit.lipschitz = std::ldexp(*options.lipschitz, -2 * f);
     schedule = make_schedule(in_unit, options.lipschitz ? 0 : D.squared_norm());
     const bool thresholds_negative = std::any_of(options.steps.begin(), options.steps.end(), [](double s) { return s < 0; });
+    require(!thresholds_negative || l1 || options.penalty.kind == PenaltyKind::group,
+            "steps: factors below zero are for the penalties 'l1' and 'group', not for '{}'", to_string(options.penalty.kind));
     if (l1 && !seen.is_weighted()) dense = dynamic_cast<const DenseDictionary<T>*>(&D);
     if (dense != nullptr && !thresholds_negative && gram_pays(D.code_size(), options.layers, X.cols()))
       gram.emplace(dense->atoms(), *l1);
