@@ -1,13 +1,13 @@
 """Pictures of which half of the pixels, chosen at random, are missing: filled by ``riata.denoise(mask=)``, beside interpolation.
 
 No noise. The peers are SciPy's griddata (linear and cubic; the nearest known pixel outside the triangles) and scikit-image's
-inpaint_biharmonic; what they reach on Set12 with seed 0 is stored (peers.csv), so that scikit-image is needed for other seeds and sizes
-alone, and left out where it is not installed. All pictures are rounded to 8 bits.
-``--size paper`` takes the twelve pictures of Set12 from $RIATA_DATA (default ../shared/data), which riata may not ship; ``small`` takes
-crops of 128 x 128 of photographs that come with riata, ``tiny`` one of 48 x 48.
+inpaint_biharmonic; what they reach on Set12 with seed 0 is stored (peers.csv), so that scikit-image is needed for other seeds and
+sizes alone, and left out where it is not installed. All pictures are rounded to 8 bits.
+``--size paper`` takes the twelve pictures of Set12 from $RIATA_DATA (default ../shared/data), which riata may not ship; ``small``
+takes crops of 128 x 128 of photographs that come with riata, ``tiny`` one of 48 x 48.
 
-Claims checked: the mean PSNR is at least 2 dB above that of the best interpolation (1 dB on the crops, which hold less to learn from);
-known pixels keep their value.
+Claims checked: the mean PSNR is at least 2 dB above that of the best interpolation (1 dB on the crops, which hold less to learn
+from); known pixels keep their value.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@
 //
 // so y and the codes of its patches are found in turns, and patches share what they say of a pixel: y starts as a smooth surface
 // (smooth_fill.hpp); in each round D takes a step on patches of y, those with missing pixels are coded as if all were known, and
-// missing pixels move to their weighted mean. The level, what sigma is to noise, falls from round to round: what a patch cannot yet
+// missing pixels move to their weighted mean. The level, what sigma is to noise, falls from round to round: what a patch cannot
 // explain is at first mostly the mistakes of the start. Without noise the known pixels stay as they are.
 //
 // Every constant below is in units of sigma or, for levels, of the picture's contrast, so the result scales with the picture.
@@ -184,8 +184,8 @@ std::vector<Index> patches_with(const std::vector<bool>& wanted, const PatchGrid
   return patches;
 }
 
-/// Codes the overlapping patches of a plane with noise of standard deviation `level`, block by block, and puts their averages in the
-/// place of wanted pixels.
+/// Codes the overlapping patches of a plane with noise of standard deviation `level`, block by block, and puts their averages in
+/// the place of wanted pixels.
 void code(Plane& plane, const std::vector<bool>& wanted, double level, Index stride, const Picture& noisy, const Recipe& recipe,
           const DenoiseOptions& options, const DenoiseResult& result) {
   const StopScope scope(options.execution);

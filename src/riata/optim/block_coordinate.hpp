@@ -9,8 +9,8 @@
 
 namespace riata {
 
-/// Moves a dictionary that is a matrix of unit atoms, unverified: codes are other ones at the new atoms. Atoms without a code stay.
-/// Remembers nothing.
+/// Moves a dictionary that is a matrix of unit atoms, unverified: codes are other ones at the new atoms. Atoms without a code
+/// stay. Remembers nothing.
 template <Scalar T>
 class BlockCoordinate final : public Update<T> {
  public:
