@@ -87,7 +87,7 @@ AnyMatrix read_arrays(const std::vector<std::string>& names, Entries entries) {
   const auto n_features = [](const AnyMatrix& X) { return std::visit([](const auto& M) { return M.rows(); }, X); };
   std::vector<AnyMatrix> parts;
   for (const std::string& name : names) {
-    parts.push_back(read_matrix(name, "n_signals", "n_features", entries));
+    parts.push_back(read_matrix(name, of_signals, entries));
     require(n_features(parts.back()) == n_features(parts.front()), "{} has {} features but {} has {}; they must be equal", name,
             n_features(parts.back()), names.front(), n_features(parts.front()));
     require(precision_of(parts.back()) == precision_of(parts.front()), "{} is {} but {} is {}; they must be equal", name,
@@ -128,7 +128,7 @@ AnyMatrix converted(AnyMatrix matrix, Precision precision) {
   if (precision_of(matrix) == precision) return matrix;
   if (precision == Precision::float32) {
     Matrix<float> narrow = std::get<Matrix<double>>(matrix).cast<float>();
-    require_finite("dtype float32", "the converted array", narrow);  // 1e300 has no float32
+    require_finite("dtype float32", "the converted array", narrow, of_signals);  // 1e300 has no float32
     return narrow;
   }
   return Matrix<double>(std::get<Matrix<float>>(matrix).cast<double>());
@@ -159,16 +159,16 @@ Tensor read_array(const std::string& name) {
   return read_npz_array(file, key);
 }
 
-AnyMatrix read_matrix(const std::string& name, const char* rows, const char* columns, Entries entries) {
+AnyMatrix read_matrix(const std::string& name, const Axes& axes, Entries entries) {
   const Tensor array = read_array(name);
-  require(array.shape.size() == 2, "{} has {} dimension{}; expected 2: ({}, {})", name, array.shape.size(),
-          array.shape.size() == 1 ? "" : "s", rows, columns);
+  require(array.shape.size() == 2, "{} has {} dimension{}; expected 2: (n_{}s, n_{}s)", name, array.shape.size(),
+          array.shape.size() == 1 ? "" : "s", axes.column, axes.row);
   require(array.shape[0] > 0 && array.shape[1] > 0, "{} has shape ({}, {}); expected at least one row and one column", name,
           array.shape[0], array.shape[1]);
   const auto as_matrix = [&]<class T>(const std::vector<T>& values) -> AnyMatrix {
     using Real = std::conditional_t<std::is_same_v<T, float>, float, double>;
     Matrix<Real> matrix = Eigen::Map<const Matrix<T>>(values.data(), array.shape[1], array.shape[0]).template cast<Real>();
-    if (entries == Entries::finite) require_finite(name.c_str(), "the array", matrix);
+    if (entries == Entries::finite) require_finite(name.c_str(), "the array", matrix, axes);
     return matrix;
   };
   return std::visit(as_matrix, array.data);
@@ -214,7 +214,7 @@ void centre(AnyMatrix& signals) {
 }
 
 LoadedDictionary read_dictionary(const std::string& name) {
-  if (is_array_name(name)) return {.atoms = read_matrix(name, "n_atoms")};
+  if (is_array_name(name)) return {.atoms = read_matrix(name, of_atoms)};
   require(name.ends_with(".safetensors"), "{} is neither a model (.safetensors) nor an array (.npy, .npz)", name);
   const auto load = [&]<class T>(T) {
     Model<T> model = load_model<T>(name);

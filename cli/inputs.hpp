@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "riata/core/axes.hpp"
 #include "riata/core/tensors.hpp"
 #include "riata/core/types.hpp"
 #include "riata/io/images.hpp"
@@ -40,15 +41,13 @@ Tensor read_array(const std::string& name);
 
 enum class Entries { finite, any };  ///< any: where a mask may hide what is no number
 
-/// Checks rank and size, and refuses NaN and infinity unless any entries will do. `rows` and `columns` name those of the file: "n_signals" or
-/// "n_atoms", and "n_features" or "n_atoms".
-AnyMatrix read_matrix(const std::string& name, const char* rows, const char* columns = "n_features",
-                      Entries entries = Entries::finite);
+/// Checks rank and size, and refuses NaN and infinity unless any entries will do.
+AnyMatrix read_matrix(const std::string& name, const Axes& axes, Entries entries = Entries::finite);
 
 /// Of signals in precision T, whatever its own. @throws std::invalid_argument, riata::Error
 template <Scalar T>
 Matrix<T> read_mask(const std::string& name) {
-  return std::visit([](const auto& M) -> Matrix<T> { return M.template cast<T>(); }, read_matrix(name, "n_signals"));
+  return std::visit([](const auto& M) -> Matrix<T> { return M.template cast<T>(); }, read_matrix(name, of_signals));
 }
 
 /// Integers, one dimension. @throws std::invalid_argument, riata::Error

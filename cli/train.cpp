@@ -150,7 +150,7 @@ int Train::train(StoredNetwork<T> stored) {
   if (centre) cli::centre(signals);
   const Matrix<T>& X = signals_that_fit<T>(signals, data.front(), atoms.rows(), atoms_name());
   std::optional<AnyMatrix> wanted;
-  if (!targets.empty()) wanted = read_matrix(targets, "n_signals", "n_atoms");
+  if (!targets.empty()) wanted = read_matrix(targets, of_codes);
 
   catch_interrupts();
   options.execution.stop_requested = interrupt_requested;

@@ -56,8 +56,8 @@ CASES = [
     # learn: files
     (LEARN.replace("X.npy", "missing.npy"), 1, "cannot read missing.npy: No such file or directory"),
     (LEARN.replace("X.npy", "folder.npy"), 1, "cannot read folder.npy: Is a directory"),
-    (LEARN.replace("X.npy", "nan.npy"), 2, "nan.npy: the array holds nan at row 3, column 2; expected finite numbers"),
-    (LEARN.replace("X.npy", "inf.npy"), 2, "inf.npy: the array holds -inf at row 0, column 15; expected finite numbers"),
+    (LEARN.replace("X.npy", "nan.npy"), 2, "nan.npy: the array holds nan at signal 3, feature 2; expected finite numbers"),
+    (LEARN.replace("X.npy", "inf.npy"), 2, "inf.npy: the array holds -inf at signal 0, feature 15; expected finite numbers"),
     (LEARN.replace("X.npy", "empty.npy"), 2, "empty.npy has shape (0, 16); expected at least one row and one column"),
     (LEARN.replace("X.npy", "vector.npy"), 2, "vector.npy has 1 dimension; expected 2: (n_signals, n_features)"),
     (LEARN.replace("X.npy", "cube.npy"), 2, "cube.npy has 3 dimensions; expected 2: (n_signals, n_features)"),

@@ -51,14 +51,20 @@ TEST(TensorLookup, RefusesWhatDoesNotFit) {
   for (const BadInput& row : table) EXPECT_EQ(refusal_of(row.call), row.sentence);
 }
 
-TEST(RequireFinite, NamesTheFirstBadEntry_AsPythonCountsIt) {
-  Matrix<double> A = Matrix<double>::Zero(3, 4);
-  A(1, 2) = NAN;
-  EXPECT_EQ(refusal_of([&] { require_finite("encode", "X", A); }),
-            "encode: X holds nan at row 2, column 1; expected finite numbers");
+TEST(RequireFinite, NamesThePlaceOfTheFirstBadEntry_AsTheArrayIsRead) {
+  Matrix<double> A = Matrix<double>::Zero(20, 500);
+  A(17, 38) = NAN;
+  EXPECT_EQ(refusal_of([&] { require_finite("encode", "X", A, of_signals); }),
+            "encode: X holds nan at signal 38, feature 17; expected finite numbers");
+  EXPECT_EQ(refusal_of([&] { require_finite("encode", "X", A.rightCols(470), of_codes, 30); }),
+            "encode: X holds nan at signal 38, atom 17; expected finite numbers");
   A(2, 0) = -INFINITY;
-  EXPECT_EQ(refusal_of([&] { require_finite("encode", "X", A); }),
-            "encode: X holds -inf at row 0, column 2; expected finite numbers");
+  EXPECT_EQ(refusal_of([&] { require_finite("dictionary", "D", A, of_atoms); }),
+            "dictionary: D holds -inf at atom 0, feature 2; expected finite numbers");
+  EXPECT_EQ(refusal_of([&] { require_finite("file", "tensor", A, of_file); }),
+            "file: tensor holds -inf at row 0, column 2; expected finite numbers");
+  EXPECT_EQ(refusal_of([&] { require_finite("encoder", "x", A.col(0), of_vector); }),
+            "encoder: x holds -inf at entry 2; expected finite numbers");
 }
 
 }  // namespace

@@ -89,9 +89,9 @@ TEST(Recovery, OfBadInput_IsRefused) {
       {"recovery_score: atoms have 3 features but the reference's have 4; they must be equal",
        [&] { recovery_score<double>(D, longer); }},
       {"recovery_score: a dictionary without atoms", [&] { recovery_score<double>(none, D); }},
-      {"recovery_score: D holds nan at row 1, column 2; expected finite numbers", [&] { recovery_score<double>(bad, D); }},
-      {"recovery_score: D_ref holds nan at row 1, column 2; expected finite numbers", [&] { recovery_score<double>(D, bad); }},
-      {"best_assignment: scores holds nan at row 1, column 2; expected finite numbers", [&] { best_assignment(bad); }},
+      {"recovery_score: D holds nan at atom 1, feature 2; expected finite numbers", [&] { recovery_score<double>(bad, D); }},
+      {"recovery_score: D_ref holds nan at atom 1, feature 2; expected finite numbers", [&] { recovery_score<double>(D, bad); }},
+      {"best_assignment: scores holds nan at column 1, row 2; expected finite numbers", [&] { best_assignment(bad); }},
   };
   for (const BadInput& row : table) EXPECT_EQ(refusal_of(row.call), row.sentence);
 }

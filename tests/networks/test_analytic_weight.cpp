@@ -58,7 +58,7 @@ TEST(AnalyticWeight, BadInputs_AreRefusedInASentence) {
   EXPECT_EQ(refusal_of([] { analytic_weight<double>(MatrixXd(0, 0)); }), "analytic_weight: the dictionary is empty");
   EXPECT_EQ(refusal_of([] { analytic_weight<double>(MatrixXd::Zero(3, 4)); }), "analytic_weight: the dictionary is zero");
   EXPECT_EQ(refusal_of([] { analytic_weight<double>(MatrixXd::Constant(1, 1, NAN)); }),
-            "analytic_weight: dictionary holds nan at row 0, column 0; expected finite numbers");
+            "analytic_weight: dictionary holds nan at atom 0, feature 0; expected finite numbers");
 }
 
 }  // namespace

@@ -41,7 +41,7 @@ TEST(NetworkEncoder, RefusesBadInput) {
       {"NetworkEncoder: n_layers = 4, must be between 1 and the network's 3", [&] { NetworkEncoder<double>(net, 4); }},
       {"NetworkEncoder: x has 6 entries, expected the atoms' 4", [&] { encoder.encode(code, 0.1, code); }},
       {"NetworkEncoder: code has 4 entries, expected one per atom, 6", [&] { encoder.encode(x, 0.1, x); }},
-      {"NetworkEncoder: x has an entry that is not finite", [&] { encoder.encode(broken, 0.1, code); }},
+      {"NetworkEncoder: x holds nan at feature 1; expected finite numbers", [&] { encoder.encode(broken, 0.1, code); }},
       {"reg = 0, must be > 0 and finite", [&] { encoder.encode(x, 0, code); }},
   };
   for (const BadInput& row : table) EXPECT_EQ(refusal_of(row.call), row.sentence);

@@ -98,7 +98,7 @@ TYPED_TEST(Dense, RefusesEmptyAndNonFiniteAtoms) {
   const BadInput table[] = {
       {"dictionary: 3 atoms of 0 features, must have at least one of each", [] { DenseDictionary<T>{Matrix<T>(0, 3)}; }},
       {"dictionary: 0 atoms of 3 features, must have at least one of each", [] { DenseDictionary<T>{Matrix<T>(3, 0)}; }},
-      {"dictionary: D holds nan at row 2, column 1; expected finite numbers", [&] { DenseDictionary<T>{bad}; }},
+      {"dictionary: D holds nan at atom 2, feature 1; expected finite numbers", [&] { DenseDictionary<T>{bad}; }},
   };
   for (const BadInput& row : table) EXPECT_EQ(refusal_of(row.call), row.sentence);
 }

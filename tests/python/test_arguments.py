@@ -418,7 +418,7 @@ def test_data_frames_of_nullable_numbers_are_numbers_and_what_is_missing_is_nan(
         riata.encode(mixed, D, 0.1).codes, riata.encode(mixed.astype(float).to_numpy(), D, 0.1).codes
     )
     mixed.iloc[1, 0] = pandas.NA
-    with pytest.raises(ValueError, match="encode: X holds nan at row 1, column 0; expected finite numbers"):
+    with pytest.raises(ValueError, match="encode: X holds nan at signal 1, feature 0; expected finite numbers"):
         riata.encode(mixed, D, 0.1)
     with pytest.raises(TypeError, match="encode: X holds"):
         riata.encode(pandas.DataFrame({"a": ["x", "y"]}), D, 0.1)

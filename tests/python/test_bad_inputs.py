@@ -86,12 +86,12 @@ ARRAYS = [
     (
         lambda: riata.encode(NAN, D, 0.1),
         ValueError,
-        "encode: X holds nan at row 2, column 1; expected finite numbers",
+        "encode: X holds nan at signal 2, feature 1; expected finite numbers",
     ),
     (
         lambda: riata.encode(INF, D, 0.1),
         ValueError,
-        "encode: X holds -inf at row 0, column 3; expected finite numbers",
+        "encode: X holds -inf at signal 0, feature 3; expected finite numbers",
     ),
     (lambda: riata.encode(X, D + np.inf, 0.1), ValueError, "expected finite numbers"),
     (lambda: riata.encode(X[:0], D, 0.1), ValueError, "encode: X holds no signals"),
@@ -114,7 +114,7 @@ ARRAYS = [
     (
         lambda: riata.kkt_violation(X, D, Z * np.nan, 0.1),
         ValueError,
-        "kkt_violation: Z holds nan at row 0, column 0",
+        "kkt_violation: Z holds nan at signal 0, atom 0",
     ),
     (
         lambda: riata.lasso_objective(X, D, Z - 1, 0.1, positive=True),
@@ -193,7 +193,7 @@ NUMBERS = [
     (lambda: riata.omp(X, D, n_nonzero=0), ValueError, "n_nonzero = 0, must be >= 1"),
     (lambda: riata.omp(X, D, n_nonzero=1.5), TypeError, "omp: n_nonzero = 1.5, must be an integer"),
     (lambda: riata.omp(X, D, tol=-1.0), ValueError, "tol = -1, must be >= 0 and finite"),
-    (lambda: riata.omp(NAN, D, 1), ValueError, "omp: X holds nan at row 2, column 1; expected finite numbers"),
+    (lambda: riata.omp(NAN, D, 1), ValueError, "omp: X holds nan at signal 2, feature 1; expected finite numbers"),
     (lambda: riata.encode(X, D, 0.1, method=3), TypeError, "encode: method = 3, must be a string"),
     (lambda: riata.encode(X, D, 0.1, tol=-1.0), ValueError, "tol = -1, must be >= 0"),
     (lambda: riata.encode(X, D, 0.1, tol="small"), TypeError, "encode: tol = 'small', must be a number"),
@@ -290,7 +290,7 @@ LEARNING = [
     ),
     (lambda: learn(X, n_atoms="3"), TypeError, "learn_dictionary: n_atoms = '3', must be an integer"),
     (lambda: learn(X[:0]), ValueError, "learn_dictionary: X holds no signals"),
-    (lambda: learn(NAN), ValueError, "learn_dictionary: X holds nan at row 2, column 1"),
+    (lambda: learn(NAN), ValueError, "learn_dictionary: X holds nan at signal 2, feature 1"),
     (
         lambda: learn(X, reg=np.full(5, 0.1)),
         ValueError,

@@ -24,9 +24,9 @@ exec(SETUP, here)
 learn, fit, problem = here["learn"], here["fit"], here["problem"]
 
 
-def elsewhere(script, **environment):
+def elsewhere(script, setup=SETUP, **environment):
     """What the script prints in a process of its own."""
-    done = subprocess.run([sys.executable, "-c", SETUP + script], env=os.environ | environment, text=True, capture_output=True)
+    done = subprocess.run([sys.executable, "-c", setup + script], env=os.environ | environment, text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
@@ -112,11 +112,14 @@ def test_other_blas_kernels_are_refused_unless_the_resume_is_inexact(tmp_path, n
     run(cut, 13, resume=True)
 
 
-def test_an_unknown_instruction_set_is_refused_at_first_use():
+def test_an_unknown_instruction_set_is_refused_at_every_use():
     script = """
-X, D = problem.signals, problem.dictionary
-calls = [lambda: riata.encode(X, D, 0.1), lambda: riata.unrolled_encode(X, D, 0.1, 3), lambda: learn(None, 1), lambda: fit(None, 1),
-         lambda: riata.unrolled_gradient(X, D, 0.1, 3), lambda: riata.encode(X, D, 0.1)]
+import numpy, riata
+X, D = numpy.ones((9, 4)), numpy.eye(4)
+calls = [lambda: riata.encode(X, D, 0.1), lambda: riata.unrolled_encode(X, D, 0.1, 3), lambda: riata.learn_dictionary(X, 4, 0.1),
+         lambda: riata.Network("step", D, 2), lambda: riata.unrolled_gradient(X, D, 0.1, 3), lambda: riata.encode(X, D, 0.1),
+         lambda: riata.lasso_path(X[0], D), lambda: riata.joint_encode(X, D, 0.1), lambda: riata.UnrolledEncoder(D, 3),
+         lambda: riata.datasets.gaussian_dictionary(5, 8), lambda: riata.denoise(numpy.ones((20, 20)), 1)]
 for call in calls:
     try:
         call()
@@ -124,5 +127,5 @@ for call in calls:
         print(refused)
 """
     sentence = "the environment variable RIATA_SIMD is 'sse', must be 'baseline', 'avx2' or 'avx512'"
-    assert elsewhere(script, RIATA_SIMD="sse") == [sentence] * 6
-    assert elsewhere(script, RIATA_SIMD="") == []
+    assert elsewhere(script, setup="", RIATA_SIMD="sse") == [sentence] * 11
+    assert elsewhere(script, setup="", RIATA_SIMD="") == []

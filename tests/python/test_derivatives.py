@@ -151,7 +151,7 @@ REFUSED = [
         lambda: riata.code_jacobian(X[0], D, 0.1, None, 0, backprop=3),
         "code_jacobian: backprop = 3, but layers is None: the exact code has no layers",
     ),
-    (lambda: riata.code_jacobian(X[0] * np.nan, D, 0.1, 5, 0), "code_jacobian: X holds nan at row 0, column 0"),
+    (lambda: riata.code_jacobian(X[0] * np.nan, D, 0.1, 5, 0), "code_jacobian: X holds nan at signal 0, feature 0"),
     (lambda: riata.implicit_gradient(X, D, 0.1, Z[:2]), "implicit_gradient: cotangent has shape (2, 3), expected (5, 3)"),
     (lambda: riata.implicit_gradient(X, D, 0.1, Z, Z[:2]), "implicit_gradient: codes has shape (2, 3), expected (5, 3)"),
     (lambda: riata.implicit_gradient(X, D, 0.1, Z, tol=-1), "tol = -1, must be >= 0 and finite"),

@@ -146,7 +146,7 @@ def test_an_entry_that_is_not_finite_is_named_by_its_row(tmp_path):
     bad = X.copy()
     bad[600, 3] = np.nan
     np.save(tmp_path / "bad.npy", bad)
-    sentence = "X holds nan at row 600, column 3; expected finite numbers"
+    sentence = "X holds nan at signal 600, feature 3; expected finite numbers"
     refuse(ValueError, "encode_stream: " + sentence, tmp_path / "bad.npy", D, 0.1, tmp_path / "z.npz", block_size=128)
     assert os.listdir(tmp_path) == ["bad.npy"]
     with pytest.raises(ValueError, match="^encode: " + sentence):

@@ -155,7 +155,7 @@ TEST(EncodeStream, RefusesBadInput) {
   const auto D = dictionary<double>();
   const CodeSink<double> nowhere = [](CodeBlock<double>&&) {};
   const BadInput inputs[] = {
-      {"encode_stream: X holds nan at row 200, column 3; expected finite numbers",
+      {"encode_stream: X holds nan at signal 200, feature 3; expected finite numbers",
        [&] { encode_stream<double>(bad, D, 0.1, nowhere, {.block_size = 128}); }},
       {"encode_stream: X holds no signals", [&] { encode_stream<double>(Matrix<double>(12, 0), D, 0.1, nowhere); }},
       {"encode_stream: signals have 11 features but atoms have 12; they must be equal",

@@ -200,7 +200,7 @@ TEST(Implicit, RefusesBadInput_WithOneSentence) {
   negative(0, 0) = -1;
   const BadInput rows[] = {
       {"implicit_gradient: cotangent has shape (2, 3), expected (5, 3)", [&] { implicit_gradient<double>(X, D, 0.1, wrong); }},
-      {"implicit_gradient: cotangent holds nan at row 2, column 1", [&] { implicit_gradient<double>(X, D, 0.1, not_finite); }},
+      {"implicit_gradient: cotangent holds nan at signal 2, atom 1", [&] { implicit_gradient<double>(X, D, 0.1, not_finite); }},
       {"implicit_gradient: codes has shape (2, 3), expected (5, 3)",
        [&] { implicit_gradient<double>(X, D, 0.1, Z, {}, &wrong); }},
       {"implicit_gradient: positive=True but codes hold -1",

@@ -203,7 +203,7 @@ TEST(JointBadInput, IsRefusedInOneSentence) {
   const BadInput table[] = {
       {"joint_encode: signals have 5 features but atoms have 4; they must be equal", [&] { joint_encode<double>(wrong, D, 1); }},
       {"joint_encode: X holds no signals", [&] { joint_encode<double>(Matrix<double>(4, 0), D, 1); }},
-      {"joint_encode: X holds nan at row 2, column 1; expected finite numbers", [&] { joint_encode<double>(nan, D, 1); }},
+      {"joint_encode: X holds nan at signal 2, feature 1; expected finite numbers", [&] { joint_encode<double>(nan, D, 1); }},
       {"reg: joint codes take one weight for the batch, not one per signal",
        [&] {
          joint_encode<double>(X, D, Reg(std::vector<double>{1, 1, 1}));

@@ -148,7 +148,7 @@ TEST(LassoPathBadInput, IsRefusedInOneSentence) {
   bad(2) = NAN;
   const BadInput table[] = {
       {"lasso_path: signals have 5 features but atoms have 4; they must be equal", [&] { lasso_path<double>(wrong, D); }},
-      {"lasso_path: X holds nan at row 0, column 2; expected finite numbers", [&] { lasso_path<double>(bad, D); }},
+      {"lasso_path: X holds nan at signal 0, feature 2; expected finite numbers", [&] { lasso_path<double>(bad, D); }},
       {"reg_min = -1, must be >= 0 and finite", [&] { lasso_path<double>(x, D, {.reg_min = -1}); }},
       {"max_knots = 0, must be >= 1", [&] { lasso_path<double>(x, D, {.max_knots = 0}); }},
       {"weights: 1 entries for 6 atoms; they must be equal",

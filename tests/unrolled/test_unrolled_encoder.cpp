@@ -43,7 +43,7 @@ TEST(UnrolledEncoder, RefusesBadInput) {
   const BadInput table[] = {
       {"UnrolledEncoder: x has 6 entries, expected the atoms' 4", [&] { encoder.encode(code, 0.1, code); }},
       {"UnrolledEncoder: code has 4 entries, expected one per atom, 6", [&] { encoder.encode(x, 0.1, x); }},
-      {"UnrolledEncoder: x has an entry that is not finite", [&] { encoder.encode(broken, 0.1, code); }},
+      {"UnrolledEncoder: x holds nan at feature 1; expected finite numbers", [&] { encoder.encode(broken, 0.1, code); }},
       {"reg = 0, must be > 0 and finite", [&] { encoder.encode(x, 0, code); }},
       {"layers = 0, must be between 1 and 1000000", [&] { UnrolledEncoder<double>(D, {.layers = 0}); }},
   };

@@ -1,7 +1,9 @@
 // Checks at the public boundary. Internal: not installed, because it needs fmt.
 #pragma once
 
+#include "riata/core/axes.hpp"
 #include "riata/core/sentence.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/core/types.hpp"
 
 namespace riata {
@@ -12,14 +14,16 @@ void require(bool condition, fmt::format_string<Values...> sentence, Values&&...
   if (!condition) refuse(formatted_from(sentence, fmt::make_format_args(values...)));
 }
 
-/// Refuses NaN and infinity, naming the array and the first offending entry (row = signal or atom, as in Python).
+/// Refuses NaN and infinity, naming the array and the place of the first such entry; `first` is the number of its first column.
 template <class Derived>
-void require_finite(const char* where, const char* name, const Eigen::MatrixBase<Derived>& A) {
+void require_finite(const char* where, const char* name, const Eigen::MatrixBase<Derived>& A, const Axes& axes, Index first = 0) {
+  leave_if_stopped();
   if (A.allFinite()) return;
   for (Index j = 0; j < A.cols(); ++j)
     for (Index i = 0; i < A.rows(); ++i)
-      require(std::isfinite(static_cast<double>(A(i, j))), "{}: {} holds {} at row {}, column {}; expected finite numbers", where,
-              name, static_cast<double>(A(i, j)), j, i);
+      if (const auto value = static_cast<double>(A(i, j)); !std::isfinite(value))
+        refuse(formatted("{}: {} holds {} at {}{} {}; expected finite numbers", where, name, value,
+                         axes.column != nullptr ? formatted("{} {}, ", axes.column, first + j) : std::string(), axes.row, i));
 }
 
 }  // namespace riata

@@ -32,7 +32,7 @@ void require_signals(const char* where, Index entries, Index n_signals) {
 template <Scalar T>
 void require_atoms(const char* where, const Matrix<T>& D) {
   require_sizes(where, D.rows(), D.cols());
-  require_finite(where, "D", D);
+  require_finite(where, "D", D, of_atoms);
 }
 
 template <Scalar T>
@@ -129,7 +129,7 @@ Matrix<T> scale_to_b_infinity(const Matrix<T>& D, Matrix<T> X) {
   require(X.rows() == D.rows(), "scale_to_b_infinity: signals have {} features but atoms have {}; they must be equal", X.rows(),
           D.rows());
   require_atoms("scale_to_b_infinity", D);
-  require_finite("scale_to_b_infinity", "X", X);
+  require_finite("scale_to_b_infinity", "X", X, of_signals);
   for (Index i = 0; i < X.cols(); ++i) {
     leave_if_stopped();
     const T largest = (D.transpose() * X.col(i)).cwiseAbs().maxCoeff();

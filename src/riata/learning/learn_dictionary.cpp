@@ -246,7 +246,7 @@ LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const Matrix<T>& 
     require(init.rows() == signals.rows(), "learn_dictionary: init has {} features but the signals have {}; they must be equal",
             init.rows(), signals.rows());
     require(init.cols() >= 1, "learn_dictionary: init holds no atoms");
-    require_finite("learn_dictionary", "init", init);
+    require_finite("learn_dictionary", "init", init, of_atoms);
     require_atoms<T>(init);
     return std::make_unique<DenseDictionary<T>>(init, options.constraint);
   });

@@ -35,7 +35,8 @@ void save_model(const std::string& path, const Model<T>& model) {
   Parameters<T> parameters = model.parameters;
   if (model.dictionary.size() > 0) parameters["dictionary"] = model.dictionary;
   require(!parameters.empty(), "save_model: the dictionary is empty");
-  for (const auto& [name, values] : parameters) require_finite("save_model", name.c_str(), values);
+  for (const auto& [name, values] : parameters)
+    require_finite("save_model", name.c_str(), values, name == "dictionary" ? of_atoms : of_file);
   require_steps("save_model", model.steps);
   TensorFile file;
   file.metadata = model.metadata;
@@ -51,7 +52,7 @@ Model<T> load_model(const std::string& path) {
   Model<T> model;
   model.dictionary = get_matrix<T>(file.tensors, "dictionary", path);
   require(model.dictionary.size() > 0, "{}: the dictionary is empty", path);
-  require_finite(path.c_str(), "dictionary", model.dictionary);
+  require_finite(path.c_str(), "dictionary", model.dictionary, of_atoms);
   take_rest(file, path, model);
   return model;
 }

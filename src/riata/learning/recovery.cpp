@@ -61,7 +61,7 @@ std::vector<Index> cheapest_columns(const Matrix<double>& cost) {
 }  // namespace
 
 std::vector<Index> best_assignment(const Matrix<double>& scores) {
-  require_finite("best_assignment", "scores", scores);
+  require_finite("best_assignment", "scores", scores, {"column", "row"});
   if (scores.size() == 0) return std::vector<Index>(static_cast<std::size_t>(scores.rows()), -1);
   if (scores.rows() <= scores.cols()) return cheapest_columns(-scores);
   std::vector<Index> column_of(static_cast<std::size_t>(scores.rows()), -1);
@@ -76,8 +76,8 @@ double recovery_score(const ConstMatrixRef<T>& dictionary, const ConstMatrixRef<
           "recovery_score: atoms have {} features but the reference's have {}; they must be equal", dictionary.rows(),
           reference.rows());
   require(dictionary.size() > 0 && reference.size() > 0, "recovery_score: a dictionary without atoms");
-  require_finite("recovery_score", "D", dictionary);
-  require_finite("recovery_score", "D_ref", reference);
+  require_finite("recovery_score", "D", dictionary, of_atoms);
+  require_finite("recovery_score", "D_ref", reference, of_atoms);
   Matrix<double> D = dictionary.template cast<double>(), R = reference.template cast<double>();
   project_atoms(D, Constraint::unit_sphere);
   project_atoms(R, Constraint::unit_sphere);

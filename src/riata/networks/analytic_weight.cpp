@@ -11,7 +11,7 @@ namespace riata {
 template <Scalar T>
 Matrix<T> analytic_weight(const Matrix<T>& D) {
   require(D.size() > 0, "analytic_weight: the dictionary is empty");
-  require_finite("analytic_weight", "dictionary", D);
+  require_finite("analytic_weight", "dictionary", D, of_atoms);
   // D = U diag(s) V^T: P = U diag(s)^-2 U^T, so D_j^T P D_j = ||V_j||^2 and P D = U diag(s)^-1 V^T, V_j the j-th row of V.
   const Matrix<double> A = D.template cast<double>();
   const auto [U, s, V] = thin_svd(A);

@@ -160,7 +160,7 @@ void Network<T>::set_parameters(Parameters<T> parameters) {
     require(given->second.rows() == values.rows() && given->second.cols() == values.cols(),
             "parameters: '{}' has shape ({}, {}), expected ({}, {})", name, given->second.cols(), given->second.rows(),
             values.cols(), values.rows());
-    require_finite("parameters", name.c_str(), given->second);
+    require_finite("parameters", name.c_str(), given->second, of_file);
   }
   for (const auto& [name, values] : parameters)
     require(before->contains(name), "parameters: a network of kind '{}' with {} layers has no '{}'", kind_, n_layers(), name);
@@ -185,7 +185,7 @@ void Network<T>::require_targets(const char* where, Index n_signals, const Matri
   const Index m = model_.n_atoms();
   require(targets.rows() == m && targets.cols() == n_signals, "targets have shape ({}, {}), expected ({}, {})", targets.cols(),
           targets.rows(), n_signals, m);
-  require_finite(where, "targets", targets);
+  require_finite(where, "targets", targets, of_codes);
 }
 
 template <Scalar T>
@@ -214,7 +214,7 @@ struct Network<T>::Call {
       require(run.init->rows() == net.model_.n_atoms() && run.init->cols() == X.cols(),
               "{}: init has shape ({}, {}), expected ({}, {})", where, run.init->cols(), run.init->rows(), X.cols(),
               net.model_.n_atoms());
-      require_finite(where, "init", *run.init);
+      require_finite(where, "init", *run.init, of_codes);
     }
     reg = resolve_reg<T>(weight, batch, net.dictionary(), net.penalty(), run.execution);
   }
@@ -444,7 +444,7 @@ NetworkGradient<T> Network<T>::vjp(const NonDeduced<Batch<T>>& batch, const Reg&
   require(cotangent.rows() == model_.n_atoms() && cotangent.cols() == batch.size(),
           "vjp: cotangent has shape ({}, {}), expected ({}, {})", cotangent.cols(), cotangent.rows(), batch.size(),
           model_.n_atoms());
-  require_finite("vjp", "cotangent", cotangent);
+  require_finite("vjp", "cotangent", cotangent, of_codes);
   return differentiate(call, wanted,
                        [&](Index first, Index n, const ConstMatrixRef<T>& Z, MatrixRef<T> out, const LayerGradients<T>&) {
                          const auto given = cotangent.middleCols(first, n);

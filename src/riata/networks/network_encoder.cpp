@@ -62,7 +62,7 @@ std::optional<CodeCertificate> NetworkEncoder<T>::encode(const NonDeduced<ConstV
   require(code.size() == D.code_size(), "NetworkEncoder: code has {} entries, expected one per atom, {}", code.size(),
           D.code_size());
   if (!is_in_range<T>(x)) {
-    require(x.allFinite(), "NetworkEncoder: x has an entry that is not finite");
+    require_finite("NetworkEncoder", "x", x, {nullptr, "feature"});
     refuse("NetworkEncoder: x has an entry whose square overflows; scale x and reg down");
   }
   require(std::isfinite(static_cast<T>(reg)) && static_cast<T>(reg) > T(0), "reg = {}, must be > 0 and finite", reg);

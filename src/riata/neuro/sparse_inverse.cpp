@@ -30,10 +30,8 @@ void require_arrays(const ConstMatrixRef<double>& M, const ConstMatrixRef<double
           noise_cov.cols(), M.rows(), M.rows());
   require(G.cols() % options.n_orient == 0, "sparse_inverse: G has {} columns, no multiple of n_orient = {}", G.cols(),
           options.n_orient);
-  require(M.allFinite(), "sparse_inverse: M holds NaN or infinity; expected finite numbers");
-  require(G.allFinite(), "sparse_inverse: G holds NaN or infinity; expected finite numbers");
-  require_in_range<double>("sparse_inverse", "M", M);
-  require_in_range<double>("sparse_inverse", "G", G);
+  require_in_range<double>("sparse_inverse", "M", M, {"instant", "channel"});
+  require_in_range<double>("sparse_inverse", "G", G, {"column", "channel"});
 }
 
 /// What W makes of a unit in each channel, at most of its type: so that types of any units can be compared. A channel of its own

@@ -42,7 +42,7 @@ Matrix<double> whitener(const ConstMatrixRef<double>& C, const std::vector<std::
   require(channel_types.empty() || std::ssize(channel_types) == n,
           "channel_types has {} entries for {} channels; they must be equal", channel_types.size(), n);
   require(rank_tol > 0 && rank_tol < 1, "rank_tol = {}, must be between 0 and 1", rank_tol);
-  require_finite("whitener", "noise_cov", C);
+  require_finite("whitener", "noise_cov", C, {"channel", "channel"});
   const Vector<double> scales = scales_by_type(C, channel_types);
 
   Matrix<double> scaled(n, n);

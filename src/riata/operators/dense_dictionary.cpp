@@ -1,6 +1,7 @@
 #include "riata/operators/dense_dictionary.hpp"
 
 #include "riata/core/check.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/linalg/kernels.hpp"
 #include "riata/linalg/norms.hpp"
@@ -16,7 +17,7 @@ constexpr double least_size = 1e-150, most_size = 1e150;
 template <Scalar T>
 DenseDictionary<T>::DenseDictionary(Matrix<T> atoms, Constraint constraint) : atoms_(std::move(atoms)), constraint_(constraint) {
   require(atoms_.size() > 0, "dictionary: {} atoms of {} features, must have at least one of each", atoms_.cols(), atoms_.rows());
-  require_finite("dictionary", "D", atoms_);
+  require_finite("dictionary", "D", atoms_, of_atoms);
   if constexpr (std::same_as<T, double>) {
     const double largest = largest_magnitude(atoms_.size(), atoms_.data());
     require(largest == 0 || (largest >= least_size && largest <= most_size),
@@ -75,6 +76,7 @@ double DenseDictionary<T>::squared_norm() const {
 template <Scalar T>
 void project_atoms(Matrix<T>& atoms, Constraint constraint) {
   for (Index j = 0; j < atoms.cols(); ++j) {
+    leave_if_stopped();
     const T norm = atoms.col(j).stableNorm();
     const bool scale = constraint == Constraint::unit_sphere ? norm > T(0) : norm > T(1);
     if (scale) atoms.col(j) /= norm;

@@ -27,7 +27,7 @@ std::unique_ptr<Dictionary<T>> stored_dictionary(const NamedTensors& tensors, co
     Matrix<T> stored = get_matrix<T>(tensors, tensor, where);
     require(stored.rows() == values.rows() && stored.cols() == values.cols(), "{}: '{}' has shape ({}, {}), expected ({}, {})",
             where, tensor, stored.cols(), stored.rows(), values.cols(), values.rows());
-    require_finite(where.c_str(), tensor.c_str(), stored);
+    require_finite(where.c_str(), tensor.c_str(), stored, name == "dictionary" ? of_atoms : of_file);
     values = std::move(stored);
   }
   return like.at(parameters);

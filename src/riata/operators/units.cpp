@@ -76,9 +76,10 @@ bool is_in_range(const ConstMatrixRef<T>& A) {
 }
 
 template <Scalar T>
-void require_in_range(const char* where, const char* name, const ConstMatrixRef<T>& A) {
+void require_in_range(const char* where, const char* name, const ConstMatrixRef<T>& A, const Axes& axes, Index first) {
+  leave_if_stopped();
   if (is_in_range<T>(A)) return;
-  require_finite(where, name, A);
+  require_finite(where, name, A, axes, first);
   require(false, "{}: {} holds an entry of size {:.3g}, must be at most {:.0e}: its square overflows; scale signals and reg down",
           where, name, static_cast<double>(largest_entry<T>(A)), static_cast<double>(most<T>));
 }
@@ -107,6 +108,7 @@ T shifted_reg(T reg, int e) {
 
 template <Scalar T>
 UnitAtoms<T>::UnitAtoms(const Dictionary<T>& D, RegUnit reg) : given_(D) {
+  leave_if_stopped();
   const T largest = largest_entry<T>(D);
   if (dynamic_cast<const DenseDictionary<T>*>(&D) == nullptr) {
     require(std::isfinite(largest) && beyond(largest, Bands<T>::widest_atoms) == 0,
@@ -168,17 +170,17 @@ void TileUnits<T>::leave(MatrixRef<T> Z) const {
     if (code(i) != 0) Z.col(i) = shifted(Z.col(i), code(i));
 }
 
-#define RIATA_INSTANTIATE(T)                                                             \
-  template T norm_in_range<T>(const ConstVectorRef<T>&);                                 \
-  template T largest_entry<T>(const ConstMatrixRef<T>&);                                 \
-  template T largest_entry<T>(const Dictionary<T>&);                                     \
-  template bool is_in_range<T>(const ConstMatrixRef<T>&);                                \
-  template void require_in_range<T>(const char*, const char*, const ConstMatrixRef<T>&); \
-  template void require_squares<T>(const char*, const ConstMatrixRef<T>&);               \
-  template int signal_exponent<T>(T);                                                    \
-  template int atom_exponent<T>(T);                                                      \
-  template T shifted_reg<T>(T, int);                                                     \
-  template class UnitAtoms<T>;                                                           \
+#define RIATA_INSTANTIATE(T)                                                                                 \
+  template T norm_in_range<T>(const ConstVectorRef<T>&);                                                     \
+  template T largest_entry<T>(const ConstMatrixRef<T>&);                                                     \
+  template T largest_entry<T>(const Dictionary<T>&);                                                         \
+  template bool is_in_range<T>(const ConstMatrixRef<T>&);                                                    \
+  template void require_in_range<T>(const char*, const char*, const ConstMatrixRef<T>&, const Axes&, Index); \
+  template void require_squares<T>(const char*, const ConstMatrixRef<T>&);                                   \
+  template int signal_exponent<T>(T);                                                                        \
+  template int atom_exponent<T>(T);                                                                          \
+  template T shifted_reg<T>(T, int);                                                                         \
+  template class UnitAtoms<T>;                                                                               \
   template class TileUnits<T>;
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)

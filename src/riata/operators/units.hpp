@@ -11,6 +11,7 @@
 #include <optional>
 #include <vector>
 
+#include "riata/core/axes.hpp"
 #include "riata/operators/dense_dictionary.hpp"
 
 namespace riata {
@@ -55,7 +56,8 @@ bool is_in_range(const ConstMatrixRef<T>& A);
 /// Refuses NaN and infinity as require_finite(), and what else is not in range.
 /// @throws std::invalid_argument
 template <Scalar T>
-void require_in_range(const char* where, const char* name, const ConstMatrixRef<T>& A);
+void require_in_range(const char* where, const char* name, const ConstMatrixRef<T>& A, const Axes& axes = of_signals,
+                      Index first = 0);
 /// Refuses signals whose squares come near the least that T holds: gradients would lose their digits.
 /// @throws std::invalid_argument
 template <Scalar T>

@@ -244,7 +244,7 @@ Matrix<T> stored_matrix(const NamedTensors& tensors, const std::string& name, In
   Matrix<T> values = get_matrix<T>(tensors, name, where);
   require(values.rows() == rows && values.cols() == cols, "{}: tensor '{}' has shape ({}, {}), expected ({}, {})", where, name,
           values.cols(), values.rows(), cols, rows);
-  require_finite(where.c_str(), formatted("tensor '{}'", name).c_str(), values);
+  require_finite(where.c_str(), formatted("tensor '{}'", name).c_str(), values, of_file);
   return values;
 }
 

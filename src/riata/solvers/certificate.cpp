@@ -317,7 +317,7 @@ void for_each_certificate(const char* where, const Batch<T>& batch, const Dictio
   require_signals<T>(where, X, D);
   require(Z.rows() == D.code_size() && Z.cols() == X.cols(), "{}: codes have shape ({}, {}), expected ({}, {})", where, Z.cols(),
           Z.rows(), X.cols(), D.code_size());
-  require_finite(where, "Z", Z);
+  require_finite(where, "Z", Z, of_codes);
   const UnitAtoms<T> atoms(D, reg_unit(options.kind));
   with_penalty<T>(options, atoms.dictionary(), [&]<Penalty P>(const P& penalty) {
     require(!penalty.positive() || Z.size() == 0 || Z.minCoeff() >= T(0), "{}: positive=True but Z holds the negative code {}",

@@ -82,7 +82,7 @@ EncodeResult<T> encode(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D
   if (init != nullptr) {
     require(init->rows() == n_atoms && init->cols() == n_signals, "encode: init has shape ({}, {}), expected ({}, {})",
             init->cols(), init->rows(), n_signals, n_atoms);
-    require_finite("encode", "init", *init);
+    require_finite("encode", "init", *init, of_codes);
   }
   const Vector<T> regs = resolve_reg<T>(reg, batch, D, options.penalty, options.execution);
   const Solver method = options.method == Solver::automatic ? pick_solver<T>(batch, D, regs, options) : options.method;

@@ -48,17 +48,6 @@ Source<T> source_of(NpyRows& rows, const std::filesystem::path& path) {
           }};
 }
 
-/// As require_in_range(), counting signals from the start of the stream.
-template <Scalar T>
-void require_block_in_range(const ConstMatrixRef<T>& X, Index first) {
-  if (is_in_range<T>(X)) return;
-  for (Index i = 0; i < X.cols(); ++i)
-    for (Index j = 0; j < X.rows(); ++j)
-      require(std::isfinite(X(j, i)), "{}: X holds {} at row {}, column {}; expected finite numbers", where, X(j, i), first + i,
-              j);
-  require_in_range<T>(where, "X", X);
-}
-
 /// Whole tiles; by default as many as 16 MiB hold, but one for each thread.
 Index block_signals(const StreamOptions& options, Index signal_bytes) {
   constexpr Index default_block_bytes = Index{1} << 24;
@@ -89,7 +78,7 @@ StreamReport run(const Source<T>& signals, const DenseDictionary<T>& D, const Re
     const Index n = std::min(block, n_signals - first);
     CodeBlock<T> coded{.first = first, .n_signals = n_signals};
     signals.take(n, [&](const ConstMatrixRef<T>& X) {
-      require_block_in_range<T>(X, first);
+      require_in_range<T>(where, "X", X, of_signals, first);
       const Vector<T> regs = resolve_reg<T>(part_of(reg, first, n), X, D, solver.penalty, solver.execution);
       if (!encoder) {
         // Any block of more than two signals gets the method that all signals would.

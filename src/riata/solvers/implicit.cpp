@@ -23,7 +23,7 @@ template <Scalar T>
 void require_codes(const char* where, const char* name, const ConstMatrixRef<T>& Z, Index n_signals, Index n_atoms) {
   require(Z.rows() == n_atoms && Z.cols() == n_signals, "{}: {} has shape ({}, {}), expected ({}, {})", where, name, Z.cols(),
           Z.rows(), n_signals, n_atoms);
-  require_finite(where, name, Z);
+  require_finite(where, name, Z, of_codes);
 }
 
 /// The arguments that all entry points share, checked, and the exact codes: in double, whatever T is.
@@ -135,17 +135,17 @@ Matrix<T> implicit_jvp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictio
   const Solved solved("implicit_jvp", X, D, reg, options, codes);
   const Matrix<T>&dD = direction.dictionary, &dX = direction.signals;
   const Vector<double>& dreg = direction.reg;
-  const auto require_like = [](const char* name, const Matrix<T>& moved, Index rows, Index cols) {
+  const auto require_like = [](const char* name, const Matrix<T>& moved, const Axes& axes, Index rows, Index cols) {
     if (moved.size() == 0) return;
     require(moved.rows() == rows && moved.cols() == cols, "implicit_jvp: {} has shape ({}, {}), expected ({}, {})", name,
             moved.cols(), moved.rows(), cols, rows);
-    require_finite("implicit_jvp", name, moved);
+    require_finite("implicit_jvp", name, moved, axes);
   };
-  require_like("the direction of D", dD, X.rows(), D.code_size());
-  require_like("the direction of X", dX, X.rows(), X.cols());
+  require_like("the direction of D", dD, of_atoms, X.rows(), D.code_size());
+  require_like("the direction of X", dX, of_signals, X.rows(), X.cols());
   require(dreg.size() <= 1 || dreg.size() == X.cols(), "implicit_jvp: the direction of reg has {} entries for {} signals",
           dreg.size(), X.cols());
-  require_finite("implicit_jvp", "the direction of reg", dreg);
+  require_finite("implicit_jvp", "the direction of reg", dreg, of_vector);
 
   const Matrix<double> dD_double = dD.template cast<double>();
   Matrix<T> dZ = Matrix<T>::Zero(D.code_size(), X.cols());

@@ -100,7 +100,7 @@ JointCertificate joint_certificate(const NonDeduced<ConstMatrixRef<T>>& X, const
   require_signals<T>("joint_certificate", X, D);
   require(Z.rows() == D.code_size() && Z.cols() == X.cols(), "joint_certificate: codes have shape ({}, {}), expected ({}, {})",
           Z.cols(), Z.rows(), X.cols(), D.code_size());
-  require_finite("joint_certificate", "Z", Z);
+  require_finite("joint_certificate", "Z", Z, of_codes);
   require(std::isfinite(reg) && reg > 0, "reg = {}, must be > 0 and finite", reg);
   require_groups(group_size, D.code_size());
   const JointArrays given(ConstMatrixRef<T>(X), D, static_cast<double>(largest_entry<T>(Z)));

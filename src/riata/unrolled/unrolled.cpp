@@ -244,7 +244,7 @@ Matrix<T> unrolled_encode(const NonDeduced<Batch<T>>& batch, const Dictionary<T>
   if (init != nullptr) {
     require(init->rows() == D.code_size() && init->cols() == X.cols(),
             "unrolled_encode: init has shape ({}, {}), expected ({}, {})", init->cols(), init->rows(), X.cols(), D.code_size());
-    require_finite("unrolled_encode", "init", *init);
+    require_finite("unrolled_encode", "init", *init, of_codes);
   }
   const Partition parts = partition<T>(problem.D, X.cols(), 0);
   Matrix<T> codes(D.code_size(), X.cols());
@@ -376,7 +376,7 @@ UnrolledGradient<T> unrolled_vjp(const NonDeduced<Batch<T>>& batch, const Dictio
   require(cotangent.rows() == n_atoms && cotangent.cols() == n_signals,
           "unrolled_vjp: cotangent has shape ({}, {}), expected ({}, {})", cotangent.cols(), cotangent.rows(), n_signals,
           n_atoms);
-  require_finite("unrolled_vjp", "cotangent", cotangent);
+  require_finite("unrolled_vjp", "cotangent", cotangent, of_codes);
   const Partition parts = partition<T>(D, n_signals, kept);
   UnrolledGradient<T> result;
   result.codes.resize(n_atoms, n_signals);

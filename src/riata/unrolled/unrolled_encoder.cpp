@@ -72,7 +72,7 @@ void UnrolledEncoder<T>::encode(const NonDeduced<ConstVectorRef<T>>& x, double r
   require(x.size() == n_features(), "UnrolledEncoder: x has {} entries, expected the atoms' {}", x.size(), n_features());
   require(code.size() == n_atoms(), "UnrolledEncoder: code has {} entries, expected one per atom, {}", code.size(), n_atoms());
   if (!is_in_range<T>(x)) {
-    require(x.allFinite(), "UnrolledEncoder: x has an entry that is not finite");
+    require_finite("UnrolledEncoder", "x", x, {nullptr, "feature"});
     refuse("UnrolledEncoder: x has an entry whose square overflows; scale x and reg down");
   }
   require(std::isfinite(static_cast<T>(reg)) && static_cast<T>(reg) > T(0), "reg = {}, must be > 0 and finite", reg);
