@@ -9,6 +9,7 @@
 #include "options.hpp"
 #include "outputs.hpp"
 #include "riata/core/error.hpp"
+#include "riata/core/instruction_set.hpp"
 #include "riata/core/sentence.hpp"
 #include "riata/version.hpp"
 #include "surroundings.hpp"
@@ -51,7 +52,10 @@ int run(CLI::App& app, const std::vector<Command>& commands, int argc, char** ar
     return flushed(app.exit(request));
   }
   for (const Command& command : commands)
-    if (command.app->parsed()) return flushed(command.run());
+    if (command.app->parsed()) {
+      instruction_set();  // refuses an unknown RIATA_SIMD
+      return flushed(command.run());
+    }
   throw std::invalid_argument("a command is required: denoise, learn, encode, train, infer or info (riata --help tells more)");
 }
 

@@ -256,7 +256,11 @@ def test_kernels_that_are_nowhere_are_refused_unless_the_resume_is_inexact(riata
     riata(*LEARN, "--resume")  # it is a checkpoint of these kernels now
 
 
-@pytest.mark.parametrize("command", [LEARN, TRAIN], ids=["learn", "train"])
+ENCODE = ("encode", "D.npy", "X.npy", "-o", "Z.npy", "--reg", 0.1)
+
+
+@pytest.mark.parametrize("command", [LEARN, TRAIN, ENCODE, ("info",), ("info", "X.npy"), ("denoise", "X.png", "-o", "Y.png")],
+                         ids=lambda command: " ".join(command[:2]))
 @pytest.mark.parametrize("value", ["AVX2", "sse2", "512", " "])
 def test_an_unknown_instruction_set_is_refused(riata, tmp_path, signals, planted, command, value):
     np.save(tmp_path / "D.npy", planted[1])

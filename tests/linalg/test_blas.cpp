@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <omp.h>
 
+#include "riata/core/threads.hpp"
 #include "support/precision.hpp"
 #include "support/random_arrays.hpp"
 
@@ -83,18 +84,21 @@ TYPED_TEST(Products, LeaveTheCallersThreadsAsTheyWere) {
   multiply_transposed<T>(A, A, out);
   add_outer<T>(T(1), A, A, out);
   EXPECT_EQ(omp_get_max_threads(), 3);
-  if (openblas_get_parallel() == OPENBLAS_OPENMP) {
-    EXPECT_EQ(openblas_get_num_threads(), blas_threads);
-  }
+  EXPECT_EQ(openblas_get_num_threads(), blas_threads);  // of the pthread build, too
   omp_set_num_threads(threads);
 }
 
-TEST(Blas, KeepsToTheCallingThread_AlsoWhereItBringsAPoolOfItsOwn) {
-  const Matrix<float> A = Matrix<float>::Ones(3, 3);
-  Matrix<float> out(3, 3);
-  multiply<float>(A, A, out);
+TEST(Blas, GivesBackThePoolOfThePthreadBuild_AlsoAfterProductsSideBySide) {
   if (openblas_get_parallel() != OPENBLAS_THREAD) GTEST_SKIP() << "not the pthread build of OpenBLAS";
-  EXPECT_EQ(openblas_get_num_threads(), 1);
+  const int before = openblas_get_num_threads();
+  openblas_set_num_threads(3);
+  const Matrix<double> A = Matrix<double>::Ones(60, 60);
+  parallel_for(500, {.n_threads = 4}, [&](Index, int) {
+    Matrix<double> out(60, 60);
+    multiply<double>(A, A, out);
+  });
+  EXPECT_EQ(openblas_get_num_threads(), 3);
+  openblas_set_num_threads(before);
 }
 
 }  // namespace

@@ -117,6 +117,7 @@ int resolve_threads(int requested) {
 }
 
 StopScope::StopScope(const Execution& execution) : outer_(here.requested), outer_next_ask_(here.next_ask) {
+  instruction_set();  // refuses an unknown RIATA_SIMD also where no kernel of ours would run
   if (!execution.stop_requested) return;
   here.requested = &execution.stop_requested;
   here.next_ask = 0;

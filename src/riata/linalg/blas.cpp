@@ -45,14 +45,18 @@ int n_first_buffers() {
 /// Not without end: before glibc 2.36 a library that is being loaded may itself wait for the fork.
 std::timed_mutex growing;
 bool fork_has_it = false;
-void leave_growing() {
+/// Of PoolOfOne; a fork waits for it likewise.
+std::mutex pool;
+void leave_pool_and_growing() {
+  pool.unlock();
   if (std::exchange(fork_has_it, false)) growing.unlock();
 }
 [[maybe_unused]] const int registered = pthread_atfork(
     [] {
       if (growing.try_lock_for(std::chrono::seconds(2))) fork_has_it = true;
+      pool.lock();
     },
-    leave_growing, leave_growing);
+    leave_pool_and_growing, leave_pool_and_growing);
 
 /// OpenBLAS, loaded by the first product: its buffers are more than `riata --help` needs.
 struct OpenBlas {
@@ -62,12 +66,9 @@ struct OpenBlas {
   std::string_view corename = find<decltype(&openblas_get_corename)>("openblas_get_corename")();
   /// Of the kernels in OpenBLAS 0.3.21 those for AVX-512 alone have the path, for products of up to 10^6 multiply-adds.
   bool multiplies_without_packing = corename == "SkylakeX" || corename == "Cooperlake" || corename == "SapphireRapids";
-
-  OpenBlas() {
-    // The pthread build has a pool of its own, whose size is one setting for the whole process.
-    const auto parallel = find<decltype(&openblas_get_parallel)>("openblas_get_parallel");
-    if (parallel() == OPENBLAS_THREAD) find<decltype(&openblas_set_num_threads)>("openblas_set_num_threads")(1);
-  }
+  bool has_pool = find<decltype(&openblas_get_parallel)>("openblas_get_parallel")() == OPENBLAS_THREAD;
+  decltype(&openblas_get_num_threads) n_threads = find<decltype(&openblas_get_num_threads)>("openblas_get_num_threads");
+  decltype(&openblas_set_num_threads) set_n_threads = find<decltype(&openblas_set_num_threads)>("openblas_set_num_threads");
 
  private:
   static void* open() {
@@ -126,15 +127,39 @@ class Buffer {
   bool is_new_ = false;
 };
 
+/// The pthread build has a pool, maybe the host's too, whose size is one setting for the whole process: 1 while products of ours
+/// run, then what it was before, unless another has set it meanwhile.
+class PoolOfOne {
+ public:
+  explicit PoolOfOne(const OpenBlas& blas) : blas_(blas) {
+    if (!blas_.has_pool) return;
+    const std::lock_guard lock(pool);
+    if (n_running++ == 0) before = blas_.n_threads();
+    if (blas_.n_threads() != 1) blas_.set_n_threads(1);
+  }
+  ~PoolOfOne() {
+    if (!blas_.has_pool) return;
+    const std::lock_guard lock(pool);
+    if (--n_running == 0 && before != 1 && blas_.n_threads() == 1) blas_.set_n_threads(before);
+  }
+  PoolOfOne(const PoolOfOne&) = delete;
+  PoolOfOne& operator=(const PoolOfOne&) = delete;
+
+ private:
+  inline static int n_running = 0, before = 1;
+  const OpenBlas& blas_;
+};
+
 /// The OpenMP build asks omp_get_max_threads() at each product; that setting belongs to the calling thread alone.
 class OneThread {
  public:
-  OneThread() { omp_set_num_threads(1); }
+  explicit OneThread(const OpenBlas& blas) : pool_(blas) { omp_set_num_threads(1); }
   ~OneThread() { omp_set_num_threads(before_); }
   OneThread(const OneThread&) = delete;
   OneThread& operator=(const OneThread&) = delete;
 
  private:
+  PoolOfOne pool_;
   int before_ = omp_get_max_threads();
 };
 
@@ -142,20 +167,20 @@ int as_int(Index i) { return static_cast<int>(i); }
 
 void gemm(CBLAS_TRANSPOSE op_a, CBLAS_TRANSPOSE op_b, Index m, Index n, Index k, float alpha, const float* A, Index lda,
           const float* B, Index ldb, float beta, float* C, Index ldc) {
-  const auto product = open_blas().sgemm;
-  const OneThread scope;
+  const OpenBlas& blas = open_blas();
+  const OneThread scope(blas);
   const Buffer buffer;
-  product(CblasColMajor, op_a, op_b, as_int(m), as_int(n), as_int(k), alpha, A, as_int(lda), B, as_int(ldb), beta, C,
-          as_int(ldc));
+  blas.sgemm(CblasColMajor, op_a, op_b, as_int(m), as_int(n), as_int(k), alpha, A, as_int(lda), B, as_int(ldb), beta, C,
+             as_int(ldc));
 }
 
 void gemm(CBLAS_TRANSPOSE op_a, CBLAS_TRANSPOSE op_b, Index m, Index n, Index k, double alpha, const double* A, Index lda,
           const double* B, Index ldb, double beta, double* C, Index ldc) {
-  const auto product = open_blas().dgemm;
-  const OneThread scope;
+  const OpenBlas& blas = open_blas();
+  const OneThread scope(blas);
   const Buffer buffer;
-  product(CblasColMajor, op_a, op_b, as_int(m), as_int(n), as_int(k), alpha, A, as_int(lda), B, as_int(ldb), beta, C,
-          as_int(ldc));
+  blas.dgemm(CblasColMajor, op_a, op_b, as_int(m), as_int(n), as_int(k), alpha, A, as_int(lda), B, as_int(ldb), beta, C,
+             as_int(ldc));
 }
 
 /// Columns of a product, of a left factor with so many entries, that take some 50 ms; a function of sizes alone, so bits are too.
