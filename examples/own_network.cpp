@@ -1,5 +1,4 @@
 // A kind of network that riata does not have, added from outside: docs/how_to_add_network.md explains it line by line.
-#include <riata/networks/shrinks.hpp>
 #include <riata/riata.hpp>
 
 #include <cmath>
