@@ -446,10 +446,12 @@ TEST_F(TrainingFile, AdamsMoments_ThatDoNotFit_AreRefused) {
 TEST_F(TrainingFile, InterruptedWithinAStep_KeepsTheLastAcceptedOne) {
   const Problem problem = draw_problem(9);
   Network<double> whole("coupled", problem.D, 3), cut = whole, resumed = whole;
-  train<double>(whole, problem.X, 0.1, {.max_iter = 12});
-  int polls = 0;
-  TrainingOptions options{.max_iter = 12, .checkpoint = path};
-  options.execution = {.n_threads = 1, .stop_requested = [&] { return ++polls > 40; }};
+  int polls = 0, last_poll = std::numeric_limits<int>::max();
+  TrainingOptions options{.max_iter = 12};
+  options.execution = {.n_threads = 1, .stop_requested = [&] { return ++polls > last_poll; }};
+  train<double>(whole, problem.X, 0.1, options);
+  last_poll = std::exchange(polls, 0) / 2;
+  options.checkpoint = path;
   const auto result = train<double>(cut, problem.X, 0.1, options);
   EXPECT_EQ(result.status, Status::interrupted);
   EXPECT_EQ(result.value, cut.loss(problem.X, 0.1));
@@ -466,23 +468,27 @@ TEST_F(TrainingFile, InterruptedAnywhere_WhileProgressIsShown_ResumesBitForBit) 
   const TrainingObserver watch = [](const TrainingInfo&) { return Action::keep_going; };
   const TrainingOptions options{.mode = TrainingMode::recursive, .max_iter = 9, .checkpoint = path};
   Network<double> whole("coupled", problem.D, 3);
-  train<double>(whole, problem.X, 0.1, options, nullptr, watch);
-  for (int last_poll = 1, n_cut = 0;; ++last_poll) {
+  int n_polls = 0, n_cut = 0;
+  TrainingOptions counting = options;
+  counting.execution = {.n_threads = 1, .stop_requested = [&] { return ++n_polls < 0; }};
+  train<double>(whole, problem.X, 0.1, counting, nullptr, watch);
+  const int stride = 1 + n_polls / 50;
+  for (int last_poll = 1; last_poll < n_polls; last_poll += stride) {
     std::filesystem::remove(path);
     Network<double> cut("coupled", problem.D, 3), resumed = cut;
     int polls = 0;
     TrainingOptions until = options;
     until.execution = {.n_threads = 1, .stop_requested = [&] { return ++polls > last_poll; }};
-    n_cut += train<double>(cut, problem.X, 0.1, until, nullptr, watch).status == Status::interrupted;
-    if (polls <= last_poll) {
-      EXPECT_GT(n_cut, 20);
-      break;
+    try {
+      n_cut += train<double>(cut, problem.X, 0.1, until, nullptr, watch).status == Status::interrupted;
+    } catch (const Interrupted&) {  // before the first step began
     }
     until.execution = {};
     until.resume = true;
     train<double>(resumed, problem.X, 0.1, until, nullptr, watch);
-    ASSERT_TRUE(resumed.parameters() == whole.parameters()) << "interrupted at poll " << last_poll;
+    ASSERT_TRUE(resumed.parameters() == whole.parameters()) << "interrupted at poll " << last_poll << " of " << n_polls;
   }
+  EXPECT_GT(n_cut, 20);
 }
 
 TEST_F(TrainingFile, BadInputs_AreRefusedInASentence) {

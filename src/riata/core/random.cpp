@@ -56,6 +56,7 @@ std::vector<Index> RandomStream::choose(Index n, Index k) {
   std::vector<Index> chosen;
   chosen.reserve(static_cast<std::size_t>(k));
   for (Index i = 0; i < k; ++i) {
+    leave_if_stopped();
     const Index j = i + static_cast<Index>(below(static_cast<std::uint64_t>(n - i)));
     chosen.push_back(at(j));
     moved[j] = at(i);

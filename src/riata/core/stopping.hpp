@@ -1,9 +1,8 @@
-// How a caller stops long work.
+// How work hears that it is to stop; the rule is at Execution.
 //
-// Execution::stop_requested is asked before the threads start and then at least every 50 ms, on the calling thread alone (Python
-// runs its handlers of signals on the main thread only), which, once out of tasks, goes on asking until the others are done. What
-// it says is seen by every loop of every thread, all of which call leave_if_stopped(). So a call ends within half a second, with
-// Interrupted or what stop_requested threw, or with what its documentation says is kept.
+// stop_requested is asked on the calling thread alone, since Python runs its handlers of signals on the main thread only. That
+// thread, once out of tasks, goes on asking until the others are done. What it says is seen by every loop of every thread, all of
+// which call leave_if_stopped().
 #pragma once
 
 #include <cstdint>

@@ -8,10 +8,16 @@
 
 namespace riata {
 
-/// Where and how long a computation may run. How it stops, and how soon: core/stopping.hpp.
+/// Where and how long a computation may run.
+///
+/// How it stops, the one rule for all that take an Execution, and for Ctrl-C in Python and signals in the command too:
+/// stop_requested is asked before the threads start and then every 50 ms or sooner, on the calling thread alone; the loops of all
+/// hear the answer. A yes, which has to last, ends the call within half a second: it throws Interrupted, or what stop_requested
+/// itself threw, and has changed nothing. What goes step by step, learn_dictionary(), train() and Run::fit(), has what its steps
+/// gave: once the first has begun, a yes makes it return the last complete one with Status::interrupted, its checkpoint written.
 struct Execution {
   int n_threads = 0;                          ///< 0: all cores this process may use (OMP_NUM_THREADS is respected)
-  std::function<bool()> stop_requested = {};  ///< asked by the calling thread alone; true makes the call throw Interrupted
+  std::function<bool()> stop_requested = {};  ///< none: nothing stops it
 };
 
 /// The number of threads `requested` stands for, at most 1024. @throws std::invalid_argument if negative

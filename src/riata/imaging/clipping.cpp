@@ -5,8 +5,12 @@
 #include <limits>
 #include <numbers>
 
+#include "riata/core/stopping.hpp"
+
 namespace riata {
 namespace {
+
+constexpr std::size_t between_looks = 1 << 16;  // samples
 
 double density(double t) { return std::exp(-0.5 * t * t) / std::sqrt(2 * std::numbers::pi); }
 double probability_below(double t) { return 0.5 * std::erfc(-t / std::numbers::sqrt2); }
@@ -26,7 +30,9 @@ ClippingRange clipping_range(const Picture& noisy, std::span<const float> estima
   const auto low = static_cast<double>(*low_at), high = static_cast<double>(*high_at);
   if (low == high) return {.low = -nowhere, .high = nowhere};
   double expected_low = 0, expected_high = 0;
-  for (const float estimate : estimates) {
+  for (std::size_t i = 0; i < estimates.size(); ++i) {
+    if (i % between_looks == 0) leave_if_stopped();
+    const float estimate = estimates[i];
     expected_low += probability_below((low - static_cast<double>(estimate)) / sigma);
     expected_high += probability_below((static_cast<double>(estimate) - high) / sigma);
   }
@@ -64,7 +70,9 @@ void undo_clipping(const Picture& noisy, double sigma, Picture& estimate) {
     grid[k] = u;
     mean[k] = u + (clipped_low ? lift(u, low, sigma) : 0.0) - (clipped_high ? lift(-u, -high, sigma) : 0.0);
   }
-  for (float& sample : estimate.samples) {
+  for (std::size_t i = 0; i < estimate.samples.size(); ++i) {
+    if (i % between_looks == 0) leave_if_stopped();
+    float& sample = estimate.samples[i];
     const auto value = static_cast<double>(sample);
     const auto above = std::lower_bound(mean.begin(), mean.end(), value);
     if (above == mean.begin()) {

@@ -11,6 +11,7 @@
 #include <limits>
 
 #include "riata/core/check.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/imaging/clipping.hpp"
 #include "riata/imaging/denoise.hpp"
 #include "riata/linalg/blas.hpp"
@@ -83,10 +84,12 @@ std::vector<Cell> cells_of(const Picture& picture) {
   const auto stride = static_cast<Index>(std::ceil(std::sqrt(static_cast<double>(n_cells(side)) / most_cells)));
   std::vector<Cell> cells;
   for (Index c = 0; c < picture.channels; ++c)
-    for (Index top = 0; top + side <= picture.height; top += stride)
+    for (Index top = 0; top + side <= picture.height; top += stride) {
+      leave_if_stopped();
       for (Index left = 0; left + side <= picture.width; left += stride)
         cells.push_back(cell_at(picture.samples.data() + (top * picture.width + left) * picture.channels + c, picture.channels,
                                 picture.width * picture.channels, radius));
+    }
   return cells;
 }
 
@@ -102,6 +105,7 @@ double spread_of(std::vector<double>& details) { return quantile(details, 0.5) /
 /// One round: the spread of the details in the quietest two fifths of the cells that lie far enough from where noise was
 /// clipped, each freed from what clipping by noise of standard deviation `sigma` took. `sigma` if too few cells are left.
 double refined(const std::vector<Cell>& cells, double sigma, const ClippingRange& range) {
+  leave_if_stopped();
   constexpr double far_enough = 1.5, enough_cells = 0.25, quiet = 0.4;
   const auto margin = [&](const Cell& cell) { return std::min(cell.mean - range.low, range.high - cell.mean); };
   std::vector<double> values;
@@ -133,6 +137,7 @@ struct Area {
 
 /// The smallest eigenvalue of the covariance of p x p windows of an area, with the largest p <= 8 of which there are 10 p^2.
 double least_window_variance(const Picture& picture, const Area& area) {
+  leave_if_stopped();
   constexpr Index most_windows = 1 << 14;
   const Index channels = picture.channels;
   const auto count = [&](Index p) { return (area.height - p + 1) * (area.width - p + 1); };
@@ -177,7 +182,8 @@ double least_shift_variance(const Picture& picture) {
   const Index most_down = std::min(farthest, height / 2), most_right = std::min(farthest, width / 2);
   const Index stride = spacing(height * width, most_pixels);
   double least = std::numeric_limits<double>::infinity();
-  for (Index down = 0; down <= most_down; ++down)
+  for (Index down = 0; down <= most_down; ++down) {
+    leave_if_stopped();
     for (Index right = down == 0 ? 1 : -most_right; right <= most_right; ++right) {
       double sum = 0;
       Index n = 0;
@@ -193,6 +199,7 @@ double least_shift_variance(const Picture& picture) {
       }
       if (n > 0) least = std::min(least, sum / static_cast<double>(n));
     }
+  }
   return least;
 }
 

@@ -114,6 +114,7 @@ RunResult<T> Run<T>::fit_and_keep_failure(const Observer& observer) {
 
 template <Scalar T>
 const Question<T>* Run<T>::question() {
+  leave_if_stopped();
   if (!dialogue_) dialogue_.emplace(play());
   Question<T>* question = dialogue_->question();
   if (question != nullptr) question->n_layers = phase().n_layers;

@@ -6,6 +6,7 @@
 
 #include "riata/core/check.hpp"
 #include "riata/core/random.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/operators/patches.hpp"
 
 namespace riata {
@@ -17,7 +18,10 @@ constexpr std::uint32_t batch_stream = 200, validation_stream = 201;
 template <Scalar T>
 Matrix<T> columns(const ConstMatrixRef<T>& A, const std::vector<Index>& which) {
   Matrix<T> chosen(A.rows(), std::ssize(which));
-  for (Index k = 0; k < chosen.cols(); ++k) chosen.col(k) = A.col(which[static_cast<std::size_t>(k)]);
+  for (Index k = 0; k < chosen.cols(); ++k) {
+    leave_if_stopped();
+    chosen.col(k) = A.col(which[static_cast<std::size_t>(k)]);
+  }
   return chosen;
 }
 
@@ -82,6 +86,7 @@ PatchSampler<T>::PatchSampler(const T* image, Index height, Index width, const P
   const Index candidates = std::min(grid.count(), 8 * patches_.cols());
   for (const Index i : random.choose(grid.count(), candidates)) {
     if (kept == patches_.cols()) break;
+    leave_if_stopped();
     Matrix<T> patch = extract_patches(image, grid, i, 1);
     if (options.centred) patch.array() -= patch.mean();
     if (static_cast<double>(patch.norm()) < options.smallest_norm) continue;

@@ -276,7 +276,11 @@ TrainingResult run_training(Network<T>& net, const Batch<T>& batch, double reg, 
     in_time([&] { is_better = look({.at = ended.parameters}, Look::held_out, to_the_end).value < *ended.best_value; });
     if (!is_better) ended.parameters = std::move(ended.best);
   }
-  net.set_parameters(std::move(ended.parameters));
+  {
+    const Execution in_any_case{.n_threads = execution.n_threads, .stop_requested = [] { return false; }};
+    const StopScope scope(in_any_case);
+    net.set_parameters(std::move(ended.parameters));
+  }
   if (ended.failure) std::rethrow_exception(ended.failure);
   double value = ended.value.value_or(std::numeric_limits<double>::quiet_NaN());
   const bool is_known = !is_adam && ended.value && last.n_layers == net.n_layers();

@@ -20,6 +20,7 @@ struct SupportSystem {
       if (z(j) != 0) S.push_back(j);
     z_S = z(S);
     D_S = D(Eigen::all, S);
+    leave_if_stopped();
     r = x - D_S * z_S;
     signs = z_S.cwiseSign();
     weights.resize(z_S.size());

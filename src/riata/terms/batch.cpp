@@ -1,6 +1,7 @@
 #include "riata/terms/batch.hpp"
 
 #include "riata/core/check.hpp"
+#include "riata/core/stopping.hpp"
 
 namespace riata {
 namespace {
@@ -11,11 +12,13 @@ Matrix<T> seen(const char* where, const Batch<T>& batch) {
   const ConstMatrixRef<T>& W = *batch.weights;
   require(W.rows() == batch.X.rows() && W.cols() == batch.X.cols(), "{}: mask has shape ({}, {}), expected the signals' ({}, {})",
           where, W.cols(), W.rows(), batch.X.cols(), batch.X.rows());
-  for (Index i = 0; i < W.cols(); ++i)
+  for (Index i = 0; i < W.cols(); ++i) {
+    leave_if_stopped();
     for (Index t = 0; t < W.rows(); ++t)
       require(W(t, i) >= T(0) && W(t, i) <= T(1),
               "{}: mask holds {} at signal {}, feature {}; must be between 0 and 1 (divide by the largest, and reg too)", where,
               static_cast<double>(W(t, i)), i, t);
+  }
   return (W.array() == T(0)).select(T(0), batch.X);
 }
 

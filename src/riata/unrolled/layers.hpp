@@ -77,8 +77,10 @@ class TilePass final : public Pass<typename Dict::scalar> {
       : D_(D), fit_(fit), penalty_(penalty), schedule_(schedule), stored_(stored), tile_(tile) {
     const Index m = D.code_size(), n = D.signal_size();
     for (Matrix<T>* A : {&y_, &cotangent_y_, &cotangent_z_, &pull_}) A->resize(m, tile);
-    z_.assign(static_cast<std::size_t>(stored + 2), Matrix<T>(m, tile));
-    r_.assign(static_cast<std::size_t>(stored), Matrix<T>(n, tile));
+    z_.resize(static_cast<std::size_t>(stored + 2));  // not assign(): copies would touch all of the memory
+    r_.resize(static_cast<std::size_t>(stored));
+    for (Matrix<T>& z : z_) z.resize(m, tile);
+    for (Matrix<T>& r : r_) r.resize(n, tile);
     Dh_.resize(n, tile);
     r_scratch_.resize(n, tile);
     thresholds_.resize(tile);

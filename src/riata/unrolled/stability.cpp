@@ -26,7 +26,10 @@ Matrix<double> make_directions(std::optional<int> random_per_row, Index n_featur
   if (!random_per_row) return Matrix<double>::Identity(n_atoms, n_atoms).replicate(n_features, 1);
   Matrix<double> signs(n_features * *random_per_row, n_atoms);
   RandomStream random(0);
-  for (double& w : signs.reshaped()) w = random.bits() & 1 ? 1 : -1;
+  for (auto column : signs.colwise()) {
+    leave_if_stopped();
+    for (double& w : column) w = random.bits() & 1 ? 1 : -1;
+  }
   return signs;
 }
 
