@@ -118,7 +118,6 @@ CASES = [
     (ENCODE + "--penalty group --groups p.png", 2, "p.png is no array (.npy, .npz)"),
     (ENCODE + "--penalty l0 --positive", 2, "positive is for the penalties 'l1' and 'elastic-net', not for 'l0'"),
     (ENCODE + "--penalty l0 --method cd", 2, "method = 'cd' does not fit penalty = 'l0'; choose one of 'auto', 'ista'"),
-    (ENCODE + "--penalty l0 --layers 3", 2, "unrolled layers: penalty = 'l0', must be 'l1'"),
     (ENCODE + "--momentum heavy", 2, "momentum = 'heavy', must be one of 'beck-teboulle', 'chambolle-dossal', 'greedy'"),
     (ENCODE + "--restart yes", 2, "restart = 'yes', must be one of 'never', 'gradient', 'objective'"),
     (ENCODE + "--method cd --layers 3", 2, "method = 'cd' has no layers; with --layers choose 'ista' or 'fista'"),
@@ -171,8 +170,8 @@ CASES = [
     (TRAIN.replace("--dictionary D.npy ", ""), 2, "--dictionary is required unless --init names a network"),
     (TRAIN.replace("--data X.npy ", ""), 2, "--data is required"),
     (TRAIN.replace("--reg 0.1 ", ""), 2, "--reg is required: D.npy does not say with which weight it was learned"),
-    (TRAIN.replace("step", "deep"), 2, "kind = 'deep', must be one of alista, coupled, facnet, first_step, group, hessian, iht, "
-     "lamp, lista, step, tied"),
+    (TRAIN.replace("step", "deep"), 2, "kind = 'deep', must be one of alista, coupled, facnet, first_step, fista, group, hessian, "
+     "iht, lamp, lista, step, tied"),
     (TRAIN.replace("--layers 3", "--layers 0"), 2, "n_layers = 0, must be between 1 and 10000"),
     (TRAIN.replace("0.1", "0.1*mox"), 2, "reg = '0.1*mox' is neither a number nor a fraction of reg_max such as 0.1max"),
     (TRAIN.replace("X.npy", "X32.npy"), 2,

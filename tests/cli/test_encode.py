@@ -88,6 +88,16 @@ def test_layers_are_unrolled_ista(riata, tmp_path, planted):
     np.testing.assert_allclose(np.load(tmp_path / "c.npy"), Z, atol=1e-12)
 
 
+def test_layers_take_other_penalties(riata, tmp_path, planted):
+    X, D = planted
+    riata("encode", "D.npy", "X.npy", "-o", "c.npy", "--reg", 0.2, "--layers", 7, "--method", "ista", "--penalty", "elastic-net")
+    L, Z = np.linalg.norm(D, 2) ** 2, np.zeros((600, 24))
+    for _ in range(7):
+        V = Z - (Z @ D - X) @ D.T / L
+        Z = np.sign(V) * np.maximum(np.abs(V) - 0.1 / L, 0) / (1 + 0.1 / L)
+    np.testing.assert_allclose(np.load(tmp_path / "c.npy"), Z, atol=1e-12)
+
+
 def test_a_picture_is_coded_patch_by_patch_as_it_was_learned(riata, tmp_path, photograph):
     Image.fromarray(photograph).save(tmp_path / "p.png")
     riata("learn", "p.png", "-o", "m.safetensors", "--atoms", 30, "--reg", 20, "--max-iter", 3, "--patch", 6, "--centre")

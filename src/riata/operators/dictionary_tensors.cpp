@@ -36,8 +36,9 @@ std::unique_ptr<Dictionary<T>> stored_dictionary(const NamedTensors& tensors, co
 void require_stored_matrix(const NamedTensors& tensors, const std::string& where) {
   if (tensors.contains("dictionary")) return;
   for (const auto& [name, tensor] : tensors)
-    require(!name.starts_with(prefix), "{}: its dictionary is no matrix but has '{}'; C++ loads it, given a dictionary like it",
-            where, shown(name.substr(prefix.size())));
+    if (name.starts_with(prefix))
+      refuse(formatted("{}: its dictionary is no matrix but has '{}'; C++ loads it, given a dictionary like it", where,
+                       shown(name.substr(prefix.size()))));
   refuse(where + ": tensor 'dictionary' is missing");
 }
 
