@@ -140,7 +140,7 @@ void save_network(const std::string& path, const StoredNetwork<T>& stored) {
   file.metadata["threshold"] = to_string(net.options().threshold);
   file.metadata["lipschitz"] = formatted("{}", net.lipschitz());
   file.metadata["conventions"] =
-      "rows of arrays are columns of riata's, those of `dictionary` atoms; codes and signals are rows, which weights multiply "
+      "rows of `dictionary` are atoms; codes and signals are rows, which weights multiply "
       "from the right";
   if (const auto& selection = net.options().support_selection) {
     file.metadata["support_selection_p"] = formatted("{}", selection->p);
