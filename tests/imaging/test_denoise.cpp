@@ -8,6 +8,7 @@
 
 #include "riata/core/error.hpp"
 #include "riata/imaging/patch_coder.hpp"
+#include "support/pictures.hpp"
 #include "support/random_arrays.hpp"
 #include "support/sentences.hpp"
 
@@ -18,14 +19,10 @@ constexpr double sigma = 15;
 
 /// Stripes of two directions, another phase in each channel.
 Picture striped(Index height, Index width, Index channels = 1) {
-  Picture picture{height, width, channels, {}};
-  for (Index i = 0; i < height; ++i)
-    for (Index j = 0; j < width; ++j)
-      for (Index c = 0; c < channels; ++c) {
-        const auto y = static_cast<double>(i), x = static_cast<double>(j + 3 * c);
-        picture.samples.push_back(static_cast<float>(128 + 40 * std::sin(x / 4) + (std::sin(y / 6) > 0 ? 30 : -30)));
-      }
-  return picture;
+  return picture_of(height, width, channels, [](Index i, Index j, Index c) {
+    const auto y = static_cast<double>(i), x = static_cast<double>(j + 3 * c);
+    return 128 + 40 * std::sin(x / 4) + (std::sin(y / 6) > 0 ? 30 : -30);
+  });
 }
 
 Picture with_noise(Picture picture, std::uint64_t seed) {

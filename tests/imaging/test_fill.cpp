@@ -9,6 +9,7 @@
 #include "riata/imaging/denoise.hpp"
 #include "riata/imaging/smooth_fill.hpp"
 #include "support/decompositions.hpp"
+#include "support/pictures.hpp"
 #include "support/random_arrays.hpp"
 #include "support/sentences.hpp"
 
@@ -17,14 +18,10 @@ namespace {
 
 /// Stripes of two directions, another phase in each channel.
 Picture striped(Index height, Index width, Index channels = 1) {
-  Picture picture{height, width, channels, {}};
-  for (Index i = 0; i < height; ++i)
-    for (Index j = 0; j < width; ++j)
-      for (Index c = 0; c < channels; ++c) {
-        const auto y = static_cast<double>(i), x = static_cast<double>(j + 3 * c);
-        picture.samples.push_back(static_cast<float>(128 + 40 * std::sin(1.9 * x) + 30 * std::sin(x / 5 + y / 6)));
-      }
-  return picture;
+  return picture_of(height, width, channels, [](Index i, Index j, Index c) {
+    const auto y = static_cast<double>(i), x = static_cast<double>(j + 3 * c);
+    return 128 + 40 * std::sin(1.9 * x) + 30 * std::sin(x / 5 + y / 6);
+  });
 }
 
 /// One pixel in two is missing.

@@ -76,9 +76,8 @@ CertifiedPass<T>::CertifiedPass(const CertifiedNetwork<T>& shared, Index tile)
   if (const auto& ista = shared.ista)
     ista_ = std::make_unique<NetworkPass<T>>(ista->kind, ista->model, ista->parameters, shared.n_layers, false, tile);
   else
-    adaptive_ista_ = std::make_unique<AdaptivePass<T>>(dynamic_cast<const DenseDictionary<T>&>(shared.network.dictionary()),
-                                                       std::get<L1<T>>(shared.penalty), shared.gram ? &*shared.gram : nullptr,
-                                                       shared.schedule, 0, tile);
+    adaptive_ista_ = std::make_unique<AdaptivePass<T>>(*shared.dense, std::get<L1<T>>(shared.penalty),
+                                                       shared.gram ? &*shared.gram : nullptr, shared.schedule, 0, tile);
 }
 
 template <Scalar T>

@@ -120,9 +120,9 @@ Network<T>::Network(std::string kind, std::shared_ptr<const Dictionary<T>> dicti
     : kind_(std::move(kind)), model_{std::move(dictionary), n_layers, 1, std::move(options)} {
   const NetworkKind<T>& row = find_network_kind<T>(kind_);
   require(n_layers >= 1 && n_layers <= most_layers, "n_layers = {}, must be between 1 and {}", n_layers, most_layers);
-  require(row.traits.any_dictionary || model_.dictionary().matrix() != nullptr,
-          "Network: the kind '{}' needs a dictionary that is a matrix, which this one is not; '{}' serve any", kind_,
-          fmt::join(kinds_with<T>(&KindTraits::any_dictionary), "', '"));
+  if (!row.traits.any_dictionary && model_.dictionary().matrix() == nullptr)
+    refuse(formatted("Network: the kind '{}' needs a dictionary that is a matrix, which this one is not; '{}' serve any", kind_,
+                     fmt::join(kinds_with<T>(&KindTraits::any_dictionary), "', '")));
   require_options<T>(kind_, row.traits, model_.options, model_.n_atoms());
   const double norm_sq = model_.options.lipschitz.value_or(model_.dictionary().squared_norm());
   require(norm_sq > 0, "Network: the dictionary is zero");
@@ -205,9 +205,9 @@ struct Network<T>::Call {
         run(how),
         n_layers(how.n_layers.value_or(net.n_layers())) {
     require_signals<T>(where, X, net.dictionary());
-    require(!batch.is_weighted() || net.traits().weights,
-            "{}: the layers of the kind '{}' do not heed a mask or weights; those of '{}' do", where, net.kind(),
-            fmt::join(kinds_with<T>(&KindTraits::weights), "', '"));
+    if (batch.is_weighted() && !net.traits().weights)
+      refuse(formatted("{}: the layers of the kind '{}' do not heed a mask or weights; those of '{}' do", where, net.kind(),
+                       fmt::join(kinds_with<T>(&KindTraits::weights), "', '")));
     require(n_layers >= 1 && n_layers <= net.n_layers(), "{}: n_layers = {}, must be between 1 and the network's {}", where,
             n_layers, net.n_layers());
     if (run.init != nullptr) {

@@ -61,8 +61,7 @@ void TileCertificate<P>::evaluate(const ConstMatrixRef<T>& X, const ConstMatrixR
   weights_ = weights.size() > 0 ? &weights : nullptr;
   for (Index i = 0; i < X.cols(); ++i) {
     leave_if_stopped();
-    compute_residual(X.col(i), Z.col(i), i);
-    penalties_(i) = penalty_.value(Z.col(i));
+    find_objective(X.col(i), Z.col(i), reg(i), i);
   }
   finish(X, Z, reg);
 }
@@ -73,41 +72,47 @@ void TileCertificate<P>::evaluate_lower(const ConstMatrixRef<T>& X, MatrixRef<T>
   weights_ = weights.size() > 0 ? &weights : nullptr;
   for (Index i = 0; i < X.cols(); ++i) {
     leave_if_stopped();
-    const auto objective = [&](const auto& r, double g) {
-      if (weights_ != nullptr) weighed_ = weights.col(i).template cast<double>().cwiseProduct(r);
-      const double* wr = weights_ != nullptr ? weighed_.data() : r.data();
-      return 0.5 * fixed_order_dot(r.size(), r.data(), wr) + static_cast<double>(reg(i)) * g;
-    };
-    compute_residual(X.col(i), others.col(i), i);
+    find_objective(X.col(i), others.col(i), reg(i), i);
+    const double fit = fits_(i), penalty = penalties_(i), objective = objectives_(i);
     other_ = residuals_.col(i);
-    const double penalty = penalty_.value(others.col(i)), other = objective(other_, penalty);
-    compute_residual(X.col(i), Z.col(i), i);
-    penalties_(i) = penalty_.value(Z.col(i));
-    const double own = objective(residuals_.col(i), penalties_(i));
-    if (std::isfinite(own) && !(other < own)) continue;
-    residuals_.col(i) = other_;
+    find_objective(X.col(i), Z.col(i), reg(i), i);
+    if (std::isfinite(objectives_(i)) && !(objective < objectives_(i))) continue;
+    fits_(i) = fit;
     penalties_(i) = penalty;
+    objectives_(i) = objective;
+    residuals_.col(i) = other_;
     Z.col(i) = others.col(i);
   }
   finish(X, Z, reg);
 }
 
-/// evaluate() from x - D z and g(z) on.
+/// Of one signal: w (x - D z), 1/2 (x - D z)^T w (x - D z), reg g(z), and their sum.
+template <Penalty P>
+void TileCertificate<P>::find_objective(const ConstVectorRef<T>& x, const ConstVectorRef<T>& z, T reg, Index i) {
+  compute_residual(x, z, i);
+  auto r = residuals_.col(i);
+  if (weights_ == nullptr) {
+    fits_(i) = 0.5 * fixed_order_dot(r.size(), r.data(), r.data());
+  } else {
+    plain_ = r;
+    r.array() *= weights_->col(i).template cast<double>().array();
+    fits_(i) = 0.5 * fixed_order_dot(r.size(), plain_.data(), r.data());
+  }
+  penalties_(i) = static_cast<double>(reg) * penalty_.value(z);
+  objectives_(i) = fits_(i) + penalties_(i);
+}
+
+/// evaluate() from the objectives on.
 template <Penalty P>
 void TileCertificate<P>::finish(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& reg) {
   const Index n = X.cols();
   for (Index i = 0; i < n; ++i) {
     ridges_(i) = penalty_.ridge(static_cast<double>(reg(i)));
-    auto r = residuals_.col(i);
     if (weights_ == nullptr) {
-      fits_(i) = 0.5 * fixed_order_dot(r.size(), r.data(), r.data());
       half_norms_sq_(i) = 0.5 * fixed_order_dot(X.rows(), X.col(i).data(), X.col(i).data());
     } else {
-      const Vector<double> w = weights_->col(i).template cast<double>(), x = X.col(i).template cast<double>();
-      plain_ = r;
-      r.array() *= w.array();
-      fits_(i) = 0.5 * fixed_order_dot(r.size(), plain_.data(), r.data());
-      plain_ = w.cwiseProduct(x);
+      const Vector<double> x = X.col(i).template cast<double>();
+      plain_ = weights_->col(i).template cast<double>().cwiseProduct(x);
       half_norms_sq_(i) = 0.5 * fixed_order_dot(x.size(), x.data(), plain_.data());
     }
   }
@@ -124,13 +129,10 @@ void TileCertificate<P>::finish(const ConstMatrixRef<T>& X, const ConstMatrixRef
       zc += codes_(k) * correlations_(j, i);
       length += std::abs(codes_(k)) * norms_(j);
     }
-    const double lambda = static_cast<double>(reg(i));
-    const double regularisation = lambda * penalties_(i);
-    objectives_(i) = fit + regularisation;
     if constexpr (P::convex) {
       const double ridge = ridges_(i) > 0 ? 0.5 * ridges_(i) * codes_.head(n_support).squaredNorm() : 0.0;
-      const Terms terms{.reg = lambda,
-                        .penalty = regularisation - ridge,
+      const Terms terms{.reg = static_cast<double>(reg(i)),
+                        .penalty = penalties_(i) - ridge,
                         .fit = fit + ridge,
                         .zc = zc,
                         .largest = penalty_.largest_pull(correlations_.rows(), correlations_.col(i).data()),

@@ -52,6 +52,7 @@ class TileCertificate {
 
  private:
   void finish(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& reg);
+  void find_objective(const ConstVectorRef<T>& x, const ConstVectorRef<T>& z, T reg, Index i);
   void compute_residual(const ConstVectorRef<T>& x, const ConstVectorRef<T>& z, Index i);
   void correlate(const ConstMatrixRef<T>& Z);
   bool is_matrix() const { return D_ != nullptr; }
@@ -72,7 +73,7 @@ class TileCertificate {
   const double largest_atom_;   // their pull
   Matrix<double> residuals_, correlations_;
   Matrix<T> rounded_residuals_, rounded_correlations_;
-  Vector<double> ridges_, fits_, objectives_, gaps_, half_norms_sq_, penalties_, plain_, other_, weighed_;
+  Vector<double> ridges_, fits_, objectives_, gaps_, half_norms_sq_, penalties_, plain_, other_;
   const ConstMatrixRef<T>* weights_ = nullptr;  // of the tile that is evaluated, or null
   std::vector<Index> support_;
   Vector<double> codes_;  // on the support
