@@ -15,16 +15,16 @@ def gradient(problem, threads):
     import riata
 
     return lambda: riata.unrolled_gradient(problem.X, problem.D, problem.reg, problem.layers, lipschitz=problem.lipschitz,
-                                           wrt="dictionary", return_codes=False, n_threads=threads).gradient
+                                           wrt="dictionary", return_codes=False, n_threads=threads).dictionary
 
 
 def inference(problem, threads):
     import riata
 
     if len(problem.X) == 1:  # as PyTorch's weights, prepared before the clock
-        encoder = riata.UnrolledEncoder(problem.D, problem.layers, method="ista", steps=problem.steps, lipschitz=problem.lipschitz)
+        encoder = riata.UnrolledEncoder(problem.D, problem.layers, algorithm="ista", steps=problem.steps, lipschitz=problem.lipschitz)
         return lambda: encoder.encode(problem.X[0], problem.reg)[np.newaxis]
-    return lambda: riata.unrolled_encode(problem.X, problem.D, problem.reg, problem.layers, method="ista", steps=problem.steps,
+    return lambda: riata.unrolled_encode(problem.X, problem.D, problem.reg, problem.layers, algorithm="ista", steps=problem.steps,
                                          lipschitz=problem.lipschitz, n_threads=threads)
 
 

@@ -115,7 +115,7 @@ Activity activity(const Problem& problem, double reg) {
   Eigen::ArrayXXf seen = Eigen::ArrayXXf::Zero(problem.D.code_size(), X.cols());
   Activity mean;
   for (int k = 1; k <= n_layers; ++k) {
-    const Matrix<float> Z = unrolled_encode<float>(X, problem.D, reg, {.layers = k});
+    const Matrix<float> Z = unrolled_encode<float>(X, problem.D, reg, {.n_layers = k});
     mean.support += static_cast<double>((Z.array() != 0).count()) / n_layers / static_cast<double>(X.cols());
     seen = (Z.array() != 0).select(1.0f, seen);
   }
@@ -147,7 +147,7 @@ int main() {
     std::vector<double> steps(n_layers, 1.0);
     steps[0] = -1e-30;  // a negative step keeps all layers on whole tiles
     const double measured =
-        problem.gradient_seconds(0.01, {.layers = n_layers, .steps = steps}) / n_layers / static_cast<double>(n_signals);
+        problem.gradient_seconds(0.01, {.n_layers = n_layers, .steps = steps}) / n_layers / static_cast<double>(n_signals);
     std::printf("| %ld x %ld | %ld | %.0f | %.0f | %.3f | %.3f | %.0f %% |\n", n, m, tile, products / 1e9, flops,
                 1e6 * flops / products, 1e6 * measured, 100 * flops / products / measured);
     std::fflush(stdout);
@@ -168,7 +168,7 @@ int main() {
           4.0 * static_cast<double>(n * m) * (1 + static_cast<double>(m) / static_cast<double>(n_signals)) / n_layers;
       const double least = std::max(2 * forward / products, forward / gram_reads) +
                            std::max(2 * back / products, back / part_reads) + once / products;
-      const double measured = problem.gradient_seconds(reg, {.layers = n_layers}) / n_layers / static_cast<double>(n_signals);
+      const double measured = problem.gradient_seconds(reg, {.n_layers = n_layers}) / n_layers / static_cast<double>(n_signals);
       std::printf("| %ld x %ld | %.1f | %.1f | %.1f | %.0f | %.0f %% | %.0f | %.3f | %.3f | %.0f %% |\n", n, m, reg,
                   active.support, active.ever, 2 * (forward + back) + once, 100 * once / (2 * (forward + back) + once),
                   4 * gram_reads / 1e9, 1e6 * least, 1e6 * measured, 100 * least / measured);

@@ -18,18 +18,13 @@
 namespace riata::cli {
 namespace {
 
-LearningMethod parse_method(std::string_view name) {
-  require(name == "unrolled" || name == "alternating", "method = '{}', must be 'unrolled' or 'alternating'", name);
-  return parse_learning_method(name);
-}
-
 struct Denoise {
   std::string input, output, mask, reference, model_out;
   DenoiseOptions options;
   ReadImageOptions image;
   double peak = 255;
   bool keep_dct = false;
-  std::optional<double> max_time_s;
+  std::optional<double> max_time;
   Talk talk;
 
   int run();
@@ -66,7 +61,7 @@ DenoiseResult Denoise::clean(const Picture& noisy) {
   DenoiseResult result = denoise(noisy, how, [&](const IterationInfo& info) {
     progress.show(info);
     seconds = info.seconds;
-    out_of_time = max_time_s && learning_s_ + seconds >= *max_time_s;
+    out_of_time = max_time && learning_s_ + seconds >= *max_time;
     is_heard_ = interrupt_requested();
     return out_of_time || is_heard_ ? Action::stop : Action::keep_going;
   });
@@ -80,13 +75,13 @@ void Denoise::save(const DenoiseResult& result) const {
                                 .steps = {},
                                 .metadata = {{"riata_version", version},
                                              {"method", method()},
-                                             {"layers", formatted("{}", result.layers)},
+                                             {"n_layers", formatted("{}", result.n_layers)},
                                              {"reg", formatted("{}", result.reg)},
                                              {"sigma", formatted("{}", result.sigma)},
                                              {"patch", formatted("{}", result.patch)},
                                              {"centred", options.plain ? "false" : "true"},
                                              {"seed", formatted("{}", options.seed)},
-                                             {"iterations", formatted("{}", result.history.value.size())},
+                                             {"n_iter", formatted("{}", result.history.value.size())},
                                              {"status", to_string(result.status)}}});
 }
 
@@ -133,7 +128,7 @@ nlohmann::ordered_json Denoise::json_of(const Cleaned& page) const {
   return {{"psnr_in", decibels(page.psnr_in)},
           {"psnr_out", decibels(page.psnr_out)},
           {"n_atoms", result.dictionary.cols()},
-          {"layers", result.layers},
+          {"n_layers", result.n_layers},
           {"sigma", result.sigma},
           {"sigma_estimated", !options.sigma && !options.mask},
           {"n_missing", page.n_missing},
@@ -141,7 +136,7 @@ nlohmann::ordered_json Denoise::json_of(const Cleaned& page) const {
           {"reg", result.reg},
           {"method", method()},
           {"plain", options.plain},
-          {"iterations", result.history.value.size()},
+          {"n_iter", result.history.value.size()},
           {"status", to_string(result.status)}};
 }
 
@@ -162,7 +157,7 @@ int Denoise::run() {
   if (!mask.empty()) options.mask.emplace();
   options.validate();
   require(std::isfinite(peak) && peak > 0, "peak = {}, must be > 0 and finite", peak);
-  if (max_time_s) require(std::isfinite(*max_time_s) && *max_time_s > 0, "max_time = {}, must be > 0 seconds", *max_time_s);
+  if (max_time) require(std::isfinite(*max_time) && *max_time > 0, "max_time = {}, must be > 0 seconds", *max_time);
   require_good_outputs({input, mask, reference}, {output, model_out});
   if (!model_out.empty()) require_extension(model_out, {".safetensors"}, "models");
   std::vector<Image> pages = read_images(input, image);
@@ -210,10 +205,7 @@ Task add_denoise(CLI::App& app) {
       ->type_name("FILE")
       ->required();
   add_output(app, command->output, "The cleaned picture: .png, .jpg or .tif (several pages, floating point)");
-  app.add_option(
-      "--sigma", options.sigma,
-      "Standard deviation of the noise in 8-bit grey levels, or in a floating-point picture's own unit; default: estimated, "
-      "0 with --mask");
+  add_options(app, options);
   app.add_option(
          "--mask", command->mask,
          "A picture of the same sides, page by page, black (0) where a pixel is missing: it is filled; without noise the others "
@@ -222,17 +214,11 @@ Task add_denoise(CLI::App& app) {
   app.add_option("--reference", command->reference, "The clean picture, to report psnr_in and psnr_out")->type_name("FILE");
   app.add_option("--peak", command->peak, "Largest value of a floating-point picture, for psnr_in and psnr_out alone")
       ->capture_default_str();
-  app.add_option("--atoms", options.n_atoms, "Atoms of the dictionary; default: chosen by riata");
-  app.add_option("--patch", options.patch, "Side of the square patches; default: chosen by riata");
-  app.add_option("--layers", options.layers, "Unrolled FISTA layers of the learner")->capture_default_str();
-  app.add_option("--reg", options.reg, "Learning weight in the unit of sigma; default: from sigma");
-  add_choice(app, "--method", options.method, parse_method, {"unrolled", "alternating"},
-             "Gradient through the layers, or of the dictionary alone");
-  app.add_flag("--plain", options.plain, "The documents' variant: 128 atoms, 10 x 10 patches, l1 reconstruction");
+  add_choice(app, "method", options.method, "Gradient through the layers, or of the dictionary alone",
+             {LearningMethod::unrolled, LearningMethod::alternating});
   app.add_flag("--dct", command->keep_dct, "No learning: keep the overcomplete DCT that learning starts from");
   app.add_option("--model-out", command->model_out, "Also write the dictionary: .safetensors")->type_name("FILE");
-  add_seed(app, options.seed);
-  app.add_option("--max-time", command->max_time_s, "Seconds of learning, at most");
+  app.add_option("--max-time", command->max_time, "Seconds of learning, at most");
   add_image(app, command->image, "all pages, each with a dictionary of its own");
   add_threads(app, options.execution.n_threads);
   add_talk(app, command->talk);

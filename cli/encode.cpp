@@ -22,8 +22,7 @@ namespace {
 struct Encode {
   std::string dictionary, input, output, groups, mask;
   std::optional<Reg> reg;
-  std::optional<int> layers;
-  std::string method = "auto";
+  std::optional<int> n_layers;
   bool centre = false, stream = false;
   EncodeOptions options;
   ReadImageOptions image;
@@ -58,7 +57,8 @@ void Encode::adopt(const Metadata& metadata) {
   const bool entrywise = options.penalty.kind == PenaltyKind::l1 || options.penalty.kind == PenaltyKind::elastic_net;
   if (value_of(metadata, "positive") == "true" && entrywise) options.penalty.positive = true;
   if (value_of(metadata, "centred") == "true") centre = true;
-  if (layers && method == "auto") method = value_of(metadata, "algorithm") == "ista" ? "ista" : "fista";
+  if (n_layers && options.method == Solver::automatic)
+    options.method = value_of(metadata, "algorithm") == "ista" ? Solver::ista : Solver::fista;
 }
 
 /// "largest gap 1e-07", or that there is none.
@@ -80,12 +80,11 @@ int Encode::run() {
   require_good_outputs(inputs, {output});
   require_extension(output, {".npy", ".npz"}, "codes");
   if (!groups.empty()) options.penalty.groups = read_labels(groups);
-  options.method = parse_solver(method);
   options.validate();
-  if (layers) {
-    require(method == "auto" || method == "ista" || method == "fista",
-            "method = '{}' has no layers; with --layers choose 'ista' or 'fista'", method);
-    UnrolledOptions{.layers = *layers, .penalty = options.penalty}.validate();
+  if (n_layers) {
+    require(options.method == Solver::automatic || options.method == Solver::ista || options.method == Solver::fista,
+            "method = '{}' has no layers; with --n-layers choose 'ista' or 'fista'", to_string(options.method));
+    UnrolledOptions{.n_layers = *n_layers, .penalty = options.penalty}.validate();
   }
   const LoadedDictionary loaded = read_dictionary(dictionary);
   adopt(loaded.metadata);
@@ -108,7 +107,7 @@ void Encode::warn_of_open(Index n_open, Index n_signals) const {
 void Encode::require_streamable() const {
   require(input.ends_with(".npy"), "--stream reads an .npy file row by row, and {} is none", input);
   require(output.ends_with(".npz"), "--stream writes sparse codes, and {} does not end in .npz", output);
-  require(!layers, "--stream is for solvers; leave out --layers");
+  require(!n_layers, "--stream is for solvers; leave out --n-layers");
   require(mask.empty(), "--stream reads signals without their mask; leave out --mask");
   require(!image.page, "--page chooses a page of a picture, and {} is an array", input);
   require(!centre, "--stream reads signals as they are; it takes neither --centre nor a model learned so");
@@ -146,8 +145,8 @@ int Encode::encode_blocks(const Matrix<T>& atoms) const {
 template <Scalar T>
 EncodeResult<T> Encode::unroll(const LoadedDictionary& loaded, const Batch<T>& batch) const {
   const DenseDictionary<T> D(std::get<Matrix<T>>(loaded.atoms));
-  const UnrolledOptions network{.layers = *layers,
-                                .method = parse_layers(method),
+  const UnrolledOptions network{.n_layers = *n_layers,
+                                .algorithm = options.method == Solver::ista ? Layers::ista : Layers::fista,
                                 .steps = loaded.steps,
                                 .penalty = options.penalty,
                                 .execution = options.execution};
@@ -156,7 +155,7 @@ EncodeResult<T> Encode::unroll(const LoadedDictionary& loaded, const Batch<T>& b
   auto [objective, gap] = lasso_certificate<T>(batch, D, result.codes, *reg, options.penalty, options.execution);
   result.objective = std::move(objective);
   result.gap = std::move(gap);
-  result.n_iter = Eigen::VectorXi::Constant(batch.size(), *layers);
+  result.n_iter = Eigen::VectorXi::Constant(batch.size(), *n_layers);
   result.method = options.method;
   return result;
 }
@@ -168,7 +167,7 @@ EncodeResult<T> Encode::code(const LoadedDictionary& loaded, const Matrix<T>& X)
           dictionary, atoms.rows());
   const Matrix<T> weights = mask.empty() ? Matrix<T>() : read_mask<T>(mask);
   const Batch<T> batch = mask.empty() ? Batch<T>(X) : Batch<T>(X, weights);
-  if (layers) return unroll<T>(loaded, batch);
+  if (n_layers) return unroll<T>(loaded, batch);
   return riata::encode<T>(batch, DenseDictionary<T>(atoms), *reg, options);
 }
 
@@ -180,15 +179,15 @@ int Encode::encode(const LoadedDictionary& loaded, const Matrix<T>& X) {
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const auto n_open = std::count(result.status.begin(), result.status.end(), Status::max_iter_reached);
   const double density = static_cast<double>((result.codes.array() != T(0)).count()) / static_cast<double>(result.codes.size());
-  const char* status = layers ? "layers" : to_string(n_open == 0 ? Status::converged : Status::max_iter_reached);
+  const char* status = n_layers ? "layers" : to_string(n_open == 0 ? Status::converged : Status::max_iter_reached);
   tell(talk,
        {{"output", output},
         {"n_signals", X.cols()},
         {"n_features", X.rows()},
         {"n_atoms", result.codes.rows()},
         {"dtype", to_string(precision_of<T>())},
-        {"method", method},
-        {"layers", layers ? nlohmann::ordered_json(*layers) : nlohmann::ordered_json(nullptr)},
+        {"method", to_string(options.method)},
+        {"n_layers", n_layers ? nlohmann::ordered_json(*n_layers) : nlohmann::ordered_json(nullptr)},
         {"objective", result.objective.mean()},
         {"gap", result.gap.maxCoeff()},
         {"n_iter", result.n_iter.maxCoeff()},
@@ -215,22 +214,8 @@ Task add_encode(CLI::App& app) {
       ->required();
   add_output(app, command->output, "The codes: .npy, or .npz with codes, objective, gap and n_iter");
   add_reg(app, command->reg, "Weight of the penalty, or a fraction of each signal's reg_max: 0.1max; default: the model's");
-  app.add_option("--method", command->method,
-                 "auto, ista, fista, oista, backtracking, cd (coordinate descent) or lars (exact path)")
-      ->capture_default_str();
-  add_choice(app, "--momentum", options.momentum, parse_momentum, {"beck-teboulle", "chambolle-dossal", "greedy"},
-             "FISTA's extrapolation");
-  add_choice(app, "--restart", options.restart, parse_restart, {"gradient", "objective", "never"},
-             "When FISTA forgets its momentum");
-  app.add_option("--tol", options.tol,
-                 "A signal is done when gap <= tol * ||x||^2 / 2; with the l0 penalty when its code moves by tol at most")
-      ->capture_default_str();
-  app.add_option("--max-iter", options.max_iter, "Iterations or sweeps, at most")->capture_default_str();
-  app.add_option("--layers", command->layers, "Run exactly N layers, with the model's step factors, instead of a solver");
-  app.add_flag("--positive", options.penalty.positive, "Codes must be >= 0 (also if the model was learned so)");
-  add_choice(app, "--penalty", options.penalty.kind, parse_penalty, {"l1", "elastic-net", "group", "l0"},
-             "l1; l1 and half a squared norm; the norms of groups; the number of atoms (hard thresholding, no gap)");
-  app.add_option("--l1-ratio", options.penalty.l1_ratio, "The elastic net's share of l1, > 0 and <= 1; default: 0.5");
+  add_options(app, options);
+  app.add_option("--n-layers", command->n_layers, "Run exactly N layers, with the model's step factors, instead of a solver");
   app.add_option("--groups", command->groups,
                  "Integers >= 0 of shape (n_atoms,): atoms with equal numbers are a group. .npy, .npz or .npz:KEY")
       ->type_name("FILE");

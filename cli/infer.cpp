@@ -45,7 +45,7 @@ int Infer::infer(const StoredNetwork<T>& stored) {
   if (!reg && stored.reg) reg = *stored.reg;
   require(reg.has_value(), "--reg is required: {} was not trained", network);
   const int depth = n_layers.value_or(net.n_layers());
-  require(depth >= 1 && depth <= net.n_layers(), "layers = {}, must be between 1 and the network's {}", depth, net.n_layers());
+  require(depth >= 1 && depth <= net.n_layers(), "n_layers = {}, must be between 1 and the network's {}", depth, net.n_layers());
   AnyMatrix signals = read_signals_for(D.signal_size(), precision_of<T>(), network, {input}, {.image = image});
   if (const auto found = stored.metadata.find("centred"); found != stored.metadata.end() && found->second == "true")
     centre(signals);
@@ -69,7 +69,7 @@ int Infer::infer(const StoredNetwork<T>& stored) {
         {"n_atoms", codes.rows()},
         {"dtype", to_string(precision_of<T>())},
         {"kind", net.kind()},
-        {"layers", depth},
+        {"n_layers", depth},
         {"objective", objective.mean()},
         {"gap", gap.maxCoeff()},
         {"n_iter", result.n_iter.maxCoeff()},
@@ -96,7 +96,7 @@ Task add_infer(CLI::App& app) {
       ->required();
   add_output(app, command->output, "The codes: .npy, or .npz with codes, objective, gap and n_iter");
   add_reg(app, command->reg, "Weight of the penalty, or a fraction of each signal's reg_max: 0.1max; default: that of training");
-  app.add_option("--layers", command->n_layers, "The first layers alone; default: all");
+  app.add_option("--n-layers", command->n_layers, "The first layers alone; default: all");
   app.add_flag("--certify")->description("Objective and duality gap of every code, into .npz and the summary; always done");
   app.add_option("--finish", command->guards.finish,
                  "Signals with a duality gap above this times half their squared norm go on in the certified solver, from the "

@@ -20,14 +20,6 @@
 namespace riata::cli {
 namespace {
 
-Constraint parse_constraint(std::string_view name) {
-  if (name == "unit_sphere") return Constraint::unit_sphere;
-  if (name == "unit_ball") return Constraint::unit_ball;
-  throw std::invalid_argument(formatted("constraint = '{}', must be 'unit_sphere' or 'unit_ball'", name));
-}
-
-Layers parse_algorithm(std::string_view name) { return parse_layers(name, "algorithm"); }
-
 /// After the last iteration, or at the start if there was none.
 template <Scalar T>
 double final_value(const LearnResult<T>& result) {
@@ -63,7 +55,7 @@ struct Learn {
 
 /// All that can be refused before the signals are read.
 void Learn::check() {
-  options.seed = patches.seed;
+  patches.seed = options.seed;
   options.validate();
   std::vector<std::string> files;
   for (const std::string& input : inputs) files.push_back(file_of(input));
@@ -77,11 +69,11 @@ void Learn::check() {
   if (init_is_file()) {
     init_atoms_ = read_dictionary(init).atoms;
     const Index n_init = std::visit([](const auto& D) { return D.cols(); }, *init_atoms_);
-    require(n_atoms.value_or(n_init) == n_init, "--atoms {} but {} holds {} atoms; they must be equal", n_atoms.value_or(0), init,
-            n_init);
+    require(n_atoms.value_or(n_init) == n_init, "--n-atoms {} but {} holds {} atoms; they must be equal", n_atoms.value_or(0),
+            init, n_init);
   } else {
-    options.init = parse_init(init);
-    require(n_atoms.has_value(), "--atoms is required unless --init names a file");
+    options.init = parse<Init>(init, "init");
+    require(n_atoms.has_value(), "--n-atoms is required unless --init names a file");
   }
   if (!reference.empty()) reference_atoms_ = read_dictionary(reference).atoms;
 }
@@ -121,13 +113,13 @@ void Learn::save(const LearnResult<T>& result, Index n_signals) const {
                     {"positive", options.penalty.positive ? "true" : "false"},
                     {"seed", formatted("{}", options.seed)},
                     {"n_signals", formatted("{}", n_signals)},
-                    {"iterations", formatted("{}", result.history.value.size())},
-                    {"final_value", formatted("{}", final_value(result))},
+                    {"n_iter", formatted("{}", result.history.value.size())},
+                    {"value", formatted("{}", final_value(result))},
                     {"status", to_string(result.status)}};
   if (options.method != LearningMethod::alternating_exact) {
-    metadata["layers"] = formatted("{}", options.layers);
-    metadata["algorithm"] = options.algorithm == Layers::fista ? "fista" : "ista";
-    metadata["loss"] = options.loss == Loss::lasso ? "lasso" : "least_squares";
+    metadata["n_layers"] = formatted("{}", options.n_layers);
+    metadata["algorithm"] = to_string(options.algorithm);
+    metadata["loss"] = to_string(options.loss);
   }
   if (options.backprop) metadata["backprop"] = formatted("{}", *options.backprop);
   if (has_pictures()) metadata["patch"] = formatted("{}", patches.patch);
@@ -166,9 +158,9 @@ int Learn::learn(const Matrix<T>& X) {
         {"n_signals", X.cols()},
         {"dtype", to_string(precision_of<T>())},
         {"method", to_string(options.method)},
-        {"layers", options.layers},
+        {"n_layers", options.n_layers},
         {"reg", result.reg},
-        {"iterations", result.history.value.size()},
+        {"n_iter", result.history.value.size()},
         {"initial_value", result.initial_value},
         {"value", final_value(result)},
         {"n_replaced", result.n_replaced},
@@ -184,19 +176,8 @@ int Learn::learn(const Matrix<T>& X) {
 }
 
 void add_model_options(CLI::App& app, Learn& command) {
-  LearnOptions& options = command.options;
-  app.add_option("--atoms", command.n_atoms, "Atoms of the dictionary");
+  app.add_option("--n-atoms", command.n_atoms, "Atoms of the dictionary");
   add_reg(app, command.reg, "Weight of the penalty, or a fraction of the signals' largest reg_max: 0.1max")->required();
-  add_choice(app, "--method", options.method, parse_learning_method,
-             {"unrolled", "alternating", "truncated", "alternating-exact"},
-             "Gradient through all layers, through none, through the last K; or exact codes");
-  app.add_option("--layers", options.layers, "Unrolled layers N")->capture_default_str();
-  app.add_option("--backprop", options.backprop, "K: the layers that 'truncated' differentiates");
-  app.add_flag("--learn-steps", options.learn_steps, "Then learn dictionary and step factors together");
-  add_choice(app, "--algorithm", options.algorithm, parse_algorithm, {"fista", "ista"}, "What the layers are");
-  add_choice(app, "--loss", options.loss, parse_loss, {"lasso", "least_squares"}, "What learning minimises");
-  add_choice(app, "--constraint", options.constraint, parse_constraint, {"unit_sphere", "unit_ball"}, "On each atom");
-  app.add_flag("--positive", options.penalty.positive, "Codes must be >= 0");
   app.add_option("--init", command.init, "data, random, dct, or a file: .npy, .npz or a model")
       ->type_name("data|random|dct|FILE")
       ->capture_default_str();
@@ -218,17 +199,7 @@ void add_signal_options(CLI::App& app, Learn& command) {
 
 void add_run_options(CLI::App& app, Learn& command) {
   LearnOptions& options = command.options;
-  app.add_option("--max-iter", options.max_iter, "Accepted iterations, at most")->capture_default_str();
-  app.add_option("--tol", options.tol, "Relative decrease that ends a phase")->capture_default_str();
-  app.add_option("--max-time", options.max_time_s, "Seconds, at most");
-  app.add_option("--checkpoint", options.checkpoint, "Where a killed run continues from")->type_name("FILE");
-  app.add_option("--checkpoint-every", options.checkpoint_every, "Iterations between checkpoints")->capture_default_str();
-  app.add_flag("--resume", options.resume,
-               "Continue from the checkpoint if it exists, bit for bit; an ended run at a smaller --tol, without --learn-steps");
-  app.add_flag("--resume-inexact", options.resume_inexact,
-               "The same, also where this machine lacks the kernels that rounded as the run did");
-  app.add_flag("--overwrite-checkpoint", options.overwrite_checkpoint, "Begin anew in the place of another run's checkpoint");
-  add_seed(app, command.patches.seed);
+  add_options(app, options);
   add_threads(app, options.execution.n_threads);
   app.add_option("--trace", command.trace, "iteration,phase,value,step,seconds as .csv")->type_name("FILE");
   add_talk(app, command.talk);

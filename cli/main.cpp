@@ -3,11 +3,14 @@
 
 #include <cstdio>
 #include <new>
+#include <string_view>
+#include <utility>
 
 #include "commands.hpp"
 #include "interrupt.hpp"
 #include "options.hpp"
 #include "outputs.hpp"
+#include "riata/core/check.hpp"
 #include "riata/core/error.hpp"
 #include "riata/core/instruction_set.hpp"
 #include "riata/core/sentence.hpp"
@@ -39,6 +42,13 @@ std::vector<Command> add_commands(CLI::App& app) {
           add("info", "Describe models, networks, arrays and pictures, or riata itself", add_info)};
 }
 
+/// Refuses flags of riata 0.1 by the names that they have now.
+void refuse_old_flags(int argc, char** argv) {
+  for (int k = 1; k < argc; ++k)
+    for (const auto& [old, now] : {std::pair{"--layers", "--n-layers"}, {"--atoms", "--n-atoms"}, {"--threads", "--n-threads"}})
+      require(argv[k] != std::string_view(old), "{} is {} since riata 0.2", old, now);
+}
+
 /// What was written to standard output must have arrived: `riata info > /dev/full` is a failure.
 int flushed(int code) {
   if (std::fflush(stdout) != 0 || std::ferror(stdout)) throw Error("cannot write to standard output");
@@ -46,6 +56,7 @@ int flushed(int code) {
 }
 
 int run(CLI::App& app, const std::vector<Command>& commands, int argc, char** argv) {
+  refuse_old_flags(argc, argv);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& request) {  // --help, --version

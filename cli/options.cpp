@@ -1,5 +1,6 @@
 #include "options.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <concepts>
 #include <limits>
@@ -36,6 +37,12 @@ void make_strict(CLI::App& command) {
       return {};
     });
   }
+}
+
+std::string flag_of(std::string_view name) {
+  std::string flag = "--" + std::string(name);
+  std::ranges::replace(flag, '_', '-');
+  return flag;
 }
 
 std::uint64_t parse_seed(std::string_view text) {

@@ -1,12 +1,18 @@
 // What the subcommands' options have in common. Defaults shown by --help are read from the option structs.
 #pragma once
 
+#include <fmt/ranges.h>
+
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdint>
-#include <initializer_list>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
+#include "riata/core/names.hpp"
+#include "riata/core/option.hpp"
 #include "riata/core/sentence.hpp"
 #include "riata/io/images.hpp"
 #include "riata/learning/learn_dictionary.hpp"
@@ -18,13 +24,6 @@ struct Talk {
   bool json = false, quiet = false;
 };
 
-/// The reverse of parse_learning_method().
-inline const char* to_string(LearningMethod method) {
-  for (const char* name : {"unrolled", "alternating", "truncated"})
-    if (parse_learning_method(name) == method) return name;
-  return "alternating-exact";
-}
-
 inline void add_talk(CLI::App& app, Talk& talk) {
   app.add_flag("--json", talk.json, "Print one JSON object on one line, last on stdout");
   app.add_flag("--quiet", talk.quiet, "Neither progress nor summary");
@@ -35,7 +34,7 @@ inline CLI::Option* add_output(CLI::App& app, std::string& output, const char* h
 }
 
 inline CLI::Option* add_threads(CLI::App& app, int& n_threads) {
-  return app.add_option("--threads", n_threads, "Threads; 0: all cores. Results do not depend on it")->capture_default_str();
+  return app.add_option("--n-threads", n_threads, "Threads; 0: all cores. Results do not depend on it")->capture_default_str();
 }
 
 /// Refuses values that CLI11 takes for something else: empty ones, numbers that overflow, hexadecimal or octal ones, and one for a
@@ -66,21 +65,51 @@ inline void add_image(CLI::App& app, ReadImageOptions& image, const char* withou
   app.add_option("--max-pixels", image.max_pixels, "Pictures with more, all pages together, are refused")->capture_default_str();
 }
 
-/// An option whose values have names. `parse` turns a name into a value, or throws the sentence that lists
-/// them.
-template <class Choice>
-CLI::Option* add_choice(CLI::App& app, const char* flag, Choice& target, Choice (*parse)(std::string_view),
-                        std::initializer_list<const char*> names, const char* help) {
-  std::string default_name, all;
-  for (const char* name : names) {
-    if (parse(name) == target) default_name = name;
-    all += (all.empty() ? "" : "|") + std::string(name);
-  }
-  return app
-      .add_option_function<std::string>(
-          flag, [&target, parse](const std::string& name) { target = parse(name); }, help)
-      ->type_name(all)
-      ->default_str(default_name);
+/// --n-layers for n_layers
+std::string flag_of(std::string_view name);
+
+/// An option whose values have names.
+template <Named Choice>
+CLI::Option* add_choice(CLI::App& app, const char* name, Choice& target, const char* help,
+                        std::vector<Choice> choices = std::vector<Choice>()) {
+  if (choices.empty())
+    for (const auto& known : names<Choice>) choices.push_back(known.value);
+  std::vector<const char*> texts;
+  for (const Choice choice : choices) texts.push_back(to_string(choice));
+  const auto take = [&target, name, choices, texts](const std::string& text) {
+    const auto found = std::ranges::find(texts, text);
+    if (found == texts.end()) refuse_name(name, text, texts);
+    target = choices[static_cast<std::size_t>(found - texts.begin())];
+  };
+  return app.add_option_function<std::string>(flag_of(name), take, help)
+      ->type_name(formatted("{}", fmt::join(texts, "|")))
+      ->default_str(to_string(target));
+}
+
+/// Every option that has words for the command, by its row (riata/core/option.hpp). Arrays have none: they come from files, by flags of
+/// their own. Gives what was added to `each`.
+template <Described Options, class Each>
+void add_options(CLI::App& app, Options& options, const Each& each) {
+  for_each_option(options, [&]<class V>(const auto& row, V& value) {
+    if (*row.words == '\0') return;
+    const std::string flag = flag_of(row.name);
+    if constexpr (Named<V>)
+      each(add_choice(app, row.name, value, row.words));
+    else if constexpr (std::same_as<V, bool>)
+      each(app.add_flag(flag, value, row.words));
+    else if constexpr (std::same_as<V, std::uint64_t>)
+      each(add_seed(app, value));
+    else if constexpr (std::same_as<V, std::string>)
+      each(app.add_option(flag, value, row.words)->type_name("FILE"));
+    else if constexpr (is_optional<V>)
+      each(app.add_option(flag, value, row.words));
+    else if constexpr (Number<V>)
+      each(app.add_option(flag, value, row.words)->capture_default_str());
+  });
+}
+template <Described Options>
+void add_options(CLI::App& app, Options& options) {
+  add_options(app, options, [](CLI::Option*) {});
 }
 
 }  // namespace riata::cli

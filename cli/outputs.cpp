@@ -55,8 +55,8 @@ void require_extension(const std::string& path, std::initializer_list<std::strin
 
 std::string counted(std::size_t n, const char* noun) { return formatted("{} {}{}", n, noun, n == 1 ? "" : "s"); }
 
-void write_trace(const std::string& path, const History& history, const char* phase) {
-  std::string text = formatted("iteration,{},value,step,seconds\n", phase);
+void write_trace(const std::string& path, const History& history) {
+  std::string text = "iteration,phase,value,step,seconds\n";
   for (std::size_t i = 0; i < history.value.size(); ++i)
     text += formatted("{},{},{},{},{:.6f}\n", i + 1, history.phase[i], history.value[i], history.step[i], history.seconds[i]);
   write_atomically(path, text);

@@ -26,8 +26,8 @@ void require_extension(const std::string& path, std::initializer_list<std::strin
 /// "1 iteration", "2 iterations".
 std::string counted(std::size_t n, const char* noun);
 
-/// iteration,phase,value,step,seconds: one line per accepted iteration; phases are called `phase` in the head.
-void write_trace(const std::string& path, const History& history, const char* phase = "phase");
+/// iteration,phase,value,step,seconds: one line per accepted iteration.
+void write_trace(const std::string& path, const History& history);
 
 /// .npy: the codes; .npz: codes, objective, gap and n_iter.
 template <Scalar T>

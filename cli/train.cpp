@@ -55,7 +55,7 @@ struct Train {
 
 /// All that can be refused before files are read.
 void Train::check() {
-  options.seed = patches.seed;
+  patches.seed = options.seed;
   if (options.max_iter != 0) options.validate();
   std::vector<std::string> files = {file_of(dictionary), file_of(groups), file_of(init), file_of(targets)};
   for (const std::string& name : data) files.push_back(file_of(name));
@@ -69,7 +69,7 @@ void Train::check() {
       require(option->count() == 0, "{} is that of {}; leave it out", option->get_name(), init);
   } else {
     require(!kind.empty(), "--kind is required unless --init names a network");
-    require(n_layers.has_value(), "--layers is required unless --init names a network");
+    require(n_layers.has_value(), "--n-layers is required unless --init names a network");
     require(!dictionary.empty(), "--dictionary is required unless --init names a network");
   }
   require(options.max_iter != 0 || data.empty(),
@@ -130,11 +130,11 @@ int Train::write_start(StoredNetwork<T> stored) const {
   tell(talk,
        {{"output", output},
         {"kind", net.kind()},
-        {"layers", net.n_layers()},
+        {"n_layers", net.n_layers()},
         {"n_atoms", net.dictionary().code_size()},
         {"n_features", net.dictionary().signal_size()},
         {"dtype", to_string(precision_of<T>())},
-        {"iterations", 0}},
+        {"n_iter", 0}},
        formatted("{}: {}, {}, for {} atoms of {} features, not trained", output, net.kind(),
                  counted(static_cast<std::size_t>(net.n_layers()), "layer"), net.dictionary().code_size(),
                  net.dictionary().signal_size()));
@@ -167,7 +167,7 @@ int Train::train(StoredNetwork<T> stored) {
         {"seed", formatted("{}", options.seed)},
         {"n_signals", formatted("{}", X.cols())},
         {"status", to_string(Status::interrupted)}});
-  for (const char* key : {"iterations", "final_value"}) stored.metadata.erase(key);
+  for (const char* key : {"n_iter", "value", "iterations", "final_value"}) stored.metadata.erase(key);
   TrainingInfo last;
   last.ista = std::numeric_limits<double>::quiet_NaN();
   const auto start = std::chrono::steady_clock::now();
@@ -189,11 +189,9 @@ int Train::train(StoredNetwork<T> stored) {
   const std::size_t n_steps = result.history.value.size();
   if (is_stopped && n_steps == 0) throw Interrupted();
 
-  note({{"iterations", formatted("{}", n_steps)},
-        {"final_value", formatted("{}", result.value)},
-        {"status", to_string(result.status)}});
+  note({{"n_iter", formatted("{}", n_steps)}, {"value", formatted("{}", result.value)}, {"status", to_string(result.status)}});
   save(stored);
-  if (!trace.empty()) write_trace(trace, result.history, "stage");
+  if (!trace.empty()) write_trace(trace, result.history);
 
   const bool is_whole = last.n_layers == net.n_layers();  // ISTA's loss is that of as many layers
   const double ista = is_whole ? last.ista : std::numeric_limits<double>::quiet_NaN();
@@ -203,7 +201,7 @@ int Train::train(StoredNetwork<T> stored) {
   tell(talk,
        {{"output", output},
         {"kind", net.kind()},
-        {"layers", net.n_layers()},
+        {"n_layers", net.n_layers()},
         {"n_atoms", atoms.cols()},
         {"n_features", atoms.rows()},
         {"n_signals", X.cols()},
@@ -212,7 +210,7 @@ int Train::train(StoredNetwork<T> stored) {
         {"mode", to_string(options.mode)},
         {"optimizer", to_string(options.optimizer)},
         {"reg", result.reg},
-        {"iterations", n_steps},
+        {"n_iter", n_steps},
         {"initial_value", result.initial_value},
         {"value", result.value},
         {"ista", ista},
@@ -237,12 +235,11 @@ void add_network_options(CLI::App& app, Train& command) {
   };
   settled(app.add_option("--kind", command.kind, "What the layers are"))
       ->type_name(formatted("{}", fmt::join(network_kinds<double>(), "|")));
-  settled(app.add_option("--layers", command.n_layers, "Layers N"));
+  settled(app.add_option("--n-layers", command.n_layers, "Layers N"));
   settled(
       app.add_option("--dictionary", command.dictionary, "A model (.safetensors) or an array (n_atoms, n_features): .npy, .npz"))
       ->type_name("FILE");
-  settled(add_choice(app, "--threshold", command.network.threshold, parse_threshold_shape, {"scalar", "atom"},
-                     "One threshold per layer, or one per layer and atom: lista, coupled, tied and hessian"));
+  add_options(app, command.network, settled);
   settled(app.add_option(
               "--groups", command.groups,
               "For group: integers >= 0 of shape (n_atoms,); atoms with equal numbers are a group. .npy, .npz or .npz:KEY"))
@@ -251,8 +248,6 @@ void add_network_options(CLI::App& app, Train& command) {
                          "Layer t = 0, 1, ... leaves the largest min((t + 1) P, P_MAX) % unshrunk: coupled, tied and alista"))
       ->expected(2)
       ->type_name("P P_MAX");
-  settled(
-      app.add_option("--lipschitz", command.network.lipschitz, "What the first steps are the inverse of; default: ||D||_2^2"));
   app.add_option("--init", command.init,
                  "Where to start: a network (.safetensors), which brings dictionary, kind and layers, or arrays of one trained "
                  "elsewhere (.npz), named as riata info names them")
@@ -261,34 +256,10 @@ void add_network_options(CLI::App& app, Train& command) {
 
 void add_training_options(CLI::App& app, Train& command) {
   TrainingOptions& options = command.options;
-  add_choice(app, "--loss", options.loss, parse_training_loss, {"unsupervised", "supervised", "semi"},
-             "The objective at the output, or the distance to --targets, or that to the exact codes");
+  add_options(app, options);
   app.add_option("--targets", command.targets, "The codes wanted, for supervised: (n_signals, n_atoms)")->type_name("FILE");
-  add_choice(app, "--mode", options.mode, parse_training_mode, {"oneshot", "recursive", "greedy"},
-             "All layers at once; or one more at each stage, with the loss at it or at the last");
-  add_choice(app, "--optimizer", options.optimizer, parse_training_optimizer, {"backtracking", "adam"},
-             "Full batches and verified steps, or mini-batches");
-  app.add_option("--batch-size", options.batch_size, "Signals per step of adam; default: all");
-  app.add_option("--learning-rate", options.learning_rate,
-                 "First step of each stage over loss / ||gradient||^2, default: 1; or the rate of adam, default: 5e-4");
-  app.add_flag("--positive-steps", options.positive_steps, "Keep steps positive: tied, alista, step and first_step");
-  app.add_option("--validation", options.validation, "adam: share of the signals held out; each stage keeps what is best on them")
-      ->capture_default_str();
-  app.add_option("--validate-every", options.validate_every, "Steps between looks at them")->capture_default_str();
-  app.add_option("--patience", options.patience, "Steps without a better look that end a stage")->capture_default_str();
-  app.add_option("--max-iter", options.max_iter, "Accepted steps of all stages, at most; 0: write the network where it starts")
-      ->capture_default_str();
-  app.add_option("--tol", options.tol, "Relative decrease that ends a stage")->capture_default_str();
-  app.add_option("--max-time", options.max_time_s, "Seconds, at most");
-  app.add_option("--checkpoint", options.checkpoint, "Where a killed run continues from")->type_name("FILE");
-  app.add_option("--checkpoint-every", options.checkpoint_every, "Steps between checkpoints")->capture_default_str();
-  app.add_flag("--resume", options.resume, "Continue from the checkpoint if it exists, bit for bit");
-  app.add_flag("--resume-inexact", options.resume_inexact,
-               "The same, also where this machine lacks the kernels that rounded as the run did");
-  app.add_flag("--overwrite-checkpoint", options.overwrite_checkpoint, "Begin anew in the place of another run's checkpoint");
-  add_seed(app, command.patches.seed);
   add_threads(app, options.execution.n_threads);
-  app.add_option("--trace", command.trace, "iteration,stage,value,step,seconds as .csv")->type_name("FILE");
+  app.add_option("--trace", command.trace, "iteration,phase,value,step,seconds as .csv")->type_name("FILE");
   add_talk(app, command.talk);
 }
 

@@ -8,7 +8,7 @@ int main() {
   const auto problem = datasets::planted<double>({.n_features = 20, .n_atoms = 30, .n_signals = 1000, .density = 0.1});
   const auto start = datasets::perturbed(problem.dictionary, 0.5, 1);
 
-  const auto learned = learn_dictionary<double>(problem.signals, start, 0.1, {.layers = 20, .max_iter = 100});
+  const auto learned = learn_dictionary<double>(problem.signals, start, 0.1, {.n_layers = 20, .max_iter = 100});
   const auto coded = encode(problem.signals, DenseDictionary(learned.dictionary), Reg::fraction_of_max(0.1));
 
   const double before = recovery_score<double>(start, problem.dictionary);

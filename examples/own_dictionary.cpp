@@ -105,8 +105,8 @@ int main() {
     check(to_string(method), (gap.array() <= 1e-8 * 0.5 * X.colwise().squaredNorm().transpose().array()).all());
   }
   const double L = D.squared_norm();
-  const auto gradient = unrolled_gradient<double>(X, D, reg, {.layers = 15, .lipschitz = L});
-  const auto expected = unrolled_gradient<double>(X, dense, reg, {.layers = 15, .lipschitz = L});
+  const auto gradient = unrolled_gradient<double>(X, D, reg, {.n_layers = 15, .lipschitz = L});
+  const auto expected = unrolled_gradient<double>(X, dense, reg, {.n_layers = 15, .lipschitz = L});
   const Matrix<double>& of_atoms = expected.parameters.at("dictionary");
   Matrix<double> pulled_back = Matrix<double>::Zero(6, 3);  // d atoms / d kernels: each atom is a kernel at its place
   for (Index k = 0; k < 3; ++k)
@@ -128,13 +128,13 @@ int main() {
 
   // Kernels that are learned, in one run and in one that goes on from a checkpoint.
   const Convolution<double> start(datasets::gaussian_dictionary<double>(6, 3, 1), n_times);
-  const auto learned = learn_dictionary<double>(X, start, reg, {.layers = 15, .max_iter = 30});
+  const auto learned = learn_dictionary<double>(X, start, reg, {.n_layers = 15, .max_iter = 30});
   check("learning lowers the loss of the kernels", learned.history.value.back() < learned.initial_value);
   const std::string checkpoint = folder + "/run.safetensors";
   std::filesystem::remove(checkpoint);
-  learn_dictionary<double>(X, start, reg, {.layers = 15, .max_iter = 13, .checkpoint = checkpoint});
+  learn_dictionary<double>(X, start, reg, {.n_layers = 15, .max_iter = 13, .checkpoint = checkpoint});
   const auto resumed =
-      learn_dictionary<double>(X, start, reg, {.layers = 15, .max_iter = 30, .checkpoint = checkpoint, .resume = true});
+      learn_dictionary<double>(X, start, reg, {.n_layers = 15, .max_iter = 30, .checkpoint = checkpoint, .resume = true});
   check("a resumed run has the same bits", resumed.parameters == learned.parameters);
   save_model<double>(folder + "/model.safetensors", {.parameters = learned.parameters});
   const auto model = load_model<double>(folder + "/model.safetensors", D);

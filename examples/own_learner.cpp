@@ -68,7 +68,7 @@ class BlockCoordinate final : public Update<T> {
 RunResult<double> learn(const Matrix<double>& X, const DenseDictionary<double>& start, int max_iter,
                         const Checkpoint& checkpoint) {
   Run<double> run(std::make_unique<Epochs<double>>(X, 50, 7),
-                  std::make_unique<UnrolledDirection<double>>(start, 0.1, UnrolledDirectionOptions{.network = {.layers = 60}}),
+                  std::make_unique<UnrolledDirection<double>>(start, 0.1, UnrolledDirectionOptions{.network = {.n_layers = 60}}),
                   std::make_unique<BlockCoordinate<double>>(0.95), {{.moves = {"dictionary"}}}, start.parameters(),
                   {.max_iter = max_iter,
                    .project = [&](Parameters<double>& p) { start.project(p); },

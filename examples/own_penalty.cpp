@@ -147,7 +147,7 @@ int main() {
             !encode<double>(X, D, Reg::fraction_of_max(0.99), {.penalty = slope}).codes.isZero(0));
 
   // Layers, and their gradient against central differences.
-  const UnrolledOptions network{.layers = 8, .lipschitz = D.squared_norm(), .penalty = slope};
+  const UnrolledOptions network{.n_layers = 8, .lipschitz = D.squared_norm(), .penalty = slope};
   const auto gradient = unrolled_gradient<double>(X, D, 0.1, network);
   const auto loss_at = [&](Index entry, double h) {
     Matrix<double> moved = problem.dictionary;
@@ -164,7 +164,7 @@ int main() {
       (unrolled_loss<double>(X, D, 0.1 + 1e-6, network) - unrolled_loss<double>(X, D, 0.1 - 1e-6, network)) / 2e-6;
   check("and so is that by reg", std::abs(gradient.reg(0) - by_reg) < 1e-7);
 
-  const auto learned = learn_dictionary<double>(X, 30, 0.1, {.layers = 20, .max_iter = 30, .penalty = slope});
+  const auto learned = learn_dictionary<double>(X, 30, 0.1, {.n_layers = 20, .max_iter = 30, .penalty = slope});
   check("learning lowers its loss", learned.history.value.back() < learned.initial_value);
   return n_wrong == 0 ? 0 : 1;
 }

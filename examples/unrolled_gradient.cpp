@@ -9,7 +9,7 @@ int main() {
   const DenseDictionary D(datasets::gaussian_dictionary<double>(16, 32, 0));
   const auto X = datasets::signals_on_b_infinity(D.atoms(), 100, datasets::SignalLaw::gaussian, 1);
 
-  const UnrolledOptions network{.layers = 10};
+  const UnrolledOptions network{.n_layers = 10};
   const auto full = unrolled_gradient(X, D, 0.1, network);
   const auto truncated = unrolled_gradient(X, D, 0.1, network, {.backprop = 3});
   const auto &g = full.parameters.at("dictionary"), &h = truncated.parameters.at("dictionary");

@@ -150,7 +150,7 @@ Calls Problem::solvers() const {
 Calls Problem::derivatives() const {
   Calls calls;
   const Matrix<double> Z = codes();
-  const auto network = [this](const Execution& e) { return UnrolledOptions{.layers = layers, .execution = e}; };
+  const auto network = [this](const Execution& e) { return UnrolledOptions{.n_layers = layers, .execution = e}; };
   calls["implicit_gradient"] = [=, this](const Execution& e) { implicit_gradient<double>(X, D, reg, Z, {.execution = e}); };
   calls["implicit_gradient at codes"] = [=, this](const Execution& e) {
     implicit_gradient<double>(X, D, reg, Z, {.execution = e}, &Z);
@@ -218,7 +218,7 @@ Calls Problem::learners() const {
       throw_if_stopped(
           learn_dictionary<double>(X, D.atoms(), reg,
                                    {.method = method,
-                                    .layers = std::min(layers, 10000),
+                                    .n_layers = std::min(layers, 10000),
                                     .backprop = method == LearningMethod::truncated ? std::optional(1) : std::nullopt,
                                     .max_iter = max_iter,
                                     .tol = tol,
@@ -226,12 +226,13 @@ Calls Problem::learners() const {
     };
   calls["learn_dictionary from data"] = [=, this](const Execution& e) {
     throw_if_stopped(
-        learn_dictionary<double>(X, D.code_size(), reg, {.layers = 20, .max_iter = max_iter, .tol = tol, .execution = e}));
+        learn_dictionary<double>(X, D.code_size(), reg, {.n_layers = 20, .max_iter = max_iter, .tol = tol, .execution = e}));
   };
   calls["Run.answer"] = [=, this](const Execution& e) {
-    Run<double> run(std::make_unique<FullBatch<double>>(X),
-                    std::make_unique<UnrolledDirection<double>>(D, 0.1, UnrolledDirectionOptions{.network = {.layers = layers}}),
-                    std::make_unique<LineSearch<double>>(LineSearchOptions{}), {{.moves = {"dictionary"}}}, D.parameters());
+    Run<double> run(
+        std::make_unique<FullBatch<double>>(X),
+        std::make_unique<UnrolledDirection<double>>(D, 0.1, UnrolledDirectionOptions{.network = {.n_layers = layers}}),
+        std::make_unique<LineSearch<double>>(LineSearchOptions{}), {{.moves = {"dictionary"}}}, D.parameters());
     run.answer(*run.question(), e);
   };
   calls["denoise"] = [=, this](const Execution& e) { denoise(picture, {.sigma = 25, .execution = e}); };

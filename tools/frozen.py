@@ -38,12 +38,16 @@ import riata  # noqa: E402
 # "single"  one evaluation: arrays within 1e-12 of their largest number, 1e-5 where the call has single precision; all else equal;
 # "run"     many evaluations: every `objective` within 1e-4 of itself; types, names and the shapes of codes as they were.
 SELECTED = "no longer taken back from a sum, but left out"
+RECORDS = "records have new names"
 GROUP_ISTA = "the safeguard's layers multiply with D, and scale by 1/L after"
 ALLOWED = [("network/*-selection/gradient/*", "single", SELECTED), ("network/*-selection/*", "run", SELECTED),
            ("save/network/*-selection/*", "single", SELECTED),
-           ("network/group/safeguard/*", "single", GROUP_ISTA), ("network/group/both/*", "single", GROUP_ISTA)]
+           ("network/group/safeguard/*", "single", GROUP_ISTA), ("network/group/both/*", "single", GROUP_ISTA),
+           ("save/*", "bytes", RECORDS), ("command/*", "bytes", RECORDS)]
 SINGLE, SINGLE_FLOAT32, RUN = 1e-12, 1e-5, 1e-4
-RENAMED = {}  # field of a result, or of the command's JSON -> its name in the stored outputs
+# Field of a result, a record, or the command's JSON -> its name in the stored outputs; values and calls have _ where - was stored.
+RENAMED = {"n_layers": "layers", "n_iter": "iterations", "value": "final_value", "phase": "stage", "dictionary": "gradient",
+           "steps": "step_gradient", "reg": "reg_gradient", "signals": "signal_gradient"}
 UNSTABLE = {"seconds", "threads", "version", "riata_version"}  # fields that say when or by what they were made
 VARIABLE = {"history", "trace", "told", "error_", "loss_", "data", "indices", "support", "active"}  # whose shape is the run's
 PLACE = frozen_calls.PLACE
@@ -88,10 +92,17 @@ def flatten(name, value, found, files):
         found[name or "result"] = np.asarray("None" if value is None else as_number(value) if "metadata" in name else value)
         return
     for key in value.keys() - UNSTABLE:
-        flatten(under + RENAMED.get(key, key), value[key], found, files)
+        flatten(under + key, value[key], found, files)
 
 
 # Differences ----------------------------------------------------------------------------------------------------------
+
+
+def stored_name(name, olds):
+    """The name under which a new value is stored."""
+    parts = name.split(".")
+    renamed = (".".join((*parts[:k], RENAMED[part], *parts[k + 1 :])) for k, part in enumerate(parts) if part in RENAMED)
+    return name if name in olds else next((old for old in renamed if old in olds), name)
 
 
 def distance(name, new, olds):
@@ -116,6 +127,8 @@ def change(kind, single, name, new, olds):
         return False, 0.0, f"{name} is {new.dtype} instead of {old.dtype}"
     if new.shape != old.shape:
         return kind == "run" and bool(VARIABLE & parts), 0.0, f"{name} has shape {new.shape} instead of {old.shape}"
+    if old.dtype.kind == "U" and str(new) == str(old).replace("-", "_"):
+        return None
     if old.dtype.kind != "f":
         said = f"{(new != old).sum()} of {old.size} differ" if old.ndim else f"{new} instead of {old}"
         return kind == "run", 0.0, f"{name}: {said}"
@@ -133,6 +146,7 @@ def judge(name, news, olds):
     """(is it as it must be?, verdict, largest relative difference, that of an objective, what else is to be said) of a call."""
     _, kind, reason = next((row for row in ALLOWED if fnmatch.fnmatch(name, row[0])), ("", "", ""))
     single = SINGLE_FLOAT32 if "float32" in name or any(values.dtype == np.float32 for values in olds.values()) else SINGLE
+    news = {stored_name(key, olds): value for key, value in news.items()}
     found = {key: change(kind, single, key, news[key], olds) for key in sorted(olds.keys() & news.keys())}
     found = {key: changed for key, changed in found.items() if changed is not None}
     missing, new = (", ".join(sorted(a.keys() - b.keys())) for a, b in ((olds, news), (news, olds)))
@@ -172,7 +186,7 @@ def untouched(ran):
 def identity():
     """Which riata, on which kernels as its own checkpoints name them."""
     checkpoint, folder = PLACE.scratch.with_name("checkpoint.safetensors"), Path(riata.__file__).parent
-    riata.learn_dictionary(np.eye(4), 4, 0.1, layers=2, max_iter=1, checkpoint=checkpoint)
+    riata.learn_dictionary(np.eye(4), 4, 0.1, n_layers=2, max_iter=1, checkpoint=checkpoint)
     run = json.loads(contents(checkpoint)["__metadata__"].get("fingerprint", "{}"))
     git = ["git", "-C", folder, "describe", "--always", "--dirty", "--abbrev=40"]
     commit = subprocess.run(git, text=True, capture_output=True).stdout.strip()
@@ -204,18 +218,18 @@ def compare(folder, only):
     then = json.loads((folder / "identity.json").read_text())
     for key, value in identity().items():
         print(f"{key}: {value}" + f", stored with {then.get(key)}" * (value != then.get(key)))
-    kept = {str(path.relative_to(folder / "calls"))[: -len(".npz")]: path for path in (folder / "calls").rglob("*.npz")}
+    kept = {str(path.relative_to(folder / "calls"))[: -len(".npz")].replace("-", "_"): path for path in (folder / "calls").rglob("*.npz")}
     print(f"{'':46} {'':12} {'relative':>9} {'objective':>9}")
 
     def fits(name, found, _):
-        if name not in kept:
+        if name.replace("-", "_") not in kept:
             print(f"{name:46} is not stored")
             return True
-        fine, verdict, far, objective, words = judge(name, found, dict(np.load(kept[name])))
+        fine, verdict, far, objective, words = judge(name, found, dict(np.load(kept[name.replace("-", "_")])))
         print(f"{name:46} {verdict:12} {far:9.1e} {objective:9.1e}  {words}".rstrip())
         return fine
 
-    names = {name for name, _ in frozen_calls.calls(only)}
+    names = {name.replace("-", "_") for name, _ in frozen_calls.calls(only)}
     gone = sorted(name for name in kept if fnmatch.fnmatch(name, only) and name not in names)
     print(*(f"{name:46} is stored, but no call now" for name in gone), sep="\n", end="\n" * bool(gone))
     return run_all(only, fits) or bool(gone) or names.isdisjoint(kept)

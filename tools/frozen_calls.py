@@ -87,8 +87,8 @@ def stored(path):
 
 # Sparse coding --------------------------------------------------------------------------------------------------------
 
-NET = dict(penalty="elastic-net", l1_ratio=0.7)
-PENALTIES = {"l1": {}, "positive": dict(positive=True), "weighted": dict(weights="$weights"), "elastic-net": NET,
+NET = dict(penalty="elastic_net", l1_ratio=0.7)
+PENALTIES = {"l1": {}, "positive": dict(positive=True), "weighted": dict(weights="$weights"), "elastic_net": NET,
              "elastic-net-positive-weighted": NET | dict(positive=True, weights="$weights"),
              "group": dict(penalty="group", groups="$groups"), "l0": dict(penalty="l0")}
 LASSO = ("l1", "positive", "weighted")
@@ -99,7 +99,7 @@ FISTA = dict(method="fista")
 ENCODE = {"number": dict(reg=0.2), "per-signal": dict(reg="$regs"), "tight": dict(tol=1e-12), "few-iterations": dict(max_iter=2),
           "warm": dict(init="$targets"), "warm-fista": FISTA | dict(init="$targets"), "one-thread": dict(n_threads=1),
           "csr": dict(output="csr"), "csr-l0": dict(output="csr", penalty="l0"), "greedy": FISTA | dict(momentum="greedy"),
-          "chambolle-dossal": FISTA | dict(momentum="chambolle-dossal", momentum_delay=4.0),
+          "chambolle_dossal": FISTA | dict(momentum="chambolle_dossal", momentum_delay=4.0),
           "never-restart": FISTA | dict(restart="never"), "restart-by-objective": FISTA | dict(restart="objective"),
           "oista-exact": dict(method="oista", support_norm="exact"),
           "backtracking-steps": dict(method="backtracking", shrink=0.7, first_step=0.9),
@@ -162,7 +162,7 @@ def sources(g):
 
 LAYERS = {"plain": {}, "steps": dict(steps="$steps"), "positive": dict(positive=True), "weighted": dict(weights="$weights"),
           "lipschitz": dict(lipschitz=9.0), "extrapolated": dict(return_extrapolated=True)}
-LOSSES = {"lasso": {}, "least-squares": dict(loss="least_squares", reduction="sum"), "target": dict(target="$near"),
+LOSSES = {"lasso": {}, "least-squares": dict(loss="least_squares", reduction="sum"), "target": dict(targets="$near"),
           "truncated": dict(backprop=3), "alternating": dict(backprop=0, return_codes=False)}
 STABILITY = {"estimated": {}, "all": dict(directions=None, return_errors=True), "long-steps": dict(lipschitz=4.0)}
 
@@ -176,7 +176,7 @@ def one_by_one(g, options):
 def unrolled(g):
     for method in ("fista", "ista"):
         for name, options in LAYERS.items():
-            options = filled(g, options) | {"method": method}
+            options = filled(g, options) | {"algorithm": method}
             yield f"UnrolledEncoder/{method}/{name}", lambda: one_by_one(g, options)
             yield f"unrolled_encode/{method}/{name}", lambda: riata.unrolled_encode(g.X, g.D, "0.2max", 10, **options)
             yield f"unrolled_encode/{method}/{name}/warm", lambda: riata.unrolled_encode(
@@ -188,11 +188,10 @@ def unrolled(g):
                 yield f"unrolled_gradient/{method}/{name}/{loss}", lambda: [
                     riata.unrolled_gradient(g.X, g.D, reg, 10, **more) for reg in (0.1, g.regs)]
         for name, options in STABILITY.items():
-            options = options | {"method": method}
+            options = options | {"algorithm": method}
             yield f"unrolled_stability/{method}/{name}", lambda: riata.unrolled_stability(g.X[:9], g.D, 0.2, 40, **options)
         yield f"unrolled_vjp/{method}", lambda: riata._riata.unrolled_vjp(  # what riata.torch differentiates layers with
-            g.X, g.D, 0.2, g.targets, layers=10, method=method, backprop=None, lipschitz=None, positive=False, weights=None,
-            n_threads=None)
+            g.X, g.D, 0.2, g.targets, {"n_layers": 10, "algorithm": method, "backprop": None})
     for reg in ("0.05max", "0.5max"):  # codes that are nearly dense, and sparse ones
         yield f"unrolled_gradient/large/{reg}", lambda: riata.unrolled_gradient(g.many, g.large, reg, 20)
 
@@ -254,7 +253,7 @@ def gradients(g, net):
 
 
 def trained(g, net, **options):
-    told, names = [], ("stage", "n_layers", "iteration", "value", "ista", "optimum", "step")
+    told, names = [], ("phase", "n_layers", "iteration", "value", "ista", "optimum", "step")
     watch = {"callback": lambda info: told.append([getattr(info, name) for name in names])}
     result = net.fit(g.X, **{"reg": "0.3max", "max_iter": 15} | watch | filled(g, options))
     return {"result": result, "objective": result.value, "parameters": net.parameters(), "codes": net.encode(g.X),
@@ -300,24 +299,24 @@ def networks(g):
 
 # Learning -------------------------------------------------------------------------------------------------------------
 
-EXACT, STEPS = dict(method="alternating-exact"), dict(learn_steps=True, max_iter=40, tol=1e-3)
+EXACT, STEPS = dict(method="alternating_exact"), dict(learn_steps=True, max_iter=40, tol=1e-3)
 TRUNCATED, BALL = dict(method="truncated", backprop=3), dict(constraint="unit_ball")
 DEAD = dict(n_atoms=60, init="random", reg="0.7max", max_iter=12)  # most of these atoms are never used
 LEARN = {"unrolled": {}, "alternating": dict(method="alternating"), "truncated": TRUNCATED, "exact": EXACT, "steps": STEPS,
          "truncated-steps": TRUNCATED | STEPS, "ball": BALL, "ball-exact": BALL | EXACT, "ball-steps": BALL | STEPS,
          "positive": dict(positive=True), "positive-exact": EXACT | dict(positive=True), "weighted": dict(weights="$weights"),
          "ista": dict(algorithm="ista"), "least-squares": dict(loss="least_squares", reg=0.1), "sum": dict(reduction="sum"),
-         "published": dict(lipschitz="frobenius", return_extrapolated=True, max_iter=5), "dct": dict(init="dct"),
+         "published": dict(lipschitz_bound="frobenius", return_extrapolated=True, max_iter=5), "dct": dict(init="dct"),
          "random": dict(init="random", random_state=5), "array": dict(init="$start"), "centre": dict(centre=True),
          "replace": DEAD, "keep": DEAD | dict(replace_atoms=False), "long": dict(max_iter=80), "one-thread": dict(n_threads=1)}
-FITTED = {"unrolled": {}, "alternating": {}, "truncated": dict(backprop=2), "alternating-exact": {}}
+FITTED = {"unrolled": {}, "alternating": {}, "truncated": dict(backprop=2), "alternating_exact": {}}
 ALGORITHMS = ("lasso_cd", "lasso_fista", "omp")
 
 
 def learned(g, **options):
     told = []
     watch = {"callback": lambda info: told.append((info.phase, info.iteration, info.value, info.step))}
-    options = {"n_atoms": 24, "reg": "0.2max", "layers": 8, "max_iter": 20} | watch | filled(g, options)
+    options = {"n_atoms": 24, "reg": "0.2max", "n_layers": 8, "max_iter": 20} | watch | filled(g, options)
     result = riata.learn_dictionary(g.X, **options)
     return {"result": result, "objective": result.history.value[-1], "told": np.array(told),
             "score": riata.recovery_score(result.dictionary, g.D)}
@@ -330,7 +329,7 @@ def learning(g):
     for name in ("unrolled", "exact", "steps", "ball-steps"):
         yield f"learn/{name}/resumed", lambda: resumed(functools.partial(learned, g), **LEARN[name])
     for method, options in FITTED.items():
-        options = options | dict(alpha=0.1, max_iter=10, layers=8, random_state=1, fit_algorithm=method)
+        options = options | dict(alpha=0.1, max_iter=10, n_layers=8, random_state=1, fit_algorithm=method)
         for algorithm in (*ALGORITHMS, "unrolled"):
             yield f"DictionaryLearning/{method}/{algorithm}", lambda: estimated(
                 g, riata.DictionaryLearning(24, transform_algorithm=algorithm, **options))
@@ -343,7 +342,7 @@ def learning(g):
 
 PICTURES = {**dict.fromkeys(("float64", "float32", "uint8", "uint16", "colour"), {}), "dct": dict(learn=False),
             "plain": dict(plain=True, n_atoms=20), "alternating": dict(method="alternating"), "estimated": dict(sigma=None),
-            "reg": dict(layers=6, reg=20.0)}
+            "reg": dict(n_layers=6, reg=20.0)}
 
 
 def denoised(g, name):
@@ -375,7 +374,7 @@ def others(g):
     yield "datasets/perturbed", lambda: data.perturbed(g.D, 0.4, 7)
     for law in ("gaussian", "coding", "sphere"):
         yield f"datasets/{law}", lambda: data.signals_on_b_infinity(g.D, 20, law, 7)
-    yield "datasets/scaled", lambda: data.scale_to_b_infinity(g.D, g.X)
+    yield "datasets/scaled", lambda: data.scale_to_b_infinity(g.X, g.D)
     yield "recovery_score", lambda: riata.recovery_score(g.start, g.D)
 
 
@@ -422,31 +421,31 @@ def files(g):
 # The command ----------------------------------------------------------------------------------------------------------
 
 ENCODE_D = "encode D.npy X.npy -o Z.npz --reg 0.1max"
-LEARN_X = "learn X.npy -o m.safetensors --atoms 24 --reg 0.2max --layers 8"
-TRAIN_X = "train --dictionary D.npy --data X.npy -o n.safetensors --layers 4 --max-iter 9"
+LEARN_X = "learn X.npy -o m.safetensors --n-atoms 24 --reg 0.2max --n-layers 8"
+TRAIN_X = "train --dictionary D.npy --data X.npy -o n.safetensors --n-layers 4 --max-iter 9"
 COMMANDS = {
     "encode/model": ["encode model.safetensors X.npy -o Z.npz"],
-    "encode/layers": ["encode model.safetensors X.npy -o Z.npy --layers 8"],
+    "encode/layers": ["encode model.safetensors X.npy -o Z.npy --n-layers 8"],
     "encode/float32": ["encode D32.npy X32.npy -o Z.npz --reg 0.1 --method fista --momentum greedy --positive --centre"],
-    "encode/elastic-net": [f"{ENCODE_D} --penalty elastic-net --l1-ratio 0.7"],
+    "encode/elastic-net": [f"{ENCODE_D} --penalty elastic_net --l1-ratio 0.7"],
     "encode/group": [f"{ENCODE_D} --penalty group --groups groups.npy"],
     "encode/l0": [f"{ENCODE_D} --penalty l0"],
     "encode/stream": [f"{ENCODE_D} --stream"],
     "encode/picture": ["encode D.npy noisy.png -o Z.npz --reg 0.2max --centre"],
     "learn/steps": [f"{LEARN_X} --learn-steps --tol 1e-3 --reference D.npy"],
-    "learn/exact": [f"{LEARN_X} --method alternating-exact --constraint unit_ball --positive --max-iter 20"],
+    "learn/exact": [f"{LEARN_X} --method alternating_exact --constraint unit_ball --positive --max-iter 20"],
     "learn/resumed": [f"{LEARN_X} --checkpoint c --max-iter 6", f"{LEARN_X} --checkpoint c --resume --max-iter 20"],
-    "learn/picture": ["learn noisy.png -o m.safetensors --atoms 30 --patch 5 --reg 0.2max --centre --init dct --max-iter 9"],
+    "learn/picture": ["learn noisy.png -o m.safetensors --n-atoms 30 --patch 5 --reg 0.2max --centre --init dct --max-iter 9"],
     "train/step": [f"{TRAIN_X} --kind step --reg 0.3max"],
     "train/adam": [f"{TRAIN_X} --kind coupled --threshold atom --reg 0.3 --optimizer adam --mode recursive --loss semi"],
     "train/group": [f"{TRAIN_X} --kind group --groups groups.npy --reg 0.3max"],
     "train/start": ["train --init network.safetensors --max-iter 0 -o p.npz", f"{TRAIN_X} --kind coupled --init p.npz --reg 0.2"],
     "infer/plain": ["infer network.safetensors X.npy -o Z.npy"],
-    "infer/layers": ["infer network.safetensors X.npy -o Z.npz --reg 0.2max --layers 3"],
+    "infer/layers": ["infer network.safetensors X.npy -o Z.npz --reg 0.2max --n-layers 3"],
     "infer/finish": ["infer network.safetensors X.npy -o Z.npz --finish 1e-5 --safeguard --certify"],
-    "denoise/learned": ["denoise noisy.png -o c.png --sigma 15 --atoms 32 --patch 6 --reference clean.png"
+    "denoise/learned": ["denoise noisy.png -o c.png --sigma 15 --n-atoms 32 --patch 6 --reference clean.png"
                         " --model-out m.safetensors"],
-    "denoise/dct": ["denoise noisy.png -o c.tif --dct --patch 6 --atoms 49 --reference clean.png"],
+    "denoise/dct": ["denoise noisy.png -o c.tif --dct --patch 6 --n-atoms 49 --reference clean.png"],
     "info": ["info", "info model.safetensors network.safetensors X.npy noisy.png"]}
 
 

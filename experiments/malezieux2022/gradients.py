@@ -59,7 +59,7 @@ def curves(data: str, X: np.ndarray, D: np.ndarray, all_layers: np.ndarray, cap:
         for depth, K in DEPTHS.items():
             backprop = layers if depth == FULL else min(K, layers)
             g = riata.unrolled_gradient(X, D, REG, layers, backprop=min(backprop, cap or layers), wrt="dictionary",
-                                        return_codes=False, reduction="sum").gradient
+                                        return_codes=False, reduction="sum").dictionary
             rows.append({"data": data, "layers": layers, "depth": depth, "one_minus_cosine": one_minus_cosine(g, exact),
                          "distance": float(np.linalg.norm(g - exact)), "norm_of_exact": float(np.linalg.norm(exact))})
     return rows

@@ -48,6 +48,6 @@ def power_iterations(D: np.ndarray, n_iterations: int) -> float:
 def truncated_error(x: np.ndarray, D: np.ndarray, layers: int, backprop: int, lipschitz: float) -> float:
     """mean over the rows l of ||J_l - J_l*||_F relative to that of ||J_l*||_F, J from the last `backprop` layers of ISTA."""
     rows = range(D.shape[1])
-    exact = [riata.code_jacobian(x, D, REG, layers=None, row=l) for l in rows]
+    exact = [riata.code_jacobian(x, D, REG, n_layers=None, row=l) for l in rows]
     J = [riata.code_jacobian(x, D, REG, layers, l, backprop=min(backprop, layers), lipschitz=lipschitz) for l in rows]
     return float(np.linalg.norm(np.subtract(J, exact), axis=(1, 2)).mean() / np.linalg.norm(exact, axis=(1, 2)).mean())

@@ -18,7 +18,6 @@
 #include "riata/core/types.hpp"
 #include "riata/operators/dense_dictionary.hpp"
 #include "riata/terms/batch.hpp"
-#include "riata/terms/penalty_options.hpp"
 #include "riata/terms/reg.hpp"
 
 namespace riata::python {
@@ -39,6 +38,19 @@ Eigen::Map<const Matrix<T>> view(const Array2<T>& array) {
   return {array.data(), static_cast<Index>(array.shape(1)), static_cast<Index>(array.shape(0))};
 }
 
+/// What may be None, as a pointer that may be null.
+template <Scalar T>
+class OptionalMatrix {
+ public:
+  explicit OptionalMatrix(const std::optional<Array2<T>>& array) {
+    if (array) matrix_ = view<T>(*array);
+  }
+  const Matrix<T>* get() const { return matrix_ ? &*matrix_ : nullptr; }
+
+ private:
+  std::optional<Matrix<T>> matrix_;
+};
+
 /// Signals, and their mask where one is given.
 template <Scalar T>
 Batch<T> to_batch(const Array2<T>& X, const std::optional<Array2<T>>& mask) {
@@ -52,8 +64,8 @@ DenseDictionary<T> to_dictionary(const Array2<T>& atoms) {
 }
 
 template <class T>
-std::vector<T> to_vector(const std::optional<Array1<T>>& array) {
-  return array ? std::vector<T>(array->data(), array->data() + array->size()) : std::vector<T>();
+std::vector<T> to_vector(const Array1<T>& array) {
+  return {array.data(), array.data() + array.size()};
 }
 
 /// What riata's Python functions pass as reg: a number, "0.1max", or one number per signal.
@@ -63,20 +75,6 @@ inline Reg to_reg(const PythonReg& reg) {
   if (const auto* value = std::get_if<double>(&reg)) return Reg(*value);
   if (const auto* text = std::get_if<std::string>(&reg)) return Reg::parse(*text);
   return Reg(to_vector<double>(std::get<Array1<double>>(reg)));
-}
-
-inline PenaltyOptions to_penalty(bool positive, const std::optional<Array1<double>>& weights) {
-  return {.positive = positive, .weights = to_vector<double>(weights)};
-}
-
-/// The penalties of encode() and its certificates.
-inline PenaltyOptions to_penalty(bool positive, const std::optional<Array1<double>>& weights, const std::string& penalty,
-                                 std::optional<double> l1_ratio, const std::optional<Array1<std::int64_t>>& groups) {
-  PenaltyOptions options = to_penalty(positive, weights);
-  options.kind = parse_penalty(penalty);
-  options.l1_ratio = l1_ratio;
-  options.groups = to_vector<std::int64_t>(groups);
-  return options;
 }
 
 namespace detail {

@@ -15,11 +15,10 @@ namespace nb = nanobind;
 
 void bind_core(nb::module_& m) {
   m.attr("version") = version;
-  m.attr("status_names") =
-      nb::make_tuple(to_string(Status::converged), to_string(Status::stalled), to_string(Status::max_iter_reached),
-                     to_string(Status::max_time_reached), to_string(Status::interrupted));
+  m.attr("status_names") = nb::list();
+  for (const auto& name : names<Status>) nb::cast<nb::list>(m.attr("status_names")).append(name.text);
 
-  m.attr("defaults") = nb::dict();  // of the option structs, by function: the tests compare Python's signatures with them
+  m.attr("options") = nb::dict();  // by function and name: kind, may it be None?, default (options.hpp)
 
   nb::register_exception_translator([](const std::exception_ptr& failure, void*) {
     try {

@@ -1,6 +1,6 @@
 #include "arrays.hpp"
-#include "execution.hpp"
 #include "module.hpp"
+#include "options.hpp"
 #include "riata/datasets/generators.hpp"
 
 namespace riata::python {
@@ -12,16 +12,16 @@ void bind_of_arrays(nb::module_& m) {
   m.def(
       "signals_on_b_infinity",
       [](const Array2<T>& D, Index n_signals, const std::string& law, std::uint64_t seed) {
-        const datasets::SignalLaw parsed = datasets::parse_signal_law(law);
+        const datasets::SignalLaw parsed = parse<datasets::SignalLaw>(law, "law");
         return to_numpy(without_gil([&] { return datasets::signals_on_b_infinity<T>(view<T>(D), n_signals, parsed, seed); }));
       },
       array_arg("D"), nb::arg("n_signals"), nb::arg("law"), nb::arg("seed"));
   m.def(
       "scale_to_b_infinity",
-      [](const Array2<T>& D, const Array2<T>& X) {
-        return to_numpy(without_gil([&] { return datasets::scale_to_b_infinity<T>(view<T>(D), view<T>(X)); }));
+      [](const Array2<T>& X, const Array2<T>& D) {
+        return to_numpy(without_gil([&] { return datasets::scale_to_b_infinity<T>(view<T>(X), view<T>(D)); }));
       },
-      array_arg("D"), array_arg("X"));
+      array_arg("X"), array_arg("D"));
   m.def(
       "perturbed",
       [](const Array2<T>& D, double relative, std::uint64_t seed) {
@@ -48,16 +48,7 @@ nb::object to_python(datasets::Planted<T>&& problem) {
 }  // namespace
 
 void bind_datasets(nb::module_& m) {
-  const datasets::PlantedOptions standard;
-  nb::dict defaults;
-  defaults["n_features"] = standard.n_features;
-  defaults["n_atoms"] = standard.n_atoms;
-  defaults["n_signals"] = standard.n_signals;
-  defaults["density"] = standard.density;
-  defaults["noise_std"] = standard.noise_std;
-  defaults["random_state"] = standard.seed;
-  m.attr("defaults")["datasets.planted"] = defaults;
-
+  describe_options<datasets::PlantedOptions>(m, "datasets.planted");
   bind_of_arrays<float>(m);
   bind_of_arrays<double>(m);
   m.def(
@@ -78,18 +69,12 @@ void bind_datasets(nb::module_& m) {
       nb::arg("n_features"), nb::arg("n_atoms"), nb::arg("single"));
   m.def(
       "planted",
-      [](Index n_features, Index n_atoms, Index n_signals, double density, double noise_std, std::uint64_t seed, bool single) {
-        const datasets::PlantedOptions options{.n_features = n_features,
-                                               .n_atoms = n_atoms,
-                                               .n_signals = n_signals,
-                                               .density = density,
-                                               .noise_std = noise_std,
-                                               .seed = seed};
+      [](bool single, const nb::dict& given) {
+        const auto options = to_options<datasets::PlantedOptions>(given);
         return in_precision(single,
                             [&]<Scalar T>() { return to_python<T>(without_gil([&] { return datasets::planted<T>(options); })); });
       },
-      nb::arg("n_features"), nb::arg("n_atoms"), nb::arg("n_signals"), nb::arg("density"), nb::arg("noise_std"), nb::arg("seed"),
-      nb::arg("single"));
+      nb::arg("single"), nb::arg("options"));
 }
 
 }  // namespace riata::python

@@ -6,13 +6,12 @@
 
 namespace riata::python {
 
-/// Its phases under the name `phase`.
-inline nb::dict history_to_python(History&& history, const char* phase = "phase") {
+inline nb::dict history_to_python(History&& history) {
   nb::dict fields;
   fields["value"] = to_numpy(std::move(history.value));
   fields["step"] = to_numpy(std::move(history.step));
   fields["seconds"] = to_numpy(std::move(history.seconds));
-  fields[phase] = to_numpy(std::move(history.phase));
+  fields["phase"] = to_numpy(std::move(history.phase));
   return fields;
 }
 

@@ -1,17 +1,13 @@
 #include "riata/solvers/implicit.hpp"
 
 #include "arrays.hpp"
-#include "execution.hpp"
 #include "module.hpp"
+#include "options.hpp"
 
 namespace riata::python {
 namespace {
 
-ImplicitOptions to_options(double tol, bool positive, const std::optional<Array1<double>>& weights,
-                           std::optional<int> n_threads) {
-  return {.tol = tol, .penalty = to_penalty(positive, weights), .execution = to_execution(n_threads)};
-}
-
+/// None: an empty one.
 template <Scalar T>
 Matrix<T> to_matrix(const std::optional<Array2<T>>& array) {
   return array ? Matrix<T>(view<T>(*array)) : Matrix<T>();
@@ -27,14 +23,12 @@ void bind_implicit_gradient(nb::module_& m) {
   m.def(
       "implicit_gradient",
       [](const Array2<T>& X, const Array2<T>& D, const PythonReg& reg, const Array2<T>& cotangent,
-         const std::optional<Array2<T>>& codes, double tol, bool positive, const std::optional<Array1<double>>& weights,
-         std::optional<int> n_threads) {
-        const ImplicitOptions options = to_options(tol, positive, weights, n_threads);
+         const std::optional<Array2<T>>& codes, const nb::dict& given) {
+        const auto options = to_options<ImplicitOptions>(given);
         const Reg weight = to_reg(reg);
         auto result = without_gil([&] {
-          const Matrix<T> given = to_matrix<T>(codes);
-          return implicit_gradient<T>(view<T>(X), to_dictionary<T>(D), weight, view<T>(cotangent), options,
-                                      codes ? &given : nullptr);
+          const OptionalMatrix<T> exact(codes);
+          return implicit_gradient<T>(view<T>(X), to_dictionary<T>(D), weight, view<T>(cotangent), options, exact.get());
         });
         nb::dict fields;
         fields["dictionary"] = to_numpy(std::move(result.dictionary));
@@ -44,8 +38,7 @@ void bind_implicit_gradient(nb::module_& m) {
         fields["codes"] = to_numpy(std::move(result.codes));
         return fields;
       },
-      array_arg("X"), array_arg("D"), array_arg("reg"), array_arg("cotangent"), array_arg("codes").none(), nb::arg("tol"),
-      nb::arg("positive"), array_arg("weights").none(), nb::arg("n_threads").none());
+      array_arg("X"), array_arg("D"), array_arg("reg"), array_arg("cotangent"), array_arg("codes").none(), nb::arg("options"));
 }
 
 template <Scalar T>
@@ -54,27 +47,26 @@ void bind_implicit_jvp(nb::module_& m) {
       "implicit_jvp",
       [](const Array2<T>& X, const Array2<T>& D, const PythonReg& reg, const std::optional<Array2<T>>& dX,
          const std::optional<Array2<T>>& dD, const std::optional<Array1<double>>& dreg, const std::optional<Array2<T>>& codes,
-         double tol, bool positive, const std::optional<Array1<double>>& weights, std::optional<int> n_threads) {
-        const ImplicitOptions options = to_options(tol, positive, weights, n_threads);
+         const nb::dict& given) {
+        const auto options = to_options<ImplicitOptions>(given);
         const Reg weight = to_reg(reg);
         return to_numpy(without_gil([&] {
           ImplicitDirection<T> direction{.dictionary = to_matrix<T>(dD), .signals = to_matrix<T>(dX)};
           if (dreg) direction.reg = Eigen::Map<const Vector<double>>(dreg->data(), static_cast<Index>(dreg->size()));
-          const Matrix<T> given = to_matrix<T>(codes);
-          return implicit_jvp<T>(view<T>(X), to_dictionary<T>(D), weight, direction, options, codes ? &given : nullptr);
+          const OptionalMatrix<T> exact(codes);
+          return implicit_jvp<T>(view<T>(X), to_dictionary<T>(D), weight, direction, options, exact.get());
         }));
       },
       array_arg("X"), array_arg("D"), array_arg("reg"), array_arg("dX").none(), array_arg("dD").none(), array_arg("dreg").none(),
-      array_arg("codes").none(), nb::arg("tol"), nb::arg("positive"), array_arg("weights").none(), nb::arg("n_threads").none());
+      array_arg("codes").none(), nb::arg("options"));
 }
 
 template <Scalar T>
 void bind_implicit_jacobian(nb::module_& m) {
   m.def(
       "implicit_jacobian",
-      [](const Array1<T>& x, const Array2<T>& D, const PythonReg& reg, Index row, double tol, bool positive,
-         const std::optional<Array1<double>>& weights, std::optional<int> n_threads) {
-        const ImplicitOptions options = to_options(tol, positive, weights, n_threads);
+      [](const Array1<T>& x, const Array2<T>& D, const PythonReg& reg, Index row, const nb::dict& given) {
+        const auto options = to_options<ImplicitOptions>(given);
         const Reg weight = to_reg(reg);
         return to_numpy(without_gil([&] {
           const Eigen::Map<const Vector<T>> signal(x.data(), static_cast<Index>(x.size()));
@@ -82,8 +74,7 @@ void bind_implicit_jacobian(nb::module_& m) {
           return Matrix<T>(implicit_jacobian<T>(signal, to_dictionary<T>(D), weight, row, options).transpose());
         }));
       },
-      array_arg("x"), array_arg("D"), array_arg("reg"), nb::arg("row"), nb::arg("tol"), nb::arg("positive"),
-      array_arg("weights").none(), nb::arg("n_threads").none());
+      array_arg("x"), array_arg("D"), array_arg("reg"), nb::arg("row"), nb::arg("options"));
 }
 
 template <Scalar T>
@@ -91,14 +82,13 @@ void bind_hypergradient(nb::module_& m) {
   m.def(
       "hypergradient",
       [](const Array2<T>& X, const Array2<T>& D, const PythonReg& reg, const Array2<T>& X_held_out, const Array2<T>& D_held_out,
-         const std::optional<Array2<T>>& codes, double tol, bool positive, const std::optional<Array1<double>>& weights,
-         std::optional<int> n_threads) {
-        const ImplicitOptions options = to_options(tol, positive, weights, n_threads);
+         const std::optional<Array2<T>>& codes, const nb::dict& given) {
+        const auto options = to_options<ImplicitOptions>(given);
         const Reg weight = to_reg(reg);
         auto result = without_gil([&] {
-          const Matrix<T> given = to_matrix<T>(codes);
+          const OptionalMatrix<T> exact(codes);
           return hypergradient<T>(view<T>(X), to_dictionary<T>(D), weight, view<T>(X_held_out), to_dictionary<T>(D_held_out),
-                                  options, codes ? &given : nullptr);
+                                  options, exact.get());
         });
         nb::dict fields;
         fields["value"] = result.value;
@@ -107,7 +97,7 @@ void bind_hypergradient(nb::module_& m) {
         return fields;
       },
       array_arg("X"), array_arg("D"), array_arg("reg"), array_arg("X_held_out"), array_arg("D_held_out"),
-      array_arg("codes").none(), nb::arg("tol"), nb::arg("positive"), array_arg("weights").none(), nb::arg("n_threads").none());
+      array_arg("codes").none(), nb::arg("options"));
 }
 
 template <Scalar T>
@@ -121,6 +111,7 @@ void bind_precision(nb::module_& m) {
 }  // namespace
 
 void bind_implicit(nb::module_& m) {
+  describe_options<ImplicitOptions>(m, "implicit_gradient");
   bind_precision<float>(m);
   bind_precision<double>(m);
 }

@@ -1,8 +1,8 @@
 #include "riata/solvers/joint.hpp"
 
 #include "arrays.hpp"
-#include "execution.hpp"
 #include "module.hpp"
+#include "options.hpp"
 
 namespace riata::python {
 namespace {
@@ -11,9 +11,8 @@ template <Scalar T>
 void bind_precision(nb::module_& m) {
   m.def(
       "joint_encode",
-      [](const Array2<T>& X, const Array2<T>& D, const PythonReg& reg, double tol, int max_iter, Index group_size) {
-        const JointOptions options{
-            .tol = tol, .max_iter = max_iter, .group_size = group_size, .execution = to_execution(std::nullopt)};
+      [](const Array2<T>& X, const Array2<T>& D, const PythonReg& reg, const nb::dict& given) {
+        const auto options = to_options<JointOptions>(given);
         const Reg weight = to_reg(reg);
         JointResult<T> result = without_gil([&] { return joint_encode<T>(view<T>(X), to_dictionary<T>(D), weight, options); });
         nb::dict fields;
@@ -26,7 +25,7 @@ void bind_precision(nb::module_& m) {
         fields["status"] = to_string(result.status);
         return fields;
       },
-      array_arg("X"), array_arg("D"), array_arg("reg"), nb::arg("tol"), nb::arg("max_iter"), nb::arg("group_size"));
+      array_arg("X"), array_arg("D"), array_arg("reg"), nb::arg("options"));
   m.def(
       "joint_reg_max",
       [](const Array2<T>& X, const Array2<T>& D, Index group_size) {
@@ -46,13 +45,7 @@ void bind_precision(nb::module_& m) {
 }  // namespace
 
 void bind_joint(nb::module_& m) {
-  const JointOptions options;
-  nb::dict defaults;
-  defaults["tol"] = options.tol;
-  defaults["max_iter"] = options.max_iter;
-  defaults["group_size"] = options.group_size;
-  m.attr("defaults")["joint_encode"] = defaults;
-
+  describe_options<JointOptions>(m, "joint_encode");
   bind_precision<float>(m);
   bind_precision<double>(m);
 }

@@ -11,10 +11,9 @@
 
 #include "arrays.hpp"
 #include "encode_result.hpp"
-#include "execution.hpp"
 #include "history.hpp"
 #include "module.hpp"
-#include "paths.hpp"
+#include "options.hpp"
 #include "riata/core/sentence.hpp"
 #include "riata/learning/train.hpp"
 #include "riata/networks/analytic_weight.hpp"
@@ -58,22 +57,9 @@ Parameters<T> to_parameters(const Network<T>& net, const std::map<std::string, A
   return parameters;
 }
 
-/// Arguments that may be None, as pointers that may be null.
-template <Scalar T>
-class Optional {
- public:
-  explicit Optional(const OptionalArray2<T>& array) {
-    if (array) matrix_ = view<T>(*array);
-  }
-  const Matrix<T>* get() const { return matrix_ ? &*matrix_ : nullptr; }
-
- private:
-  std::optional<Matrix<T>> matrix_;
-};
-
 nb::dict to_python(TrainingResult&& result) {
   nb::dict fields;
-  fields["history"] = history_to_python(std::move(result.history), "stage");
+  fields["history"] = history_to_python(std::move(result.history));
   fields["initial_value"] = result.initial_value;
   fields["value"] = result.value;
   fields["reg"] = result.reg;
@@ -98,18 +84,15 @@ void bind_network(nb::module_& m, const char* name) {
   nb::class_<Net>(m, name, "A network in one precision; use riata.Network.")
       .def(
           "__init__",
-          [](Net* self, const std::string& kind, const Array2<T>& dictionary, int n_layers, const std::string& threshold,
-             const std::optional<Array1<std::int64_t>>& groups, const std::optional<std::pair<double, double>>& support_selection,
-             std::optional<double> lipschitz) {
-            NetworkOptions options{
-                .threshold = parse_threshold_shape(threshold), .groups = to_vector<std::int64_t>(groups), .lipschitz = lipschitz};
+          [](Net* self, const std::string& kind, const Array2<T>& dictionary, int n_layers,
+             const std::optional<std::pair<double, double>>& support_selection, const nb::dict& given) {
+            auto options = to_options<NetworkOptions>(given);
             if (support_selection)
               options.support_selection = SupportSelection{support_selection->first, support_selection->second};
             auto D = to_dictionary<T>(dictionary);
             without_gil([&] { new (self) Net(kind, std::move(D), n_layers, options); });
           },
-          nb::arg("kind"), array_arg("dictionary"), nb::arg("n_layers"), nb::arg("threshold"), array_arg("groups").none(),
-          nb::arg("support_selection").none(), nb::arg("lipschitz").none())
+          nb::arg("kind"), array_arg("dictionary"), nb::arg("n_layers"), nb::arg("support_selection").none(), nb::arg("options"))
       .def("copy", [](const Net& net) { return Net(net); })
       .def_prop_ro("kind", &Net::kind)
       .def_prop_ro("n_layers", &Net::n_layers)
@@ -135,7 +118,7 @@ void bind_network(nb::module_& m, const char* name) {
              std::optional<int> n_threads, const OptionalArray2<T>& mask) {
             const Reg weight = to_reg(reg);
             return to_numpy<T>(without_gil([&] {
-              const Optional<T> start(init);
+              const OptionalMatrix<T> start(init);
               return net.encode(to_batch<T>(X, mask), weight,
                                 {.n_layers = n_layers, .init = start.get(), .execution = to_execution(n_threads)});
             }));
@@ -149,7 +132,7 @@ void bind_network(nb::module_& m, const char* name) {
              const OptionalArray2<T>& mask) {
             const Reg weight = to_reg(reg);
             return to_python<T>(without_gil([&] {
-              const Optional<T> start(init);
+              const OptionalMatrix<T> start(init);
               return net.encode_certified(to_batch<T>(X, mask), weight, {.finish = finish, .safeguard = safeguard},
                                           {.n_layers = n_layers, .init = start.get(), .execution = to_execution(n_threads)});
             }));
@@ -162,7 +145,7 @@ void bind_network(nb::module_& m, const char* name) {
              std::optional<int> n_threads, const OptionalArray2<T>& mask) {
             const Reg weight = to_reg(reg);
             auto outputs = without_gil([&] {
-              const Optional<T> start(init);
+              const OptionalMatrix<T> start(init);
               return net.outputs(to_batch<T>(X, mask), weight,
                                  {.n_layers = n_layers, .init = start.get(), .execution = to_execution(n_threads)});
             });
@@ -180,7 +163,7 @@ void bind_network(nb::module_& m, const char* name) {
             const Reg weight = to_reg(reg);
             const NetworkDerivatives wanted{.parameters = parameters, .reg = wrt_reg, .signals = wrt_signals, .codes = codes};
             return to_python<T>(without_gil([&] {
-                                  const Optional<T> wanted_codes(targets);
+                                  const OptionalMatrix<T> wanted_codes(targets);
                                   const NetworkRun<T> run{.n_layers = n_layers, .execution = to_execution(n_threads)};
                                   return cotangent
                                              ? net.vjp(to_batch<T>(X, mask), weight, view<T>(*cotangent), wanted, run)
@@ -203,44 +186,18 @@ void bind_network(nb::module_& m, const char* name) {
           array_arg("X"), array_arg("reg"), nb::arg("n_threads").none(), array_arg("mask").none())
       .def(
           "train",
-          [](Net& net, const Array2<T>& X, const PythonReg& reg, const std::string& loss, const OptionalArray2<T>& targets,
-             const std::string& mode, const std::string& optimizer, std::optional<Index> batch_size,
-             std::optional<double> learning_rate, bool positive_steps, int max_iter, std::optional<double> max_time, double tol,
-             const Path& checkpoint, int checkpoint_every, bool resume, std::uint64_t seed, std::optional<int> n_threads,
-             const nb::object& callback, double validation, int validate_every, int patience, bool resume_inexact,
-             bool overwrite_checkpoint, const OptionalArray2<T>& mask) {
-            const TrainingOptions options{.loss = parse_training_loss(loss),
-                                          .mode = parse_training_mode(mode),
-                                          .optimizer = parse_training_optimizer(optimizer),
-                                          .batch_size = batch_size,
-                                          .validation = validation,
-                                          .validate_every = validate_every,
-                                          .patience = patience,
-                                          .learning_rate = learning_rate,
-                                          .positive_steps = positive_steps,
-                                          .max_iter = max_iter,
-                                          .tol = tol,
-                                          .max_time_s = max_time,
-                                          .checkpoint = checkpoint.name,
-                                          .checkpoint_every = checkpoint_every,
-                                          .resume = resume,
-                                          .resume_inexact = resume_inexact,
-                                          .overwrite_checkpoint = overwrite_checkpoint,
-                                          .seed = seed,
-                                          .execution = to_execution(n_threads, OnInterrupt::stop)};
+          [](Net& net, const Array2<T>& X, const PythonReg& reg, const OptionalArray2<T>& targets, const OptionalArray2<T>& mask,
+             const nb::object& callback, const nb::dict& given) {
+            const auto options = to_options<TrainingOptions>(given, OnInterrupt::stop);
             const Reg weight = to_reg(reg);
             const TrainingObserver observer = to_observer<TrainingInfo>(callback, OnInterrupt::stop);
             return to_python(without_gil([&] {
-              const Optional<T> wanted_codes(targets);
+              const OptionalMatrix<T> wanted_codes(targets);
               return train<T>(net, to_batch<T>(X, mask), weight, options, wanted_codes.get(), observer);
             }));
           },
-          array_arg("X"), array_arg("reg"), nb::arg("loss"), array_arg("targets").none(), nb::arg("mode"), nb::arg("optimizer"),
-          nb::arg("batch_size").none(), nb::arg("learning_rate").none(), nb::arg("positive_steps"), nb::arg("max_iter"),
-          nb::arg("max_time").none(), nb::arg("tol"), nb::arg("checkpoint"), nb::arg("checkpoint_every"), nb::arg("resume"),
-          nb::arg("seed"), nb::arg("n_threads").none(), nb::arg("callback").none(), nb::arg("validation"),
-          nb::arg("validate_every"), nb::arg("patience"), nb::arg("resume_inexact"), nb::arg("overwrite_checkpoint"),
-          array_arg("mask").none())
+          array_arg("X"), array_arg("reg"), array_arg("targets").none(), array_arg("mask").none(), nb::arg("callback").none(),
+          nb::arg("options"))
       .def(
           "save",
           [](const Net& net, const Path& path, std::optional<double> reg, const std::map<std::string, std::string>& metadata) {
@@ -268,25 +225,11 @@ nb::tuple load(const Path& path) {
 }  // namespace
 
 void bind_networks(nb::module_& m) {
-  const TrainingOptions options;
-  nb::dict defaults;
-  defaults["loss"] = to_string(options.loss);
-  defaults["mode"] = to_string(options.mode);
-  defaults["positive_steps"] = options.positive_steps;
-  defaults["max_iter"] = options.max_iter;
-  defaults["tol"] = options.tol;
-  defaults["checkpoint_every"] = options.checkpoint_every;
-  defaults["resume"] = options.resume;
-  defaults["resume_inexact"] = options.resume_inexact;
-  defaults["overwrite_checkpoint"] = options.overwrite_checkpoint;
-  defaults["random_state"] = options.seed;
-  defaults["validation"] = options.validation;
-  defaults["validate_every"] = options.validate_every;
-  defaults["patience"] = options.patience;
-  m.attr("defaults")["Network.fit"] = defaults;
+  describe_options<NetworkOptions>(m, "Network");
+  describe_options<TrainingOptions>(m, "Network.fit");
 
   nb::class_<TrainingInfo>(m, "TrainingInfo", "What training tells about one accepted step.")
-      .def_ro("stage", &TrainingInfo::phase)
+      .def_ro("phase", &TrainingInfo::phase, "its stage")
       .def_ro("n_layers", &TrainingInfo::n_layers, "the loss is at the output of this many layers")
       .def_ro("iteration", &TrainingInfo::iteration, "accepted steps so far, all stages together")
       .def_ro("value", &TrainingInfo::value, "the loss")
@@ -300,11 +243,11 @@ void bind_networks(nb::module_& m) {
            })
       .def("__setstate__",
            [](TrainingInfo& info, const std::tuple<int, int, int, double, double, double, double, double>& state) {
-             const auto& [stage, n_layers, iteration, value, ista, optimum, step, seconds] = state;
-             new (&info) TrainingInfo{{stage, iteration, value, step, seconds}, n_layers, ista, optimum};
+             const auto& [phase, n_layers, iteration, value, ista, optimum, step, seconds] = state;
+             new (&info) TrainingInfo{{phase, iteration, value, step, seconds}, n_layers, ista, optimum};
            })
       .def("__repr__", [](const TrainingInfo& info) {
-        return formatted("TrainingInfo(stage={}, n_layers={}, iteration={}, value={:.6g}, ista={:.6g}, optimum={:.6g})",
+        return formatted("TrainingInfo(phase={}, n_layers={}, iteration={}, value={:.6g}, ista={:.6g}, optimum={:.6g})",
                          info.phase, info.n_layers, info.iteration, info.value, info.ista, info.optimum);
       });
   bind_network<float>(m, "NetworkFloat32");

@@ -1,10 +1,8 @@
 #include "riata/neuro/sparse_inverse.hpp"
 
-#include <nanobind/stl/vector.h>
-
 #include "arrays.hpp"
-#include "execution.hpp"
 #include "module.hpp"
+#include "options.hpp"
 #include "riata/neuro/whitening.hpp"
 
 namespace riata::python {
@@ -16,28 +14,12 @@ Matrix<double> turned(const Array2<double>& array) { return view<double>(array).
 }  // namespace
 
 void bind_neuro(nb::module_& m) {
-  const SparseInverseOptions standard;
-  nb::dict defaults;
-  defaults["depth"] = standard.depth;
-  defaults["n_orient"] = standard.n_orient;
-  defaults["rank_tol"] = standard.rank_tol;
-  defaults["tol"] = standard.tol;
-  defaults["max_iter"] = standard.max_iter;
-  m.attr("defaults")["sparse_inverse"] = defaults;
-
+  describe_options<SparseInverseOptions>(m, "sparse_inverse");
   m.def(
       "sparse_inverse",
-      [](const Array2<double>& M, const Array2<double>& G, const Array2<double>& noise_cov, const PythonReg& reg, double depth,
-         const std::string& penalty, Index n_orient, const std::vector<std::string>& channel_types, double rank_tol, double tol,
-         int max_iter, std::optional<int> n_threads) {
-        const SparseInverseOptions options{.depth = depth,
-                                           .penalty = parse_source_penalty(penalty),
-                                           .n_orient = n_orient,
-                                           .channel_types = channel_types,
-                                           .rank_tol = rank_tol,
-                                           .tol = tol,
-                                           .max_iter = max_iter,
-                                           .execution = to_execution(n_threads)};
+      [](const Array2<double>& M, const Array2<double>& G, const Array2<double>& noise_cov, const PythonReg& reg,
+         const nb::dict& given) {
+        const auto options = to_options<SparseInverseOptions>(given);
         const Reg weight = to_reg(reg);
         SparseInverseResult result =
             without_gil([&] { return sparse_inverse(turned(M), turned(G), turned(noise_cov), weight, options); });
@@ -55,9 +37,7 @@ void bind_neuro(nb::module_& m) {
         fields["status"] = to_string(result.status);
         return fields;
       },
-      array_arg("M"), array_arg("G"), array_arg("noise_cov"), array_arg("reg"), nb::arg("depth"), nb::arg("penalty"),
-      nb::arg("n_orient"), nb::arg("channel_types"), nb::arg("rank_tol"), nb::arg("tol"), nb::arg("max_iter"),
-      nb::arg("n_threads").none());
+      array_arg("M"), array_arg("G"), array_arg("noise_cov"), array_arg("reg"), nb::arg("options"));
   m.def(
       "whitener",
       [](const Array2<double>& noise_cov, const std::vector<std::string>& channel_types, double rank_tol) {

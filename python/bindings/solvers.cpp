@@ -4,9 +4,8 @@
 
 #include "arrays.hpp"
 #include "encode_result.hpp"
-#include "execution.hpp"
 #include "module.hpp"
-#include "paths.hpp"
+#include "options.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/encode_stream.hpp"
 #include "riata/solvers/lars.hpp"
@@ -17,38 +16,24 @@ namespace {
 
 using python::to_python;  // beside those of this file
 
+/// Of a function that has no struct of options for the two.
+std::pair<PenaltyOptions, Execution> to_penalty(const nb::dict& given) {
+  return {to_options<PenaltyOptions>(given), to_execution(nb::cast<std::optional<int>>(given["n_threads"]))};
+}
+
 template <Scalar T>
 void bind_encode(nb::module_& m) {
   m.def(
       "encode",
-      [](const Array2<T>& X, const Array2<T>& D, const PythonReg& reg, const std::string& method, double tol, int max_iter,
-         const std::optional<Array2<T>>& init, bool positive, const std::optional<Array1<double>>& weights,
-         const std::string& penalty, std::optional<double> l1_ratio, const std::optional<Array1<std::int64_t>>& groups,
-         const std::string& momentum, double momentum_delay, const std::string& restart, const std::string& support_norm,
-         double shrink, std::optional<double> first_step, bool record, std::optional<int> n_threads,
-         const std::optional<Array2<T>>& mask) {
-        const EncodeOptions options{.method = parse_solver(method),
-                                    .tol = tol,
-                                    .max_iter = max_iter,
-                                    .momentum = parse_momentum(momentum),
-                                    .momentum_delay = momentum_delay,
-                                    .restart = parse_restart(restart),
-                                    .support_norm = parse_support_norm(support_norm),
-                                    .shrink = shrink,
-                                    .first_step = first_step,
-                                    .record = record,
-                                    .penalty = to_penalty(positive, weights, penalty, l1_ratio, groups),
-                                    .execution = to_execution(n_threads)};
+      [](const Array2<T>& X, const Array2<T>& D, const PythonReg& reg, const std::optional<Array2<T>>& init,
+         const std::optional<Array2<T>>& mask, const nb::dict& given) {
+        const auto options = to_options<EncodeOptions>(given);
         const Reg weight = to_reg(reg);
         return to_python<T>(without_gil([&] {
-          const Matrix<T> start = init ? Matrix<T>(view<T>(*init)) : Matrix<T>();
-          return encode<T>(to_batch<T>(X, mask), to_dictionary<T>(D), weight, options, init ? &start : nullptr);
+          return encode<T>(to_batch<T>(X, mask), to_dictionary<T>(D), weight, options, OptionalMatrix<T>(init).get());
         }));
       },
-      array_arg("X"), array_arg("D"), array_arg("reg"), nb::arg("method"), nb::arg("tol"), nb::arg("max_iter"),
-      array_arg("init").none(), nb::arg("positive"), array_arg("weights").none(), nb::arg("penalty"), nb::arg("l1_ratio").none(),
-      array_arg("groups").none(), nb::arg("momentum"), nb::arg("momentum_delay"), nb::arg("restart"), nb::arg("support_norm"),
-      nb::arg("shrink"), nb::arg("first_step").none(), nb::arg("record"), nb::arg("n_threads").none(), array_arg("mask").none());
+      array_arg("X"), array_arg("D"), array_arg("reg"), array_arg("init").none(), array_arg("mask").none(), nb::arg("options"));
 }
 
 /// The block's first signal, its codes as (values, indices, indptr), objective, gap, n_iter, status.
@@ -67,23 +52,9 @@ void bind_encode_stream(nb::module_& m) {
   using Signals = std::variant<Path, Array2<T>>;
   m.def(
       "encode_stream",
-      [](const Signals& X, const Array2<T>& D, const PythonReg& reg, const nb::object& output, const std::string& method,
-         double tol, int max_iter, std::optional<Index> block_size, bool positive, const std::optional<Array1<double>>& weights,
-         const std::string& penalty, std::optional<double> l1_ratio, const std::optional<Array1<std::int64_t>>& groups,
-         const std::string& momentum, double momentum_delay, const std::string& restart, const std::string& support_norm,
-         double shrink, std::optional<double> first_step, const nb::object& progress, std::optional<int> n_threads) {
-        StreamOptions options{.encode = {.method = parse_solver(method),
-                                         .tol = tol,
-                                         .max_iter = max_iter,
-                                         .momentum = parse_momentum(momentum),
-                                         .momentum_delay = momentum_delay,
-                                         .restart = parse_restart(restart),
-                                         .support_norm = parse_support_norm(support_norm),
-                                         .shrink = shrink,
-                                         .first_step = first_step,
-                                         .penalty = to_penalty(positive, weights, penalty, l1_ratio, groups),
-                                         .execution = to_execution(n_threads)},
-                              .block_size = block_size};
+      [](const Signals& X, const Array2<T>& D, const PythonReg& reg, const nb::object& output, const nb::object& progress,
+         const nb::dict& given) {
+        auto options = to_options<StreamOptions>(given);
         if (!progress.is_none())
           options.progress = [&](Index n_done, Index n_signals) {
             const nb::gil_scoped_acquire gil;
@@ -115,35 +86,29 @@ void bind_encode_stream(nb::module_& m) {
         fields["method"] = to_string(report.method);
         return fields;
       },
-      array_arg("X"), array_arg("D"), array_arg("reg"), nb::arg("output"), nb::arg("method"), nb::arg("tol"), nb::arg("max_iter"),
-      nb::arg("block_size").none(), nb::arg("positive"), array_arg("weights").none(), nb::arg("penalty"),
-      nb::arg("l1_ratio").none(), array_arg("groups").none(), nb::arg("momentum"), nb::arg("momentum_delay"), nb::arg("restart"),
-      nb::arg("support_norm"), nb::arg("shrink"), nb::arg("first_step").none(), nb::arg("progress").none(),
-      nb::arg("n_threads").none());
+      array_arg("X"), array_arg("D"), array_arg("reg"), nb::arg("output"), nb::arg("progress").none(), nb::arg("options"));
 }
 
 template <Scalar T>
 void bind_lasso_path(nb::module_& m) {
   m.def(
       "lasso_path",
-      [](const Array1<T>& x, const Array2<T>& D, double reg_min, int max_knots, bool positive,
-         const std::optional<Array1<double>>& weights) {
-        const PathOptions options{.reg_min = reg_min, .max_knots = max_knots, .penalty = to_penalty(positive, weights)};
+      [](const Array1<T>& x, const Array2<T>& D, const nb::dict& given) {
+        const auto options = to_options<PathOptions>(given);
         const Eigen::Map<const Vector<T>> signal(x.data(), static_cast<Index>(x.size()));
         LassoPath<T> path = without_gil([&] { return lasso_path<T>(signal, to_dictionary<T>(D), options); });
         return nb::make_tuple(to_numpy(std::move(path.regs)), to_numpy(std::move(path.codes)), to_numpy(std::move(path.gap)),
                               to_string(path.status));
       },
-      array_arg("x"), array_arg("D"), nb::arg("reg_min"), nb::arg("max_knots"), nb::arg("positive"), array_arg("weights").none());
+      array_arg("x"), array_arg("D"), nb::arg("options"));
 }
 
 template <Scalar T>
 void bind_omp(nb::module_& m) {
   m.def(
       "omp",
-      [](const Array2<T>& X, const Array2<T>& D, std::optional<int> n_nonzero, std::optional<double> tol,
-         std::optional<int> n_threads) {
-        const OmpOptions options{.n_nonzero = n_nonzero, .tol = tol, .execution = to_execution(n_threads)};
+      [](const Array2<T>& X, const Array2<T>& D, const nb::dict& given) {
+        const auto options = to_options<OmpOptions>(given);
         OmpResult<T> result = without_gil([&] { return omp<T>(view<T>(X), to_dictionary<T>(D), options); });
         nb::dict fields;
         fields["codes"] = to_numpy(std::move(result.codes));
@@ -152,7 +117,7 @@ void bind_omp(nb::module_& m) {
         fields["status"] = to_python(result.status);
         return fields;
       },
-      array_arg("X"), array_arg("D"), nb::arg("n_nonzero").none(), nb::arg("tol").none(), nb::arg("n_threads").none());
+      array_arg("X"), array_arg("D"), nb::arg("options"));
 }
 
 /// One of lasso_objective, duality_gap, kkt_violation: they share their signature.
@@ -160,33 +125,25 @@ template <Scalar T, auto certificate>
 void bind_certificate(nb::module_& m, const char* name) {
   m.def(
       name,
-      [](const Array2<T>& X, const Array2<T>& D, const Array2<T>& Z, const PythonReg& reg, bool positive,
-         const std::optional<Array1<double>>& weights, const std::string& penalty, std::optional<double> l1_ratio,
-         const std::optional<Array1<std::int64_t>>& groups, std::optional<int> n_threads, const std::optional<Array2<T>>& mask) {
-        const PenaltyOptions options = to_penalty(positive, weights, penalty, l1_ratio, groups);
-        const Execution execution = to_execution(n_threads);
+      [](const Array2<T>& X, const Array2<T>& D, const Array2<T>& Z, const PythonReg& reg, const std::optional<Array2<T>>& mask,
+         const nb::dict& given) {
+        const auto [penalty, execution] = to_penalty(given);
         const Reg weight = to_reg(reg);
         return to_numpy(without_gil(
-            [&] { return certificate(to_batch<T>(X, mask), to_dictionary<T>(D), view<T>(Z), weight, options, execution); }));
+            [&] { return certificate(to_batch<T>(X, mask), to_dictionary<T>(D), view<T>(Z), weight, penalty, execution); }));
       },
-      array_arg("X"), array_arg("D"), array_arg("Z"), array_arg("reg"), nb::arg("positive"), array_arg("weights").none(),
-      nb::arg("penalty"), nb::arg("l1_ratio").none(), array_arg("groups").none(), nb::arg("n_threads").none(),
-      array_arg("mask").none());
+      array_arg("X"), array_arg("D"), array_arg("Z"), array_arg("reg"), array_arg("mask").none(), nb::arg("options"));
 }
 
 template <Scalar T>
 void bind_reg_max(nb::module_& m) {
   m.def(
       "reg_max",
-      [](const Array2<T>& X, const Array2<T>& D, bool positive, const std::optional<Array1<double>>& weights,
-         const std::string& penalty, std::optional<double> l1_ratio, const std::optional<Array1<std::int64_t>>& groups,
-         std::optional<int> n_threads, const std::optional<Array2<T>>& mask) {
-        const PenaltyOptions options = to_penalty(positive, weights, penalty, l1_ratio, groups);
-        const Execution execution = to_execution(n_threads);
-        return to_numpy(without_gil([&] { return reg_max<T>(to_batch<T>(X, mask), to_dictionary<T>(D), options, execution); }));
+      [](const Array2<T>& X, const Array2<T>& D, const std::optional<Array2<T>>& mask, const nb::dict& given) {
+        const auto [penalty, execution] = to_penalty(given);
+        return to_numpy(without_gil([&] { return reg_max<T>(to_batch<T>(X, mask), to_dictionary<T>(D), penalty, execution); }));
       },
-      array_arg("X"), array_arg("D"), nb::arg("positive"), array_arg("weights").none(), nb::arg("penalty"),
-      nb::arg("l1_ratio").none(), array_arg("groups").none(), nb::arg("n_threads").none(), array_arg("mask").none());
+      array_arg("X"), array_arg("D"), array_arg("mask").none(), nb::arg("options"));
 }
 
 template <Scalar T>
@@ -204,25 +161,11 @@ void bind_precision(nb::module_& m) {
 }  // namespace
 
 void bind_solvers(nb::module_& m) {
-  const EncodeOptions options;
-  nb::dict defaults;
-  defaults["method"] = to_string(options.method);
-  defaults["tol"] = options.tol;
-  defaults["max_iter"] = options.max_iter;
-  defaults["momentum_delay"] = options.momentum_delay;
-  defaults["shrink"] = options.shrink;
-  defaults["record"] = options.record;
-  defaults["penalty"] = to_string(options.penalty.kind);
-  m.attr("defaults")["encode"] = defaults;
-  nb::dict stream_defaults = nb::steal<nb::dict>(PyDict_Copy(defaults.ptr()));
-  nb::del(stream_defaults["record"]);
-  m.attr("defaults")["encode_stream"] = stream_defaults;
-  const PathOptions path;
-  nb::dict path_defaults;
-  path_defaults["reg_min"] = path.reg_min;
-  path_defaults["max_knots"] = path.max_knots;
-  m.attr("defaults")["lasso_path"] = path_defaults;
-
+  describe_options<PenaltyOptions>(m, "reg_max");
+  describe_options<EncodeOptions>(m, "encode");
+  describe_options<StreamOptions>(m, "encode_stream");
+  describe_options<PathOptions>(m, "lasso_path");
+  describe_options<OmpOptions>(m, "omp");
   bind_precision<float>(m);
   bind_precision<double>(m);
 }

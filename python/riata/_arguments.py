@@ -6,17 +6,21 @@ freedom makes necessary: types, dtypes, ranks, contiguity. A value is quoted by 
 
 from __future__ import annotations
 
+import functools
 import numbers
 import operator
 import os
 import reprlib
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from . import _riata
+
 Array = NDArray[Any]
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 _LARGEST_INT = 2**31 - 1
 _LONGEST = 100  # characters of a quoted value
@@ -379,3 +383,48 @@ def as_seed(where: str, random_state: Any) -> int:
         f"{where}: random_state = {shown(random_state)}, must be None, an integer, a numpy RandomState "
         "or a numpy Generator"
     )
+
+
+_AS = {
+    "bool": as_bool,
+    "int": as_optional_int,
+    "size": as_optional_size,
+    "float": as_optional_float,
+    "text": as_text,
+    "path": as_optional_path,
+    "vector": as_vector,
+    "labels": as_labels,
+    "seed": lambda where, name, value: as_seed(where, value),
+    "texts": lambda where, name, value: value,  # checked where it is taken
+}
+_REQUIRED = {"int": as_int, "size": as_size, "float": as_float}
+
+
+def as_options(where: str, function: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What C++ takes as the options of `function`: of the arguments `given`, those that it describes, each checked as what it is."""
+    options = {}
+    for name, (kind, may_be_none, _) in _riata.options[function].items():
+        key = "random_state" if kind == "seed" else name
+        if key in given:
+            convert = _AS[kind] if may_be_none else _REQUIRED.get(kind, _AS[kind])
+            options[name] = convert(where, key, given[key])
+    if "n_threads" in given:
+        options["n_threads"] = as_threads(where, given["n_threads"])
+    return options
+
+
+def renamed(**names: str) -> Callable[[_Function], _Function]:
+    """Refuses arguments by the names that they had before, old=new, in a sentence that tells the new one."""
+
+    def wrap(function: _Function) -> _Function:
+        where = function.__qualname__.removesuffix(".__init__")
+
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            for old in names.keys() & kwargs.keys():
+                raise TypeError(f"{where}: {old} is called {names[old]} since riata 0.2")
+            return function(*args, **kwargs)
+
+        return cast(_Function, call)
+
+    return wrap

@@ -282,29 +282,33 @@ class UnrolledGradient:
     ----------
     value : float
         The loss, mean or sum over the signals.
-    gradient : ndarray (n_atoms, n_features) or None
-        With respect to the dictionary.
+    dictionary : ndarray (n_atoms, n_features) or None
+        The derivative by the dictionary.
     codes : ndarray (n_signals, n_atoms) or None
         The network's output.
-    step_gradient : ndarray (layers,) or None
-        With respect to the step factors, float64; zero for layers that are not differentiated.
-    reg_gradient : float, ndarray (n_signals,) or None
-        Of the shape of reg, float64.
-    signal_gradient : ndarray (n_signals, n_features) or None
-        With respect to the signals.
+    steps : ndarray (n_layers,) or None
+        By the step factors, float64; zero for layers that are not differentiated.
+    reg : float, ndarray (n_signals,) or None
+        By reg, of its shape, float64.
+    signals : ndarray (n_signals, n_features) or None
+        By the signals.
     """
 
     value: float
-    gradient: Array | None
+    dictionary: Array | None
     codes: Array | None
-    step_gradient: Array | None
-    reg_gradient: float | Array | None
-    signal_gradient: Array | None
+    steps: Array | None
+    reg: float | Array | None
+    signals: Array | None
 
     def __repr__(self) -> str:
-        fields = ("gradient", "codes", "step_gradient", "reg_gradient", "signal_gradient")
+        fields = ("dictionary", "codes", "steps", "reg", "signals")
         there = ", ".join(name for name in fields if getattr(self, name) is not None)
         return f"UnrolledGradient(value={self.value:.6g}, with {there or 'nothing else'})"
+
+    def __getattr__(self, name: str) -> Any:
+        now = {"gradient": "dictionary", "step_gradient": "steps", "reg_gradient": "reg", "signal_gradient": "signals"}.get(name)
+        raise AttributeError(f"UnrolledGradient has no {name}" + (f"; it is called {now} since riata 0.2" if now else ""))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -319,7 +323,7 @@ class UnrolledStability:
         A depth K whose growth is at most 1.1 while that of K + 1 is above; all layers where they are stable.
     growth : ndarray (n_signals,)
         The largest error of the Jacobian after layer 10 on, relative to the norm of the exact code's.
-    errors : ndarray (n_signals, layers + 1) or None
+    errors : ndarray (n_signals, n_layers + 1) or None
         That error layer by layer, from 1 at the start.
     """
 
@@ -395,7 +399,7 @@ class History(Mapping[str, Any]):
     value, step, seconds : ndarray
         Objective after the iteration, accepted step of the line search, wall time since the start.
     phase : ndarray of int
-        0: the dictionary moved, 1: dictionary and step factors moved.
+        0: the dictionary moved, 1: dictionary and step factors moved; of training the stage, whose losses are those of its layers.
     """
 
     value: Array
@@ -419,38 +423,13 @@ class History(Mapping[str, Any]):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class TrainingHistory(Mapping[str, Any]):
-    """One entry per accepted step; a mapping as well, so that pandas.DataFrame(history) works.
-
-    Attributes
-    ----------
-    value, step, seconds : ndarray
-        Loss after the step, its length, wall time since the start.
-    stage : ndarray of int
-        Losses of different stages are those of different layers.
-    """
-
-    value: Array
-    step: Array
-    seconds: Array
-    stage: Array
-
-    __getitem__ = History.__getitem__
-    __iter__ = History.__iter__
-    __len__ = History.__len__
-
-    def __repr__(self) -> str:
-        return f"TrainingHistory({_counted(len(self.value))})"
-
-
-@dataclass(frozen=True, eq=False, repr=False)
 class TrainingResult:
     """How training went; returned by `Network.fit`.
 
     Attributes
     ----------
-    history : TrainingHistory
-        Loss, length, seconds and stage of every accepted step.
+    history : History
+        Loss, step, seconds and stage (phase) of every accepted step.
     initial_value : float
         The loss before the first step, at the output of the first stage.
     value : float
@@ -463,7 +442,7 @@ class TrainingResult:
         "max_time" or "interrupted".
     """
 
-    history: TrainingHistory
+    history: History
     initial_value: float
     value: float
     reg: float
@@ -505,7 +484,7 @@ class LearnResult:
     ----------
     dictionary : ndarray (n_atoms, n_features)
         In the precision of the signals.
-    steps : ndarray (layers,)
+    steps : ndarray (n_layers,)
         Step factors of the layers; ones unless they were learned, empty for exact codes.
     history : History
         Value, accepted step, seconds and phase of every accepted iteration.
@@ -520,7 +499,7 @@ class LearnResult:
         `tol` ended the run where they do; "max_iter", "max_time" or "interrupted".
     positive, centred : bool
         Whether codes were kept non-negative, and the signals' means subtracted.
-    layers, algorithm : int and str, or None
+    n_layers, algorithm : int and str, or None
         The layers that it was learned with; None for exact codes.
     """
 
@@ -533,7 +512,7 @@ class LearnResult:
     status: str
     positive: bool = False
     centred: bool = False
-    layers: int | None = None
+    n_layers: int | None = None
     algorithm: str | None = None
 
     def __repr__(self) -> str:
@@ -552,7 +531,7 @@ class Model:
     Attributes
     ----------
     dictionary : ndarray (n_atoms, n_features)
-    steps : ndarray (layers,)
+    steps : ndarray (n_layers,)
         Step factors; empty where the file has none.
     metadata : dict of str
         The training record.

@@ -11,24 +11,16 @@ import numpy as np
 from . import _riata
 from ._arguments import (
     Array,
-    as_bool,
     as_callback,
-    as_float,
-    as_int,
-    as_labels,
     as_mask,
     as_matrices,
     as_matrix,
-    as_optional_float,
-    as_optional_int,
     as_optional_like,
-    as_optional_size,
+    as_options,
     as_path,
     as_reg,
     as_signal,
     as_text,
-    as_threads,
-    as_vector,
     require_same_precision,
     shown,
 )
@@ -53,7 +45,7 @@ def encode(
     penalty: str = "l1",
     l1_ratio: float | None = None,
     groups: Any = None,
-    momentum: str = "beck-teboulle",
+    momentum: str = "beck_teboulle",
     momentum_delay: float = 3.0,
     restart: str = "gradient",
     support_norm: str = "estimated",
@@ -90,10 +82,10 @@ def encode(
     init : array (n_signals, n_atoms), optional
         Codes to start from; zeros by default. "lars" has no use for them.
     positive : bool
-        Codes must be >= 0; for the penalties "l1" and "elastic-net".
+        Codes must be >= 0; for the penalties "l1" and "elastic_net".
     weights : array (n_atoms,), optional
-        Factors w_j > 0 that multiply |z_j| per atom; for the penalties "l1" and "elastic-net".
-    penalty : {"l1", "elastic-net", "group", "l0"}
+        Factors w_j > 0 that multiply |z_j| per atom; for the penalties "l1" and "elastic_net".
+    penalty : {"l1", "elastic_net", "group", "l0"}
         g(z): sum_j w_j |z_j|; l1_ratio sum_j w_j |z_j| + (1 - l1_ratio)/2 ||z||^2 (Zou and Hastie, 2005);
         sum_G ||z_G||_2 over groups of atoms, each of weight 1 (Yuan and Lin, 2006); or the number of atoms
         used, ||z||_0, by iterative hard thresholding (Blumensath and Davies, 2008): a local solution, which has
@@ -103,7 +95,7 @@ def encode(
         the unit of the signals: of all penalties it alone is another problem in another unit.
     groups : array (n_atoms,), optional
         Integers >= 0, one per atom, for penalty "group": atoms with equal numbers are a group.
-    momentum : {"beck-teboulle", "chambolle-dossal", "greedy"}
+    momentum : {"beck_teboulle", "chambolle_dossal", "greedy"}
         FISTA's extrapolation: (t_k - 1) / t_(k+1), (k - 1) / (k + momentum_delay), or 1 until the next restart.
     momentum_delay : float
         The a >= 2 of Chambolle and Dossal.
@@ -145,38 +137,20 @@ def encode(
     if as_text("encode", "output", output) not in ("dense", "csr"):
         raise ValueError(f"encode: output = {output!r}, must be 'dense' or 'csr'")
     X, D = as_matrices("encode", X=X, D=D)
-    record = as_bool("encode", "record", record)
-    options = _solver_options(
-        "encode",
-        method=method,
-        tol=tol,
-        max_iter=max_iter,
-        positive=positive,
-        weights=weights,
-        penalty=penalty,
-        l1_ratio=l1_ratio,
-        groups=groups,
-        momentum=momentum,
-        momentum_delay=momentum_delay,
-        restart=restart,
-        support_norm=support_norm,
-        shrink=shrink,
-        first_step=first_step,
-        n_threads=n_threads,
-    )
+    options = as_options("encode", "encode", locals())
     if output == "csr":
         for name, given in (("record", record), ("init", init is not None), ("mask", mask is not None)):
             if given:
                 raise ValueError(f"encode: {name} is for output = 'dense'")
+        del options["record"]
         return _encode_csr(X, D, as_reg("encode", reg), options)
     fields = _riata.encode(
         X,
         D,
         as_reg("encode", reg),
-        init=as_optional_like("encode", "init", init, "X", X, "(n_signals, n_atoms)"),
-        record=record,
-        mask=as_mask("encode", mask, X),
-        **options,
+        as_optional_like("encode", "init", init, "X", X, "(n_signals, n_atoms)"),
+        as_mask("encode", mask, X),
+        options,
     )
     fields["status"] = _STATUS_NAMES[fields["status"]]
     fields["trace"] = (
@@ -204,7 +178,7 @@ def encode_stream(
     penalty: str = "l1",
     l1_ratio: float | None = None,
     groups: Any = None,
-    momentum: str = "beck-teboulle",
+    momentum: str = "beck_teboulle",
     momentum_delay: float = 3.0,
     restart: str = "gradient",
     support_norm: str = "estimated",
@@ -256,6 +230,7 @@ def encode_stream(
     """
     if not isinstance(output, _PATHS) and not callable(output):
         raise TypeError(f"encode_stream: output = {shown(output)}, must be a path or a callable")
+    options = as_options("encode_stream", "encode_stream", locals())
     destination = as_path("encode_stream", "output", output) if isinstance(output, _PATHS) else None
     if isinstance(X, _PATHS):
         signals, D = as_path("encode_stream", "X", X), as_matrix("encode_stream", "D", D)
@@ -275,45 +250,10 @@ def encode_stream(
         D,
         as_reg("encode_stream", reg),
         sink if destination is None else destination,
-        block_size=as_optional_size("encode_stream", "block_size", block_size),
-        progress=as_callback("encode_stream", progress, "progress"),
-        **_solver_options(
-            "encode_stream",
-            method=method,
-            tol=tol,
-            max_iter=max_iter,
-            positive=positive,
-            weights=weights,
-            penalty=penalty,
-            l1_ratio=l1_ratio,
-            groups=groups,
-            momentum=momentum,
-            momentum_delay=momentum_delay,
-            restart=restart,
-            support_norm=support_norm,
-            shrink=shrink,
-            first_step=first_step,
-            n_threads=n_threads,
-        ),
+        as_callback("encode_stream", progress, "progress"),
+        options,
     )
     return StreamResult(**fields)
-
-
-def _solver_options(where: str, **given: Any) -> dict[str, Any]:
-    """What the functions of this module hand on under the same names."""
-    checks: dict[str, Any] = {
-        "max_iter": as_int,
-        "tol": as_float,
-        "momentum_delay": as_float,
-        "shrink": as_float,
-        "first_step": as_optional_float,
-        "weights": as_vector,
-        "l1_ratio": as_optional_float,
-        "groups": as_labels,
-        "positive": as_bool,
-        "n_threads": lambda where, name, value: as_threads(where, value),
-    }
-    return {name: checks.get(name, as_text)(where, name, value) for name, value in given.items()}
 
 
 def _csr(codes: tuple[Array, Array, Array], n_atoms: int) -> Any:
@@ -338,7 +278,7 @@ def _encode_csr(X: Array, D: Array, reg: Any, options: dict[str, Any]) -> Encode
             part.append(array)
 
     try:
-        report = _riata.encode_stream(X, D, reg, keep, block_size=None, progress=None, **options)
+        report = _riata.encode_stream(X, D, reg, keep, None, options)
     except ValueError as refused:
         raise ValueError(str(refused).replace("encode_stream: ", "encode: ", 1)) from None
     # One array after the other, so that no more than one is there twice.
@@ -400,10 +340,7 @@ def lasso_path(
         *_riata.lasso_path(
             signal,
             atoms,
-            reg_min=as_float("lasso_path", "reg_min", reg_min),
-            max_knots=as_int("lasso_path", "max_knots", max_knots),
-            positive=as_bool("lasso_path", "positive", positive),
-            weights=as_vector("lasso_path", "weights", weights),
+            as_options("lasso_path", "lasso_path", locals()),
         )
     )
 
@@ -445,9 +382,7 @@ def omp(
     fields = _riata.omp(
         X,
         D,
-        n_nonzero=as_optional_int("omp", "n_nonzero", n_nonzero),
-        tol=as_optional_float("omp", "tol", tol),
-        n_threads=as_threads("omp", n_threads),
+        as_options("omp", "omp", locals()),
     )
     fields["status"] = _STATUS_NAMES[fields["status"]]
     return OmpResult(**fields)
@@ -492,9 +427,7 @@ def lasso_objective(
     >>> riata.lasso_objective([[1.0, 2.0]], [[1.0, 0.0], [0.0, 1.0]], [[0.5, 0.0]], reg=0.1)
     array([2.175])
     """
-    return _certificate(
-        "lasso_objective", X, D, Z, reg, mask, positive, weights, penalty, l1_ratio, groups, n_threads
-    )
+    return _certificate("lasso_objective", X, D, Z, reg, mask, locals())
 
 
 def duality_gap(
@@ -524,9 +457,7 @@ def duality_gap(
     >>> riata.duality_gap(X, D, [[0.9, 1.9]], reg=0.1).round(12)  # the solution
     array([0.])
     """
-    return _certificate(
-        "duality_gap", X, D, Z, reg, mask, positive, weights, penalty, l1_ratio, groups, n_threads
-    )
+    return _certificate("duality_gap", X, D, Z, reg, mask, locals())
 
 
 def kkt_violation(
@@ -556,35 +487,13 @@ def kkt_violation(
     >>> riata.kkt_violation(np.array([[1.0, 2.0]]), np.eye(2), [[0.0, 1.9]], reg=0.1).round(6)
     array([0.9])
     """
-    return _certificate(
-        "kkt_violation", X, D, Z, reg, mask, positive, weights, penalty, l1_ratio, groups, n_threads
-    )
+    return _certificate("kkt_violation", X, D, Z, reg, mask, locals())
 
 
-def _certificate(where: str, X: Any, D: Any, Z: Any, reg: Any, mask: Any, *penalty: Any) -> Array:
+def _certificate(where: str, X: Any, D: Any, Z: Any, reg: Any, mask: Any, given: dict[str, Any]) -> Array:
     X, D, Z = as_matrices(where, X=X, D=D, Z=Z)
-    options = _penalty_options(where, *penalty)
-    return getattr(_riata, where)(X, D, Z, as_reg(where, reg), mask=as_mask(where, mask, X), **options)
-
-
-def _penalty_options(
-    where: str,
-    positive: bool,
-    weights: Any,
-    penalty: str,
-    l1_ratio: float | None,
-    groups: Any,
-    n_threads: int | None,
-) -> dict[str, Any]:
-    return _solver_options(
-        where,
-        positive=positive,
-        weights=weights,
-        penalty=penalty,
-        l1_ratio=l1_ratio,
-        groups=groups,
-        n_threads=n_threads,
-    )
+    options = as_options(where, "reg_max", given)
+    return getattr(_riata, where)(X, D, Z, as_reg(where, reg), as_mask(where, mask, X), options)
 
 
 def reg_max(
@@ -601,7 +510,7 @@ def reg_max(
 ) -> Array:
     """The smallest weight whose codes are all zero, per signal: max_j |d_j . x| / w_j.
 
-    With penalty "elastic-net" it is that over l1_ratio, with "group" max_G ||D_G x||_2, and with "l0"
+    With penalty "elastic_net" it is that over l1_ratio, with "group" max_G ||D_G x||_2, and with "l0"
     max_j |d_j . x|^2 / (2 ||D||_2^2), the smallest at which hard thresholding stays at zero.
 
     Parameters
@@ -625,5 +534,4 @@ def reg_max(
     array([2.])
     """
     X, D = as_matrices("reg_max", X=X, D=D)
-    options = _penalty_options("reg_max", positive, weights, penalty, l1_ratio, groups, n_threads)
-    return _riata.reg_max(X, D, mask=as_mask("reg_max", mask, X), **options)
+    return _riata.reg_max(X, D, as_mask("reg_max", mask, X), as_options("reg_max", "reg_max", locals()))

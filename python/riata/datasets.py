@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 
 from . import _riata
-from ._arguments import Array, as_float, as_matrices, as_matrix, as_seed, as_size, as_text, shown
+from ._arguments import (
+    Array,
+    as_float,
+    as_matrices,
+    as_matrix,
+    as_options,
+    as_seed,
+    as_size,
+    as_text,
+    shown,
+)
 
 __all__ = [
     "Planted",
@@ -120,15 +130,15 @@ def signals_on_b_infinity(D: Any, n_signals: int, law: str = "gaussian", random_
     )
 
 
-def scale_to_b_infinity(D: Any, X: Any) -> Array:
+def scale_to_b_infinity(X: Any, D: Any) -> Array:
     """Given signals, each scaled so that max_j |d_j . x| = 1.
 
     Parameters
     ----------
-    D : array (n_atoms, n_features)
-        Dictionary.
     X : array (n_signals, n_features)
         Signals, none of them orthogonal to every atom.
+    D : array (n_atoms, n_features)
+        Dictionary.
 
     Returns
     -------
@@ -137,11 +147,11 @@ def scale_to_b_infinity(D: Any, X: Any) -> Array:
     Examples
     --------
     >>> import numpy as np, riata
-    >>> riata.datasets.scale_to_b_infinity(np.eye(2), [[4.0, -2.0]])
+    >>> riata.datasets.scale_to_b_infinity([[4.0, -2.0]], np.eye(2))
     array([[ 1. , -0.5]])
     """
-    D, X = as_matrices("scale_to_b_infinity", D=D, X=X)
-    return _riata.scale_to_b_infinity(D, X)
+    X, D = as_matrices("scale_to_b_infinity", X=X, D=D)
+    return _riata.scale_to_b_infinity(X, D)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -203,13 +213,7 @@ def planted(
     where = "planted"
     return Planted(
         **_riata.planted(
-            as_size(where, "n_features", n_features),
-            as_size(where, "n_atoms", n_atoms),
-            as_size(where, "n_signals", n_signals),
-            as_float(where, "density", density),
-            as_float(where, "noise_std", noise_std),
-            as_seed(where, random_state),
-            single=_is_single(where, dtype),
+            _is_single(where, dtype), as_options(where, "datasets.planted", locals())
         )
     )
 

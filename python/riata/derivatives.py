@@ -17,15 +17,15 @@ from ._arguments import (
     as_like,
     as_matrices,
     as_matrix,
-    as_optional_float,
     as_optional_int,
     as_optional_like,
+    as_options,
     as_pair,
     as_reg,
     as_signal,
     as_text,
-    as_threads,
     as_vector,
+    renamed,
     require_same_precision,
     shown,
 )
@@ -35,13 +35,14 @@ from .coding import encode
 _CODES = "(n_signals, n_atoms)"
 
 
+@renamed(layers="n_layers", method="algorithm")
 def code_jacobian(
     x: Any,
     D: Any,
     reg: Any,
-    layers: int | None,
+    n_layers: int | None,
     row: int,
-    method: str = "ista",
+    algorithm: str = "ista",
     backprop: int | None = None,
     *,
     lipschitz: float | None = None,
@@ -66,18 +67,18 @@ def code_jacobian(
         Dictionary, in the precision of x.
     reg : float, array (1,) or str
         Weight of the penalty, as in `encode`.
-    layers : int or None
+    n_layers : int or None
         Number of layers N. None: the exact code, by the closed form on its support.
     row : int
         The feature l, from 0.
-    method : {"ista", "fista"}
+    algorithm : {"ista", "fista"}
         Layers without or with momentum.
     backprop : int, optional
         K: the recursion starts from J = 0 at layer N - K; at the first by default.
     lipschitz, steps, return_extrapolated
         As in `unrolled_encode`.
     tol : float
-        Of the exact code, where layers is None: as in `encode`.
+        Of the exact code, where n_layers is None: as in `encode`.
     positive, weights, n_threads
         As in `encode`.
 
@@ -89,46 +90,33 @@ def code_jacobian(
     Examples
     --------
     >>> import numpy as np, riata
-    >>> riata.code_jacobian([1.0, 2.0], np.eye(2), reg=0.1, layers=None, row=0).round(12) + 0.0
+    >>> riata.code_jacobian([1.0, 2.0], np.eye(2), reg=0.1, n_layers=None, row=0).round(12) + 0.0
     array([[-0.8, -1.9],
            [ 0. ,  0.1]])
     """
-    where = "code_jacobian"
+    where, arguments = "code_jacobian", locals()
     given = x, D
     x, D = as_signal(where, "x", x), as_matrix(where, "D", D)
     require_same_precision(where, "x", given[0], x, "D", given[1], D)
-    shared = dict(
-        row=as_int(where, "row", row),
-        positive=as_bool(where, "positive", positive),
-        weights=as_vector(where, "weights", weights),
-        n_threads=as_threads(where, n_threads),
-    )
-    if layers is None:
-        given = dict(backprop=backprop, lipschitz=lipschitz, steps=steps, return_extrapolated=as_bool(where, "return_extrapolated", return_extrapolated) or None)
-        for name, value in given.items():
+    row, weight = as_int(where, "row", row), as_reg(where, reg)
+    if n_layers is None:
+        layered = dict(backprop=backprop, lipschitz=lipschitz, steps=steps, return_extrapolated=as_bool(where, "return_extrapolated", return_extrapolated) or None)
+        for name, value in layered.items():
             if value is not None:
-                raise ValueError(f"{where}: {name} = {shown(value)}, but layers is None: the exact code has no layers")
-        return _riata.implicit_jacobian(x, D, as_reg(where, reg), tol=as_float(where, "tol", tol), **shared)
-    return _riata.code_jacobian(
-        x,
-        D,
-        as_reg(where, reg),
-        layers=as_int(where, "layers", layers),
-        method=as_text(where, "method", method),
-        steps=as_vector(where, "steps", steps),
-        lipschitz=as_optional_float(where, "lipschitz", lipschitz),
-        return_extrapolated=as_bool(where, "return_extrapolated", return_extrapolated),
-        backprop=as_optional_int(where, "backprop", backprop),
-        **shared,
-    )
+                raise ValueError(f"{where}: {name} = {shown(value)}, but n_layers is None: the exact code has no layers")
+        return _riata.implicit_jacobian(x, D, weight, row, as_options(where, "implicit_gradient", arguments))
+    options = as_options(where, "unrolled_encode", arguments)
+    options["backprop"] = as_optional_int(where, "backprop", backprop)
+    return _riata.code_jacobian(x, D, weight, row, options)
 
 
+@renamed(layers="n_layers", method="algorithm")
 def unrolled_stability(
     X: Any,
     D: Any,
     reg: Any,
-    layers: int,
-    method: str = "ista",
+    n_layers: int,
+    algorithm: str = "ista",
     *,
     lipschitz: float | None = None,
     steps: Any = None,
@@ -154,9 +142,9 @@ def unrolled_stability(
         Dictionary, in the precision of X.
     reg : float, array (n_signals,) or str
         Weight of the penalty, as in `encode`.
-    layers : int
+    n_layers : int
         Number of layers N.
-    method : {"ista", "fista"}
+    algorithm : {"ista", "fista"}
         Layers without or with momentum.
     lipschitz, steps
         As in `unrolled_encode`. Too small an L makes instability more frequent.
@@ -179,28 +167,13 @@ def unrolled_stability(
     --------
     >>> import riata
     >>> problem = riata.datasets.planted(n_features=20, n_atoms=40, n_signals=10)
-    >>> result = riata.unrolled_stability(problem.signals, problem.dictionary, 0.1, layers=50)
+    >>> result = riata.unrolled_stability(problem.signals, problem.dictionary, 0.1, n_layers=50)
     >>> result.unstable.shape, bool(result.safe_backprop.max() <= 50)
     ((10,), True)
     """
     where = "unrolled_stability"
     X, D = as_matrices(where, X=X, D=D)
-    fields = _riata.unrolled_stability(
-        X,
-        D,
-        as_reg(where, reg),
-        layers=as_int(where, "layers", layers),
-        method=as_text(where, "method", method),
-        steps=as_vector(where, "steps", steps),
-        lipschitz=as_optional_float(where, "lipschitz", lipschitz),
-        return_extrapolated=False,
-        positive=as_bool(where, "positive", positive),
-        weights=as_vector(where, "weights", weights),
-        n_threads=as_threads(where, n_threads),
-        directions=as_optional_int(where, "directions", directions),
-        tol=as_float(where, "tol", tol),
-        return_errors=as_bool(where, "return_errors", return_errors),
-    )
+    fields = _riata.unrolled_stability(X, D, as_reg(where, reg), as_options(where, "unrolled_stability", locals()))
     return UnrolledStability(**fields)
 
 
@@ -260,8 +233,8 @@ def implicit_gradient(
             D,
             as_reg(where, reg),
             as_like(where, "cotangent", cotangent, "X", X, _CODES),
-            codes=as_optional_like(where, "codes", codes, "X", X, _CODES),
-            **_implicit(where, tol, positive, weights, n_threads),
+            as_optional_like(where, "codes", codes, "X", X, _CODES),
+            as_options(where, "implicit_gradient", locals()),
         )
     )
 
@@ -309,11 +282,11 @@ def implicit_jvp(
         X,
         D,
         as_reg(where, reg),
-        dX=as_optional_like(where, "dX", dX, "X", X, "(n_signals, n_features)"),
-        dD=as_optional_like(where, "dD", dD, "X", X, "(n_atoms, n_features)"),
-        dreg=_as_direction(where, dreg),
-        codes=as_optional_like(where, "codes", codes, "X", X, _CODES),
-        **_implicit(where, tol, positive, weights, n_threads),
+        as_optional_like(where, "dX", dX, "X", X, "(n_signals, n_features)"),
+        as_optional_like(where, "dD", dD, "X", X, "(n_atoms, n_features)"),
+        _as_direction(where, dreg),
+        as_optional_like(where, "codes", codes, "X", X, _CODES),
+        as_options(where, "implicit_gradient", locals()),
     )
 
 
@@ -374,7 +347,7 @@ def hypergradient(
     """
     where = "hypergradient"
     X, D = as_matrices(where, X=X, D=D)
-    options = _implicit(where, tol, positive, weights, n_threads)
+    options = as_options(where, "implicit_gradient", locals())
     codes = as_optional_like(where, "codes", codes, "X", X, _CODES)
     if callable(loss):
         if X_held_out is not None or D_held_out is not None:
@@ -395,7 +368,7 @@ def hypergradient(
     D_held_out = as_optional_like(where, "D_held_out", D_held_out, "X", X, "(n_atoms, n_held_out)")
     return HyperGradient(
         **_riata.hypergradient(
-            X, D, as_reg(where, reg), X_held_out, D if D_held_out is None else D_held_out, codes=codes, **options
+            X, D, as_reg(where, reg), X_held_out, D if D_held_out is None else D_held_out, codes, options
         )
     )
 
@@ -408,11 +381,3 @@ def _as_direction(where: str, dreg: Any) -> Array | None:
         return np.array([as_float(where, "dreg", dreg)])
     return as_vector(where, "dreg", dreg)
 
-
-def _implicit(where: str, tol: float, positive: bool, weights: Any, n_threads: int | None) -> dict[str, Any]:
-    return {
-        "tol": as_float(where, "tol", tol),
-        "positive": as_bool(where, "positive", positive),
-        "weights": as_vector(where, "weights", weights),
-        "n_threads": as_threads(where, n_threads),
-    }

@@ -12,7 +12,17 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from ._arguments import Array, as_bool, as_callback, as_int, as_matrix, as_optional_int, as_text, as_verbosity
+from ._arguments import (
+    Array,
+    as_bool,
+    as_callback,
+    as_int,
+    as_matrix,
+    as_optional_int,
+    as_text,
+    as_verbosity,
+    renamed,
+)
 from ._sklearn_compat import CoderTags, validate_data
 from .coding import encode, omp
 from .learning import learn_dictionary
@@ -23,7 +33,7 @@ __all__ = ["LISTA", "DictionaryLearning", "SparseCoder"]
 
 _FLOATS = (np.float64, np.float32)
 _SOLVERS = {"lasso_cd": "cd", "lasso_fista": "fista"}
-_FIT_ALGORITHMS = ("unrolled", "alternating", "truncated", "alternating-exact")
+_FIT_ALGORITHMS = ("unrolled", "alternating", "truncated", "alternating_exact")
 
 
 class _Coder(CoderTags, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -42,7 +52,7 @@ class _Coder(CoderTags, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         dictionary = dictionary.astype(X.dtype, copy=False)
         options = {"positive": self.positive_code, "n_threads": _n_threads(self)}
         if name == "unrolled":
-            codes = unrolled_encode(X, dictionary, alpha, self.layers, steps=self.steps_, **options)
+            codes = unrolled_encode(X, dictionary, alpha, self.n_layers, steps=self.steps_, **options)
         elif name == "omp":
             if as_bool(where, "positive_code", self.positive_code):
                 raise ValueError("positive_code = True is for the algorithms of the Lasso, not for 'omp'")
@@ -234,15 +244,15 @@ class DictionaryLearning(_Coder):
         Accepted iterations of the line search.
     tol : float
         Relative decrease of the objective that ends the fit.
-    fit_algorithm : {"unrolled", "alternating", "truncated", "alternating-exact"}
+    fit_algorithm : {"unrolled", "alternating", "truncated", "alternating_exact"}
         `method` of `learn_dictionary`.
     transform_algorithm : {"lasso_cd", "lasso_fista", "omp", "unrolled"}
-        Exact codes, orthogonal matching pursuit, or the network of `layers` layers with the learned steps.
+        Exact codes, orthogonal matching pursuit, or the network of `n_layers` layers with the learned steps.
     transform_n_nonzero_coefs : int, optional
         For "omp": atoms per signal; a tenth of the features by default, at least one.
     transform_alpha : float or str, optional
         Weight when transforming by another; alpha by default.
-    layers : int
+    n_layers : int
         Unrolled layers.
     backprop : int, optional
         Layers that "truncated" differentiates.
@@ -271,7 +281,7 @@ class DictionaryLearning(_Coder):
     ----------
     components_ : ndarray (n_components, n_features)
         The dictionary.
-    steps_ : ndarray (layers,)
+    steps_ : ndarray (n_layers,)
         Step factors.
     error_ : ndarray (n_iter_,)
         Objective after each iteration.
@@ -291,6 +301,7 @@ class DictionaryLearning(_Coder):
 
     _algorithms = (*_Coder._algorithms, "unrolled")
 
+    @renamed(layers="n_layers")
     def __init__(
         self,
         n_components: int | None = None,
@@ -302,7 +313,7 @@ class DictionaryLearning(_Coder):
         transform_algorithm: str = "lasso_cd",
         transform_n_nonzero_coefs: int | None = None,
         transform_alpha: Any = None,
-        layers: int = 20,
+        n_layers: int = 20,
         backprop: int | None = None,
         learn_steps: bool = False,
         constraint: str = "unit_sphere",
@@ -323,7 +334,7 @@ class DictionaryLearning(_Coder):
         self.transform_algorithm = transform_algorithm
         self.transform_n_nonzero_coefs = transform_n_nonzero_coefs
         self.transform_alpha = transform_alpha
-        self.layers = layers
+        self.n_layers = n_layers
         self.backprop = backprop
         self.learn_steps = learn_steps
         self.constraint = constraint
@@ -362,7 +373,7 @@ class DictionaryLearning(_Coder):
             X,
             X.shape[1] if self.n_components is None else self.n_components,
             self.alpha,
-            layers=self.layers,
+            n_layers=self.n_layers,
             method=self.fit_algorithm,
             backprop=self.backprop,
             learn_steps=self.learn_steps,
@@ -378,7 +389,7 @@ class DictionaryLearning(_Coder):
         _print_end(self, result)
         if result.status == "interrupted" and len(result.history["value"]) == 0 and self.callback is None:
             raise KeyboardInterrupt  # nothing was learned that could be kept
-        steps, history = result.steps if len(result.steps) else np.ones(self.layers), result.history.value
+        steps, history = result.steps if len(result.steps) else np.ones(self.n_layers), result.history.value
         # At once: others may be transforming. The iteration that found nothing better counts.
         vars(self).update(components_=result.dictionary, steps_=steps, error_=history, n_iter_=max(1, len(history)))
         if result.status == "max_iter":

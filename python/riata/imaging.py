@@ -13,19 +13,15 @@ from . import _riata
 from ._arguments import (
     Array,
     as_array,
-    as_bool,
     as_callback,
     as_float,
     as_matrix,
-    as_optional_float,
-    as_optional_int,
-    as_optional_size,
+    as_options,
     as_pair,
-    as_seed,
     as_size,
     as_text,
-    as_threads,
     one_line,
+    renamed,
 )
 from ._results import History
 
@@ -48,7 +44,7 @@ class DenoiseResult:
         Noise level, given or estimated, and learning weight used, in the unit of `sigma`.
     psnr_in, psnr_out : float or None
         Against the reference, before and after, in dB; psnr_in is None with a mask.
-    layers : int
+    n_layers : int
         Unrolled layers.
     history : History
         Of learning.
@@ -62,7 +58,7 @@ class DenoiseResult:
     reg: float
     psnr_in: float | None
     psnr_out: float | None
-    layers: int
+    n_layers: int
     history: History
     status: str
 
@@ -72,13 +68,14 @@ class DenoiseResult:
         return f"DenoiseResult({shape}, sigma {self.sigma:.3g}, {len(self.dictionary)} atoms{psnr})"
 
 
+@renamed(layers="n_layers")
 def denoise(
     image: Any,
     sigma: float | None = None,
     reference: Any = None,
     n_atoms: int | None = None,
     patch: int | None = None,
-    layers: int | None = None,
+    n_layers: int = 12,
     reg: float | None = None,
     method: str = "unrolled",
     plain: bool = False,
@@ -103,8 +100,10 @@ def denoise(
         pixels then keep their value.
     reference : array, optional
         The clean picture, for psnr_in and psnr_out; with or without alpha.
-    n_atoms, patch, layers : int, optional
-        Atoms, side of the patches, unrolled layers.
+    n_atoms, patch : int, optional
+        Atoms, side of the patches; chosen by riata by default.
+    n_layers : int
+        Unrolled layers of the learner.
     reg : float, optional
         Learning weight, in the unit of sigma.
     method : {"unrolled", "alternating"}
@@ -143,6 +142,7 @@ def denoise(
     True
     """
     where = "denoise"
+    options = as_options(where, where, locals())
     if as_text(where, "method", method) not in _METHODS:
         raise ValueError(f"{where}: method = {method!r}, must be {' or '.join(map(repr, _METHODS))}")
     image = _as_picture(where, "image", image)
@@ -159,18 +159,9 @@ def denoise(
         psnr_in = _psnr(image, reference, peak)
     fields = _riata.denoise(
         pixels,
-        sigma=as_optional_float(where, "sigma", sigma),
-        n_atoms=as_optional_size(where, "n_atoms", n_atoms),
-        patch=as_optional_int(where, "patch", patch),
-        layers=as_optional_int(where, "layers", layers),
-        reg=as_optional_float(where, "reg", reg),
-        method=method,
-        plain=as_bool(where, "plain", plain),
-        learn=as_bool(where, "learn", learn),
-        seed=as_seed(where, random_state),
-        n_threads=as_threads(where, n_threads),
-        callback=as_callback(where, callback),
-        mask=None if mask is None else mask[..., None].astype(np.float32),
+        None if mask is None else mask[..., None].astype(np.float32),
+        as_callback(where, callback),
+        options,
     )
     cleaned = image.copy()
     colours = _colours(cleaned)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import _riata
-from ._arguments import as_float, as_int, as_matrices, as_reg, as_size
+from ._arguments import as_float, as_matrices, as_options, as_reg, as_size
 from ._results import JointResult
 
 
@@ -55,9 +55,7 @@ def joint_encode(
             X,
             D,
             as_reg(where, reg),
-            as_float(where, "tol", tol),
-            as_int(where, "max_iter", max_iter),
-            as_size(where, "group_size", group_size),
+            as_options(where, where, locals()),
         )
     )
 

@@ -13,40 +13,35 @@ from . import _riata
 from ._arguments import (
     as_bool,
     as_callback,
-    as_float,
-    as_int,
-    as_mask,
     as_like,
+    as_mask,
     as_matrix,
     as_metadata,
-    as_optional_float,
-    as_optional_int,
     as_optional_like,
-    as_optional_path,
+    as_options,
     as_path,
     as_reg,
-    as_seed,
     as_size,
-    as_text,
-    as_threads,
     as_vector,
     as_verbosity,
+    renamed,
 )
 from ._results import History, LearnResult, Model
 
 _logger = logging.getLogger("riata")
 
 
+@renamed(layers="n_layers", lipschitz="lipschitz_bound")
 def learn_dictionary(
     X: Any,
     n_atoms: int,
     reg: Any,
-    layers: int = 20,
+    n_layers: int = 20,
     method: str = "unrolled",
     backprop: int | None = None,
     learn_steps: bool = False,
     init: Any = "data",
-    lipschitz: str = "spectral",
+    lipschitz_bound: str = "spectral",
     return_extrapolated: bool = False,
     max_iter: int = 300,
     max_time: float | None = None,
@@ -66,6 +61,10 @@ def learn_dictionary(
     replace_atoms: bool = True,
     positive: bool = False,
     weights: Any = None,
+    penalty: str = "l1",
+    l1_ratio: float | None = None,
+    groups: Any = None,
+    coder_tol: float = 1e-8,
     verbose: bool = False,
     progress: bool = False,
     resume_inexact: bool = False,
@@ -85,9 +84,9 @@ def learn_dictionary(
     reg : float or str
         Weight of the penalty; a fraction such as "0.1max" is of the largest `reg_max` of the signals at the
         initial dictionary.
-    layers : int
+    n_layers : int
         Number of layers N.
-    method : {"unrolled", "alternating", "truncated", "alternating-exact"}
+    method : {"unrolled", "alternating", "truncated", "alternating_exact"}
         Gradient through all layers; with the codes held constant (K = 0); through the last `backprop`
         layers; or classical alternating minimisation on warm-started exact codes.
     backprop : int, optional
@@ -96,7 +95,7 @@ def learn_dictionary(
         Then learn dictionary and step factors together.
     init : {"data", "random", "dct"} or array (n_atoms, n_features)
         Where to start; no atom may be zero.
-    lipschitz : {"spectral", "frobenius"}
+    lipschitz_bound : {"spectral", "frobenius"}
         The bound behind the layers' steps; "frobenius" replays a published code.
     return_extrapolated : bool
         Codes are FISTA's extrapolated points; likewise for replays.
@@ -137,8 +136,10 @@ def learn_dictionary(
         Subtract each signal's mean first.
     replace_atoms : bool
         Replace dead and duplicate atoms where that does not raise the value.
-    positive, weights
+    positive, weights, penalty, l1_ratio, groups
         As in `encode`.
+    coder_tol : float
+        Relative duality gap of the exact codes of "alternating_exact".
     verbose : bool
         Log every iteration to the logger "riata", level INFO.
     progress : bool
@@ -154,14 +155,14 @@ def learn_dictionary(
     Returns
     -------
     LearnResult
-        dictionary, steps, history, initial_value, reg, n_replaced, status, positive, centred, layers,
+        dictionary, steps, history, initial_value, reg, n_replaced, status, positive, centred, n_layers,
         algorithm.
 
     Examples
     --------
     >>> import riata
     >>> problem = riata.datasets.planted(n_features=10, n_atoms=15, n_signals=200, density=0.2)
-    >>> result = riata.learn_dictionary(problem.signals, 15, "0.1max", layers=10, max_iter=20)
+    >>> result = riata.learn_dictionary(problem.signals, 15, "0.1max", n_layers=10, max_iter=20)
     >>> result.dictionary.shape
     (15, 10)
     >>> bool(result.history.value[-1] < result.initial_value)
@@ -169,54 +170,27 @@ def learn_dictionary(
     """
     where = "learn_dictionary"
     X = as_matrix(where, "X", X)
-    if isinstance(init, str):
-        init = as_text(where, "init", init)
-    else:
-        init = as_optional_like(where, "init", init, "X", X, "(n_atoms, n_features)")
-        if init is None:
-            raise TypeError(f"{where}: init = None, must be 'data', 'random', 'dct' or an array")
-        if as_size(where, "n_atoms", n_atoms) != len(init):
-            raise ValueError(
-                f"{where}: init has {len(init)} atoms but n_atoms = {n_atoms}; they must be equal"
-            )
-    callback, max_iter = as_callback(where, callback), as_int(where, "max_iter", max_iter)
+    options = as_options(where, "learn_dictionary", locals() | ({} if isinstance(init, str) else {"init": "data"}))
+    start = None if isinstance(init, str) else as_optional_like(where, "init", init, "X", X, "(n_atoms, n_features)")
+    if start is None and not isinstance(init, str):
+        raise TypeError(f"{where}: init = None, must be 'data', 'random', 'dct' or an array")
+    if start is not None and as_size(where, "n_atoms", n_atoms) != len(start):
+        raise ValueError(f"{where}: init has {len(start)} atoms but n_atoms = {n_atoms}; they must be equal")
+    callback = as_callback(where, callback)
     verbose, progress = as_verbosity(where, verbose), as_bool(where, "progress", progress)
-    with _observer(callback, verbose, progress, max_iter) as observer:
+    with _observer(callback, verbose, progress, options["max_iter"]) as observer:
         fields = _riata.learn_dictionary(
             X,
             as_size(where, "n_atoms", n_atoms),
             as_reg(where, reg),
-            layers=as_int(where, "layers", layers),
-            method=as_text(where, "method", method),
-            backprop=as_optional_int(where, "backprop", backprop),
-            learn_steps=as_bool(where, "learn_steps", learn_steps),
-            init=init,
-            lipschitz=as_text(where, "lipschitz", lipschitz),
-            return_extrapolated=as_bool(where, "return_extrapolated", return_extrapolated),
-            max_iter=max_iter,
-            max_time=as_optional_float(where, "max_time", max_time),
-            tol=as_float(where, "tol", tol),
-            checkpoint=as_optional_path(where, "checkpoint", checkpoint),
-            checkpoint_every=as_int(where, "checkpoint_every", checkpoint_every),
-            resume=as_bool(where, "resume", resume),
-            seed=as_seed(where, random_state),
-            n_threads=as_threads(where, n_threads),
-            callback=observer,
-            algorithm=as_text(where, "algorithm", algorithm),
-            loss=as_text(where, "loss", loss),
-            reduction=as_text(where, "reduction", reduction),
-            constraint=as_text(where, "constraint", constraint),
-            centre=as_bool(where, "centre", centre),
-            replace_atoms=as_bool(where, "replace_atoms", replace_atoms),
-            positive=as_bool(where, "positive", positive),
-            weights=as_vector(where, "weights", weights),
-            resume_inexact=as_bool(where, "resume_inexact", resume_inexact),
-            overwrite_checkpoint=as_bool(where, "overwrite_checkpoint", overwrite_checkpoint),
-            mask=as_mask(where, mask, X),
+            start,
+            as_mask(where, mask, X),
+            observer,
+            options,
         )
     fields |= {"history": History(**fields["history"]), "positive": bool(positive), "centred": bool(centre)}
-    if method != "alternating-exact":
-        fields |= {"layers": int(layers), "algorithm": algorithm}
+    if method != "alternating_exact":
+        fields |= {"n_layers": options["n_layers"], "algorithm": algorithm}
     result = LearnResult(**fields)
     if result.status == "interrupted":
         _logger.warning(
@@ -305,10 +279,10 @@ def save_model(
     path : path
         Written atomically.
     dictionary : array (n_atoms, n_features), LearnResult or Model
-        With a result its steps are stored too, and as metadata reg, positive, centred, layers, algorithm,
-        iterations, final_value and status: what `riata encode` needs to code as the dictionary was learned.
+        With a result its steps are stored too, and as metadata reg, positive, centred, n_layers, algorithm,
+        n_iter, value and status: what `riata encode` needs to code as the dictionary was learned.
         The `weights` of the penalty are not stored.
-    steps : array (layers,), optional
+    steps : array (n_layers,), optional
         Step factors.
     metadata : mapping, optional
         Training record; values are stored as text. With a result, added to its own and stronger.
@@ -342,13 +316,13 @@ def save_model(
 def _record(result: LearnResult) -> dict[str, str]:
     """The part of the command's training record that a result knows."""
     values = result.history.value
-    layers = {} if result.layers is None else {"layers": str(result.layers), "algorithm": str(result.algorithm)}
+    layers = {} if result.n_layers is None else {"n_layers": str(result.n_layers), "algorithm": str(result.algorithm)}
     return layers | {
         "reg": repr(float(result.reg)),
         "positive": "true" if result.positive else "false",
         "centred": "true" if result.centred else "false",
-        "iterations": str(len(values)),
-        "final_value": repr(float(values[-1] if len(values) else result.initial_value)),
+        "n_iter": str(len(values)),
+        "value": repr(float(values[-1] if len(values) else result.initial_value)),
         "status": result.status,
     }
 

@@ -18,7 +18,6 @@ from ._arguments import (
     as_float,
     as_float_array,
     as_int,
-    as_labels,
     as_mask,
     as_matrix,
     as_metadata,
@@ -26,18 +25,16 @@ from ._arguments import (
     as_optional_float,
     as_optional_int,
     as_optional_like,
-    as_optional_path,
-    as_optional_size,
+    as_options,
     as_pair,
     as_path,
     as_reg,
-    as_seed,
     as_text,
     as_threads,
     require_same_precision,
     shown,
 )
-from ._results import EncodeResult, NetworkGradient, TrainingHistory, TrainingResult
+from ._results import EncodeResult, NetworkGradient, History, TrainingResult
 from .coding import _STATUS_NAMES
 
 _CORES = {np.dtype(np.float32): _riata.NetworkFloat32, np.dtype(np.float64): _riata.NetworkFloat64}
@@ -127,10 +124,8 @@ class Network:
             as_text(where, "kind", kind),
             dictionary,
             as_int(where, "n_layers", n_layers),
-            threshold=as_text(where, "threshold", threshold),
-            groups=as_labels(where, "groups", groups),
-            support_selection=_as_selection(where, support_selection),
-            lipschitz=as_optional_float(where, "lipschitz", lipschitz),
+            _as_selection(where, support_selection),
+            as_options(where, "Network", locals()),
         )
         self._begin(core, None, {})
 
@@ -244,7 +239,7 @@ class Network:
             File from which a killed run resumes, bit for bit. As in `learn_dictionary`, one of another run is not
             overwritten unless told, and only one run at a time can have it.
         callback : callable, optional
-            Called after every accepted step with an object that has stage, n_layers, iteration, value, ista
+            Called after every accepted step with an object that has phase (its stage), n_layers, iteration, value, ista
             (the loss of ISTA with as many layers), optimum (the least possible, certified), step and seconds.
             Returning True stops the run. The network itself changes when training ends.
         random_state : int, RandomState, Generator or None
@@ -272,53 +267,32 @@ class Network:
             history, initial_value, value, reg, status.
         """
         where = "Network.fit"
+        options = as_options(where, where, locals())
         X = self._signals(where, X)
-        n_threads = as_threads(where, n_threads)
+        n_threads = options["n_threads"]
         core = self._core.copy()  # which takes its place at the end
         mask = as_mask(where, mask, X)
         start, weight = core.parameters(), core.resolve_reg(X, as_reg(where, reg), n_threads, mask)
-        options = dict(
-            loss=as_text(where, "loss", loss),
-            targets=as_optional_like(where, "targets", targets, "X", X, _CODES),
-            mode=as_text(where, "mode", mode),
-            optimizer=as_text(where, "optimizer", optimizer),
-            batch_size=as_optional_size(where, "batch_size", batch_size),
-            learning_rate=as_optional_float(where, "learning_rate", learning_rate),
-            positive_steps=as_bool(where, "positive_steps", positive_steps),
-            max_iter=as_int(where, "max_iter", max_iter),
-            max_time=as_optional_float(where, "max_time", max_time),
-            tol=as_float(where, "tol", tol),
-            checkpoint=as_optional_path(where, "checkpoint", checkpoint),
-            checkpoint_every=as_int(where, "checkpoint_every", checkpoint_every),
-            resume=as_bool(where, "resume", resume),
-            seed=as_seed(where, random_state),
-            n_threads=n_threads,
-            callback=as_callback(where, callback),
-            validation=as_float(where, "validation", validation),
-            validate_every=as_int(where, "validate_every", validate_every),
-            patience=as_int(where, "patience", patience),
-            resume_inexact=as_bool(where, "resume_inexact", resume_inexact),
-            overwrite_checkpoint=as_bool(where, "overwrite_checkpoint", overwrite_checkpoint),
-            mask=mask,
-        )
+        targets = as_optional_like(where, "targets", targets, "X", X, _CODES)
+        callback = as_callback(where, callback)
         record = {"loss": loss, "mode": mode, "optimizer": optimizer}
         try:
-            fields = core.train(X, weight, **options)
+            fields = core.train(X, weight, targets, mask, callback, options)
         except BaseException:
             parameters = core.parameters()
             if any(not np.array_equal(parameters[name], start[name]) for name in start):  # the steps so far are kept
                 self._take(core, weight, record | {"status": "interrupted"})
             raise
-        result = TrainingResult(**fields | {"history": TrainingHistory(**fields["history"])})
-        iterations, value = str(len(result.history.value)), repr(result.value)
-        self._take(core, weight, record | {"iterations": iterations, "final_value": value, "status": result.status})
+        result = TrainingResult(**fields | {"history": History(**fields["history"])})
+        n_iter, value = str(len(result.history.value)), repr(result.value)
+        self._take(core, weight, record | {"n_iter": n_iter, "value": value, "status": result.status})
         return result
 
     def _take(self, core: Any, reg: float, record: dict[str, str]) -> None:
         """The trained network and what its training was, in the place of what the one before it was."""
         with self._changes:
             others = dict(self.metadata)
-            for key in ("iterations", "final_value"):
+            for key in ("n_iter", "value", "iterations", "final_value"):
                 others.pop(key, None)
             self._state = (core, reg, others | record)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import _riata
-from ._arguments import Array, as_float, as_int, as_matrix, as_reg, as_size, as_text, as_threads, shown
+from ._arguments import Array, as_float, as_matrix, as_options, as_reg, as_text, shown
 from ._results import SparseInverseResult
 
 
@@ -85,19 +85,14 @@ def sparse_inverse(
     M = _as_double(where, "M", M, "(n_channels, n_times)")
     G = _as_double(where, "G", G, "(n_channels, n_sources)")
     noise_cov = _as_double(where, "noise_cov", noise_cov, "(n_channels, n_channels)")
+    channel_types = _as_types(where, channel_types)
+    options = as_options(where, where, locals())
     fields = _riata.sparse_inverse(
         M,
         G,
         noise_cov,
         as_reg(where, reg),
-        depth=as_float(where, "depth", depth),
-        penalty=as_text(where, "penalty", penalty),
-        n_orient=as_size(where, "n_orient", n_orient),
-        channel_types=_as_types(where, channel_types),
-        rank_tol=as_float(where, "rank_tol", rank_tol),
-        tol=as_float(where, "tol", tol),
-        max_iter=as_int(where, "max_iter", max_iter),
-        n_threads=as_threads(where, n_threads),
+        options,
     )
     return SparseInverseResult(**fields)
 

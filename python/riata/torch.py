@@ -10,18 +10,19 @@ except ImportError as error:
     raise ImportError("riata.torch needs PyTorch: pip install 'riata[torch]'") from error
 
 from . import _riata
-from ._arguments import Array, as_matrices, as_optional_int, as_reg
+from ._arguments import Array, as_matrices, as_optional_int, as_options, as_reg, renamed
 from .coding import encode as _encode
 from .derivatives import implicit_gradient
-from .unrolling import _network, unrolled_encode
+from .unrolling import unrolled_encode
 
 
+@renamed(layers="n_layers", method="algorithm")
 def encode(
     X: torch.Tensor,
     D: torch.Tensor,
     reg: Any,
-    layers: int | None = None,
-    method: str = "fista",
+    n_layers: int | None = None,
+    algorithm: str = "fista",
     *,
     backprop: int | None = None,
     lipschitz: float | None = None,
@@ -40,10 +41,10 @@ def encode(
         Dictionary, in the precision of X.
     reg : float, tensor () or (n_signals,), or str
         Weight of the penalty, as in `riata.encode`; a tensor may require a gradient.
-    layers : int, optional
+    n_layers : int, optional
         None: the exact codes, differentiated implicitly (`riata.implicit_gradient`). A number N: the output
         of N layers, differentiated through them.
-    method : {"fista", "ista"}
+    algorithm : {"fista", "ista"}
         Layers with or without momentum.
     backprop : int, optional
         The last layers that are differentiated; all by default.
@@ -74,7 +75,7 @@ def encode(
         )
     shared = dict(positive=positive, weights=weights, n_threads=n_threads)
     backprop = as_optional_int("riata.torch.encode", "backprop", backprop)
-    network = dict(layers=layers, method=method, backprop=backprop, lipschitz=lipschitz)
+    network = dict(n_layers=n_layers, algorithm=algorithm, backprop=backprop, lipschitz=lipschitz)
     return _Codes.apply(X, D, reg, network, tol, shared)
 
 
@@ -82,10 +83,10 @@ class _Codes(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, X: Any, D: Any, reg: Any, network: dict, tol: float, shared: dict) -> torch.Tensor:
         x, d, r = _numpy(X), _numpy(D), _numpy(reg)
-        if network["layers"] is None:
+        if network["n_layers"] is None:
             codes = _encode(x, d, r, tol=tol, **shared).codes
         else:
-            arguments = {name: network[name] for name in ("layers", "method", "lipschitz")}
+            arguments = {name: network[name] for name in ("n_layers", "algorithm", "lipschitz")}
             codes = unrolled_encode(x, d, r, **arguments, **shared)
         result = torch.from_numpy(codes)
         ctx.options = network, shared
@@ -108,7 +109,7 @@ class _Pullback(torch.autograd.Function):
     def forward(ctx: Any, cotangent: Any, X: Any, D: Any, reg: Any, codes: Any, options: tuple) -> tuple:
         network, shared = options
         x, d, r, c = _numpy(X), _numpy(D), _numpy(reg), _numpy(cotangent)
-        if network["layers"] is None:
+        if network["n_layers"] is None:
             found = vars(implicit_gradient(x, d, r, c, _numpy(codes), **shared))
         else:
             found = _unrolled_vjp(x, d, r, c, network, shared)
@@ -125,12 +126,8 @@ class _Pullback(torch.autograd.Function):
 def _unrolled_vjp(X: Array, D: Array, reg: Any, cotangent: Array, network: dict, shared: dict) -> dict:
     where = "riata.torch.encode"
     X, D, cotangent = as_matrices(where, X=X, D=D, Z=cotangent)
-    arguments = _network(
-        where, network["layers"], network["method"], None, network["lipschitz"], False, shared["n_threads"],
-        shared["positive"], shared["weights"]
-    )  # fmt: skip
-    del arguments["steps"], arguments["return_extrapolated"]
-    return _riata.unrolled_vjp(X, D, as_reg(where, reg), cotangent, backprop=network["backprop"], **arguments)
+    options = as_options(where, "unrolled_encode", network | shared) | {"backprop": network["backprop"]}
+    return _riata.unrolled_vjp(X, D, as_reg(where, reg), cotangent, options)
 
 
 def _numpy(value: Any) -> Any:

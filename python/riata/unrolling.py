@@ -11,18 +11,14 @@ from ._arguments import (
     Array,
     as_bool,
     as_float,
-    as_int,
     as_mask,
     as_matrices,
     as_names,
-    as_optional_float,
-    as_optional_int,
     as_optional_like,
+    as_options,
     as_reg,
     as_signal,
-    as_text,
-    as_threads,
-    as_vector,
+    renamed,
     require_same_precision,
 )
 from ._results import UnrolledGradient
@@ -30,12 +26,13 @@ from ._results import UnrolledGradient
 _WRT = ("dictionary", "steps", "reg", "signals")
 
 
+@renamed(layers="n_layers", method="algorithm")
 def unrolled_encode(
     X: Any,
     D: Any,
     reg: Any,
-    layers: int,
-    method: str = "fista",
+    n_layers: int,
+    algorithm: str = "fista",
     steps: Any = None,
     lipschitz: float | None = None,
     init: Any = None,
@@ -44,6 +41,9 @@ def unrolled_encode(
     *,
     positive: bool = False,
     weights: Any = None,
+    penalty: str = "l1",
+    l1_ratio: float | None = None,
+    groups: Any = None,
     mask: Any = None,
 ) -> Array:
     """Codes after N layers of ISTA or FISTA: the forward pass of an unrolled network.
@@ -58,11 +58,11 @@ def unrolled_encode(
         Dictionary, in the precision of X.
     reg : float, array (n_signals,) or str
         Weight of the penalty, as in `encode`.
-    layers : int
+    n_layers : int
         Number of layers N.
-    method : {"fista", "ista"}
+    algorithm : {"fista", "ista"}
         With or without momentum.
-    steps : array (layers,), optional
+    steps : array (n_layers,), optional
         Step factors s_k, of any sign; ones by default.
     lipschitz : float, optional
         L; by default ||D||_2^2 to rounding.
@@ -72,7 +72,7 @@ def unrolled_encode(
         The output is FISTA's extrapolated point instead of the last prox.
     n_threads : int, optional
         All cores by default.
-    positive, weights, mask
+    positive, weights, penalty, l1_ratio, groups, mask
         As in `encode`.
 
     Returns
@@ -83,7 +83,7 @@ def unrolled_encode(
     --------
     >>> import riata
     >>> problem = riata.datasets.planted(n_features=20, n_atoms=40, n_signals=5)
-    >>> riata.unrolled_encode(problem.signals, problem.dictionary, 0.1, layers=10).shape
+    >>> riata.unrolled_encode(problem.signals, problem.dictionary, 0.1, n_layers=10).shape
     (5, 40)
     """
     where = "unrolled_encode"
@@ -92,11 +92,9 @@ def unrolled_encode(
         X,
         D,
         as_reg(where, reg),
-        **_network(
-            where, layers, method, steps, lipschitz, return_extrapolated, n_threads, positive, weights
-        ),
-        mask=as_mask(where, mask, X),
-        init=as_optional_like(where, "init", init, "X", X, "(n_signals, n_atoms)"),
+        as_optional_like(where, "init", init, "X", X, "(n_signals, n_atoms)"),
+        as_mask(where, mask, X),
+        as_options(where, "unrolled_encode", locals()),
     )
 
 
@@ -107,38 +105,42 @@ class UnrolledEncoder:
     ----------
     D : array (n_atoms, n_features)
         Dictionary; its precision is that of the signals and codes. Copied.
-    layers, method, steps, lipschitz, return_extrapolated, positive, weights
+    n_layers, algorithm, steps, lipschitz, return_extrapolated, positive, weights, penalty, l1_ratio, groups
         As in `unrolled_encode`. With given steps this is a trained Step-LISTA network.
 
     Examples
     --------
     >>> import riata
     >>> problem = riata.datasets.planted(n_features=20, n_atoms=40, n_signals=5)
-    >>> encoder = riata.UnrolledEncoder(problem.dictionary, layers=10)
+    >>> encoder = riata.UnrolledEncoder(problem.dictionary, n_layers=10)
     >>> encoder.encode(problem.signals[0], 0.1).shape
     (40,)
     """
 
+    @renamed(layers="n_layers", method="algorithm")
     def __init__(
         self,
         D: Any,
-        layers: int,
-        method: str = "fista",
+        n_layers: int,
+        algorithm: str = "fista",
         steps: Any = None,
         lipschitz: float | None = None,
         return_extrapolated: bool = False,
         *,
         positive: bool = False,
         weights: Any = None,
+        penalty: str = "l1",
+        l1_ratio: float | None = None,
+        groups: Any = None,
     ) -> None:
         where = "UnrolledEncoder"
         (atoms,) = as_matrices(where, D=D)
-        network = _network(where, layers, method, steps, lipschitz, return_extrapolated, None, positive, weights)
+        network = as_options(where, "unrolled_encode", locals())
         self._prepare(*copy.deepcopy((atoms, network)))  # the caller's arrays may change
 
     def _prepare(self, atoms: Array, network: dict[str, Any]) -> None:
         kind = _riata.UnrolledEncoderFloat32 if atoms.dtype == "f4" else _riata.UnrolledEncoderFloat64
-        self._atoms, self._network, self._encoder = atoms, network, kind(atoms, **network)
+        self._atoms, self._network, self._encoder = atoms, network, kind(atoms, network)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_encoder"}
@@ -155,17 +157,18 @@ class UnrolledEncoder:
         return self._encoder.encode(signal, as_float("UnrolledEncoder", "reg", reg))
 
 
+@renamed(layers="n_layers", method="algorithm", target="targets")
 def unrolled_gradient(
     X: Any,
     D: Any,
     reg: Any,
-    layers: int,
-    method: str = "fista",
+    n_layers: int,
+    algorithm: str = "fista",
     loss: str = "lasso",
     backprop: int | None = None,
     lipschitz: float | None = None,
     steps: Any = None,
-    target: Any = None,
+    targets: Any = None,
     wrt: Iterable[str] = ("dictionary", "steps", "reg"),
     return_codes: bool = True,
     return_extrapolated: bool = False,
@@ -174,6 +177,9 @@ def unrolled_gradient(
     *,
     positive: bool = False,
     weights: Any = None,
+    penalty: str = "l1",
+    l1_ratio: float | None = None,
+    groups: Any = None,
     mask: Any = None,
 ) -> UnrolledGradient:
     """A loss at the output of N layers, differentiated through them.
@@ -186,9 +192,9 @@ def unrolled_gradient(
         Dictionary, in the precision of X.
     reg : float, array (n_signals,) or str
         Weight of the penalty, as in `encode`.
-    layers : int
+    n_layers : int
         Number of layers N.
-    method : {"fista", "ista"}
+    algorithm : {"fista", "ista"}
         With or without momentum.
     loss : {"lasso", "least_squares"}
         1/2 ||z D - x||^2 with or without reg ||z||_1.
@@ -197,9 +203,9 @@ def unrolled_gradient(
         minimisation.
     lipschitz : float, optional
         L; by default ||D||_2^2 to rounding. A constant in every derivative.
-    steps : array (layers,), optional
+    steps : array (n_layers,), optional
         Step factors s_k, of any sign; ones by default.
-    target : array (n_signals, n_features), optional
+    targets : array (n_signals, n_features), optional
         Replaces the signals in the loss (supervised denoising).
     wrt : tuple of {"dictionary", "steps", "reg", "signals"}
         The derivatives to take. The others are None and cost nothing.
@@ -211,23 +217,23 @@ def unrolled_gradient(
         Over the signals.
     n_threads : int, optional
         All cores by default. The results do not depend on it.
-    positive, weights, mask
-        As in `encode`; the loss has the weights, too.
+    positive, weights, penalty, l1_ratio, groups, mask
+        As in `encode`; the loss has weights and penalty, too. Factors below zero are for "l1" and "group".
 
     Returns
     -------
     UnrolledGradient
-        value, gradient, codes, step_gradient, reg_gradient, signal_gradient.
+        value, codes, and the derivatives by dictionary, steps, reg and signals.
 
     Examples
     --------
     >>> import riata
     >>> problem = riata.datasets.planted(n_features=20, n_atoms=40, n_signals=100)
-    >>> result = riata.unrolled_gradient(problem.signals, problem.dictionary, 0.1, layers=10)
-    >>> result.gradient.shape, result.step_gradient.shape, type(result.reg_gradient)
+    >>> result = riata.unrolled_gradient(problem.signals, problem.dictionary, 0.1, n_layers=10)
+    >>> result.dictionary.shape, result.steps.shape, type(result.reg)
     ((40, 20), (10,), <class 'float'>)
     """
-    where = "unrolled_gradient"
+    where, given = "unrolled_gradient", locals()
     X, D = as_matrices(where, X=X, D=D)
     wanted = set(as_names(where, "wrt", wrt))
     for name in sorted(wanted.difference(_WRT)):
@@ -237,38 +243,10 @@ def unrolled_gradient(
             X,
             D,
             as_reg(where, reg),
-            **_network(
-                where, layers, method, steps, lipschitz, return_extrapolated, n_threads, positive, weights
-            ),
-            loss=as_text(where, "loss", loss),
-            backprop=as_optional_int(where, "backprop", backprop),
-            reduction=as_text(where, "reduction", reduction),
-            wrt=wanted,
-            return_codes=as_bool(where, "return_codes", return_codes),
-            mask=as_mask(where, mask, X),
-            target=as_optional_like(where, "target", target, "X", X, "(n_signals, n_features)"),
+            wanted,
+            as_bool(where, "return_codes", return_codes),
+            as_optional_like(where, "targets", targets, "X", X, "(n_signals, n_features)"),
+            as_mask(where, mask, X),
+            as_options(where, "unrolled_encode", given) | as_options(where, "unrolled_gradient", given),
         )
     )
-
-
-def _network(
-    where: str,
-    layers: int,
-    method: str,
-    steps: Any,
-    lipschitz: float | None,
-    return_extrapolated: bool,
-    n_threads: int | None,
-    positive: bool,
-    weights: Any,
-) -> dict[str, Any]:
-    return {
-        "layers": as_int(where, "layers", layers),
-        "method": as_text(where, "method", method),
-        "steps": as_vector(where, "steps", steps),
-        "lipschitz": as_optional_float(where, "lipschitz", lipschitz),
-        "return_extrapolated": as_bool(where, "return_extrapolated", return_extrapolated),
-        "positive": as_bool(where, "positive", positive),
-        "weights": as_vector(where, "weights", weights),
-        "n_threads": as_threads(where, n_threads),
-    }

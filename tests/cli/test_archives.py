@@ -32,7 +32,7 @@ def test_an_array_is_read_whatever_else_the_archive_holds(riata, tmp_path, archi
     riata("encode", f"{archive}:D", f"{archive}:X", "-o", "z.npy", "--reg", 1, "--penalty", "group", "--groups", f"{archive}:groups")
     riata("learn", f"{archive}:X", "-o", "m.safetensors", "--init", f"{archive}:D", "--reference", f"{archive}:D", "--reg", "0.1max",
           "--max-iter", 1)
-    riata("train", "--kind", "step", "--layers", 2, "--reg", "0.1max", "--dictionary", f"{archive}:D", "--data", f"{archive}:X",
+    riata("train", "--kind", "step", "--n-layers", 2, "--reg", "0.1max", "--dictionary", f"{archive}:D", "--data", f"{archive}:X",
           "--loss", "supervised", "--targets", f"{archive}:Z", "-o", "n.safetensors", "--max-iter", 1)
     riata("infer", "n.safetensors", f"{archive}:X", "-o", "z.npy")
     assert riata.json("info", f"{archive}:X")["files"][0]["shape"] == [40, 16]

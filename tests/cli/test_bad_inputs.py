@@ -9,22 +9,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
-LEARN = "learn X.npy -o new.safetensors --atoms 5 --reg 0.1 "
+LEARN = "learn X.npy -o new.safetensors --n-atoms 5 --reg 0.1 "
 ENCODE = "encode D.npy X.npy -o new.npz --reg 0.1 "
 DENOISE = "denoise p.png -o new.png --sigma 25 "
-TRAIN = "train --kind step --layers 3 --reg 0.1 --dictionary D.npy --data X.npy -o new.safetensors "
+TRAIN = "train --kind step --n-layers 3 --reg 0.1 --dictionary D.npy --data X.npy -o new.safetensors "
 INFER = "infer net.safetensors X.npy -o new.npy "
 
 CASES = [
     # usage
     ("", 2, "a command is required: denoise, learn, encode, train, infer or info (riata --help tells more)"),
-    ("learn X.npy -o new.safetensors --atoms 5", 2, "--reg is required"),
-    ("learn -o new.safetensors --atoms 5 --reg 1", 2, "IN is required"),
-    ("learn X.npy --atoms 5 --reg 1", 2, "--output is required"),
-    ("learn X.npy -o new.safetensors --reg 1", 2, "--atoms is required unless --init names a file"),
+    ("learn X.npy -o new.safetensors --n-atoms 5", 2, "--reg is required"),
+    ("learn -o new.safetensors --n-atoms 5 --reg 1", 2, "IN is required"),
+    ("learn X.npy --n-atoms 5 --reg 1", 2, "--output is required"),
+    ("learn X.npy -o new.safetensors --reg 1", 2, "--n-atoms is required unless --init names a file"),
     (LEARN + "--foo", 2, "The following argument was not expected: --foo"),
-    (LEARN + "--layers many", 2, "Could not convert: --layers = many"),
-    (LEARN + "--layers 2.5", 2, "Could not convert: --layers = 2.5"),
+    (LEARN + "--n-layers many", 2, "Could not convert: --n-layers = many"),
+    (LEARN + "--n-layers 2.5", 2, "Could not convert: --n-layers = 2.5"),
     (DENOISE + "--seed -1", 2, "seed = '-1', must be an integer from 0 to 18446744073709551615"),
     # learn: numbers and choices
     (LEARN.replace("0.1", "0"), 2, "reg = 0, must be > 0 and finite"),
@@ -33,24 +33,24 @@ CASES = [
     (LEARN.replace("0.1", "much"), 2, "reg = 'much' is neither a number nor a fraction of reg_max such as 0.1max"),
     (LEARN.replace("5", "0"), 2, "n_atoms = 0, must be >= 1"),
     (LEARN.replace("5", "9000000000000"), 2, "n_atoms = 9000000000000 with 16 features does not fit in memory"),
-    (LEARN + "--layers 0", 2, "layers = 0, must be between 1 and 1000000"),
+    (LEARN + "--n-layers 0", 2, "n_layers = 0, must be between 1 and 1000000"),
     (LEARN + "--method magic", 2,
-     "method = 'magic', must be one of 'unrolled', 'alternating', 'truncated', 'alternating-exact'"),
+     "method = 'magic', must be 'unrolled', 'alternating', 'truncated' or 'alternating_exact'"),
     (LEARN + "--method truncated", 2, "method 'truncated' needs backprop, the layers to keep"),
-    (LEARN + "--method truncated --backprop 21", 2, "backprop = 21, must be between 0 and layers = 20"),
+    (LEARN + "--method truncated --backprop 21", 2, "backprop = 21, must be between 0 and n_layers = 20"),
     (LEARN + "--backprop 3", 2, "backprop is for method 'truncated' alone"),
     (LEARN + "--method alternating --learn-steps", 2,
      "learn_steps needs a method that differentiates layers ('unrolled' or 'truncated')"),
-    (LEARN + "--method alternating-exact --loss least_squares", 2,
-     "loss = 'least_squares' needs unrolled layers; 'alternating-exact' minimises the lasso loss"),
-    (LEARN + "--algorithm newton", 2, "algorithm = 'newton', must be 'ista' or 'fista'"),
+    (LEARN + "--method alternating_exact --loss least_squares", 2,
+     "loss = 'least_squares' needs unrolled layers; 'alternating_exact' minimises the lasso loss"),
+    (LEARN + "--algorithm newton", 2, "algorithm = 'newton', must be 'fista' or 'ista'"),
     (LEARN + "--constraint none", 2, "constraint = 'none', must be 'unit_sphere' or 'unit_ball'"),
-    (LEARN + "--init zeros", 2, "init = 'zeros', must be 'data', 'random', 'dct' or an array"),
+    (LEARN + "--init zeros", 2, "init = 'zeros', must be 'data', 'random' or 'dct'"),
     (LEARN + "--dtype float16", 2, "dtype = 'float16', must be 'float32' or 'float64'"),
     (LEARN + "--max-iter 0", 2, "max_iter = 0, must be >= 1"),
     (LEARN + "--tol -1", 2, "tol = -1, must be >= 0 and finite"),
     (LEARN + "--max-time 0", 2, "max_time = 0, must be > 0 seconds"),
-    (LEARN + "--threads -2", 2, "n_threads = -2, must be >= 0 (0 means all cores)"),
+    (LEARN + "--n-threads -2", 2, "n_threads = -2, must be >= 0 (0 means all cores)"),
     (LEARN + "--resume", 2, "resume needs the path of a checkpoint"),
     (LEARN + "--checkpoint new.c --checkpoint-every 0", 2, "checkpoint_every = 0, must be >= 1"),
     # learn: files
@@ -79,7 +79,7 @@ CASES = [
     (LEARN.replace("X.npy", "p.png") + "--patch 49", 2, "the image is 48 x 48 pixels, smaller than a patch of 49 x 49"),
     (LEARN.replace("X.npy", "p.png") + "--patch 0", 2, "patch = 0, must be >= 1"),
     (LEARN.replace("X.npy", "p.png") + "--max-patches 0", 2, "max_patches = 0, must be >= 1"),
-    (LEARN + "--init D.npy", 2, "--atoms 5 but D.npy holds 24 atoms; they must be equal"),
+    (LEARN + "--init D.npy", 2, "--n-atoms 5 but D.npy holds 24 atoms; they must be equal"),
     ("learn X32.npy -o new.safetensors --reg 0.1 --init D.npy", 2,
      "D.npy is float64 but the signals are float32; they must be equal (convert one with numpy.astype)"),
     ("learn X.npy -o new.safetensors --reg 0.1 --init wide.npy", 2,
@@ -107,20 +107,20 @@ CASES = [
     (ENCODE.replace("0.1", "-1max"), 2, "reg = -1, must be > 0 and finite"),
     (ENCODE.replace("new.npz", "new.txt"), 2, "new.txt has the extension '.txt'; codes are written as .npy or .npz"),
     (ENCODE + "--method ksvd", 2,
-     "method = 'ksvd', must be one of 'auto', 'ista', 'fista', 'oista', 'backtracking', 'cd', 'lars'"),
-    (ENCODE + "--method lars --layers 3", 2, "method = 'lars' has no layers; with --layers choose 'ista' or 'fista'"),
-    (ENCODE + "--penalty ridge", 2, "penalty = 'ridge', must be one of 'l1', 'elastic-net', 'group', 'l0'"),
-    (ENCODE + "--penalty elastic-net --l1-ratio 2", 2, "l1_ratio = 2, must be > 0 and <= 1"),
-    (ENCODE + "--l1-ratio 0.5", 2, "l1_ratio is for the penalty 'elastic-net', not for 'l1'"),
+     "method = 'ksvd', must be 'auto', 'ista', 'fista', 'oista', 'backtracking', 'cd' or 'lars'"),
+    (ENCODE + "--method lars --n-layers 3", 2, "method = 'lars' has no layers; with --n-layers choose 'ista' or 'fista'"),
+    (ENCODE + "--penalty ridge", 2, "penalty = 'ridge', must be 'l1', 'elastic_net', 'group' or 'l0'"),
+    (ENCODE + "--penalty elastic_net --l1-ratio 2", 2, "l1_ratio = 2, must be > 0 and <= 1"),
+    (ENCODE + "--l1-ratio 0.5", 2, "l1_ratio is for the penalty 'elastic_net', not for 'l1'"),
     (ENCODE + "--penalty group", 2, "penalty = 'group' needs groups, one label >= 0 per atom"),
     (ENCODE + "--penalty group --groups X.npy", 2, "X.npy has 2 dimensions; expected 1: (n_atoms,)"),
     (ENCODE + "--penalty group --groups halves.npy", 2, "halves.npy: entry 1 is 0.5, must be an integer"),
     (ENCODE + "--penalty group --groups p.png", 2, "p.png is no array (.npy, .npz)"),
-    (ENCODE + "--penalty l0 --positive", 2, "positive is for the penalties 'l1' and 'elastic-net', not for 'l0'"),
+    (ENCODE + "--penalty l0 --positive", 2, "positive is for the penalties 'l1' and 'elastic_net', not for 'l0'"),
     (ENCODE + "--penalty l0 --method cd", 2, "method = 'cd' does not fit penalty = 'l0'; choose one of 'auto', 'ista'"),
-    (ENCODE + "--momentum heavy", 2, "momentum = 'heavy', must be one of 'beck-teboulle', 'chambolle-dossal', 'greedy'"),
-    (ENCODE + "--restart yes", 2, "restart = 'yes', must be one of 'never', 'gradient', 'objective'"),
-    (ENCODE + "--method cd --layers 3", 2, "method = 'cd' has no layers; with --layers choose 'ista' or 'fista'"),
+    (ENCODE + "--momentum heavy", 2, "momentum = 'heavy', must be 'beck_teboulle', 'chambolle_dossal' or 'greedy'"),
+    (ENCODE + "--restart yes", 2, "restart = 'yes', must be 'gradient', 'objective' or 'never'"),
+    (ENCODE + "--method cd --n-layers 3", 2, "method = 'cd' has no layers; with --n-layers choose 'ista' or 'fista'"),
     (ENCODE.replace("X.npy", "X32.npy"), 2,
      "D.npy is float64 but the signals are float32; they must be equal (convert one with numpy.astype)"),
     (ENCODE.replace("X.npy", "wide.npy"), 2,
@@ -135,7 +135,7 @@ CASES = [
     (ENCODE.replace("D.npy", "hollow.safetensors"), 2, "hollow.safetensors: tensor 'dictionary' is missing"),
     (ENCODE.replace("D.npy", "cut.safetensors"), 2, None),
     (ENCODE.replace("D.npy", "short.safetensors"), 2, "short.safetensors is not a safetensors file: it holds 5 bytes"),
-    (ENCODE.replace("D.npy", "stepped.safetensors") + "--layers 4", 2,
+    (ENCODE.replace("D.npy", "stepped.safetensors") + "--n-layers 4", 2,
      "steps: 3 entries for 4 layers; they must be equal"),
     # denoise
     (DENOISE.replace("25", "-1"), 2, "sigma = -1, must be > 0 and finite"),
@@ -143,10 +143,10 @@ CASES = [
     (DENOISE.replace("25", "-1 --mask p.png"), 2, "sigma = -1, must be >= 0 and finite"),
     (DENOISE + "--mask none.png", 1, "cannot read none.png: No such file or directory"),
     (DENOISE + "--reg 0", 2, "reg = 0, must be > 0 and finite"),
-    (DENOISE + "--atoms 0", 2, "n_atoms = 0, must be between 1 and 65536"),
+    (DENOISE + "--n-atoms 0", 2, "n_atoms = 0, must be between 1 and 65536"),
     (DENOISE + "--patch 1", 2, "patch = 1, must be between 2 and 64"),
     (DENOISE + "--patch 50", 2, "the picture is 48 x 48 pixels, smaller than a patch of 50 x 50"),
-    (DENOISE + "--layers -3", 2, "layers = -3, must be between 1 and 1000000"),
+    (DENOISE + "--n-layers -3", 2, "n_layers = -3, must be between 1 and 1000000"),
     (DENOISE + "--max-time -1", 2, "max_time = -1, must be > 0 seconds"),
     (DENOISE + "--method truncated", 2, "method = 'truncated', must be 'unrolled' or 'alternating'"),
     (DENOISE + "--method magic", 2, "method = 'magic', must be 'unrolled' or 'alternating'"),
@@ -158,7 +158,7 @@ CASES = [
     (DENOISE.replace("new.png", "p.png"), 2, "output p.png is the input itself; choose another name"),
     (DENOISE.replace("new.png", "link.png"), 2, "output link.png is the input itself; choose another name"),
     (DENOISE.replace("new.png", "nowhere/new.png"), 1, "cannot write nowhere/new.png: No such file or directory"),
-    (DENOISE.replace("new.png", "full.png") + "--dct --atoms 64", 1, "cannot write full.png: No space left on device"),
+    (DENOISE.replace("new.png", "full.png") + "--dct --n-atoms 64", 1, "cannot write full.png: No space left on device"),
     (DENOISE.replace("new.png", "new.gif"), 2,
      "new.gif has the extension '.gif'; images are written as .png, .jpg, .jpeg, .tif or .tiff"),
     (DENOISE.replace("p.png", "deep.png").replace("new.png", "new.jpg"), 2,
@@ -166,13 +166,13 @@ CASES = [
     (DENOISE + "--model-out new.npz", 2, "new.npz has the extension '.npz'; models are written as .safetensors"),
     # train
     (TRAIN.replace("--kind step ", ""), 2, "--kind is required unless --init names a network"),
-    (TRAIN.replace("--layers 3 ", ""), 2, "--layers is required unless --init names a network"),
+    (TRAIN.replace("--n-layers 3 ", ""), 2, "--n-layers is required unless --init names a network"),
     (TRAIN.replace("--dictionary D.npy ", ""), 2, "--dictionary is required unless --init names a network"),
     (TRAIN.replace("--data X.npy ", ""), 2, "--data is required"),
     (TRAIN.replace("--reg 0.1 ", ""), 2, "--reg is required: D.npy does not say with which weight it was learned"),
     (TRAIN.replace("step", "deep"), 2, "kind = 'deep', must be one of alista, coupled, facnet, first_step, fista, group, hessian, "
      "iht, lamp, lista, step, tied"),
-    (TRAIN.replace("--layers 3", "--layers 0"), 2, "n_layers = 0, must be between 1 and 10000"),
+    (TRAIN.replace("--n-layers 3", "--n-layers 0"), 2, "n_layers = 0, must be between 1 and 10000"),
     (TRAIN.replace("0.1", "0.1*mox"), 2, "reg = '0.1*mox' is neither a number nor a fraction of reg_max such as 0.1max"),
     (TRAIN.replace("X.npy", "X32.npy"), 2,
      "D.npy is float64 but the signals are float32; they must be equal (convert one with numpy.astype)"),
@@ -196,7 +196,7 @@ CASES = [
     (TRAIN.replace("--data X.npy ", "").replace("0.1", "0.1max") + "--max-iter 0", 2,
      "--max-iter 0 reads no signals, so --reg must be a number"),
     (TRAIN + "--max-time 0", 2, "max_time = 0, must be > 0 seconds"),
-    (TRAIN + "--threads -2", 2, "n_threads = -2, must be >= 0 (0 means all cores)"),
+    (TRAIN + "--n-threads -2", 2, "n_threads = -2, must be >= 0 (0 means all cores)"),
     (TRAIN + "--resume", 2, "resume needs the path of a checkpoint"),
     (TRAIN + "--init net.safetensors", 2, "--kind is that of net.safetensors; leave it out"),
     (TRAIN + "--init X.npy", 2, "X.npy is neither a network (.safetensors) nor its arrays (.npz)"),
@@ -211,11 +211,11 @@ CASES = [
     (INFER.replace("X.npy", "X32.npy"), 2,
      "net.safetensors is float64 but the signals are float32; they must be equal (convert one with numpy.astype)"),
     (INFER.replace("new.npy", "new.txt"), 2, "new.txt has the extension '.txt'; codes are written as .npy or .npz"),
-    (INFER + "--layers 4", 2, "layers = 4, must be between 1 and the network's 3"),
+    (INFER + "--n-layers 4", 2, "n_layers = 4, must be between 1 and the network's 3"),
     (INFER + "--reg 0", 2, "reg = 0, must be > 0 and finite"),
     (INFER + "--finish -1", 2, "finish = -1, must be >= 0 and finite"),
     (INFER + "--finish nan", 2, "finish = nan, must be >= 0 and finite"),
-    (INFER + "--threads -1", 2, "n_threads = -1, must be >= 0 (0 means all cores)"),
+    (INFER + "--n-threads -1", 2, "n_threads = -1, must be >= 0 (0 means all cores)"),
     # info
     ("info missing.npy", 1, "cannot read missing.npy: No such file or directory"),
     ("info X.npy text.txt", 2, "text.txt is not a PNG, JPEG or TIFF image"),
@@ -276,9 +276,9 @@ def folder(tmp_path_factory, planted, photograph, safetensors):
 @pytest.fixture(scope="module")
 def bad_riata(folder, riata_in):
     from_here = riata_in(folder)
-    learn = ("learn", "X.npy", "-o", "other.safetensors", "--atoms", 6, "--reg", 0.1, "--max-iter", 2)
+    learn = ("learn", "X.npy", "-o", "other.safetensors", "--n-atoms", 6, "--reg", 0.1, "--max-iter", 2)
     from_here(*learn, "--checkpoint", "other.ckpt")
-    network = ("train", "--kind", "step", "--layers", 3, "--dictionary", "D.npy")
+    network = ("train", "--kind", "step", "--n-layers", 3, "--dictionary", "D.npy")
     from_here(*network, "--data", "X.npy", "--reg", 0.1, "--max-iter", 1, "-o", "net.safetensors")
     from_here(*network, "--max-iter", 0, "-o", "start.safetensors")
     (folder / "cut.ckpt").write_bytes((folder / "other.ckpt").read_bytes()[:-9])

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-KEYS = {"psnr_in", "psnr_out", "seconds", "n_atoms", "layers", "sigma", "sigma_estimated", "patch", "reg", "method",
-        "iterations", "status", "output"}
-SMALL = ("--sigma", 25, "--atoms", 64)
+KEYS = {"psnr_in", "psnr_out", "seconds", "n_atoms", "n_layers", "sigma", "sigma_estimated", "patch", "reg", "method",
+        "n_iter", "status", "output"}
+SMALL = ("--sigma", 25, "--n-atoms", 64)
 
 
 def psnr(a, b, peak=255):
@@ -43,33 +43,33 @@ def test_the_report_is_that_of_the_written_picture(riata, tmp_path, photograph, 
 
 
 def test_without_sigma_and_reference_one_is_estimated_the_other_null(riata):
-    report = riata.json("denoise", "noisy.png", "-o", "out.png", "--atoms", 64)
+    report = riata.json("denoise", "noisy.png", "-o", "out.png", "--n-atoms", 64)
     assert report["sigma_estimated"] is True and 15 < report["sigma"] < 35
     assert report["psnr_in"] is None and report["psnr_out"] is None
 
 
 def test_options_are_obeyed_and_reported(riata, tmp_path, safetensors):
-    report = riata.json("denoise", "noisy.png", "-o", "out.png", "--sigma", 20, "--atoms", 40, "--patch", 6, "--layers", 7,
+    report = riata.json("denoise", "noisy.png", "-o", "out.png", "--sigma", 20, "--n-atoms", 40, "--patch", 6, "--n-layers", 7,
                         "--reg", 44, "--method", "alternating", "--model-out", "m.safetensors")
-    expected = {"sigma": 20, "n_atoms": 40, "patch": 6, "layers": 7, "reg": 44, "method": "alternating"}
+    expected = {"sigma": 20, "n_atoms": 40, "patch": 6, "n_layers": 7, "reg": 44, "method": "alternating"}
     assert expected.items() <= report.items()
     tensors, metadata = safetensors.read(tmp_path / "m.safetensors")
     assert tensors["dictionary"].shape == (40, 36) and tensors["dictionary"].dtype == np.float32
-    assert {"patch": "6", "layers": "7", "reg": "44", "centred": "true", "method": "alternating"}.items() <= metadata.items()
+    assert {"patch": "6", "n_layers": "7", "reg": "44", "centred": "true", "method": "alternating"}.items() <= metadata.items()
     riata("encode", "m.safetensors", "noisy.png", "-o", "c.npy")
     assert np.load(tmp_path / "c.npy").shape == (43 * 43, 40)
 
 
 def test_dct_learns_nothing_and_plain_is_the_documents_variant(riata):
     dct = riata.json("denoise", "noisy.png", "-o", "out.png", *SMALL, "--dct")
-    assert dct["iterations"] == 0 and dct["method"] == "dct"
+    assert dct["n_iter"] == 0 and dct["method"] == "dct"
     plain = riata.json("denoise", "noisy.png", "-o", "out.png", "--sigma", 25, "--plain")
     assert (plain["n_atoms"], plain["patch"]) == (128, 10)
 
 
 def test_same_bits_for_one_and_two_threads(riata, tmp_path):
     for threads in (1, 2):
-        riata("denoise", "noisy.png", "-o", f"{threads}.png", *SMALL, "--threads", threads, "--model-out",
+        riata("denoise", "noisy.png", "-o", f"{threads}.png", *SMALL, "--n-threads", threads, "--model-out",
               f"{threads}.safetensors")
     for kind in ("png", "safetensors"):
         assert (tmp_path / f"1.{kind}").read_bytes() == (tmp_path / f"2.{kind}").read_bytes()
@@ -110,7 +110,7 @@ def test_alpha_is_kept(riata, tmp_path, noisy):
 
 def test_max_time_keeps_the_best_dictionary_so_far(riata):
     report = riata.json("denoise", "noisy.png", "-o", "out.png", "--sigma", 25, "--max-time", 1e-6)
-    assert report["status"] == "max_time" and report["iterations"] == 1
+    assert report["status"] == "max_time" and report["n_iter"] == 1
 
 
 def test_ctrl_c_writes_the_picture_with_the_dictionary_so_far(riata, tmp_path, noisy):
@@ -132,7 +132,7 @@ def test_missing_pixels_are_filled_and_known_ones_kept(riata, tmp_path, photogra
     Image.fromarray(holed).save(tmp_path / "holed.png")
     Image.fromarray(known.astype(np.uint8)).save(tmp_path / "mask.png")  # 1 of 255 is known too
     Image.fromarray(np.dstack([known * 255, known * 0, known * 0]).astype(np.uint8)).save(tmp_path / "colours.png")
-    options = ("--atoms", 64, "--mask")
+    options = ("--n-atoms", 64, "--mask")
     report = riata.json("denoise", "holed.png", "-o", "out.png", "--reference", "clean.png", *options, "mask.png")
     out = load(tmp_path / "out.png")
     np.testing.assert_array_equal(out[known], photograph[known])
@@ -151,5 +151,5 @@ def test_each_page_has_a_mask(riata, tmp_path, photograph):
     masks = [Image.fromarray(half), Image.fromarray(half.T.copy())]
     for name, images in (("two", pages), ("masks", masks)):
         images[0].save(tmp_path / f"{name}.tif", save_all=True, append_images=images[1:])
-    report = riata.json("denoise", "two.tif", "-o", "out.tif", "--mask", "masks.tif", "--dct", "--atoms", 32)
+    report = riata.json("denoise", "two.tif", "-o", "out.tif", "--mask", "masks.tif", "--dct", "--n-atoms", 32)
     assert [page["n_missing"] for page in report["pages"]] == [np.count_nonzero(half == 0)] * 2

@@ -43,7 +43,7 @@ def test_codes_carry_their_certificate(riata, tmp_path, planted, method):
 
 def test_npy_holds_the_codes_alone_and_threads_do_not_matter(riata, tmp_path):
     for threads in (1, 2):
-        riata("encode", "D.npy", "X.npy", "-o", f"{threads}.npy", "--reg", "0.1max", "--threads", threads)
+        riata("encode", "D.npy", "X.npy", "-o", f"{threads}.npy", "--reg", "0.1max", "--n-threads", threads)
     assert np.load(tmp_path / "1.npy").shape == (600, 24)
     assert (tmp_path / "1.npy").read_bytes() == (tmp_path / "2.npy").read_bytes()
 
@@ -66,21 +66,21 @@ def test_max_iter_is_reported_not_an_error(riata):
 
 def test_a_model_brings_its_reg_and_its_steps(riata, tmp_path, planted):
     X, _ = planted
-    riata("learn", "X.npy", "-o", "m.safetensors", "--atoms", 20, "--reg", 0.2, "--max-iter", 20, "--learn-steps",
-          "--layers", 8)
+    riata("learn", "X.npy", "-o", "m.safetensors", "--n-atoms", 20, "--reg", 0.2, "--max-iter", 20, "--learn-steps",
+          "--n-layers", 8)
     riata("encode", "m.safetensors", "X.npy", "-o", "a.npy")
     riata("encode", "m.safetensors", "X.npy", "-o", "b.npy", "--reg", 0.2)
     assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
-    report = riata.json("encode", "m.safetensors", "X.npy", "-o", "c.npz", "--layers", 8)
-    assert report["layers"] == 8 and report["method"] == "fista" and report["status"] == "layers"
-    loss = json.loads(riata("info", "m.safetensors", "--json"))["files"][0]["metadata"]["final_value"]
+    report = riata.json("encode", "m.safetensors", "X.npy", "-o", "c.npz", "--n-layers", 8)
+    assert report["n_layers"] == 8 and report["method"] == "fista" and report["status"] == "layers"
+    loss = json.loads(riata("info", "m.safetensors", "--json"))["files"][0]["metadata"]["value"]
     # The mean objective after the learned layers is the value at which learning ended.
     assert report["objective"] == pytest.approx(float(loss), rel=1e-12)
 
 
 def test_layers_are_unrolled_ista(riata, tmp_path, planted):
     X, D = planted
-    riata("encode", "D.npy", "X.npy", "-o", "c.npy", "--reg", 0.2, "--layers", 7, "--method", "ista")
+    riata("encode", "D.npy", "X.npy", "-o", "c.npy", "--reg", 0.2, "--n-layers", 7, "--method", "ista")
     L, Z = np.linalg.norm(D, 2) ** 2, np.zeros((600, 24))
     for _ in range(7):
         V = Z - (Z @ D - X) @ D.T / L
@@ -90,7 +90,7 @@ def test_layers_are_unrolled_ista(riata, tmp_path, planted):
 
 def test_layers_take_other_penalties(riata, tmp_path, planted):
     X, D = planted
-    riata("encode", "D.npy", "X.npy", "-o", "c.npy", "--reg", 0.2, "--layers", 7, "--method", "ista", "--penalty", "elastic-net")
+    riata("encode", "D.npy", "X.npy", "-o", "c.npy", "--reg", 0.2, "--n-layers", 7, "--method", "ista", "--penalty", "elastic_net")
     L, Z = np.linalg.norm(D, 2) ** 2, np.zeros((600, 24))
     for _ in range(7):
         V = Z - (Z @ D - X) @ D.T / L
@@ -100,7 +100,7 @@ def test_layers_take_other_penalties(riata, tmp_path, planted):
 
 def test_a_picture_is_coded_patch_by_patch_as_it_was_learned(riata, tmp_path, photograph):
     Image.fromarray(photograph).save(tmp_path / "p.png")
-    riata("learn", "p.png", "-o", "m.safetensors", "--atoms", 30, "--reg", 20, "--max-iter", 3, "--patch", 6, "--centre")
+    riata("learn", "p.png", "-o", "m.safetensors", "--n-atoms", 30, "--reg", 20, "--max-iter", 3, "--patch", 6, "--centre")
     riata("encode", "m.safetensors", "p.png", "-o", "c.npy")
     windows = np.lib.stride_tricks.sliding_window_view(photograph.astype(np.float32), (6, 6)).reshape(-1, 36)
     np.save(tmp_path / "w.npy", windows)
@@ -112,7 +112,7 @@ def test_a_picture_is_coded_patch_by_patch_as_it_was_learned(riata, tmp_path, ph
 def test_info_describes_arrays_models_and_pictures(riata, tmp_path, photograph, planted):
     Image.fromarray(photograph).save(tmp_path / "p.png")
     np.save(tmp_path / "bad.npy", np.array([[1, np.nan], [-3, np.inf]], np.float32))
-    riata("learn", "X.npy", "-o", "m.safetensors", "--atoms", 5, "--reg", 0.2, "--max-iter", 2)
+    riata("learn", "X.npy", "-o", "m.safetensors", "--n-atoms", 5, "--reg", 0.2, "--max-iter", 2)
     about = json.loads(riata("info", "X.npy", "bad.npy", "m.safetensors", "p.png", "--json"))
     X, bad, model, picture = about["files"]
     assert X["shape"] == [600, 16] and X["dtype"] == "float64" and X["max"] == planted[0].max()
@@ -138,7 +138,7 @@ def test_a_model_saved_by_python_brings_its_reg_positivity_and_centring(riata, t
     package = pytest.importorskip("riata")
     X = planted[0]
     np.save(tmp_path / "X.npy", X)
-    result = package.learn_dictionary(X, 20, 0.25, layers=5, max_iter=3, positive=True, centre=True)
+    result = package.learn_dictionary(X, 20, 0.25, n_layers=5, max_iter=3, positive=True, centre=True)
     package.save_model(tmp_path / "m.safetensors", result)
     riata("encode", "m.safetensors", "X.npy", "-o", "c.npy", "--tol", 1e-8)
     centred = X - X.mean(axis=1, keepdims=True)
@@ -167,7 +167,7 @@ def test_a_stream_gives_the_same_codes_sparse(riata, tmp_path):
     [
         (["X.npy", "-o", "c.npy"], "--stream writes sparse codes, and c.npy does not end in .npz"),
         (["X.npz", "-o", "c.npz"], "--stream reads an .npy file row by row, and X.npz is none"),
-        (["X.npy", "-o", "c.npz", "--layers", 3], "--stream is for solvers; leave out --layers"),
+        (["X.npy", "-o", "c.npz", "--n-layers", 3], "--stream is for solvers; leave out --n-layers"),
         (["X.npy", "-o", "c.npz", "--centre"], "--stream reads signals as they are; it takes neither --centre"),
     ],
 )
@@ -181,7 +181,7 @@ def test_a_stream_refuses_what_it_cannot_read_or_write(riata, tmp_path, argument
 
 @pytest.mark.parametrize(
     ("options", "method"),
-    [(["elastic-net", "--l1-ratio", 0.4], "cd"), (["group", "--groups", "groups.npy"], "fista"), (["l0"], "ista")],
+    [(["elastic_net", "--l1-ratio", 0.4], "cd"), (["group", "--groups", "groups.npy"], "fista"), (["l0"], "ista")],
 )
 def test_penalties_are_those_of_python(riata, tmp_path, planted, options, method):
     package = pytest.importorskip("riata")
@@ -216,7 +216,7 @@ def test_a_mask_hides_what_was_not_seen(riata, tmp_path, planted, dtype):
             x, atoms, z = X[i : i + 1, seen[i]], D[:, seen[i]], file["codes"][i : i + 1]
             np.testing.assert_allclose(file["objective"][i], lasso(x, atoms, z, 0.3)[0], rtol=1e-12)
             np.testing.assert_allclose(file["gap"][i], gap(x, atoms, z, 0.3)[0], atol=1e-11)
-    layers = riata.json("encode", "D.npy", "gaps.npy", "-o", "n.npz", "--reg", 0.3, "--mask", "mask.npy", "--layers", 300)
+    layers = riata.json("encode", "D.npy", "gaps.npy", "-o", "n.npz", "--reg", 0.3, "--mask", "mask.npy", "--n-layers", 300)
     assert abs(layers["objective"] - report["objective"]) < 1e-3 * report["objective"]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-SHORT = ("--atoms", 24, "--max-iter", 15)
+SHORT = ("--n-atoms", 24, "--max-iter", 15)
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def objective(X, D, reg):
 
 def test_learns_a_planted_dictionary_and_says_so(riata, tmp_path, planted, safetensors):
     X, D = planted
-    report = riata.json("learn", "X.npy", "-o", "m.safetensors", "--atoms", 24, "--reg", 0.1, "--reference", "D.npy",
+    report = riata.json("learn", "X.npy", "-o", "m.safetensors", "--n-atoms", 24, "--reg", 0.1, "--reference", "D.npy",
                         "--max-iter", 150, "--trace", "t.csv")
     tensors, metadata = safetensors.read(tmp_path / "m.safetensors")
     assert tensors.keys() == {"dictionary"} and tensors["dictionary"].shape == (24, 16)
@@ -40,21 +40,21 @@ def test_learns_a_planted_dictionary_and_says_so(riata, tmp_path, planted, safet
     assert report["recovery_score"] > 0.85
     assert objective(X, tensors["dictionary"], 0.1) <= report["value"] < report["initial_value"]
     assert report["value"] == pytest.approx(objective(X, tensors["dictionary"], 0.1), rel=0.02)
-    expected = {"reg": "0.1", "layers": "20", "method": "unrolled", "centred": "false", "seed": "0", "n_signals": "600"}
+    expected = {"reg": "0.1", "n_layers": "20", "method": "unrolled", "centred": "false", "seed": "0", "n_signals": "600"}
     assert expected.items() <= metadata.items()
-    assert metadata["iterations"] == str(report["iterations"])
-    assert float(metadata["final_value"]) == report["value"]
+    assert metadata["n_iter"] == str(report["n_iter"])
+    assert float(metadata["value"]) == report["value"]
     with open(tmp_path / "t.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["iteration", "phase", "value", "step", "seconds"]
-    assert len(rows) == report["iterations"] and float(rows[-1]["value"]) == report["value"]
+    assert len(rows) == report["n_iter"] and float(rows[-1]["value"]) == report["value"]
     assert all(float(a["value"]) > float(b["value"]) for a, b in zip(rows, rows[1:]))
 
 
 @pytest.mark.parametrize("options", [
-    ("--method", "alternating"), ("--method", "alternating-exact"), ("--method", "truncated", "--backprop", 5),
+    ("--method", "alternating"), ("--method", "alternating_exact"), ("--method", "truncated", "--backprop", 5),
     ("--learn-steps",), ("--algorithm", "ista"), ("--loss", "least_squares"), ("--positive",), ("--centre",),
-    ("--constraint", "unit_ball"), ("--init", "random"), ("--init", "dct"), ("--init", "D.npy"), ("--layers", 5)])
+    ("--constraint", "unit_ball"), ("--init", "random"), ("--init", "dct"), ("--init", "D.npy"), ("--n-layers", 5)])
 def test_every_choice_lowers_the_objective(riata, tmp_path, options, safetensors):
     report = riata.json("learn", "X.npy", "-o", "m.safetensors", *SHORT, "--reg", "0.1max", *options)
     assert report["value"] < report["initial_value"]
@@ -63,7 +63,7 @@ def test_every_choice_lowers_the_objective(riata, tmp_path, options, safetensors
 
 def test_same_bits_for_one_and_two_threads_and_again(riata, tmp_path):
     for name, threads in (("a", 1), ("b", 2), ("c", 2)):
-        riata("learn", "X32.npy", "-o", f"{name}.safetensors", *SHORT, "--reg", "0.1max", "--threads", threads)
+        riata("learn", "X32.npy", "-o", f"{name}.safetensors", *SHORT, "--reg", "0.1max", "--n-threads", threads)
     one = (tmp_path / "a.safetensors").read_bytes()
     assert one == (tmp_path / "b.safetensors").read_bytes() == (tmp_path / "c.safetensors").read_bytes()
 
@@ -102,7 +102,7 @@ def test_a_model_is_a_start_and_a_reference(riata):
 def test_pictures_give_patches(riata, tmp_path, photograph, safetensors):
     Image.fromarray(photograph).save(tmp_path / "grey.png")
     Image.fromarray(np.dstack([photograph] * 3)).save(tmp_path / "colour.tif")
-    learn = ("-o", "m.safetensors", "--atoms", 20, "--reg", 30, "--max-iter", 3, "--centre", "--patch", 6)
+    learn = ("-o", "m.safetensors", "--n-atoms", 20, "--reg", 30, "--max-iter", 3, "--centre", "--patch", 6)
     assert riata.json("learn", "grey.png", *learn)["n_signals"] == 43 * 43
     assert riata.json("learn", "grey.png", "colour.tif", *learn)["n_signals"] == 4 * 43 * 43
     report = riata.json("learn", "grey.png", "colour.tif", *learn, "--max-patches", 501)
@@ -111,7 +111,7 @@ def test_pictures_give_patches(riata, tmp_path, photograph, safetensors):
 
 
 def test_max_time_stops(riata):
-    report = riata.json("learn", "X.npy", "-o", "m.safetensors", "--atoms", 24, "--reg", 0.1, "--max-time", 0.05, "--tol", 0,
+    report = riata.json("learn", "X.npy", "-o", "m.safetensors", "--n-atoms", 24, "--reg", 0.1, "--max-time", 0.05, "--tol", 0,
                         "--max-iter", 1000000)
     assert report["status"] == "max_time" and report["seconds"] < 5
 
@@ -126,15 +126,15 @@ def test_quiet_says_nothing_and_the_summary_is_one_line(riata):
 
 def test_a_run_without_an_iteration_says_so(riata, tmp_path, safetensors):
     np.save(tmp_path / "zeros.npy", np.zeros((30, 16)))
-    learn = ("learn", "zeros.npy", "-o", "m.safetensors", "--atoms", 5, "--reg", 0.1, "--trace", "t.csv")
+    learn = ("learn", "zeros.npy", "-o", "m.safetensors", "--n-atoms", 5, "--reg", 0.1, "--trace", "t.csv")
     report = riata.json(*learn)
-    assert report["iterations"] == 0 and report["value"] == report["initial_value"] == 0
-    assert safetensors.read(tmp_path / "m.safetensors")[1]["iterations"] == "0"
+    assert report["n_iter"] == 0 and report["value"] == report["initial_value"] == 0
+    assert safetensors.read(tmp_path / "m.safetensors")[1]["n_iter"] == "0"
     assert (tmp_path / "t.csv").read_text() == "iteration,phase,value,step,seconds\n"
 
 
 def test_one_iteration_is_no_plural(riata):
-    learn = ("learn", "X.npy", "-o", "m.safetensors", "--atoms", 24, "--reg", 0.1, "--max-iter")
+    learn = ("learn", "X.npy", "-o", "m.safetensors", "--n-atoms", 24, "--reg", 0.1, "--max-iter")
     assert ", 1 iteration, max_iter, " in riata(*learn, 1)
     assert ", 2 iterations, max_iter, " in riata(*learn, 2)
 
@@ -152,8 +152,8 @@ def test_a_mask_hides_what_was_not_seen(riata, tmp_path, planted):
     expected = package.learn_dictionary(np.load(tmp_path / "gaps.npy"), len(D), 0.1, init=D, max_iter=3, mask=seen)
     np.testing.assert_array_equal(package.load_model(tmp_path / "m.safetensors").dictionary, expected.dictionary)
     assert report["status"] == "max_iter"
-    done = riata.run("learn", "gaps.npy", "--atoms", 3, "--reg", 0.1, "-o", "n.safetensors")
+    done = riata.run("learn", "gaps.npy", "--n-atoms", 3, "--reg", 0.1, "-o", "n.safetensors")
     assert done.returncode == 2 and "gaps.npy: the array holds nan" in done.stderr
     Image.fromarray(np.zeros((20, 20), "u1")).save(tmp_path / "p.png")
-    done = riata.run("learn", "p.png", "--atoms", 3, "--reg", 0.1, "-o", "n.safetensors", "--mask", "mask.npy")
+    done = riata.run("learn", "p.png", "--n-atoms", 3, "--reg", 0.1, "-o", "n.safetensors", "--mask", "mask.npy")
     assert done.returncode == 2 and "--mask is for arrays, and p.png is a picture" in done.stderr

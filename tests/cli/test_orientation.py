@@ -61,7 +61,7 @@ def test_a_tiff_is_read_upright(riata, orientation, channels):
 
 def test_denoise_writes_an_upright_picture(riata, noisy):
     Image.fromarray(noisy[:, :40].copy()).save(riata.folder / "phone.jpg", quality=95, exif=tiff_directory(6))
-    riata("denoise", "phone.jpg", "-o", "out.png", "--sigma", 25, "--atoms", 64)
+    riata("denoise", "phone.jpg", "-o", "out.png", "--sigma", 25, "--n-atoms", 64)
     shape, pixels = upright(riata.folder / "phone.jpg", 6)
     with Image.open(riata.folder / "out.png") as image:
         cleaned = np.array(image, dtype=float)

@@ -208,10 +208,10 @@ def test_all_pages_are_signals_unless_one_is_chosen(riata, tmp_path, stack):
     patches = [(page.shape[0] - 1) * (page.shape[1] - 1) * (3 if page.ndim == 3 else 1) for page in PAGES]
     assert riata.json("encode", "D.npy", stack, "-o", "Z.npy", "--reg", 1)["n_signals"] == sum(patches)
     assert riata.json("encode", "D.npy", stack, "-o", "Z.npy", "--reg", 1, "--page", 2)["n_signals"] == patches[1]
-    learn = ("learn", stack, "-o", "m.safetensors", "--atoms", 4, "--reg", "0.1max", "--patch", 2, "--max-iter", 1)
+    learn = ("learn", stack, "-o", "m.safetensors", "--n-atoms", 4, "--reg", "0.1max", "--patch", 2, "--max-iter", 1)
     assert riata.json(*learn)["n_signals"] == sum(patches)
     assert riata.json(*learn, "--page", 3)["n_signals"] == patches[2]
-    train = ("train", "--kind", "step", "--layers", 1, "--reg", 1, "--dictionary", "D.npy", "--data", stack, "-o", "n.safetensors",
+    train = ("train", "--kind", "step", "--n-layers", 1, "--reg", 1, "--dictionary", "D.npy", "--data", stack, "-o", "n.safetensors",
              "--max-iter", 1)
     assert riata.json(*train, "--page", 1)["n_signals"] == patches[0]
     assert riata.json("infer", "n.safetensors", stack, "-o", "Z.npy", "--page", 4)["n_signals"] == patches[3]
@@ -224,20 +224,20 @@ def test_denoise_cleans_every_page_and_keeps_their_kinds(riata, tmp_path, noisy)
     with tifffile.TiffWriter(tmp_path / "in.tif") as file:
         for page in pages:
             file.write(page, photometric="rgb" if page.ndim == 3 else "minisblack", metadata=None)
-    report = riata.json("denoise", "in.tif", "-o", "out.tif", "--atoms", 64, "--dct", "--reference", "in.tif")
+    report = riata.json("denoise", "in.tif", "-o", "out.tif", "--n-atoms", 64, "--dct", "--reference", "in.tif")
     assert len(report["pages"]) == 5 and all(page["psnr_in"] is None for page in report["pages"])  # infinity
     with tifffile.TiffFile(tmp_path / "out.tif") as file:
         cleaned = [page.asarray() for page in file.pages]
     assert [(page.shape, page.dtype) for page in cleaned] == [(page.shape, page.dtype) for page in pages]
     for number in (1, 4):  # as if it stood alone
-        riata("denoise", "in.tif", "-o", "one.tif", "--atoms", 64, "--dct", "--page", number)
+        riata("denoise", "in.tif", "-o", "one.tif", "--n-atoms", 64, "--dct", "--page", number)
         np.testing.assert_array_equal(tifffile.imread(tmp_path / "one.tif"), cleaned[number - 1])
 
 
 def test_a_floating_point_picture_is_cleaned_in_its_own_unit(riata, tmp_path, photograph, noisy):
     tifffile.imwrite(tmp_path / "in.tif", noisy.astype(np.float32) / 255, metadata=None)
     tifffile.imwrite(tmp_path / "clean.tif", photograph.astype(np.float32) / 255, metadata=None)
-    options = ("--atoms", 64, "--dct", "--reference")
+    options = ("--n-atoms", 64, "--dct", "--reference")
     report = riata.json("denoise", "in.tif", "-o", "out.tif", "--sigma", 25 / 255, *options, "clean.tif", "--peak", 1)
     eight = riata.json("denoise", "noisy.png", "-o", "out.png", "--sigma", 25, *options, "clean.png")
     assert report["psnr_in"] == pytest.approx(eight["psnr_in"], abs=1e-3)
@@ -264,7 +264,7 @@ def test_what_a_format_cannot_hold_is_refused_before_the_work(riata, tmp_path, s
     assert sentence("denoise", stack, "-o", "o.png", "--page", 0) == "riata denoise: page = 0, must be >= 1"
     assert sentence("denoise", "float.tif", "-o", "out.png") == (
         "riata denoise: out.png: only a TIFF holds floating-point samples; write .tif")
-    riata("denoise", stack, "-o", "grey2.tif", "--page", 1, "--sigma", 1, "--dct", "--patch", 4, "--atoms", 16)
+    riata("denoise", stack, "-o", "grey2.tif", "--page", 1, "--sigma", 1, "--dct", "--patch", 4, "--n-atoms", 16)
     tifffile.imwrite(tmp_path / "two.tif", np.stack([GREY, GREY]), photometric="minisblack", metadata=None)
     assert sentence("denoise", "two.tif", "-o", "out.png") == (
         "riata denoise: out.png: only a TIFF holds several pages (2); write .tif, or choose one page")
@@ -340,9 +340,9 @@ def test_pixels_are_limited_as_in_pillow(riata, tmp_path, stack):
     np.save(tmp_path / "D.npy", np.eye(4, dtype=np.float32))
     refusal = "noisy.png claims 48 x 48 pixels; at most 2303 are read"
     for arguments in (("denoise", "noisy.png", "-o", "o.png"), ("info", "noisy.png"),
-                      ("learn", "noisy.png", "-o", "m.safetensors", "--atoms", 4, "--reg", 1),
+                      ("learn", "noisy.png", "-o", "m.safetensors", "--n-atoms", 4, "--reg", 1),
                       ("encode", "D.npy", "noisy.png", "-o", "z.npy", "--reg", 1),
-                      ("train", "--kind", "step", "--layers", 1, "--reg", 1, "--dictionary", "D.npy", "--data", "noisy.png", "-o",
+                      ("train", "--kind", "step", "--n-layers", 1, "--reg", 1, "--dictionary", "D.npy", "--data", "noisy.png", "-o",
                        "n.safetensors")):
         done = riata.run(*arguments, "--max-pixels", 2303)
         assert done.returncode == 2 and refusal in done.stderr

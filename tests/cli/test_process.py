@@ -48,10 +48,10 @@ def large(tmp_path_factory):
 
 LONG = {
     "encode": "encode D.npy X.npy -o out.npy --reg 0.001max --method fista --tol 0 --max-iter 1000000",
-    "encode --layers": "encode D.npy X.npy -o out.npy --reg 0.001max --layers 100000",
+    "encode --n-layers": "encode D.npy X.npy -o out.npy --reg 0.001max --n-layers 100000",
     "encode --stream": "encode D.npy X.npy -o out.npz --reg 0.001max --method ista --tol 0 --max-iter 1000000 --stream",
-    "learn": "learn X.npy -o out.safetensors --reg 0.01 --atoms 400 --tol 0 --layers 2000",
-    "train": "train --kind step --layers 1000 --reg 0.01max --dictionary D.npy --data X.npy -o out.safetensors",
+    "learn": "learn X.npy -o out.safetensors --reg 0.01 --n-atoms 400 --tol 0 --n-layers 2000",
+    "train": "train --kind step --n-layers 1000 --reg 0.01max --dictionary D.npy --data X.npy -o out.safetensors",
     "denoise": "denoise p.png -o out.png --sigma 20 --dct",
 }
 
@@ -87,7 +87,7 @@ def test_a_signal_ends_every_command_within_half_a_second(riata_in, large, name,
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
 def test_what_ctrl_c_keeps_is_kept(riata, tmp_path, safetensors, how):
-    run = riata.start("learn", "X.npy", "-o", "m.safetensors", "--atoms", 40, "--reg", 0.1, "--tol", 0, "--max-iter", 1000000,
+    run = riata.start("learn", "X.npy", "-o", "m.safetensors", "--n-atoms", 40, "--reg", 0.1, "--tol", 0, "--max-iter", 1000000,
                       "--checkpoint", "c.safetensors", "--checkpoint-every", 1)
     while not (tmp_path / "c.safetensors").exists():
         assert run.poll() is None
@@ -99,7 +99,7 @@ def test_what_ctrl_c_keeps_is_kept(riata, tmp_path, safetensors, how):
 
 
 def test_nohup_is_respected(riata, tmp_path):
-    run = subprocess.Popen(["nohup", COMMAND, *LONG["learn"].replace("--layers 2000", "--max-iter 3").split()], cwd=tmp_path,
+    run = subprocess.Popen(["nohup", COMMAND, *LONG["learn"].replace("--n-layers 2000", "--max-iter 3").split()], cwd=tmp_path,
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while not is_caught(run, signal.SIGTERM):
         assert run.poll() is None
@@ -110,7 +110,7 @@ def test_nohup_is_respected(riata, tmp_path):
 
 
 def test_kills_lose_nothing_and_leave_nothing(riata, tmp_path, safetensors):
-    command = ("learn", "X.npy", "-o", "m.safetensors", "--atoms", 24, "--reg", 0.1, "--tol", 0, "--max-iter", 60, "--threads", 1,
+    command = ("learn", "X.npy", "-o", "m.safetensors", "--n-atoms", 24, "--reg", 0.1, "--tol", 0, "--max-iter", 60, "--n-threads", 1,
                "--trace", "t.csv")
     start = time.monotonic()
     riata(*command)
@@ -162,7 +162,7 @@ def test_what_killed_runs_have_left_is_removed_and_what_runs_use_is_not(riata, t
 # Streams, limits, disks ------------------------------------------------------------------------------------------
 
 COMMAND = Path(os.environ.get("RIATA_CLI", Path(__file__).resolve().parents[2] / "build/release/riata")).resolve()
-LEARN = "learn X.npy -o new.safetensors --atoms 5 --reg 0.1 --max-iter 2"
+LEARN = "learn X.npy -o new.safetensors --n-atoms 5 --reg 0.1 --max-iter 2"
 WARNS = "encode D.npy X.npy -o new.npy --reg 0.001 --max-iter 1"
 
 
@@ -213,7 +213,7 @@ def test_a_full_disk_keeps_the_old_file_and_says_so(tmp_path):
         (disk / "new.npy").write_bytes(b"old")
         for command, name in (("encode D.npy X.npy -o disk/new.npy --reg 0.1", "disk/new.npy"),
                               ("encode D.npy X.npy -o disk/new.npz --reg 0.1 --stream", "disk/new.npz"),
-                              (f"{LEARN} --atoms 600 --checkpoint disk/c".replace("--atoms 5 ", ""), "disk/c")):
+                              (f"{LEARN} --n-atoms 600 --checkpoint disk/c".replace("--n-atoms 5 ", ""), "disk/c")):
             done = shell(tmp_path, f"riata {command}")
             assert done.returncode == 1
             assert done.stderr == f"riata {command.split()[0]}: cannot write {name}: No space left on device\n"
@@ -231,7 +231,7 @@ def test_help_needs_little_memory(tmp_path, command):
 @pytest.mark.parametrize("megabytes", [150, 250, 300, 400, 500, 600, 800])
 @pytest.mark.parametrize("n_threads", [1, 8])
 def test_little_memory_is_said_in_a_sentence(tmp_path, megabytes, n_threads):
-    command = f"encode D.npy X.npy -o new.npy --reg 0.1 --threads {n_threads}"
+    command = f"encode D.npy X.npy -o new.npy --reg 0.1 --n-threads {n_threads}"
     done = shell(tmp_path, f"ulimit -v {megabytes * 1024}; riata {command}")
     assert done.returncode in (0, 1), done.stderr
     assert (done.returncode == 0) == (tmp_path / "new.npy").exists()
@@ -252,10 +252,10 @@ def other_names(folder, name):
 
 
 TWO_OUTPUTS = {
-    "trace of learn": ("learn X.npy --atoms 5 --reg 0.1 --max-iter 1 -o", "--trace"),
-    "checkpoint of learn": ("learn X.npy --atoms 5 --reg 0.1 --max-iter 1 -o", "--checkpoint"),
-    "trace of train": ("train --kind step --layers 2 --reg 0.1 --dictionary D.npy --data X.npy --max-iter 1 -o", "--trace"),
-    "checkpoint of train": ("train --kind step --layers 2 --reg 0.1 --dictionary D.npy --data X.npy --max-iter 1 -o",
+    "trace of learn": ("learn X.npy --n-atoms 5 --reg 0.1 --max-iter 1 -o", "--trace"),
+    "checkpoint of learn": ("learn X.npy --n-atoms 5 --reg 0.1 --max-iter 1 -o", "--checkpoint"),
+    "trace of train": ("train --kind step --n-layers 2 --reg 0.1 --dictionary D.npy --data X.npy --max-iter 1 -o", "--trace"),
+    "checkpoint of train": ("train --kind step --n-layers 2 --reg 0.1 --dictionary D.npy --data X.npy --max-iter 1 -o",
                             "--checkpoint"),
     "model of denoise": ("denoise p.png --dct --sigma 20 -o", "--model-out"),
 }
@@ -275,17 +275,17 @@ def test_two_outputs_on_one_file_are_refused(riata, tmp_path, pair):
 def test_two_outputs_that_are_hard_links_are_refused(riata, tmp_path):
     (tmp_path / "a.safetensors").write_bytes(b"old")
     os.link(tmp_path / "a.safetensors", tmp_path / "b.safetensors")
-    done = riata.run(*"learn X.npy --atoms 5 --reg 0.1 -o a.safetensors --trace b.safetensors".split())
+    done = riata.run(*"learn X.npy --n-atoms 5 --reg 0.1 -o a.safetensors --trace b.safetensors".split())
     assert done.returncode == 2 and (tmp_path / "a.safetensors").read_bytes() == b"old"
 
 
 INPUTS = {
     "encode D.npy X.npy --reg 0.1 -o": "X.npy",
-    "encode D.npy X.npy --reg 0.1 --layers 2 -o": "D.npy",
-    "learn D.npy --reg 0.1 --atoms 5 --init X.npy -o new.safetensors --trace": "X.npy",
-    "learn X.npy --reg 0.1 --atoms 5 --reference D.npy -o new.safetensors --checkpoint": "D.npy",
-    "train --kind step --layers 2 --reg 0.1 --dictionary D.npy --data X.npy -o new.safetensors --trace": "X.npy",
-    "train --kind step --layers 2 --reg 0.1 --dictionary D.npy --data X.npy -o new.safetensors --checkpoint": "D.npy",
+    "encode D.npy X.npy --reg 0.1 --n-layers 2 -o": "D.npy",
+    "learn D.npy --reg 0.1 --n-atoms 5 --init X.npy -o new.safetensors --trace": "X.npy",
+    "learn X.npy --reg 0.1 --n-atoms 5 --reference D.npy -o new.safetensors --checkpoint": "D.npy",
+    "train --kind step --n-layers 2 --reg 0.1 --dictionary D.npy --data X.npy -o new.safetensors --trace": "X.npy",
+    "train --kind step --n-layers 2 --reg 0.1 --dictionary D.npy --data X.npy -o new.safetensors --checkpoint": "D.npy",
     "denoise p.png --sigma 20 -o": "p.png",
     "denoise p.png --sigma 20 -o new.png --model-out": "p.png",
 }
@@ -320,9 +320,9 @@ def options_of(command):
 
 COMMANDS = {
     "denoise": "denoise p.png -o new.png",
-    "learn": "learn X.npy -o new.safetensors --atoms 5 --reg 0.1",
+    "learn": "learn X.npy -o new.safetensors --n-atoms 5 --reg 0.1",
     "encode": "encode D.npy X.npy -o new.npy --reg 0.1",
-    "train": "train --kind step --layers 2 --reg 0.1 --dictionary D.npy --data X.npy -o new.safetensors",
+    "train": "train --kind step --n-layers 2 --reg 0.1 --dictionary D.npy --data X.npy -o new.safetensors",
     "infer": "infer D.npy X.npy -o new.npy",
 }
 BAD_NUMBERS = ["", " ", "1x", " 1", "0x10", "1e999", "-1e999", "1,5", "nan", "inf", "-inf", "--"]

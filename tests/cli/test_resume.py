@@ -11,12 +11,12 @@ import pytest
 N = 120 if os.environ.get("RIATA_LONG_TESTS") else 50
 METHODS = {
     "unrolled": ("--learn-steps", "--max-iter", N),
-    "alternating-exact": ("--method", "alternating-exact", "--max-iter", 120),
+    "alternating_exact": ("--method", "alternating_exact", "--max-iter", 120),
 }
 
 
 def command(output, method):
-    return ("learn", "X.npy", "-o", output, "--atoms", 40, "--reg", 0.1, "--tol", 0, "--seed", 3, "--threads", 2,
+    return ("learn", "X.npy", "-o", output, "--n-atoms", 40, "--reg", 0.1, "--tol", 0, "--seed", 3, "--n-threads", 2,
             *METHODS[method])
 
 
@@ -45,8 +45,8 @@ def test_five_interruptions_change_nothing(riata, tmp_path, signals, how, method
 
 
 def test_ctrl_c_leaves_the_best_model_so_far(riata, tmp_path, signals, safetensors):
-    endless = ("learn", "X.npy", "-o", "m.safetensors", "--atoms", 40, "--reg", 0.1, "--tol", 0, "--max-iter", 1000000,
-               "--method", "alternating-exact", "--checkpoint", "c.safetensors", "--checkpoint-every", 1)
+    endless = ("learn", "X.npy", "-o", "m.safetensors", "--n-atoms", 40, "--reg", 0.1, "--tol", 0, "--max-iter", 1000000,
+               "--method", "alternating_exact", "--checkpoint", "c.safetensors", "--checkpoint-every", 1)
     run = riata.start(*endless)
     while not (tmp_path / "c.safetensors").exists():
         assert run.poll() is None
@@ -56,13 +56,13 @@ def test_ctrl_c_leaves_the_best_model_so_far(riata, tmp_path, signals, safetenso
     assert run.returncode == 130
     tensors, metadata = safetensors.read(tmp_path / "m.safetensors")
     assert tensors["dictionary"].shape == (40, 16) and metadata["status"] == "interrupted"
-    assert errors == (f"riata learn: interrupted after {counted(metadata['iterations'])}; the best model so far is in "
+    assert errors == (f"riata learn: interrupted after {counted(metadata['n_iter'])}; the best model so far is in "
                       "m.safetensors (--resume continues)\n")
     assert {f.name for f in tmp_path.iterdir()} == {"X.npy", "m.safetensors", "c.safetensors"}
 
 
 def test_a_finished_run_resumes_to_itself_and_more_iterations_may_follow(riata, tmp_path, signals):
-    learn = ("learn", "X.npy", "-o", "m.safetensors", "--atoms", 20, "--reg", 0.1, "--tol", 0)
+    learn = ("learn", "X.npy", "-o", "m.safetensors", "--n-atoms", 20, "--reg", 0.1, "--tol", 0)
     kept = ("--checkpoint", "c.safetensors", "--resume")
     riata(*learn, "--max-iter", 12)
     whole = (tmp_path / "m.safetensors").read_bytes()
@@ -73,18 +73,18 @@ def test_a_finished_run_resumes_to_itself_and_more_iterations_may_follow(riata, 
 
 
 def test_a_run_that_ended_goes_on_with_a_smaller_tolerance(riata, tmp_path, signals):
-    learn = ("learn", "X.npy", "-o", "m.safetensors", "--atoms", 20, "--reg", 0.1)
+    learn = ("learn", "X.npy", "-o", "m.safetensors", "--n-atoms", 20, "--reg", 0.1)
     whole = riata.json(*learn, "--tol", 1e-5)
     bits = (tmp_path / "m.safetensors").read_bytes()
     kept = ("--checkpoint", "c.safetensors", "--resume")
     first = riata.json(*learn, *kept, "--tol", 1e-2)
-    assert first["status"] in ("converged", "stalled") and first["iterations"] < whole["iterations"]
+    assert first["status"] in ("converged", "stalled") and first["n_iter"] < whole["n_iter"]
     riata(*learn, *kept, "--tol", 1e-5)
     assert (tmp_path / "m.safetensors").read_bytes() == bits
 
 
 def test_a_larger_tolerance_does_not_change_what_a_run_ended_at(riata, tmp_path, signals):
-    learn = ("learn", "X.npy", "-o", "m.safetensors", "--atoms", 20, "--reg", 0.1, "--checkpoint", "c.safetensors", "--resume")
+    learn = ("learn", "X.npy", "-o", "m.safetensors", "--n-atoms", 20, "--reg", 0.1, "--checkpoint", "c.safetensors", "--resume")
     riata(*learn, "--tol", 1e-2)
     bits = (tmp_path / "m.safetensors").read_bytes()
     for tol in (1e-1, 1e-2):
@@ -94,7 +94,7 @@ def test_a_larger_tolerance_does_not_change_what_a_run_ended_at(riata, tmp_path,
 
 @pytest.mark.parametrize("max_iter", [300, None], ids=["ended", "in its second phase"])
 def test_a_smaller_tolerance_is_refused_where_the_first_phase_is_over(riata, tmp_path, signals, max_iter):
-    learn = ("learn", "X.npy", "-o", "m.safetensors", "--atoms", 20, "--reg", 0.1, "--learn-steps",
+    learn = ("learn", "X.npy", "-o", "m.safetensors", "--n-atoms", 20, "--reg", 0.1, "--learn-steps",
              "--checkpoint", "c.safetensors", "--resume", "--trace", "t.csv")
     riata(*learn, "--tol", 1e-2)
     if max_iter is None:  # up to the first iteration of the second phase
@@ -123,7 +123,7 @@ SENTENCES = {"no values": "tensor 'values' is damaged", "no tolerance": "tensor 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_checkpoint_is_refused(riata, tmp_path, signals, safetensors, damage):
-    learn = ("learn", "X.npy", "-o", "m.safetensors", "--atoms", 20, "--reg", 0.1, "--tol", 0.1, "--checkpoint", "c.safetensors")
+    learn = ("learn", "X.npy", "-o", "m.safetensors", "--n-atoms", 20, "--reg", 0.1, "--tol", 0.1, "--checkpoint", "c.safetensors")
     riata(*learn)
     tensors, metadata = safetensors.read(tmp_path / "c.safetensors")
     assert tensors["finished"] == 1
@@ -136,12 +136,12 @@ def test_a_damaged_checkpoint_is_refused(riata, tmp_path, signals, safetensors, 
     assert (tmp_path / "c.safetensors").read_bytes() == before
 
 
-LEARN = ("learn", "X.npy", "-o", "m.safetensors", "--atoms", 20, "--reg", 0.1, "--tol", 0, "--max-iter", 3,
+LEARN = ("learn", "X.npy", "-o", "m.safetensors", "--n-atoms", 20, "--reg", 0.1, "--tol", 0, "--max-iter", 3,
          "--checkpoint", "c.safetensors")
-TRAIN = ("train", "--kind", "coupled", "--layers", 3, "--dictionary", "D.npy", "--data", "X.npy", "--reg", 0.1,
+TRAIN = ("train", "--kind", "coupled", "--n-layers", 3, "--dictionary", "D.npy", "--data", "X.npy", "--reg", 0.1,
          "-o", "m.safetensors", "--max-iter", 3, "--checkpoint", "c.safetensors")
 OTHER = {"learn": (*LEARN, "--seed", 5), "train": (*TRAIN, "--loss", "semi")}
-DIFFERENCE = {"learn": "random_state = 0, this run has 5", "train": 'loss = "unsupervised", this run has "semi"'}
+DIFFERENCE = {"learn": "seed = 0, this run has 5", "train": 'loss = "unsupervised", this run has "semi"'}
 
 
 @pytest.mark.parametrize("command", [LEARN, TRAIN], ids=["learn", "train"])
@@ -183,8 +183,8 @@ def test_overwriting_and_resuming_exclude_each_other(riata, signals, options, se
 
 
 def test_two_runs_on_one_checkpoint_one_is_refused_and_nothing_is_lost(riata, tmp_path, signals):
-    endless = ("learn", "X.npy", "-o", "first.safetensors", "--atoms", 40, "--reg", 0.1, "--tol", 0, "--max-iter", 10**8,
-               "--checkpoint", "c.safetensors", "--checkpoint-every", 1, "--method", "alternating-exact")
+    endless = ("learn", "X.npy", "-o", "first.safetensors", "--n-atoms", 40, "--reg", 0.1, "--tol", 0, "--max-iter", 10**8,
+               "--checkpoint", "c.safetensors", "--checkpoint-every", 1, "--method", "alternating_exact")
     first = riata.start(*endless)
     while not (tmp_path / "c.safetensors").exists():
         assert first.poll() is None

@@ -39,7 +39,7 @@ def files(tmp_path, planted):
 
 
 def train(kind="step", layers=4, reg="0.1", output="net.safetensors"):
-    return ("train", "--kind", kind, "--layers", layers, "--reg", reg, "--dictionary", "D.npy", "--data", "X.npy", "-o", output)
+    return ("train", "--kind", kind, "--n-layers", layers, "--reg", reg, "--dictionary", "D.npy", "--data", "X.npy", "-o", output)
 
 
 def soft(V, threshold):
@@ -63,16 +63,16 @@ def test_trains_a_step_network_and_says_so(riata, tmp_path, planted, safetensors
     assert report["value"] == pytest.approx(loss(X, D, Z, 0.1), rel=1e-12)
     assert report["ista"] == report["initial_value"] == pytest.approx(loss(X, D, ista, 0.1), rel=1e-12)
     assert report["optimum"] < report["value"] < report["ista"]
-    assert report["iterations"] == 30 and report["status"] == "max_iter" and report["dtype"] == "float64"
+    assert report["n_iter"] == 30 and report["status"] == "max_iter" and report["dtype"] == "float64"
     expected = {"kind": "network", "network": "step", "n_layers": "4", "reg": "0.1", "loss": "unsupervised", "mode": "oneshot",
-                "optimizer": "backtracking", "n_signals": "600", "iterations": "30", "status": "max_iter", "centred": "false"}
-    assert expected.items() <= metadata.items() and float(metadata["final_value"]) == report["value"]
+                "optimizer": "backtracking", "n_signals": "600", "n_iter": "30", "status": "max_iter", "centred": "false"}
+    assert expected.items() <= metadata.items() and float(metadata["value"]) == report["value"]
     with open(tmp_path / "t.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["iteration", "stage", "value", "step", "seconds"] and len(rows) == 30
+    assert list(rows[0]) == ["iteration", "phase", "value", "step", "seconds"] and len(rows) == 30
     assert all(float(a["value"]) > float(b["value"]) for a, b in zip(rows, rows[1:]))
     report = riata.json("infer", "net.safetensors", "X.npy", "-o", "Z.npz")
-    assert report["objective"] == pytest.approx(loss(X, D, Z, 0.1), rel=1e-12) and report["layers"] == 4
+    assert report["objective"] == pytest.approx(loss(X, D, Z, 0.1), rel=1e-12) and report["n_layers"] == 4
     with np.load(tmp_path / "Z.npz") as arrays:
         np.testing.assert_allclose(arrays["codes"], Z, atol=1e-12)
         assert arrays["gap"].shape == (600,) and (arrays["gap"] >= 0).all()
@@ -84,7 +84,7 @@ def test_trains_a_step_network_and_says_so(riata, tmp_path, planted, safetensors
 def test_command_and_python_agree_bit_for_bit(riata, tmp_path, kind, end):
     options, arguments = KINDS[kind]
     X, D = np.load(tmp_path / f"X{end}.npy"), np.load(tmp_path / f"D{end}.npy")
-    riata("train", "--kind", kind, "--layers", 3, "--dictionary", f"D{end}.npy", "--data", f"X{end}.npy", "--reg", "0.5*max",
+    riata("train", "--kind", kind, "--n-layers", 3, "--dictionary", f"D{end}.npy", "--data", f"X{end}.npy", "--reg", "0.5*max",
           "--max-iter", 4, "-o", "net.safetensors", *options)
     mine = python.Network(kind, D, 3, **arguments)
     mine.fit(X, "0.5*max", max_iter=4)
@@ -97,14 +97,14 @@ def test_command_and_python_agree_bit_for_bit(riata, tmp_path, kind, end):
     for reg in (None, 0.2, "0.3*max"):
         for layers in (None, 2):
             riata("infer", "mine.safetensors", f"X{end}.npy", "-o", "Z.npy", *(() if reg is None else ("--reg", reg)),
-                  *(() if layers is None else ("--layers", layers)))
+                  *(() if layers is None else ("--n-layers", layers)))
             assert np.load(tmp_path / "Z.npy").tobytes() == mine.encode(X, reg, layers).tobytes()
 
     # Parameters alone, out and in again.
     riata("train", "--init", "mine.safetensors", "--max-iter", 0, "-o", "arrays.npz")
     with np.load(tmp_path / "arrays.npz") as arrays:
         assert {name: arrays[name].tobytes() for name in arrays} == {n: a.tobytes() for n, a in mine.parameters().items()}
-    riata("train", "--kind", kind, "--layers", 3, "--dictionary", f"D{end}.npy", "--init", "arrays.npz", "--max-iter", 0, "--reg",
+    riata("train", "--kind", kind, "--n-layers", 3, "--dictionary", f"D{end}.npy", "--init", "arrays.npz", "--max-iter", 0, "--reg",
           0.2, "-o", "again.safetensors", *options)
     again = python.load_network(tmp_path / "again.safetensors")
     assert again.reg == 0.2 and again.encode(X).tobytes() == mine.encode(X, 0.2).tobytes()
@@ -128,7 +128,7 @@ def test_every_choice_of_training_lowers_the_loss_and_does_not_depend_on_threads
     riata("encode", "D.npy", "X.npy", "-o", "Z.npy", "--reg", 0.1)
     files = []
     for threads in (1, 2):
-        report = riata.json(*train("tied"), "--max-iter", 24, "--threads", threads, *CHOICES[choice])
+        report = riata.json(*train("tied"), "--max-iter", 24, "--n-threads", threads, *CHOICES[choice])
         files.append((tmp_path / "net.safetensors").read_bytes())
     assert report["value"] < report["initial_value"]
     assert files[0] == files[1]
@@ -139,7 +139,7 @@ def test_infer_finishes_and_safeguards_as_python_does(riata, tmp_path, kind):
     X, D = np.load(tmp_path / "X.npy"), np.load(tmp_path / "D.npy")
     net = python.Network(kind, D, 3, **KINDS[kind][1])
     net.save(tmp_path / "net.safetensors")
-    infer = ("infer", "net.safetensors", "X.npy", "-o", "Z.npz", "--reg", "0.2max", "--layers", 2)
+    infer = ("infer", "net.safetensors", "X.npy", "-o", "Z.npz", "--reg", "0.2max", "--n-layers", 2)
     for flags, options in (
         (("--certify",), {}),
         (("--certify", "--safeguard"), {"safeguard": True}),
@@ -188,8 +188,8 @@ def test_training_goes_on_from_a_network(riata):
 
 def test_what_a_dictionary_was_learned_with_holds(riata, tmp_path, photograph):
     Image.fromarray(photograph).save(tmp_path / "p.png")
-    riata("learn", "p.png", "-o", "m.safetensors", "--atoms", 40, "--patch", 6, "--centre", "--reg", 30, "--max-iter", 5)
-    report = riata.json("train", "--kind", "step", "--layers", 3, "--dictionary", "m.safetensors", "--data", "p.png", "--max-iter", 5,
+    riata("learn", "p.png", "-o", "m.safetensors", "--n-atoms", 40, "--patch", 6, "--centre", "--reg", 30, "--max-iter", 5)
+    report = riata.json("train", "--kind", "step", "--n-layers", 3, "--dictionary", "m.safetensors", "--data", "p.png", "--max-iter", 5,
                         "-o", "net.safetensors", "--max-patches", 1000)
     assert (report["reg"], report["n_signals"], report["dtype"], report["n_features"]) == (30, 1000, "float32", 36)
     report = riata.json("infer", "net.safetensors", "p.png", "-o", "Z.npy")
@@ -217,7 +217,7 @@ def test_the_summary_is_one_line(riata):
     assert riata(*train(), "--max-iter", 3, "--quiet") == ""
 
 
-LONG = (*train("coupled", 6, output="parts.safetensors"), "--mode", "recursive", "--threads", 2)
+LONG = (*train("coupled", 6, output="parts.safetensors"), "--mode", "recursive", "--n-threads", 2)
 
 
 @pytest.mark.parametrize("optimizer", ["backtracking", "adam"])
@@ -246,11 +246,11 @@ def test_ctrl_c_leaves_a_network_that_works(riata, tmp_path, safetensors):
     _, errors = run.communicate(timeout=60)
     assert run.returncode == 130
     metadata = safetensors.read(tmp_path / "net.safetensors")[1]
-    steps = f"{metadata['iterations']} step" + "s" * (metadata["iterations"] != "1")
+    steps = f"{metadata['n_iter']} step" + "s" * (metadata["n_iter"] != "1")
     assert metadata["status"] == "interrupted"
     assert errors == f"riata train: interrupted after {steps}; the network so far is in net.safetensors (--resume continues)\n"
     objective = riata.json("infer", "net.safetensors", "X.npy", "-o", "Z.npy")["objective"]
-    assert objective == pytest.approx(float(metadata["final_value"]), rel=1e-12)
+    assert objective == pytest.approx(float(metadata["value"]), rel=1e-12)
     assert not [name for name in os.listdir(tmp_path) if "tmp" in name]
 
 

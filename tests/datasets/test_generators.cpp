@@ -151,7 +151,7 @@ TYPED_TEST(Generators, SignalsOnBInfinity_HaveTheLargestCorrelationOne_UnderEver
     EXPECT_EQ(X.cols(), 30);
     EXPECT_LE((c.colwise().template lpNorm<Eigen::Infinity>().array() - 1).abs().maxCoeff(), 20 * epsilon<T>);
     EXPECT_TRUE(X == drawn(law, 1) && X != drawn(law, 2));
-    EXPECT_TRUE(in_double<T>(scale_to_b_infinity<T>(D, (4 * X).cast<T>())).isApprox(X, 10 * epsilon<T>));
+    EXPECT_TRUE(in_double<T>(scale_to_b_infinity<T>((4 * X).cast<T>(), D)).isApprox(X, 10 * epsilon<T>));
   }
   // A uniform direction is that of a normal vector; D z lies in the span of three atoms, of which 8 dimensions have five more.
   EXPECT_TRUE(drawn(SignalLaw::sphere, 1).isApprox(gaussian, 20 * epsilon<T>));
@@ -197,16 +197,16 @@ TEST(GeneratorInput, ThatIsBad_IsRefused) {
       {"signals_on_b_infinity: D holds nan at atom 0, feature 0; expected finite numbers",
        [&] { signals_on_b_infinity(bad, 1, SignalLaw::sphere, 0); }},
       {"scale_to_b_infinity: signals have 4 features but atoms have 3; they must be equal",
-       [&] { scale_to_b_infinity(D, longer); }},
-      {"scale_to_b_infinity: X holds nan at signal 0, feature 0; expected finite numbers", [&] { scale_to_b_infinity(D, bad); }},
-      {"scale_to_b_infinity: signal 0 is orthogonal to every atom", [&] { scale_to_b_infinity(D, apart); }},
+       [&] { scale_to_b_infinity(longer, D); }},
+      {"scale_to_b_infinity: X holds nan at signal 0, feature 0; expected finite numbers", [&] { scale_to_b_infinity(bad, D); }},
+      {"scale_to_b_infinity: signal 0 is orthogonal to every atom", [&] { scale_to_b_infinity(apart, D); }},
       {"perturbed: relative = inf, must be finite", [&] { perturbed(D, INFINITY, 0); }},
-      {"law = 'normal', must be one of 'gaussian', 'coding', 'sphere'", [] { parse_signal_law("normal"); }},
+      {"law = 'normal', must be 'gaussian', 'coding' or 'sphere'", [] { parse<SignalLaw>("normal", "law"); }},
   };
   for (const BadInput& row : table) EXPECT_EQ(refusal_of(row.call), row.sentence);
-  EXPECT_EQ(parse_signal_law("gaussian"), SignalLaw::gaussian);
-  EXPECT_EQ(parse_signal_law("coding"), SignalLaw::coding);
-  EXPECT_EQ(parse_signal_law("sphere"), SignalLaw::sphere);
+  EXPECT_EQ(parse<SignalLaw>("gaussian", "law"), SignalLaw::gaussian);
+  EXPECT_EQ(parse<SignalLaw>("coding", "law"), SignalLaw::coding);
+  EXPECT_EQ(parse<SignalLaw>("sphere", "law"), SignalLaw::sphere);
 }
 
 }  // namespace

@@ -37,7 +37,7 @@ const Execution one_thread{.n_threads = 1};
 
 /// Learning that has a checkpoint goes on from it; the file is the same for all.
 void learn(const fs::path& checkpoint) {
-  const LearnOptions options{.layers = 2,
+  const LearnOptions options{.n_layers = 2,
                              .learn_steps = true,
                              .max_iter = 4,
                              .checkpoint = checkpoint.string(),

@@ -31,7 +31,7 @@ Picture with_noise(Picture picture, std::uint64_t seed) {
   return picture;
 }
 
-DenoiseOptions fast() { return {.sigma = sigma, .n_atoms = 32, .patch = 5, .layers = 4}; }
+DenoiseOptions fast() { return {.sigma = sigma, .n_atoms = 32, .patch = 5, .n_layers = 4}; }
 
 /// The largest difference between two pictures.
 double distance(const Picture& a, const Picture& b) {
@@ -189,7 +189,8 @@ TEST(Denoise, OfBadInput_IsRefused) {
       {"denoise: the picture holds NaN or infinity; expected finite numbers", [&] { denoise(bad, fast()); }},
       {"denoise: the picture is 7 x 9 pixels, smaller than a patch of 8 x 8", [&] { denoise(small, {.patch = 8}); }},
       {"sigma = 0, must be > 0 and finite", [&] { denoise(small, {.sigma = 0}); }},
-      {"denoise: method must be 'unrolled' or 'alternating'", [&] { denoise(small, {.method = LearningMethod::truncated}); }},
+      {"method = 'truncated', must be 'unrolled' or 'alternating'",
+       [&] { denoise(small, {.method = LearningMethod::truncated}); }},
   };
   for (const BadInput& row : table) EXPECT_EQ(refusal_of(row.call), row.sentence);
 }

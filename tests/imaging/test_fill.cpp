@@ -44,7 +44,7 @@ std::vector<bool> known_of(const Picture& mask) {
   return known;
 }
 
-DenoiseOptions fast(const Picture& mask) { return {.mask = mask, .n_atoms = 32, .patch = 6, .layers = 4}; }
+DenoiseOptions fast(const Picture& mask) { return {.mask = mask, .n_atoms = 32, .patch = 6, .n_layers = 4}; }
 
 bool keeps_known(const Picture& filled, const Picture& picture, const Picture& mask) {
   for (std::size_t i = 0; i < filled.samples.size(); ++i)

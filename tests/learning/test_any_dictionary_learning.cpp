@@ -33,7 +33,7 @@ class AnyDictionary : public ::testing::Test {
 TEST_F(AnyDictionary, IsLearned_ByEveryMethod) {
   for (const LearningMethod method :
        {LearningMethod::unrolled, LearningMethod::alternating, LearningMethod::truncated, LearningMethod::alternating_exact}) {
-    LearnOptions options{.method = method, .layers = 15, .max_iter = 8};
+    LearnOptions options{.method = method, .n_layers = 15, .max_iter = 8};
     if (method == LearningMethod::truncated) options.backprop = 5;
     const auto learned = learn_dictionary<double>(X_, start_, 0.05, options);
     EXPECT_LT(learned.history.value.back(), learned.initial_value);
@@ -44,7 +44,7 @@ TEST_F(AnyDictionary, IsLearned_ByEveryMethod) {
 }
 
 TEST_F(AnyDictionary, IsRecovered_WithStepsToo) {
-  const auto learned = learn_dictionary<double>(X_, start_, 0.05, {.layers = 20, .learn_steps = true, .max_iter = 60});
+  const auto learned = learn_dictionary<double>(X_, start_, 0.05, {.n_layers = 20, .learn_steps = true, .max_iter = 60});
   EXPECT_GT(recovery_score<double>(*start_.at(learned.parameters), planted_), 0.95);
   EXPECT_EQ(learned.steps.size(), 20u);
 }
@@ -58,20 +58,20 @@ TEST_F(AnyDictionary, IsRecovered_FromWhatWasSeen) {
   MatrixXd mask(X_.rows(), X_.cols());
   for (double& w : mask.reshaped()) w = draw_.coin(0.2) ? 0 : 1;
   const MatrixXd seen = (mask.array() == 0).select(NAN, X_);
-  const auto masked = learn_dictionary<double>(Batch<double>(seen, mask), *start, 0.05, {.layers = 20, .max_iter = 60});
+  const auto masked = learn_dictionary<double>(Batch<double>(seen, mask), *start, 0.05, {.n_layers = 20, .max_iter = 60});
   EXPECT_GT(recovery_score<double>(*start_.at(masked.parameters), planted_), 0.97);
 }
 
 TEST_F(AnyDictionary, OfAMatrix_LearnsAsTheMatrixItself) {
   const MatrixXd init = draw_.atoms(24, 10);
-  const LearnOptions options{.layers = 6, .max_iter = 5};
+  const LearnOptions options{.n_layers = 6, .max_iter = 5};
   const auto learned = learn_dictionary<double>(X_, DenseDictionary(init), 0.1, options);
   EXPECT_TRUE(learned.dictionary == learn_dictionary<double>(X_, init, 0.1, options).dictionary);
   EXPECT_TRUE(learned.parameters.empty());
 }
 
 TEST_F(AnyDictionary, ResumesWithTheSameBits_AndKnowsItsOwnCheckpoint) {
-  const LearnOptions all{.layers = 6, .max_iter = 9};
+  const LearnOptions all{.n_layers = 6, .max_iter = 9};
   LearnOptions first = all, second = all;
   first.max_iter = 4;
   first.checkpoint = second.checkpoint = path_;
@@ -114,12 +114,12 @@ class Scaled final : public Dictionary<double> {
 
 TEST_F(AnyDictionary, ThatHasAMatrix_NeedNotBeTheDenseOne) {
   const Scaled D(draw_.atoms(24, 10), 2);
-  const auto learned = learn_dictionary<double>(X_, D, 0.1, {.layers = 6, .max_iter = 4});
+  const auto learned = learn_dictionary<double>(X_, D, 0.1, {.n_layers = 6, .max_iter = 4});
   EXPECT_LT(learned.history.value.back(), learned.initial_value);
   EXPECT_EQ(learned.parameters.at("A").cols(), 10);
   EXPECT_EQ(learned.dictionary.size(), 0);
-  EXPECT_THAT(refusal_of([&] { learn_dictionary<double>(X_, D, 0.1, {.frobenius_lipschitz = true}); }),
-              ::testing::HasSubstr("frobenius_lipschitz"));
+  EXPECT_THAT(refusal_of([&] { learn_dictionary<double>(X_, D, 0.1, {.lipschitz_bound = LipschitzBound::frobenius}); }),
+              ::testing::HasSubstr("lipschitz_bound"));
   const auto guarded = Network<double>("step", D, 4).encode_certified(X_, 0.1, {.safeguard = true});
   EXPECT_TRUE(guarded.codes.allFinite());
 }
@@ -127,7 +127,7 @@ TEST_F(AnyDictionary, ThatHasAMatrix_NeedNotBeTheDenseOne) {
 TEST_F(AnyDictionary, KeepsTheConstraintOfItsOwn_AlsoInItsCheckpoint) {
   const MatrixXd init = draw_.atoms(24, 10);
   const DenseDictionary<double> sphere(init), ball(init, Constraint::unit_ball);
-  LearnOptions options{.layers = 6, .max_iter = 2, .checkpoint = path_};
+  LearnOptions options{.n_layers = 6, .max_iter = 2, .checkpoint = path_};
   learn_dictionary<double>(X_, sphere, 0.1, options);
   options.resume = true;
   EXPECT_THAT(refusal_of([&] { learn_dictionary<double>(X_, ball, 0.1, options); }), ::testing::HasSubstr(path_));
@@ -140,8 +140,8 @@ TEST_F(AnyDictionary, KeepsTheConstraintOfItsOwn_AlsoInItsCheckpoint) {
 TEST_F(AnyDictionary, IsRefused_WhereOnlyAMatrixServes) {
   EXPECT_EQ(refusal_of([&] { learn_dictionary<double>(X_, start_, 0.05, {.centre = true}); }),
             "learn_dictionary: centre is for a matrix of atoms; centre the signals, or leave it out");
-  EXPECT_EQ(refusal_of([&] { learn_dictionary<double>(X_, start_, 0.05, {.frobenius_lipschitz = true}); }),
-            "learn_dictionary: frobenius_lipschitz needs a dictionary that is a matrix");
+  EXPECT_EQ(refusal_of([&] { learn_dictionary<double>(X_, start_, 0.05, {.lipschitz_bound = LipschitzBound::frobenius}); }),
+            "learn_dictionary: lipschitz_bound = 'frobenius' needs a dictionary that is a matrix");
   EXPECT_EQ(refusal_of([&] { learn_dictionary<double>(MatrixXd::Ones(20, 3), start_, 0.05); }),
             "learn_dictionary: init has 24 features but the signals have 20; they must be equal");
 }

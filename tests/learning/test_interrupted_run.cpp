@@ -60,7 +60,7 @@ struct Experiment {
     if (exact)
       direction = std::make_unique<ExactDirection<T>>(*D, 0.1, EncodeOptions{.tol = 1e-6}, Reduction::mean);
     else
-      direction = std::make_unique<UnrolledDirection<T>>(*D, 0.1, UnrolledDirectionOptions{.network = {.layers = 3}});
+      direction = std::make_unique<UnrolledDirection<T>>(*D, 0.1, UnrolledDirectionOptions{.network = {.n_layers = 3}});
     Parameters<T> start = D->parameters();
     std::vector<Phase> phases{{.moves = {"dictionary"}}};
     if (!exact) start["steps"] = Matrix<T>::Ones(3, 1);

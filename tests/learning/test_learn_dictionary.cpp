@@ -42,7 +42,7 @@ std::vector<LearnOptions> all_methods(int max_iter) {
                                     {.method = truncated, .backprop = 2, .learn_steps = true},
                                     {.method = alternating_exact}};
   for (LearnOptions& options : methods) {
-    options.layers = 8;
+    options.n_layers = 8;
     options.max_iter = max_iter;
     options.execution.n_threads = 1;
   }
@@ -73,7 +73,7 @@ TYPED_TEST(LearnDictionary, FindsAPlantedDictionary_ByEveryMethodUnderEachConstr
         EXPECT_TRUE(result.steps.empty());
         continue;
       }
-      const UnrolledOptions network{.layers = 8, .method = options.algorithm, .steps = result.steps};
+      const UnrolledOptions network{.n_layers = 8, .algorithm = options.algorithm, .steps = result.steps};
       EXPECT_EQ((unrolled_loss<T>(this->problem.signals, DenseDictionary(result.dictionary), reg, network)), before)
           << describe(options);
       EXPECT_EQ(result.steps != std::vector<double>(8, 1.0), options.learn_steps) << describe(options);
@@ -83,7 +83,7 @@ TYPED_TEST(LearnDictionary, FindsAPlantedDictionary_ByEveryMethodUnderEachConstr
 TYPED_TEST(LearnDictionary, TruncatedAtNoLayerAndAtAll_IsAlternatingAndUnrolled) {
   using enum LearningMethod;
   const auto learn = [&](LearningMethod method, std::optional<int> backprop) {
-    return this->learn({.method = method, .layers = 5, .backprop = backprop, .max_iter = 4});
+    return this->learn({.method = method, .n_layers = 5, .backprop = backprop, .max_iter = 4});
   };
   const auto alternate = learn(alternating, {}), unroll = learn(unrolled, {});
   expect_same(learn(truncated, 0), alternate, "no layer");
@@ -134,8 +134,8 @@ TYPED_TEST(LearnDictionary, StoppedAnywhereAndResumed_HasTheBitsOfTheWholeRun) {
 TYPED_TEST(LearnDictionary, StartsFromWhatIsAskedFor) {
   using T = TypeParam;
   const Matrix<T> X = this->problem.signals.leftCols(30);
-  LearnOptions options{.layers = 10, .max_iter = 1, .seed = 4};
-  const auto value_at = [&](const Matrix<T>& D) { return unrolled_loss<T>(X, DenseDictionary(D), reg, {.layers = 10}); };
+  LearnOptions options{.n_layers = 10, .max_iter = 1, .seed = 4};
+  const auto value_at = [&](const Matrix<T>& D) { return unrolled_loss<T>(X, DenseDictionary(D), reg, {.n_layers = 10}); };
   const auto first_value = [&](Init init, Index n_atoms) {
     options.init = init;
     return learn_dictionary<T>(X, n_atoms, reg, options).initial_value;
@@ -159,7 +159,7 @@ TYPED_TEST(LearnDictionary, TakesAFractionOfTheLargestRegMaxAtTheStart_OfCentred
   X.array() += T(3);
   for (const bool centre : {false, true}) {
     const auto result =
-        learn_dictionary<T>(X, this->start, Reg::fraction_of_max(0.25), {.layers = 3, .centre = centre, .max_iter = 1});
+        learn_dictionary<T>(X, this->start, Reg::fraction_of_max(0.25), {.n_layers = 3, .centre = centre, .max_iter = 1});
     const LassoOracle oracle(this->start, {}, false);
     double largest = 0;
     for (Index i = 0; i < X.cols(); ++i) {
@@ -174,7 +174,7 @@ TYPED_TEST(LearnDictionary, TakesAFractionOfTheLargestRegMaxAtTheStart_OfCentred
 TYPED_TEST(LearnDictionary, FollowsItsSeed) {
   using T = TypeParam;
   const auto from_seed = [&](std::uint64_t seed) {
-    return learn_dictionary<T>(this->problem.signals, 10, reg, {.layers = 3, .max_iter = 3, .seed = seed});
+    return learn_dictionary<T>(this->problem.signals, 10, reg, {.n_layers = 3, .max_iter = 3, .seed = seed});
   };
   expect_same(from_seed(5), from_seed(5), "seed 5");
   EXPECT_FALSE(from_seed(5).dictionary == from_seed(6).dictionary);

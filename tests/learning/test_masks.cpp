@@ -20,7 +20,7 @@ class MaskedLearning : public ::testing::TestWithParam<LearningMethod> {
     for (double& w : W_.reshaped()) w = draw_.coin(0.3) ? 0 : 1;
     X_ = (W_.array() == 0).select(std::numeric_limits<double>::quiet_NaN(), truth_.signals);
   }
-  LearnOptions options(int max_iter) const { return {.method = GetParam(), .layers = 20, .max_iter = max_iter}; }
+  LearnOptions options(int max_iter) const { return {.method = GetParam(), .n_layers = 20, .max_iter = max_iter}; }
 
   Draw draw_{99};
   datasets::Planted<double> truth_ =

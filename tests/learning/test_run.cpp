@@ -256,7 +256,7 @@ TEST(Run, SaysHowItEnded) {
   plan.options.max_iter = 2;
   plan.options.tol = 0;
   EXPECT_EQ(plan.fit().status, Status::max_iter_reached);
-  plan.options.max_time_s = 1e-12;
+  plan.options.max_time = 1e-12;
   const auto late = plan.fit();
   EXPECT_EQ(late.status, Status::max_time_reached);
   EXPECT_TRUE(late.history.value.empty() && std::isnan(late.initial_value));

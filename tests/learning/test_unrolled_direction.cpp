@@ -26,7 +26,7 @@ UnrolledDirectionOptions options_of(const Network& net, bool frobenius) {
                                    .loss = net.gradient.loss,
                                    .reduction = net.gradient.reduction,
                                    .backprop = net.gradient.backprop,
-                                   .frobenius_lipschitz = frobenius};
+                                   .lipschitz_bound = frobenius ? LipschitzBound::frobenius : LipschitzBound::spectral};
   options.network.steps.clear();  // those of the parameters
   return options;
 }
@@ -46,7 +46,7 @@ struct Asked {
 TEST(UnrolledDirection, HasTheGradientOfItsObjective_InEveryVariant) {
   for (unsigned bits = 0; bits < 64; ++bits) {
     const auto bit = [&](unsigned b) { return (bits >> b & 1) != 0; };
-    const NetworkCase kind{.method = bit(0) ? Layers::ista : Layers::fista,
+    const NetworkCase kind{.algorithm = bit(0) ? Layers::ista : Layers::fista,
                            .loss = bit(1) ? Loss::least_squares : Loss::lasso,
                            .reduction = bit(2) ? Reduction::sum : Reduction::mean,
                            .return_extrapolated = bit(3),
@@ -82,7 +82,7 @@ TEST(UnrolledDirection, WithoutStepsAmongTheParameters_TakesThoseOfItsNetwork) {
 }
 
 TEST(UnrolledDirection, ScaledByUsage_DividesEachAtomByTheMeanSquareOfItsCodes) {
-  const Network net = draw_network({.layers = 8, .kept = 8}, 41, 6, 9, 40, 0);
+  const Network net = draw_network({.n_layers = 8, .kept = 8}, 41, 6, 9, 40, 0);
   UnrolledDirectionOptions options = options_of(net, false);
   Parameters<double> parameters = parameters_of(net);
   const auto gradients = [&](double reg) {

@@ -74,9 +74,9 @@ TEST(Networks, FistasLayers_AreThoseOfUnrolledFista) {
   Draw draw(24);
   const MatrixXd D = draw.atoms(12, 20), X = draw.normal_matrix(12, 90), start = draw.sparse_matrix(20, 90, 0.2);
   const Network<double> net("fista", D, 9);
-  EXPECT_LE(largest_difference(net.encode(X, 0.2), unrolled_encode<double>(X, DenseDictionary(D), 0.2, {.layers = 9})), 1e-13);
+  EXPECT_LE(largest_difference(net.encode(X, 0.2), unrolled_encode<double>(X, DenseDictionary(D), 0.2, {.n_layers = 9})), 1e-13);
   EXPECT_LE(largest_difference(net.encode(X, 0.2, {.init = &start}),
-                               unrolled_encode<double>(X, DenseDictionary(D), 0.2, {.layers = 9}, &start)),
+                               unrolled_encode<double>(X, DenseDictionary(D), 0.2, {.n_layers = 9}, &start)),
             1e-13);
 }
 

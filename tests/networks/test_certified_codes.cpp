@@ -36,7 +36,7 @@ double objective(const Matrix<double>& D, const std::vector<std::int64_t>& group
 template <Scalar T>
 Matrix<T> ista(const KindCase& kind, const Matrix<T>& D, const Matrix<T>& X, const Reg& reg, int depth, const Matrix<T>* init) {
   if (kind.kind != "group")
-    return unrolled_encode<T>(X, DenseDictionary(D), reg, {.layers = depth, .method = Layers::ista}, init);
+    return unrolled_encode<T>(X, DenseDictionary(D), reg, {.n_layers = depth, .algorithm = Layers::ista}, init);
   return Network<T>("group", D, depth, {.groups = kind.options.groups}).encode(X, reg, {.init = init});
 }
 

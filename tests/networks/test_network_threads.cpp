@@ -89,7 +89,7 @@ TEST(NetworkThreads, SwapParameters_AndEveryCodeIsOfOneOrTheOther) {
 TEST(NetworkThreads, ShareOneEncoder_AndGetTheCodesOfOne) {
   Draw draw(3);
   const MatrixXd D = draw.atoms(12, 30), X = draw.normal_matrix(12, 8);
-  UnrolledEncoder<double> unrolled(DenseDictionary<double>(D), {.layers = 12});
+  UnrolledEncoder<double> unrolled(DenseDictionary<double>(D), {.n_layers = 12});
   NetworkEncoder<double> network(Network<double>("coupled", D, 5));
   NetworkEncoder<double> certified(Network<double>("step", D, 5), {}, NetworkGuards{.finish = 1e-6, .safeguard = true});
   MatrixXd expected(30, 24);

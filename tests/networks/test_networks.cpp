@@ -355,7 +355,7 @@ TEST(Networks, BadInputs_AreRefusedInASentence) {
        make("lasso", 3)},
       {"n_layers = 0, must be between 1 and 10000", make("step", 0)},
       {"threshold = 'atom', must be 'scalar' for the kind 'step'", make("step", 3, {.threshold = ThresholdShape::atom})},
-      {"threshold = 'vector', must be 'scalar' or 'atom'", [] { parse_threshold_shape("vector"); }},
+      {"threshold = 'vector', must be 'scalar' or 'atom'", [] { parse<ThresholdShape>("vector", "threshold"); }},
       {"support_selection is given, but the kind 'step' has none; coupled, tied and alista do",
        make("step", 3, {.support_selection = SupportSelection{}})},
       {"support_selection = (20, 13), must be (p, p_max) with 0 < p <= p_max <= 100",

@@ -502,12 +502,12 @@ TEST_F(TrainingFile, BadInputs_AreRefusedInASentence) {
   };
   const MatrixXd wrong = MatrixXd::Zero(8, 2);
   const std::vector<BadInput> rows{
-      {"loss = 'lasso', must be 'unsupervised', 'supervised' or 'semi'", [] { parse_training_loss("lasso"); }},
-      {"mode = 'one', must be 'oneshot', 'recursive' or 'greedy'", [] { parse_training_mode("one"); }},
-      {"learning_rate = 0, must be > 0", call({.learning_rate = 0})},
+      {"loss = 'lasso', must be 'unsupervised', 'supervised' or 'semi'", [] { parse<TrainingLoss>("lasso", "loss"); }},
+      {"mode = 'one', must be 'oneshot', 'recursive' or 'greedy'", [] { parse<TrainingMode>("one", "mode"); }},
+      {"learning_rate = 0, must be > 0 and finite", call({.learning_rate = 0})},
       {"max_iter = 0, must be >= 1", call({.max_iter = 0})},
       {"tol = -1, must be >= 0 and finite", call({.tol = -1})},
-      {"max_time = 0, must be > 0 seconds", call({.max_time_s = 0})},
+      {"max_time = 0, must be > 0 seconds", call({.max_time = 0})},
       {"checkpoint_every = 0, must be >= 1", call({.checkpoint_every = 0})},
       {"resume needs the path of a checkpoint", call({.resume = true})},
       {"targets are for loss = 'supervised'; loss = 'unsupervised' has none", call({}, &problem.Z)},
@@ -516,7 +516,7 @@ TEST_F(TrainingFile, BadInputs_AreRefusedInASentence) {
       {"targets have shape (2, 8), expected (60, 8)", call({.loss = TrainingLoss::supervised}, &wrong)},
       {"targets have shape (2, 8), expected (60, 8)",
        call({.loss = TrainingLoss::supervised, .optimizer = TrainingOptimizer::adam, .validation = 0.5}, &wrong)},
-      {"optimizer = 'sgd', must be 'backtracking' or 'adam'", [] { parse_training_optimizer("sgd"); }},
+      {"optimizer = 'sgd', must be 'backtracking' or 'adam'", [] { parse<TrainingOptimizer>("sgd", "optimizer"); }},
       {"batch_size is for optimizer = 'adam' alone", call({.batch_size = 4})},
       {"batch_size = 0, must be >= 1", call({.optimizer = TrainingOptimizer::adam, .batch_size = 0})},
       {"batch_size = 61, must be at most the 60 signals to train on",

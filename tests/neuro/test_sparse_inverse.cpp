@@ -252,7 +252,7 @@ TEST(SparseInverseBadInput, IsRefusedInOneSentence) {
       {"max_iter = 0, must be >= 1", solve(M, G, C, 1, {.max_iter = 0})},
       {"reg: sparse_inverse takes one weight for all instants, not one per instant",
        solve(M, G, C, Reg(std::vector<double>{1, 1, 1}))},
-      {"penalty = 'l2', must be one of 'l1', 'group'", [] { parse_source_penalty("l2"); }},
+      {"penalty = 'l2', must be 'l1' or 'group'", [] { parse<SourcePenalty>("l2", "penalty"); }},
   };
   for (const BadInput& row : table) EXPECT_EQ(refusal_of(row.call), row.sentence);
 }

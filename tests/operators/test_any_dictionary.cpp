@@ -79,7 +79,7 @@ TYPED_TEST(AnyDictionary, HasItsMatrixsDerivatives_PulledBack) {
   using T = TypeParam;
   for (const Layers method : {Layers::ista, Layers::fista})
     for (const int backprop : {0, 4, 10}) {
-      const UnrolledOptions options{.layers = 10, .method = method};
+      const UnrolledOptions options{.n_layers = 10, .algorithm = method};
       const GradientOptions wanted{.backprop = backprop, .signals = true, .usage = true};
       const auto own = unrolled_gradient<T>(this->X_, this->D_, 0.2, options, wanted),
                  dense = unrolled_gradient<T>(this->X_, this->A_, 0.2, options, wanted);

@@ -67,7 +67,7 @@ CALLS = {
     "encode per signal": lambda X, D, PER_SIGNAL: riata.encode(X, D, PER_SIGNAL, positive=True, max_iter=30),
     **{f"encode {penalty}": lambda X, D, penalty=penalty: riata.encode(
         X, D, 0.1, penalty=penalty, max_iter=30, **({"groups": GROUPS} if penalty == "group" else {}))
-       for penalty in ("elastic-net", "group", "l0")},
+       for penalty in ("elastic_net", "group", "l0")},
     "lasso_path": lambda X, D: riata.lasso_path(X[0], D, 0.05),
     "omp": lambda X, D: riata.omp(X, D, n_nonzero=4),
     "reg_max": lambda X, D, WEIGHTS: (riata.reg_max(X, D), riata.reg_max(X, D, weights=WEIGHTS)),
@@ -79,7 +79,7 @@ CALLS = {
     "joint_certificate": lambda X, D, Z: riata.joint_certificate(X, D, Z, 0.5),
     **{f"unrolled_encode {m}": lambda X, D, m=m: riata.unrolled_encode(X, D, 0.1, 7, m) for m in ("ista", "fista")},
     "unrolled_gradient": lambda X, D: riata.unrolled_gradient(X, D, 0.1, 7, wrt=("dictionary", "steps", "reg", "signals")),
-    "unrolled_gradient least_squares": lambda X, D, T: riata.unrolled_gradient(X, D, 0.1, 7, loss="least_squares", target=T),
+    "unrolled_gradient least_squares": lambda X, D, T: riata.unrolled_gradient(X, D, 0.1, 7, loss="least_squares", targets=T),
     "UnrolledEncoder": lambda X, D: [riata.UnrolledEncoder(D, 7).encode(x, 0.1) for x in X[:FEW]],
     "code_jacobian": lambda X, D: riata.code_jacobian(X[0], D, 0.1, 7, row=3),
     "unrolled_stability": lambda X, D: riata.unrolled_stability(X[:FEW], D, 0.1, 12),
@@ -87,9 +87,9 @@ CALLS = {
     "implicit_jvp": lambda X, D: riata.implicit_jvp(X[:FEW], D, 0.1, dX=X[:FEW], dD=D),
     "hypergradient": lambda X, D, T, E: riata.hypergradient(X[:FEW], D, 0.1, X_held_out=T[:FEW], D_held_out=E),
     **{f"learn_dictionary {method}": lambda X, method=method: riata.learn_dictionary(
-        X, 30, 0.1, layers=4, max_iter=3, method=method, centre=True, **({"backprop": 2} if method == "truncated" else {}))
-       for method in ("unrolled", "alternating", "truncated", "alternating-exact")},
-    "learn_dictionary init": lambda X, D: riata.learn_dictionary(X, 45, "0.1max", layers=4, max_iter=3, init=D, learn_steps=True),
+        X, 30, 0.1, n_layers=4, max_iter=3, method=method, centre=True, **({"backprop": 2} if method == "truncated" else {}))
+       for method in ("unrolled", "alternating", "truncated", "alternating_exact")},
+    "learn_dictionary init": lambda X, D: riata.learn_dictionary(X, 45, "0.1max", n_layers=4, max_iter=3, init=D, learn_steps=True),
     "recovery_score": lambda D, E: riata.recovery_score(D, E),
     **{f"Network {kind}": lambda X, D, kind=kind: fit(kind, D, X)
        for kind in "lista coupled tied alista step hessian first_step facnet iht lamp group fista".split()},
@@ -102,10 +102,10 @@ CALLS = {
     "average_patches": lambda PATCHES: riata.average_patches(PATCHES, (23, 27), 3),
     "whitener": lambda COVARIANCE: riata.whitener(COVARIANCE),
     "sparse_inverse": lambda M, G, COVARIANCE: riata.sparse_inverse(M, G, COVARIANCE, "0.3max"),
-    "datasets": lambda X, D: (riata.datasets.perturbed(D), riata.datasets.scale_to_b_infinity(D, X),
+    "datasets": lambda X, D: (riata.datasets.perturbed(D), riata.datasets.scale_to_b_infinity(X, D),
                               riata.datasets.signals_on_b_infinity(D, 5)),
     "SparseCoder": lambda X, D: estimate(riata.SparseCoder(D), X),
-    "DictionaryLearning": lambda X: estimate(riata.DictionaryLearning(20, layers=4, max_iter=2, random_state=0), X),
+    "DictionaryLearning": lambda X: estimate(riata.DictionaryLearning(20, n_layers=4, max_iter=2, random_state=0), X),
     "LISTA": lambda X, D: estimate(riata.LISTA(D, n_layers=2, reg=0.1, max_iter=3), X),
 }
 ARRAYS = {"X": X, "D": D, "Z": Z, "T": X[::-1], "E": D[::-1], "WEIGHTS": WEIGHTS, "PER_SIGNAL": PER_SIGNAL, "IMAGE": IMAGE,

@@ -66,16 +66,16 @@ CALLS = {
     "joint_encode": (riata.joint_encode, dict(X=X, D=D, reg=0.1)),
     "joint_reg_max": (riata.joint_reg_max, dict(X=X, D=D)),
     "joint_certificate": (riata.joint_certificate, dict(X=X, D=D, Z=Z, reg=0.1)),
-    "unrolled_encode": (riata.unrolled_encode, dict(X=X, D=D, reg=0.1, layers=3)),
-    "unrolled_gradient": (riata.unrolled_gradient, dict(X=X, D=D, reg=0.1, layers=3)),
-    "UnrolledEncoder": (riata.UnrolledEncoder, dict(D=D, layers=3)),
+    "unrolled_encode": (riata.unrolled_encode, dict(X=X, D=D, reg=0.1, n_layers=3)),
+    "unrolled_gradient": (riata.unrolled_gradient, dict(X=X, D=D, reg=0.1, n_layers=3)),
+    "UnrolledEncoder": (riata.UnrolledEncoder, dict(D=D, n_layers=3)),
     "UnrolledEncoder.encode": (riata.UnrolledEncoder(D, 3).encode, dict(x=X[0], reg=0.1)),
-    "code_jacobian": (riata.code_jacobian, dict(x=X[0], D=D, reg=0.1, layers=3, row=0)),
-    "unrolled_stability": (riata.unrolled_stability, dict(X=X, D=D, reg=0.1, layers=3)),
+    "code_jacobian": (riata.code_jacobian, dict(x=X[0], D=D, reg=0.1, n_layers=3, row=0)),
+    "unrolled_stability": (riata.unrolled_stability, dict(X=X, D=D, reg=0.1, n_layers=3)),
     "implicit_gradient": (riata.implicit_gradient, dict(X=X, D=D, reg=0.1, cotangent=Z)),
     "implicit_jvp": (riata.implicit_jvp, dict(X=X, D=D, reg=0.1, dreg=1.0)),
     "hypergradient": (riata.hypergradient, dict(X=X, D=D, reg=0.1, X_held_out=X)),
-    "learn_dictionary": (riata.learn_dictionary, dict(X=X, n_atoms=6, reg=0.1, layers=3) | FEW),
+    "learn_dictionary": (riata.learn_dictionary, dict(X=X, n_atoms=6, reg=0.1, n_layers=3) | FEW),
     "recovery_score": (riata.recovery_score, dict(D=D, D_ref=D)),
     "save_model": (riata.save_model, dict(path="model.safetensors", dictionary=D)),
     "load_model": (riata.load_model, dict(path="model.safetensors")),
@@ -100,14 +100,14 @@ CALLS = {
     "gaussian_dictionary": (datasets.gaussian_dictionary, dict(n_features=4, n_atoms=6)),
     "dct_dictionary": (datasets.dct_dictionary, dict(n_features=4, n_atoms=6)),
     "signals_on_b_infinity": (datasets.signals_on_b_infinity, dict(D=D, n_signals=3)),
-    "scale_to_b_infinity": (datasets.scale_to_b_infinity, dict(D=D, X=X)),
+    "scale_to_b_infinity": (datasets.scale_to_b_infinity, dict(X=X, D=D)),
     "planted": (datasets.planted, dict(n_features=4, n_atoms=6, n_signals=8)),
     "perturbed": (datasets.perturbed, dict(D=D)),
     "mosaic": (riata.plot.mosaic, dict(D=D)),
     "convergence": (riata.plot.convergence, dict(results={}, ax=object())),
     "SparseCoder": (fitted(riata.SparseCoder), dict(dictionary=D, transform_alpha=0.1)),
     "SparseCoder, omp": (fitted(riata.SparseCoder), dict(dictionary=D, transform_algorithm="omp")),
-    "DictionaryLearning": (fitted(riata.DictionaryLearning), dict(n_components=6, alpha=0.1, layers=3) | FEW),
+    "DictionaryLearning": (fitted(riata.DictionaryLearning), dict(n_components=6, alpha=0.1, n_layers=3) | FEW),
     "LISTA": (fitted(riata.LISTA), dict(dictionary=D, kind="coupled", n_layers=2, reg=0.1) | FEW),
 }
 
@@ -351,7 +351,7 @@ def test_files_have_any_name_that_the_system_gives(kind, tmp_path):
     net.load_parameters(file(".npz"))
     riata.save_model(file(".model.safetensors"), D)
     np.testing.assert_array_equal(riata.load_model(file(".model.safetensors")).dictionary, D)
-    riata.learn_dictionary(X, 6, 0.1, layers=3, max_iter=2, checkpoint=file(".learned"))
+    riata.learn_dictionary(X, 6, 0.1, n_layers=3, max_iter=2, checkpoint=file(".learned"))
     with open(os.fsencode(file(".npy")), "wb") as stream:
         np.save(stream, X)
     riata.encode_stream(file(".npy"), D, 0.1, file(".codes.npz"))
@@ -442,8 +442,8 @@ def test_labels_that_no_signed_integer_holds_are_refused():
 def test_signals_too_large_for_single_precision_are_learned_from_or_blamed(scale):
     large = (X * scale).astype(np.float32)
     for call in (
-        lambda: riata.learn_dictionary(large, 6, "0.1max", layers=3, max_iter=2).dictionary,
-        lambda: riata.DictionaryLearning(6, alpha="0.1max", layers=3, max_iter=2).fit(large).components_,
+        lambda: riata.learn_dictionary(large, 6, "0.1max", n_layers=3, max_iter=2).dictionary,
+        lambda: riata.DictionaryLearning(6, alpha="0.1max", n_layers=3, max_iter=2).fit(large).components_,
     ):
         try:
             with warnings.catch_warnings():

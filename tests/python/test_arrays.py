@@ -24,7 +24,7 @@ def test_codes_keep_the_precision_and_certificates_are_double(problem, dtype):
     assert (
         result.codes.dtype == riata.reg_max(X, D).dtype == riata.unrolled_encode(X, D, 0.1, 5).dtype == dtype
     )
-    assert gradient.gradient.dtype == gradient.codes.dtype == gradient.signal_gradient.dtype == dtype
+    assert gradient.dictionary.dtype == gradient.codes.dtype == gradient.signals.dtype == dtype
     assert riata.learn_dictionary(X, 20, 0.1, max_iter=1).dictionary.dtype == dtype
     assert result.objective.dtype == result.gap.dtype == np.float64
     for certificate in (riata.lasso_objective, riata.duality_gap, riata.kkt_violation):

@@ -246,7 +246,7 @@ def test_threads_share_one_encoder():
 def test_threads_transform_while_one_fits_again():
     D, X = planted()
     lista = riata.LISTA(D, kind="step", n_layers=3, reg=0.1, max_iter=1).fit(X)
-    learner = riata.DictionaryLearning(10, alpha=0.1, max_iter=2, layers=5, learn_steps=True, transform_algorithm="unrolled",
+    learner = riata.DictionaryLearning(10, alpha=0.1, max_iter=2, n_layers=5, learn_steps=True, transform_algorithm="unrolled",
                                        tol=1e-1, random_state=0).fit(X)  # fmt: skip
 
     def write():
@@ -298,7 +298,7 @@ def test_what_callbacks_are_told_can_be_kept_and_pickled():
     D, X = planted()
     told = []
     riata.Network("step", D, 2).fit(X, 0.1, max_iter=2, callback=told.append)
-    riata.learn_dictionary(X, 10, 0.1, layers=3, max_iter=2, callback=told.append)
+    riata.learn_dictionary(X, 10, 0.1, n_layers=3, max_iter=2, callback=told.append)
     assert len(told) == 4
     for info in told:
         for other in (pickle.loads(pickle.dumps(info)), copy.deepcopy(info)):

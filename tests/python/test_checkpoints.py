@@ -13,7 +13,7 @@ SETUP = """
 import numpy as np, riata, sys
 problem = riata.datasets.planted(n_features=16, n_atoms=24, n_signals=200, density=0.15, noise_std=0.05)
 def learn(path, steps, **more):
-    return riata.learn_dictionary(problem.signals, 24, "0.3max", layers=8, max_iter=steps, tol=0, checkpoint=path, **more)
+    return riata.learn_dictionary(problem.signals, 24, "0.3max", n_layers=8, max_iter=steps, tol=0, checkpoint=path, **more)
 def fit(path, steps, **more):
     net = riata.Network("coupled", problem.dictionary, 3)
     net.fit(problem.signals, "0.3max", max_iter=steps, checkpoint=path, **more)
@@ -34,7 +34,7 @@ def elsewhere(script, setup=SETUP, **environment):
 def test_another_runs_checkpoint_is_overwritten_only_when_told(tmp_path):
     path = tmp_path / "c.safetensors"
     for run, other, said in (
-        (learn, {"random_state": 5}, "it was made with random_state = 0, this run has 5"),
+        (learn, {"random_state": 5}, "it was made with seed = 0, this run has 5"),
         (fit, {"loss": "semi"}, 'it was made with loss = "unsupervised", this run has "semi"'),
     ):
         run(path, 2)
@@ -79,7 +79,7 @@ def test_options_that_make_no_sense_together_are_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["learn", "fit"])
 def test_a_resumed_run_takes_up_the_instruction_set_of_its_checkpoint(tmp_path, name):
-    show = "print(r.dictionary.tobytes().hex() if hasattr(r, 'layers') else [v.tobytes().hex() for v in r.parameters().values()])"
+    show = "print(r.dictionary.tobytes().hex() if hasattr(r, 'n_layers') else [v.tobytes().hex() for v in r.parameters().values()])"
     cut, whole = tmp_path / "c.safetensors", tmp_path / "w.safetensors"
     script = f"{name}({str(cut)!r}, 5); r = {name}({str(whole)!r}, 12); {show}"
     (bits,) = elsewhere(script, RIATA_SIMD="baseline")

@@ -128,7 +128,7 @@ def test_fista_and_oista_and_backtracking_reach_the_same_codes_with_any_option(p
     X, D = problem.signals, problem.dictionary
     reference = riata.encode(X, D, 0.3, tol=1e-12).objective
     for method, options in [
-        ("fista", dict(momentum="chambolle-dossal", momentum_delay=4)),
+        ("fista", dict(momentum="chambolle_dossal", momentum_delay=4)),
         ("fista", dict(momentum="greedy", restart="objective")),
         ("fista", dict(restart="never")),
         ("oista", dict(support_norm="exact")),

@@ -69,7 +69,7 @@ def refusal(call):
 def learning(**options):
     def run(problem, path, steps, **more):
         result = riata.learn_dictionary(
-            problem.signals, 8, 0.1, layers=3, tol=options.get("tol", 0.0), max_iter=steps, checkpoint=path,
+            problem.signals, 8, 0.1, n_layers=3, tol=options.get("tol", 0.0), max_iter=steps, checkpoint=path,
             checkpoint_every=100, **{key: value for key, value in options.items() if key != "tol"}, **more)
         return [result.dictionary, result.steps, result.history.value, [result.initial_value, result.n_replaced]]
     return run
@@ -90,7 +90,7 @@ adam = dict(optimizer="adam", batch_size=8, learning_rate=1e-2)
 RUNS = {
     "unrolled": learning(),
     "in the second phase": learning(learn_steps=True, tol=0.5),
-    "exact codes": learning(method="alternating-exact"),
+    "exact codes": learning(method="alternating_exact"),
     "oneshot": training("step", positive_steps=True),
     "recursive": training("hessian", mode="recursive"),
     "rotations": training("facnet"),

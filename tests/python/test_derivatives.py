@@ -38,9 +38,9 @@ def test_the_jacobian_after_some_layers_equals_differences(problem, method, row)
     def codes(column):
         moved = D.copy()
         moved[:, row] = column
-        return riata.unrolled_encode(X[:1], moved, 0.1, 9, method=method, lipschitz=L)[0]
+        return riata.unrolled_encode(X[:1], moved, 0.1, 9, algorithm=method, lipschitz=L)[0]
 
-    J = riata.code_jacobian(X[0], D, 0.1, 9, row, method=method)
+    J = riata.code_jacobian(X[0], D, 0.1, 9, row, algorithm=method)
     np.testing.assert_allclose(J, central(codes, D[:, row]), atol=1e-8)
 
 
@@ -144,12 +144,12 @@ REFUSED = [
     (lambda: riata.code_jacobian(X, D, 0.1, 5, 0), "code_jacobian: x has shape (5, 4), expected (n_features,)"),
     (lambda: riata.code_jacobian(X[0], D, 0.1, 5, 4), "row = 4, must be between 0 and n_features - 1 = 3"),
     (lambda: riata.code_jacobian(X[0], D, 0.1, None, -1), "row = -1, must be between 0"),
-    (lambda: riata.code_jacobian(X[0], D, 0.1, 0, 0), "layers = 0, must be between 1"),
-    (lambda: riata.code_jacobian(X[0], D, 0.1, 5, 0, backprop=6), "backprop = 6, must be between 0 and layers = 5"),
-    (lambda: riata.code_jacobian(X[0], D, 0.1, 5, 0, method="cd"), "method = 'cd', must be 'ista' or 'fista'"),
+    (lambda: riata.code_jacobian(X[0], D, 0.1, 0, 0), "n_layers = 0, must be between 1"),
+    (lambda: riata.code_jacobian(X[0], D, 0.1, 5, 0, backprop=6), "backprop = 6, must be between 0 and n_layers = 5"),
+    (lambda: riata.code_jacobian(X[0], D, 0.1, 5, 0, algorithm="cd"), "algorithm = 'cd', must be 'fista' or 'ista'"),
     (
         lambda: riata.code_jacobian(X[0], D, 0.1, None, 0, backprop=3),
-        "code_jacobian: backprop = 3, but layers is None: the exact code has no layers",
+        "code_jacobian: backprop = 3, but n_layers is None: the exact code has no layers",
     ),
     (lambda: riata.code_jacobian(X[0] * np.nan, D, 0.1, 5, 0), "code_jacobian: X holds nan at signal 0, feature 0"),
     (lambda: riata.implicit_gradient(X, D, 0.1, Z[:2]), "implicit_gradient: cotangent has shape (2, 3), expected (5, 3)"),

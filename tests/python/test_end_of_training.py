@@ -66,10 +66,10 @@ def test_a_network_has_converged_only_where_no_block_lowers_its_loss(kind):
             assert nets_fall(net, 0.3, targets) < 1e-4, (loss, options)
 
 
-@pytest.mark.parametrize("method", ["unrolled", "alternating-exact"])
+@pytest.mark.parametrize("method", ["unrolled", "alternating_exact"])
 def test_learning_has_converged_only_where_the_dictionary_does_not_lower_its_loss(method):
     for tol in (1e-6, 1e-4, 1e-2):
-        result = riata.learn_dictionary(P.signals, 12, 0.1, layers=5, method=method, tol=tol, replace_atoms=False)
+        result = riata.learn_dictionary(P.signals, 12, 0.1, n_layers=5, method=method, tol=tol, replace_atoms=False)
         assert result.status in ("converged", "stalled", "max_iter")
         if result.status != "converged":
             assert tol == 1e-2 or result.status == "max_iter"
@@ -83,7 +83,7 @@ def test_learning_has_converged_only_where_the_dictionary_does_not_lower_its_los
 
         D = result.dictionary
         if method == "unrolled":
-            gradient = riata.unrolled_gradient(P.signals, D, 0.1, 5, wrt="dictionary").gradient
+            gradient = riata.unrolled_gradient(P.signals, D, 0.1, 5, wrt="dictionary").dictionary
         else:
             Z = riata.encode(P.signals, D, 0.1, tol=1e-9).codes
             gradient = Z.T @ (Z @ D - P.signals) / len(Z)
@@ -106,12 +106,12 @@ def test_adam_that_ran_out_of_patience_has_not_converged():
 
 def test_a_fit_that_did_not_converge_warns():
     with pytest.warns(ConvergenceWarning, match="max_iter = 2"):
-        riata.DictionaryLearning(12, alpha=0.1, layers=5, max_iter=2).fit(P.signals)
+        riata.DictionaryLearning(12, alpha=0.1, n_layers=5, max_iter=2).fit(P.signals)
     with pytest.warns(ConvergenceWarning, match="tol = 0.5"):
-        riata.DictionaryLearning(12, alpha=0.1, layers=5, tol=0.5).fit(P.signals)
+        riata.DictionaryLearning(12, alpha=0.1, n_layers=5, tol=0.5).fit(P.signals)
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
-        riata.DictionaryLearning(12, alpha=0.1, layers=5, max_iter=2000, tol=1e-4).fit(P.signals)
+        riata.DictionaryLearning(12, alpha=0.1, n_layers=5, max_iter=2000, tol=1e-4).fit(P.signals)
 
 
 def published_rule(net, X, reg, max_iter):

@@ -187,10 +187,10 @@ def test_data_frames_give_feature_names_and_may_hold_nullable_numbers(problem):
 
 def test_dictionary_learning_is_learn_dictionary(problem):
     X = problem.signals
-    model = DictionaryLearning(20, alpha=0.1, layers=7, max_iter=6, tol=0, random_state=5)
+    model = DictionaryLearning(20, alpha=0.1, n_layers=7, max_iter=6, tol=0, random_state=5)
     with pytest.warns(ConvergenceWarning, match="the fit stopped at max_iter = 6"):
         model.fit(X)
-    result = riata.learn_dictionary(X, 20, 0.1, layers=7, max_iter=6, tol=0, random_state=5)
+    result = riata.learn_dictionary(X, 20, 0.1, n_layers=7, max_iter=6, tol=0, random_state=5)
     np.testing.assert_array_equal(model.components_, result.dictionary)
     np.testing.assert_array_equal(model.error_, result.history.value)
     assert model.n_iter_ == 6 and model.n_features_in_ == 12 and len(model.steps_) == 7
@@ -203,7 +203,7 @@ def test_dictionary_learning_is_learn_dictionary(problem):
     [
         dict(fit_algorithm="alternating"),
         dict(fit_algorithm="truncated", backprop=2),
-        dict(fit_algorithm="alternating-exact"),
+        dict(fit_algorithm="alternating_exact"),
         dict(learn_steps=True),
         dict(dict_init="dct"),
         dict(positive_code=True),

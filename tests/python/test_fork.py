@@ -28,7 +28,7 @@ def codes(_=None):
 
 def gradient(_=None):
     X, D = problem()
-    return riata.unrolled_gradient(X, D, 0.1, 10, n_threads=2).gradient
+    return riata.unrolled_gradient(X, D, 0.1, 10, n_threads=2).dictionary
 
 
 def of_children(work, n=3):

@@ -133,11 +133,11 @@ def check(
         problem["D"],
         reg,
         LAYERS,
-        method=method,
+        algorithm=method,
         loss=loss,
         backprop=backprop,
         steps=problem["s"],
-        target=target,
+        targets=target,
         wrt=("dictionary", "steps", "reg", "signals"),
         return_extrapolated=extrapolated,
         reduction=reduction,
@@ -146,10 +146,10 @@ def check(
     )
     assert abs(result.value - value) <= 1e-12 * abs(value)
     found = {
-        "D": result.gradient,
-        "s": result.step_gradient,
-        "reg": result.reg_gradient,
-        "X": result.signal_gradient,
+        "D": result.dictionary,
+        "s": result.steps,
+        "reg": result.reg,
+        "X": result.signals,
     }
     for name, g in gradients.items():
         scale = max(np.abs(g).max(), 1e-3)
@@ -157,7 +157,7 @@ def check(
         assert np.abs(found[name] - g).max() <= 1e-10 * scale, (
             f"{name}: {np.abs(found[name] - g).max() / scale:.2g}"
         )
-    assert isinstance(result.reg_gradient, float) == (np.ndim(reg) == 0)
+    assert isinstance(result.reg, float) == (np.ndim(reg) == 0)
 
 
 @pytest.mark.parametrize("method", ["fista", "ista"])
@@ -193,7 +193,7 @@ def test_the_forward_pass_equals_its_formula(problem):
         z = y = init
         for k in range(LAYERS):
             z, y = layer(k, z, y, X, D, s, 0.1, problem["L"], method, 1.0, False)
-        options = dict(method=method, steps=s, init=init)
+        options = dict(algorithm=method, steps=s, init=init)
         np.testing.assert_allclose(riata.unrolled_encode(X, D, 0.1, LAYERS, **options), z, atol=1e-13)
         np.testing.assert_allclose(
             riata.unrolled_encode(X, D, 0.1, LAYERS, return_extrapolated=True, **options), y, atol=1e-13
@@ -223,26 +223,21 @@ def test_a_given_lipschitz_constant_is_used(problem):
 
 
 def test_what_is_not_asked_for_is_none(problem):
-    names = {
-        "dictionary": "gradient",
-        "steps": "step_gradient",
-        "reg": "reg_gradient",
-        "signals": "signal_gradient",
-    }
-    for wrt, field in names.items():
+    names = ("dictionary", "steps", "reg", "signals")
+    for wrt in names:
         result = riata.unrolled_gradient(problem["X"], problem["D"], 0.1, 5, wrt=(wrt,), return_codes=False)
-        assert [n for n in (*names.values(), "codes") if getattr(result, n) is not None] == [field]
+        assert [n for n in (*names, "codes") if getattr(result, n) is not None] == [wrt]
     result = riata.unrolled_gradient(problem["X"], problem["D"], 0.1, 5, wrt=(), return_codes=False)
-    assert result.gradient is result.codes is result.reg_gradient is None and result.value > 0
+    assert result.dictionary is result.codes is result.reg is None and result.value > 0
 
 
 def test_a_fraction_of_reg_max_gives_one_reg_gradient(problem):
     X, D = problem["X"], problem["D"]
     fraction = riata.unrolled_gradient(X, D, "0.1max", 5)
     array = riata.unrolled_gradient(X, D, 0.1 * riata.reg_max(X, D), 5)
-    assert isinstance(fraction.reg_gradient, float)
-    assert fraction.reg_gradient == pytest.approx(array.reg_gradient.sum(), rel=1e-12)
-    np.testing.assert_array_equal(fraction.gradient, array.gradient)
+    assert isinstance(fraction.reg, float)
+    assert fraction.reg == pytest.approx(array.reg.sum(), rel=1e-12)
+    np.testing.assert_array_equal(fraction.dictionary, array.dictionary)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -259,6 +254,6 @@ def test_no_bit_depends_on_the_threads(dtype):
         )
         for n in (1, 2)
     )
-    assert one.value == two.value and one.reg_gradient == two.reg_gradient
-    for name in ("gradient", "codes", "step_gradient", "signal_gradient"):
+    assert one.value == two.value and one.reg == two.reg
+    for name in ("dictionary", "codes", "steps", "signals"):
         np.testing.assert_array_equal(getattr(one, name), getattr(two, name))

@@ -17,7 +17,7 @@ def noisy(clean):
     return clean + 15 * np.random.default_rng(0).standard_normal(clean.shape)
 
 
-FAST = dict(sigma=15, n_atoms=48, patch=6, layers=5)
+FAST = dict(sigma=15, n_atoms=48, patch=6, n_layers=5)
 
 
 @pytest.mark.parametrize("stride", [1, 3, 5])
@@ -82,7 +82,7 @@ def test_a_colour_picture_keeps_its_shape(clean, noisy):
 
 def test_sigma_is_estimated_when_not_given():
     noisy = 128 + 20 * np.random.default_rng(0).standard_normal((64, 64))
-    assert riata.denoise(noisy, n_atoms=32, patch=6, layers=3).sigma == pytest.approx(20, rel=0.1)
+    assert riata.denoise(noisy, n_atoms=32, patch=6, n_layers=3).sigma == pytest.approx(20, rel=0.1)
 
 
 def test_the_same_seed_gives_the_same_picture_for_any_number_of_threads(noisy):
@@ -124,8 +124,8 @@ def test_alpha_is_no_colour_and_stays_as_it_is(clean, noisy, channels, dtype):
     peak = 255 if dtype.startswith("f") else None
     assert riata.psnr(result.image, reference, peak) == result.psnr_out
     assert riata.psnr(result.image, reference[..., :-1], peak) == result.psnr_out
-    unknown = riata.denoise(image, n_atoms=48, patch=6, layers=5, learn=False)
-    assert unknown.sigma == riata.denoise(image[..., :-1], n_atoms=48, patch=6, layers=5, learn=False).sigma
+    unknown = riata.denoise(image, n_atoms=48, patch=6, n_layers=5, learn=False)
+    assert unknown.sigma == riata.denoise(image[..., :-1], n_atoms=48, patch=6, n_layers=5, learn=False).sigma
 
 
 def test_infinite_alpha_passes_too(noisy):

@@ -19,7 +19,7 @@ START = (
 LONG = {
     "encode": "riata.encode(np.tile(X, (20, 1)), D, '0.001max', method='ista', tol=0, max_iter=1000)",
     "unrolled_gradient": "riata.unrolled_gradient(np.tile(X, (100, 1)), D, 0.1, 300, wrt=())",
-    "learn_dictionary": "r = riata.learn_dictionary(X, 256, '0.1max', layers=30, max_iter=100000, tol=0); "
+    "learn_dictionary": "r = riata.learn_dictionary(X, 256, '0.1max', n_layers=30, max_iter=100000, tol=0); "
     "print(r.status, len(r.history.value), r.dictionary.shape, flush=True)",
 }
 
@@ -188,7 +188,7 @@ def test_what_learns_returns_what_it_has_within_half_a_second():
     X, D = random_problem(400, 800, 600)
     net = riata.Network("step", D, 100)
     for learn in (
-        lambda: riata.learn_dictionary(X, 800, 0.01, layers=3000, tol=0),
+        lambda: riata.learn_dictionary(X, 800, 0.01, n_layers=3000, tol=0),
         lambda: net.fit(X, "0.01max", max_iter=10**6),
     ):
         sent = []

@@ -7,7 +7,7 @@ import pytest
 
 import riata
 
-METHODS = {"unrolled": {}, "alternating": {}, "truncated": {"backprop": 3}, "alternating-exact": {}}
+METHODS = {"unrolled": {}, "alternating": {}, "truncated": {"backprop": 3}, "alternating_exact": {}}
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def test_every_method_improves_dictionary_and_objective(problem, method):
     assert riata.recovery_score(result.dictionary, problem.dictionary) > riata.recovery_score(
         start, problem.dictionary
     )
-    assert len(result.steps) == (0 if method == "alternating-exact" else 20)
+    assert len(result.steps) == (0 if method == "alternating_exact" else 20)
     assert result.status in ("converged", "max_iter")
 
 
@@ -49,14 +49,14 @@ def test_a_fraction_is_of_the_largest_reg_max_at_the_start(problem):
 def test_the_value_is_the_loss_at_the_dictionary_returned(problem):
     for loss in ("lasso", "least_squares"):
         result = riata.learn_dictionary(
-            problem.signals, 24, 0.1, layers=8, loss=loss, max_iter=4, replace_atoms=False
+            problem.signals, 24, 0.1, n_layers=8, loss=loss, max_iter=4, replace_atoms=False
         )
         again = riata.unrolled_gradient(problem.signals, result.dictionary, 0.1, 8, loss=loss, wrt=())
         assert again.value == result.history.value[-1]
 
 
 def test_learned_steps_end_no_higher(problem):
-    options = dict(layers=5, max_iter=80, tol=1e-4)
+    options = dict(n_layers=5, max_iter=80, tol=1e-4)
     alone = riata.learn_dictionary(problem.signals, 24, 0.1, **options)
     both = riata.learn_dictionary(problem.signals, 24, 0.1, learn_steps=True, **options | {"max_iter": 160})
     assert both.history.value[-1] <= alone.history.value[-1]
@@ -113,7 +113,7 @@ def test_what_a_callback_raises_leaves_a_checkpoint_to_go_on_from(problem, tmp_p
         if info.iteration == 7:
             raise LookupError
 
-    options = dict(layers=6, tol=0, max_iter=12)
+    options = dict(n_layers=6, tol=0, max_iter=12)
     whole = riata.learn_dictionary(problem.signals, 24, 0.1, **options)
     options |= dict(checkpoint=tmp_path / "checkpoint.safetensors", checkpoint_every=100)
     with pytest.raises(LookupError):
@@ -156,10 +156,10 @@ def test_ctrl_c_in_a_callback_ends_learning_with_the_dictionary_so_far(problem):
     assert result.status == "interrupted" and len(result.history.value) == 3
 
 
-@pytest.mark.parametrize("method", ["unrolled", "alternating-exact"])
+@pytest.mark.parametrize("method", ["unrolled", "alternating_exact"])
 def test_a_resumed_run_has_the_bits_of_an_uninterrupted_one(problem, tmp_path, method):
     path = tmp_path / "checkpoint.safetensors"
-    options = dict(method=method, layers=6, checkpoint_every=4, tol=0)
+    options = dict(method=method, n_layers=6, checkpoint_every=4, tol=0)
     whole = riata.learn_dictionary(problem.signals, 24, 0.1, max_iter=20, **options)
     riata.learn_dictionary(
         problem.signals,
@@ -210,7 +210,7 @@ def test_centring_makes_offsets_irrelevant(problem):
 def test_positive_codes_and_weights_reach_the_loss(problem):
     options = dict(positive=True, weights=np.linspace(0.5, 2, 24))
     result = riata.learn_dictionary(
-        problem.signals, 24, 0.1, layers=6, max_iter=3, replace_atoms=False, **options
+        problem.signals, 24, 0.1, n_layers=6, max_iter=3, replace_atoms=False, **options
     )
     again = riata.unrolled_gradient(problem.signals, result.dictionary, 0.1, 6, wrt=(), **options)
     assert again.value == result.history.value[-1]
@@ -251,7 +251,7 @@ def test_a_model_survives_the_disk(tmp_path, dtype):
 
 
 def test_a_learned_result_can_be_saved_as_it_is(problem, tmp_path):
-    result = riata.learn_dictionary(problem.signals, 24, 0.1, layers=4, max_iter=1)
+    result = riata.learn_dictionary(problem.signals, 24, 0.1, n_layers=4, max_iter=1)
     riata.save_model(tmp_path / "model.safetensors", result)
     np.testing.assert_array_equal(
         riata.load_model(tmp_path / "model.safetensors").dictionary, result.dictionary
@@ -260,28 +260,28 @@ def test_a_learned_result_can_be_saved_as_it_is(problem, tmp_path):
 
 def test_a_saved_result_says_how_it_was_learned(problem, tmp_path):
     path = tmp_path / "model.safetensors"
-    options = dict(layers=4, max_iter=2, positive=True, centre=True)
+    options = dict(n_layers=4, max_iter=2, positive=True, centre=True)
     result = riata.learn_dictionary(problem.signals, 24, "0.1max", **options)
     assert result.positive is True and result.centred is True
     riata.save_model(path, result, metadata={"patch": 8, "status": "mine"})
     metadata = riata.load_model(path).metadata
     assert float(metadata["reg"]) == result.reg
-    assert float(metadata["final_value"]) == result.history.value[-1]
-    expected = {"positive": "true", "centred": "true", "iterations": "2", "patch": "8", "status": "mine"}
+    assert float(metadata["value"]) == result.history.value[-1]
+    expected = {"positive": "true", "centred": "true", "n_iter": "2", "patch": "8", "status": "mine"}
     assert expected.items() <= metadata.items()
-    assert {"layers": "4", "algorithm": "fista"}.items() <= metadata.items()
+    assert {"n_layers": "4", "algorithm": "fista"}.items() <= metadata.items()
 
 
 def test_a_saved_result_names_the_layers_it_was_learned_with(problem, tmp_path):
     path = tmp_path / "model.safetensors"
-    ista = riata.learn_dictionary(problem.signals, 24, 0.1, layers=7, algorithm="ista", max_iter=1)
-    assert (ista.layers, ista.algorithm) == (7, "ista")
+    ista = riata.learn_dictionary(problem.signals, 24, 0.1, n_layers=7, algorithm="ista", max_iter=1)
+    assert (ista.n_layers, ista.algorithm) == (7, "ista")
     riata.save_model(path, ista)
-    assert {"layers": "7", "algorithm": "ista"}.items() <= riata.load_model(path).metadata.items()
-    exact = riata.learn_dictionary(problem.signals, 24, 0.1, method="alternating-exact", max_iter=1)
-    assert (exact.layers, exact.algorithm) == (None, None)
+    assert {"n_layers": "7", "algorithm": "ista"}.items() <= riata.load_model(path).metadata.items()
+    exact = riata.learn_dictionary(problem.signals, 24, 0.1, method="alternating_exact", max_iter=1)
+    assert (exact.n_layers, exact.algorithm) == (None, None)
     riata.save_model(path, exact)
-    assert not {"layers", "algorithm"} & riata.load_model(path).metadata.keys()
+    assert not {"n_layers", "algorithm"} & riata.load_model(path).metadata.keys()
 
 
 def test_a_checkpoint_never_overwrites_another_file(tmp_path):
@@ -291,8 +291,8 @@ def test_a_checkpoint_never_overwrites_another_file(tmp_path):
     np.save(path, X)
     before = path.read_bytes()
     with pytest.raises(ValueError):
-        riata.learn_dictionary(X, 5, 0.1, layers=3, max_iter=2, checkpoint=str(path))
+        riata.learn_dictionary(X, 5, 0.1, n_layers=3, max_iter=2, checkpoint=str(path))
     riata.save_model(tmp_path / "model.safetensors", dictionary=X)
     with pytest.raises(ValueError, match="not a riata checkpoint"):
-        riata.learn_dictionary(X, 5, 0.1, layers=3, max_iter=2, checkpoint=str(tmp_path / "model.safetensors"))
+        riata.learn_dictionary(X, 5, 0.1, n_layers=3, max_iter=2, checkpoint=str(tmp_path / "model.safetensors"))
     assert path.read_bytes() == before

@@ -51,18 +51,18 @@ def test_weights_scale_rows():
         one = riata.unrolled_gradient(
             root * X[i : i + 1], root * D, 0.05, 8, lipschitz=5.0, wrt=("dictionary", "signals"), reduction="sum"
         )
-        gradient += root * one.gradient
+        gradient += root * one.dictionary
         np.testing.assert_allclose(result.codes[i], one.codes[0], atol=1e-12)
-        np.testing.assert_allclose(result.signal_gradient[i], root * one.signal_gradient[0], atol=1e-12)
-    np.testing.assert_allclose(result.gradient, gradient, atol=1e-11)
+        np.testing.assert_allclose(result.signals[i], root * one.signals[0], atol=1e-12)
+    np.testing.assert_allclose(result.dictionary, gradient, atol=1e-11)
     codes = riata.unrolled_encode(X, D, 0.05, 8, lipschitz=5.0, mask=w)
     np.testing.assert_array_equal(codes, result.codes)
 
 
 def test_what_is_hidden_may_be_anything():
-    reference = riata.unrolled_gradient(X, D, 0.05, 8, target=X, mask=SEEN)
-    hidden = riata.unrolled_gradient(HIDDEN, D, 0.05, 8, target=HIDDEN, mask=SEEN)
-    np.testing.assert_array_equal(reference.gradient, hidden.gradient)
+    reference = riata.unrolled_gradient(X, D, 0.05, 8, targets=X, mask=SEEN)
+    hidden = riata.unrolled_gradient(HIDDEN, D, 0.05, 8, targets=HIDDEN, mask=SEEN)
+    np.testing.assert_array_equal(reference.dictionary, hidden.dictionary)
     assert np.isfinite(hidden.value) and hidden.value == reference.value
 
 

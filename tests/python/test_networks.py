@@ -38,7 +38,7 @@ def test_training_falls_at_every_step_and_never_ends_above_ista(problem, kind, m
     before = net.loss(problem.signals, 0.1)
     result = net.fit(problem.signals, 0.1, mode=mode, max_iter=20)
     history = result.history
-    same_stage = np.diff(history.stage) == 0
+    same_stage = np.diff(history.phase) == 0
     assert (np.diff(history.value)[same_stage] < 0).all()
     assert result.value == net.loss(problem.signals) <= before
     assert net.reg == 0.1
@@ -183,7 +183,7 @@ def test_after_an_exception_reg_and_metadata_are_those_of_the_steps_that_were_ke
     with pytest.raises(KeyError):
         net.fit(problem.signals, "0.5max", max_iter=5, callback=fail)
     assert net.reg == pytest.approx(5 * before, rel=1e-14) and net.metadata["status"] == "interrupted"
-    assert "iterations" not in net.metadata
+    assert "n_iter" not in net.metadata
 
 
 def test_what_a_network_does_not_take_is_refused_before_anything_is_trained(problem):
@@ -194,7 +194,7 @@ def test_what_a_network_does_not_take_is_refused_before_anything_is_trained(prob
         net.reg = "large"
     net.metadata = None
     net.fit(problem.signals, 0.1, max_iter=1)
-    assert net.metadata["iterations"] == "1"
+    assert net.metadata["n_iter"] == "1"
 
 
 def test_a_training_that_ends_while_parameters_are_put_in_is_not_undone(problem):
@@ -248,7 +248,7 @@ def test_a_copy_has_its_own_metadata(problem):
     other = copy.copy(net)
     other.metadata["note"] = "the copy's"
     other.fit(problem.signals, 0.1, max_iter=2)
-    assert "note" not in net.metadata and net.metadata["iterations"] == "1"
+    assert "note" not in net.metadata and net.metadata["n_iter"] == "1"
 
 
 class Mine(riata.Network):

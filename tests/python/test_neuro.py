@@ -160,7 +160,7 @@ BAD = [
     (dict(M=0 * M, reg="0.5max"), "so a fraction of it is no weight"),
     (dict(depth=-0.1), "depth = -0.1, must be between 0 and 1"),
     (dict(depth=2), "depth = 2, must be between 0 and 1"),
-    (dict(penalty="l2"), "penalty = 'l2', must be one of 'l1', 'group'"),
+    (dict(penalty="l2"), "penalty = 'l2', must be 'l1' or 'group'"),
     (dict(n_orient=2), "n_orient = 2, must be 1 (fixed orientation) or 3 (free)"),
     (dict(n_orient=3, penalty="l1"), "n_orient = 3 is for penalty = 'group'"),
     (dict(G=G[:, :4], n_orient=3), "G has 4 columns, no multiple of n_orient = 3"),

@@ -36,7 +36,7 @@ def group_gap(x, D, z, reg):
 @pytest.mark.parametrize("weights", [None, np.linspace(0.5, 2, 30)])
 def test_the_elastic_net_is_certified_by_the_formula_of_the_test(problem, method, weights):
     X, D = problem.signals, problem.dictionary
-    options = dict(penalty="elastic-net", l1_ratio=0.3, weights=weights)
+    options = dict(penalty="elastic_net", l1_ratio=0.3, weights=weights)
     result = riata.encode(X, D, 0.3, method=method, tol=1e-9, **options)
     assert (result.status == "converged").all()
     w = 1.0 if weights is None else weights
@@ -57,7 +57,7 @@ def test_the_elastic_net_is_that_of_scikit_learn(problem):
         )  # it divides the data fit by the number of samples, which are the features here
         expected = peer.fit(D.T, X.T).coef_
         codes = riata.encode(
-            X, D, reg, tol=1e-13, penalty="elastic-net", l1_ratio=l1_ratio, positive=positive
+            X, D, reg, tol=1e-13, penalty="elastic_net", l1_ratio=l1_ratio, positive=positive
         ).codes
         np.testing.assert_allclose(codes, expected, atol=1e-5)
 
@@ -100,7 +100,7 @@ def test_hard_thresholding_ends_at_a_fixed_point_and_has_no_gap(problem):
 
 @pytest.mark.parametrize(
     "options",
-    [dict(penalty="elastic-net"), dict(penalty="group", groups=GROUPS), dict(penalty="l0")],
+    [dict(penalty="elastic_net"), dict(penalty="group", groups=GROUPS), dict(penalty="l0")],
     ids=lambda options: options["penalty"],
 )
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -119,11 +119,11 @@ def test_csr_and_stream_give_the_same_codes(problem, options, dtype):
 
 X, D, Z = np.ones((5, 4)), np.eye(4)[:3], np.zeros((5, 3))
 BAD = [
-    (dict(penalty="ridge"), ValueError, "penalty = 'ridge', must be one of 'l1', 'elastic-net', 'group', 'l0'"),
+    (dict(penalty="ridge"), ValueError, "penalty = 'ridge', must be 'l1', 'elastic_net', 'group' or 'l0'"),
     (dict(penalty=2), TypeError, "penalty = 2, must be a string"),
-    (dict(penalty="elastic-net", l1_ratio="half"), TypeError, "l1_ratio = 'half', must be a number"),
-    (dict(penalty="elastic-net", l1_ratio=0), ValueError, "l1_ratio = 0, must be > 0 and <= 1"),
-    (dict(l1_ratio=0.5), ValueError, "l1_ratio is for the penalty 'elastic-net', not for 'l1'"),
+    (dict(penalty="elastic_net", l1_ratio="half"), TypeError, "l1_ratio = 'half', must be a number"),
+    (dict(penalty="elastic_net", l1_ratio=0), ValueError, "l1_ratio = 0, must be > 0 and <= 1"),
+    (dict(l1_ratio=0.5), ValueError, "l1_ratio is for the penalty 'elastic_net', not for 'l1'"),
     (dict(penalty="group"), ValueError, "penalty = 'group' needs groups, one label >= 0 per atom"),
     (dict(penalty="group", groups=[0, 1]), ValueError, "groups: 2 entries for 3 atoms; they must be equal"),
     (dict(penalty="group", groups=[0, 1, -2]), ValueError, "groups: entry 2 is -2, must be >= 0"),
@@ -133,12 +133,12 @@ BAD = [
     (
         dict(penalty="group", groups=[0, 1, 2], positive=True),
         ValueError,
-        "positive is for the penalties 'l1' and 'elastic-net', not for 'group'",
+        "positive is for the penalties 'l1' and 'elastic_net', not for 'group'",
     ),
     (
         dict(penalty="l0", weights=[1.0, 1, 1]),
         ValueError,
-        "weights are for the penalties 'l1' and 'elastic-net', not for 'l0'",
+        "weights are for the penalties 'l1' and 'elastic_net', not for 'l0'",
     ),
 ]
 
@@ -161,7 +161,7 @@ def test_a_penalty_that_does_not_fit_is_refused(options, error, sentence):
 @pytest.mark.parametrize(
     ("method", "options", "others"),
     [
-        ("lars", dict(penalty="elastic-net"), "'auto', 'ista', 'fista', 'oista', 'backtracking', 'cd'"),
+        ("lars", dict(penalty="elastic_net"), "'auto', 'ista', 'fista', 'oista', 'backtracking', 'cd'"),
         ("cd", dict(penalty="group", groups=[0, 0, 1]), "'auto', 'ista', 'fista', 'backtracking'"),
         ("fista", dict(penalty="l0"), "'auto', 'ista'"),
     ],

@@ -5,6 +5,7 @@ import importlib
 import inspect
 import logging
 import pickle
+import re
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ import pytest
 import riata
 
 NO_DEFAULT = inspect.Parameter.empty
+X, D = np.random.default_rng(0).standard_normal((2, 8, 8))
 KEPT = {
     "encode": dict(
         X=NO_DEFAULT, D=NO_DEFAULT, reg=NO_DEFAULT, method="auto", tol=1e-6, max_iter=10000, n_threads=None
@@ -32,8 +34,8 @@ KEPT = {
         X=NO_DEFAULT,
         D=NO_DEFAULT,
         reg=NO_DEFAULT,
-        layers=NO_DEFAULT,
-        method="fista",
+        n_layers=NO_DEFAULT,
+        algorithm="fista",
         steps=None,
         lipschitz=None,
         init=None,
@@ -84,13 +86,13 @@ KEPT = {
         X=NO_DEFAULT,
         D=NO_DEFAULT,
         reg=NO_DEFAULT,
-        layers=NO_DEFAULT,
-        method="fista",
+        n_layers=NO_DEFAULT,
+        algorithm="fista",
         loss="lasso",
         backprop=None,
         lipschitz=None,
         steps=None,
-        target=None,
+        targets=None,
         wrt=("dictionary", "steps", "reg"),
         return_codes=True,
         return_extrapolated=False,
@@ -101,12 +103,12 @@ KEPT = {
         X=NO_DEFAULT,
         n_atoms=NO_DEFAULT,
         reg=NO_DEFAULT,
-        layers=20,
+        n_layers=20,
         method="unrolled",
         backprop=None,
         learn_steps=False,
         init="data",
-        lipschitz="spectral",
+        lipschitz_bound="spectral",
         return_extrapolated=False,
         max_iter=300,
         max_time=None,
@@ -122,9 +124,9 @@ KEPT = {
         x=NO_DEFAULT,
         D=NO_DEFAULT,
         reg=NO_DEFAULT,
-        layers=NO_DEFAULT,
+        n_layers=NO_DEFAULT,
         row=NO_DEFAULT,
-        method="ista",
+        algorithm="ista",
         backprop=None,
     ),
     "implicit_gradient": dict(
@@ -144,7 +146,7 @@ KEPT = {
         tol=1e-12,
     ),
     "unrolled_stability": dict(
-        X=NO_DEFAULT, D=NO_DEFAULT, reg=NO_DEFAULT, layers=NO_DEFAULT, method="ista"
+        X=NO_DEFAULT, D=NO_DEFAULT, reg=NO_DEFAULT, n_layers=NO_DEFAULT, algorithm="ista"
     ),
     "recovery_score": dict(D=NO_DEFAULT, D_ref=NO_DEFAULT),
     "denoise": dict(
@@ -153,7 +155,7 @@ KEPT = {
         reference=None,
         n_atoms=None,
         patch=None,
-        layers=None,
+        n_layers=12,
         reg=None,
         method="unrolled",
         plain=False,
@@ -168,7 +170,7 @@ KEPT = {
     "datasets.signals_on_b_infinity": dict(
         D=NO_DEFAULT, n_signals=NO_DEFAULT, law="gaussian", random_state=0
     ),
-    "datasets.scale_to_b_infinity": dict(D=NO_DEFAULT, X=NO_DEFAULT),
+    "datasets.scale_to_b_infinity": dict(X=NO_DEFAULT, D=NO_DEFAULT),
 }
 PENALISED = [
     "encode",
@@ -232,12 +234,40 @@ def test_every_parameter_is_documented():
         assert set(inspect.signature(function(name)).parameters) <= documented, name
 
 
-def test_defaults_equal_those_of_the_library():
-    defaults = riata._riata.defaults
-    for name, options in defaults.items():
-        parameters = inspect.signature(function(name)).parameters
-        for option, value in options.items():
-            assert parameters[option].default == value, f"{name}: {option}"
+NOT_IN_PYTHON = {"encode": {"check_every"}, "encode_stream": {"check_every", "record"}, "lasso_path": {"penalty", "l1_ratio", "groups"},
+                 "implicit_gradient": {"penalty", "l1_ratio", "groups"},
+                 "unrolled_stability": {"return_extrapolated", "penalty", "l1_ratio", "groups"}}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", riata._riata.options)
+def test_every_option_of_the_library_is_a_keyword_with_its_default(name):
+    parameters = inspect.signature(function("Network" if name == "Network" else name)).parameters
+    for option, (kind, _, default) in riata._riata.options[name].items():
+        if option in NOT_IN_PYTHON.get(name, ()):
+            continue
+        parameter = parameters["random_state" if kind == "seed" else option]
+        assert parameter.default in (default, NO_DEFAULT), f"{name}: {option}"
+
+
+@pytest.mark.parametrize(
+    ("call", "now"),
+    [
+        (lambda: riata.unrolled_encode(X, D, 0.1, layers=3), "unrolled_encode: layers is called n_layers since riata 0.2"),
+        (lambda: riata.unrolled_gradient(X, D, 0.1, 3, method="ista"), "unrolled_gradient: method is called algorithm"),
+        (lambda: riata.unrolled_gradient(X, D, 0.1, 3, target=X), "unrolled_gradient: target is called targets"),
+        (lambda: riata.UnrolledEncoder(D, layers=3), "UnrolledEncoder: layers is called n_layers"),
+        (lambda: riata.code_jacobian(X[0], D, 0.1, layers=3, row=0), "code_jacobian: layers is called n_layers"),
+        (lambda: riata.unrolled_stability(X, D, 0.1, layers=3), "unrolled_stability: layers is called n_layers"),
+        (lambda: riata.learn_dictionary(X, 6, 0.1, lipschitz="frobenius"), "learn_dictionary: lipschitz is called lipschitz_bound"),
+        (lambda: riata.denoise(X, layers=3), "denoise: layers is called n_layers"),
+        (lambda: riata.DictionaryLearning(layers=3), "DictionaryLearning: layers is called n_layers"),
+        (lambda: riata.unrolled_gradient(X, D, 0.1, 3).step_gradient, "it is called steps since riata 0.2"),
+        (lambda: riata.encode(X, D, 0.1, penalty="elastic-net"), "penalty = 'elastic-net' is 'elastic_net' since riata 0.2"),
+    ],
+)
+def test_an_old_name_is_refused_with_the_new_one(call, now):
+    with pytest.raises((TypeError, ValueError, AttributeError), match=re.escape(now)):
+        call()
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_bad_input_gets_its_sentence(path, tmp_path):
     refuse(ValueError, "holds float64 but the dictionary is float32", path, D.astype(np.float32), 0.1, z)
     refuse(TypeError, "encode_stream: X is float64 but D is float32", X, D.astype(np.float32), 0.1, z)
     refuse(ValueError, "reg: 2 entries for 700 signals; they must be equal", path, D, [0.1, 0.2], z)
-    refuse(ValueError, "method = 'x', must be one of", path, D, 0.1, z, method="x")
+    refuse(ValueError, "method = 'x', must be 'auto'", path, D, 0.1, z, method="x")
     refuse(OSError, "cannot read", tmp_path / "none.npy", D, 0.1, z)
     refuse(OSError, "cannot write", path, D, 0.1, tmp_path / "none" / "z.npz")
     (tmp_path / "text.npy").write_text("text")

@@ -144,11 +144,11 @@ def differentiated(**options: Any) -> Row:
         r = riata.unrolled_gradient(d.signals(u), d.D, d.reg * u, 12, wrt=wrt, **options)
         return {
             "value": (r.value, 2),
-            "D": (r.gradient, 2),
+            "D": (r.dictionary, 2),
             "codes": (r.codes, 1),
-            "steps": (r.step_gradient, 2),
-            "reg": (r.reg_gradient, 1),
-            "X": (r.signal_gradient, 1),
+            "steps": (r.steps, 2),
+            "reg": (r.reg, 1),
+            "X": (r.signals, 1),
         }
 
     return Row(call, rtol={np.float64: 1e-9, np.float32: 1e-3})
@@ -271,10 +271,10 @@ ROWS: dict[str, Row] = {
     ),
     "reg_max, l0": Row(lambda d, u: {"value": (riata.reg_max(d.signals(u), d.D, penalty="l0"), 2)}),
     "unrolled_encode": unrolled(),
-    "unrolled_encode, ista": unrolled(method="ista"),
+    "unrolled_encode, ista": unrolled(algorithm="ista"),
     "unrolled_encode, extrapolated": unrolled(return_extrapolated=True),
     "unrolled_gradient": differentiated(),
-    "unrolled_gradient, ista, sum": differentiated(method="ista", reduction="sum"),
+    "unrolled_gradient, ista, sum": differentiated(algorithm="ista", reduction="sum"),
     "UnrolledEncoder": Row(one_by_one),
     "implicit_gradient": Row(implicit, rtol={np.float64: 1e-6, np.float32: 1e-4}),
     "implicit_jvp": Row(tangent, rtol={np.float64: 1e-6, np.float32: 1e-4}),
@@ -396,7 +396,7 @@ def test_a_network_does_not_certify_signals_whose_squares_are_no_numbers():
 
 def test_a_loss_is_finite_where_the_target_is_much_larger_than_the_signals():
     X = np.full((1, 2), 1e-170)
-    value = riata.unrolled_gradient(X, np.eye(2), 1e-171, 3, target=np.full((1, 2), 1e30)).value
+    value = riata.unrolled_gradient(X, np.eye(2), 1e-171, 3, targets=np.full((1, 2), 1e30)).value
     assert value == pytest.approx(1e60, rel=1e-12)
 
 

@@ -18,7 +18,7 @@ def learn(**options):
     """A call at a unit of the signals: what comes back as (value, which power of the unit it has)."""
 
     def call(unit, dtype):
-        given = {"layers": 5, "max_iter": 15, "reg": 0.1 * unit} | options
+        given = {"n_layers": 5, "max_iter": 15, "reg": 0.1 * unit} | options
         result = riata.learn_dictionary((unit * P.signals).astype(dtype), 12, **given)
         return {"value": (result.history.value, 2), "initial": (result.initial_value, 2), "status": (result.status, 0),
                 "dictionary": (result.dictionary, 0), "steps": (result.steps, 0), "reg": (result.reg, 1)}
@@ -68,9 +68,9 @@ CALLS = {
     "least squares": learn(loss="least_squares", init="dct"),
     "truncated": learn(method="truncated", backprop=2, constraint="unit_ball"),
     "alternating": learn(method="alternating", reduction="sum", centre=True),
-    "alternating-exact": learn(method="alternating-exact", max_iter=6),
+    "alternating_exact": learn(method="alternating_exact", max_iter=6),
     "learned steps": learn(learn_steps=True, tol=1e-2, max_iter=25, algorithm="ista"),
-    "positive": learn(positive=True, weights=np.linspace(0.5, 2, 12), lipschitz="frobenius"),
+    "positive": learn(positive=True, weights=np.linspace(0.5, 2, 12), lipschitz_bound="frobenius"),
     **{kind: train(kind) for kind in "lista coupled tied alista step hessian first_step facnet lamp group fista".split()},
     "iht": train("iht", 2, loss="supervised"),
     **{f"{kind} {mode}": train(kind, mode=mode, loss=loss) for kind, mode, loss in [
@@ -79,7 +79,7 @@ CALLS = {
        for kind in "lista step facnet lamp".split()},
     "adam recursive": train("coupled", optimizer="adam", mode="recursive", loss="supervised", learning_rate=1e-2, max_iter=30),
     "DictionaryLearning": estimate(
-        lambda unit, dtype: riata.DictionaryLearning(12, alpha=0.1 * unit, layers=5, max_iter=10, random_state=0),
+        lambda unit, dtype: riata.DictionaryLearning(12, alpha=0.1 * unit, n_layers=5, max_iter=10, random_state=0),
         {"components_": 0, "error_": 2}),
     "LISTA": estimate(
         lambda unit, dtype: riata.LISTA(P.dictionary.astype(dtype), n_layers=3, reg=0.1 * unit, max_iter=10), {"loss_": 2}),

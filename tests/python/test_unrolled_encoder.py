@@ -11,8 +11,8 @@ D, X = RNG.standard_normal((30, 12)), RNG.standard_normal((4, 12))
 def test_gives_the_codes_of_the_batch(dtype):
     atoms, signals = D.astype(dtype), X.astype(dtype)
     steps = np.linspace(1, 1.5, 8)
-    encoder = riata.UnrolledEncoder(atoms, 8, method="ista", steps=steps)
-    codes = riata.unrolled_encode(signals, atoms, 0.5, 8, method="ista", steps=steps)
+    encoder = riata.UnrolledEncoder(atoms, 8, algorithm="ista", steps=steps)
+    codes = riata.unrolled_encode(signals, atoms, 0.5, 8, algorithm="ista", steps=steps)
     for x, code in zip(signals, codes):
         ours = encoder.encode(x, 0.5)
         assert ours.dtype == dtype and ours.shape == (30,)
@@ -28,7 +28,7 @@ def test_gives_the_codes_of_the_batch(dtype):
         (lambda e: e.encode(X[0], "0.1max"), TypeError, "UnrolledEncoder: reg = '0.1max', must be a number"),
         (lambda e: e.encode(X[0].astype("f4"), 0.1), TypeError,
          "UnrolledEncoder: x is float32 but D is float64; they must be equal (convert one with astype)"),
-        (lambda e: riata.UnrolledEncoder(D, 0), ValueError, "layers = 0, must be between 1 and 1000000"),
+        (lambda e: riata.UnrolledEncoder(D, 0), ValueError, "n_layers = 0, must be between 1 and 1000000"),
     ],
 )
 def test_refuses_in_one_sentence(call, error, sentence):

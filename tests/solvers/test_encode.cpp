@@ -239,16 +239,16 @@ TEST(Encode, StopsWhenAskedTo) {
 }
 
 TEST(SolverNames, ParseToWhatTheySay) {
-  EXPECT_EQ(parse_solver("auto"), Solver::automatic);
-  EXPECT_EQ(parse_solver("ista"), Solver::ista);
-  EXPECT_EQ(parse_solver("fista"), Solver::fista);
-  EXPECT_EQ(parse_solver("cd"), Solver::coordinate_descent);
-  EXPECT_EQ(parse_solver("oista"), Solver::oista);
-  EXPECT_EQ(parse_solver("backtracking"), Solver::backtracking);
-  for (const Solver method : all_methods) EXPECT_EQ(parse_solver(to_string(method)), method);
-  EXPECT_EQ(parse_momentum("chambolle-dossal"), Momentum::chambolle_dossal);
-  EXPECT_EQ(parse_restart("objective"), Restart::objective);
-  EXPECT_EQ(parse_support_norm("estimated"), SupportNorm::estimated);
+  EXPECT_EQ(parse<Solver>("auto", "method"), Solver::automatic);
+  EXPECT_EQ(parse<Solver>("ista", "method"), Solver::ista);
+  EXPECT_EQ(parse<Solver>("fista", "method"), Solver::fista);
+  EXPECT_EQ(parse<Solver>("cd", "method"), Solver::coordinate_descent);
+  EXPECT_EQ(parse<Solver>("oista", "method"), Solver::oista);
+  EXPECT_EQ(parse<Solver>("backtracking", "method"), Solver::backtracking);
+  for (const Solver method : all_methods) EXPECT_EQ(parse<Solver>(to_string(method), "method"), method);
+  EXPECT_EQ(parse<Momentum>("chambolle_dossal", "momentum"), Momentum::chambolle_dossal);
+  EXPECT_EQ(parse<Restart>("objective", "restart"), Restart::objective);
+  EXPECT_EQ(parse<SupportNorm>("estimated", "support_norm"), SupportNorm::estimated);
 }
 
 TEST(SolversBadInput, IsRefusedInOneSentence) {
@@ -274,11 +274,12 @@ TEST(SolversBadInput, IsRefusedInOneSentence) {
       {"encode: init holds inf at signal 1, atom 2; expected finite numbers", [&] { encode<double>(X, D, 0.1, {}, &bad_codes); }},
       {"reg: 2 entries for 3 signals; they must be equal", [&] { encode<double>(X, D, two_entries); }},
       {"reg = 0, must be > 0 and finite", [&] { encode<double>(X, D, 0.0); }},
-      {"method = 'ksvd', must be one of 'auto', 'ista', 'fista', 'oista', 'backtracking', 'cd', 'lars'",
-       [] { parse_solver("ksvd"); }},
-      {"momentum = 'heavy', must be one of 'beck-teboulle', 'chambolle-dossal', 'greedy'", [] { parse_momentum("heavy"); }},
-      {"restart = 'yes', must be one of 'never', 'gradient', 'objective'", [] { parse_restart("yes"); }},
-      {"support_norm = 'svd', must be one of 'exact', 'estimated'", [] { parse_support_norm("svd"); }},
+      {"method = 'ksvd', must be 'auto', 'ista', 'fista', 'oista', 'backtracking', 'cd' or 'lars'",
+       [] { parse<Solver>("ksvd", "method"); }},
+      {"momentum = 'heavy', must be 'beck_teboulle', 'chambolle_dossal' or 'greedy'",
+       [] { parse<Momentum>("heavy", "momentum"); }},
+      {"restart = 'yes', must be 'gradient', 'objective' or 'never'", [] { parse<Restart>("yes", "restart"); }},
+      {"support_norm = 'svd', must be 'estimated' or 'exact'", [] { parse<SupportNorm>("svd", "support_norm"); }},
       {"momentum_delay = 1.5, must be >= 2 and finite", with({.momentum_delay = 1.5})},
       {"momentum 'greedy' never settles without restarts; choose restart = 'gradient' or 'objective'",
        with({.momentum = Momentum::greedy, .restart = Restart::never})},

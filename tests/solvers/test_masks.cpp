@@ -103,7 +103,7 @@ TEST_P(Masks, HaveTheDerivativesOfTheRowsThatWereSeen) {
   for (const Layers method : {Layers::ista, Layers::fista})
     for (const Matrix<double>* aim : {static_cast<const Matrix<double>*>(nullptr), static_cast<const Matrix<double>*>(&target)})
       for (const int backprop : {0, 3, 8}) {
-        const UnrolledOptions options{.layers = 8, .method = method, .lipschitz = lipschitz};
+        const UnrolledOptions options{.n_layers = 8, .algorithm = method, .lipschitz = lipschitz};
         const GradientOptions wanted{.backprop = backprop, .reduction = Reduction::sum, .signals = true};
         const auto found = unrolled_gradient({X_, W_}, DenseDictionary(D_), 0.1, options, wanted, aim);
         double value = 0, reg = 0;

@@ -308,28 +308,28 @@ TEST(PenaltiesBadInput, IsRefusedInOneSentence) {
   const std::vector<std::int64_t> groups = {0, 0, 1};
   using enum PenaltyKind;
   const BadInput table[] = {
-      {"penalty = 'ridge', must be one of 'l1', 'elastic-net', 'group', 'l0'", [] { parse_penalty("ridge"); }},
+      {"penalty = 'ridge', must be 'l1', 'elastic_net', 'group' or 'l0'", [] { parse<PenaltyKind>("ridge", "penalty"); }},
       {"l1_ratio = 0, must be > 0 and <= 1", with({.kind = elastic_net, .l1_ratio = 0})},
       {"l1_ratio = 1.5, must be > 0 and <= 1", with({.kind = elastic_net, .l1_ratio = 1.5})},
       {"l1_ratio = nan, must be > 0 and <= 1", with({.kind = elastic_net, .l1_ratio = NAN})},
-      {"l1_ratio is for the penalty 'elastic-net', not for 'l1'", with({.l1_ratio = 0.5})},
+      {"l1_ratio is for the penalty 'elastic_net', not for 'l1'", with({.l1_ratio = 0.5})},
       {"groups are for the penalty 'group', not for 'l1'", with({.groups = groups})},
       {"penalty = 'group' needs groups, one label >= 0 per atom", with({.kind = group})},
       {"groups: 2 entries for 3 atoms; they must be equal", with({.kind = group, .groups = {0, 1}})},
       {"groups: entry 1 is -1, must be >= 0", with({.kind = group, .groups = {0, -1, 1}})},
-      {"positive is for the penalties 'l1' and 'elastic-net', not for 'group'",
+      {"positive is for the penalties 'l1' and 'elastic_net', not for 'group'",
        with({.positive = true, .kind = group, .groups = groups})},
-      {"weights are for the penalties 'l1' and 'elastic-net', not for 'group'",
+      {"weights are for the penalties 'l1' and 'elastic_net', not for 'group'",
        with({.weights = {1, 1, 1}, .kind = group, .groups = groups})},
-      {"positive is for the penalties 'l1' and 'elastic-net', not for 'l0'", with({.positive = true, .kind = l0})},
-      {"method = 'lars' does not fit penalty = 'elastic-net'; choose one of 'auto', 'ista', 'fista', 'oista', 'backtracking', "
+      {"positive is for the penalties 'l1' and 'elastic_net', not for 'l0'", with({.positive = true, .kind = l0})},
+      {"method = 'lars' does not fit penalty = 'elastic_net'; choose one of 'auto', 'ista', 'fista', 'oista', 'backtracking', "
        "'cd'",
        with({.kind = elastic_net}, Solver::lars)},
       {"method = 'cd' does not fit penalty = 'group'; choose one of 'auto', 'ista', 'fista', 'backtracking'",
        with({.kind = group, .groups = groups}, Solver::coordinate_descent)},
       {"method = 'fista' does not fit penalty = 'l0'; choose one of 'auto', 'ista'", with({.kind = l0}, Solver::fista)},
       {"lasso_path: penalty = 'l0', must be 'l1'", [&] { lasso_path<double>(X.col(0), D, {.penalty = {.kind = l0}}); }},
-      {"implicit_gradient: penalty = 'elastic-net', must be 'l1'",
+      {"implicit_gradient: penalty = 'elastic_net', must be 'l1'",
        [&] { implicit_gradient<double>(X, D, 0.1, Matrix<double>::Ones(3, 2), {.penalty = {.kind = elastic_net}}); }},
       {"reg_max: X holds no signals", [&] { reg_max<double>(X.leftCols(0), DenseDictionary(D), {.kind = l0}); }},
   };

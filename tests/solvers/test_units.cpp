@@ -137,7 +137,7 @@ TYPED_TEST(Units, OfSignalsAndAtoms_ChangeExponentsAlone_InWhatTakesSignals) {
                [&](const M& X, const M& D, double reg) { return unrolled_encode<T>(X, DenseDictionary(D), reg); });
   this->expect("unrolled_encode, init", 1, -1, [&](const M& X, const M& D, double reg) {
     const M init = codes_for(X, D);
-    return unrolled_encode<T>(X, DenseDictionary(D), reg, {.layers = 4}, &init);
+    return unrolled_encode<T>(X, DenseDictionary(D), reg, {.n_layers = 4}, &init);
   });
   const auto gradient = [&](const M& X, const M& D, double reg) {
     return unrolled_gradient<T>(X, DenseDictionary(D), reg, {}, {.signals = true, .usage = true});
@@ -160,7 +160,7 @@ TYPED_TEST(Units, OfSignalsAndAtoms_ChangeExponentsAlone_InWhatTakesSignals) {
     return code;
   });
   this->expect("stability", 0, 0, [&](const M& X, const M& D, double reg) {
-    return unrolled_stability<T>(X.leftCols(2), D, reg, {.network = {.layers = 12}}).growth;
+    return unrolled_stability<T>(X.leftCols(2), D, reg, {.network = {.n_layers = 12}}).growth;
   });
   this->expect("code_jacobian", 1, -2, [&](const M& X, const M& D, double reg) { return code_jacobian<T>(X.col(0), D, reg, 2); });
   this->expect("hypergradient", 1, -1,
@@ -293,7 +293,7 @@ TEST(Extremes, OfAnElasticNet_AreRefused) {
   const PenaltyOptions net{.kind = PenaltyKind::elastic_net};
   const Matrix<double> D = Matrix<double>::Identity(2, 2);
   EXPECT_REFUSED_WITH(encode<double>(Matrix<double>(Eigen::Vector2d(1e-170, 0)), DenseDictionary(D), 1e-171, {.penalty = net}),
-                      "X: the largest entry is 1e-170; with penalty = 'elastic-net'");
+                      "X: the largest entry is 1e-170; with penalty = 'elastic_net'");
 }
 
 TEST(RegMax, IsRefused_WhereItOverflows) {

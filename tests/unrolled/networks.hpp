@@ -11,20 +11,20 @@
 namespace riata::testing {
 
 struct NetworkCase {
-  Layers method = Layers::fista;
+  Layers algorithm = Layers::fista;
   Loss loss = Loss::lasso;
   Reduction reduction = Reduction::mean;
   bool return_extrapolated = false, positive = false, weighted = false, with_target = false, reg_per_signal = false;
   bool own_lipschitz = false;
-  int layers = 6, kept = 6;
+  int n_layers = 6, kept = 6;
 
   std::string describe() const {
     std::ostringstream text;
-    text << (method == Layers::ista ? "ista" : "fista") << (loss == Loss::lasso ? ", lasso" : ", least squares")
+    text << (algorithm == Layers::ista ? "ista" : "fista") << (loss == Loss::lasso ? ", lasso" : ", least squares")
          << (reduction == Reduction::mean ? ", mean" : ", sum") << (return_extrapolated ? ", extrapolated" : "")
          << (positive ? ", non-negative" : "") << (weighted ? ", weighted" : "") << (with_target ? ", target" : "")
          << (reg_per_signal ? ", reg per signal" : "") << (own_lipschitz ? ", lipschitz given" : "") << ", last " << kept
-         << " of " << layers << " layers";
+         << " of " << n_layers << " layers";
     return text.str();
   }
 };
@@ -54,29 +54,29 @@ inline Network draw_network(const NetworkCase& kind, std::uint64_t seed, Index n
     net.input.X = draw.normal_matrix(n_features, n_signals);
     net.input.target.resize(0, 0);
     if (kind.with_target) net.input.target = draw.normal_matrix(n_features, n_signals);
-    net.input.steps.resize(kind.layers);
+    net.input.steps.resize(kind.n_layers);
     for (double& s : net.input.steps) s = draw.uniform(0.6, 1.3);
     net.input.reg = Eigen::VectorXd::Constant(n_signals, 0.15);
     if (kind.reg_per_signal)
       for (double& r : net.input.reg) r = draw.uniform(0.05, 0.3);
     const std::vector<double> weights =
         kind.weighted ? draw.weights(n_atoms) : std::vector<double>(static_cast<std::size_t>(n_atoms), 1.0);
-    net.oracle = {.accelerate = kind.method == Layers::fista,
+    net.oracle = {.accelerate = kind.algorithm == Layers::fista,
                   .return_extrapolated = kind.return_extrapolated,
                   .positive = kind.positive,
                   .lasso = kind.loss == Loss::lasso,
                   .mean = kind.reduction == Reduction::mean,
                   .lipschitz = lipschitz_of(net.input.D) * (kind.own_lipschitz ? 1.37 : 1.0),
                   .weights = Eigen::Map<const Eigen::VectorXd>(weights.data(), n_atoms)};
-    net.options = {.layers = kind.layers,
-                   .method = kind.method,
+    net.options = {.n_layers = kind.n_layers,
+                   .algorithm = kind.algorithm,
                    .steps = std::vector<double>(net.input.steps.begin(), net.input.steps.end()),
                    .lipschitz = kind.own_lipschitz ? std::optional<double>(net.oracle.lipschitz) : std::nullopt,
                    .return_extrapolated = kind.return_extrapolated,
                    .penalty = {.positive = kind.positive, .weights = kind.weighted ? weights : std::vector<double>()},
                    .execution = {}};
     net.gradient = {.loss = kind.loss,
-                    .backprop = kind.kept == kind.layers ? std::nullopt : std::optional<int>(kind.kept),
+                    .backprop = kind.kept == kind.n_layers ? std::nullopt : std::optional<int>(kind.kept),
                     .reduction = kind.reduction,
                     .dictionary = true,
                     .steps = true,
@@ -94,7 +94,7 @@ template <class Visit>
 void for_each_network_case(const Visit& visit) {
   for (unsigned bits = 0; bits < 256; ++bits) {
     const auto bit = [&](unsigned b) { return (bits >> b & 1) != 0; };
-    visit(NetworkCase{.method = bit(0) ? Layers::ista : Layers::fista,
+    visit(NetworkCase{.algorithm = bit(0) ? Layers::ista : Layers::fista,
                       .loss = bit(1) ? Loss::least_squares : Loss::lasso,
                       .reduction = bit(2) ? Reduction::sum : Reduction::mean,
                       .return_extrapolated = bit(3),

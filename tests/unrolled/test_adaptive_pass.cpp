@@ -14,14 +14,14 @@ namespace {
 struct PassCase {
   Index n_features = 12, n_atoms = 30, n_signals = 11, tile = 4;
   double reg = 0.1;  ///< of each signal's reg_max; beside it a signal of zeros and one with reg_max itself
-  int layers = 12, stored = 12;
+  int n_layers = 12, stored = 12;
   bool accelerate = true, extrapolated = false, positive = false, weighted = false, started = false;
   double lowest_step = 0.6;
 
   std::string describe() const {
     std::ostringstream text;
     text << n_features << " features, " << n_atoms << " atoms, " << n_signals << " signals in tiles of " << tile << ", reg "
-         << reg << ", last " << stored << " of " << layers << " layers" << (accelerate ? ", fista" : ", ista")
+         << reg << ", last " << stored << " of " << n_layers << " layers" << (accelerate ? ", fista" : ", ista")
          << (extrapolated ? ", extrapolated" : "") << (positive ? ", non-negative" : "") << (weighted ? ", weighted" : "")
          << (started ? ", started" : "") << ", steps from " << lowest_step;
     return text.str();
@@ -47,8 +47,8 @@ struct PassProblem {
     }
     const double lipschitz = (D.transpose() * D).template cast<double>().norm();
     schedule.lipschitz = lipschitz;
-    schedule.momenta = layer_momenta(kind.layers, kind.accelerate);
-    for (int k = 0; k < kind.layers; ++k)
+    schedule.momenta = layer_momenta(kind.n_layers, kind.accelerate);
+    for (int k = 0; k < kind.n_layers; ++k)
       schedule.steps.push_back((kind.lowest_step < 1 ? draw.uniform(kind.lowest_step, 1.2) : 1) / lipschitz);
     if (kind.started) init = draw.sparse_matrix(kind.n_atoms, kind.n_signals, 0.4).cwiseAbs().cast<T>();
   }
@@ -108,7 +108,7 @@ TEST(AdaptivePass, EqualsTilePass_OnAnyShapeAndDensity) {
   for (const auto& [n, m] : {std::pair<Index, Index>{1, 1}, {1, 70}, {40, 1}, {3, 130}, {20, 64}, {33, 65}, {64, 256}})
     for (const Index n_signals : {1, 2, 9})
       for (const double reg : {0.002, 0.1, 0.5, 0.99})
-        expect_equal({.n_features = n, .n_atoms = m, .n_signals = n_signals, .tile = 5, .reg = reg, .layers = 15, .stored = 15},
+        expect_equal({.n_features = n, .n_atoms = m, .n_signals = n_signals, .tile = 5, .reg = reg, .n_layers = 15, .stored = 15},
                      ++seed);
 }
 
@@ -119,7 +119,7 @@ TEST(AdaptivePass, EqualsTilePass_WhereTheCodesHaveSettledLongBeforeTheEnd) {
       expect_equal({.n_features = 20,
                     .n_atoms = 8,
                     .reg = 0.3,
-                    .layers = 700,
+                    .n_layers = 700,
                     .stored = stored,
                     .accelerate = accelerate,
                     .lowest_step = 1},
@@ -163,7 +163,7 @@ bool is_near_kink(const PassProblem<double>& problem, Index i) {
 /// Signals whose codes stay dense, from starts that are not.
 TEST(AdaptivePass, ByASparseStart_IsNotLedToTheSupportsOfDenseCodes) {
   const PassCase kind{
-      .n_features = 20, .n_atoms = 60, .n_signals = 2, .tile = 2, .reg = 1e-4, .layers = 10, .stored = 10, .lowest_step = 1};
+      .n_features = 20, .n_atoms = 60, .n_signals = 2, .tile = 2, .reg = 1e-4, .n_layers = 10, .stored = 10, .lowest_step = 1};
   PassProblem<double> problem(kind, 800);
   const DenseDictionary<double> D(problem.D);
   const L1<double> l1(problem.penalty, kind.n_atoms);
@@ -174,16 +174,16 @@ TEST(AdaptivePass, ByASparseStart_IsNotLedToTheSupportsOfDenseCodes) {
     EXPECT_GE((pass.codes().array() != 0).count(), 2 * 40);  // codes are dense indeed
     return pass.n_dense_layers();
   };
-  EXPECT_EQ(dense_layers(Matrix<double>()), kind.layers);
-  EXPECT_EQ(dense_layers(Matrix<double>::Zero(kind.n_atoms, kind.n_signals)), kind.layers);
+  EXPECT_EQ(dense_layers(Matrix<double>()), kind.n_layers);
+  EXPECT_EQ(dense_layers(Matrix<double>::Zero(kind.n_atoms, kind.n_signals)), kind.n_layers);
   problem.schedule.steps[0] = 0;
-  EXPECT_EQ(dense_layers(Matrix<double>::Zero(kind.n_atoms, kind.n_signals)), kind.layers);
+  EXPECT_EQ(dense_layers(Matrix<double>::Zero(kind.n_atoms, kind.n_signals)), kind.n_layers);
 }
 
 TEST(AdaptivePass, InFloat_EqualsTilePassInDouble_AwayFromKinks) {
   for (const double reg : {0.1, 0.5}) {
     const PassCase kind{
-        .n_features = 20, .n_atoms = 50, .n_signals = 60, .tile = 16, .reg = reg, .layers = 15, .stored = 15, .lowest_step = 1};
+        .n_features = 20, .n_atoms = 50, .n_signals = 60, .tile = 16, .reg = reg, .n_layers = 15, .stored = 15, .lowest_step = 1};
     PassProblem<double> exact(kind, 700);
     PassProblem<float> rounded(kind, 700);
     exact.D = rounded.D.cast<double>();

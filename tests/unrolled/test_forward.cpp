@@ -19,7 +19,7 @@ TEST(UnrolledEncode, EqualsPlainLayers_InEveryVariant) {
 
 TEST(UnrolledEncode, StartsFromInit) {
   for (const bool accelerate : {false, true}) {
-    const Network net = draw_network({.method = accelerate ? Layers::fista : Layers::ista}, 61);
+    const Network net = draw_network({.algorithm = accelerate ? Layers::fista : Layers::ista}, 61);
     const Matrix<double> init = Draw(62).normal_matrix(7, 3);
     const OracleTrace trace = run_network(net.oracle, net.input, init);
     const Matrix<double> codes =
@@ -29,16 +29,16 @@ TEST(UnrolledEncode, StartsFromInit) {
 }
 
 TEST(UnrolledEncode, DefaultsAreUnitStepsOverTheSquaredSpectralNorm) {
-  Network net = draw_network({.layers = 12}, 63);
+  Network net = draw_network({.n_layers = 12}, 63);
   net.input.steps.setOnes();
   const OracleTrace trace = run_network(net.oracle, net.input);
-  const Matrix<double> codes = unrolled_encode<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), {.layers = 12});
+  const Matrix<double> codes = unrolled_encode<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), {.n_layers = 12});
   EXPECT_LE((codes - trace.output(net.oracle)).cwiseAbs().maxCoeff(), 1e-12);
 }
 
 TEST(UnrolledEncode, InFloat_FollowsDouble) {
   for (const Layers method : {Layers::ista, Layers::fista}) {
-    const Network net = draw_network({.method = method, .weighted = true, .layers = 30, .kept = 30}, 64, 20, 40, 300, 0);
+    const Network net = draw_network({.algorithm = method, .weighted = true, .n_layers = 30, .kept = 30}, 64, 20, 40, 300, 0);
     const Matrix<double> exact = net.trace.output(net.oracle);
     const Matrix<float> X = net.input.X.cast<float>(), D = net.input.D.cast<float>();
     const Matrix<float> codes = unrolled_encode<float>(X, DenseDictionary(D), net.reg(), net.options);
@@ -48,7 +48,7 @@ TEST(UnrolledEncode, InFloat_FollowsDouble) {
 
 TEST(UnrolledEncode, ReachesTheLassoSolution_WithEnoughLayers) {
   const Network net = draw_network({}, 65);
-  const Matrix<double> deep = unrolled_encode<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), {.layers = 20'000});
+  const Matrix<double> deep = unrolled_encode<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), {.n_layers = 20'000});
   const auto solved = encode<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), {.tol = 1e-14});
   EXPECT_LE((deep - solved.codes).cwiseAbs().maxCoeff(), 1e-6);
 }
@@ -63,7 +63,7 @@ TEST(UnrolledEncode, MemoryDoesNotGrowWithTheLayers) {
     return static_cast<double>(usage.ru_maxrss) / 1024;
   };
   const auto encode_with = [&](int layers) {
-    UnrolledOptions options{.layers = layers};
+    UnrolledOptions options{.n_layers = layers};
     options.execution.n_threads = 1;
     unrolled_encode<float>(X, D, Reg::fraction_of_max(0.7), options);
   };
@@ -83,7 +83,7 @@ TYPED_TEST(UnrolledThreads, DoNotChangeABitOfCodesOrGradients) {
   const Matrix<T> X = draw.normal_matrix(20, 1500).template cast<T>();
   const DenseDictionary<T> D(draw.atoms(20, 40).template cast<T>());
   const auto run = [&](int n_threads) {
-    UnrolledOptions options{.layers = 10};
+    UnrolledOptions options{.n_layers = 10};
     options.execution.n_threads = n_threads;
     GradientOptions gradient;
     gradient.signals = true;
@@ -98,7 +98,7 @@ TYPED_TEST(UnrolledThreads, DoNotChangeABitOfCodesOrGradients) {
     EXPECT_TRUE(many.reg == one.reg) << n_threads << " threads";
     EXPECT_TRUE(many.signals == one.signals) << n_threads << " threads";
     EXPECT_TRUE(many.codes == one.codes) << n_threads << " threads";
-    UnrolledOptions options{.layers = 10};
+    UnrolledOptions options{.n_layers = 10};
     options.execution.n_threads = n_threads;
     EXPECT_TRUE(unrolled_encode<T>(X, D, 0.1, options) == one.codes) << n_threads << " threads";
     EXPECT_EQ(unrolled_loss<T>(X, D, 0.1, options), one.value) << n_threads << " threads";
@@ -115,19 +115,19 @@ TEST(UnrolledBadInput, IsRefusedInOneSentence) {
     return [&, options] { unrolled_encode<double>(X, dictionary, 0.1, options); };
   };
   const auto backward = [&](int kept) {
-    return [&, kept] { unrolled_gradient<double>(X, dictionary, 0.1, {.layers = 5}, {.backprop = kept}); };
+    return [&, kept] { unrolled_gradient<double>(X, dictionary, 0.1, {.n_layers = 5}, {.backprop = kept}); };
   };
   const BadInput table[] = {
-      {"layers = 0, must be between 1 and 1000000", forward({.layers = 0})},
-      {"layers = 1000001, must be between 1 and 1000000", forward({.layers = 1'000'001})},
-      {"steps: 2 entries for 3 layers; they must be equal", forward({.layers = 3, .steps = {1, 1}})},
-      {"steps: entry 1 is nan, must be finite", forward({.layers = 2, .steps = {1, NAN}})},
-      {"lipschitz = 0, must be > 0 and finite", forward({.layers = 2, .lipschitz = 0.0})},
-      {"lipschitz = inf, must be > 0 and finite", forward({.layers = 2, .lipschitz = INFINITY})},
+      {"n_layers = 0, must be between 1 and 1000000", forward({.n_layers = 0})},
+      {"n_layers = 1000001, must be between 1 and 1000000", forward({.n_layers = 1'000'001})},
+      {"steps: 2 entries for 3 layers; they must be equal", forward({.n_layers = 3, .steps = {1, 1}})},
+      {"steps: entry 1 is nan, must be finite", forward({.n_layers = 2, .steps = {1, NAN}})},
+      {"lipschitz = 0, must be > 0 and finite", forward({.n_layers = 2, .lipschitz = 0.0})},
+      {"lipschitz = inf, must be > 0 and finite", forward({.n_layers = 2, .lipschitz = INFINITY})},
       {"weights: 1 entries for 6 atoms; they must be equal", forward({.penalty = {.positive = false, .weights = {1}}})},
       {"n_threads = -2, must be >= 0 (0 means all cores)", forward({.execution = {.n_threads = -2, .stop_requested = {}}})},
-      {"backprop = 6, must be between 0 and layers = 5", backward(6)},
-      {"backprop = -1, must be between 0 and layers = 5", backward(-1)},
+      {"backprop = 6, must be between 0 and n_layers = 5", backward(6)},
+      {"backprop = -1, must be between 0 and n_layers = 5", backward(-1)},
       {"unrolled_encode: X holds no signals", [&] { unrolled_encode<double>(Matrix<double>(4, 0), dictionary, 0.1); }},
       {"unrolled_encode: signals have 3 features but atoms have 4; they must be equal",
        [&] { unrolled_encode<double>(wrong, dictionary, 0.1); }},
@@ -145,20 +145,20 @@ TEST(UnrolledBadInput, IsRefusedInOneSentence) {
        [&] {
          unrolled_gradient<double>(X, dictionary, Reg(std::vector<double>{1, 1}));
        }},
-      {"method = 'cd', must be 'ista' or 'fista'", [] { parse_layers("cd"); }},
-      {"loss = 'l1', must be 'lasso' or 'least_squares'", [] { parse_loss("l1"); }},
-      {"reduction = '', must be 'mean' or 'sum'", [] { parse_reduction(""); }},
+      {"algorithm = 'cd', must be 'fista' or 'ista'", [] { parse<Layers>("cd", "algorithm"); }},
+      {"loss = 'l1', must be 'lasso' or 'least_squares'", [] { parse<Loss>("l1", "loss"); }},
+      {"reduction = '', must be 'mean' or 'sum'", [] { parse<Reduction>("", "reduction"); }},
   };
   for (const BadInput& row : table) EXPECT_EQ(refusal_of(row.call), row.sentence);
 }
 
 TEST(UnrolledNames, ParseToWhatTheySay) {
-  EXPECT_EQ(parse_layers("ista"), Layers::ista);
-  EXPECT_EQ(parse_layers("fista"), Layers::fista);
-  EXPECT_EQ(parse_loss("lasso"), Loss::lasso);
-  EXPECT_EQ(parse_loss("least_squares"), Loss::least_squares);
-  EXPECT_EQ(parse_reduction("mean"), Reduction::mean);
-  EXPECT_EQ(parse_reduction("sum"), Reduction::sum);
+  EXPECT_EQ(parse<Layers>("ista", "algorithm"), Layers::ista);
+  EXPECT_EQ(parse<Layers>("fista", "algorithm"), Layers::fista);
+  EXPECT_EQ(parse<Loss>("lasso", "loss"), Loss::lasso);
+  EXPECT_EQ(parse<Loss>("least_squares", "loss"), Loss::least_squares);
+  EXPECT_EQ(parse<Reduction>("mean", "reduction"), Reduction::mean);
+  EXPECT_EQ(parse<Reduction>("sum", "reduction"), Reduction::sum);
 }
 
 }  // namespace

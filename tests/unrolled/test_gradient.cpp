@@ -44,7 +44,7 @@ TEST(UnrolledGradient, Truncated_EqualsFiniteDifferencesWithTheFirstIteratesHeld
 TEST(UnrolledGradient, EqualsFiniteDifferences_WithOneLayerAndWithMany) {
   for (const Layers method : {Layers::ista, Layers::fista})
     for (const int layers : {1, 2, 25})
-      expect_gradients_to_equal_differences({.method = method, .layers = layers, .kept = layers}, 71);
+      expect_gradients_to_equal_differences({.algorithm = method, .n_layers = layers, .kept = layers}, 71);
 }
 
 TEST(UnrolledGradient, WithNoLayerKept_IsTheAlternatingGradient) {
@@ -64,7 +64,7 @@ TEST(UnrolledGradient, WithNoLayerKept_IsTheAlternatingGradient) {
 TEST(UnrolledGradient, OfABatch_IsTheSumOfThoseOfItsSignals) {
   // Several tiles, of which the last is short: 300 signals.
   const Network net = draw_network(
-      {.reduction = Reduction::sum, .weighted = true, .reg_per_signal = true, .layers = 10, .kept = 10}, 73, 20, 40, 300, 0);
+      {.reduction = Reduction::sum, .weighted = true, .reg_per_signal = true, .n_layers = 10, .kept = 10}, 73, 20, 40, 300, 0);
   for (const std::optional<int> kept : {std::optional<int>(), std::optional<int>(3), std::optional<int>(0)}) {
     GradientOptions wanted = net.gradient;
     wanted.backprop = kept;
@@ -94,7 +94,7 @@ TEST(UnrolledGradient, OfABatch_IsTheSumOfThoseOfItsSignals) {
 
 TEST(UnrolledGradient, ValueIsTheMeanObjectiveAtTheCodes) {
   for (const bool positive : {false, true}) {
-    const Network net = draw_network({.positive = positive, .weighted = true, .layers = 10, .kept = 10}, 74, 20, 40, 300, 0);
+    const Network net = draw_network({.positive = positive, .weighted = true, .n_layers = 10, .kept = 10}, 74, 20, 40, 300, 0);
     const auto result = unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options);
     const Vector<double> objective =
         lasso_objective<double>(net.input.X, DenseDictionary(net.input.D), result.codes, net.reg(), net.options.penalty);
@@ -129,7 +129,7 @@ TEST(UnrolledGradient, GivesOnlyWhatIsWanted) {
 
 TEST(UnrolledGradient, UsageIsTheSquaredNormOfEachAtomsCodes) {
   for (const Reduction reduction : {Reduction::mean, Reduction::sum}) {
-    Network net = draw_network({.reduction = reduction, .layers = 10, .kept = 10}, 78, 20, 40, 300, 0);
+    Network net = draw_network({.reduction = reduction, .n_layers = 10, .kept = 10}, 78, 20, 40, 300, 0);
     net.gradient.usage = true;
     const auto result =
         unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, net.gradient);
@@ -140,7 +140,7 @@ TEST(UnrolledGradient, UsageIsTheSquaredNormOfEachAtomsCodes) {
 
 TEST(UnrolledGradient, InFloat_FollowsDouble) {
   for (const Layers method : {Layers::ista, Layers::fista}) {
-    const Network net = draw_network({.method = method, .layers = 10, .kept = 10}, 76, 20, 40, 300, 1e-6);
+    const Network net = draw_network({.algorithm = method, .n_layers = 10, .kept = 10}, 76, 20, 40, 300, 1e-6);
     const auto exact = unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, net.gradient);
     const Matrix<float> X = net.input.X.cast<float>(), D = net.input.D.cast<float>();
     const UnrolledGradient<float> rounded = unrolled_gradient<float>(X, DenseDictionary(D), net.reg(), net.options, net.gradient);
@@ -170,14 +170,14 @@ TEST(UnrolledGradient, StandsZeroSignalsAndZeroAtoms) {
 
 TEST(UnrolledGradient, EqualsDifferencesAtNegativeStepFactors) {
   Network net = draw_network({}, 79);
-  net.options.steps.assign(static_cast<std::size_t>(net.options.layers), 1.0);
+  net.options.steps.assign(static_cast<std::size_t>(net.options.n_layers), 1.0);
   net.options.steps[1] = -0.5;
   net.options.lipschitz = net.oracle.lipschitz;
   const auto value = [&](const UnrolledOptions& o) {
     return unrolled_loss<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), o, net.gradient);
   };
   const auto result = unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, net.gradient);
-  for (int k = 0; k < net.options.layers; ++k) {
+  for (int k = 0; k < net.options.n_layers; ++k) {
     UnrolledOptions up = net.options, down = net.options;
     up.steps[static_cast<std::size_t>(k)] += 1e-6;
     down.steps[static_cast<std::size_t>(k)] -= 1e-6;
@@ -220,8 +220,9 @@ TEST(UnrolledVjp, ThroughNoLayer_IsZero) {
   const Matrix<double> D = draw.atoms(20, 40), X = draw.normal_matrix(20, 50), cotangent = draw.normal_matrix(40, 50);
   for (const double of_max : {0.9, 0.01}) {  // sparse codes and dense ones
     const auto result =
-        unrolled_vjp<double>(X, DenseDictionary<double>(D), Reg::fraction_of_max(of_max), cotangent, {.layers = 8}, 0);
-    EXPECT_EQ(result.codes, unrolled_encode<double>(X, DenseDictionary<double>(D), Reg::fraction_of_max(of_max), {.layers = 8}));
+        unrolled_vjp<double>(X, DenseDictionary<double>(D), Reg::fraction_of_max(of_max), cotangent, {.n_layers = 8}, 0);
+    EXPECT_EQ(result.codes,
+              unrolled_encode<double>(X, DenseDictionary<double>(D), Reg::fraction_of_max(of_max), {.n_layers = 8}));
     EXPECT_TRUE(result.parameters.at("dictionary").isZero(0) && result.signals.isZero(0) && result.steps.isZero(0) &&
                 result.reg.isZero(0));
   }

@@ -36,7 +36,7 @@ template <class Visit>
 void for_each_jacobian_case(const Visit& visit) {
   for (unsigned bits = 0; bits < 32; ++bits)
     for (const int kept : {0, 1, 3, 6})
-      visit(NetworkCase{.method = bits & 1 ? Layers::ista : Layers::fista,
+      visit(NetworkCase{.algorithm = bits & 1 ? Layers::ista : Layers::fista,
                         .reduction = Reduction::sum,
                         .return_extrapolated = (bits & 2) != 0,
                         .positive = (bits & 4) != 0,
@@ -95,7 +95,7 @@ TEST(CodeJacobian, TendsToTheClosedForm) {
     const auto [batch, code, L] = draw_settled(seed);
     for (const Layers method : {Layers::ista, Layers::fista}) {
       const Matrix<double> J =
-          code_jacobian<double>(batch.X.col(0), batch.D, batch.reg(0), 3, {.layers = 20'000, .method = method});
+          code_jacobian<double>(batch.X.col(0), batch.D, batch.reg(0), 3, {.n_layers = 20'000, .algorithm = method});
       const Matrix<double> limit = implicit_jacobian<double>(batch.X.col(0), batch.D, batch.reg(0), 3, {.tol = 1e-15});
       EXPECT_LE((J - limit).norm(), 1e-6 * (1 + limit.norm())) << "seed " << seed;
     }
@@ -128,7 +128,7 @@ TEST(CodeJacobian, OnTheSupport_ObeysTheCorrectedBound) {
     for (int k = 1; k <= N; ++k)
       if (k > N - 61)
         z.push_back(
-            unrolled_encode<double>(batch.X, DenseDictionary(batch.D), batch.reg(0), {.layers = k, .method = Layers::ista}));
+            unrolled_encode<double>(batch.X, DenseDictionary(batch.D), batch.reg(0), {.n_layers = k, .algorithm = Layers::ista}));
     std::vector<Index> S;
     for (Index j = 0; j < 14; ++j)
       if (code(j) != 0) S.push_back(j);
@@ -141,7 +141,7 @@ TEST(CodeJacobian, OnTheSupport_ObeysTheCorrectedBound) {
       double bound = norm(limit);
       for (int K = 1; K <= 60; ++K) {
         const Eigen::MatrixXd J =
-            code_jacobian<double>(batch.X.col(0), batch.D, batch.reg(0), row, {.layers = N, .method = Layers::ista}, K);
+            code_jacobian<double>(batch.X.col(0), batch.D, batch.reg(0), row, {.n_layers = N, .algorithm = Layers::ista}, K);
         bound = std::pow(rho, K) * norm(limit);
         for (int k = 1; k <= K; ++k)
           bound +=
@@ -158,8 +158,8 @@ TEST(CodeJacobian, RefusesBadInput_WithOneSentence) {
   const BadInput rows[] = {
       {"row = 4, must be between 0 and n_features - 1 = 3", [&] { code_jacobian<double>(x, D, 0.1, 4); }},
       {"row = -1, must be between 0", [&] { code_jacobian<double>(x, D, 0.1, -1); }},
-      {"backprop = 21, must be between 0 and layers = 20", [&] { code_jacobian<double>(x, D, 0.1, 0, {}, 21); }},
-      {"layers = 0, must be between 1", [&] { code_jacobian<double>(x, D, 0.1, 0, {.layers = 0}); }},
+      {"backprop = 21, must be between 0 and n_layers = 20", [&] { code_jacobian<double>(x, D, 0.1, 0, {}, 21); }},
+      {"n_layers = 0, must be between 1", [&] { code_jacobian<double>(x, D, 0.1, 0, {.n_layers = 0}); }},
       {"code_jacobian: signals have 3 features but atoms have 4", [&] { code_jacobian<double>(x.head(3), D, 0.1, 0); }},
   };
   for (const BadInput& row : rows) EXPECT_EQ(refusal_of(row.call).substr(0, row.sentence.size()), row.sentence);

@@ -50,15 +50,15 @@ class LayerPenalties : public ::testing::Test {
 
 TEST_F(LayerPenalties, AreThoseOfTheSolversIterations) {
   for (const Case& row : cases) {
-    const MatrixXd Z =
-        unrolled_encode<double>(X_, DenseDictionary(D_), row.reg, {.layers = 7, .method = Layers::ista, .penalty = row.penalty});
+    const MatrixXd Z = unrolled_encode<double>(X_, DenseDictionary(D_), row.reg,
+                                               {.n_layers = 7, .algorithm = Layers::ista, .penalty = row.penalty});
     const auto found = encode<double>(X_, DenseDictionary(D_), row.reg,
                                       {.method = Solver::ista, .tol = 0, .max_iter = 7, .penalty = row.penalty});
     EXPECT_LE((Z - found.codes).cwiseAbs().maxCoeff(), 1e-13) << row.name;
     EXPECT_GT((Z.array() == 0).count(), 10) << row.name;
-    EXPECT_NEAR(
-        unrolled_loss<double>(X_, DenseDictionary(D_), row.reg, {.layers = 7, .method = Layers::ista, .penalty = row.penalty}),
-        lasso_objective<double>(X_, DenseDictionary(D_), Z, row.reg, row.penalty).mean(), 1e-13)
+    EXPECT_NEAR(unrolled_loss<double>(X_, DenseDictionary(D_), row.reg,
+                                      {.n_layers = 7, .algorithm = Layers::ista, .penalty = row.penalty}),
+                lasso_objective<double>(X_, DenseDictionary(D_), Z, row.reg, row.penalty).mean(), 1e-13)
         << row.name;
   }
 }
@@ -68,8 +68,10 @@ TEST_F(LayerPenalties, HaveTheDerivativesOfTheirLoss) {
   for (double& w : mask.reshaped()) w = draw_.coin(0.2) ? 0 : 1;
   for (const Case& row : cases)
     for (const bool masked : {false, true}) {
-      const UnrolledOptions network{
-          .layers = 5, .steps = {0.9, 1.1, 0.8, 1, 1.2}, .lipschitz = DenseDictionary(D_).squared_norm(), .penalty = row.penalty};
+      const UnrolledOptions network{.n_layers = 5,
+                                    .steps = {0.9, 1.1, 0.8, 1, 1.2},
+                                    .lipschitz = DenseDictionary(D_).squared_norm(),
+                                    .penalty = row.penalty};
       const auto loss = [&](const MatrixXd& X, const MatrixXd& D, double reg, const UnrolledOptions& options) {
         return unrolled_loss<double>(masked ? Batch<double>(X, mask) : Batch<double>(X), DenseDictionary(D), reg, options);
       };
@@ -116,7 +118,7 @@ TEST_F(LayerPenalties, AreLearnedWith_ByLayersAndByExactCodes) {
   for (const Case& row : cases)
     for (const LearningMethod method : {LearningMethod::unrolled, LearningMethod::alternating_exact}) {
       const auto learned = learn_dictionary<double>(
-          X_, m, row.reg, {.method = method, .layers = 10, .max_iter = 6, .coder_tol = 1e-4, .penalty = row.penalty});
+          X_, m, row.reg, {.method = method, .n_layers = 10, .max_iter = 6, .coder_tol = 1e-4, .penalty = row.penalty});
       EXPECT_LT(learned.history.value.back(), learned.initial_value) << row.name;
     }
 }
@@ -124,7 +126,7 @@ TEST_F(LayerPenalties, AreLearnedWith_ByLayersAndByExactCodes) {
 TEST_F(LayerPenalties, AreKnownToACheckpoint) {
   const std::string path = std::filesystem::temp_directory_path() / "riata_layer_penalties.safetensors";
   std::filesystem::remove(path);
-  LearnOptions options{.layers = 5, .max_iter = 2, .checkpoint = path, .penalty = elastic_net};
+  LearnOptions options{.n_layers = 5, .max_iter = 2, .checkpoint = path, .penalty = elastic_net};
   learn_dictionary<double>(X_, m, 0.1, options);
   options.resume = true;
   options.penalty.l1_ratio = 0.6;
@@ -135,7 +137,7 @@ TEST_F(LayerPenalties, AreKnownToACheckpoint) {
 TEST_F(LayerPenalties, FollowTheUnitOfTheSignals_UnlessTheyHaveTheirOwn) {
   for (const Case& row : {cases[0], cases[2]})
     for (const int power : {-300, 300}) {
-      const UnrolledOptions network{.layers = 5, .penalty = row.penalty};
+      const UnrolledOptions network{.n_layers = 5, .penalty = row.penalty};
       const double unit = std::ldexp(1.0, power),
                    reg = row.penalty.kind == PenaltyKind::l0 ? unit * unit * row.reg : unit * row.reg;
       const auto here = unrolled_gradient<double>(X_, DenseDictionary(D_), row.reg, network);
@@ -149,7 +151,7 @@ TEST_F(LayerPenalties, FollowTheUnitOfTheSignals_UnlessTheyHaveTheirOwn) {
                                           {.penalty = elastic_net});
               }),
               ::testing::StartsWith("X: the largest entry is"));
-  const UnrolledOptions net{.layers = 5, .penalty = elastic_net};  // far signals, which need no unit yet
+  const UnrolledOptions net{.n_layers = 5, .penalty = elastic_net};  // far signals, which need no unit yet
   EXPECT_TRUE(unrolled_gradient<double>(MatrixXd(std::ldexp(1.0, 200) * X_), DenseDictionary(D_), 1e60, net).codes ==
               unrolled_encode<double>(MatrixXd(std::ldexp(1.0, 200) * X_), DenseDictionary(D_), 1e60, net));
 }
@@ -173,7 +175,7 @@ TEST_F(LayerPenalties, AreRefusedBelowZero_WhereTheirProxIsNone) {
   const std::vector<double> steps{1, -0.1};
   for (const PenaltyOptions& penalty : {elastic_net, l0})
     EXPECT_EQ(refusal_of([&] {
-                unrolled_encode<double>(X_, DenseDictionary(D_), 0.1, {.layers = 2, .steps = steps, .penalty = penalty});
+                unrolled_encode<double>(X_, DenseDictionary(D_), 0.1, {.n_layers = 2, .steps = steps, .penalty = penalty});
               }),
               std::string("steps: factors below zero are for the penalties 'l1' and 'group', not for '") +
                   to_string(penalty.kind) + "'");

@@ -61,7 +61,7 @@ TEST(LayersWithAMaskedFit, EqualTheDenseProblemWithScaledRows) {
         const Matrix<double> x = root.cwiseProduct(X.col(i));
         const auto dense = unrolled_gradient<double>(
             x, DenseDictionary<double>(root.asDiagonal() * D), reg(i),
-            {.layers = n_layers, .method = method, .steps = factors, .lipschitz = lipschitz, .penalty = options},
+            {.n_layers = n_layers, .algorithm = method, .steps = factors, .lipschitz = lipschitz, .penalty = options},
             {.backprop = stored, .reduction = Reduction::sum, .signals = true});
         value += dense.value;
         codes.col(i) = dense.codes;
@@ -95,7 +95,7 @@ TEST(LayersWithAConvolutionalDictionary, EqualTheDenseProblemOfItsMatrix) {
                                       schedule_with(lipschitz, factors, method), X, reg, stored);
         const auto dense = unrolled_gradient<double>(
             X, DenseDictionary(A), 0.2,
-            {.layers = n_layers, .method = method, .steps = factors, .lipschitz = lipschitz, .penalty = options},
+            {.n_layers = n_layers, .algorithm = method, .steps = factors, .lipschitz = lipschitz, .penalty = options},
             {.backprop = stored, .reduction = Reduction::sum, .signals = true});
         EXPECT_NEAR(engine.value, dense.value, 1e-12 * dense.value) << stored << " layers kept";
         EXPECT_LE(distance(engine.codes, dense.codes), 1e-12) << stored << " layers kept";

@@ -29,17 +29,17 @@ Planted draw_planted(std::uint64_t seed, Index n_features, Index n_atoms, Index 
 TEST(UnrolledStability, WithAllDirections_IsTheErrorOfTheJacobians) {
   const auto [D, X] = draw_planted(6000, 6, 9, 4);
   const StabilityOptions options{
-      .network = {.layers = 40, .method = Layers::ista}, .directions = std::nullopt, .tol = 1e-15, .return_errors = true};
+      .network = {.n_layers = 40, .algorithm = Layers::ista}, .directions = std::nullopt, .tol = 1e-15, .return_errors = true};
   for (const Layers method : {Layers::ista, Layers::fista}) {
     StabilityOptions now = options;
-    now.network.method = method;
+    now.network.algorithm = method;
     const UnrolledStability result = unrolled_stability<double>(X, D, 0.1, now);
     for (Index i = 0; i < 4; ++i) {
       for (const int k : {1, 2, 7, 40}) {
         double error = 0, scale = 0;
         for (Index row = 0; row < 6; ++row) {
           const Eigen::MatrixXd limit = implicit_jacobian<double>(X.col(i), D, 0.1, row, {.tol = 1e-15});
-          error += (code_jacobian<double>(X.col(i), D, 0.1, row, {.layers = k, .method = method}) - limit).norm();
+          error += (code_jacobian<double>(X.col(i), D, 0.1, row, {.n_layers = k, .algorithm = method}) - limit).norm();
           scale += limit.norm();
         }
         EXPECT_NEAR(result.errors(k, i), error / scale, 1e-9 * (1 + error / scale)) << "layer " << k;
@@ -55,7 +55,7 @@ TEST(UnrolledStability, SafeBackprop_IsWhereTheGrowthOfTheTruncatedRecursionCros
   const Eigen::MatrixXd &D = planted.D, &X = planted.X;
   const int N = 200;
   const auto result = unrolled_stability<double>(
-      X, D, 0.1, {.network = {.layers = N, .method = Layers::ista}, .directions = std::nullopt, .tol = 1e-15});
+      X, D, 0.1, {.network = {.n_layers = N, .algorithm = Layers::ista}, .directions = std::nullopt, .tol = 1e-15});
   int n_unstable = 0;
   for (Index i = 0; i < 60; ++i) {
     EXPECT_EQ(result.unstable(i), result.growth(i) > 1.1);
@@ -72,7 +72,8 @@ TEST(UnrolledStability, SafeBackprop_IsWhereTheGrowthOfTheTruncatedRecursionCros
         scale += limit.norm();
         for (int k = std::max(10 - (N - K), 0); k <= K; ++k)
           error[static_cast<std::size_t>(k)] +=
-              (code_jacobian<double>(X.col(i), D, 0.1, row, {.layers = N - K + k, .method = Layers::ista}, k) - limit).norm();
+              (code_jacobian<double>(X.col(i), D, 0.1, row, {.n_layers = N - K + k, .algorithm = Layers::ista}, k) - limit)
+                  .norm();
       }
       for (const double e : error) largest = std::max(largest, e / scale);
       return largest;
@@ -89,7 +90,7 @@ TEST(UnrolledStability, RandomDirections_AgreeWithAllOfThem) {
   for (std::uint64_t seed = 6100; seed < (is_long() ? 6104 : 6102); ++seed) {
     const auto [D, X] = draw_planted(seed, 30, 50, 25);
     for (const double factor : {1.0, 0.9}) {
-      StabilityOptions options{.network = {.layers = 300, .method = Layers::ista}};
+      StabilityOptions options{.network = {.n_layers = 300, .algorithm = Layers::ista}};
       options.network.lipschitz = factor * lipschitz_of(D);
       const auto estimate = unrolled_stability<double>(X, D, 0.1, options);
       options.directions = std::nullopt;
@@ -111,7 +112,7 @@ TEST(UnrolledStability, RandomDirections_AgreeWithAllOfThem) {
 TEST(UnrolledStability, EndsEarlyOnlyWhereNothingCanChangeAnyMore) {
   for (const Layers method : {Layers::ista, Layers::fista}) {
     const auto [D, X] = draw_planted(6004, 30, 50, 40);
-    StabilityOptions options{.network = {.layers = 400, .method = method}};
+    StabilityOptions options{.network = {.n_layers = 400, .algorithm = method}};
     const auto quick = unrolled_stability<double>(X, D, 0.1, options);
     options.return_errors = true;  // goes through all layers
     const auto whole = unrolled_stability<double>(X, D, 0.1, options);
@@ -128,7 +129,7 @@ TEST(UnrolledStability, DependsNeitherOnTheThreadsNorOnTheBatch) {
   const Eigen::MatrixXd &D = planted.D, &X = planted.X;
   const auto run = [&](const Eigen::MatrixXd& signals, int n_threads) {
     return unrolled_stability<double>(
-        signals, D, 0.1, {.network = {.layers = 100, .method = Layers::ista, .execution = {.n_threads = n_threads}}});
+        signals, D, 0.1, {.network = {.n_layers = 100, .algorithm = Layers::ista, .execution = {.n_threads = n_threads}}});
   };
   const auto one = run(X, 1);
   for (const int n_threads : {2, 3}) {
@@ -140,12 +141,12 @@ TEST(UnrolledStability, DependsNeitherOnTheThreadsNorOnTheBatch) {
 
 TEST(UnrolledStability, ZeroCodesAreStable_AndDivergingOnesAreNot) {
   const auto [D, X] = draw_planted(6003, 20, 30, 5);
-  const StabilityOptions options{.network = {.layers = 50, .method = Layers::ista}};
+  const StabilityOptions options{.network = {.n_layers = 50, .algorithm = Layers::ista}};
   const auto zero = unrolled_stability<double>(X, D, Reg::fraction_of_max(1.01), options);
   EXPECT_TRUE((zero.growth.array() == 1).all());
   EXPECT_TRUE((zero.safe_backprop.array() == 50).all());
   StabilityOptions diverging = options;
-  diverging.network.layers = 3000;
+  diverging.network.n_layers = 3000;
   diverging.network.lipschitz = 0.2;
   const auto result = unrolled_stability<double>(X, D, 0.1, diverging);
   for (Index i = 0; i < 5; ++i) EXPECT_TRUE(result.unstable(i)) << result.growth(i);

@@ -35,7 +35,7 @@ VARIANTS = {
 
 def learn(problem, start, method: str, layers: int, max_iter: int, options: dict) -> dict:
     result = riata.learn_dictionary(
-        problem.signals, start.shape[0], REG, layers=layers, init=start,
+        problem.signals, start.shape[0], REG, n_layers=layers, init=start,
         method="alternating" if method == "AM" else "unrolled", learn_steps=method == "DDL + steps",
         reduction="sum", max_iter=max_iter, replace_atoms=False, **options)
     value, phase = np.asarray(result.history["value"]), np.asarray(result.history["phase"])

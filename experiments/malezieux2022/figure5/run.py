@@ -38,7 +38,7 @@ VARIANTS = {"riata": {}, "literal": {"lipschitz": "frobenius", "return_extrapola
 
 def clean(X: np.ndarray, start: np.ndarray, layers: int, shape: tuple[int, int], tol: float, **options) -> tuple:
     """The picture made of the patches X, coded in the dictionary learned from them; and how that was learned."""
-    result = riata.learn_dictionary(X, len(start), REG, layers=layers, init=start, tol=tol, max_iter=1000, replace_atoms=False,
+    result = riata.learn_dictionary(X, len(start), REG, n_layers=layers, init=start, tol=tol, max_iter=1000, replace_atoms=False,
                                     **options)
     D = result.dictionary
     lipschitz = float(np.linalg.norm(D @ D.T)) if options.get("lipschitz") == "frobenius" else None

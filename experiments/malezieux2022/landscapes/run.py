@@ -35,7 +35,7 @@ def loss(X: np.ndarray, D: np.ndarray) -> float:
 
 def minimum(X: np.ndarray, n_atoms: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
     start = unit_atoms(X[rng.permutation(len(X))[:n_atoms]])
-    result = riata.learn_dictionary(X, n_atoms, REG, layers=LAYERS, init=start, max_iter=5000, tol=1e-7, replace_atoms=False)
+    result = riata.learn_dictionary(X, n_atoms, REG, n_layers=LAYERS, init=start, max_iter=5000, tol=1e-7, replace_atoms=False)
     return result.dictionary, float(result.history.value[-1])
 
 

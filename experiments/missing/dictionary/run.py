@@ -37,7 +37,7 @@ def learn(n_signals: int, seed: int, size: str) -> list[dict]:
     zeros = np.where(seen, problem.signals, 0)
     rows = []
     for way, signals, mask in (("all entries", problem.signals, None), ("seen alone", zeros, seen), ("zeros", zeros, None)):
-        result = riata.learn_dictionary(signals, n_atoms, REG, layers=LAYERS, init=start, max_iter=max_iter, mask=mask)
+        result = riata.learn_dictionary(signals, n_atoms, REG, n_layers=LAYERS, init=start, max_iter=max_iter, mask=mask)
         rows.append({"way": way, "signals": n_signals, "start": riata.recovery_score(start, problem.dictionary),
                      "score": riata.recovery_score(result.dictionary, problem.dictionary),
                      "iterations": len(result.history.value), "seconds": result.history.seconds[-1]})

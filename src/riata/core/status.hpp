@@ -3,6 +3,8 @@
 
 #include <functional>
 
+#include "riata/core/names.hpp"
+
 namespace riata {
 
 enum class Status : signed char {
@@ -13,8 +15,12 @@ enum class Status : signed char {
   interrupted        ///< the observer or Ctrl-C asked to stop; the result is the best so far
 };
 
-/// "converged", "stalled", "max_iter", "max_time" or "interrupted".
-const char* to_string(Status status);
+template <>
+inline constexpr Name<Status> names<Status>[] = {{Status::converged, "converged"},
+                                                 {Status::stalled, "stalled"},
+                                                 {Status::max_iter_reached, "max_iter"},
+                                                 {Status::max_time_reached, "max_time"},
+                                                 {Status::interrupted, "interrupted"}};
 
 /// What a learner tells about one accepted iteration.
 struct IterationInfo {

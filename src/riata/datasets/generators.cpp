@@ -104,13 +104,6 @@ Matrix<T> dct_dictionary(Index n_features, Index n_atoms) {
   return D.template cast<T>();
 }
 
-SignalLaw parse_signal_law(std::string_view name) {
-  if (name == "gaussian") return SignalLaw::gaussian;
-  if (name == "coding") return SignalLaw::coding;
-  if (name == "sphere") return SignalLaw::sphere;
-  refuse(formatted("law = '{}', must be one of 'gaussian', 'coding', 'sphere'", name));
-}
-
 template <Scalar T>
 Matrix<T> signals_on_b_infinity(const Matrix<T>& D, Index n_signals, SignalLaw law, std::uint64_t seed) {
   require_atoms("signals_on_b_infinity", D);
@@ -121,11 +114,11 @@ Matrix<T> signals_on_b_infinity(const Matrix<T>& D, Index n_signals, SignalLaw l
   else
     X = normal_matrix<T>(D.rows(), n_signals, seed, code_stream);
   if (law == SignalLaw::sphere) project_atoms(X, Constraint::unit_sphere);
-  return scale_to_b_infinity(D, std::move(X));
+  return scale_to_b_infinity(std::move(X), D);
 }
 
 template <Scalar T>
-Matrix<T> scale_to_b_infinity(const Matrix<T>& D, Matrix<T> X) {
+Matrix<T> scale_to_b_infinity(Matrix<T> X, const Matrix<T>& D) {
   require(X.rows() == D.rows(), "scale_to_b_infinity: signals have {} features but atoms have {}; they must be equal", X.rows(),
           D.rows());
   require_atoms("scale_to_b_infinity", D);
@@ -173,7 +166,7 @@ Matrix<T> perturbed(const Matrix<T>& D, double relative, std::uint64_t seed) {
   template Matrix<T> gaussian_dictionary<T>(Index, Index, std::uint64_t);                         \
   template Matrix<T> dct_dictionary<T>(Index, Index);                                             \
   template Matrix<T> signals_on_b_infinity<T>(const Matrix<T>&, Index, SignalLaw, std::uint64_t); \
-  template Matrix<T> scale_to_b_infinity<T>(const Matrix<T>&, Matrix<T>);                         \
+  template Matrix<T> scale_to_b_infinity<T>(Matrix<T>, const Matrix<T>&);                         \
   template Planted<T> planted<T>(const PlantedOptions&);                                          \
   template Matrix<T> perturbed<T>(const Matrix<T>&, double, std::uint64_t);
 RIATA_INSTANTIATE(float)

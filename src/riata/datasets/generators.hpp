@@ -2,8 +2,9 @@
 #pragma once
 
 #include <cstdint>
-#include <string_view>
 
+#include "riata/core/names.hpp"
+#include "riata/core/option.hpp"
 #include "riata/core/types.hpp"
 
 namespace riata::datasets {
@@ -24,7 +25,6 @@ enum class SignalLaw {
   coding,    ///< x = D z with z ~ N(0, I), scaled: the published code
   sphere     ///< x uniform on the sphere, scaled: the lecture
 };
-SignalLaw parse_signal_law(std::string_view name);
 
 /// n_signals columns on B_inf of D, so that reg_max is 1 for each. @throws std::invalid_argument
 template <Scalar T>
@@ -32,7 +32,7 @@ Matrix<T> signals_on_b_infinity(const Matrix<T>& D, Index n_signals, SignalLaw l
 
 /// Any signals scaled onto B_inf of D, for images or digits. @throws std::invalid_argument if D^T x = 0 for some x
 template <Scalar T>
-Matrix<T> scale_to_b_infinity(const Matrix<T>& D, Matrix<T> X);
+Matrix<T> scale_to_b_infinity(Matrix<T> X, const Matrix<T>& D);
 
 struct PlantedOptions {
   Index n_features = 30, n_atoms = 50, n_signals = 1000;
@@ -40,6 +40,25 @@ struct PlantedOptions {
   double noise_std = 0.1;
   std::uint64_t seed = 0;
 };
+
+}  // namespace riata::datasets
+
+namespace riata {
+
+template <>
+inline constexpr Name<datasets::SignalLaw> names<datasets::SignalLaw>[] = {{datasets::SignalLaw::gaussian, "gaussian"},
+                                                                           {datasets::SignalLaw::coding, "coding"},
+                                                                           {datasets::SignalLaw::sphere, "sphere"}};
+
+template <>
+inline constexpr auto described<datasets::PlantedOptions> =
+    std::tuple{Option{"n_features", &datasets::PlantedOptions::n_features}, Option{"n_atoms", &datasets::PlantedOptions::n_atoms},
+               Option{"n_signals", &datasets::PlantedOptions::n_signals},   Option{"density", &datasets::PlantedOptions::density},
+               Option{"noise_std", &datasets::PlantedOptions::noise_std},   Option{"seed", &datasets::PlantedOptions::seed}};
+
+}  // namespace riata
+
+namespace riata::datasets {
 
 /// X = D Z + noise. `dictionary` has unit atoms.
 template <Scalar T>

@@ -156,7 +156,7 @@ void learn(const Plane& plane, double level, const Picture& noisy, const Recipe&
       std::move(sampler),
       std::make_unique<UnrolledDirection<float>>(
           D, result.reg,
-          UnrolledDirectionOptions{.network = {.layers = options.layers}, .backprop = backprop, .scale_by_usage = true}),
+          UnrolledDirectionOptions{.network = {.n_layers = options.n_layers}, .backprop = backprop, .scale_by_usage = true}),
       update_of(recipe), {{.moves = {"dictionary"}}}, D.parameters(),
       {.max_iter = recipe.max_iter,
        .tol = 1e-5,
@@ -199,7 +199,7 @@ void code(Plane& plane, const std::vector<bool>& wanted, double level, Index str
     for (Index k = 0; k < patches.cols(); ++k)
       patches.col(k) = extract_patches(plane.data(), grid, here[static_cast<std::size_t>(k)], 1);
     const PatchEstimate estimate = options.plain ? estimate_by_unrolling(patches, D, options.reg.value_or(recipe.reg * level),
-                                                                         options.layers, options.execution)
+                                                                         options.n_layers, options.execution)
                                                  : estimate_by_aggregation(std::move(patches), D, level, options.execution);
     for (Index k = 0; k < std::ssize(here); ++k)
       accumulate_patches<float>(estimate.patches.col(k), estimate.weights.segment(k, 1), grid, here[static_cast<std::size_t>(k)],
@@ -260,7 +260,7 @@ DenoiseResult clean(const Picture& noisy, const DenoiseOptions& options, const O
   DenoiseResult result;
   result.picture = noisy;
   result.patch = recipe.patch;
-  result.layers = options.layers;
+  result.n_layers = options.n_layers;
   result.sigma = options.sigma ? *options.sigma : options.mask ? 0 : estimate_sigma(noisy);
   result.dictionary = initial_dictionary(recipe);
   result.reg = options.reg.value_or(recipe.reg * result.sigma);
@@ -327,12 +327,9 @@ void DenoiseOptions::validate() const {
     require(std::isfinite(*sigma) && (*sigma > 0 || (mask && *sigma == 0)), "sigma = {}, must be {} 0 and finite", *sigma,
             mask ? ">=" : ">");
   }
-  if (n_atoms) require(*n_atoms >= 1 && *n_atoms <= 65536, "n_atoms = {}, must be between 1 and 65536", *n_atoms);
-  if (patch) require(*patch >= 2 && *patch <= 64, "patch = {}, must be between 2 and 64", *patch);
-  if (reg) require(std::isfinite(*reg) && *reg > 0, "reg = {}, must be > 0 and finite", *reg);
-  UnrolledOptions{.layers = layers}.validate();
+  check_options(*this);
   require(method == LearningMethod::unrolled || method == LearningMethod::alternating,
-          "denoise: method must be 'unrolled' or 'alternating'");
+          "method = '{}', must be 'unrolled' or 'alternating'", to_string(method));
 }
 
 DenoiseResult denoise(const Picture& noisy, const DenoiseOptions& options, const Observer& observer) {

@@ -28,7 +28,7 @@ struct DenoiseOptions {
   std::optional<Picture> mask = {};  ///< of the picture's sides and one channel: 0 where a pixel is missing, whatever it holds
   std::optional<Index> n_atoms = {};
   std::optional<Index> patch = {};                   ///< side of the square patches
-  int layers = 12;                                   ///< unrolled FISTA layers of the learner
+  int n_layers = 12;                                 ///< unrolled FISTA layers of the learner
   std::optional<double> reg = {};                    ///< learning weight, in the picture's unit
   LearningMethod method = LearningMethod::unrolled;  ///< unrolled or alternating
   bool plain = false;  ///< the documents' variant: 128 atoms, 10 x 10 patches, l1 reconstruction, plain averaging
@@ -38,13 +38,31 @@ struct DenoiseOptions {
   void validate() const;  ///< @throws std::invalid_argument naming the field, its value and the rule
 };
 
+template <>
+inline constexpr auto described<DenoiseOptions> = std::tuple{
+    Option{"sigma", &DenoiseOptions::sigma, rule::anything,
+           "Standard deviation of the noise in 8-bit grey levels, or in a floating-point picture's own unit; default: estimated, "
+           "0 with --mask"},
+    Option{"n_atoms", &DenoiseOptions::n_atoms,
+           Rule{[](double v) { return v >= 1 && v <= 65536; }, "must be between 1 and 65536"},
+           "Atoms of the dictionary; default: chosen by riata"},
+    Option{"patch", &DenoiseOptions::patch, Rule{[](double v) { return v >= 2 && v <= 64; }, "must be between 2 and 64"},
+           "Side of the square patches; default: chosen by riata"},
+    Option{"n_layers", &DenoiseOptions::n_layers, rule::some_layers, "Unrolled FISTA layers of the learner"},
+    Option{"reg", &DenoiseOptions::reg, rule::positive, "Learning weight in the unit of sigma; default: from sigma"},
+    Option{"method", &DenoiseOptions::method},
+    Option{"plain", &DenoiseOptions::plain, rule::anything,
+           "The documents' variant: 128 atoms, 10 x 10 patches, l1 reconstruction"},
+    Option{"learn", &DenoiseOptions::learn},
+    Option{"seed", &DenoiseOptions::seed, rule::anything, "Same seed, same bits"}};
+
 struct DenoiseResult {
   Picture picture;           ///< of the input's shape
   Matrix<float> dictionary;  ///< patch^2 x n_atoms
   double sigma = 0;          ///< given or estimated
   double reg = 0;            ///< learning weight used, the last of them
   Index patch = 0;
-  int layers = 0;
+  int n_layers = 0;
   History history;  ///< of learning; rounds of filling are its phases
   Status status = Status::converged;
 };

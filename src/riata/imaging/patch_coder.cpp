@@ -61,7 +61,7 @@ PatchEstimate estimate_by_aggregation(Matrix<float> patches, const DenseDictiona
 
 PatchEstimate estimate_by_unrolling(const Matrix<float>& patches, const DenseDictionary<float>& D, double reg, int layers,
                                     const Execution& execution) {
-  const Matrix<float> codes = unrolled_encode<float>(patches, D, reg, {.layers = layers, .execution = execution});
+  const Matrix<float> codes = unrolled_encode<float>(patches, D, reg, {.n_layers = layers, .execution = execution});
   PatchEstimate estimate{Matrix<float>(patches.rows(), patches.cols()), Vector<float>::Ones(patches.cols())};
   D.apply(codes, estimate.patches);
   return estimate;

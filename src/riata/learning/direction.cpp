@@ -38,7 +38,7 @@ UnrolledOptions UnrolledDirection<T>::network_at(const Parameters<T>& parameters
     const Vector<double> factors = steps->second.template cast<double>();
     network.steps.assign(factors.begin(), factors.end());
   }
-  if (options_.frobenius_lipschitz) {
+  if (options_.lipschitz_bound == LipschitzBound::frobenius) {
     const double bound = frobenius_norm_of_gram(parameters.at("dictionary"));
     if (bound > 0) network.lipschitz = bound;
   }
@@ -50,7 +50,7 @@ Sums<T> UnrolledDirection<T>::look(const Sample<T>& sample, const Question<T>& q
   const Batch<T>& batch = sample.batch;
   const auto D = D_->at(question.at);
   UnrolledOptions network = network_at(question.at, execution);
-  if (question.n_layers) network.layers = *question.n_layers;
+  if (question.n_layers) network.n_layers = *question.n_layers;
   Sums<T> sums{.n_signals = batch.size()};
   const bool wants_codes = question.codes || question.statistics, steps = question.gradient.contains("steps");
   if (question.gradient.empty() && !wants_codes) {

@@ -33,6 +33,15 @@ class Direction {
                        const std::string& /*where*/) {}
 };
 
+/// The bound behind the layers' steps.
+enum class LipschitzBound {
+  spectral,  ///< ||D||_2^2
+  frobenius  ///< ||D^T D||_F: replay of a published code
+};
+template <>
+inline constexpr Name<LipschitzBound> names<LipschitzBound>[] = {{LipschitzBound::spectral, "spectral"},
+                                                                 {LipschitzBound::frobenius, "frobenius"}};
+
 /// The loss after N unrolled layers, differentiated through the last K of them: deep dictionary learning (K = N), truncated
 /// back-propagation, and alternating minimisation with N iterations from zero (K = 0).
 struct UnrolledDirectionOptions {
@@ -43,7 +52,7 @@ struct UnrolledDirectionOptions {
   /// Divide the gradient of atom j by u_j + mean(u) / 10, u_j the mean of z_j^2 over the batch. The loss is nearly quadratic
   /// in an atom with that curvature, so steps near 1 suit atoms used often and seldom alike, whatever the signals' unit.
   bool scale_by_usage = false;
-  bool frobenius_lipschitz = false;  ///< L = ||D^T D||_F instead of ||D||_2^2: the published code's bound, for replays
+  LipschitzBound lipschitz_bound = LipschitzBound::spectral;
 };
 
 template <Scalar T>

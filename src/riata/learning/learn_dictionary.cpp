@@ -7,6 +7,7 @@
 #include "riata/core/random.hpp"
 #include "riata/core/stopping.hpp"
 #include "riata/datasets/generators.hpp"
+#include "riata/learning/decided.hpp"
 #include "riata/operators/units.hpp"
 #include "riata/optim/line_search.hpp"
 #include "riata/solvers/certificate.hpp"
@@ -15,36 +16,18 @@
 
 namespace riata {
 
-LearningMethod parse_learning_method(std::string_view name) {
-  if (name == "unrolled") return LearningMethod::unrolled;
-  if (name == "alternating") return LearningMethod::alternating;
-  if (name == "truncated") return LearningMethod::truncated;
-  if (name == "alternating-exact") return LearningMethod::alternating_exact;
-  refuse(formatted("method = '{}', must be one of 'unrolled', 'alternating', 'truncated', 'alternating-exact'", name));
-}
-
-Init parse_init(std::string_view name) {
-  if (name == "data") return Init::data;
-  if (name == "random") return Init::random;
-  if (name == "dct") return Init::dct;
-  refuse(formatted("init = '{}', must be 'data', 'random', 'dct' or an array", name));
-}
-
 void LearnOptions::validate() const {
-  UnrolledOptions{.layers = layers}.validate();
+  check_options(*this);
   require(method == LearningMethod::truncated || !backprop, "backprop is for method 'truncated' alone");
   require(method != LearningMethod::truncated || backprop, "method 'truncated' needs backprop, the layers to keep");
   if (backprop)
-    require(*backprop >= 0 && *backprop <= layers, "backprop = {}, must be between 0 and layers = {}", *backprop, layers);
+    require(*backprop >= 0 && *backprop <= n_layers, "backprop = {}, must be between 0 and n_layers = {}", *backprop, n_layers);
   require(!learn_steps || method == LearningMethod::unrolled || method == LearningMethod::truncated,
           "learn_steps needs a method that differentiates layers ('unrolled' or 'truncated')");
   require(!learn_steps || penalty.kind == PenaltyKind::l1 || penalty.kind == PenaltyKind::group,
           "learn_steps is for the penalties 'l1' and 'group', not for '{}'", to_string(penalty.kind));
   require(loss == Loss::lasso || method != LearningMethod::alternating_exact,
-          "loss = 'least_squares' needs unrolled layers; 'alternating-exact' minimises the lasso loss");
-  require(max_iter >= 1, "max_iter = {}, must be >= 1", max_iter);
-  require(std::isfinite(tol) && tol >= 0, "tol = {}, must be >= 0 and finite", tol);
-  if (max_time_s) require(std::isfinite(*max_time_s) && *max_time_s > 0, "max_time = {}, must be > 0 seconds", *max_time_s);
+          "loss = 'least_squares' needs unrolled layers; 'alternating_exact' minimises the lasso loss");
   checkpoint_of(*this).validate();
 }
 
@@ -54,27 +37,13 @@ namespace {
 template <Scalar T>
 std::string fingerprint(const Batch<T>& batch, const Dictionary<T>& init, double reg, const LearnOptions& o) {
   const ConstMatrixRef<T>& X = batch.X;
-  nlohmann::json all = {{"dtype", sizeof(T) == 4 ? "float32" : "float64"},
-                        {"signals", X.cols()},
-                        {"signals_hash", hash_of<T>(X)},
-                        {"init_hash", hash_of_all<T>(init.parameters())},
-                        {"n_atoms", init.code_size()},
-                        {"reg", reg},
-                        {"method", static_cast<int>(o.method)},
-                        {"layers", o.layers},
-                        {"algorithm", static_cast<int>(o.algorithm)},
-                        {"loss", static_cast<int>(o.loss)},
-                        {"backprop", o.backprop.value_or(-1)},
-                        {"learn_steps", o.learn_steps},
-                        {"frobenius_lipschitz", o.frobenius_lipschitz},
-                        {"return_extrapolated", o.return_extrapolated},
-                        {"reduction", static_cast<int>(o.reduction)},
-                        {"constraint", static_cast<int>(o.constraint)},
-                        {"replace_atoms", o.replace_atoms},
-                        {"coder_tol", o.coder_tol},
-                        {"positive", o.penalty.positive},
-                        {"weights", o.penalty.weights},
-                        {"random_state", o.seed}};
+  nlohmann::json all = decided_by(o);
+  all.update({{"dtype", sizeof(T) == 4 ? "float32" : "float64"},
+              {"signals", X.cols()},
+              {"signals_hash", hash_of<T>(X)},
+              {"init_hash", hash_of_all<T>(init.parameters())},
+              {"n_atoms", init.code_size()},
+              {"reg", reg}});
   if (init.matrix() == nullptr) {  // equal parameters may be those of another map
     Matrix<T> image(init.signal_size(), 1);
     init.apply(datasets::gaussian_dictionary<T>(init.code_size(), 1, 0), image);
@@ -83,9 +52,7 @@ std::string fingerprint(const Batch<T>& batch, const Dictionary<T>& init, double
   }
   if (batch.is_weighted()) all["mask_hash"] = hash_of<T>(*batch.weights);
   const PenaltyOptions& penalty = o.penalty;
-  if (penalty.kind != PenaltyKind::l1) all["penalty"] = to_string(penalty.kind);
   if (penalty.kind == PenaltyKind::elastic_net) all["l1_ratio"] = penalty.l1_ratio.value_or(0.5);
-  if (penalty.kind == PenaltyKind::group) all["groups"] = penalty.groups;
   if (penalty.kind == PenaltyKind::own) all["own_penalty"] = std::get<std::shared_ptr<const OwnPenalty<T>>>(penalty.own)->name();
   return all.dump();
 }
@@ -122,14 +89,14 @@ std::unique_ptr<Direction<T>> make_direction(const Dictionary<T>& D, double reg,
   std::optional<int> backprop = o.backprop;
   if (o.method == LearningMethod::alternating) backprop = 0;
   return std::make_unique<UnrolledDirection<T>>(D, reg,
-                                                UnrolledDirectionOptions{.network = {.layers = o.layers,
-                                                                                     .method = o.algorithm,
+                                                UnrolledDirectionOptions{.network = {.n_layers = o.n_layers,
+                                                                                     .algorithm = o.algorithm,
                                                                                      .return_extrapolated = o.return_extrapolated,
                                                                                      .penalty = o.penalty},
                                                                          .loss = o.loss,
                                                                          .reduction = o.reduction,
                                                                          .backprop = backprop,
-                                                                         .frobenius_lipschitz = o.frobenius_lipschitz});
+                                                                         .lipschitz_bound = o.lipschitz_bound});
 }
 
 /// Refuses stored parameters off the dictionary's constraint, and atoms on the sphere that are zero.
@@ -162,7 +129,7 @@ LearnResult<T> learn(const Batch<T>& batch, const Dictionary<T>& init, const Reg
   if (!o.checkpoint.empty()) checkpoint.fingerprint = fingerprint<T>(batch, *D, reg, o);
   Phase first;
   for (const auto& [name, values] : parameters) first.moves.insert(name);
-  if (o.method != LearningMethod::alternating_exact) parameters["steps"] = Matrix<T>::Ones(o.layers, 1);
+  if (o.method != LearningMethod::alternating_exact) parameters["steps"] = Matrix<T>::Ones(o.n_layers, 1);
   std::vector<Phase> phases{first};
   if (o.learn_steps) {
     phases.push_back(first);
@@ -172,7 +139,7 @@ LearnResult<T> learn(const Batch<T>& batch, const Dictionary<T>& init, const Reg
              std::make_unique<LineSearch<T>>(LineSearchOptions{.first = 64}), std::move(phases), std::move(parameters),
              {.max_iter = o.max_iter,
               .tol = o.tol,
-              .max_time_s = o.max_time_s,
+              .max_time = o.max_time,
               .project = [&D](Parameters<T>& p) { D->project(p); },
               .check = [&](const Parameters<T>& p, const std::string& where) { check_parameters(*D, p, o.constraint, where); },
               .atoms = {.replace = o.replace_atoms && has_atoms, .seed = o.seed},
@@ -258,7 +225,8 @@ LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const Dictionary<
   require(!options.centre, "learn_dictionary: centre is for a matrix of atoms; centre the signals, or leave it out");
   const Parameters<T> parameters = init.parameters();
   const bool has_atoms = init.matrix() != nullptr && parameters.contains("dictionary");
-  require(!options.frobenius_lipschitz || has_atoms, "learn_dictionary: frobenius_lipschitz needs a dictionary that is a matrix");
+  require(options.lipschitz_bound == LipschitzBound::spectral || has_atoms,
+          "learn_dictionary: lipschitz_bound = 'frobenius' needs a dictionary that is a matrix");
   require(!parameters.empty(), "learn_dictionary: init has no parameters to learn");
   require(!parameters.contains("steps"), "learn_dictionary: 'steps' names the layers' steps, not a parameter of init");
   require(has_atoms || !parameters.contains("dictionary"),

@@ -5,7 +5,6 @@
 
 #include <optional>
 #include <string>
-#include <variant>
 
 #include "riata/learning/run.hpp"
 
@@ -18,20 +17,24 @@ enum class LearningMethod {
   alternating_exact  ///< warm-started exact codes, held while the dictionary moves
 };
 
-/// "unrolled", "alternating", "truncated" or "alternating-exact". @throws std::invalid_argument
-LearningMethod parse_learning_method(std::string_view name);
-
 enum class Init { data, random, dct };
-Init parse_init(std::string_view name);  ///< "data", "random" or "dct"
+
+template <>
+inline constexpr Name<LearningMethod> names<LearningMethod>[] = {{LearningMethod::unrolled, "unrolled"},
+                                                                 {LearningMethod::alternating, "alternating"},
+                                                                 {LearningMethod::truncated, "truncated"},
+                                                                 {LearningMethod::alternating_exact, "alternating_exact"}};
+template <>
+inline constexpr Name<Init> names<Init>[] = {{Init::data, "data"}, {Init::random, "random"}, {Init::dct, "dct"}};
 
 struct LearnOptions {
   LearningMethod method = LearningMethod::unrolled;
-  int layers = 20;  ///< N
+  int n_layers = 20;  ///< N
   Layers algorithm = Layers::fista;
   Loss loss = Loss::lasso;
-  std::optional<int> backprop = {};       ///< K of `truncated`
-  bool learn_steps = false;               ///< second phase: dictionary and step factors together
-  bool frobenius_lipschitz = false;       ///< replay of the published code: L = ||D^T D||_F
+  std::optional<int> backprop = {};  ///< K of `truncated`
+  bool learn_steps = false;          ///< second phase: dictionary and step factors together
+  LipschitzBound lipschitz_bound = LipschitzBound::spectral;
   bool return_extrapolated = false;       ///< replay of the published code: codes are FISTA's extrapolated points
   Reduction reduction = Reduction::mean;  ///< of `history.value`; the iterates are the same
   Constraint constraint = Constraint::unit_sphere;
@@ -39,7 +42,7 @@ struct LearnOptions {
   bool centre = false;  ///< subtract each signal's mean first; needs a copy of the signals
   int max_iter = 300;
   double tol = 1e-6;  ///< relative decrease between accepted steps that ends a phase
-  std::optional<double> max_time_s = {};
+  std::optional<double> max_time = {};
   bool replace_atoms = true;    ///< see AtomPolicy
   double coder_tol = 1e-8;      ///< relative gap of the exact codes of `alternating_exact`
   std::string checkpoint = {};  ///< a safetensors file; empty: none
@@ -52,6 +55,39 @@ struct LearnOptions {
   Execution execution = {};
   void validate() const;  ///< @throws std::invalid_argument naming the field, its value and the rule
 };
+
+template <>
+inline constexpr auto described<LearnOptions> = std::tuple{
+    Option{"method", &LearnOptions::method, rule::anything,
+           "Gradient through all layers, through none, through the last K; or exact codes"},
+    Option{"n_layers", &LearnOptions::n_layers, rule::some_layers, "Unrolled layers N"},
+    Option{"algorithm", &LearnOptions::algorithm, rule::anything, "What the layers are"},
+    Option{"loss", &LearnOptions::loss, rule::anything, "What learning minimises"},
+    Option{"backprop", &LearnOptions::backprop, rule::anything, "K: the layers that 'truncated' differentiates"},
+    Option{"learn_steps", &LearnOptions::learn_steps, rule::anything, "Then learn dictionary and step factors together"},
+    Option{"lipschitz_bound", &LearnOptions::lipschitz_bound},
+    Option{"return_extrapolated", &LearnOptions::return_extrapolated},
+    Option{"reduction", &LearnOptions::reduction},
+    Option{"constraint", &LearnOptions::constraint, rule::anything, "On each atom"},
+    Option{"init", &LearnOptions::init, rule::anything, "", Role::limits},  // what it gives decides
+    Option{"centre", &LearnOptions::centre, rule::anything, "", Role::limits},
+    Option{"max_iter", &LearnOptions::max_iter, rule::at_least_one, "Accepted iterations, at most", Role::limits},
+    Option{"tol", &LearnOptions::tol, rule::not_negative, "Relative decrease that ends a phase", Role::limits},
+    Option{"max_time", &LearnOptions::max_time, rule::some_seconds, "Seconds, at most", Role::limits},
+    Option{"replace_atoms", &LearnOptions::replace_atoms},
+    Option{"coder_tol", &LearnOptions::coder_tol, rule::not_negative},
+    Option{"checkpoint", &LearnOptions::checkpoint, rule::anything, "Where a killed run continues from", Role::limits},
+    Option{"checkpoint_every", &LearnOptions::checkpoint_every, rule::at_least_one, "Iterations between checkpoints",
+           Role::limits},
+    Option{"resume", &LearnOptions::resume, rule::anything,
+           "Continue from the checkpoint if it exists, bit for bit; an ended run at a smaller --tol, without --learn-steps",
+           Role::limits},
+    Option{"resume_inexact", &LearnOptions::resume_inexact, rule::anything,
+           "The same, also where this machine lacks the kernels that rounded as the run did", Role::limits},
+    Option{"overwrite_checkpoint", &LearnOptions::overwrite_checkpoint, rule::anything,
+           "Begin anew in the place of another run's checkpoint", Role::limits},
+    Option{"seed", &LearnOptions::seed, rule::anything, "Same seed, same bits"},
+    Option{"penalty", &LearnOptions::penalty}};
 
 template <Scalar T>
 struct LearnResult {

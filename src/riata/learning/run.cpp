@@ -203,7 +203,7 @@ Asking<T, Status> Run<T>::play() {
       update_->reset();
       continue;
     }
-    if (options_.max_time_s && seconds_since(start_) >= *options_.max_time_s) co_return Status::max_time_reached;
+    if (options_.max_time && seconds_since(start_) >= *options_.max_time) co_return Status::max_time_reached;
     if (has_held_out_ && s.taken % options_.validation.every == 0) {
       co_await look_at_held_out();
       if (s.taken - s.best_taken >= options_.validation.patience) {

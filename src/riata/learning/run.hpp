@@ -42,9 +42,9 @@ struct RunWords {
 
 template <Scalar T>
 struct RunOptions {
-  int max_iter = 300;                     ///< iterations, all phases together
-  double tol = 1e-6;                      ///< a phase may end when (previous - value) / previous < tol; see the update
-  std::optional<double> max_time_s = {};  ///< seconds of this call
+  int max_iter = 300;                   ///< iterations, all phases together
+  double tol = 1e-6;                    ///< a phase may end when (previous - value) / previous < tol; see the update
+  std::optional<double> max_time = {};  ///< seconds of this call
   std::function<void(Parameters<T>&)> project = Position<T>::none;           ///< onto the set they must lie in
   std::function<void(const Parameters<T>&, const std::string&)> check = {};  ///< refuses stored ones that a run does not lead to
   AtomPolicy atoms = {.replace = false};                                     ///< of the columns of "dictionary"

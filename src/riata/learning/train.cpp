@@ -9,6 +9,7 @@
 #include "riata/core/check.hpp"
 #include "riata/core/error.hpp"
 #include "riata/core/stopping.hpp"
+#include "riata/learning/decided.hpp"
 #include "riata/learning/network_direction.hpp"
 #include "riata/operators/units.hpp"
 #include "riata/optim/adam.hpp"
@@ -19,68 +20,12 @@
 
 namespace riata {
 
-TrainingLoss parse_training_loss(std::string_view name) {
-  if (name == "unsupervised") return TrainingLoss::unsupervised;
-  if (name == "supervised") return TrainingLoss::supervised;
-  require(name == "semi", "loss = '{}', must be 'unsupervised', 'supervised' or 'semi'", name);
-  return TrainingLoss::semi;
-}
-
-TrainingMode parse_training_mode(std::string_view name) {
-  if (name == "oneshot") return TrainingMode::oneshot;
-  if (name == "recursive") return TrainingMode::recursive;
-  require(name == "greedy", "mode = '{}', must be 'oneshot', 'recursive' or 'greedy'", name);
-  return TrainingMode::greedy;
-}
-
-TrainingOptimizer parse_training_optimizer(std::string_view name) {
-  if (name == "backtracking") return TrainingOptimizer::backtracking;
-  require(name == "adam", "optimizer = '{}', must be 'backtracking' or 'adam'", name);
-  return TrainingOptimizer::adam;
-}
-
-const char* to_string(TrainingLoss loss) {
-  switch (loss) {
-    case TrainingLoss::unsupervised:
-      return "unsupervised";
-    case TrainingLoss::supervised:
-      return "supervised";
-    case TrainingLoss::semi:
-      return "semi";
-  }
-  return "unknown";
-}
-
-const char* to_string(TrainingMode mode) {
-  switch (mode) {
-    case TrainingMode::oneshot:
-      return "oneshot";
-    case TrainingMode::recursive:
-      return "recursive";
-    case TrainingMode::greedy:
-      return "greedy";
-  }
-  return "unknown";
-}
-
-const char* to_string(TrainingOptimizer optimizer) {
-  return optimizer == TrainingOptimizer::backtracking ? "backtracking" : "adam";
-}
-
 void TrainingOptions::validate() const {
   const bool is_adam = optimizer == TrainingOptimizer::adam;
   require(is_adam || !batch_size, "batch_size is for optimizer = 'adam' alone");
-  if (batch_size) require(*batch_size >= 1, "batch_size = {}, must be >= 1", *batch_size);
-  require(validation >= 0 && validation < 1, "validation = {}, must be between 0 and below 1", validation);
+  check_options(*this);
   require(is_adam || validation == 0, "validation is for optimizer = 'adam' alone");
-  require(validate_every >= 1, "validate_every = {}, must be >= 1", validate_every);
-  require(patience >= 1, "patience = {}, must be >= 1", patience);
   require(!is_adam || tol == 0, "tol is for optimizer = 'backtracking' alone; 'adam' takes patience");
-  if (learning_rate)
-    require(std::isfinite(*learning_rate) && *learning_rate > 0, "learning_rate = {}, must be > 0", *learning_rate);
-  require(max_iter >= 1, "max_iter = {}, must be >= 1", max_iter);
-  require(std::isfinite(tol) && tol >= 0, "tol = {}, must be >= 0 and finite", tol);
-  if (max_time_s) require(std::isfinite(*max_time_s) && *max_time_s > 0, "max_time = {}, must be > 0 seconds", *max_time_s);
   checkpoint_of(*this).validate();
 }
 
@@ -232,7 +177,7 @@ TrainingResult run_training(Network<T>& net, const Batch<T>& batch, double reg, 
              *net.shared_parameters(),
              {.max_iter = options.max_iter,
               .tol = options.tol,
-              .max_time_s = options.max_time_s,
+              .max_time = options.max_time,
               .project = project,
               .check = check_of(net, options),
               .validation = {.every = options.validate_every, .patience = options.patience},
@@ -292,27 +237,18 @@ TrainingResult run_training(Network<T>& net, const Batch<T>& batch, double reg, 
 template <Scalar T>
 std::string fingerprint(const Network<T>& net, const Batch<T>& batch, double reg, const TrainingOptions& o,
                         const Matrix<T>* targets) {
-  nlohmann::json run{{"checkpoint", 2},  // the form: those of 0.1 held stages
-                     {"dtype", sizeof(T) == 4 ? "float32" : "float64"},
-                     {"signals", batch.size()},
-                     {"signals_hash", hash_of<T>(batch.X)},
-                     {"dictionary_hash", hash_of_all<T>(net.dictionary().parameters())},
-                     {"kind", net.kind()},
-                     {"n_layers", net.n_layers()},
-                     {"lipschitz", net.lipschitz()},
-                     {"groups", net.options().groups},
-                     {"reg", reg},
-                     {"loss", to_string(o.loss)},
-                     {"mode", to_string(o.mode)},
-                     {"learning_rate", rate_of(o)},
-                     {"positive_steps", o.positive_steps}};
-  if (o.optimizer == TrainingOptimizer::adam)
-    run.update({{"optimizer", "adam"},
-                {"batch_size", o.batch_size.value_or(0)},
-                {"validation", o.validation},
-                {"validate_every", o.validate_every},
-                {"patience", o.patience},
-                {"random_state", o.seed}});
+  nlohmann::json run = decided_by(o);
+  run.update({{"checkpoint", 2},  // the form: those of 0.1 held stages
+              {"dtype", sizeof(T) == 4 ? "float32" : "float64"},
+              {"signals", batch.size()},
+              {"signals_hash", hash_of<T>(batch.X)},
+              {"dictionary_hash", hash_of_all<T>(net.dictionary().parameters())},
+              {"kind", net.kind()},
+              {"n_layers", net.n_layers()},
+              {"lipschitz", net.lipschitz()},
+              {"groups", net.options().groups},
+              {"reg", reg},
+              {"learning_rate", rate_of(o)}});
   if (const auto& selection = net.options().support_selection) run["support_selection"] = {selection->p, selection->p_max};
   if (o.mode != TrainingMode::oneshot) run["steps_of_all_stages"] = o.max_iter, run["tol"] = o.tol;
   if (batch.is_weighted()) run["mask_hash"] = hash_of<T>(*batch.weights);

@@ -22,7 +22,6 @@
 #include <limits>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "riata/learning/run.hpp"
@@ -38,12 +37,15 @@ enum class TrainingLoss {
 enum class TrainingMode { oneshot, recursive, greedy };
 enum class TrainingOptimizer { backtracking, adam };
 
-TrainingLoss parse_training_loss(std::string_view name);            ///< "unsupervised", "supervised" or "semi"
-TrainingMode parse_training_mode(std::string_view name);            ///< "oneshot", "recursive" or "greedy"
-TrainingOptimizer parse_training_optimizer(std::string_view name);  ///< "backtracking" or "adam"
-const char* to_string(TrainingLoss loss);
-const char* to_string(TrainingMode mode);
-const char* to_string(TrainingOptimizer optimizer);
+template <>
+inline constexpr Name<TrainingLoss> names<TrainingLoss>[] = {
+    {TrainingLoss::unsupervised, "unsupervised"}, {TrainingLoss::supervised, "supervised"}, {TrainingLoss::semi, "semi"}};
+template <>
+inline constexpr Name<TrainingMode> names<TrainingMode>[] = {
+    {TrainingMode::oneshot, "oneshot"}, {TrainingMode::recursive, "recursive"}, {TrainingMode::greedy, "greedy"}};
+template <>
+inline constexpr Name<TrainingOptimizer> names<TrainingOptimizer>[] = {{TrainingOptimizer::backtracking, "backtracking"},
+                                                                       {TrainingOptimizer::adam, "adam"}};
 
 struct TrainingOptions {
   TrainingLoss loss = TrainingLoss::unsupervised;
@@ -58,7 +60,7 @@ struct TrainingOptions {
   bool positive_steps = false;  ///< keep steps at or above 1e-6 / L; kinds with steps alone
   int max_iter = 300;           ///< accepted steps, all stages together
   double tol = 0;               ///< relative decrease that ends a stage; see LineSearch::step()
-  std::optional<double> max_time_s = {};
+  std::optional<double> max_time = {};
   std::string checkpoint = {};  ///< a safetensors file; empty: none
   int checkpoint_every = 10;
   bool resume = false;                ///< go on from the checkpoint, if it is there
@@ -68,6 +70,37 @@ struct TrainingOptions {
   Execution execution = {};
   void validate() const;  ///< @throws std::invalid_argument naming the field, its value and the rule
 };
+
+template <>
+inline constexpr auto described<TrainingOptions> = std::tuple{
+    Option{"loss", &TrainingOptions::loss, rule::anything,
+           "The objective at the output, or the distance to --targets, or that to the exact codes"},
+    Option{"mode", &TrainingOptions::mode, rule::anything,
+           "All layers at once; or one more at each stage, with the loss at it or at the last"},
+    Option{"optimizer", &TrainingOptions::optimizer, rule::anything, "Full batches and verified steps, or mini-batches"},
+    Option{"batch_size", &TrainingOptions::batch_size, rule::at_least_one, "Signals per step of adam; default: all"},
+    Option{"validation", &TrainingOptions::validation,
+           Rule{[](double v) { return v >= 0 && v < 1; }, "must be between 0 and below 1"},
+           "adam: share of the signals held out; each stage keeps what is best on them"},
+    Option{"validate_every", &TrainingOptions::validate_every, rule::at_least_one, "Steps between looks at them"},
+    Option{"patience", &TrainingOptions::patience, rule::at_least_one, "Steps without a better look that end a stage"},
+    Option{"learning_rate", &TrainingOptions::learning_rate, rule::positive,
+           "First step of each stage over loss / ||gradient||^2, default: 1; or the rate of adam, default: 5e-4"},
+    Option{"positive_steps", &TrainingOptions::positive_steps, rule::anything,
+           "Keep steps positive: tied, alista, step and first_step"},
+    Option{"max_iter", &TrainingOptions::max_iter, rule::at_least_one,
+           "Accepted steps of all stages, at most; 0: write the network where it starts", Role::limits},
+    Option{"tol", &TrainingOptions::tol, rule::not_negative, "Relative decrease that ends a stage", Role::limits},
+    Option{"max_time", &TrainingOptions::max_time, rule::some_seconds, "Seconds, at most", Role::limits},
+    Option{"checkpoint", &TrainingOptions::checkpoint, rule::anything, "Where a killed run continues from", Role::limits},
+    Option{"checkpoint_every", &TrainingOptions::checkpoint_every, rule::at_least_one, "Steps between checkpoints", Role::limits},
+    Option{"resume", &TrainingOptions::resume, rule::anything, "Continue from the checkpoint if it exists, bit for bit",
+           Role::limits},
+    Option{"resume_inexact", &TrainingOptions::resume_inexact, rule::anything,
+           "The same, also where this machine lacks the kernels that rounded as the run did", Role::limits},
+    Option{"overwrite_checkpoint", &TrainingOptions::overwrite_checkpoint, rule::anything,
+           "Begin anew in the place of another run's checkpoint", Role::limits},
+    Option{"seed", &TrainingOptions::seed, rule::anything, "Same seed, same bits"}};
 
 /// What training tells about one accepted step; its phases are the stages.
 struct TrainingInfo : IterationInfo {

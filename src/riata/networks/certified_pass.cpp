@@ -34,7 +34,7 @@ CertifiedNetwork<T>::CertifiedNetwork(const Network<T>& net, int layers, bool wi
     for (int t = 0; t < n_layers; ++t) ista->parameters.merge(ista->kind.initial(ista->model, t));
     return;
   }
-  schedule = make_schedule({.layers = n_layers, .method = Layers::ista}, net.squared_norm());
+  schedule = make_schedule({.n_layers = n_layers, .algorithm = Layers::ista}, net.squared_norm());
   if (gram_pays(exact->code_size(), n_layers, n_signals)) gram.emplace(dense->atoms(), *l1);
 }
 

@@ -6,14 +6,6 @@
 
 namespace riata {
 
-ThresholdShape parse_threshold_shape(std::string_view name) {
-  if (name == "scalar") return ThresholdShape::scalar;
-  require(name == "atom", "threshold = '{}', must be 'scalar' or 'atom'", name);
-  return ThresholdShape::atom;
-}
-
-const char* to_string(ThresholdShape shape) { return shape == ThresholdShape::atom ? "atom" : "scalar"; }
-
 std::string parameter_name(int layer, std::string_view name) { return formatted("layer.{}.{}", layer, name); }
 
 std::optional<int> layer_of(std::string_view name) {

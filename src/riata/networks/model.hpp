@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "riata/core/names.hpp"
+#include "riata/core/option.hpp"
 #include "riata/operators/dense_dictionary.hpp"
 #include "riata/optim/parameters.hpp"
 
@@ -19,10 +21,9 @@ enum class ThresholdShape {
   atom     ///< one per atom
 };
 
-/// "scalar" or "atom". @throws std::invalid_argument
-ThresholdShape parse_threshold_shape(std::string_view name);
-/// The reverse of parse_threshold_shape().
-const char* to_string(ThresholdShape shape);
+template <>
+inline constexpr Name<ThresholdShape> names<ThresholdShape>[] = {{ThresholdShape::scalar, "scalar"},
+                                                                 {ThresholdShape::atom, "atom"}};
 
 /// Layer t leaves its largest entries as they are, as far as they exceed their thresholds: min((t + 1) p, p_max) % of the
 /// atoms. Chen, Liu, Wang and Yin (2018), "LISTA-SS".
@@ -39,6 +40,14 @@ struct NetworkOptions {
   std::optional<double> lipschitz = {};  ///< L > 0, of which the first steps are the inverse; by default ||D||_2^2 to rounding
   bool operator==(const NetworkOptions&) const = default;
 };
+
+template <>
+inline constexpr auto described<NetworkOptions> =
+    std::tuple{Option{"threshold", &NetworkOptions::threshold, rule::anything,
+                      "One threshold per layer, or one per layer and atom: lista, coupled, tied and hessian"},
+               Option{"groups", &NetworkOptions::groups},
+               Option{"lipschitz", &NetworkOptions::lipschitz, rule::positive,
+                      "What the first steps are the inverse of; default: ||D||_2^2"}};
 
 template <Scalar T>
 struct NetworkModel {

@@ -168,7 +168,7 @@ StoredNetwork<T> load(const TensorFile& file, const std::string& path, const aut
     return found->second;
   };
   const std::string kind = text("network"), threshold = text("threshold");
-  naming(path, [&] { options.threshold = parse_threshold_shape(threshold); });
+  naming(path, [&] { options.threshold = parse<ThresholdShape>(threshold, "threshold"); });
   if (file.metadata.contains("support_selection_p"))
     options.support_selection = SupportSelection{.p = number<double>(file, "support_selection_p", path),
                                                  .p_max = number<double>(file, "support_selection_p_max", path)};

@@ -111,13 +111,8 @@ Worth certify(const Matrix<double>& X, const DenseDictionary<double>& D, const M
 
 }  // namespace
 
-SourcePenalty parse_source_penalty(std::string_view name) {
-  require(name == "l1" || name == "group", "penalty = '{}', must be one of 'l1', 'group'", name);
-  return name == "l1" ? SourcePenalty::l1 : SourcePenalty::group;
-}
-
 void SparseInverseOptions::validate() const {
-  require(depth >= 0 && depth <= 1, "depth = {}, must be between 0 and 1", depth);
+  check_options(*this);
   require(n_orient == 1 || n_orient == 3, "n_orient = {}, must be 1 (fixed orientation) or 3 (free)", n_orient);
   require(n_orient == 1 || penalty == SourcePenalty::group,
           "n_orient = 3 is for penalty = 'group': l1 would prefer the axes of the coordinate system");

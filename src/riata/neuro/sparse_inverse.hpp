@@ -9,9 +9,9 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "riata/core/option.hpp"
 #include "riata/core/status.hpp"
 #include "riata/core/threads.hpp"
 #include "riata/core/types.hpp"
@@ -20,9 +20,8 @@
 namespace riata {
 
 enum class SourcePenalty { l1, group };
-
-/// "l1" or "group". @throws std::invalid_argument
-SourcePenalty parse_source_penalty(std::string_view name);
+template <>
+inline constexpr Name<SourcePenalty> names<SourcePenalty>[] = {{SourcePenalty::l1, "l1"}, {SourcePenalty::group, "group"}};
 
 struct SparseInverseOptions {
   double depth = 0.8;  ///< in [0, 1]; 0: no depth weighting
@@ -35,6 +34,16 @@ struct SparseInverseOptions {
   Execution execution = {};
   void validate() const;  ///< @throws std::invalid_argument naming the field, its value and the rule
 };
+
+template <>
+inline constexpr auto described<SparseInverseOptions> = std::tuple{
+    Option{"depth", &SparseInverseOptions::depth, Rule{[](double v) { return v >= 0 && v <= 1; }, "must be between 0 and 1"}},
+    Option{"penalty", &SparseInverseOptions::penalty},
+    Option{"n_orient", &SparseInverseOptions::n_orient},
+    Option{"channel_types", &SparseInverseOptions::channel_types},
+    Option{"rank_tol", &SparseInverseOptions::rank_tol},
+    Option{"tol", &SparseInverseOptions::tol, rule::not_negative},
+    Option{"max_iter", &SparseInverseOptions::max_iter, rule::at_least_one}};
 
 struct SparseInverseResult {
   Matrix<double> sources;        ///< n_columns of G x n_times, in the unit of M over that of G: ampere metres

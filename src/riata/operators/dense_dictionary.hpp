@@ -1,6 +1,7 @@
 // The dense dictionary: a matrix whose columns are the atoms.
 #pragma once
 
+#include "riata/core/names.hpp"
 #include "riata/operators/dictionary.hpp"
 
 namespace riata {
@@ -10,6 +11,9 @@ enum class Constraint {
   unit_sphere,  ///< ||D_j|| = 1; a zero atom stays zero
   unit_ball     ///< ||D_j|| <= 1
 };
+template <>
+inline constexpr Name<Constraint> names<Constraint>[] = {{Constraint::unit_sphere, "unit_sphere"},
+                                                         {Constraint::unit_ball, "unit_ball"}};
 
 /// D, n_features x n_atoms (NumPy's C-ordered (n_atoms, n_features)), a parameter called "dictionary" whose columns keep the
 /// constraint. Owns its atoms.

@@ -35,7 +35,7 @@ int beyond(T largest, int band) {
 template <Scalar T>
 void require_no_unit(const char* name, T largest, int band) {
   require(beyond(largest, band) == 0,
-          "{}: the largest entry is {:.3g}; with penalty = 'elastic-net', whose quadratic part is absolute, it must be between "
+          "{}: the largest entry is {:.3g}; with penalty = 'elastic_net', whose quadratic part is absolute, it must be between "
           "{:.0e} and {:.0e}; scale signals, atoms and reg",
           name, static_cast<double>(largest), std::ldexp(1.0, -band), std::ldexp(1.0, band));
 }

@@ -68,10 +68,13 @@ bool is_near(const std::string& key, const Json& stored, const Json& wanted) {
 
 /// The first key whose value differs, as a sentence; empty if the runs agree.
 std::string difference(const Json& stored, const Json& wanted, bool nearly) {
-  for (const bool is_hash : {false, true})  // what a person can read first
+  const auto rank_of = [](const std::string& key) {
+    return key.ends_with("_hash") ? 2 : key == "reg" || key == "lipschitz" ? 1 : 0;
+  };
+  for (const int rank : {0, 1, 2})  // options, what follows from them, what nobody can read
     for (const auto* run : {&wanted, &stored})
       for (const auto& [key, unused] : run->items()) {
-        if (key.ends_with("_hash") != is_hash || key == simd_key || key == blas_key || key == given_key) continue;
+        if (rank_of(key) != rank || key == simd_key || key == blas_key || key == given_key) continue;
         if (entry(stored, key).dump() == entry(wanted, key).dump() && stored.contains(key) == wanted.contains(key)) continue;
         if (nearly && is_near(key, stored, wanted)) continue;
         return formatted("it was made with {} = {}, this run has {}", shown(key), value_of(stored, key), value_of(wanted, key));

@@ -13,16 +13,6 @@
 namespace riata {
 namespace {
 
-constexpr std::initializer_list<const char*> solver_names = {"auto", "ista", "fista", "oista", "backtracking", "cd", "lars"};
-
-/// The enumerator whose place among the names is that of `name`.
-template <class Choice>
-Choice parse(const char* option, std::string_view name, std::initializer_list<const char*> names) {
-  const auto found = std::find(names.begin(), names.end(), name);
-  require(found != names.end(), "{} = '{}', must be one of '{}'", option, name, fmt::join(names, "', '"));
-  return static_cast<Choice>(found - names.begin());
-}
-
 /// The methods for a penalty, "auto" first.
 std::vector<Solver> methods_for(PenaltyKind penalty) {
   switch (penalty) {
@@ -41,33 +31,15 @@ std::vector<Solver> methods_for(PenaltyKind penalty) {
 
 }  // namespace
 
-Solver parse_solver(std::string_view name) { return parse<Solver>("method", name, solver_names); }
-
-Momentum parse_momentum(std::string_view name) {
-  return parse<Momentum>("momentum", name, {"beck-teboulle", "chambolle-dossal", "greedy"});
-}
-
-Restart parse_restart(std::string_view name) { return parse<Restart>("restart", name, {"never", "gradient", "objective"}); }
-
-SupportNorm parse_support_norm(std::string_view name) { return parse<SupportNorm>("support_norm", name, {"exact", "estimated"}); }
-
-const char* to_string(Solver method) { return solver_names.begin()[static_cast<std::size_t>(method)]; }
-
 void EncodeOptions::validate() const {
   std::vector<const char*> fitting;
   for (const Solver solver : methods_for(penalty.kind)) fitting.push_back(to_string(solver));
   require(std::ranges::count(methods_for(penalty.kind), method) > 0,
           "method = '{}' does not fit penalty = '{}'; choose one of '{}'", to_string(method), to_string(penalty.kind),
           fmt::join(fitting, "', '"));
-  require(std::isfinite(tol) && tol >= 0, "tol = {}, must be >= 0 and finite", tol);
-  require(max_iter >= 1, "max_iter = {}, must be >= 1", max_iter);
-  require(check_every >= 1, "check_every = {}, must be >= 1", check_every);
-  require(std::isfinite(momentum_delay) && momentum_delay >= 2, "momentum_delay = {}, must be >= 2 and finite", momentum_delay);
+  check_options(*this);
   require(momentum != Momentum::greedy || restart != Restart::never,
           "momentum 'greedy' never settles without restarts; choose restart = 'gradient' or 'objective'");
-  require(shrink > 0 && shrink < 1, "shrink = {}, must be between 0 and 1", shrink);
-  require(!first_step || (std::isfinite(*first_step) && *first_step > 0), "first_step = {}, must be > 0 and finite",
-          first_step.value_or(1));
 }
 
 template <Scalar T>

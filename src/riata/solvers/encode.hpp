@@ -6,7 +6,6 @@
 #pragma once
 
 #include <optional>
-#include <string_view>
 #include <vector>
 
 #include "riata/core/status.hpp"
@@ -49,16 +48,22 @@ enum class SupportNorm {
   estimated  ///< warm-started power iteration; a step that proves too long is refused and corrects the estimate
 };
 
-/// "auto", "ista", "fista", "oista", "backtracking", "cd" or "lars". @throws std::invalid_argument
-Solver parse_solver(std::string_view name);
-/// "beck-teboulle", "chambolle-dossal" or "greedy". @throws std::invalid_argument
-Momentum parse_momentum(std::string_view name);
-/// "never", "gradient" or "objective". @throws std::invalid_argument
-Restart parse_restart(std::string_view name);
-/// "exact" or "estimated". @throws std::invalid_argument
-SupportNorm parse_support_norm(std::string_view name);
-/// The reverse of parse_solver().
-const char* to_string(Solver method);
+template <>
+inline constexpr Name<Solver> names<Solver>[] = {{Solver::automatic, "auto"},
+                                                 {Solver::ista, "ista"},
+                                                 {Solver::fista, "fista"},
+                                                 {Solver::oista, "oista"},
+                                                 {Solver::backtracking, "backtracking"},
+                                                 {Solver::coordinate_descent, "cd"},
+                                                 {Solver::lars, "lars"}};
+template <>
+inline constexpr Name<Momentum> names<Momentum>[] = {
+    {Momentum::beck_teboulle, "beck_teboulle"}, {Momentum::chambolle_dossal, "chambolle_dossal"}, {Momentum::greedy, "greedy"}};
+template <>
+inline constexpr Name<Restart> names<Restart>[] = {
+    {Restart::gradient, "gradient"}, {Restart::objective, "objective"}, {Restart::never, "never"}};
+template <>
+inline constexpr Name<SupportNorm> names<SupportNorm>[] = {{SupportNorm::estimated, "estimated"}, {SupportNorm::exact, "exact"}};
 
 struct EncodeOptions {
   Solver method = Solver::automatic;
@@ -77,6 +82,23 @@ struct EncodeOptions {
   Execution execution = {};
   void validate() const;  ///< @throws std::invalid_argument naming the field, its value and the rule
 };
+
+template <>
+inline constexpr auto described<EncodeOptions> =
+    std::tuple{Option{"method", &EncodeOptions::method, rule::anything, "cd is coordinate descent, lars the exact path"},
+               Option{"tol", &EncodeOptions::tol, rule::not_negative,
+                      "A signal is done when gap <= tol * ||x||^2 / 2; with the l0 penalty when its code moves by tol at most"},
+               Option{"max_iter", &EncodeOptions::max_iter, rule::at_least_one, "Iterations or sweeps, at most"},
+               Option{"check_every", &EncodeOptions::check_every, rule::at_least_one},
+               Option{"momentum", &EncodeOptions::momentum, rule::anything, "FISTA's extrapolation"},
+               Option{"momentum_delay", &EncodeOptions::momentum_delay,
+                      Rule{[](double v) { return v >= 2 && rule::not_negative.holds(v); }, "must be >= 2 and finite"}},
+               Option{"restart", &EncodeOptions::restart, rule::anything, "When FISTA forgets its momentum"},
+               Option{"support_norm", &EncodeOptions::support_norm},
+               Option{"shrink", &EncodeOptions::shrink, Rule{[](double v) { return v > 0 && v < 1; }, "must be between 0 and 1"}},
+               Option{"first_step", &EncodeOptions::first_step, rule::positive},
+               Option{"record", &EncodeOptions::record},
+               Option{"penalty", &EncodeOptions::penalty}};
 
 /// What one signal went through: one entry per iteration.
 struct StepTrace {

@@ -20,6 +20,10 @@ struct StreamOptions {
   void validate() const;  ///< @throws std::invalid_argument naming the field, its value and the rule
 };
 
+template <>
+inline constexpr auto described<StreamOptions> =
+    std::tuple{Option{"encode", &StreamOptions::encode}, Option{"block_size", &StreamOptions::block_size, rule::at_least_one}};
+
 /// The codes of the signals first, first + 1, ..., each with its certificate as in EncodeResult.
 template <Scalar T>
 struct CodeBlock {

@@ -27,6 +27,10 @@ struct ImplicitOptions {
   Execution execution = {};
 };
 
+template <>
+inline constexpr auto described<ImplicitOptions> =
+    std::tuple{Option{"tol", &ImplicitOptions::tol}, Option{"penalty", &ImplicitOptions::penalty}};
+
 /// What implicit_gradient returns: <cotangent, codes> differentiated, summed over the signals.
 template <Scalar T>
 struct ImplicitGradient {

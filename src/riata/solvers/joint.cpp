@@ -130,10 +130,7 @@ class JointSolver {
 
 }  // namespace
 
-void JointOptions::validate() const {
-  require(std::isfinite(tol) && tol >= 0, "tol = {}, must be >= 0 and finite", tol);
-  require(max_iter >= 1, "max_iter = {}, must be >= 1", max_iter);
-}
+void JointOptions::validate() const { check_options(*this); }
 
 template <Scalar T>
 double joint_reg_max(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, Index group_size) {

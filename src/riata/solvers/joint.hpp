@@ -7,6 +7,7 @@
 
 #include <vector>
 
+#include "riata/core/option.hpp"
 #include "riata/core/status.hpp"
 #include "riata/core/threads.hpp"
 #include "riata/operators/dense_dictionary.hpp"
@@ -21,6 +22,11 @@ struct JointOptions {
   Execution execution = {};  ///< one problem runs on the calling thread; n_threads has no effect
   void validate() const;     ///< @throws std::invalid_argument naming the field, its value and the rule
 };
+
+template <>
+inline constexpr auto described<JointOptions> =
+    std::tuple{Option{"tol", &JointOptions::tol, rule::not_negative},
+               Option{"max_iter", &JointOptions::max_iter, rule::at_least_one}, Option{"group_size", &JointOptions::group_size}};
 
 template <Scalar T>
 struct JointResult {

@@ -340,8 +340,7 @@ class Lars final : public TileSolver<T> {
 
 void PathOptions::validate() const {
   require_l1("lasso_path", penalty);
-  require(std::isfinite(reg_min) && reg_min >= 0, "reg_min = {}, must be >= 0 and finite", reg_min);
-  require(max_knots >= 1, "max_knots = {}, must be >= 1", max_knots);
+  check_options(*this);
 }
 
 namespace {

@@ -16,6 +16,11 @@ struct PathOptions {
   void validate() const;     ///< @throws std::invalid_argument
 };
 
+template <>
+inline constexpr auto described<PathOptions> =
+    std::tuple{Option{"reg_min", &PathOptions::reg_min, rule::not_negative},
+               Option{"max_knots", &PathOptions::max_knots, rule::at_least_one}, Option{"penalty", &PathOptions::penalty}};
+
 template <Scalar T>
 struct LassoPath {
   Vector<T> regs;      ///< the knots, descending: regs(0) is reg_max; the last is reg_min unless max_knots came first, or

@@ -112,8 +112,7 @@ class Pursuit {
 
 void OmpOptions::validate() const {
   require(n_nonzero || tol, "omp: give n_nonzero, tol or both; without either nothing stops the pursuit");
-  require(!n_nonzero || *n_nonzero >= 1, "n_nonzero = {}, must be >= 1", n_nonzero.value_or(1));
-  require(!tol || (std::isfinite(*tol) && *tol >= 0), "tol = {}, must be >= 0 and finite", tol.value_or(0));
+  check_options(*this);
 }
 
 template <Scalar T>

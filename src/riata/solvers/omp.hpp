@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "riata/core/option.hpp"
 #include "riata/core/status.hpp"
 #include "riata/core/threads.hpp"
 #include "riata/operators/dense_dictionary.hpp"
@@ -17,6 +18,10 @@ struct OmpOptions {
   Execution execution = {};
   void validate() const;  ///< @throws std::invalid_argument
 };
+
+template <>
+inline constexpr auto described<OmpOptions> = std::tuple{Option{"n_nonzero", &OmpOptions::n_nonzero, rule::at_least_one},
+                                                         Option{"tol", &OmpOptions::tol, rule::not_negative}};
 
 template <Scalar T>
 struct OmpResult {

@@ -1,7 +1,7 @@
 // Which penalty g, as callers name it; the objective carries reg * g.
 //
 //   l1            g(z) = sum_j w_j |z_j|
-//   elastic-net   g(z) = l1_ratio sum_j w_j |z_j| + (1 - l1_ratio)/2 ||z||^2     Zou and Hastie (2005)
+//   elastic_net   g(z) = l1_ratio sum_j w_j |z_j| + (1 - l1_ratio)/2 ||z||^2     Zou and Hastie (2005)
 //   group         g(z) = sum_G ||z_G||_2, G over the groups of atoms             Yuan and Lin (2006)
 //   l0            g(z) = ||z||_0, the number of atoms used
 //   own           what a caller brings, in C++ (own_penalty.hpp)
@@ -10,10 +10,11 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <string_view>
 #include <tuple>
 #include <vector>
 
+#include "riata/core/names.hpp"
+#include "riata/core/option.hpp"
 #include "riata/core/types.hpp"
 
 namespace riata {
@@ -23,16 +24,16 @@ enum class PenaltyKind { l1, elastic_net, group, l0, own };
 template <Scalar T>
 class OwnPenalty;
 
-/// "l1", "elastic-net", "group" or "l0". @throws std::invalid_argument
-PenaltyKind parse_penalty(std::string_view name);
-/// The reverse of parse_penalty().
-const char* to_string(PenaltyKind kind);
+template <>
+inline constexpr Name<PenaltyKind> names<PenaltyKind>[] = {
+    {PenaltyKind::l1, "l1"}, {PenaltyKind::elastic_net, "elastic_net"}, {PenaltyKind::group, "group"}, {PenaltyKind::l0, "l0"}};
+inline const char* to_string(PenaltyKind kind) { return kind == PenaltyKind::own ? "own" : to_string<PenaltyKind>(kind); }
 
 struct PenaltyOptions {
-  bool positive = false;             ///< codes must be >= 0; l1 and elastic-net
-  std::vector<double> weights = {};  ///< one factor > 0 per atom, multiplying reg; empty: all ones; l1 and elastic-net
+  bool positive = false;             ///< codes must be >= 0; l1 and elastic_net
+  std::vector<double> weights = {};  ///< one factor > 0 per atom, multiplying reg; empty: all ones; l1 and elastic_net
   PenaltyKind kind = PenaltyKind::l1;
-  std::optional<double> l1_ratio = {};    ///< elastic-net: the share of l1, in (0, 1]; absent: 0.5
+  std::optional<double> l1_ratio = {};    ///< elastic_net: the share of l1, in (0, 1]; absent: 0.5
   std::vector<std::int64_t> groups = {};  ///< group: one label >= 0 per atom; atoms with equal labels are a group
   /// own: what own_penalty() puts here, one of the two.
   std::tuple<std::shared_ptr<const OwnPenalty<float>>, std::shared_ptr<const OwnPenalty<double>>> own = {};
@@ -40,6 +41,16 @@ struct PenaltyOptions {
   void validate(Index n_atoms) const;
   bool operator==(const PenaltyOptions&) const = default;
 };
+
+template <>
+inline constexpr auto described<PenaltyOptions> = std::tuple{
+    Option{"positive", &PenaltyOptions::positive, rule::anything, "Codes must be >= 0"},
+    Option{"weights", &PenaltyOptions::weights},
+    Option{"penalty", &PenaltyOptions::kind, rule::anything,
+           "l1; l1 and half a squared norm; the norms of groups; the number of atoms (hard thresholding, no gap)"},
+    Option{"l1_ratio", &PenaltyOptions::l1_ratio, Rule{[](double v) { return v > 0 && v <= 1; }, "must be > 0 and <= 1"},
+           "The elastic net's share of l1, > 0 and <= 1; default: 0.5"},
+    Option{"groups", &PenaltyOptions::groups}};
 
 /// For those who differentiate or learn: l1 is all they know. @throws std::invalid_argument for another penalty
 void require_l1(const char* where, const PenaltyOptions& options);

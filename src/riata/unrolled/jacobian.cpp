@@ -18,8 +18,8 @@ Matrix<T> code_jacobian(const NonDeduced<ConstVectorRef<T>>& x, const DenseDicti
   const StopScope scope(options.execution);
   require_signals<T>("code_jacobian", ConstMatrixRef<T>(x), D);
   require(row >= 0 && row < D.signal_size(), "row = {}, must be between 0 and n_features - 1 = {}", row, D.signal_size() - 1);
-  const int kept = backprop.value_or(options.layers);
-  require(kept >= 0 && kept <= options.layers, "backprop = {}, must be between 0 and layers = {}", kept, options.layers);
+  const int kept = backprop.value_or(options.n_layers);
+  require(kept >= 0 && kept <= options.n_layers, "backprop = {}, must be between 0 and n_layers = {}", kept, options.n_layers);
   const L1<double> penalty(options.penalty, D.code_size());
   const auto weight = static_cast<double>(resolve_reg<T>(reg, ConstMatrixRef<T>(x), D, options.penalty, options.execution)(0));
   const LayerSchedule schedule = make_schedule(options, options.lipschitz ? 0 : D.squared_norm());
@@ -34,8 +34,8 @@ Matrix<T> code_jacobian(const NonDeduced<ConstVectorRef<T>>& x, const DenseDicti
   const RowDirections directions{.rows = std::vector<Index>(static_cast<std::size_t>(n_atoms), row),
                                  .weights = Matrix<double>::Identity(n_atoms, n_atoms)};
   const Matrix<double> atoms_of_rows = atoms_of(directions, atoms);
-  Tangents tangents(trace, gram, directions, atoms_of_rows, options.layers - kept);
-  while (tangents.layer() < options.layers) {
+  Tangents tangents(trace, gram, directions, atoms_of_rows, options.n_layers - kept);
+  while (tangents.layer() < options.n_layers) {
     leave_if_stopped();
     tangents.advance();
   }

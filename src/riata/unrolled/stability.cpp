@@ -173,7 +173,7 @@ UnrolledStability unrolled_stability(const NonDeduced<ConstMatrixRef<T>>& X, con
   UnrolledOptions in_unit = network;
   if (network.lipschitz) in_unit.lipschitz = std::ldexp(*network.lipschitz, -2 * f);
   const LayerSchedule schedule = make_schedule(in_unit, network.lipschitz ? 0 : DenseDictionary<double>(probe.D).squared_norm());
-  probe.contracts = network.method == Layers::ista &&
+  probe.contracts = network.algorithm == Layers::ista &&
                     *std::max_element(schedule.steps.begin(), schedule.steps.end()) * spectral_norm_squared(probe.D) <= 2 &&
                     *std::min_element(schedule.steps.begin(), schedule.steps.end()) >= 0;
   const Reg resolved(std::vector<double>(weights.begin(), weights.end()));
@@ -182,7 +182,7 @@ UnrolledStability unrolled_stability(const NonDeduced<ConstMatrixRef<T>>& X, con
                                    .codes;
 
   const Index n_signals = X.cols();
-  const int N = network.layers;
+  const int N = network.n_layers;
   UnrolledStability result;
   result.growth.resize(n_signals);
   result.safe_backprop.resize(n_signals);

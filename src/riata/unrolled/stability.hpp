@@ -18,12 +18,17 @@
 namespace riata {
 
 struct StabilityOptions {
-  UnrolledOptions network = {.method = Layers::ista};
+  UnrolledOptions network = {.algorithm = Layers::ista};
   std::optional<int> directions = 2;  ///< random ones per row of D, the same in every call; none: all entries of D, which
                                       ///< gives the growth itself instead of its estimate
   double tol = 1e-12;                 ///< of the exact codes: gap <= tol * 1/2 ||x||^2
   bool return_errors = false;
 };
+
+template <>
+inline constexpr auto described<StabilityOptions> =
+    std::tuple{Option{"network", &StabilityOptions::network}, Option{"directions", &StabilityOptions::directions},
+               Option{"tol", &StabilityOptions::tol}, Option{"return_errors", &StabilityOptions::return_errors}};
 
 /// Above it a network counts as unstable.
 inline constexpr double largest_stable_growth = 1.1;

@@ -17,31 +17,12 @@
 
 namespace riata {
 
-Layers parse_layers(std::string_view name, const char* argument) {
-  if (name == "ista") return Layers::ista;
-  if (name == "fista") return Layers::fista;
-  refuse(formatted("{} = '{}', must be 'ista' or 'fista'", argument, name));
-}
-
-Loss parse_loss(std::string_view name) {
-  if (name == "lasso") return Loss::lasso;
-  if (name == "least_squares") return Loss::least_squares;
-  refuse(formatted("loss = '{}', must be 'lasso' or 'least_squares'", name));
-}
-
-Reduction parse_reduction(std::string_view name) {
-  if (name == "mean") return Reduction::mean;
-  if (name == "sum") return Reduction::sum;
-  refuse(formatted("reduction = '{}', must be 'mean' or 'sum'", name));
-}
-
 void UnrolledOptions::validate() const {
-  require(layers >= 1 && layers <= 1'000'000, "layers = {}, must be between 1 and 1000000", layers);
-  require(steps.empty() || std::ssize(steps) == layers, "steps: {} entries for {} layers; they must be equal", steps.size(),
-          layers);
+  check_options(*this);
+  require(steps.empty() || std::ssize(steps) == n_layers, "steps: {} entries for {} layers; they must be equal", steps.size(),
+          n_layers);
   for (std::size_t i = 0; i < steps.size(); ++i)
     require(std::isfinite(steps[i]), "steps: entry {} is {}, must be finite", i, steps[i]);
-  if (lipschitz) require(std::isfinite(*lipschitz) && *lipschitz > 0, "lipschitz = {}, must be > 0 and finite", *lipschitz);
 }
 
 std::vector<double> layer_momenta(int n_layers, bool accelerate) {
@@ -59,8 +40,8 @@ LayerSchedule make_schedule(const UnrolledOptions& options, double squared_norm)
   LayerSchedule schedule;
   const double norm_sq = options.lipschitz.value_or(squared_norm);
   schedule.lipschitz = norm_sq > 0 ? norm_sq : 1;
-  schedule.momenta = layer_momenta(options.layers, options.method == Layers::fista);
-  schedule.steps.assign(static_cast<std::size_t>(options.layers), 1 / schedule.lipschitz);
+  schedule.momenta = layer_momenta(options.n_layers, options.algorithm == Layers::fista);
+  schedule.steps.assign(static_cast<std::size_t>(options.n_layers), 1 / schedule.lipschitz);
   for (std::size_t i = 0; i < options.steps.size(); ++i) schedule.steps[i] *= options.steps[i];
   return schedule;
 }
@@ -136,7 +117,7 @@ struct Problem {
     require(!thresholds_negative || l1 || options.penalty.kind == PenaltyKind::group,
             "steps: factors below zero are for the penalties 'l1' and 'group', not for '{}'", to_string(options.penalty.kind));
     if (l1 && !seen.is_weighted()) dense = dynamic_cast<const DenseDictionary<T>*>(&D);
-    if (dense != nullptr && !thresholds_negative && gram_pays(D.code_size(), options.layers, X.cols()))
+    if (dense != nullptr && !thresholds_negative && gram_pays(D.code_size(), options.n_layers, X.cols()))
       gram.emplace(dense->atoms(), *l1);
   }
   int weight_exponent() const { return unit == RegUnit::squared ? 2 * e : e + f; }  // of reg
@@ -281,8 +262,8 @@ UnrolledGradient<T> unrolled_gradient(const NonDeduced<Batch<T>>& batch, const D
   const Problem<T> problem("unrolled_gradient", batch, D_given, reg, options, true, largest_target);
   const ConstMatrixRef<T>& X = problem.X;
   const Dictionary<T>& D = problem.D;
-  const int kept = wanted.backprop.value_or(options.layers);
-  require(kept >= 0 && kept <= options.layers, "backprop = {}, must be between 0 and layers = {}", kept, options.layers);
+  const int kept = wanted.backprop.value_or(options.n_layers);
+  require(kept >= 0 && kept <= options.n_layers, "backprop = {}, must be between 0 and n_layers = {}", kept, options.n_layers);
   if (fitted != nullptr) {
     require(fitted->rows() == X.rows() && fitted->cols() == X.cols(),
             "unrolled_gradient: target has shape ({}, {}), expected the signals' ({}, {})", fitted->cols(), fitted->rows(),
@@ -305,7 +286,7 @@ UnrolledGradient<T> unrolled_gradient(const NonDeduced<Batch<T>>& batch, const D
   std::vector<double> reg_gradient(wanted.reg ? static_cast<std::size_t>(n_signals) : 0);
   UnrolledSums<T> zero;
   if (wanted.dictionary) zero.parameters = zeros_like(D.parameters());
-  if (wanted.steps) zero.steps.setZero(options.layers);
+  if (wanted.steps) zero.steps.setZero(options.n_layers);
   if (wanted.usage) zero.usage.setZero(n_atoms);
 
   UnrolledSums<T> total = sweep(
@@ -370,8 +351,8 @@ UnrolledGradient<T> unrolled_vjp(const NonDeduced<Batch<T>>& batch, const Dictio
   const Problem<T> problem("unrolled_vjp", batch, D_given, reg, options, true);
   const ConstMatrixRef<T>& X = problem.X;
   const Dictionary<T>& D = problem.D;
-  const int kept = backprop.value_or(options.layers);
-  require(kept >= 0 && kept <= options.layers, "backprop = {}, must be between 0 and layers = {}", kept, options.layers);
+  const int kept = backprop.value_or(options.n_layers);
+  require(kept >= 0 && kept <= options.n_layers, "backprop = {}, must be between 0 and n_layers = {}", kept, options.n_layers);
   const Index n_features = X.rows(), n_atoms = D.code_size(), n_signals = X.cols();
   require(cotangent.rows() == n_atoms && cotangent.cols() == n_signals,
           "unrolled_vjp: cotangent has shape ({}, {}), expected ({}, {})", cotangent.cols(), cotangent.rows(), n_signals,
@@ -382,7 +363,7 @@ UnrolledGradient<T> unrolled_vjp(const NonDeduced<Batch<T>>& batch, const Dictio
   result.codes.resize(n_atoms, n_signals);
   result.signals.setZero(n_features, n_signals);
   std::vector<double> per_signal(static_cast<std::size_t>(n_signals));
-  const UnrolledSums<T> zero{.parameters = zeros_like(D.parameters()), .steps = Vector<double>::Zero(options.layers)};
+  const UnrolledSums<T> zero{.parameters = zeros_like(D.parameters()), .steps = Vector<double>::Zero(options.n_layers)};
   UnrolledSums<T> total = sweep(
       parts, n_signals, options.execution, zero, [&] { return problem.make_pass(kept, parts.tile); },
       [&](Index first, Index n, auto& pass, UnrolledSums<T>& sums) {

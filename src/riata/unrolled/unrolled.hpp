@@ -9,9 +9,10 @@
 #pragma once
 
 #include <optional>
-#include <string_view>
 #include <vector>
 
+#include "riata/core/names.hpp"
+#include "riata/core/option.hpp"
 #include "riata/core/threads.hpp"
 #include "riata/operators/dense_dictionary.hpp"
 #include "riata/terms/batch.hpp"
@@ -24,15 +25,17 @@ enum class Layers { ista, fista };
 enum class Loss { lasso, least_squares };
 enum class Reduction { mean, sum };
 
-/// "ista" or "fista". @throws std::invalid_argument, which calls the name by its `argument`
-Layers parse_layers(std::string_view name, const char* argument = "method");
-Loss parse_loss(std::string_view name);            ///< "lasso" or "least_squares"
-Reduction parse_reduction(std::string_view name);  ///< "mean" or "sum"
+template <>
+inline constexpr Name<Layers> names<Layers>[] = {{Layers::fista, "fista"}, {Layers::ista, "ista"}};
+template <>
+inline constexpr Name<Loss> names<Loss>[] = {{Loss::lasso, "lasso"}, {Loss::least_squares, "least_squares"}};
+template <>
+inline constexpr Name<Reduction> names<Reduction>[] = {{Reduction::mean, "mean"}, {Reduction::sum, "sum"}};
 
 /// The network: what the forward pass needs.
 struct UnrolledOptions {
-  int layers = 20;  ///< N >= 1
-  Layers method = Layers::fista;
+  int n_layers = 20;  ///< N >= 1
+  Layers algorithm = Layers::fista;
   std::vector<double> steps = {};        ///< factors s_i: layer i has step s_i / L and threshold s_i reg / L; any sign,
                                          ///< since learning may pass zero; empty: ones
   std::optional<double> lipschitz = {};  ///< L > 0; by default ||D||_2^2 to rounding. A constant in every derivative
@@ -41,6 +44,15 @@ struct UnrolledOptions {
   Execution execution = {};
   void validate() const;  ///< @throws std::invalid_argument naming the field, its value and the rule
 };
+
+template <>
+inline constexpr auto described<UnrolledOptions> =
+    std::tuple{Option{"n_layers", &UnrolledOptions::n_layers, rule::some_layers},
+               Option{"algorithm", &UnrolledOptions::algorithm},
+               Option{"steps", &UnrolledOptions::steps},
+               Option{"lipschitz", &UnrolledOptions::lipschitz, rule::positive},
+               Option{"return_extrapolated", &UnrolledOptions::return_extrapolated},
+               Option{"penalty", &UnrolledOptions::penalty}};
 
 /// Codes after N layers, n_atoms x n_signals, of signals or of {signals, mask} (terms/batch.hpp), started from `init` (same shape) or zero.
 /// Steps beyond 2 / ||D||_2^2 may diverge; once a code has overflowed, what follows means nothing, finite or not.
@@ -52,10 +64,15 @@ Matrix<T> unrolled_encode(const NonDeduced<Batch<T>>& batch, const Dictionary<T>
 /// The derivatives to take; what is not asked for costs nothing.
 struct GradientOptions {
   Loss loss = Loss::lasso;
-  std::optional<int> backprop = {};  ///< the last K layers are differentiated, 0 <= K <= layers; by default all
+  std::optional<int> backprop = {};  ///< the last K layers are differentiated, 0 <= K <= n_layers; by default all
   Reduction reduction = Reduction::mean;
   bool dictionary = true, steps = true, reg = true, signals = false, codes = true, usage = false;
 };
+
+template <>
+inline constexpr auto described<GradientOptions> =
+    std::tuple{Option{"loss", &GradientOptions::loss}, Option{"backprop", &GradientOptions::backprop},
+               Option{"reduction", &GradientOptions::reduction}};
 
 template <Scalar T>
 struct UnrolledGradient {
@@ -71,7 +88,7 @@ struct UnrolledGradient {
 
 /// Memory beyond the results is constant in the number of signals; bits do not depend on the number of threads.
 /// `target`, if given, has the shape of X and replaces it in the loss alone (supervised denoising).
-/// @throws std::invalid_argument as unrolled_encode, and if backprop > layers
+/// @throws std::invalid_argument as unrolled_encode, and if backprop > n_layers
 template <Scalar T>
 UnrolledGradient<T> unrolled_gradient(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D, const Reg& reg,
                                       const UnrolledOptions& options = {}, const GradientOptions& gradient = {},
