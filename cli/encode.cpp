@@ -36,7 +36,7 @@ struct Encode {
   template <Scalar T>
   int encode_blocks(const Matrix<T>& atoms) const;
   AnyMatrix signals_of(const LoadedDictionary& loaded);
-  void adopt(const Metadata& metadata);
+  void adopt(const LoadedDictionary& loaded);
   template <Scalar T>
   int encode(const LoadedDictionary& loaded, const Matrix<T>& X);
   template <Scalar T>
@@ -51,11 +51,16 @@ std::string value_of(const Metadata& metadata, const std::string& key) {
 }
 
 /// What the model was learned with holds where the command line says nothing.
-void Encode::adopt(const Metadata& metadata) {
+void Encode::adopt(const LoadedDictionary& loaded) {
+  const Metadata& metadata = loaded.metadata;
   if (const std::string text = value_of(metadata, "reg"); !reg && !text.empty()) reg = Reg::parse(text);
   require(reg.has_value(), "--reg is required: {} does not say with which weight it was learned", dictionary);
   const bool entrywise = options.penalty.kind == PenaltyKind::l1 || options.penalty.kind == PenaltyKind::elastic_net;
-  if (value_of(metadata, "positive") == "true" && entrywise) options.penalty.positive = true;
+  if (options.penalty == PenaltyOptions())
+    options.penalty = loaded.penalty;
+  else if (loaded.penalty.positive && entrywise)
+    options.penalty.positive = true;
+  options.validate();  // does the method fit?
   if (value_of(metadata, "centred") == "true") centre = true;
   if (n_layers && options.method == Solver::automatic)
     options.method = value_of(metadata, "algorithm") == "ista" ? Solver::ista : Solver::fista;
@@ -87,7 +92,7 @@ int Encode::run() {
     UnrolledOptions{.n_layers = *n_layers, .penalty = options.penalty}.validate();
   }
   const LoadedDictionary loaded = read_dictionary(dictionary);
-  adopt(loaded.metadata);
+  adopt(loaded);
   if (stream) require_streamable();
   require(mask.empty() || !centre, "--mask takes signals as they are; leave out --centre, and models learned so");
   const AnyMatrix signals = stream ? AnyMatrix() : signals_of(loaded);
@@ -216,9 +221,7 @@ Task add_encode(CLI::App& app) {
   add_reg(app, command->reg, "Weight of the penalty, or a fraction of each signal's reg_max: 0.1max; default: the model's");
   add_options(app, options);
   app.add_option("--n-layers", command->n_layers, "Run exactly N layers, with the model's step factors, instead of a solver");
-  app.add_option("--groups", command->groups,
-                 "Integers >= 0 of shape (n_atoms,): atoms with equal numbers are a group. .npy, .npz or .npz:KEY")
-      ->type_name("FILE");
+  add_groups(app, command->groups);
   app.add_option("--mask", command->mask,
                  "What was seen of IN: zeros and ones (or weights between) of its shape, .npy or .npz:KEY; the rest may be NaN")
       ->type_name("FILE");

@@ -218,7 +218,8 @@ LoadedDictionary read_dictionary(const std::string& name) {
   require(name.ends_with(".safetensors"), "{} is neither a model (.safetensors) nor an array (.npy, .npz)", name);
   const auto load = [&]<class T>(T) {
     Model<T> model = load_model<T>(name);
-    return LoadedDictionary{std::move(model.dictionary), std::move(model.steps), std::move(model.metadata)};
+    return LoadedDictionary{std::move(model.dictionary), std::move(model.steps), std::move(model.metadata),
+                            std::move(model.penalty)};
   };
   return model_is_float32(name) ? load(float{}) : load(double{});
 }

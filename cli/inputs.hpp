@@ -15,6 +15,7 @@
 #include "riata/core/tensors.hpp"
 #include "riata/core/types.hpp"
 #include "riata/io/images.hpp"
+#include "riata/terms/penalty_options.hpp"
 
 namespace riata::cli {
 
@@ -76,6 +77,7 @@ struct LoadedDictionary {
   AnyMatrix atoms;
   std::vector<double> steps = {};
   std::map<std::string, std::string> metadata = {};
+  PenaltyOptions penalty = {};
 };
 
 /// A model (.safetensors) or a plain array (.npy, .npz).

@@ -28,7 +28,7 @@ double final_value(const LearnResult<T>& result) {
 
 struct Learn {
   std::vector<std::string> inputs;
-  std::string output, init = "data", reference, trace, mask;
+  std::string output, init = "data", reference, trace, mask, groups;
   std::optional<Index> n_atoms;
   std::optional<Reg> reg;
   std::optional<std::string> dtype;
@@ -56,11 +56,13 @@ struct Learn {
 /// All that can be refused before the signals are read.
 void Learn::check() {
   patches.seed = options.seed;
+  if (!groups.empty()) options.penalty.groups = read_labels(groups);
   options.validate();
   std::vector<std::string> files;
   for (const std::string& input : inputs) files.push_back(file_of(input));
   if (init_is_file()) files.push_back(file_of(init));
   files.push_back(file_of(reference));
+  if (!groups.empty()) files.push_back(file_of(groups));
   if (!mask.empty()) files.push_back(file_of(mask));
   require(mask.empty() || !has_pictures(), "--mask is for arrays, and {} is a picture", inputs.front());
   require_good_outputs(files, {output, options.checkpoint, trace});
@@ -125,7 +127,8 @@ void Learn::save(const LearnResult<T>& result, Index n_signals) const {
   if (has_pictures()) metadata["patch"] = formatted("{}", patches.patch);
   save_model<T>(output, {.dictionary = result.dictionary,
                          .steps = options.learn_steps ? result.steps : std::vector<double>{},
-                         .metadata = std::move(metadata)});
+                         .metadata = std::move(metadata),
+                         .penalty = options.penalty});
 }
 
 template <Scalar T>
@@ -200,6 +203,7 @@ void add_signal_options(CLI::App& app, Learn& command) {
 void add_run_options(CLI::App& app, Learn& command) {
   LearnOptions& options = command.options;
   add_options(app, options);
+  add_groups(app, command.groups);
   add_threads(app, options.execution.n_threads);
   app.add_option("--trace", command.trace, "iteration,phase,value,step,seconds as .csv")->type_name("FILE");
   add_talk(app, command.talk);

@@ -59,6 +59,12 @@ inline CLI::Option* add_reg(CLI::App& app, std::optional<Reg>& reg, const char* 
       ->type_name("NUMBER|FRACTIONmax");
 }
 
+inline void add_groups(CLI::App& app, std::string& file) {
+  app.add_option("--groups", file,
+                 "Integers >= 0 of shape (n_atoms,): atoms with equal numbers are a group. .npy, .npz or .npz:KEY")
+      ->type_name("FILE");
+}
+
 /// Which page of a picture, and how large a one.
 inline void add_image(CLI::App& app, ReadImageOptions& image, const char* without_page) {
   app.add_option("--page", image.page, formatted("Pictures: the page of a TIFF, from 1; default: {}", without_page));

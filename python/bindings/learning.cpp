@@ -45,6 +45,20 @@ void bind_learn_dictionary(nb::module_& m) {
       nb::arg("callback").none(), nb::arg("options"));
 }
 
+/// The keywords of encode() that are not as by default.
+nb::dict penalty_to_python(PenaltyOptions&& penalty) {
+  nb::dict keywords;
+  PenaltyOptions standard;
+  for_each_option(penalty, [&]<class V>(const auto& row, V& value) {
+    if (value == standard.*row.field) return;
+    if constexpr (is_list<V>)
+      keywords[row.name] = to_numpy(std::move(value));
+    else
+      keywords[row.name] = option_to_python(value);
+  });
+  return keywords;
+}
+
 template <Scalar T>
 nb::dict load(const Path& path) {
   Model<T> model = without_gil([&] { return load_model<T>(path); });
@@ -52,6 +66,7 @@ nb::dict load(const Path& path) {
   fields["dictionary"] = to_numpy(std::move(model.dictionary));
   fields["steps"] = to_numpy(std::move(model.steps));
   fields["metadata"] = nb::cast(model.metadata);
+  fields["penalty"] = penalty_to_python(std::move(model.penalty));
   return fields;
 }
 
@@ -67,12 +82,14 @@ void bind_precision(nb::module_& m) {
   m.def(
       "save_model",
       [](const Path& path, const Array2<T>& dictionary, const std::optional<Array1<double>>& steps,
-         const std::map<std::string, std::string>& metadata) {
-        const Model<T> model{
-            .dictionary = view<T>(dictionary), .steps = steps ? to_vector(*steps) : std::vector<double>(), .metadata = metadata};
+         const std::map<std::string, std::string>& metadata, const nb::dict& penalty) {
+        const Model<T> model{.dictionary = view<T>(dictionary),
+                             .steps = steps ? to_vector(*steps) : std::vector<double>(),
+                             .metadata = metadata,
+                             .penalty = to_options<PenaltyOptions>(penalty)};
         without_gil([&] { save_model<T>(path, model); });
       },
-      nb::arg("path"), array_arg("dictionary"), array_arg("steps").none(), nb::arg("metadata"));
+      nb::arg("path"), array_arg("dictionary"), array_arg("steps").none(), nb::arg("metadata"), nb::arg("penalty"));
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -501,6 +501,8 @@ class LearnResult:
         Whether codes were kept non-negative, and the signals' means subtracted.
     n_layers, algorithm : int and str, or None
         The layers that it was learned with; None for exact codes.
+    penalty : dict
+        Keywords of `encode` for the penalty that it was learned with, where they are not the defaults.
     """
 
     dictionary: Array
@@ -514,6 +516,7 @@ class LearnResult:
     centred: bool = False
     n_layers: int | None = None
     algorithm: str | None = None
+    penalty: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         n_atoms, n_features = self.dictionary.shape
@@ -535,11 +538,14 @@ class Model:
         Step factors; empty where the file has none.
     metadata : dict of str
         The training record.
+    penalty : dict
+        Keywords of `encode` for the penalty that it was learned with, where they are not the defaults.
     """
 
     dictionary: Array
     steps: Array
     metadata: dict[str, str]
+    penalty: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         n_atoms, n_features = self.dictionary.shape

@@ -189,6 +189,10 @@ def learn_dictionary(
             options,
         )
     fields |= {"history": History(**fields["history"]), "positive": bool(positive), "centred": bool(centre)}
+    usual = {name: default for name, (*_, default) in _riata.options["reg_max"].items()}
+    fields["penalty"] = {
+        name: options[name] for name in usual if usual[name] is None and options[name] is not None or usual[name] is not None and options[name] != usual[name]
+    }
     if method != "alternating_exact":
         fields |= {"n_layers": options["n_layers"], "algorithm": algorithm}
     result = LearnResult(**fields)
@@ -271,6 +275,7 @@ def save_model(
     dictionary: Any,
     steps: Any = None,
     metadata: Mapping[str, Any] | None = None,
+    penalty: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a model as safetensors, the same file that the command `riata` reads.
 
@@ -280,12 +285,13 @@ def save_model(
         Written atomically.
     dictionary : array (n_atoms, n_features), LearnResult or Model
         With a result its steps are stored too, and as metadata reg, positive, centred, n_layers, algorithm,
-        n_iter, value and status: what `riata encode` needs to code as the dictionary was learned.
-        The `weights` of the penalty are not stored.
+        n_iter, value, status and the penalty: what `riata encode` needs to code as the dictionary was learned.
     steps : array (n_layers,), optional
         Step factors.
     metadata : mapping, optional
         Training record; values are stored as text. With a result, added to its own and stronger.
+    penalty : mapping, optional
+        Keywords of `encode`: positive, weights, penalty, l1_ratio, groups. By default those of a result or model.
 
     Examples
     --------
@@ -300,6 +306,7 @@ def save_model(
     record = as_metadata(where, metadata)
     if isinstance(dictionary, (LearnResult, Model)):
         steps = dictionary.steps if steps is None else steps
+        penalty = dictionary.penalty if penalty is None else penalty
         if isinstance(dictionary, LearnResult):
             record = _record(dictionary) | record
         elif metadata is None:
@@ -310,6 +317,7 @@ def save_model(
         as_matrix(where, "dictionary", dictionary, "(n_atoms, n_features)"),
         as_vector(where, "steps", steps),
         record,
+        as_options(where, "reg_max", {} if penalty is None else penalty),
     )
 
 
@@ -338,6 +346,6 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     Returns
     -------
     Model
-        dictionary (float32 or float64 as stored), steps, metadata.
+        dictionary (float32 or float64 as stored), steps, metadata and penalty.
     """
     return Model(**_riata.load_model(as_path("load_model", "path", path)))

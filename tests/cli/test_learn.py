@@ -157,3 +157,13 @@ def test_a_mask_hides_what_was_not_seen(riata, tmp_path, planted):
     Image.fromarray(np.zeros((20, 20), "u1")).save(tmp_path / "p.png")
     done = riata.run("learn", "p.png", "--n-atoms", 3, "--reg", 0.1, "-o", "n.safetensors", "--mask", "mask.npy")
     assert done.returncode == 2 and "--mask is for arrays, and p.png is a picture" in done.stderr
+
+
+def test_encode_takes_up_the_penalty_of_a_model(riata, tmp_path, safetensors):
+    np.save(tmp_path / "g.npy", np.arange(24) // 3)
+    group = ("--penalty", "group", "--groups", "g.npy")
+    report = riata.json("learn", "X.npy", "-o", "m.safetensors", "--n-atoms", 24, "--reg", "0.1max", "--max-iter", 3, *group)
+    riata.json("encode", "m.safetensors", "X.npy", "-o", "Z.npy")
+    np.save(tmp_path / "atoms.npy", safetensors.read(tmp_path / "m.safetensors")[0]["dictionary"])
+    riata.json("encode", "atoms.npy", "X.npy", "-o", "W.npy", "--reg", report["reg"], *group)
+    np.testing.assert_array_equal(np.load(tmp_path / "Z.npy"), np.load(tmp_path / "W.npy"))

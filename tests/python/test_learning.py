@@ -296,3 +296,35 @@ def test_a_checkpoint_never_overwrites_another_file(tmp_path):
     with pytest.raises(ValueError, match="not a riata checkpoint"):
         riata.learn_dictionary(X, 5, 0.1, n_layers=3, max_iter=2, checkpoint=str(tmp_path / "model.safetensors"))
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "penalty",
+    [
+        {},
+        dict(positive=True, weights=np.linspace(0.5, 2, 12)),
+        dict(penalty="elastic_net", l1_ratio=0.7),
+        dict(penalty="group", groups=np.arange(12) // 3),
+        dict(penalty="l0"),
+    ],
+)
+def test_a_model_remembers_the_penalty_it_was_learned_with(tmp_path, penalty):
+    problem = riata.datasets.planted(n_features=8, n_atoms=12, n_signals=60)
+    result = riata.learn_dictionary(problem.signals, 12, "0.1max", n_layers=5, max_iter=3, **penalty)
+    assert result.penalty.keys() == penalty.keys()
+    first, second = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    riata.save_model(first, result)
+    model = riata.load_model(first)
+    riata.save_model(second, model)
+    assert first.read_bytes() == second.read_bytes()
+    for name, value in penalty.items():
+        np.testing.assert_array_equal(model.penalty[name], value)
+    loss = riata.unrolled_gradient(problem.signals, model.dictionary, result.reg, 5, **model.penalty)
+    assert loss.value == pytest.approx(result.history.value[-1], rel=1e-12)
+
+
+def test_a_file_with_a_penalty_that_does_not_fit_its_atoms_is_refused(tmp_path):
+    path = tmp_path / "m.safetensors"
+    riata.save_model(path, np.eye(3), penalty=dict(penalty="group", groups=[0, 0]))
+    with pytest.raises(ValueError, match="m.safetensors: groups: 2 entries for 3 atoms"):
+        riata.load_model(path)

@@ -113,7 +113,9 @@ TYPED_TEST(Penalties, GroupLassoReachesThePromisedGap_WithEveryMethodThatCan) {
         const double gap = oracle.gap(x, z, problem.reg(i));
         EXPECT_LE(gap, promised_gap<T> * (1 + 1e-4) * scale) << problem.describe() << ", " << to_string(method);
         EXPECT_NEAR(result.objective(i), objective, 1e-12 * (scale + objective)) << problem.describe();
-        EXPECT_NEAR(result.gap(i), gap, 1e-12 * (scale + objective) + 1e-9 * gap) << problem.describe();
+        EXPECT_GE(result.gap(i), gap - 1e-12 * (scale + objective)) << problem.describe();
+        const double hidden = 5e-12 * (scale + objective);  // the certificate adds what rounding may hide
+        EXPECT_LE(result.gap(i), gap * (1 + 1e-9) + hidden) << problem.describe();
         EXPECT_EQ(result.status[static_cast<std::size_t>(i)], Status::converged) << problem.describe();
       }
     }

@@ -6,17 +6,20 @@
 #include <vector>
 
 #include "riata/operators/dictionary.hpp"
+#include "riata/terms/penalty_options.hpp"
 
 namespace riata {
 
 /// Tensors: `dictionary` (n_atoms, n_features), or dictionary.<name> for each parameter of a dictionary that is no matrix, and, where there
-/// are any, `steps` (layers). Metadata: `format` = "riata",
-/// `format_version`, `kind` = "dictionary", `conventions`, and the training record as given.
+/// are any, `steps` (n_layers), `weights` and `groups` (n_atoms) of the penalty. Metadata: `format` = "riata",
+/// `format_version`, `kind` = "dictionary", `conventions`, what the penalty has beside (`penalty`, `positive`,
+/// `l1_ratio`), and the training record as given.
 template <Scalar T>
 struct Model {
   Matrix<T> dictionary = {};                         ///< n_features x n_atoms; 0 x 0 where `parameters` are given
   std::vector<double> steps = {};                    ///< step factors; may be empty
   std::map<std::string, std::string> metadata = {};  ///< free text, e.g. reg, layers, method, patch
+  PenaltyOptions penalty = {};                       ///< with which it was learned; not one of the caller's own
   Parameters<T> parameters = {};                     ///< of a dictionary that is no matrix; from load_model(path, like) of any
 };
 

@@ -26,7 +26,8 @@ class ProximalGradient final : public ProximalTile<P> {
   ProximalGradient(const SharedProblem<P>& problem, double lipschitz)
       : ProximalTile<P>(problem),
         accelerate_(problem.options.method == Solver::fista),
-        step_(lipschitz > 0 ? static_cast<T>(1 / lipschitz) : T(1)) {}
+        step_(lipschitz > 0 ? static_cast<T>(1 / lipschitz) : T(1)),
+        atom_over_norm_(this->largest_norm() * std::sqrt(static_cast<double>(step_))) {}
 
  private:
   using ProximalTile<P>::D_, ProximalTile<P>::penalty_, ProximalTile<P>::options_, ProximalTile<P>::Z_, ProximalTile<P>::reg_,
@@ -98,11 +99,15 @@ class ProximalGradient final : public ProximalTile<P> {
     return 0;
   }
 
+  /// Rounding moves a code by its last digits, and by what it does to D z: u sqrt(k) sum_j |z_j| ||D_j||, over ||D||_2.
   bool is_fixed(Index i) const override {
     const auto z = Z_.col(i), z_before = previous_.col(i);
-    const double tol = std::max(options_.tol, 4.0 * static_cast<double>(std::numeric_limits<T>::epsilon()));
-    return ((z.array() != T(0)) == (z_before.array() != T(0))).all() &&
-           static_cast<double>((z - z_before).norm()) <= tol * static_cast<double>(z.norm());
+    if (((z.array() != T(0)) != (z_before.array() != T(0))).any()) return false;
+    constexpr double eps = static_cast<double>(std::numeric_limits<T>::epsilon());
+    const double n_active = static_cast<double>((z.array() != T(0)).count());
+    const double of_sums = eps * std::sqrt(n_active) * static_cast<double>(z.template lpNorm<1>()) * atom_over_norm_;
+    const double tolerated = std::max(options_.tol, 4 * eps) * static_cast<double>(z.norm());
+    return static_cast<double>((z - z_before).norm()) <= std::max(tolerated, 2 * of_sums);
   }
 
   void keep(Index from, Index to) override {
@@ -114,6 +119,7 @@ class ProximalGradient final : public ProximalTile<P> {
 
   const bool accelerate_;
   const T step_;
+  const double atom_over_norm_;  // max_j ||D_j|| / ||D||_2
   Matrix<T> Y_, previous_;
   Vector<double> t_, objective_;
 };

@@ -34,6 +34,7 @@ class ProximalTile : public TileSolver<typename P::scalar> {
   }
 
  protected:
+  double largest_norm() const { return certificate_.largest_norm(); }  // max_j ||D_j||
   explicit ProximalTile(const SharedProblem<P>& problem)
       : problem_(problem),
         D_(problem.D),

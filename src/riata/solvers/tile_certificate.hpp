@@ -49,6 +49,7 @@ class TileCertificate {
   double objective(Index i) const { return objectives_(i); }
   double gap(Index i) const { return gaps_(i); }
   double half_norm_sq(Index i) const { return half_norms_sq_(i); }  ///< 1/2 ||x||^2
+  double largest_norm() const { return norms_.maxCoeff(); }         ///< max_j ||D_j||
 
  private:
   void finish(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& reg);
