@@ -38,12 +38,13 @@ import riata  # noqa: E402
 # "single"  one evaluation: arrays within 1e-12 of their largest number, 1e-5 where the call has single precision; all else equal;
 # "run"     many evaluations: every `objective` within 1e-4 of itself; types, names and the shapes of codes as they were.
 SELECTED = "no longer taken back from a sum, but left out"
+FIXED = "a code is fixed where rounding moves it"
 RECORDS = "records have new names"
 GROUP_ISTA = "the safeguard's layers multiply with D, and scale by 1/L after"
 ALLOWED = [("network/*-selection/gradient/*", "single", SELECTED), ("network/*-selection/*", "run", SELECTED),
            ("save/network/*-selection/*", "single", SELECTED),
            ("network/group/safeguard/*", "single", GROUP_ISTA), ("network/group/both/*", "single", GROUP_ISTA),
-           ("save/*", "bytes", RECORDS), ("command/*", "bytes", RECORDS)]
+           ("encode*l0/*float32", "run", FIXED), ("encode/csr-l0/float32", "run", FIXED), ("save/*", "bytes", RECORDS), ("command/*", "bytes", RECORDS)]
 SINGLE, SINGLE_FLOAT32, RUN = 1e-12, 1e-5, 1e-4
 # Field of a result, a record, or the command's JSON -> its name in the stored outputs; values and calls have _ where - was stored.
 RENAMED = {"n_layers": "layers", "n_iter": "iterations", "value": "final_value", "phase": "stage", "dictionary": "gradient",

@@ -165,7 +165,7 @@ KEPT = {
     "extract_patches": dict(image=NO_DEFAULT, patch=NO_DEFAULT, stride=1),
     "average_patches": dict(patches=NO_DEFAULT, shape=NO_DEFAULT, stride=1),
     "psnr": dict(image=NO_DEFAULT, reference=NO_DEFAULT, peak=None),
-    "save_model": dict(path=NO_DEFAULT, dictionary=NO_DEFAULT, steps=None, metadata=None),
+    "save_model": dict(path=NO_DEFAULT, dictionary=NO_DEFAULT, steps=None, metadata=None, penalty=None),
     "load_model": dict(path=NO_DEFAULT),
     "datasets.signals_on_b_infinity": dict(
         D=NO_DEFAULT, n_signals=NO_DEFAULT, law="gaussian", random_state=0
