@@ -397,17 +397,21 @@ _AS = {
     "seed": lambda where, name, value: as_seed(where, value),
     "texts": lambda where, name, value: value,  # checked where it is taken
 }
+_OPTIONS = _riata.options
 _REQUIRED = {"int": as_int, "size": as_size, "float": as_float}
 
 
 def as_options(where: str, function: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What C++ takes as the options of `function`: of the arguments `given`, those that it describes, each checked as what it is."""
+    """What C++ takes as the options of `function`: of the arguments `given`, those that it describes, where they are not as by
+    default, each checked as what it is."""
     options = {}
-    for name, (kind, may_be_none, _) in _riata.options[function].items():
+    for name, (kind, may_be_none, default) in _OPTIONS[function].items():
         key = "random_state" if kind == "seed" else name
-        if key in given:
-            convert = _AS[kind] if may_be_none else _REQUIRED.get(kind, _AS[kind])
-            options[name] = convert(where, key, given[key])
+        value = given.get(key, default)
+        if value is default or (type(value) is type(default) and value == default):
+            continue
+        convert = _AS[kind] if may_be_none else _REQUIRED.get(kind, _AS[kind])
+        options[name] = convert(where, key, value)
     if "n_threads" in given:
         options["n_threads"] = as_threads(where, given["n_threads"])
     return options

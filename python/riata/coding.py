@@ -142,7 +142,7 @@ def encode(
         for name, given in (("record", record), ("init", init is not None), ("mask", mask is not None)):
             if given:
                 raise ValueError(f"encode: {name} is for output = 'dense'")
-        del options["record"]
+        options.pop("record", None)
         return _encode_csr(X, D, as_reg("encode", reg), options)
     fields = _riata.encode(
         X,

@@ -25,6 +25,7 @@ from ._arguments import (
     as_vector,
     as_verbosity,
     renamed,
+    shown,
 )
 from ._results import History, LearnResult, Model
 
@@ -178,7 +179,7 @@ def learn_dictionary(
         raise ValueError(f"{where}: init has {len(start)} atoms but n_atoms = {n_atoms}; they must be equal")
     callback = as_callback(where, callback)
     verbose, progress = as_verbosity(where, verbose), as_bool(where, "progress", progress)
-    with _observer(callback, verbose, progress, options["max_iter"]) as observer:
+    with _observer(callback, verbose, progress, options.get("max_iter", max_iter)) as observer:
         fields = _riata.learn_dictionary(
             X,
             as_size(where, "n_atoms", n_atoms),
@@ -189,12 +190,9 @@ def learn_dictionary(
             options,
         )
     fields |= {"history": History(**fields["history"]), "positive": bool(positive), "centred": bool(centre)}
-    usual = {name: default for name, (*_, default) in _riata.options["reg_max"].items()}
-    fields["penalty"] = {
-        name: options[name] for name in usual if usual[name] is None and options[name] is not None or usual[name] is not None and options[name] != usual[name]
-    }
+    fields["penalty"] = {name: options[name] for name in _riata.options["reg_max"] if name in options}
     if method != "alternating_exact":
-        fields |= {"n_layers": options["n_layers"], "algorithm": algorithm}
+        fields |= {"n_layers": options.get("n_layers", n_layers), "algorithm": algorithm}
     result = LearnResult(**fields)
     if result.status == "interrupted":
         _logger.warning(
@@ -317,8 +315,19 @@ def save_model(
         as_matrix(where, "dictionary", dictionary, "(n_atoms, n_features)"),
         as_vector(where, "steps", steps),
         record,
-        as_options(where, "reg_max", {} if penalty is None else penalty),
+        as_options(where, "reg_max", _as_penalty(where, penalty)),
     )
+
+
+def _as_penalty(where: str, penalty: Any) -> Mapping[str, Any]:
+    if penalty is None:
+        return {}
+    known = _riata.options["reg_max"].keys()
+    if not isinstance(penalty, Mapping):
+        raise TypeError(f"{where}: penalty = {shown(penalty)}, must be a mapping with keys among {', '.join(known)}")
+    for name in penalty.keys() - known:
+        raise ValueError(f"{where}: penalty has the key {shown(name)}, must be among {', '.join(known)}")
+    return penalty
 
 
 def _record(result: LearnResult) -> dict[str, str]:
