@@ -29,7 +29,7 @@ import riata  # noqa: E402
 REG, METHODS = 0.1, ("AM", "DDL", "DDL + steps")
 VARIANTS = {
     "riata": {},
-    "literal": {"lipschitz": "frobenius", "return_extrapolated": True},
+    "literal": {"lipschitz_bound": "frobenius", "return_extrapolated": True},
 }
 
 

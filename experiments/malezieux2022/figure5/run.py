@@ -33,7 +33,7 @@ METHODS = {"AM": dict(method="alternating"), "DDL": dict(method="unrolled"),
 ORACLE = "oracle (AM)"
 COLOURS = dict(zip(METHODS, ("tab:blue", "tab:orange", "tab:green")))
 SETTINGS = {"tiny": (24, 30, 40, 1e-4), "small": (32, 48, 100, 1e-5), "paper": (128, 128, 1000, 1e-6)}
-VARIANTS = {"riata": {}, "literal": {"lipschitz": "frobenius", "return_extrapolated": True}}
+VARIANTS = {"riata": {}, "literal": {"lipschitz_bound": "frobenius", "return_extrapolated": True}}
 
 
 def clean(X: np.ndarray, start: np.ndarray, layers: int, shape: tuple[int, int], tol: float, **options) -> tuple:
@@ -41,7 +41,7 @@ def clean(X: np.ndarray, start: np.ndarray, layers: int, shape: tuple[int, int],
     result = riata.learn_dictionary(X, len(start), REG, n_layers=layers, init=start, tol=tol, max_iter=1000, replace_atoms=False,
                                     **options)
     D = result.dictionary
-    lipschitz = float(np.linalg.norm(D @ D.T)) if options.get("lipschitz") == "frobenius" else None
+    lipschitz = float(np.linalg.norm(D @ D.T)) if options.get("lipschitz_bound") == "frobenius" else None
     codes = riata.unrolled_encode(X, D, REG, layers, steps=result.steps, lipschitz=lipschitz,
                                   return_extrapolated=options.get("return_extrapolated", False))
     return riata.average_patches(codes @ D, shape), result
