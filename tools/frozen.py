@@ -41,10 +41,20 @@ SELECTED = "no longer taken back from a sum, but left out"
 FIXED = "a code is fixed where rounding moves it"
 RECORDS = "records have new names"
 GROUP_ISTA = "the safeguard's layers multiply with D, and scale by 1/L after"
-ALLOWED = [("network/*-selection/gradient/*", "single", SELECTED), ("network/*-selection/*", "run", SELECTED),
-           ("save/network/*-selection/*", "single", SELECTED),
-           ("network/group/safeguard/*", "single", GROUP_ISTA), ("network/group/both/*", "single", GROUP_ISTA),
-           ("encode*l0/*float32", "run", FIXED), ("encode/csr-l0/float32", "run", FIXED), ("save/*", "bytes", RECORDS), ("command/*", "bytes", RECORDS)]
+LOSS = "one loss for all layers: fit and penalty are added one after the other"
+STEP = "the two derivatives by a step that is a threshold too are added before they are rounded"
+ALLOWED = [(f"network/*/{call}/*", "single", LOSS) for call in ("start", "moved")]
+ALLOWED += [("network/*-selection/gradient/*", "single", SELECTED), ("network/*-selection/*", "run", SELECTED),
+            ("save/network/*-selection/*", "single", SELECTED),
+            ("network/group/safeguard/*", "single", GROUP_ISTA), ("network/group/both/*", "single", GROUP_ISTA)]
+for kind in ("step", "first_step"):
+    ALLOWED += [(f"network/{kind}/gradient/*", "single", STEP), (f"network/{kind}/line-search/*", "run", STEP),
+                (f"fit/{kind}/*", "run", STEP), (f"save/network/{kind}/*", "single", STEP)]
+ALLOWED += [("command/train/step", "single", STEP), ("command/train/*", "single", LOSS), ("network/*/gradient/*", "single", LOSS)]
+ALLOWED += [(pattern, "run", LOSS) for pattern in ("network/*/line-search/*", "network/*/adam/*", "fit/*", "LISTA/certified/*")]
+ALLOWED += [(f"{door}/network/*", "single", LOSS) for door in ("save", "load")]
+ALLOWED += [("encode*l0/*float32", "run", FIXED), ("encode/csr-l0/float32", "run", FIXED)]
+ALLOWED += [("save/*", "bytes", RECORDS), ("command/*", "bytes", RECORDS)]
 SINGLE, SINGLE_FLOAT32, RUN = 1e-12, 1e-5, 1e-4
 # Field of a result, a record, or the command's JSON -> its name in the stored outputs; values and calls have _ where - was stored.
 RENAMED = {"n_layers": "layers", "n_iter": "iterations", "value": "final_value", "phase": "stage", "dictionary": "gradient",

@@ -54,18 +54,19 @@ struct PassProblem {
   }
 
   PassResult<T> plain() const {
-    const DenseDictionary<T> dictionary(D);
-    return run_tiles(dictionary, LeastSquares(), L1<T>(penalty, kind.n_atoms), schedule, X, reg, kind.stored, init,
-                     kind.extrapolated);
+    return run_layers<T>(DenseDictionary<T>(D), penalty, schedule, X, reg, kind.stored, init, {}, kind.extrapolated);
   }
   PassResult<T> adaptive() const {
     const DenseDictionary<T> dictionary(D);
     const L1<T> l1(penalty, kind.n_atoms);
     const GramProblem<T> gram(D, l1);
-    AdaptivePass<T> pass(dictionary, l1, &gram, schedule, kind.stored, kind.tile);
-    auto result = run_pass(pass, kind.tile, dictionary, LeastSquares(), l1, schedule, X, reg, init, kind.extrapolated);
-    pass.finish(result.parameters);
-    return result;
+    return run_pass<T>(*adaptive_pass(dictionary, l1, gram), kind.tile, dictionary, l1, schedule, X, reg, init);
+  }
+  std::unique_ptr<AdaptivePass<T>> adaptive_pass(const DenseDictionary<T>& dictionary, const L1<T>& l1,
+                                                 const GramProblem<T>& gram) const {
+    return std::make_unique<AdaptivePass<T>>(
+        layer_pass<T>(dictionary, penalty, schedule, kind.stored, kind.tile, kind.extrapolated), dictionary, l1, gram, schedule,
+        kind.extrapolated, PassRoom{schedule.n_layers(), kind.stored, kind.tile});
   }
 
   PassCase kind;
@@ -86,7 +87,7 @@ void expect_equal(const PassCase& kind, std::uint64_t seed) {
   EXPECT_LE(distance(as_vector(adaptive.reg), as_vector(plain.reg)), 1e-12) << kind.describe();
 }
 
-TEST(AdaptivePass, EqualsTilePass_InEveryVariant) {
+TEST(AdaptivePass, EqualsThePassThroughLayers_InEveryVariant) {
   std::uint64_t seed = 300;
   for (const int stored : {12, 5, 1, 0})
     for (const bool accelerate : {true, false})
@@ -103,7 +104,7 @@ TEST(AdaptivePass, EqualsTilePass_InEveryVariant) {
                            ++seed);
 }
 
-TEST(AdaptivePass, EqualsTilePass_OnAnyShapeAndDensity) {
+TEST(AdaptivePass, EqualsThePassThroughLayers_OnAnyShapeAndDensity) {
   std::uint64_t seed = 400;
   for (const auto& [n, m] : {std::pair<Index, Index>{1, 1}, {1, 70}, {40, 1}, {3, 130}, {20, 64}, {33, 65}, {64, 256}})
     for (const Index n_signals : {1, 2, 9})
@@ -112,7 +113,7 @@ TEST(AdaptivePass, EqualsTilePass_OnAnyShapeAndDensity) {
                      ++seed);
 }
 
-TEST(AdaptivePass, EqualsTilePass_WhereTheCodesHaveSettledLongBeforeTheEnd) {
+TEST(AdaptivePass, EqualsThePassThroughLayers_WhereTheCodesHaveSettledLongBeforeTheEnd) {
   std::uint64_t seed = 500;
   for (const bool accelerate : {true, false})
     for (const int stored : {700, 30})
@@ -126,7 +127,7 @@ TEST(AdaptivePass, EqualsTilePass_WhereTheCodesHaveSettledLongBeforeTheEnd) {
                    ++seed);
 }
 
-TEST(AdaptivePass, EqualsTilePass_WhereNoAtomIsEverActive) {
+TEST(AdaptivePass, EqualsThePassThroughLayers_WhereNoAtomIsEverActive) {
   for (const int stored : {12, 5}) {
     PassProblem<double> problem({.stored = stored}, 550);
     problem.X.setZero();
@@ -137,7 +138,7 @@ TEST(AdaptivePass, EqualsTilePass_WhereNoAtomIsEverActive) {
   }
 }
 
-TEST(AdaptivePass, EqualsTilePass_WithStepsOfZero) {
+TEST(AdaptivePass, EqualsThePassThroughLayers_WithStepsOfZero) {
   PassProblem<double> problem({}, 600);
   problem.schedule.steps[3] = problem.schedule.steps[11] = 0;
   const auto plain = problem.plain(), adaptive = problem.adaptive();
@@ -169,10 +170,10 @@ TEST(AdaptivePass, ByASparseStart_IsNotLedToTheSupportsOfDenseCodes) {
   const L1<double> l1(problem.penalty, kind.n_atoms);
   const GramProblem<double> gram(problem.D, l1);
   const auto dense_layers = [&](const Matrix<double>& start) {
-    AdaptivePass<double> pass(D, l1, &gram, problem.schedule, kind.stored, kind.tile);
-    pass.forward(problem.X, problem.reg, 0, start);
-    EXPECT_GE((pass.codes().array() != 0).count(), 2 * 40);  // codes are dense indeed
-    return pass.n_dense_layers();
+    const auto pass = problem.adaptive_pass(D, l1, gram);
+    pass->forward({problem.X, problem.reg}, start);
+    EXPECT_GE((pass->codes().array() != 0).count(), 2 * 40);  // codes are dense indeed
+    return pass->n_dense_layers();
   };
   EXPECT_EQ(dense_layers(Matrix<double>()), kind.n_layers);
   EXPECT_EQ(dense_layers(Matrix<double>::Zero(kind.n_atoms, kind.n_signals)), kind.n_layers);
@@ -180,7 +181,7 @@ TEST(AdaptivePass, ByASparseStart_IsNotLedToTheSupportsOfDenseCodes) {
   EXPECT_EQ(dense_layers(Matrix<double>::Zero(kind.n_atoms, kind.n_signals)), kind.n_layers);
 }
 
-TEST(AdaptivePass, InFloat_EqualsTilePassInDouble_AwayFromKinks) {
+TEST(AdaptivePass, InFloat_EqualsThePassThroughLayersInDouble_AwayFromKinks) {
   for (const double reg : {0.1, 0.5}) {
     const PassCase kind{
         .n_features = 20, .n_atoms = 50, .n_signals = 60, .tile = 16, .reg = reg, .n_layers = 15, .stored = 15, .lowest_step = 1};

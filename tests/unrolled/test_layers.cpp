@@ -1,6 +1,6 @@
-// The engine of the layers with other parts than the library's own: a data fit with weights that differ from
-// signal to signal, and a small convolutional dictionary. Each against the dense problem that equals it.
-#include "riata/unrolled/layers.hpp"
+// The layers with other parts than a matrix and least squares: a data fit with weights that differ from signal to signal, and a
+// small convolutional dictionary. Each against the dense problem that equals it.
+#include "riata/unrolled/coupled_layer.hpp"
 
 #include <gtest/gtest.h>
 
@@ -12,15 +12,6 @@
 
 namespace riata::testing {
 namespace {
-
-/// 1/2 sum_t M_ti (D z_i - x_i)_t^2
-struct MaskedFit {
-  Matrix<double> M;
-  void weigh(MatrixRef<double> residuals, Index first) const {
-    residuals.array() *= M.middleCols(first, residuals.cols()).array();
-  }
-};
-static_assert(DataFit<MaskedFit, double>);
 
 constexpr int n_layers = 8;
 constexpr int stored_layers[] = {n_layers, 3, 1};
@@ -51,8 +42,8 @@ TEST(LayersWithAMaskedFit, EqualTheDenseProblemWithScaledRows) {
   const double lipschitz = lipschitz_of(D);
   for (const Layers method : {Layers::ista, Layers::fista})
     for (const int stored : stored_layers) {
-      const auto engine = run_tiles(DenseDictionary<double>(D), MaskedFit{M}, L1<double>(options, m),
-                                    schedule_with(lipschitz, factors, method), X, reg, stored);
+      const auto engine = run_layers<double>(DenseDictionary<double>(D), options, schedule_with(lipschitz, factors, method), X,
+                                             reg, stored, {}, M);
       double value = 0;
       Matrix<double> dictionary = Matrix<double>::Zero(n, m), signals(n, n_signals), codes(m, n_signals);
       Vector<double> steps = Vector<double>::Zero(n_layers), reg_gradient(n_signals);
@@ -91,8 +82,7 @@ TEST(LayersWithAConvolutionalDictionary, EqualTheDenseProblemOfItsMatrix) {
     for (const bool positive : {false, true})
       for (const int stored : stored_layers) {
         const PenaltyOptions options{.positive = positive, .weights = {}};
-        const auto engine = run_tiles(D, LeastSquares(), L1<double>(options, D.code_size()),
-                                      schedule_with(lipschitz, factors, method), X, reg, stored);
+        const auto engine = run_layers<double>(D, options, schedule_with(lipschitz, factors, method), X, reg, stored);
         const auto dense = unrolled_gradient<double>(
             X, DenseDictionary(A), 0.2,
             {.n_layers = n_layers, .algorithm = method, .steps = factors, .lipschitz = lipschitz, .penalty = options},

@@ -11,6 +11,13 @@
 
 namespace riata {
 
+/// Calls work(a tile's first signal, its size, thread) for every tile of `tile` signals. @throws Interrupted
+template <class Work>
+void for_each_tile(Index tile, Index n_signals, const Execution& execution, const Work& work) {
+  parallel_for((n_signals + tile - 1) / tile, execution,
+               [&](Index t, int thread) { work(t * tile, std::min(tile, n_signals - t * tile), thread); });
+}
+
 /// Signals per tile and partial sums. Lane l has the tiles l, l + n_lanes, l + 2 n_lanes, ...
 struct Partition {
   Index tile, n_tiles, n_lanes;

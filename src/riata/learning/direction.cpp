@@ -7,7 +7,6 @@
 #include "riata/linalg/norms.hpp"
 #include "riata/optim/checkpoint.hpp"
 #include "riata/solvers/certificate.hpp"
-#include "riata/terms/least_squares.hpp"
 
 namespace riata {
 namespace {
@@ -112,7 +111,7 @@ Sums<T> ExactDirection<T>::look(const Sample<T>& sample, const Question<T>& ques
       Matrix<T> residual(D->signal_size(), n);
       D->apply(codes_.middleCols(first, n), residual);
       residual -= seen.X().middleCols(first, n);
-      if (seen.is_weighted()) WeightedLeastSquares<T>{seen}.weigh(residual, first);
+      if (seen.is_weighted()) residual.array() *= seen.weights(first, n).array();
       D->accumulate_gradient(T(1), residual, codes_.middleCols(first, n), sums.gradient);
     }
     for (auto& [name, g] : sums.gradient)

@@ -3,8 +3,6 @@
 #include <algorithm>
 
 #include "riata/core/check.hpp"
-#include "riata/networks/coupled.hpp"
-#include "riata/unrolled/tangents.hpp"
 
 namespace riata {
 namespace {
@@ -14,28 +12,18 @@ constexpr double least_half_norm_sq = 1e-280;  // below, gaps lose digits, and t
 }  // namespace
 
 template <Scalar T>
-CertifiedNetwork<T>::CertifiedNetwork(const Network<T>& net, int layers, bool with_safeguard, Index n_signals, bool weighted)
+CertifiedNetwork<T>::CertifiedNetwork(const Network<T>& net, int layers, bool safeguard, Index n_signals, bool weighted)
     : network(net),
       parameters(net.shared_parameters()),
       n_layers(layers),
-      safeguard(with_safeguard),
       exact(net.dictionary().in_double()),
-      penalty(std::in_place_type<L1<T>>, PenaltyOptions{}, exact->code_size()) {
-  const PenaltyOptions options = net.penalty();
-  if (net.traits().groups) penalty.template emplace<GroupL1<T>>(options, exact->code_size());
+      penalty(net.penalty(), net.dictionary()) {
   if (!safeguard) return;
-  const auto* l1 = std::get_if<L1<T>>(&penalty);
-  if (!weighted && l1 != nullptr) dense = dynamic_cast<const DenseDictionary<T>*>(&net.dictionary());
-  if (dense == nullptr) {
-    NetworkModel<T> model = net.model();
-    model.lipschitz = net.squared_norm();
-    model.options = {.groups = net.options().groups};
-    ista.emplace(IstaLayers{ista_kind<T>(net.traits().groups), std::move(model)});
-    for (int t = 0; t < n_layers; ++t) ista->parameters.merge(ista->kind.initial(ista->model, t));
-    return;
-  }
-  schedule = make_schedule({.n_layers = n_layers, .algorithm = Layers::ista}, net.squared_norm());
-  if (gram_pays(exact->code_size(), n_layers, n_signals)) gram.emplace(dense->atoms(), *l1);
+  const UnrolledOptions options{
+      .n_layers = n_layers, .algorithm = Layers::ista, .lipschitz = net.squared_norm(), .penalty = net.penalty()};
+  ista.emplace(
+      options, net.dictionary(), 0,
+      typename UnrolledLayers<T>::Use{.weighted = weighted, .gram_pays = gram_pays(exact->code_size(), n_layers, n_signals)});
 }
 
 template <Scalar T>
@@ -65,41 +53,24 @@ void CertifiedCodes<T>::judge(double tol) {
 
 template <Scalar T>
 CertifiedPass<T>::CertifiedPass(const CertifiedNetwork<T>& shared, Index tile)
-    : network_(find_network_kind<T>(shared.network.kind()), shared.network.model(), *shared.parameters, shared.n_layers, false,
-               tile),
-      certificate_(std::visit(
-          [&]<Penalty P>(const P& penalty) -> decltype(certificate_) {
-            return TileCertificate<P>(shared.network.dictionary(), *shared.exact, penalty);
-          },
-          shared.penalty)) {
-  if (!shared.safeguard) return;
-  if (const auto& ista = shared.ista)
-    ista_ = std::make_unique<NetworkPass<T>>(ista->kind, ista->model, ista->parameters, shared.n_layers, false, tile);
-  else
-    adaptive_ista_ = std::make_unique<AdaptivePass<T>>(*shared.dense, std::get<L1<T>>(shared.penalty),
-                                                       shared.gram ? &*shared.gram : nullptr, shared.schedule, 0, tile);
-}
+    : network_(make_pass(find_network_kind<T>(shared.network.kind()), shared.network.model(), *shared.parameters,
+                         {.n_layers = shared.n_layers, .stored = 0, .tile = tile})),
+      ista_(shared.ista ? shared.ista->make_pass(0, tile) : nullptr),
+      certificate_(shared.penalty.visit([&]<Penalty P>(const P& penalty) -> decltype(certificate_) {
+        return TileCertificate<P>(shared.network.dictionary(), *shared.exact, penalty);
+      })) {}
 
 template <Scalar T>
 void CertifiedPass<T>::forward(const TileInput<T>& input, const ConstMatrixRef<T>& Z0, CertifiedTile<T> out) {
-  network_.forward(input, Z0);
-  out.codes = network_.codes();
-  std::optional<ConstMatrixRef<T>> others;
-  if (ista_) {
-    ista_->forward(input, Z0);
-    others.emplace(ista_->codes());
-  } else if (adaptive_ista_) {
-    adaptive_ista_->forward(input.X, input.reg, 0, Z0);
-    others.emplace(adaptive_ista_->codes());
-  }
-  const Matrix<T> none;
-  const ConstMatrixRef<T> weights = input.weights.value_or(ConstMatrixRef<T>(none));
+  network_->forward(input, Z0);
+  out.codes = network_->codes();
+  if (ista_) ista_->forward(input, Z0);
   std::visit(
       [&](auto& certificate) {
-        if (others)
-          certificate.evaluate_lower(input.X, out.codes, *others, input.reg, weights);
+        if (ista_)
+          certificate.evaluate_lower(input.X, out.codes, ista_->codes(), input.reg, input.weights);
         else
-          certificate.evaluate(input.X, out.codes, input.reg, weights);
+          certificate.evaluate(input.X, out.codes, input.reg, input.weights);
         for (Index i = 0; i < out.codes.cols(); ++i) {
           out.objective(i) = certificate.objective(i);
           out.gap(i) = certificate.gap(i);

@@ -10,10 +10,9 @@
 #include <variant>
 
 #include "riata/networks/network.hpp"
-#include "riata/networks/network_pass.hpp"
 #include "riata/solvers/batch_encoder.hpp"
-#include "riata/terms/group_l1.hpp"
-#include "riata/unrolled/adaptive_pass.hpp"
+#include "riata/solvers/tile_certificate.hpp"
+#include "riata/unrolled/unrolled_layers.hpp"
 
 namespace riata {
 
@@ -26,19 +25,9 @@ struct CertifiedNetwork {
   const Network<T>& network;
   std::shared_ptr<const Parameters<T>> parameters;
   int n_layers;
-  bool safeguard;
   std::unique_ptr<const Dictionary<double>> exact;  ///< the network's dictionary in double
-  std::variant<L1<T>, GroupL1<T>> penalty;
-  // ISTA, for the safeguard: the adaptive pass where that serves, for l1 in a dense dictionary without weights, else layers.
-  const DenseDictionary<T>* dense = nullptr;
-  LayerSchedule schedule = {};
-  std::optional<GramProblem<T>> gram = {};
-  struct IstaLayers {
-    NetworkKind<T> kind;
-    NetworkModel<T> model;
-    Parameters<T> parameters = {};
-  };
-  std::optional<IstaLayers> ista = {};
+  AnyPenalty<T> penalty;
+  std::optional<UnrolledLayers<T>> ista = {};  ///< for the safeguard
 };
 
 /// Where a pass leaves what it finds: a column or an entry per signal of the tile.
@@ -67,15 +56,13 @@ template <Scalar T>
 class CertifiedPass {
  public:
   CertifiedPass(const CertifiedNetwork<T>& shared, Index tile);  // tile <= solver_tile
-  CertifiedPass(const CertifiedPass&) = delete;                  // its parts refer to each other
 
   void forward(const TileInput<T>& input, const ConstMatrixRef<T>& Z0, CertifiedTile<T> out);
 
  private:
-  NetworkPass<T> network_;
-  std::unique_ptr<AdaptivePass<T>> adaptive_ista_;  // or null, as the next
-  std::unique_ptr<NetworkPass<T>> ista_;
-  std::variant<TileCertificate<L1<T>>, TileCertificate<GroupL1<T>>> certificate_;
+  std::unique_ptr<Pass<T>> network_, ista_;  // the second for the safeguard, else null
+  std::variant<TileCertificate<L1<T>>, TileCertificate<GroupL1<T>>, TileCertificate<L0<T>>, TileCertificate<Given<T>>>
+      certificate_;
 };
 
 /// The certified solver for the signals that are not converged: from their codes, or from zero where that is better. Borrows

@@ -1,10 +1,8 @@
 #include "riata/networks/coupled.hpp"
 
 #include "riata/core/check.hpp"
-#include "riata/linalg/blas.hpp"
-#include "riata/linalg/kernels.hpp"
 #include "riata/networks/analytic_weight.hpp"
-#include "riata/unrolled/layers.hpp"
+#include "riata/networks/shrinks.hpp"
 
 namespace riata {
 namespace {
@@ -34,84 +32,24 @@ CoupledParts<T> coupled_parts(const LayerSite<T>& site) {
 /// alpha is the threshold too.
 template <Scalar T>
 CoupledParts<T> step_parts(const LayerSite<T>& site) {
-  return {.step = site.own("step"), .threshold = site.own("step")};
+  return {.step = site.own("step")};
+}
+
+template <Scalar T>
+PassRoom room_of(const LayerSite<T>& site) {
+  return {.n_layers = site.layer + 1, .stored = site.keep ? 1 : 0, .tile = site.tile};
 }
 
 constexpr const char* derived_weight = "D A";
 
 }  // namespace
 
-template <Scalar T, class Shrink>
-CoupledLayer<T, Shrink>::CoupledLayer(const LayerSite<T>& site, const CoupledParts<T>& parts)
-    : model_(site.model),
-      D_(site.model.dictionary().matrix()),
-      parts_(parts),
-      shrink_(site),
-      transposed_(parts.weight ? Matrix<T>(parts.weight->values.transpose()) : Matrix<T>()),
-      before_(site.model.n_atoms(), site.tile),
-      h_(site.model.n_atoms(), site.keep ? site.tile : 0) {
-  r_.resize(model_.n_features(), site.tile);
-  pull_.resize(model_.n_atoms(), site.tile);
-  Wh_.resize(model_.n_features(), site.tile);
-  rho_gradient_.resize(static_cast<std::size_t>(site.tile));
-}
-
-template <Scalar T, class Shrink>
-void CoupledLayer<T, Shrink>::forward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after) {
-  const Index n = input.X.cols(), m = model_.n_atoms();
-  auto r = r_.leftCols(n);
-  if (D_ != nullptr) before_.assign(before.z);
-  if (D_ != nullptr && before_.sparse())
-    before_.multiply(*D_, r);
-  else
-    model_.dictionary().apply(before.z, r);
-  r -= input.X;
-  input.weigh(r);
-  if (parts_.weight)
-    multiply<T>(transposed_, r, pull_.leftCols(n));
-  else
-    model_.dictionary().adjoint(r, pull_.leftCols(n));
-  for (Index i = 0; i < n; ++i)
-    gradient_step(m, before.z.col(i).data(), alpha(), pull_.col(i).data(), const_cast<T*>(after.z.col(i).data()));
-  shrink_.forward(after.z, {input.reg, &parts_.threshold.values});
-}
-
-template <Scalar T, class Shrink>
-void CoupledLayer<T, Shrink>::backward(const TileInput<T>& input, const LayerState<T>& /*before*/, const LayerState<T>& after,
-                                       const LayerState<T>& cotangent, const LayerGradients<T>& gradients) {
-  const Index n = input.X.cols(), m = model_.n_atoms();
-  MatrixRef<T> h = cotangent.z;
-  const auto rho = std::span<double>(rho_gradient_).first(gradients.reg.size());
-  shrink_.backward(after.z, {input.reg, &parts_.threshold.values}, h,
-                   {.rho = rho, .theta = gradients.find(parts_.threshold.name)});
-  for (std::size_t i = 0; i < rho.size(); ++i) gradients.reg[i] += rho[i];
-  auto r = r_.leftCols(n), Wh = Wh_.leftCols(n);
-  const Matrix<T>* W = parts_.weight ? &parts_.weight->values : D_;
-  if (W != nullptr) h_.assign(h);
-  const bool sparse = W != nullptr && h_.sparse();
-  if (sparse)
-    h_.multiply(*W, Wh);
-  else if (W != nullptr)
-    multiply<T>(*W, h, Wh);
-  else
-    model_.dictionary().apply(h, Wh);
-  if (Matrix<T>* weight = parts_.weight ? gradients.find(parts_.weight->name) : nullptr) {
-    if (sparse)
-      h_.add_outer(-alpha(), r, *weight);
-    else
-      add_outer<T>(-alpha(), r, h, *weight);
-  }
-  if (Matrix<T>* step = parts_.step ? gradients.find(parts_.step->name) : nullptr)
-    (*step)(0) -= static_cast<T>(r.template cast<double>().cwiseProduct(Wh.template cast<double>()).sum());
-  input.weigh(Wh);
-  if (MatrixRef<T> signals = gradients.signals; signals.size() > 0) signals += alpha() * Wh;
-  if (Shrink::zeros_are_dead && D_ != nullptr && before_.sparse()) return before_.subtract_adjoint(alpha(), *D_, Wh, h);
-  model_.dictionary().adjoint(Wh, pull_.leftCols(n));
-  gradient_step(n * m, h.data(), alpha(), pull_.data(), h.data());
-}
+template <Scalar T>
+CoupledRow<T>::CoupledRow(const LayerSite<T>& site, const CoupledParts<T>& parts)
+    : CoupledLayer<T>(site.model.dictionary(), SoftShrink<T>(site), parts, room_of(site)) {}
 
 template <Scalar T>
-CoupledRow<T>::CoupledRow(const LayerSite<T>& site) : CoupledLayer<T>(site, coupled_parts(site)) {}
+CoupledRow<T>::CoupledRow(const LayerSite<T>& site) : CoupledRow(site, coupled_parts(site)) {}
 
 template <Scalar T>
 Parameters<T> CoupledRow<T>::initial(const NetworkModel<T>& model, int layer) {
@@ -120,7 +58,7 @@ Parameters<T> CoupledRow<T>::initial(const NetworkModel<T>& model, int layer) {
 
 template <Scalar T>
 TiedRow<T>::TiedRow(const LayerSite<T>& site)
-    : CoupledLayer<T>(site, {.weight = site.shared("weight"), .step = site.own("step"), .threshold = site.own("threshold")}) {}
+    : CoupledRow<T>(site, {.weight = site.shared("weight"), .step = site.own("step"), .threshold = site.own("threshold")}) {}
 
 template <Scalar T>
 Parameters<T> TiedRow<T>::initial(const NetworkModel<T>& model, int layer) {
@@ -137,54 +75,26 @@ Parameters<T> AlistaRow<T>::initial(const NetworkModel<T>& model, int layer) {
   return parameters;
 }
 
-template <Scalar T, class Shrink>
-StepRow<T, Shrink>::StepRow(const LayerSite<T>& site) : CoupledLayer<T, Shrink>(site, step_parts(site)) {}
+template <Scalar T>
+StepRow<T>::StepRow(const LayerSite<T>& site) : CoupledRow<T>(site, step_parts(site)) {}
 
-template <Scalar T, class Shrink>
-Parameters<T> StepRow<T, Shrink>::initial(const NetworkModel<T>& model, int layer) {
+template <Scalar T>
+Parameters<T> StepRow<T>::initial(const NetworkModel<T>& model, int layer) {
   return {{parameter_name(layer, "step"), number<T>(1 / model.lipschitz)}};
 }
 
 template <Scalar T>
-NetworkKind<T> ista_kind(bool groups) {
-  return groups ? kind_of<T, StepRow<T, GroupShrink<T>>>() : kind_of<T, StepRow<T>>();
-}
-
-template <Scalar T>
 FistaRow<T>::FistaRow(const LayerSite<T>& site)
-    : step_(site), momentum_(static_cast<T>(layer_momenta(site.layer + 1, true).back())) {}
-
-template <Scalar T>
-void FistaRow<T>::forward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after) {
-  step_.forward(input, {before.blocks[0]}, after);
-  after.blocks[0] = after.z + momentum_ * (after.z - before.z);
-}
-
-template <Scalar T>
-void FistaRow<T>::backward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after,
-                           const LayerState<T>& cotangent, const LayerGradients<T>& gradients) {
-  MatrixRef<T> h = cotangent.z, c = cotangent.blocks[0];
-  h += (1 + momentum_) * c;
-  c *= -momentum_;
-  step_.backward(input, {before.blocks[0]}, after, {h}, gradients);
-  h.swap(c);
-}
+    : FistaLayer<T>(site.model.dictionary(), SoftShrink<T>(site), step_parts(site), room_of(site),
+                    layer_momenta(site.layer + 1, true).back()) {}
 
 template <Scalar T>
 FirstStepRow<T>::FirstStepRow(const LayerSite<T>& site)
-    : CoupledLayer<T>(site, site.layer == 0 ? coupled_parts(site) : step_parts(site)) {}
+    : CoupledRow<T>(site, site.layer == 0 ? coupled_parts(site) : step_parts(site)) {}
 
 template <Scalar T>
 Parameters<T> FirstStepRow<T>::initial(const NetworkModel<T>& model, int layer) {
   return layer == 0 ? CoupledRow<T>::initial(model, layer) : StepRow<T>::initial(model, layer);
-}
-
-template <Scalar T>
-GroupRow<T>::GroupRow(const LayerSite<T>& site) : CoupledLayer<T, GroupShrink<T>>(site, coupled_parts(site)) {}
-
-template <Scalar T>
-Parameters<T> GroupRow<T>::initial(const NetworkModel<T>& model, int layer) {
-  return CoupledRow<T>::initial(model, layer);
 }
 
 template <Scalar T>
@@ -240,18 +150,13 @@ void HessianRow<T>::finish(const LayerGradients<T>& gradients) {
   aside_[derived_weight].setZero();
 }
 
-#define RIATA_INSTANTIATE(T)                      \
-  template class CoupledLayer<T>;                 \
-  template class CoupledLayer<T, GroupShrink<T>>; \
-  template struct CoupledRow<T>;                  \
-  template struct TiedRow<T>;                     \
-  template struct AlistaRow<T>;                   \
-  template struct StepRow<T>;                     \
-  template struct StepRow<T, GroupShrink<T>>;     \
-  template NetworkKind<T> ista_kind<T>(bool);     \
-  template class FistaRow<T>;                     \
-  template struct FirstStepRow<T>;                \
-  template struct GroupRow<T>;                    \
+#define RIATA_INSTANTIATE(T)       \
+  template struct CoupledRow<T>;   \
+  template struct TiedRow<T>;      \
+  template struct AlistaRow<T>;    \
+  template struct StepRow<T>;      \
+  template struct FistaRow<T>;     \
+  template struct FirstStepRow<T>; \
   template class HessianRow<T>;
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)

@@ -7,6 +7,7 @@
 #include <shared_mutex>
 
 #include "riata/core/check.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/networks/coupled.hpp"
 #include "riata/networks/uncoupled.hpp"
 
@@ -23,13 +24,13 @@ struct Registry {
       {"tied", kind_of<T, TiedRow<T>>({.atom_thresholds = true, .support_selection = true, .weights = true})},
       {"alista", kind_of<T, AlistaRow<T>>({.support_selection = true, .weights = true, .fixed = {"weight"}})},
       {"step", kind_of<T, StepRow<T>>({.any_dictionary = true, .weights = true})},
-      {"fista", kind_of<T, FistaRow<T>>({.any_dictionary = true, .weights = true})},
+      {"fista", kind_of<T, FistaRow<T>>({.any_dictionary = true, .weights = true, .rebuilds = true})},
       {"hessian", kind_of<T, HessianRow<T>>({.atom_thresholds = true, .weights = true})},
       {"first_step", kind_of<T, FirstStepRow<T>>({.weights = true})},
       {"facnet", kind_of<T, FacnetRow<T>>({.any_dictionary = true, .weights = true})},
       {"iht", kind_of<T, IhtRow<T>>()},
       {"lamp", kind_of<T, LampRow<T>>()},
-      {"group", kind_of<T, GroupRow<T>>({.groups = true, .weights = true})},
+      {"group", kind_of<T, CoupledRow<T>>({.groups = true, .weights = true})},
   };
 };
 
@@ -65,10 +66,29 @@ std::vector<std::string> network_kinds() {
   return names;
 }
 
-#define RIATA_INSTANTIATE(T)                                                    \
-  template void register_network<T>(const std::string&, const NetworkKind<T>&); \
-  template const NetworkKind<T>& find_network_kind<T>(const std::string&);      \
-  template std::vector<std::string> network_kinds<T>();
+template <Scalar T>
+std::unique_ptr<LayerPass<T>> make_pass(const NetworkKind<T>& kind, const NetworkModel<T>& model, const Parameters<T>& parameters,
+                                        const PassRoom& room) {
+  std::vector<std::unique_ptr<Layer<T>>> layers;
+  for (int t = 0; t < room.n_layers; ++t) {
+    leave_if_stopped();
+    const bool keep = t >= room.n_layers - room.stored;
+    layers.push_back(kind.make({.model = model, .parameters = parameters, .layer = t, .tile = room.tile, .keep = keep}));
+  }
+  return std::make_unique<LayerPass<T>>(
+      std::move(layers),
+      typename LayerPass<T>::State{.n_atoms = model.n_atoms(),
+                                   .blocks = kind.blocks ? kind.blocks(model) : std::vector<Index>(),
+                                   .rebuilds = kind.traits.rebuilds},
+      room);
+}
+
+#define RIATA_INSTANTIATE(T)                                                                                               \
+  template void register_network<T>(const std::string&, const NetworkKind<T>&);                                            \
+  template const NetworkKind<T>& find_network_kind<T>(const std::string&);                                                 \
+  template std::vector<std::string> network_kinds<T>();                                                                    \
+  template std::unique_ptr<LayerPass<T>> make_pass<T>(const NetworkKind<T>&, const NetworkModel<T>&, const Parameters<T>&, \
+                                                      const PassRoom&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
 

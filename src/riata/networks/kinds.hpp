@@ -7,7 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "riata/networks/layer.hpp"
+#include "riata/networks/model.hpp"
+#include "riata/unrolled/pass.hpp"
 
 namespace riata {
 
@@ -18,6 +19,7 @@ struct KindTraits {
   bool groups = false;               ///< needs groups, and its penalty is that of the groups
   bool any_dictionary = false;       ///< asks for products with D alone: it need not be a matrix
   bool weights = false;              ///< its layers heed the weights of a data fit
+  bool rebuilds = false;             ///< blocks follow from the codes (Layer::rebuild), so that they are not kept
   std::set<std::string> fixed = {};  ///< parameters that nothing trains
 };
 
@@ -61,5 +63,10 @@ const NetworkKind<T>& find_network_kind(const std::string& name);
 /// The names, in alphabetical order.
 template <Scalar T>
 std::vector<std::string> network_kinds();
+
+/// The pass through the first `room.n_layers` layers. Borrows the model and the parameters.
+template <Scalar T>
+std::unique_ptr<LayerPass<T>> make_pass(const NetworkKind<T>& kind, const NetworkModel<T>& model, const Parameters<T>& parameters,
+                                        const PassRoom& room);
 
 }  // namespace riata

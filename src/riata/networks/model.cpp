@@ -16,4 +16,13 @@ std::optional<int> layer_of(std::string_view name) {
   return layer;
 }
 
+template <Scalar T>
+PenaltyOptions NetworkModel<T>::penalty() const {
+  if (options.groups.empty()) return {};
+  return {.kind = PenaltyKind::group, .groups = options.groups};
+}
+
+template struct NetworkModel<float>;
+template struct NetworkModel<double>;
+
 }  // namespace riata

@@ -11,7 +11,8 @@
 #include "riata/core/names.hpp"
 #include "riata/core/option.hpp"
 #include "riata/operators/dense_dictionary.hpp"
-#include "riata/optim/parameters.hpp"
+#include "riata/terms/penalty_options.hpp"
+#include "riata/unrolled/layer.hpp"
 
 namespace riata {
 
@@ -59,6 +60,7 @@ struct NetworkModel {
   const Dictionary<T>& dictionary() const { return *shared_dictionary; }
   /// The columns of D. Kinds that need them are not those of any dictionary (KindTraits).
   const Matrix<T>& D() const { return require_matrix(dictionary(), "the layer"); }
+  PenaltyOptions penalty() const;  ///< g
   Index n_features() const { return dictionary().signal_size(); }
   Index n_atoms() const { return dictionary().code_size(); }
 };
@@ -67,13 +69,6 @@ struct NetworkModel {
 std::string parameter_name(int layer, std::string_view name);
 /// The reverse: t, or nothing for what all layers share.
 std::optional<int> layer_of(std::string_view name);
-
-/// An array of the parameters and its name in the pack.
-template <Scalar T>
-struct NamedArray {
-  std::string name;
-  const Matrix<T>& values;
-};
 
 /// Where one layer stands: what a layer is made from.
 template <Scalar T>

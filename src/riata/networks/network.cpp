@@ -9,11 +9,9 @@
 #include "riata/core/stopping.hpp"
 #include "riata/linalg/tiles.hpp"
 #include "riata/networks/certified_pass.hpp"
-#include "riata/networks/network_pass.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/tile_certificate.hpp"
-#include "riata/terms/group_l1.hpp"
-#include "riata/terms/l1.hpp"
+#include "riata/unrolled/differentiate.hpp"
 
 namespace riata {
 namespace {
@@ -43,32 +41,6 @@ std::vector<std::string> kinds_with(bool KindTraits::*trait) {
   std::erase_if(names, [&](const std::string& name) { return !(find_network_kind<T>(name).traits.*trait); });
   return names;
 }
-
-/// g of the unsupervised loss and its derivative, sign(0) = 0.
-template <Scalar T>
-class NetworkPenalty {
- public:
-  NetworkPenalty(const PenaltyOptions& options, Index n_atoms) {
-    if (options.kind == PenaltyKind::group)
-      group_.emplace(options, n_atoms);
-    else
-      l1_.emplace(options, n_atoms);
-  }
-
-  double value(const ConstVectorRef<T>& z) const { return group_ ? group_->value(z) : l1_->value(z); }
-
-  /// cotangents += scale_i g'(z_i)
-  void add_subgradient(const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& scales, MatrixRef<T> cotangents) const {
-    if (group_)
-      group_->add_subgradient(Z, scales, cotangents);
-    else
-      l1_->add_subgradient(Z, scales, cotangents);
-  }
-
- private:
-  std::optional<L1<T>> l1_;
-  std::optional<GroupL1<T>> group_;
-};
 
 /// x - x is zero unless x is infinite or NaN.
 template <Scalar T>
@@ -139,12 +111,6 @@ Network<T>::Network(std::string kind, std::shared_ptr<const Dictionary<T>> dicti
 }
 
 template <Scalar T>
-PenaltyOptions Network<T>::penalty() const {
-  if (!traits().groups) return {};
-  return {.kind = PenaltyKind::group, .groups = model_.options.groups};
-}
-
-template <Scalar T>
 double Network<T>::squared_norm() const {
   if (!model_.options.lipschitz) return model_.lipschitz;
   std::call_once(norm_->once, [&] { norm_->squared = model_.dictionary().squared_norm(); });
@@ -210,22 +176,23 @@ struct Network<T>::Call {
                        fmt::join(kinds_with<T>(&KindTraits::weights), "', '")));
     require(n_layers >= 1 && n_layers <= net.n_layers(), "{}: n_layers = {}, must be between 1 and the network's {}", where,
             n_layers, net.n_layers());
-    if (run.init != nullptr) {
-      require(run.init->rows() == net.model_.n_atoms() && run.init->cols() == X.cols(),
-              "{}: init has shape ({}, {}), expected ({}, {})", where, run.init->cols(), run.init->rows(), X.cols(),
-              net.model_.n_atoms());
-      require_finite(where, "init", *run.init, of_codes);
-    }
+    if (run.init != nullptr) require_codes<T>(where, "init", *run.init, X.cols(), n_atoms());
     reg = resolve_reg<T>(weight, batch, net.dictionary(), net.penalty(), run.execution);
   }
 
   TileInput<T> tile(Index first, Index n) const {
-    TileInput<T> tile{X.middleCols(first, n), reg.segment(first, n)};
-    if (seen.is_weighted()) tile.weights.emplace(seen.weights(first, n));
-    return tile;
+    return {X.middleCols(first, n), reg.segment(first, n), seen.weights(first, n)};
   }
+  Index n_atoms() const { return net.model_.n_atoms(); }
   Matrix<T> start(Index first, Index n) const {
     return run.init != nullptr ? Matrix<T>(run.init->middleCols(first, n)) : Matrix<T>();
+  }
+
+  auto pass_maker(const Parameters<T>& parameters, int stored, Index tile) const {
+    return [this, &parameters, stored, tile] {
+      return make_pass(find_network_kind<T>(net.kind()), net.model_, parameters,
+                       {.n_layers = n_layers, .stored = stored, .tile = tile});
+    };
   }
 
   /// `lane_entries`: of the gradient that every lane holds.
@@ -259,14 +226,12 @@ Matrix<T> Network<T>::encode(const NonDeduced<Batch<T>>& batch, const Reg& reg, 
   const Partition parts = call.parts(false, 0);
   Matrix<T> codes(model_.n_atoms(), batch.size());
   Divergence diverged;
-  const auto make_pass = [&] {
-    return std::make_unique<NetworkPass<T>>(find_network_kind<T>(kind_), model_, *parameters, call.n_layers, false, parts.tile);
-  };
-  for_each_tile(parts, batch.size(), run.execution, make_pass, [&](Index first, Index n, NetworkPass<T>& pass) {
-    pass.forward(call.tile(first, n), call.start(first, n));
-    diverged.note_in<T>(first, pass.codes());
-    codes.middleCols(first, n) = pass.codes();
-  });
+  for_each_tile(parts, batch.size(), run.execution, call.pass_maker(*parameters, 0, parts.tile),
+                [&](Index first, Index n, LayerPass<T>& pass) {
+                  pass.forward(call.tile(first, n), call.start(first, n));
+                  diverged.note_in<T>(first, pass.codes());
+                  codes.middleCols(first, n) = pass.codes();
+                });
   diverged.refuse("encode", call.n_layers);
   return codes;
 }
@@ -302,131 +267,61 @@ std::vector<Matrix<T>> Network<T>::outputs(const NonDeduced<Batch<T>>& batch, co
   const Partition parts = call.parts(false, 0);
   Divergence diverged;
   std::vector<Matrix<T>> outputs(static_cast<std::size_t>(call.n_layers), Matrix<T>(model_.n_atoms(), batch.size()));
-  const auto make_pass = [&] {
-    return std::make_unique<NetworkPass<T>>(find_network_kind<T>(kind_), model_, *parameters, call.n_layers, false, parts.tile);
-  };
-  for_each_tile(parts, batch.size(), run.execution, make_pass, [&](Index first, Index n, NetworkPass<T>& pass) {
-    const TileInput<T> input = call.tile(first, n);
-    pass.start(input, call.start(first, n));
-    for (int t = 0; t < call.n_layers; ++t) {
-      pass.step(input, t);
-      outputs[static_cast<std::size_t>(t)].middleCols(first, n) = pass.codes();
-    }
-    diverged.note_in<T>(first, pass.codes());
-  });
+  for_each_tile(parts, batch.size(), run.execution, call.pass_maker(*parameters, 0, parts.tile),
+                [&](Index first, Index n, LayerPass<T>& pass) {
+                  const TileInput<T> input = call.tile(first, n);
+                  pass.start(input, call.start(first, n));
+                  for (int t = 0; t < call.n_layers; ++t) {
+                    pass.step(input, t);
+                    outputs[static_cast<std::size_t>(t)].middleCols(first, n) = pass.codes();
+                  }
+                  diverged.note_in<T>(first, pass.codes());
+                });
   diverged.refuse("outputs", call.n_layers);
   return outputs;
 }
 
-/// tile_loss(first, n, codes, cotangent, result) returns the tile's loss and, unless the cotangent is 0 x 0, writes it.
+/// `loss` as TileLoss; its value is multiplied by `scale`.
 template <Scalar T>
-template <class TileLoss>
-NetworkGradient<T> Network<T>::differentiate(const Call& call, const NetworkDerivatives& wanted,
-                                             const TileLoss& tile_loss) const {
-  const Index n_signals = call.X.cols();
+NetworkGradient<T> Network<T>::differentiate(const Call& call, const NetworkDerivatives& asked, double scale,
+                                             const auto& loss) const {
   const auto parameters = parameters_.get();
-  int first_layer = wanted.reg || wanted.signals ? 0 : call.n_layers;  // that must be differentiated
+  int first_layer = asked.reg || asked.signals ? 0 : call.n_layers;  // that must be differentiated
   Index lane_entries = 0;
-  for (const std::string& name : wanted.parameters) {
+  Wanted<T> wanted{.reg = asked.reg, .signals = asked.signals, .codes = asked.codes};
+  for (const std::string& name : asked.parameters) {
     const auto found = parameters->find(name);
     require(found != parameters->end(), "parameters: a network of kind '{}' with {} layers has no '{}'", kind_, n_layers(), name);
     require(layer_of(name).value_or(0) < call.n_layers, "parameters: '{}' is not among the first {} layers", name, call.n_layers);
     require(!traits().fixed.contains(name), "parameters: '{}' of the kind '{}' is fixed", name, kind_);
     first_layer = std::min(first_layer, layer_of(name).value_or(0));
     lane_entries += found->second.size();
+    wanted.parameters[name].setZero(found->second.rows(), found->second.cols());
   }
-  const bool back = first_layer < call.n_layers;
-  const Partition parts = call.parts(back, lane_entries);
-
-  NetworkGradient<T> result;
-  if (wanted.codes) result.codes.resize(model_.n_atoms(), n_signals);
-  if (wanted.signals) result.signals.setZero(model_.n_features(), n_signals);
-  std::vector<double> reg_gradient(wanted.reg ? static_cast<std::size_t>(n_signals) : 0);
-  struct Sums {
-    double value = 0;
-    Parameters<T> parameters = {};
-    Sums& operator+=(const Sums& other) {
-      value += other.value;
-      for (const auto& [name, gradient] : other.parameters) parameters.at(name) += gradient;
-      return *this;
-    }
-  };
-  Sums zero;
-  for (const std::string& name : wanted.parameters)
-    zero.parameters[name].setZero(parameters->at(name).rows(), parameters->at(name).cols());
-  Matrix<T> nothing;
-  const auto make_pass = [&] {
-    return std::make_unique<NetworkPass<T>>(find_network_kind<T>(kind_), model_, *parameters, call.n_layers, back, parts.tile);
-  };
-  Sums total = sweep(
-      parts, n_signals, call.run.execution, zero, make_pass,
-      [&](Index first, Index n, NetworkPass<T>& pass, Sums& sums) {
-        const TileInput<T> input = call.tile(first, n);
-        pass.forward(input, call.start(first, n));
-        if (wanted.codes) result.codes.middleCols(first, n) = pass.codes();
-        const auto tile_reg =
-            wanted.reg ? std::span<double>(reg_gradient).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n))
-                       : std::span<double>();
-        auto tile_signals = wanted.signals ? MatrixRef<T>(result.signals.middleCols(first, n)) : MatrixRef<T>(nothing);
-        sums.value += tile_loss(first, n, pass.codes(), back ? MatrixRef<T>(pass.codes_cotangent()) : MatrixRef<T>(nothing),
-                                LayerGradients<T>{sums.parameters, tile_signals, tile_reg});
-        if (back) pass.backward(input, first_layer, {sums.parameters, tile_signals, tile_reg});
-      },
-      [&](NetworkPass<T>& pass, Sums& sums) {
-        if (back) pass.finish({sums.parameters, nothing, {}});
-      });
-  result.value = total.value;
-  result.parameters = std::move(total.parameters);
-  if (wanted.reg) {
-    const Eigen::Map<const Vector<double>> all(reg_gradient.data(), n_signals);
-    result.reg = call.reg_shape.is_per_signal() ? Vector<double>(all) : Vector<double>::Constant(1, all.sum());
-  }
-  return result;
+  wanted.back = first_layer < call.n_layers;
+  const Partition parts = call.parts(wanted.back, lane_entries);
+  return riata::differentiate<T>(call, parts, call.run.execution,
+                                 call.pass_maker(*parameters, call.n_layers - first_layer, parts.tile), wanted, scale, loss);
 }
 
 template <Scalar T>
 NetworkGradient<T> Network<T>::loss_gradient(const NonDeduced<Batch<T>>& batch, const Reg& reg, const NetworkDerivatives& wanted,
                                              const NetworkRun<T>& run, const Matrix<T>* targets) const {
   const Call call("loss_gradient", *this, batch, reg, run);
-  const Index m = model_.n_atoms();
   const double scale = 1.0 / static_cast<double>(batch.size());
-  if (targets != nullptr) {
-    require_targets("loss_gradient", batch.size(), *targets);
-    return differentiate(call, wanted,
-                         [&](Index first, Index n, const ConstMatrixRef<T>& Z, MatrixRef<T> cotangent, const LayerGradients<T>&) {
-                           const auto target = targets->middleCols(first, n);
-                           if (cotangent.size() > 0) cotangent = static_cast<T>(scale) * (Z - target);
-                           double value = 0;
-                           for (Index i = 0; i < n; ++i)
-                             value += 0.5 * (Z.col(i) - target.col(i)).template cast<double>().squaredNorm();
-                           return scale * value;
-                         });
+  if (targets == nullptr) {
+    const AnyPenalty<T> penalty(this->penalty(), dictionary());
+    return differentiate(call, wanted, scale, TileLoss<T>{dictionary(), &penalty, scale});
   }
-  const NetworkPenalty<T> penalty(this->penalty(), m);
+  require_targets("loss_gradient", batch.size(), *targets);
   return differentiate(
-      call, wanted,
-      [&](Index first, Index n, const ConstMatrixRef<T>& Z, MatrixRef<T> cotangent, const LayerGradients<T>& gradients) {
-        Matrix<T> r(model_.n_features(), n);
-        model_.dictionary().apply(Z, r);
-        const TileInput<T> input = call.tile(first, n);
-        r -= input.X;
-        const Matrix<T> plain = input.weights ? r : Matrix<T>();
-        input.weigh(r);
+      call, wanted, scale,
+      [&](Index first, const TileInput<T>&, const ConstMatrixRef<T>& Z, MatrixRef<T> cotangent, const LayerGradients<T>&) {
+        const auto target = targets->middleCols(first, Z.cols());
+        if (cotangent.size() > 0) cotangent = static_cast<T>(scale) * (Z - target);
         double value = 0;
-        for (Index i = 0; i < n; ++i) {
-          const double g = penalty.value(Z.col(i));
-          const auto weighed = r.col(i).template cast<double>();
-          const double fit = input.weights ? weighed.dot(plain.col(i).template cast<double>()) : weighed.squaredNorm();
-          value += 0.5 * fit + static_cast<double>(call.reg(first + i)) * g;
-          if (!gradients.reg.empty()) gradients.reg[static_cast<std::size_t>(i)] += scale * g;
-        }
-        if (cotangent.size() > 0) {
-          r *= static_cast<T>(scale);
-          if (MatrixRef<T> signals = gradients.signals; signals.size() > 0) signals -= r;
-          model_.dictionary().adjoint(r, cotangent);
-          penalty.add_subgradient(Z, static_cast<T>(scale) * call.reg.segment(first, n), cotangent);
-        }
-        return scale * value;
+        for (Index i = 0; i < Z.cols(); ++i) value += 0.5 * (Z.col(i) - target.col(i)).template cast<double>().squaredNorm();
+        return value;
       });
 }
 
@@ -441,16 +336,8 @@ NetworkGradient<T> Network<T>::vjp(const NonDeduced<Batch<T>>& batch, const Reg&
                                    const NonDeduced<ConstMatrixRef<T>>& cotangent, const NetworkDerivatives& wanted,
                                    const NetworkRun<T>& run) const {
   const Call call("vjp", *this, batch, reg, run);
-  require(cotangent.rows() == model_.n_atoms() && cotangent.cols() == batch.size(),
-          "vjp: cotangent has shape ({}, {}), expected ({}, {})", cotangent.cols(), cotangent.rows(), batch.size(),
-          model_.n_atoms());
-  require_finite("vjp", "cotangent", cotangent, of_codes);
-  return differentiate(call, wanted,
-                       [&](Index first, Index n, const ConstMatrixRef<T>& Z, MatrixRef<T> out, const LayerGradients<T>&) {
-                         const auto given = cotangent.middleCols(first, n);
-                         if (out.size() > 0) out = given;
-                         return Z.template cast<double>().cwiseProduct(given.template cast<double>()).sum();
-                       });
+  require_codes<T>("vjp", "cotangent", cotangent, batch.size(), model_.n_atoms());
+  return differentiate(call, wanted, 1, AlongLoss<T>{cotangent});
 }
 
 template class Network<float>;

@@ -22,9 +22,7 @@
 #include "riata/core/threads.hpp"
 #include "riata/networks/kinds.hpp"
 #include "riata/solvers/encode.hpp"
-#include "riata/terms/batch.hpp"
-#include "riata/terms/penalty_options.hpp"
-#include "riata/terms/reg.hpp"
+#include "riata/unrolled/unrolled.hpp"
 
 namespace riata {
 
@@ -50,14 +48,9 @@ struct NetworkDerivatives {
   bool reg = false, signals = false, codes = false;
 };
 
+/// `reg` with the explicit g(z), `signals` with the explicit -(D z - x) of the unsupervised loss; `parameters` has the names asked for.
 template <Scalar T>
-struct NetworkGradient {
-  double value = 0;
-  Parameters<T> parameters;  ///< a pack with the names asked for
-  Vector<double> reg;  ///< of reg's shape, with the explicit g(z); for a fraction of reg_max by the resulting weight. Or empty
-  Matrix<T> signals;   ///< n_features x n_signals, with the explicit -(D z - x) of the unsupervised loss. Or 0 x 0
-  Matrix<T> codes;     ///< n_atoms x n_signals: the output. Or 0 x 0
-};
+using NetworkGradient = UnrolledGradient<T>;
 
 /// Memory beyond the results is constant in the number of signals; bits do not depend on the number of threads. All but
 /// assignment may be called from any number of threads at once: a call runs with the parameters that it found.
@@ -77,8 +70,8 @@ class Network {
   int n_layers() const { return model_.n_layers; }
   const NetworkOptions& options() const { return model_.options; }
   double lipschitz() const { return model_.lipschitz; }
-  double squared_norm() const;     ///< of the dictionary, which is lipschitz() unless that was given; found once
-  PenaltyOptions penalty() const;  ///< g of the unsupervised loss
+  double squared_norm() const;  ///< of the dictionary, which is lipschitz() unless that was given; found once
+  PenaltyOptions penalty() const { return model_.penalty(); }  ///< g of the unsupervised loss
 
   /// Arrays named layer.<t>.<name>; what all layers share has no layer in its name.
   /// The reference holds until they are replaced; where another thread may do that, shared_parameters() holds on to them.
@@ -116,8 +109,7 @@ class Network {
  private:
   Network(std::string kind, std::shared_ptr<const Dictionary<T>> dictionary, int n_layers, NetworkOptions&& options);
   struct Call;
-  template <class TileLoss>
-  NetworkGradient<T> differentiate(const Call& call, const NetworkDerivatives& wanted, const TileLoss& tile_loss) const;
+  NetworkGradient<T> differentiate(const Call& call, const NetworkDerivatives& asked, double scale, const auto& loss) const;
 
   std::string kind_;
   NetworkModel<T> model_;

@@ -1,12 +1,9 @@
 #include "riata/networks/network_encoder.hpp"
 
-#include <cmath>
 #include <mutex>
-#include <stdexcept>
 
 #include "riata/core/check.hpp"
 #include "riata/networks/certified_pass.hpp"
-#include "riata/operators/units.hpp"
 
 namespace riata {
 
@@ -19,7 +16,8 @@ struct NetworkEncoder<T>::Prepared {
       certified.emplace(*shared, 1);
       if (guards->finish) finisher.emplace(network, *guards->finish, Execution{.n_threads = 1});
     } else {
-      plain.emplace(find_network_kind<T>(network.kind()), network.model(), network.parameters(), n_layers, false, 1);
+      plain = make_pass(find_network_kind<T>(network.kind()), network.model(), network.parameters(),
+                        {.n_layers = n_layers, .stored = 0, .tile = 1});
     }
   }
 
@@ -29,7 +27,7 @@ struct NetworkEncoder<T>::Prepared {
   const Network<T> network;
   const int n_layers;
   const std::optional<NetworkGuards> guards;
-  std::optional<NetworkPass<T>> plain;
+  std::unique_ptr<Pass<T>> plain;
   std::optional<CertifiedNetwork<T>> shared;
   std::optional<CertifiedPass<T>> certified;
   std::optional<Finisher<T>> finisher;
@@ -57,18 +55,10 @@ NetworkEncoder<T>& NetworkEncoder<T>::operator=(NetworkEncoder&&) noexcept = def
 template <Scalar T>
 std::optional<CodeCertificate> NetworkEncoder<T>::encode(const NonDeduced<ConstVectorRef<T>>& x, double reg,
                                                          NonDeduced<VectorRef<T>> code) {
-  const Dictionary<T>& D = network().dictionary();
-  require(x.size() == D.signal_size(), "NetworkEncoder: x has {} entries, expected the atoms' {}", x.size(), D.signal_size());
-  require(code.size() == D.code_size(), "NetworkEncoder: code has {} entries, expected one per atom, {}", code.size(),
-          D.code_size());
-  if (!is_in_range<T>(x)) {
-    require_finite("NetworkEncoder", "x", x, {nullptr, "feature"});
-    refuse("NetworkEncoder: x has an entry whose square overflows; scale x and reg down");
-  }
-  require(std::isfinite(static_cast<T>(reg)) && static_cast<T>(reg) > T(0), "reg = {}, must be > 0 and finite", reg);
   Prepared& prepared = *prepared_;
+  const T weight = require_signal<T>("NetworkEncoder", network().dictionary(), x, reg, code);
   const std::lock_guard lock(prepared.mutex);
-  prepared.reg(0) = static_cast<T>(reg);
+  prepared.reg(0) = weight;
   const TileInput<T> input{.X = x, .reg = prepared.reg};
   const auto require_known = [&](bool is_known) {
     require(is_known,

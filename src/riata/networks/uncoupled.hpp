@@ -12,7 +12,6 @@
 // alone. The published IHT network starts from W_z = I - D^T D, which diverges unless ||D||_2 < 1.
 #pragma once
 
-#include "riata/networks/layer.hpp"
 #include "riata/networks/shrinks.hpp"
 
 namespace riata {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "riata/core/check.hpp"
+#include "riata/core/sweep.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/linalg/kernels.hpp"
 #include "riata/operators/units.hpp"
@@ -189,11 +190,9 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
                            .method = options_.method};
     if (options_.record) result.trace.resize(static_cast<std::size_t>(n_signals));
     const Index tile_size = options_.method == Solver::lars ? 8 : solver_tile;  // paths are long, and gain nothing from company
-    const Index n_tiles = (n_signals + tile_size - 1) / tile_size;
-    parallel_for(n_tiles, options_.execution, [&](Index tile, int thread) {
+    for_each_tile(tile_size, n_signals, options_.execution, [&](Index first, Index n, int thread) {
       auto& encoder = encoders_[static_cast<std::size_t>(thread)];
       if (!encoder) encoder = std::make_unique<TileEncoder<P>>(problem_, make_solver(), signal_reg_max_, units_);
-      const Index first = tile * tile_size, n = std::min(tile_size, n_signals - first);
       start_codes(init, first, result.codes.middleCols(first, n));
       encoder->encode(batch, regs.segment(first, n), first, n, result);
     });

@@ -5,6 +5,7 @@
 
 #include "riata/core/check.hpp"
 #include "riata/core/stopping.hpp"
+#include "riata/core/sweep.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/linalg/kernels.hpp"
 #include "riata/operators/units.hpp"
@@ -306,6 +307,13 @@ void require_signals(const char* where, const ConstMatrixRef<T>& X, const Dictio
   require_in_range(where, "X", X);
 }
 
+template <Scalar T>
+void require_codes(const char* where, const char* name, const ConstMatrixRef<T>& Z, Index n_signals, Index n_atoms) {
+  require(Z.rows() == n_atoms && Z.cols() == n_signals, "{}: {} has shape ({}, {}), expected ({}, {})", where, name, Z.cols(),
+          Z.rows(), n_signals, n_atoms);
+  require_finite(where, name, Z, of_codes);
+}
+
 namespace {
 
 /// Calls visit(i, certificate, column, penalty, z', units) for every signal, all in its unit; tiles run in parallel, so visit
@@ -327,9 +335,7 @@ void for_each_certificate(const char* where, const Batch<T>& batch, const Dictio
     const Vector<T> regs = resolve_reg<T>(reg, batch, D, options, execution);
     const std::unique_ptr<const Dictionary<double>> exact = atoms.dictionary().in_double();
     const T largest_atom = largest_entry<T>(atoms.dictionary());
-    const Index n_tiles = (X.cols() + solver_tile - 1) / solver_tile;
-    parallel_for(n_tiles, execution, [&](Index tile, int) {
-      const Index first = tile * solver_tile, n = std::min(solver_tile, X.cols() - first);
+    for_each_tile(solver_tile, X.cols(), execution, [&](Index first, Index n, int) {
       TileUnits<T> units(atoms.exponent(), reg_unit(options.kind));
       units.open(X.middleCols(first, n), regs.segment(first, n), Z.middleCols(first, n), largest_atom);
       Matrix<T> shifted_codes;
@@ -411,9 +417,7 @@ Vector<T> unchecked_reg_max(const Batch<T>& batch, const Dictionary<T>& D, const
   return with_penalty<T>(options, atoms.dictionary(), [&]<Penalty P>(const P& penalty) {
     const SignalRegMax<P> signal_reg_max(atoms.dictionary(), penalty);
     Vector<T> largest(X.cols());
-    const Index n_tiles = (X.cols() + solver_tile - 1) / solver_tile;
-    parallel_for(n_tiles, execution, [&](Index tile, int) {
-      const Index first = tile * solver_tile, n = std::min(solver_tile, X.cols() - first);
+    for_each_tile(solver_tile, X.cols(), execution, [&](Index first, Index n, int) {
       TileUnits<T> units(atoms.exponent(), reg_unit(options.kind));
       units.open(X.middleCols(first, n), largest.segment(first, n));
       const Matrix<T> weighted = seen.is_weighted() ? Matrix<T>(units.X().cwiseProduct(seen.weights(first, n))) : Matrix<T>();
@@ -496,6 +500,7 @@ double resolve_batch_reg(const Reg& reg, const NonDeduced<Batch<T>>& X, const Di
   template class SignalRegMax<L0<T>>;                                                                                            \
   template class SignalRegMax<Given<T>>;                                                                                         \
   template void require_signals<T>(const char*, const ConstMatrixRef<T>&, const Dictionary<T>&);                                 \
+  template void require_codes<T>(const char*, const char*, const ConstMatrixRef<T>&, Index, Index);                              \
   template Vector<double> lasso_objective<T>(const Batch<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&, const Reg&,        \
                                              const PenaltyOptions&, const Execution&);                                           \
   template Vector<double> duality_gap<T>(const Batch<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&, const Reg&,            \

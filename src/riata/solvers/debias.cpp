@@ -7,6 +7,7 @@
 
 #include "riata/core/check.hpp"
 #include "riata/core/stopping.hpp"
+#include "riata/core/sweep.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/operators/units.hpp"
 #include "riata/solvers/tile_certificate.hpp"
@@ -49,9 +50,7 @@ Matrix<T> debias(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T
   Matrix<T> gram(n_atoms, n_atoms);
   multiply_transposed<T>(atoms.matrix(), atoms.matrix(), gram);
   Matrix<T> result = Matrix<T>::Zero(n_atoms, X.cols());
-  const Index n_tiles = (X.cols() + solver_tile - 1) / solver_tile;
-  parallel_for(n_tiles, execution, [&](Index tile, int) {
-    const Index first = tile * solver_tile, n = std::min(solver_tile, X.cols() - first);
+  for_each_tile(solver_tile, X.cols(), execution, [&](Index first, Index n, int) {
     TileUnits<T> units(atoms.exponent(), RegUnit::linear);
     units.open(X.middleCols(first, n), Vector<T>::Zero(n));
     Matrix<T> correlations(n_atoms, n);

@@ -50,12 +50,7 @@ EncodeResult<T> encode(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D
   const SeenBatch<T> seen("encode", batch);
   const ConstMatrixRef<T>& X = seen.X();
   require_signals<T>("encode", X, D);
-  const Index n_signals = X.cols(), n_atoms = D.code_size();
-  if (init != nullptr) {
-    require(init->rows() == n_atoms && init->cols() == n_signals, "encode: init has shape ({}, {}), expected ({}, {})",
-            init->cols(), init->rows(), n_signals, n_atoms);
-    require_finite("encode", "init", *init, of_codes);
-  }
+  if (init != nullptr) require_codes<T>("encode", "init", *init, X.cols(), D.code_size());
   const Vector<T> regs = resolve_reg<T>(reg, batch, D, options.penalty, options.execution);
   const Solver method = options.method == Solver::automatic ? pick_solver<T>(batch, D, regs, options) : options.method;
 

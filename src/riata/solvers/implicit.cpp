@@ -19,13 +19,6 @@ namespace {
 constexpr Index tile_size = 16;
 constexpr Index most_lanes = 64;
 
-template <Scalar T>
-void require_codes(const char* where, const char* name, const ConstMatrixRef<T>& Z, Index n_signals, Index n_atoms) {
-  require(Z.rows() == n_atoms && Z.cols() == n_signals, "{}: {} has shape ({}, {}), expected ({}, {})", where, name, Z.cols(),
-          Z.rows(), n_signals, n_atoms);
-  require_finite(where, name, Z, of_codes);
-}
-
 /// The arguments that all entry points share, checked, and the exact codes: in double, whatever T is.
 struct Solved {
   template <Scalar T>
@@ -149,9 +142,8 @@ Matrix<T> implicit_jvp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictio
 
   const Matrix<double> dD_double = dD.template cast<double>();
   Matrix<T> dZ = Matrix<T>::Zero(D.code_size(), X.cols());
-  parallel_for(solved.parts().n_tiles, solved.execution, [&](Index tile, int) {
-    const Index first = tile * tile_size;
-    solved.for_each_system(first, std::min(tile_size, X.cols() - first), [&](Index i, const SupportSystem& at) {
+  for_each_tile(tile_size, X.cols(), solved.execution, [&](Index first, Index n, int) {
+    solved.for_each_system(first, n, [&](Index i, const SupportSystem& at) {
       Vector<double> dx = Vector<double>::Zero(X.rows()), c = Vector<double>::Zero(at.z_S.size());
       if (dX.size() > 0) dx = dX.col(i).template cast<double>();
       if (dD.size() > 0) {

@@ -16,6 +16,7 @@
 
 #include "riata/core/check.hpp"
 #include "riata/core/stopping.hpp"
+#include "riata/core/sweep.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/operators/units.hpp"
 #include "riata/solvers/tile_certificate.hpp"
@@ -135,9 +136,7 @@ OmpResult<T> omp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T
                       .n_nonzero = Eigen::VectorXi(n_signals),
                       .status = std::vector<Status>(static_cast<std::size_t>(n_signals))};
   constexpr Index tile_size = 32;
-  const Index n_tiles = (n_signals + tile_size - 1) / tile_size;
-  parallel_for(n_tiles, options.execution, [&](Index tile, int) {
-    const Index first = tile * tile_size, n = std::min(tile_size, n_signals - first);
+  for_each_tile(tile_size, n_signals, options.execution, [&](Index first, Index n, int) {
     TileUnits<double> units(0, RegUnit::linear);
     const Matrix<double> X_given = X.middleCols(first, n).template cast<double>();
     units.open(X_given, Vector<double>::Zero(n).eval());

@@ -113,5 +113,8 @@ bool zero_is_optimal(T reg, T reg_max) {
 /// Sizes and finiteness of (X, D); `where` names the caller in the message.
 template <Scalar T>
 void require_signals(const char* where, const ConstMatrixRef<T>& X, const Dictionary<T>& D);
+/// The same of `name`, something of the shape of codes.
+template <Scalar T>
+void require_codes(const char* where, const char* name, const ConstMatrixRef<T>& Z, Index n_signals, Index n_atoms);
 
 }  // namespace riata

@@ -1,6 +1,8 @@
 // From the penalty that options name to the class that is it.
 #pragma once
 
+#include <variant>
+
 #include "riata/operators/dense_dictionary.hpp"
 #include "riata/operators/units.hpp"
 #include "riata/terms/group_l1.hpp"
@@ -31,5 +33,42 @@ auto with_penalty(const PenaltyOptions& options, const Dictionary<T>& D, const U
       return use(L1<T>(options, D.code_size()));
   }
 }
+
+/// Any of them, chosen when it is made: for layers and losses, which ask once per tile.
+template <Scalar T>
+class AnyPenalty {
+ public:
+  /// @throws std::invalid_argument if the options do not fit
+  AnyPenalty(const PenaltyOptions& options, const Dictionary<T>& D)
+      : penalty_(with_penalty<T>(options, D, [](auto&& penalty) -> Variant { return std::move(penalty); })) {}
+
+  /// use(the penalty as its class)
+  template <class Use>
+  decltype(auto) visit(const Use& use) const {
+    return std::visit(use, penalty_);
+  }
+  /// It, where it is a P, else null.
+  template <class P>
+  const P* as() const {
+    return std::get_if<P>(&penalty_);
+  }
+  bool zeros_are_dead() const {
+    return visit([]<class P>(const P&) { return P::zeros_are_dead; });
+  }
+  double value(const ConstVectorRef<T>& z) const {
+    return visit([&](const auto& g) { return g.value(z); });
+  }
+  void prox_vjp(const ConstMatrixRef<T>& Z, const Thresholds<T>& thresholds, MatrixRef<T> H,
+                const ThresholdCotangents<T>& cotangents) const {
+    visit([&](const auto& g) { g.prox_vjp(Z, thresholds, H, cotangents); });
+  }
+  void add_subgradient(const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& scales, MatrixRef<T> H) const {
+    visit([&](const auto& g) { g.add_subgradient(Z, scales, H); });
+  }
+
+ private:
+  using Variant = std::variant<L1<T>, GroupL1<T>, L0<T>, Given<T>>;
+  Variant penalty_;
+};
 
 }  // namespace riata

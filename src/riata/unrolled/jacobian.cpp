@@ -7,22 +7,22 @@
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/tile_certificate.hpp"
 #include "riata/unrolled/tangents.hpp"
+#include "riata/unrolled/unrolled_layers.hpp"
 
 namespace riata {
 
 template <Scalar T>
 Matrix<T> code_jacobian(const NonDeduced<ConstVectorRef<T>>& x, const DenseDictionary<T>& D, const Reg& reg, Index row,
                         const UnrolledOptions& options, std::optional<int> backprop) {
-  options.validate();
   require_l1("code_jacobian", options.penalty);
   const StopScope scope(options.execution);
+  const LayerSchedule schedule = make_schedule(options, D);
   require_signals<T>("code_jacobian", ConstMatrixRef<T>(x), D);
   require(row >= 0 && row < D.signal_size(), "row = {}, must be between 0 and n_features - 1 = {}", row, D.signal_size() - 1);
   const int kept = backprop.value_or(options.n_layers);
   require(kept >= 0 && kept <= options.n_layers, "backprop = {}, must be between 0 and n_layers = {}", kept, options.n_layers);
   const L1<double> penalty(options.penalty, D.code_size());
   const auto weight = static_cast<double>(resolve_reg<T>(reg, ConstMatrixRef<T>(x), D, options.penalty, options.execution)(0));
-  const LayerSchedule schedule = make_schedule(options, options.lipschitz ? 0 : D.squared_norm());
   const Matrix<double> atoms = D.atoms().template cast<double>();
   const Vector<double> signal = x.template cast<double>();
   const SignalTrace trace(atoms, signal, weight, penalty, schedule);

@@ -1,6 +1,6 @@
 // The Jacobian of unrolled codes by a row of the dictionary, in forward mode.
 //
-// With D_l the l-th row of D, J = dz_N / dD_l is n_atoms x n_atoms and follows the layers (layers.hpp):
+// With D_l the l-th row of D, J = dz_N / dD_l is n_atoms x n_atoms and follows the layers (coupled_layer.hpp):
 //
 //   J_{k+1} = 1{z_{k+1} != 0} . ( J_k - alpha_k ( D_l y_k^T + (D_l^T y_k - x_l) I + D^T D J_k ) ),     J_0 = 0
 //

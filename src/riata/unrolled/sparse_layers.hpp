@@ -1,9 +1,9 @@
-// The layers of layers.hpp on the supports, signal by signal, for a dense dictionary, least squares and l1: with G = D^T D and
+// The layers of coupled_layer.hpp on the supports, signal by signal, for a dense dictionary, least squares and l1: with G = D^T D and
 // c = D^T x, only the atoms that are not zero cost anything but a shrinkage.
 //
 //   z_{k+1} = prox_{alpha_k reg g}( y_k - alpha_k (G y_k - c) )                      2 m |supp y_k| flops
 //
-// Backward, h and y_k as in layers.hpp; both live on the few atoms U that were ever active:
+// Backward, h and y_k as in coupled_layer.hpp; both live on the few atoms U that were ever active:
 //
 //   y_k  =  h - alpha_k G h                                                          2 |U| |supp h|
 //   M   -=  alpha_k y_k h^T,      D += D (M + M^T) + x (sum_k alpha_k h_k)^T         2 |U| |supp h|, and once for all signals
@@ -17,7 +17,7 @@
 
 #include "riata/linalg/gram_kernels.hpp"
 #include "riata/terms/l1.hpp"
-#include "riata/unrolled/layers.hpp"
+#include "riata/unrolled/layer.hpp"
 
 namespace riata {
 

@@ -15,6 +15,7 @@
 #include "riata/solvers/support_system.hpp"
 #include "riata/solvers/tile_certificate.hpp"
 #include "riata/unrolled/tangents.hpp"
+#include "riata/unrolled/unrolled_layers.hpp"
 
 namespace riata {
 namespace {
@@ -170,16 +171,15 @@ UnrolledStability unrolled_stability(const NonDeduced<ConstMatrixRef<T>>& X, con
               .directions = make_directions(options.directions, D.signal_size(), D.code_size()),
               .random = options.directions.has_value()};
   multiply_transposed<double>(probe.D, probe.D, probe.gram);
-  UnrolledOptions in_unit = network;
-  if (network.lipschitz) in_unit.lipschitz = std::ldexp(*network.lipschitz, -2 * f);
-  const LayerSchedule schedule = make_schedule(in_unit, network.lipschitz ? 0 : DenseDictionary<double>(probe.D).squared_norm());
+  const DenseDictionary<double> D_in_unit(probe.D);
+  const LayerSchedule schedule = make_schedule(network, D_in_unit, f);
   probe.contracts = network.algorithm == Layers::ista &&
                     *std::max_element(schedule.steps.begin(), schedule.steps.end()) * spectral_norm_squared(probe.D) <= 2 &&
                     *std::min_element(schedule.steps.begin(), schedule.steps.end()) >= 0;
   const Reg resolved(std::vector<double>(weights.begin(), weights.end()));
-  const Matrix<double> codes = encode(signals, DenseDictionary(probe.D), resolved,
-                                      {.tol = options.tol, .penalty = network.penalty, .execution = network.execution})
-                                   .codes;
+  const Matrix<double> codes =
+      encode(signals, D_in_unit, resolved, {.tol = options.tol, .penalty = network.penalty, .execution = network.execution})
+          .codes;
 
   const Index n_signals = X.cols();
   const int N = network.n_layers;

@@ -9,13 +9,9 @@
 #include <vector>
 
 #include "riata/terms/l1.hpp"
-#include "riata/unrolled/layers.hpp"
-#include "riata/unrolled/unrolled.hpp"
+#include "riata/unrolled/layer.hpp"
 
 namespace riata {
-
-/// Steps and momenta of the options; `squared_norm` is L where the options give none.
-LayerSchedule make_schedule(const UnrolledOptions& options, double squared_norm);
 
 /// One signal's network: all iterates z_0, ..., z_N, in double.
 class SignalTrace {

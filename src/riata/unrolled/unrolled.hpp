@@ -3,7 +3,7 @@
 //   lasso           G_N(D) = 1/2 ||D z_N - x||^2 + reg g(z_N)
 //   least_squares   1/2 ||D z_N - x||^2            (of `target` instead of x where one is given)
 //
-// z_N(D, s, reg, x) is the output of N layers (layers.hpp). With every layer kept this is the gradient of deep dictionary
+// z_N(D, s, reg, x) is the output of N layers (coupled_layer.hpp). With every layer kept this is the gradient of deep dictionary
 // learning, g^2 of Malezieux, Moreau and Kowalski (2022) and g_ae-lasso, g_ae-ls of Tolooshams and Ba (2021); with none it
 // is the alternating-minimisation gradient (D z_N - x) z_N^T, g^1 and g_dec there.
 #pragma once

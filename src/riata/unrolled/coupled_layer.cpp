@@ -1,0 +1,153 @@
+#include "riata/unrolled/coupled_layer.hpp"
+
+#include <algorithm>
+
+#include "riata/linalg/blas.hpp"
+#include "riata/linalg/kernels.hpp"
+
+namespace riata {
+
+template <Scalar T>
+CoupledLayer<T>::CoupledLayer(const Dictionary<T>& D, Shrink<T> shrink, const CoupledParts<T>& parts, const PassRoom& room)
+    : D_(D),
+      on_supports_(parts.schedule == nullptr),
+      matrix_(on_supports_ ? D.matrix() : nullptr),
+      parts_(parts),
+      shrink_(std::move(shrink)),
+      first_kept_(room.n_layers - room.stored),
+      r_(static_cast<std::size_t>(std::max(room.stored, 1))),
+      transposed_(parts.weight ? Matrix<T>(parts.weight->values.transpose()) : Matrix<T>()),
+      pull_(D.code_size(), room.tile),
+      Wh_(D.signal_size(), room.stored > 0 ? room.tile : 0),
+      before_(D.code_size(), matrix_ != nullptr ? room.tile : 0),
+      h_(D.code_size(), on_supports_ && room.stored > 0 ? room.tile : 0),
+      rho_(room.tile),
+      rho_gradient_(static_cast<std::size_t>(room.tile)) {
+  for (Matrix<T>& r : r_) r.resize(D.signal_size(), room.tile);  // memory that nobody has touched yet
+}
+
+template <Scalar T>
+double CoupledLayer<T>::alpha(int layer) const {
+  if (parts_.schedule != nullptr) return parts_.schedule->steps[static_cast<std::size_t>(layer)];
+  return parts_.step ? static_cast<double>(parts_.step->values(0)) : 1;
+}
+
+template <Scalar T>
+void CoupledLayer<T>::forward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after) {
+  const Index n = input.X.cols(), m = D_.code_size();
+  const T alpha = static_cast<T>(this->alpha(before.number));
+  auto r = residual(before.number, n), pull = pull_.leftCols(n);
+  if (before.number == 0) starts_from_zero_ = before.z.isZero(0);
+  if (matrix_ != nullptr) before_.assign(before.z);
+  if (is_from_zero(before.number)) {
+    r = -input.X;
+  } else {
+    if (matrix_ != nullptr && before_.sparse())
+      before_.multiply(*matrix_, r);
+    else
+      D_.apply(before.z, r);
+    r -= input.X;
+  }
+  input.weigh(r);
+  if (parts_.weight)
+    multiply<T>(transposed_, r, pull);
+  else
+    D_.adjoint(r, pull);
+  const Matrix<T>* theta = nullptr;
+  if (parts_.threshold) {
+    theta = &parts_.threshold->values;
+    rho_.head(n) = input.reg;
+  } else {
+    rho_.head(n) = alpha * input.reg;
+  }
+  MatrixRef<T> z = after.z;
+  shrink_.forward(z, {rho_.head(n), theta},
+                  [&](Index i) { gradient_step(m, before.z.col(i).data(), alpha, pull.col(i).data(), z.col(i).data()); });
+}
+
+template <Scalar T>
+void CoupledLayer<T>::backward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after,
+                               const LayerState<T>& cotangent, const LayerGradients<T>& gradients) {
+  const Index n = input.X.cols(), m = D_.code_size();
+  const double step = alpha(before.number);
+  const T alpha = static_cast<T>(step);
+  MatrixRef<T> h = cotangent.z;
+  auto r = residual(before.number, n), Wh = Wh_.leftCols(n), pull = pull_.leftCols(n);
+
+  // Through the shrinkage, by theta rho.
+  const auto rho = std::span<double>(rho_gradient_).first(static_cast<std::size_t>(n));
+  if (parts_.threshold) {
+    shrink_.backward(after.z, {input.reg, &parts_.threshold->values}, h,
+                     {.rho = rho, .theta = gradients.find(parts_.threshold->name)});
+  } else {
+    rho_.head(n) = alpha * input.reg;
+    shrink_.backward(after.z, {rho_.head(n)}, h, {.rho = rho});
+  }
+  for (std::size_t i = 0; i < gradients.reg.size(); ++i) gradients.reg[i] += (parts_.threshold ? 1 : step) * rho[i];
+
+  const Matrix<T>* W = parts_.weight ? &parts_.weight->values : matrix_;
+  const bool has_supports = on_supports_ && W != nullptr;
+  if (has_supports) h_.assign(h);
+  const bool sparse = has_supports && h_.sparse();
+  if (sparse)
+    h_.multiply(*W, Wh);
+  else if (W != nullptr)
+    multiply<T>(*W, h, Wh);
+  else
+    D_.apply(h, Wh);
+  if (Matrix<T>* weight = parts_.weight ? gradients.find(parts_.weight->name) : nullptr) {
+    if (sparse)
+      h_.add_outer(-alpha, r, *weight);
+    else
+      add_outer<T>(-alpha, r, h, *weight);
+  }
+  Matrix<T>* by_step = parts_.step ? gradients.find(parts_.step->name) : nullptr;
+  if (by_step != nullptr || !gradients.steps.empty()) {
+    double along = -r.template cast<double>().cwiseProduct(Wh.template cast<double>()).sum();
+    if (!parts_.threshold) along += Eigen::Map<const Vector<double>>(rho.data(), n).dot(input.reg.template cast<double>());
+    if (by_step != nullptr) (*by_step)(0) += static_cast<T>(along);
+    if (!gradients.steps.empty()) gradients.steps[static_cast<std::size_t>(before.number)] += along / parts_.schedule->lipschitz;
+  }
+  if (gradients.dictionary && !parts_.weight) D_.accumulate_gradient(-alpha, r, h, gradients.parameters);
+  input.weigh(Wh);
+  if (gradients.dictionary && !is_from_zero(before.number)) D_.accumulate_gradient(-alpha, Wh, before.z, gradients.parameters);
+  if (MatrixRef<T> signals = gradients.signals; signals.size() > 0) signals += alpha * Wh;
+  if (matrix_ != nullptr && before_.sparse() && shrink_.zeros_are_dead()) return before_.subtract_adjoint(alpha, *matrix_, Wh, h);
+  D_.adjoint(Wh, pull);
+  gradient_step(n * m, h.data(), alpha, pull.data(), h.data());
+}
+
+template <Scalar T>
+void FistaLayer<T>::forward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after) {
+  step_.forward(input, {before.blocks[0], {}, before.number}, after);
+  rebuild(before, after);
+}
+
+template <Scalar T>
+void FistaLayer<T>::rebuild(const LayerState<T>& before, const LayerState<T>& after) {
+  MatrixRef<T> y = after.blocks[0];
+  extrapolate(y.size(), after.z.data(), before.z.data(), momentum(before.number), y.data());
+}
+
+/// (z+, y+) becomes (-m y+, z+ + (1 + m) y+), whose second part then goes back through the step.
+template <Scalar T>
+void FistaLayer<T>::backward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after,
+                             const LayerState<T>& cotangent, const LayerGradients<T>& gradients) {
+  const T m = momentum(before.number);
+  MatrixRef<T> of_z = cotangent.z, of_y = cotangent.blocks[0];
+  T *z = of_z.data(), *y = of_y.data();
+  for (Index k = 0; k < of_z.size(); ++k) {
+    const T h = z[k] + (T(1) + m) * y[k];
+    z[k] = -m * y[k];
+    y[k] = h;
+  }
+  step_.backward(input, {before.blocks[0], {}, before.number}, after, {of_y}, gradients);
+}
+
+#define RIATA_INSTANTIATE(T)      \
+  template class CoupledLayer<T>; \
+  template class FistaLayer<T>;
+RIATA_INSTANTIATE(float)
+RIATA_INSTANTIATE(double)
+
+}  // namespace riata
