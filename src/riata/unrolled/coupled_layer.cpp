@@ -10,8 +10,7 @@ namespace riata {
 template <Scalar T>
 CoupledLayer<T>::CoupledLayer(const Dictionary<T>& D, Shrink<T> shrink, const CoupledParts<T>& parts, const PassRoom& room)
     : D_(D),
-      on_supports_(parts.schedule == nullptr),
-      matrix_(on_supports_ ? D.matrix() : nullptr),
+      matrix_(parts.schedule == nullptr ? D.matrix() : nullptr),
       parts_(parts),
       shrink_(std::move(shrink)),
       first_kept_(room.n_layers - room.stored),
@@ -20,7 +19,7 @@ CoupledLayer<T>::CoupledLayer(const Dictionary<T>& D, Shrink<T> shrink, const Co
       pull_(D.code_size(), room.tile),
       Wh_(D.signal_size(), room.stored > 0 ? room.tile : 0),
       before_(D.code_size(), matrix_ != nullptr ? room.tile : 0),
-      h_(D.code_size(), on_supports_ && room.stored > 0 ? room.tile : 0),
+      h_(D.code_size(), parts.schedule == nullptr && room.stored > 0 ? room.tile : 0),
       rho_(room.tile),
       rho_gradient_(static_cast<std::size_t>(room.tile)) {
   for (Matrix<T>& r : r_) r.resize(D.signal_size(), room.tile);  // memory that nobody has touched yet
@@ -30,6 +29,14 @@ template <Scalar T>
 double CoupledLayer<T>::alpha(int layer) const {
   if (parts_.schedule != nullptr) return parts_.schedule->steps[static_cast<std::size_t>(layer)];
   return parts_.step ? static_cast<double>(parts_.step->values(0)) : 1;
+}
+
+template <Scalar T>
+Thresholds<T> CoupledLayer<T>::thresholds(const TileInput<T>& input, T alpha) {
+  if (parts_.threshold) return {input.reg, &parts_.threshold->values};
+  auto rho = rho_.head(input.reg.size());
+  rho = alpha * input.reg;
+  return {rho};
 }
 
 template <Scalar T>
@@ -53,15 +60,8 @@ void CoupledLayer<T>::forward(const TileInput<T>& input, const LayerState<T>& be
     multiply<T>(transposed_, r, pull);
   else
     D_.adjoint(r, pull);
-  const Matrix<T>* theta = nullptr;
-  if (parts_.threshold) {
-    theta = &parts_.threshold->values;
-    rho_.head(n) = input.reg;
-  } else {
-    rho_.head(n) = alpha * input.reg;
-  }
   MatrixRef<T> z = after.z;
-  shrink_.forward(z, {rho_.head(n), theta},
+  shrink_.forward(z, thresholds(input, alpha),
                   [&](Index i) { gradient_step(m, before.z.col(i).data(), alpha, pull.col(i).data(), z.col(i).data()); });
 }
 
@@ -74,34 +74,28 @@ void CoupledLayer<T>::backward(const TileInput<T>& input, const LayerState<T>& b
   MatrixRef<T> h = cotangent.z;
   auto r = residual(before.number, n), Wh = Wh_.leftCols(n), pull = pull_.leftCols(n);
 
-  // Through the shrinkage, by theta rho.
+  const auto find = [&](const auto& part) { return part ? gradients.find(part->name) : nullptr; };
+
   const auto rho = std::span<double>(rho_gradient_).first(static_cast<std::size_t>(n));
-  if (parts_.threshold) {
-    shrink_.backward(after.z, {input.reg, &parts_.threshold->values}, h,
-                     {.rho = rho, .theta = gradients.find(parts_.threshold->name)});
-  } else {
-    rho_.head(n) = alpha * input.reg;
-    shrink_.backward(after.z, {rho_.head(n)}, h, {.rho = rho});
-  }
+  shrink_.backward(after.z, thresholds(input, alpha), h, {.rho = rho, .theta = find(parts_.threshold)});
   for (std::size_t i = 0; i < gradients.reg.size(); ++i) gradients.reg[i] += (parts_.threshold ? 1 : step) * rho[i];
 
   const Matrix<T>* W = parts_.weight ? &parts_.weight->values : matrix_;
-  const bool has_supports = on_supports_ && W != nullptr;
-  if (has_supports) h_.assign(h);
-  const bool sparse = has_supports && h_.sparse();
+  if (W != nullptr) h_.assign(h);
+  const bool sparse = W != nullptr && h_.sparse();
   if (sparse)
     h_.multiply(*W, Wh);
   else if (W != nullptr)
     multiply<T>(*W, h, Wh);
   else
     D_.apply(h, Wh);
-  if (Matrix<T>* weight = parts_.weight ? gradients.find(parts_.weight->name) : nullptr) {
+  if (Matrix<T>* weight = find(parts_.weight)) {
     if (sparse)
       h_.add_outer(-alpha, r, *weight);
     else
       add_outer<T>(-alpha, r, h, *weight);
   }
-  Matrix<T>* by_step = parts_.step ? gradients.find(parts_.step->name) : nullptr;
+  Matrix<T>* by_step = find(parts_.step);
   if (by_step != nullptr || !gradients.steps.empty()) {
     double along = -r.template cast<double>().cwiseProduct(Wh.template cast<double>()).sum();
     if (!parts_.threshold) along += Eigen::Map<const Vector<double>>(rho.data(), n).dot(input.reg.template cast<double>());

@@ -11,9 +11,9 @@
 //   alpha = -<r, W h>, and the cotangent of theta where that is alpha;     reg += theta (cotangent of theta rho)
 //
 // L, of which the steps alpha_k = s_k / L are made, is a constant of the derivative, as in every published code; sign(0) = 0. Any
-// dictionary serves where W = D: it is asked for products alone. Where tiles are sparse, products with a matrix run on the supports
-// (linalg/sparse_columns.hpp) if an object is one layer: h is zero where z+ is, and the layer before does not read y's cotangent where y is zero, if zeros are
-// dead (an entry of y that cancels to zero, not being so in z, passes nothing on).
+// dictionary serves where W = D: it is asked for products alone. Where tiles are sparse and an object is one layer, products with a
+// matrix run on the supports (linalg/sparse_columns.hpp): h is zero where z+ is, and the layer before does not read y's cotangent
+// where y is zero, if zeros are dead (an entry of y that cancels to zero, not being so in z, passes nothing on).
 // Sources: Tolooshams and Ba (2021), Algorithm 2; Malezieux, Moreau and Kowalski (2022), Algorithm 2.
 #pragma once
 
@@ -46,12 +46,12 @@ class CoupledLayer : public Layer<T> {
 
  private:
   double alpha(int layer) const;
+  Thresholds<T> thresholds(const TileInput<T>& input, T alpha);
   bool is_from_zero(int layer) const { return layer == 0 && starts_from_zero_; }
   auto residual(int layer, Index n) { return r_[static_cast<std::size_t>(std::max(0, layer - first_kept_))].leftCols(n); }
 
   const Dictionary<T>& D_;
-  const bool on_supports_;   // may products run on the supports?
-  const Matrix<T>* matrix_;  // of D, where they may, else null
+  const Matrix<T>* matrix_;  // of D, where products may run on the supports, else null
   CoupledParts<T> parts_;
   Shrink<T> shrink_;
   const int first_kept_;
