@@ -7,6 +7,7 @@
 #include "riata/linalg/norms.hpp"
 #include "riata/optim/checkpoint.hpp"
 #include "riata/solvers/certificate.hpp"
+#include "riata/unrolled/differentiate.hpp"
 
 namespace riata {
 namespace {
@@ -106,13 +107,13 @@ Sums<T> ExactDirection<T>::look(const Sample<T>& sample, const Question<T>& ques
     sums.gradient = zeros_like(D->parameters());
     keep_asked(sums, question);
     constexpr Index block = 1024;  // bounds the residual's memory
+    const TileLoss<T> fit{*D, nullptr};
+    Matrix<T> nothing;
     for (Index first = 0; first < batch.size(); first += block) {
       const Index n = std::min(block, batch.size() - first);
-      Matrix<T> residual(D->signal_size(), n);
-      D->apply(codes_.middleCols(first, n), residual);
-      residual -= seen.X().middleCols(first, n);
-      if (seen.is_weighted()) residual.array() *= seen.weights(first, n).array();
-      D->accumulate_gradient(T(1), residual, codes_.middleCols(first, n), sums.gradient);
+      const Vector<T> reg = Vector<T>::Zero(n);
+      fit(first, {seen.X().middleCols(first, n), reg, seen.weights(first, n)}, codes_.middleCols(first, n), nothing,
+          {.parameters = sums.gradient, .signals = nothing, .reg = {}, .dictionary = true});
     }
     for (auto& [name, g] : sums.gradient)
       if (reduction_ == Reduction::mean) g /= static_cast<T>(batch.size());

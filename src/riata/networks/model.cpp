@@ -1,6 +1,8 @@
 #include "riata/networks/model.hpp"
 
+#include <algorithm>
 #include <charconv>
+#include <cmath>
 
 #include "riata/core/check.hpp"
 
@@ -20,6 +22,15 @@ template <Scalar T>
 PenaltyOptions NetworkModel<T>::penalty() const {
   if (options.groups.empty()) return {};
   return {.kind = PenaltyKind::group, .groups = options.groups};
+}
+
+/// The published code takes what exceeds the percentile, by the nearest rank.
+template <Scalar T>
+Index NetworkModel<T>::selected_atoms(int layer) const {
+  const auto& selection = options.support_selection;
+  if (!selection) return 0;
+  const double share = std::min((layer + 1) * selection->p, selection->p_max) / 100;
+  return std::lround(share * static_cast<double>(n_atoms() - 1));
 }
 
 template struct NetworkModel<float>;

@@ -301,7 +301,8 @@ NetworkGradient<T> Network<T>::differentiate(const Call& call, const NetworkDeri
   wanted.back = first_layer < call.n_layers;
   const Partition parts = call.parts(wanted.back, lane_entries);
   return riata::differentiate<T>(call, parts, call.run.execution,
-                                 call.pass_maker(*parameters, call.n_layers - first_layer, parts.tile), wanted, scale, loss);
+                                 call.pass_maker(*parameters, call.n_layers - first_layer, parts.tile), std::move(wanted), scale,
+                                 loss);
 }
 
 template <Scalar T>

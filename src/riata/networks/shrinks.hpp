@@ -9,7 +9,8 @@ namespace riata {
 /// The prox of the network's penalty, with the layer's support selection.
 template <Scalar T>
 struct SoftShrink : Shrink<T> {
-  explicit SoftShrink(const LayerSite<T>& site);
+  explicit SoftShrink(const LayerSite<T>& site)
+      : Shrink<T>(AnyPenalty<T>(site.model.penalty(), site.model.dictionary()), site.model.selected_atoms(site.layer)) {}
 };
 
 template <Scalar T>

@@ -64,7 +64,7 @@ struct LayerSums {
 /// loss(first, input, Z, cotangent, gradients) is as TileLoss. Value and usage are multiplied by `scale`.
 template <Scalar T>
 UnrolledGradient<T> differentiate(const auto& call, const Partition& parts, const Execution& execution, const auto& make_pass,
-                                  const Wanted<T>& wanted, double scale, const auto& loss) {
+                                  Wanted<T> wanted, double scale, const auto& loss) {
   const Index n_signals = call.X.cols(), n_atoms = call.n_atoms();
   UnrolledGradient<T> result;
   if (wanted.codes) result.codes.resize(n_atoms, n_signals);
@@ -80,7 +80,7 @@ UnrolledGradient<T> differentiate(const auto& call, const Partition& parts, cons
         .steps = std::span(sums.steps.data(), static_cast<std::size_t>(sums.steps.size())),
         .dictionary = wanted.dictionary};
   };
-  const LayerSums<T> zero{.parameters = wanted.parameters,
+  const LayerSums<T> zero{.parameters = std::move(wanted.parameters),
                           .steps = Vector<double>::Zero(wanted.steps),
                           .usage = Vector<double>::Zero(wanted.usage ? n_atoms : 0)};
   LayerSums<T> total = sweep(

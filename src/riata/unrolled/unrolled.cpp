@@ -69,10 +69,10 @@ struct Problem {
 
   Index n_atoms() const { return D.code_size(); }
   Matrix<T> start(Index /*first*/, Index /*n*/) const { return {}; }
-  UnrolledGradient<T> differentiate(int stored, const Wanted<T>& wanted, double scale, const auto& loss) const {
+  UnrolledGradient<T> differentiate(int stored, Wanted<T> wanted, double scale, const auto& loss) const {
     const Partition parts = partition<T>(D, X.cols(), stored);
     return riata::differentiate<T>(
-        *this, parts, execution, [&] { return layers.make_pass(stored, parts.tile); }, wanted, scale, loss);
+        *this, parts, execution, [&] { return layers.make_pass(stored, parts.tile); }, std::move(wanted), scale, loss);
   }
 
   const Execution& execution;
@@ -210,14 +210,8 @@ UnrolledGradient<T> unrolled_vjp(const NonDeduced<Batch<T>>& batch, const Dictio
 template <Scalar T>
 double unrolled_loss(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D, const Reg& reg, const UnrolledOptions& options,
                      const GradientOptions& wanted) {
-  const GradientOptions value_only{.loss = wanted.loss,
-                                   .backprop = 0,
-                                   .reduction = wanted.reduction,
-                                   .dictionary = false,
-                                   .steps = false,
-                                   .reg = false,
-                                   .signals = false,
-                                   .codes = false};
+  GradientOptions value_only{.loss = wanted.loss, .backprop = 0, .reduction = wanted.reduction};
+  value_only.dictionary = value_only.steps = value_only.reg = value_only.codes = false;
   return unrolled_gradient<T>(batch, D, reg, options, value_only).value;
 }
 
