@@ -160,7 +160,7 @@ EncodeResult<T> Encode::unroll(const LoadedDictionary& loaded, const Batch<T>& b
   auto [objective, gap] = lasso_certificate<T>(batch, D, result.codes, *reg, options.penalty, options.execution);
   result.objective = std::move(objective);
   result.gap = std::move(gap);
-  result.n_iter = Eigen::VectorXi::Constant(batch.size(), *n_layers);
+  result.n_iter = Vector<int>::Constant(batch.size(), *n_layers);
   result.method = options.method;
   return result;
 }

@@ -174,7 +174,8 @@ int Train::train(StoredNetwork<T> stored) {
   const TrainingResult result = [&] {
     Progress progress(!talk.quiet, options.max_iter);
     try {
-      return riata::train<T>(net, X, *stored.reg, options, wanted ? &in_precision_of_signals<T>(*wanted, targets) : nullptr,
+      return riata::train<T>(net, X, *stored.reg, options,
+                             wanted ? OptionalMatrixRef<T>(in_precision_of_signals<T>(*wanted, targets)) : std::nullopt,
                              [&](const TrainingInfo& info) {
                                progress.show(last = info);
                                return interrupt_requested() ? Action::stop : Action::keep_going;

@@ -20,6 +20,8 @@ target_compile_options(riata_flags INTERFACE
 
 if(RIATA_NATIVE)
   add_compile_options(-march=native)
+  # malloc() aligns to 16 bytes. Vectors of Eigen's that are wider would begin its sums where an address says.
+  add_compile_definitions(EIGEN_DONT_VECTORIZE)
 endif()
 
 if(RIATA_SANITIZE)

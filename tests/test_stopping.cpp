@@ -153,20 +153,20 @@ Calls Problem::derivatives() const {
   const auto network = [this](const Execution& e) { return UnrolledOptions{.n_layers = layers, .execution = e}; };
   calls["implicit_gradient"] = [=, this](const Execution& e) { implicit_gradient<double>(X, D, reg, Z, {.execution = e}); };
   calls["implicit_gradient at codes"] = [=, this](const Execution& e) {
-    implicit_gradient<double>(X, D, reg, Z, {.execution = e}, &Z);
+    implicit_gradient<double>(X, D, reg, Z, {.execution = e}, Z);
   };
   calls["implicit_jvp"] = [=, this](const Execution& e) {
     implicit_jvp<double>(X, D, reg, {.dictionary = D.atoms()}, {.execution = e});
   };
   calls["implicit_jvp at codes"] = [=, this](const Execution& e) {
-    implicit_jvp<double>(X, D, reg, {.dictionary = D.atoms()}, {.execution = e}, &Z);
+    implicit_jvp<double>(X, D, reg, {.dictionary = D.atoms()}, {.execution = e}, Z);
   };
   calls["implicit_jacobian"] = [=, this](const Execution& e) {
     implicit_jacobian<double>(X.col(0), D, reg, 0, {.execution = e});
   };
   calls["hypergradient"] = [=, this](const Execution& e) { hypergradient<double>(X, D, reg, X, D, {.execution = e}); };
   calls["hypergradient at codes"] = [=, this](const Execution& e) {
-    hypergradient<double>(X, D, reg, X, D, {.execution = e}, &Z);
+    hypergradient<double>(X, D, reg, X, D, {.execution = e}, Z);
   };
   calls["unrolled_encode"] = [=, this](const Execution& e) { unrolled_encode<double>(X, D, reg, network(e)); };
   calls["unrolled_encode one"] = [=, this](const Execution& e) { unrolled_encode<double>(X.leftCols(1), D, reg, network(e)); };
@@ -203,7 +203,7 @@ Calls Problem::learners() const {
       TrainingOptions o = options;
       o.execution = e;
       const Matrix<double> targets = o.loss == TrainingLoss::supervised ? codes() : Matrix<double>();
-      throw_if_stopped(train<double>(mine, X, reg, o, targets.size() > 0 ? &targets : nullptr));
+      throw_if_stopped(train<double>(mine, X, reg, o, targets.size() > 0 ? OptionalMatrixRef<double>(targets) : std::nullopt));
     };
   };
   calls["train"] = training({.max_iter = max_iter});

@@ -38,18 +38,11 @@ Eigen::Map<const Matrix<T>> view(const Array2<T>& array) {
   return {array.data(), static_cast<Index>(array.shape(1)), static_cast<Index>(array.shape(0))};
 }
 
-/// What may be None, as a pointer that may be null.
+/// A view where there is an array.
 template <Scalar T>
-class OptionalMatrix {
- public:
-  explicit OptionalMatrix(const std::optional<Array2<T>>& array) {
-    if (array) matrix_ = view<T>(*array);
-  }
-  const Matrix<T>* get() const { return matrix_ ? &*matrix_ : nullptr; }
-
- private:
-  std::optional<Matrix<T>> matrix_;
-};
+OptionalMatrixRef<T> view_if(const std::optional<Array2<T>>& array) {
+  return array ? OptionalMatrixRef<T>(view<T>(*array)) : std::nullopt;
+}
 
 /// Signals, and their mask where one is given.
 template <Scalar T>
@@ -97,9 +90,9 @@ nb::object to_numpy(Matrix<T>&& matrix) {
 }
 
 template <class T>
-nb::object to_numpy(Eigen::Matrix<T, Eigen::Dynamic, 1>&& vector) {
+nb::object to_numpy(riata::Vector<T>&& vector) {
   const auto n = static_cast<size_t>(vector.size());
-  using Owned = Eigen::Matrix<T, Eigen::Dynamic, 1>;
+  using Owned = riata::Vector<T>;
   return detail::owned_array(std::move(vector), [](Owned& v) { return v.data(); }, {n});
 }
 

@@ -27,8 +27,7 @@ void bind_implicit_gradient(nb::module_& m) {
         const auto options = to_options<ImplicitOptions>(given);
         const Reg weight = to_reg(reg);
         auto result = without_gil([&] {
-          const OptionalMatrix<T> exact(codes);
-          return implicit_gradient<T>(view<T>(X), to_dictionary<T>(D), weight, view<T>(cotangent), options, exact.get());
+          return implicit_gradient<T>(view<T>(X), to_dictionary<T>(D), weight, view<T>(cotangent), options, view_if<T>(codes));
         });
         nb::dict fields;
         fields["dictionary"] = to_numpy(std::move(result.dictionary));
@@ -53,8 +52,7 @@ void bind_implicit_jvp(nb::module_& m) {
         return to_numpy(without_gil([&] {
           ImplicitDirection<T> direction{.dictionary = to_matrix<T>(dD), .signals = to_matrix<T>(dX)};
           if (dreg) direction.reg = Eigen::Map<const Vector<double>>(dreg->data(), static_cast<Index>(dreg->size()));
-          const OptionalMatrix<T> exact(codes);
-          return implicit_jvp<T>(view<T>(X), to_dictionary<T>(D), weight, direction, options, exact.get());
+          return implicit_jvp<T>(view<T>(X), to_dictionary<T>(D), weight, direction, options, view_if<T>(codes));
         }));
       },
       array_arg("X"), array_arg("D"), array_arg("reg"), array_arg("dX").none(), array_arg("dD").none(), array_arg("dreg").none(),
@@ -86,9 +84,8 @@ void bind_hypergradient(nb::module_& m) {
         const auto options = to_options<ImplicitOptions>(given);
         const Reg weight = to_reg(reg);
         auto result = without_gil([&] {
-          const OptionalMatrix<T> exact(codes);
           return hypergradient<T>(view<T>(X), to_dictionary<T>(D), weight, view<T>(X_held_out), to_dictionary<T>(D_held_out),
-                                  options, exact.get());
+                                  options, view_if<T>(codes));
         });
         nb::dict fields;
         fields["value"] = result.value;

@@ -118,9 +118,8 @@ void bind_network(nb::module_& m, const char* name) {
              std::optional<int> n_threads, const OptionalArray2<T>& mask) {
             const Reg weight = to_reg(reg);
             return to_numpy<T>(without_gil([&] {
-              const OptionalMatrix<T> start(init);
               return net.encode(to_batch<T>(X, mask), weight,
-                                {.n_layers = n_layers, .init = start.get(), .execution = to_execution(n_threads)});
+                                {.n_layers = n_layers, .init = view_if<T>(init), .execution = to_execution(n_threads)});
             }));
           },
           array_arg("X"), array_arg("reg"), nb::arg("n_layers").none(), array_arg("init").none(), nb::arg("n_threads").none(),
@@ -132,9 +131,8 @@ void bind_network(nb::module_& m, const char* name) {
              const OptionalArray2<T>& mask) {
             const Reg weight = to_reg(reg);
             return to_python<T>(without_gil([&] {
-              const OptionalMatrix<T> start(init);
               return net.encode_certified(to_batch<T>(X, mask), weight, {.finish = finish, .safeguard = safeguard},
-                                          {.n_layers = n_layers, .init = start.get(), .execution = to_execution(n_threads)});
+                                          {.n_layers = n_layers, .init = view_if<T>(init), .execution = to_execution(n_threads)});
             }));
           },
           array_arg("X"), array_arg("reg"), nb::arg("finish").none(), nb::arg("safeguard"), nb::arg("n_layers").none(),
@@ -145,9 +143,8 @@ void bind_network(nb::module_& m, const char* name) {
              std::optional<int> n_threads, const OptionalArray2<T>& mask) {
             const Reg weight = to_reg(reg);
             auto outputs = without_gil([&] {
-              const OptionalMatrix<T> start(init);
               return net.outputs(to_batch<T>(X, mask), weight,
-                                 {.n_layers = n_layers, .init = start.get(), .execution = to_execution(n_threads)});
+                                 {.n_layers = n_layers, .init = view_if<T>(init), .execution = to_execution(n_threads)});
             });
             nb::list arrays;
             for (auto& codes : outputs) arrays.append(to_numpy<T>(std::move(codes)));
@@ -163,11 +160,10 @@ void bind_network(nb::module_& m, const char* name) {
             const Reg weight = to_reg(reg);
             const NetworkDerivatives wanted{.parameters = parameters, .reg = wrt_reg, .signals = wrt_signals, .codes = codes};
             return to_python<T>(without_gil([&] {
-                                  const OptionalMatrix<T> wanted_codes(targets);
                                   const NetworkRun<T> run{.n_layers = n_layers, .execution = to_execution(n_threads)};
                                   return cotangent
                                              ? net.vjp(to_batch<T>(X, mask), weight, view<T>(*cotangent), wanted, run)
-                                             : net.loss_gradient(to_batch<T>(X, mask), weight, wanted, run, wanted_codes.get());
+                                             : net.loss_gradient(to_batch<T>(X, mask), weight, wanted, run, view_if<T>(targets));
                                 }),
                                 wanted);
           },
@@ -191,10 +187,8 @@ void bind_network(nb::module_& m, const char* name) {
             const auto options = to_options<TrainingOptions>(given, OnInterrupt::stop);
             const Reg weight = to_reg(reg);
             const TrainingObserver observer = to_observer<TrainingInfo>(callback, OnInterrupt::stop);
-            return to_python(without_gil([&] {
-              const OptionalMatrix<T> wanted_codes(targets);
-              return train<T>(net, to_batch<T>(X, mask), weight, options, wanted_codes.get(), observer);
-            }));
+            return to_python(
+                without_gil([&] { return train<T>(net, to_batch<T>(X, mask), weight, options, view_if<T>(targets), observer); }));
           },
           array_arg("X"), array_arg("reg"), array_arg("targets").none(), array_arg("mask").none(), nb::arg("callback").none(),
           nb::arg("options"))

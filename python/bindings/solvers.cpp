@@ -29,9 +29,8 @@ void bind_encode(nb::module_& m) {
          const std::optional<Array2<T>>& mask, const nb::dict& given) {
         const auto options = to_options<EncodeOptions>(given);
         const Reg weight = to_reg(reg);
-        return to_python<T>(without_gil([&] {
-          return encode<T>(to_batch<T>(X, mask), to_dictionary<T>(D), weight, options, OptionalMatrix<T>(init).get());
-        }));
+        return to_python<T>(
+            without_gil([&] { return encode<T>(to_batch<T>(X, mask), to_dictionary<T>(D), weight, options, view_if<T>(init)); }));
       },
       array_arg("X"), array_arg("D"), array_arg("reg"), array_arg("init").none(), array_arg("mask").none(), nb::arg("options"));
 }

@@ -29,9 +29,8 @@ void bind_unrolled_encode(nb::module_& m) {
          const std::optional<Array2<T>>& mask, const nb::dict& given) {
         const auto options = to_options<UnrolledOptions>(given);
         const Reg weight = to_reg(reg);
-        return to_numpy(without_gil([&] {
-          return unrolled_encode<T>(to_batch<T>(X, mask), to_dictionary<T>(D), weight, options, OptionalMatrix<T>(init).get());
-        }));
+        return to_numpy(without_gil(
+            [&] { return unrolled_encode<T>(to_batch<T>(X, mask), to_dictionary<T>(D), weight, options, view_if<T>(init)); }));
       },
       array_arg("X"), array_arg("D"), array_arg("reg"), array_arg("init").none(), array_arg("mask").none(), nb::arg("options"));
 }
@@ -76,8 +75,7 @@ void bind_unrolled_gradient(nb::module_& m) {
         wanted.codes = return_codes;
         const Reg weight = to_reg(reg);
         auto result = without_gil([&] {
-          return unrolled_gradient<T>(to_batch<T>(X, mask), to_dictionary<T>(D), weight, options, wanted,
-                                      OptionalMatrix<T>(targets).get());
+          return unrolled_gradient<T>(to_batch<T>(X, mask), to_dictionary<T>(D), weight, options, wanted, view_if<T>(targets));
         });
         nb::dict fields;
         fields["value"] = result.value;

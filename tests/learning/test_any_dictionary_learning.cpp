@@ -16,7 +16,7 @@
 namespace riata::testing {
 namespace {
 
-using Eigen::MatrixXd;
+using MatrixXd = Matrix<double>;
 
 class AnyDictionary : public ::testing::Test {
  protected:

@@ -64,7 +64,7 @@ TYPED_TEST(Samplers, MiniBatches_AreAFunctionOfSeedAndIteration_ApartFromWhatIsH
   const Numbered<T> all(n);
   const Batch<T> signals(all.X, all.W);
   const auto sampler = [&](std::uint64_t seed) {
-    return MiniBatches<T>(signals, {.batch_size = 6, .validation = 0.25, .seed = seed}, &all.Z);
+    return MiniBatches<T>(signals, {.batch_size = 6, .validation = 0.25, .seed = seed}, all.Z);
   };
   MiniBatches<T> one = sampler(1), again = sampler(1), other = sampler(2);
   EXPECT_FALSE(one.is_fixed());
@@ -92,7 +92,7 @@ TYPED_TEST(Samplers, MiniBatches_AreAFunctionOfSeedAndIteration_ApartFromWhatIsH
 TYPED_TEST(Samplers, MiniBatches_WithoutASize_AreAllThatIsNotHeldOut) {
   using T = TypeParam;
   const Numbered<T> all(10);
-  MiniBatches<T> some(Batch<T>(all.X, all.W), {.validation = 0.3}, &all.Z), whole(Batch<T>(all.X, all.W), {}, &all.Z);
+  MiniBatches<T> some(Batch<T>(all.X, all.W), {.validation = 0.3}, all.Z), whole(Batch<T>(all.X, all.W), {}, all.Z);
   EXPECT_TRUE(some.is_fixed() && whole.is_fixed());
   EXPECT_EQ(whole.batch(3).batch.X.data(), all.X.data());  // not a copy
   EXPECT_FALSE(whole.held_out().has_value());

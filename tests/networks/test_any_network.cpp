@@ -33,7 +33,7 @@ TEST(NetworksOverAnyDictionary, AreThoseOfItsMatrix) {
     dense.set_parameters(net.parameters());
     EXPECT_LE(largest_difference(net.encode(X, 0.1), dense.encode(X, 0.1)), 1e-12) << kind;
     const NetworkDerivatives wanted{.parameters = net.trainable(0, 4), .reg = true, .signals = true};
-    for (const MatrixXd* target : {static_cast<const MatrixXd*>(nullptr), &targets}) {
+    for (const OptionalMatrixRef<double>& target : {OptionalMatrixRef<double>(), OptionalMatrixRef<double>(targets)}) {
       const auto found = net.loss_gradient(X, 0.1, wanted, {}, target),
                  expected = dense.loss_gradient(X, 0.1, wanted, {}, target);
       EXPECT_NEAR(found.value, expected.value, 1e-12 * expected.value);
@@ -75,8 +75,8 @@ TEST(Networks, FistasLayers_AreThoseOfUnrolledFista) {
   const MatrixXd D = draw.atoms(12, 20), X = draw.normal_matrix(12, 90), start = draw.sparse_matrix(20, 90, 0.2);
   const Network<double> net("fista", D, 9);
   EXPECT_LE(largest_difference(net.encode(X, 0.2), unrolled_encode<double>(X, DenseDictionary(D), 0.2, {.n_layers = 9})), 1e-13);
-  EXPECT_LE(largest_difference(net.encode(X, 0.2, {.init = &start}),
-                               unrolled_encode<double>(X, DenseDictionary(D), 0.2, {.n_layers = 9}, &start)),
+  EXPECT_LE(largest_difference(net.encode(X, 0.2, {.init = start}),
+                               unrolled_encode<double>(X, DenseDictionary(D), 0.2, {.n_layers = 9}, start)),
             1e-13);
 }
 

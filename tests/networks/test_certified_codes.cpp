@@ -34,7 +34,8 @@ double objective(const Matrix<double>& D, const std::vector<std::int64_t>& group
 
 /// ISTA with as many layers, with step 1 / ||D||^2.
 template <Scalar T>
-Matrix<T> ista(const KindCase& kind, const Matrix<T>& D, const Matrix<T>& X, const Reg& reg, int depth, const Matrix<T>* init) {
+Matrix<T> ista(const KindCase& kind, const Matrix<T>& D, const Matrix<T>& X, const Reg& reg, int depth,
+               const OptionalMatrixRef<T>& init) {
   if (kind.kind != "group")
     return unrolled_encode<T>(X, DenseDictionary(D), reg, {.n_layers = depth, .algorithm = Layers::ista}, init);
   return Network<T>("group", D, depth, {.groups = kind.options.groups}).encode(X, reg, {.init = init});
@@ -64,7 +65,7 @@ TYPED_TEST(CertifiedCodesInBothPrecisions, AreThoseOfEncode_WithTheCertificateOf
     std::vector<double> per_signal(150);
     for (double& reg : per_signal) reg = draw.log_uniform(0.05, 2);
     for (const Reg& reg : {Reg(0.2), Reg::fraction_of_max(0.5), Reg(per_signal)})
-      for (const NetworkRun<T>& run : {NetworkRun<T>{}, NetworkRun<T>{.n_layers = 2, .init = &start}}) {
+      for (const NetworkRun<T>& run : {NetworkRun<T>{}, NetworkRun<T>{.n_layers = 2, .init = start}}) {
         const EncodeResult<T> found = net.encode_certified(X, reg, {}, run);
         EXPECT_TRUE(found.codes == net.encode(X, reg, run)) << kind.describe();
         const auto expected = lasso_certificate<T>(X, net.dictionary(), found.codes, reg, net.penalty());
@@ -91,7 +92,7 @@ TYPED_TEST(CertifiedCodesInBothPrecisions, Safeguarded_AreNeverAboveIsta) {
         std::vector<double> regs(static_cast<std::size_t>(n));
         for (double& reg : regs) reg = static_cast<double>(static_cast<T>(scale * draw.log_uniform(0.05, 0.5)));
         for (const int depth : {6, 3})
-          for (const Matrix<T>* init : {static_cast<const Matrix<T>*>(nullptr), &start}) {
+          for (const OptionalMatrixRef<T>& init : {OptionalMatrixRef<T>(), OptionalMatrixRef<T>(start)}) {
             const Matrix<T> of_ista = ista<T>(kind, D, X, Reg(regs), depth, init);
             const EncodeResult<T> found =
                 net.encode_certified(X, Reg(regs), {.safeguard = true}, {.n_layers = depth, .init = init});
@@ -133,8 +134,8 @@ TYPED_TEST(CertifiedCodesInBothPrecisions, Finished_HaveTheGapAskedFor) {
         EXPECT_GT(found.n_iter.maxCoeff(), 0);
         // What meets a tolerance is left as it is.
         const EncodeResult<T> again =
-            net.encode_certified(X, reg, {.finish = 1e-2, .safeguard = safeguard}, {.init = &found.codes});
-        const EncodeResult<T> plain = net.encode_certified(X, reg, {.safeguard = safeguard}, {.init = &found.codes});
+            net.encode_certified(X, reg, {.finish = 1e-2, .safeguard = safeguard}, {.init = found.codes});
+        const EncodeResult<T> plain = net.encode_certified(X, reg, {.safeguard = safeguard}, {.init = found.codes});
         for (Index i = 0; i < X.cols(); ++i) EXPECT_TRUE(again.n_iter(i) > 0 || again.codes.col(i) == plain.codes.col(i));
       }
 }
@@ -146,7 +147,7 @@ TEST(CertifiedCodes, StartTheSolverFromTheNetworksCodes) {
   const auto exact = encode<double>(X, DenseDictionary(D), reg, {.tol = 1e-8});
   const Network<double> net("step", D, 1);
   const auto cold = net.encode_certified(X, reg, {.finish = 1e-10});
-  const auto warm = net.encode_certified(X, reg, {.finish = 1e-10}, {.init = &exact.codes});
+  const auto warm = net.encode_certified(X, reg, {.finish = 1e-10}, {.init = exact.codes});
   EXPECT_LT(warm.n_iter.sum(), cold.n_iter.sum() / 2);
 }
 
@@ -193,7 +194,7 @@ TYPED_TEST(CertifiedCodesInBothPrecisions, OfANetworkThatDiverges_AreRefusedOrRe
                 "NetworkEncoder: the network diverges: what it gives after 14 layers is not finite; safeguard or finish gives "
                 "another code");
       const auto safe = net.encode_certified(X, 0.2, {.safeguard = true});
-      const Matrix<T> of_ista = ista<T>(kind, D, X, 0.2, 14, nullptr);
+      const Matrix<T> of_ista = ista<T>(kind, D, X, 0.2, 14, {});
       EXPECT_LE((safe.codes - of_ista).cwiseAbs().maxCoeff(), 1e3 * epsilon<T>) << kind.describe();
       const double tol = std::same_as<T, double> ? 1e-10 : 1e-5;
       const auto finished = net.encode_certified(X, 0.2, {.finish = tol});
@@ -217,7 +218,7 @@ TEST(CertifiedCodes, OfALoadedNetwork_AreSafeguardedWithStepsThatConverge) {
   const MatrixXd D = draw.atoms(6, 8), X = draw.normal_matrix(6, 20);
   const Network<double> net("step", D, 40, {.lipschitz = 0.1});  // steps far too long
   const auto safe = net.encode_certified(X, 0.2, {.safeguard = true});
-  const MatrixXd of_ista = ista<double>({"step"}, D, X, 0.2, 40, nullptr);
+  const MatrixXd of_ista = ista<double>({"step"}, D, X, 0.2, 40, {});
   EXPECT_LE((safe.codes - of_ista).cwiseAbs().maxCoeff(), 1e-12);
 }
 

@@ -136,7 +136,7 @@ TEST(Networks, WarmStarted_GoOnFromThere) {
   const MatrixXd D = draw.atoms(6, 8), X = draw.normal_matrix(6, 5);
   const Network<double> net("coupled", D, 6);
   const MatrixXd half = net.encode(X, 0.2, {.n_layers = 3});
-  EXPECT_LE(largest_difference(net.encode(X, 0.2, {.n_layers = 3, .init = &half}), net.encode(X, 0.2)), 1e-12);
+  EXPECT_LE(largest_difference(net.encode(X, 0.2, {.n_layers = 3, .init = half}), net.encode(X, 0.2)), 1e-12);
 }
 
 /// A draw whose output does not move in kind when an entry moves by what central_differences() moves it. Where the support or
@@ -159,8 +159,8 @@ double worst_error(const KindCase& kind, std::uint64_t seed, bool supervised, bo
   if (per_signal)
     for (double& value : reg) value = draw.uniform(0.05, 0.2);
   const auto weight = [&] { return per_signal ? Reg(std::vector<double>(reg.begin(), reg.end())) : Reg(reg(0)); };
-  const NetworkRun<double> run{.init = &start};
-  const MatrixXd* wanted_targets = supervised ? &targets : nullptr;
+  const NetworkRun<double> run{.init = start};
+  const OptionalMatrixRef<double> wanted_targets = supervised ? OptionalMatrixRef<double>(targets) : std::nullopt;
   const auto value = [&] { return net.loss(X, weight(), run, wanted_targets); };
   const auto g =
       net.loss_gradient(X, weight(), {.parameters = net.trainable(0, 3), .reg = true, .signals = true}, run, wanted_targets);
@@ -215,7 +215,7 @@ TEST(Networks, Group_DifferentiatesAZeroInAnActiveGroup) {
   const MatrixXd D = draw.atoms(30, 8), X = D.col(4) + D.col(5);
   Network<double> net("group", DenseDictionary<double>(D), 3, {.groups = groups_of_eight});
   Parameters<double> parameters = net.parameters();
-  MatrixXd& W = parameters.at("layer.0.weight");
+  Matrix<double>& W = parameters.at("layer.0.weight");
   W.col(3).setZero();
   net.set_parameters(parameters);
   const Reg reg = Reg::fraction_of_max(0.8);
@@ -246,7 +246,7 @@ TEST(Networks, Vjp_IsTheDerivativeOfTheSupervisedLoss) {
     shake(net, draw);
     const MatrixXd X = draw.normal_matrix(6, 3), targets = draw.normal_matrix(8, 3);
     const NetworkDerivatives wanted{.parameters = net.trainable(0, 3), .reg = true, .signals = true, .codes = true};
-    const auto loss = net.loss_gradient(X, 0.1, wanted, {}, &targets);
+    const auto loss = net.loss_gradient(X, 0.1, wanted, {}, targets);
     const auto vjp = net.vjp(X, 0.1, (loss.codes - targets) / 3, wanted);
     for (const auto& [name, gradient] : loss.parameters) EXPECT_LE(largest_difference(vjp.parameters.at(name), gradient), 1e-13);
     EXPECT_LE(largest_difference(vjp.signals, loss.signals), 1e-13);
@@ -363,8 +363,8 @@ TEST(Networks, BadInputs_AreRefusedInASentence) {
       {"groups are given, but the kind 'coupled' has none; group does", make("coupled", 3, {.groups = groups_of_eight})},
       {"lipschitz = -1, must be > 0", make("coupled", 3, {.lipschitz = -1})},
       {"encode: n_layers = 4, must be between 1 and the network's 3", [&] { net.encode(X, 0.1, {.n_layers = 4}); }},
-      {"encode: init has shape (2, 8), expected (3, 8)", [&] { net.encode(X, 0.1, {.init = &wrong}); }},
-      {"targets have shape (2, 8), expected (3, 8)", [&] { net.loss(X, 0.1, {}, &wrong); }},
+      {"encode: init has shape (2, 8), expected (3, 8)", [&] { net.encode(X, 0.1, {.init = wrong}); }},
+      {"targets have shape (2, 8), expected (3, 8)", [&] { net.loss(X, 0.1, {}, wrong); }},
       {"vjp: cotangent has shape (2, 8), expected (3, 8)", [&] { net.vjp(X, 0.1, wrong, {}); }},
       {"parameters: a network of kind 'coupled' with 3 layers has no 'layer.3.weight'",
        [&] { net.loss_gradient(X, 0.1, {.parameters = {"layer.3.weight"}}); }},

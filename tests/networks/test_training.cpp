@@ -69,13 +69,12 @@ TEST(Training, Supervised_And_Semi_ApproachTheirTargets) {
   for (const KindCase& kind : network_cases()) {
     if (kind.kind == "group") continue;
     Network<double> supervised(kind.kind, problem.D, 3, kind.options), semi = supervised, by_hand = supervised;
-    const double before = supervised.loss(problem.X, 0.05, {}, &problem.Z);
-    const auto result =
-        train<double>(supervised, problem.X, 0.05, {.loss = TrainingLoss::supervised, .max_iter = 30}, &problem.Z);
+    const double before = supervised.loss(problem.X, 0.05, {}, problem.Z);
+    const auto result = train<double>(supervised, problem.X, 0.05, {.loss = TrainingLoss::supervised, .max_iter = 30}, problem.Z);
     EXPECT_LT(result.value, before) << kind.describe();
-    EXPECT_EQ(result.value, supervised.loss(problem.X, 0.05, {}, &problem.Z));
+    EXPECT_EQ(result.value, supervised.loss(problem.X, 0.05, {}, problem.Z));
     train<double>(semi, problem.X, 0.05, {.loss = TrainingLoss::semi, .max_iter = 10});
-    train<double>(by_hand, problem.X, 0.05, {.loss = TrainingLoss::supervised, .max_iter = 10}, &solutions);
+    train<double>(by_hand, problem.X, 0.05, {.loss = TrainingLoss::supervised, .max_iter = 10}, solutions);
     EXPECT_TRUE(semi.parameters() == by_hand.parameters()) << kind.describe();
   }
 }
@@ -89,7 +88,7 @@ TEST(Training, StagesTakeTheirShareOfTheSteps_AndMoveTheirLayersAlone) {
     const auto result = train<double>(net, problem.X, 0.1, {.mode = mode, .max_iter = 3});
     EXPECT_EQ(result.history.phase, (std::vector<std::int64_t>{1, 2, 3}));
     Network<double> two("coupled", problem.D, 4);
-    train<double>(two, problem.X, 0.1, {.mode = mode, .max_iter = 3}, nullptr,
+    train<double>(two, problem.X, 0.1, {.mode = mode, .max_iter = 3}, {},
                   [](const TrainingInfo& info) { return info.phase == 1 ? Action::stop : Action::keep_going; });
     for (const auto& [name, values] : two.parameters())
       EXPECT_EQ(values == before.at(name), name.starts_with("layer.2") || name.starts_with("layer.3")) << name;
@@ -101,7 +100,7 @@ TEST(Training, TellsIstaAndTheOptimum) {
   Network<double> net("step", problem.D, 3);
   const double optimum = encode<double>(problem.X, DenseDictionary(problem.D), 0.1, {.tol = 1e-9}).objective.mean();
   int calls = 0;
-  train<double>(net, problem.X, 0.1, {.mode = TrainingMode::recursive, .max_iter = 9}, nullptr, [&](const TrainingInfo& info) {
+  train<double>(net, problem.X, 0.1, {.mode = TrainingMode::recursive, .max_iter = 9}, {}, [&](const TrainingInfo& info) {
     ++calls;
     EXPECT_EQ(info.iteration, calls);
     EXPECT_EQ(info.n_layers, info.phase + 1);
@@ -129,8 +128,8 @@ TEST(Training, Rotations_StayOrthogonal_AndStepsPositive) {
   const TrainingOptions options{.loss = TrainingLoss::supervised, .max_iter = 30};
   TrainingOptions positive = options;
   positive.positive_steps = true;
-  train<double>(free, problem.X, 1e-3, options, &backward);
-  train<double>(held, problem.X, 1e-3, positive, &backward);
+  train<double>(free, problem.X, 1e-3, options, backward);
+  train<double>(held, problem.X, 1e-3, positive, backward);
   EXPECT_LT(free.parameters().at("layer.0.step")(0), 0);
   EXPECT_GT(held.parameters().at("layer.0.step")(0), 0);
 }
@@ -190,7 +189,7 @@ TEST(Training, Adam_OnMiniBatches_LearnsTheCodes) {
   for (const TrainingMode mode : all_modes)
     for (const double validation : {0.0, 0.25}) {
       Network<double> net("coupled", problem.D, 3), again = net;
-      const double before = net.loss(problem.X, 0.05, {}, &problem.Z);
+      const double before = net.loss(problem.X, 0.05, {}, problem.Z);
       const TrainingOptions options{.loss = TrainingLoss::supervised,
                                     .mode = mode,
                                     .optimizer = TrainingOptimizer::adam,
@@ -198,10 +197,10 @@ TEST(Training, Adam_OnMiniBatches_LearnsTheCodes) {
                                     .validation = validation,
                                     .learning_rate = 3e-3,
                                     .max_iter = 400};
-      const auto result = train<double>(net, problem.X, 0.05, options, &problem.Z);
+      const auto result = train<double>(net, problem.X, 0.05, options, problem.Z);
       EXPECT_LT(result.value, 0.9 * before) << to_string(mode) << ", " << validation;
-      EXPECT_EQ(result.value, net.loss(problem.X, 0.05, {}, &problem.Z));
-      train<double>(again, problem.X, 0.05, options, &problem.Z);
+      EXPECT_EQ(result.value, net.loss(problem.X, 0.05, {}, problem.Z));
+      train<double>(again, problem.X, 0.05, options, problem.Z);
       EXPECT_TRUE(net.parameters() == again.parameters());
     }
 }
@@ -216,7 +215,7 @@ TEST(Training, Adam_InRecursiveStages_MovesTheNewLayerFirstAndOlderOnesLess) {
     Network<double> cut("step", problem.D, 2);
     train<double>(cut, problem.X, 0.1,
                   {.mode = TrainingMode::recursive, .optimizer = TrainingOptimizer::adam, .learning_rate = rate, .max_iter = 6},
-                  nullptr, [&](const TrainingInfo& info) { return info.iteration == n ? Action::stop : Action::keep_going; });
+                  {}, [&](const TrainingInfo& info) { return info.iteration == n ? Action::stop : Action::keep_going; });
     for (int t = 0; t < 2; ++t) moves[t].push_back(cut.parameters().at(parameter_name(t, "step"))(0));
   }
   const double start = net.parameters().at("layer.0.step")(0);
@@ -258,7 +257,7 @@ TEST_F(TrainingFile, Adam_Resumed_EndsBitForBitWhereTheUninterruptedRunDoes) {
       const auto expected = train<double>(whole, problem.X, 0.1, options);
       options.checkpoint = path;
       std::filesystem::remove(path);
-      train<double>(cut, problem.X, 0.1, options, nullptr,
+      train<double>(cut, problem.X, 0.1, options, {},
                     [&](const TrainingInfo& info) { return info.iteration == 17 ? Action::stop : Action::keep_going; });
       options.resume = true;
       const auto result = train<double>(resumed, problem.X, 0.1, options);
@@ -278,7 +277,7 @@ TEST_F(TrainingFile, ResumedRun_EndsBitForBitWhereTheUninterruptedOneDoes) {
       options.checkpoint = path;
       options.checkpoint_every = 4;
       std::filesystem::remove(path);
-      const auto cut = train<double>(first, problem.X, 0.1, options, nullptr, [&](const TrainingInfo& info) {
+      const auto cut = train<double>(first, problem.X, 0.1, options, {}, [&](const TrainingInfo& info) {
         return info.iteration == stop_at ? Action::stop : Action::keep_going;
       });
       EXPECT_EQ(cut.status, Status::interrupted);
@@ -323,7 +322,7 @@ TEST_F(TrainingFile, WhatTheObserverThrows_LeavesTheRun_AndNothingIsLost) {
     Network<double> whole("coupled", problem.D, 3), cut = whole, resumed = whole, stopped = whole;
     TrainingOptions options{.mode = TrainingMode::recursive, .optimizer = optimizer, .max_iter = 12};
     train<double>(whole, problem.X, 0.1, options);
-    train<double>(stopped, problem.X, 0.1, options, nullptr,
+    train<double>(stopped, problem.X, 0.1, options, {},
                   [](const TrainingInfo& info) { return info.iteration == 7 ? Action::stop : Action::keep_going; });
     options.checkpoint = path;
     std::filesystem::remove(path);
@@ -331,7 +330,7 @@ TEST_F(TrainingFile, WhatTheObserverThrows_LeavesTheRun_AndNothingIsLost) {
       if (info.iteration == 7) throw std::domain_error("mine");
       return Action::keep_going;
     };
-    EXPECT_THROW(train<double>(cut, problem.X, 0.1, options, nullptr, fails), std::domain_error);
+    EXPECT_THROW(train<double>(cut, problem.X, 0.1, options, {}, fails), std::domain_error);
     EXPECT_TRUE(cut.parameters() == stopped.parameters());
     options.resume = true;
     train<double>(resumed, problem.X, 0.1, options);
@@ -354,7 +353,7 @@ TEST_F(TrainingFile, WhatIsRefused_LeavesNetworkAndCheckpointAsTheyWere) {
   const MatrixXd few = MatrixXd::Zero(8, 2);
   EXPECT_THROW(train<double>(net, problem.X, 0.1, diverges), std::invalid_argument);
   EXPECT_THROW(train<double>(net, 1e200 * problem.X, 0.1, options), std::invalid_argument);
-  EXPECT_THROW(train<double>(net, problem.X, 0.1, supervised, &few), std::invalid_argument);
+  EXPECT_THROW(train<double>(net, problem.X, 0.1, supervised, few), std::invalid_argument);
   EXPECT_TRUE(net.parameters() == start);
   EXPECT_TRUE(read_safetensors(path).tensors == before.tensors);
 }
@@ -367,12 +366,12 @@ TEST(Training, Adam_InterruptedBetweenLooks_AlsoLooksAtTheLastStep) {
   int n_steps = 0;
   TrainingOptions asked = options;
   asked.execution.stop_requested = [&] { return n_steps >= 30; };
-  const auto result = train<double>(cut, problem.X, 0.1, asked, nullptr, [&](const TrainingInfo& info) {
+  const auto result = train<double>(cut, problem.X, 0.1, asked, {}, [&](const TrainingInfo& info) {
     n_steps = info.iteration;
     return Action::keep_going;
   });
   EXPECT_EQ(result.status, Status::interrupted);
-  const auto expected = train<double>(stopped, problem.X, 0.1, options, nullptr, [&](const TrainingInfo& info) {
+  const auto expected = train<double>(stopped, problem.X, 0.1, options, {}, [&](const TrainingInfo& info) {
     return info.iteration == n_steps ? Action::stop : Action::keep_going;
   });
   EXPECT_LT(expected.value, Network<double>("coupled", problem.D, 2).loss(problem.X, 0.1));
@@ -472,7 +471,7 @@ TEST_F(TrainingFile, InterruptedAnywhere_WhileProgressIsShown_ResumesBitForBit) 
   int n_polls = 0, n_cut = 0;
   TrainingOptions counting = options;
   counting.execution = {.n_threads = 1, .stop_requested = [&] { return ++n_polls < 0; }};
-  train<double>(whole, problem.X, 0.1, counting, nullptr, watch);
+  train<double>(whole, problem.X, 0.1, counting, {}, watch);
   const int stride = 1 + n_polls / 50;
   for (int last_poll = 1; last_poll < n_polls; last_poll += stride) {
     std::filesystem::remove(path);
@@ -481,12 +480,12 @@ TEST_F(TrainingFile, InterruptedAnywhere_WhileProgressIsShown_ResumesBitForBit) 
     TrainingOptions until = options;
     until.execution = {.n_threads = 1, .stop_requested = [&] { return ++polls > last_poll; }};
     try {
-      n_cut += train<double>(cut, problem.X, 0.1, until, nullptr, watch).status == Status::interrupted;
+      n_cut += train<double>(cut, problem.X, 0.1, until, {}, watch).status == Status::interrupted;
     } catch (const Interrupted&) {  // before the first step began
     }
     until.execution = {};
     until.resume = true;
-    train<double>(resumed, problem.X, 0.1, until, nullptr, watch);
+    train<double>(resumed, problem.X, 0.1, until, {}, watch);
     ASSERT_TRUE(resumed.parameters() == whole.parameters()) << "interrupted at poll " << last_poll << " of " << n_polls;
   }
   EXPECT_GT(n_cut, 20);
@@ -494,7 +493,7 @@ TEST_F(TrainingFile, InterruptedAnywhere_WhileProgressIsShown_ResumesBitForBit) 
 
 TEST_F(TrainingFile, BadInputs_AreRefusedInASentence) {
   const Problem problem = draw_problem(10);
-  const auto call = [&](const TrainingOptions& options, const Matrix<double>* targets = nullptr,
+  const auto call = [&](const TrainingOptions& options, const OptionalMatrixRef<double>& targets = {},
                         const std::string& kind = "coupled") {
     return [&problem, options, targets, kind] {
       Network<double> net(kind, problem.D, 3);
@@ -511,12 +510,12 @@ TEST_F(TrainingFile, BadInputs_AreRefusedInASentence) {
       {"max_time = 0, must be > 0 seconds", call({.max_time = 0})},
       {"checkpoint_every = 0, must be >= 1", call({.checkpoint_every = 0})},
       {"resume needs the path of a checkpoint", call({.resume = true})},
-      {"targets are for loss = 'supervised'; loss = 'unsupervised' has none", call({}, &problem.Z)},
-      {"targets are for loss = 'supervised'; loss = 'semi' has none", call({.loss = TrainingLoss::semi}, &problem.Z)},
+      {"targets are for loss = 'supervised'; loss = 'unsupervised' has none", call({}, problem.Z)},
+      {"targets are for loss = 'supervised'; loss = 'semi' has none", call({.loss = TrainingLoss::semi}, problem.Z)},
       {"loss = 'supervised' needs targets, one code per signal", call({.loss = TrainingLoss::supervised})},
-      {"targets have shape (2, 8), expected (60, 8)", call({.loss = TrainingLoss::supervised}, &wrong)},
+      {"targets have shape (2, 8), expected (60, 8)", call({.loss = TrainingLoss::supervised}, wrong)},
       {"targets have shape (2, 8), expected (60, 8)",
-       call({.loss = TrainingLoss::supervised, .optimizer = TrainingOptimizer::adam, .validation = 0.5}, &wrong)},
+       call({.loss = TrainingLoss::supervised, .optimizer = TrainingOptimizer::adam, .validation = 0.5}, wrong)},
       {"optimizer = 'sgd', must be 'backtracking' or 'adam'", [] { parse<TrainingOptimizer>("sgd", "optimizer"); }},
       {"batch_size is for optimizer = 'adam' alone", call({.batch_size = 4})},
       {"batch_size = 0, must be >= 1", call({.optimizer = TrainingOptimizer::adam, .batch_size = 0})},
@@ -529,7 +528,7 @@ TEST_F(TrainingFile, BadInputs_AreRefusedInASentence) {
        [&problem] {
          Network<float> net("coupled", Matrix<float>(problem.D.cast<float>()), 1);
          const Matrix<float> X = 1e10F * problem.X.cast<float>(), targets = 1e30F * problem.Z.cast<float>();
-         train<float>(net, X, 1e-3, {.loss = TrainingLoss::supervised}, &targets);
+         train<float>(net, X, 1e-3, {.loss = TrainingLoss::supervised}, targets);
        }},
       {"validate_every = 0, must be >= 1", call({.optimizer = TrainingOptimizer::adam, .validate_every = 0})},
       {"patience = 0, must be >= 1", call({.optimizer = TrainingOptimizer::adam, .patience = 0})},

@@ -9,16 +9,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 CMAKE = "/usr/bin/cmake" if os.path.exists("/usr/bin/cmake") else "cmake"
-BUILD = ROOT / "build/release"
 
 
 def run(*command):
     return subprocess.run(list(map(str, command)), capture_output=True, text=True)
 
 
-def configure(prefix, build, version="", flags="", *more):
+def configure(prefix, build, version="", *more):
     return run(CMAKE, "-G", "Ninja", "-S", Path(__file__).parent / "consumer", "-B", build,
-               f"-DCMAKE_PREFIX_PATH={prefix}", f"-DWANTED_VERSION={version}", f"-DCMAKE_CXX_FLAGS={flags}",
+               f"-DCMAKE_PREFIX_PATH={prefix}", f"-DWANTED_VERSION={version}",
                "-DCMAKE_BUILD_TYPE=Debug", *more)
 
 
@@ -27,32 +26,14 @@ def version():
     return re.search(r"VERSION (\d+\.\d+\.\d+)", (ROOT / "CMakeLists.txt").read_text())[1]
 
 
-@pytest.fixture(scope="module")
-def prefix(tmp_path_factory):
-    prefix = tmp_path_factory.mktemp("prefix")
-    done = run(CMAKE, "--install", BUILD, "--prefix", prefix)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return prefix
-
-
-def processor_has_avx():
-    cpuinfo = Path("/proc/cpuinfo")
-    return cpuinfo.exists() and " avx2 " in cpuinfo.read_text() and " fma " in cpuinfo.read_text()
-
-
-# With wider vectors, or a sanitizer, Eigen would allocate otherwise than the library did, were the alignment not pinned: a
-# matrix made on one side and freed on the other would then crash.
-@pytest.mark.parametrize("flags", ["", "-mavx2 -mfma", "-fsanitize=address"])
-def test_a_consumer_compiles_and_runs(prefix, version, tmp_path, flags):
-    if "avx" in flags and not processor_has_avx():
-        pytest.skip("this processor has no AVX2")
-    for done in (configure(prefix, tmp_path, version, flags), run(CMAKE, "--build", tmp_path), run(tmp_path / "consumer")):
+def test_a_consumer_compiles_and_runs(prefix, version, tmp_path):
+    for done in (configure(prefix, tmp_path, version), run(CMAKE, "--build", tmp_path), run(tmp_path / "consumer")):
         assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_examples_of_ones_own_parts_compile_against_it_and_run(prefix, version, tmp_path):
     examples = f"-DRIATA_EXAMPLES={ROOT / 'examples'}"
-    for done in (configure(prefix, tmp_path, version, "", examples), run(CMAKE, "--build", tmp_path)):
+    for done in (configure(prefix, tmp_path, version, examples), run(CMAKE, "--build", tmp_path)):
         assert done.returncode == 0, done.stdout + done.stderr
     names = sorted(source.stem for source in (ROOT / "examples").glob("own_*.cpp"))
     assert {"own_dictionary", "own_learner", "own_network", "own_penalty"} <= set(names)

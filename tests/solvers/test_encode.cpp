@@ -38,6 +38,22 @@ class Solvers : public ::testing::Test {
 };
 TYPED_TEST_SUITE(Solvers, BothPrecisions, PrecisionName);
 
+TYPED_TEST(Solvers, Encode_UsesTheMemoryOfAResultAgain_WhichMayBeTheStart) {
+  using T = TypeParam;
+  const DenseDictionary D(this->strongly_convex_atoms());
+  const Matrix<T> X = this->signals(60, 200), Y = this->signals(60, 200).reverse();
+  const EncodeOptions options = this->options(Solver::fista, 1e-4);
+  EncodeResult<T> result;
+  encode(X, D, 0.2, result, {.method = Solver::fista, .record = true});
+  const T* const memory = result.codes.data();
+  const auto expected = encode(Y, D, 0.2, options, result.codes);
+  encode(Y, D, 0.2, result, options, result.codes);
+  EXPECT_EQ(result.codes.data(), memory);
+  EXPECT_EQ(result.codes, expected.codes);
+  EXPECT_EQ(result.gap, expected.gap);
+  EXPECT_TRUE(result.trace.empty());
+}
+
 TYPED_TEST(Solvers, AgreeOnStronglyConvexProblems) {
   using T = TypeParam;
   const Matrix<T> D = this->strongly_convex_atoms(), X = this->signals(60, 20);
@@ -83,7 +99,7 @@ TYPED_TEST(Solvers, NeedNoMoreIterationsFromAWarmStart_ForTheSameAnswer) {
   for (const Solver method : all_methods) {
     const EncodeOptions options = this->options(method, std::is_same_v<T, double> ? 1e-10 : 1e-5);
     const auto cold = encode<T>(X, DenseDictionary(D), 0.2, options);
-    const auto again = encode<T>(X, DenseDictionary(D), 0.2, options, &cold.codes);
+    const auto again = encode<T>(X, DenseDictionary(D), 0.2, options, cold.codes);
     EXPECT_TRUE((again.n_iter.array() <= cold.n_iter.array()).all()) << name_of(method);
     if (method == Solver::lars) continue;  // its path always begins at zero
     EXPECT_LE(again.n_iter.maxCoeff(), 1 + (method == Solver::coordinate_descent ? 20
@@ -92,7 +108,7 @@ TYPED_TEST(Solvers, NeedNoMoreIterationsFromAWarmStart_ForTheSameAnswer) {
         << name_of(method);
     EXPECT_LE(this->distance(again.codes, cold.codes), this->close) << name_of(method);
     const auto near = encode<T>(X, DenseDictionary(D), 0.21, options);
-    const auto warm = encode<T>(X, DenseDictionary(D), 0.2, options, &near.codes);
+    const auto warm = encode<T>(X, DenseDictionary(D), 0.2, options, near.codes);
     EXPECT_LE(warm.n_iter.sum(), cold.n_iter.sum()) << name_of(method);
     EXPECT_LE(this->distance(warm.codes, cold.codes), 10 * this->close) << name_of(method);
   }
@@ -125,7 +141,7 @@ TYPED_TEST(Solvers, MakeNegativeStartsFeasible_WhenCodesMustBePositive) {
   for (const Solver method : all_methods) {
     EncodeOptions options = this->options(method);
     options.penalty.positive = true;
-    const auto started = encode<T>(X, DenseDictionary(D), 0.2, options, &init),
+    const auto started = encode<T>(X, DenseDictionary(D), 0.2, options, init),
                plain = encode<T>(X, DenseDictionary(D), 0.2, options);
     EXPECT_GE(started.codes.minCoeff(), T(0));
     EXPECT_LE(this->distance(started.codes, plain.codes), this->close) << name_of(method);
@@ -270,8 +286,8 @@ TEST(SolversBadInput, IsRefusedInOneSentence) {
       {"encode: X holds no signals", [&] { encode<double>(Matrix<double>(4, 0), D, 0.1); }},
       {"encode: signals have 5 features but atoms have 4; they must be equal", [&] { encode<double>(wrong, D, 0.1); }},
       {"encode: X holds nan at signal 0, feature 3; expected finite numbers", [&] { encode<double>(bad, D, 0.1); }},
-      {"encode: init has shape (3, 5), expected (3, 6)", [&] { encode<double>(X, D, 0.1, {}, &wrong); }},
-      {"encode: init holds inf at signal 1, atom 2; expected finite numbers", [&] { encode<double>(X, D, 0.1, {}, &bad_codes); }},
+      {"encode: init has shape (3, 5), expected (3, 6)", [&] { encode<double>(X, D, 0.1, {}, wrong); }},
+      {"encode: init holds inf at signal 1, atom 2; expected finite numbers", [&] { encode<double>(X, D, 0.1, {}, bad_codes); }},
       {"reg: 2 entries for 3 signals; they must be equal", [&] { encode<double>(X, D, two_entries); }},
       {"reg = 0, must be > 0 and finite", [&] { encode<double>(X, D, 0.0); }},
       {"method = 'ksvd', must be 'auto', 'ista', 'fista', 'oista', 'backtracking', 'cd' or 'lars'",
@@ -342,9 +358,10 @@ TEST(CoordinateDescent, ReachesTheGapAtSmallWeights_AlsoFromFarStarts) {
           const Matrix<double> init = draw.normal_matrix(shape.m, n_signals);
           const Reg reg = Reg::fraction_of_max(0.003);
           const PenaltyOptions penalty{.positive = positive};
-          const auto result = encode<double>(
-              X, DenseDictionary(D), reg,
-              {.method = Solver::coordinate_descent, .tol = 1e-6, .max_iter = 5000, .penalty = penalty}, warm ? &init : nullptr);
+          const auto result =
+              encode<double>(X, DenseDictionary(D), reg,
+                             {.method = Solver::coordinate_descent, .tol = 1e-6, .max_iter = 5000, .penalty = penalty},
+                             warm ? OptionalMatrixRef<double>(init) : std::nullopt);
           const auto gap = duality_gap<double>(X, DenseDictionary(D), result.codes, reg, penalty);
           const Vector<double> relative = gap.array() / (0.5 * X.colwise().squaredNorm().transpose().array());
           EXPECT_LE(relative.maxCoeff(), 1e-6 * (1 + 1e-6))
@@ -365,7 +382,7 @@ TEST(CoordinateDescent, NeverRaisesTheObjective_AndStaysFeasible_FromDenseStarts
     for (int sweeps = 1; sweeps <= 12; ++sweeps) {
       const auto result = encode<double>(
           X, DenseDictionary(D), 0.05,
-          {.method = Solver::coordinate_descent, .tol = 0, .max_iter = sweeps, .penalty = {.positive = positive}}, &start);
+          {.method = Solver::coordinate_descent, .tol = 0, .max_iter = sweeps, .penalty = {.positive = positive}}, start);
       EXPECT_TRUE(!positive || result.codes.minCoeff() >= 0) << problem << ", sweep " << sweeps;
       EXPECT_LE(result.objective(0), before * (1 + 1e-12)) << problem << ", sweep " << sweeps;
       before = result.objective(0);
@@ -394,7 +411,7 @@ TEST(CoordinateDescent, ForgetsAStartOnZeroAtoms) {
   Matrix<double> D = Draw(123).atoms(10, 6);
   D.col(3).setZero();
   const Matrix<double> X = Draw(124).normal_matrix(10, 4), start = Matrix<double>::Constant(6, 4, 2.0);
-  const auto result = encode<double>(X, DenseDictionary(D), 0.1, {.method = Solver::coordinate_descent, .tol = 1e-12}, &start);
+  const auto result = encode<double>(X, DenseDictionary(D), 0.1, {.method = Solver::coordinate_descent, .tol = 1e-12}, start);
   EXPECT_TRUE(result.codes.row(3).isZero(0));
   EXPECT_LE(result.n_iter.maxCoeff(), 100);  // no Newton step needed to get rid of them
   for (const Status status : result.status) EXPECT_EQ(status, Status::converged);

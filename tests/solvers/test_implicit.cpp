@@ -33,7 +33,7 @@ TEST(ImplicitGradient, EqualsFiniteDifferencesOfTheExactCodes) {
     const auto found = implicit_gradient<double>(batch.X, batch.D, batch.regs(), c, {.penalty = batch.penalty});
     EXPECT_LE(relative_error(found.codes, codes), 1e-5) << about;
     const Matrix<double> exact = codes;
-    const auto result = implicit_gradient<double>(batch.X, batch.D, batch.regs(), c, {.penalty = batch.penalty}, &exact);
+    const auto result = implicit_gradient<double>(batch.X, batch.D, batch.regs(), c, {.penalty = batch.penalty}, exact);
     EXPECT_EQ(result.codes, exact);
     EXPECT_LE(relative_error(result.dictionary, central_differences(batch.D, value)), 1e-6) << about;
     EXPECT_LE(relative_error(result.signals, central_differences(batch.X, value)), 1e-6) << about;
@@ -58,7 +58,7 @@ TEST(ImplicitJvp, EqualsFiniteDifferencesOfTheExactCodes) {
     };
     const double h = 1e-5;
     const Eigen::MatrixXd expected = (8 * (moved(h) - moved(-h)) - (moved(2 * h) - moved(-2 * h))) / (12 * h);
-    const auto result = implicit_jvp<double>(batch.X, batch.D, batch.regs(), direction, {.penalty = batch.penalty}, &codes);
+    const auto result = implicit_jvp<double>(batch.X, batch.D, batch.regs(), direction, {.penalty = batch.penalty}, codes);
     EXPECT_LE(relative_error(result, expected), 1e-6) << about;
   });
 }
@@ -69,17 +69,17 @@ TEST(ImplicitJvp, IsTheAdjointOfTheGradient) {
     const ImplicitDirection<double> d{draw.normal_matrix(6, 9), draw.normal_matrix(6, 3), draw.normal_vector(3)};
     const Eigen::MatrixXd c = draw.normal_matrix(9, 3);
     const ImplicitOptions options{.penalty = batch.penalty};
-    const auto forward = implicit_jvp<double>(batch.X, batch.D, batch.regs(), d, options, &codes);
-    const auto back = implicit_gradient<double>(batch.X, batch.D, batch.regs(), c, options, &codes);
+    const auto forward = implicit_jvp<double>(batch.X, batch.D, batch.regs(), d, options, codes);
+    const auto back = implicit_gradient<double>(batch.X, batch.D, batch.regs(), c, options, codes);
     const double left = forward.cwiseProduct(c).sum();
     const double right =
         back.dictionary.cwiseProduct(d.dictionary).sum() + back.signals.cwiseProduct(d.signals).sum() + back.reg.dot(d.reg);
     EXPECT_NEAR(left, right, 1e-12 * (1 + forward.norm() * c.norm())) << about;
     // One direction for a reg that all signals share; nothing moves where nothing is said to.
     ImplicitDirection<double> shared{.reg = Vector<double>::Ones(1)};
-    EXPECT_NEAR(implicit_jvp<double>(batch.X, batch.D, batch.regs(), shared, options, &codes).cwiseProduct(c).sum(),
+    EXPECT_NEAR(implicit_jvp<double>(batch.X, batch.D, batch.regs(), shared, options, codes).cwiseProduct(c).sum(),
                 back.reg.sum(), 1e-12 * (1 + back.reg.norm()));
-    EXPECT_TRUE(implicit_jvp<double>(batch.X, batch.D, batch.regs(), {}, options, &codes).isZero(0));
+    EXPECT_TRUE(implicit_jvp<double>(batch.X, batch.D, batch.regs(), {}, options, codes).isZero(0));
   });
 }
 
@@ -119,7 +119,7 @@ TEST(ImplicitGradient, OfABatch_IsTheSumOfThoseOfItsSignals_WhateverTheThreads) 
   double reg = 0;
   for (Index i = 0; i < 300; ++i) {
     const Matrix<double> code = batch.codes.col(i);
-    const auto one = implicit_gradient<double>(X.col(i), D, 0.3, c.col(i), {}, &code);
+    const auto one = implicit_gradient<double>(X.col(i), D, 0.3, c.col(i), {}, code);
     dictionary += one.dictionary;
     reg += one.reg(0);
     EXPECT_LE((one.signals - batch.signals.col(i)).norm(), 1e-12 * (1 + one.signals.norm()));
@@ -136,7 +136,7 @@ TEST(ImplicitGradient, OnDependentAtoms_HasTheLeastNorm) {
   const Matrix<double> codes = (Eigen::MatrixXd(4, 1) << 0.5, 0, -0.3, 0.25).finished();
   const Eigen::VectorXd c = draw.normal_vector(4);
   const Eigen::VectorXd x = draw.normal_vector(6);
-  const auto result = implicit_gradient<double>(x, D, 0.1, c, {}, &codes);
+  const auto result = implicit_gradient<double>(x, D, 0.1, c, {}, codes);
   // a = (D_S^T D_S)^+ c by the singular values; p = D a
   const std::vector<int> S = {0, 2, 3};
   const Eigen::MatrixXd D_S = D(Eigen::all, S);
@@ -167,7 +167,7 @@ TEST(ImplicitGradient, InFloat_FollowsDouble) {
   const auto rounded = implicit_gradient<float>(X, D, 0.3, c);
   const Matrix<double> codes = rounded.codes.cast<double>();
   const auto exact =
-      implicit_gradient<double>(X.cast<double>(), Matrix<double>(D.cast<double>()), 0.3, c.cast<double>(), {}, &codes);
+      implicit_gradient<double>(X.cast<double>(), Matrix<double>(D.cast<double>()), 0.3, c.cast<double>(), {}, codes);
   EXPECT_LE(relative_error(rounded.dictionary.cast<double>(), exact.dictionary), 1e-6);
   EXPECT_LE(relative_error(rounded.signals.cast<double>(), exact.signals), 1e-6);
   EXPECT_LE(relative_error(rounded.reg, exact.reg), 1e-6);
@@ -181,7 +181,7 @@ TEST(Hypergradient, EqualsFiniteDifferences_OfAnotherObservationAndOfHeldOutFeat
       const Eigen::MatrixXd X_held_out = draw.normal_matrix(n_held_out, 3);
       const auto value = [&] { return (X_held_out - D_held_out * codes_on_the_support_of(codes, batch)).squaredNorm() / 6; };
       const HyperGradient result =
-          hypergradient<double>(batch.X, batch.D, batch.regs(), X_held_out, D_held_out, {.penalty = batch.penalty}, &codes);
+          hypergradient<double>(batch.X, batch.D, batch.regs(), X_held_out, D_held_out, {.penalty = batch.penalty}, codes);
       EXPECT_NEAR(result.value, value(), 1e-12 * value()) << about;
       EXPECT_LE(relative_error(result.reg, central_differences(batch.reg, value)), 1e-6) << about;
       if (batch.penalty.weights.empty()) continue;
@@ -201,10 +201,9 @@ TEST(Implicit, RefusesBadInput_WithOneSentence) {
   const BadInput rows[] = {
       {"implicit_gradient: cotangent has shape (2, 3), expected (5, 3)", [&] { implicit_gradient<double>(X, D, 0.1, wrong); }},
       {"implicit_gradient: cotangent holds nan at signal 2, atom 1", [&] { implicit_gradient<double>(X, D, 0.1, not_finite); }},
-      {"implicit_gradient: codes has shape (2, 3), expected (5, 3)",
-       [&] { implicit_gradient<double>(X, D, 0.1, Z, {}, &wrong); }},
+      {"implicit_gradient: codes has shape (2, 3), expected (5, 3)", [&] { implicit_gradient<double>(X, D, 0.1, Z, {}, wrong); }},
       {"implicit_gradient: positive=True but codes hold -1",
-       [&] { implicit_gradient<double>(X, D, 0.1, Z, {.penalty = {.positive = true}}, &negative); }},
+       [&] { implicit_gradient<double>(X, D, 0.1, Z, {.penalty = {.positive = true}}, negative); }},
       {"tol = -1, must be >= 0 and finite", [&] { implicit_gradient<double>(X, D, 0.1, Z, {.tol = -1}); }},
       {"implicit_jvp: the direction of D has shape (2, 3), expected (3, 4)",
        [&] { implicit_jvp<double>(X, D, 0.1, {.dictionary = wrong}); }},

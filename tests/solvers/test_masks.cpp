@@ -101,7 +101,7 @@ TEST_P(Masks, HaveTheDerivativesOfTheRowsThatWereSeen) {
   target = (W_.array() == 0).select(std::numeric_limits<double>::quiet_NaN(), target);
   const double lipschitz = DenseDictionary(D_).squared_norm();
   for (const Layers method : {Layers::ista, Layers::fista})
-    for (const Matrix<double>* aim : {static_cast<const Matrix<double>*>(nullptr), static_cast<const Matrix<double>*>(&target)})
+    for (const OptionalMatrixRef<double>& aim : {OptionalMatrixRef<double>(), OptionalMatrixRef<double>(target)})
       for (const int backprop : {0, 3, 8}) {
         const UnrolledOptions options{.n_layers = 8, .algorithm = method, .lipschitz = lipschitz};
         const GradientOptions wanted{.backprop = backprop, .reduction = Reduction::sum, .signals = true};
@@ -116,7 +116,7 @@ TEST_P(Masks, HaveTheDerivativesOfTheRowsThatWereSeen) {
           };
           const Matrix<double> x = scaled(X_), aim_i = scaled(target);
           const auto one = unrolled_gradient(x, DenseDictionary<double>(root.asDiagonal() * D_), 0.1, options, wanted,
-                                             aim != nullptr ? &aim_i : nullptr);
+                                             aim ? OptionalMatrixRef<double>(aim_i) : std::nullopt);
           value += one.value;
           reg += one.reg(0);
           gradient += root.asDiagonal() * one.parameters.at("dictionary");

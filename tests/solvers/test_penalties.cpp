@@ -267,11 +267,11 @@ TEST(HardThresholding, GoesToRoundingAtTolZero_AndStartsWhereItIsTold) {
   const EncodeOptions options{.tol = 0, .max_iter = 100'000, .penalty = l0};
   const auto from_zero = encode<double>(X, DenseDictionary(D), 0.05, options);
   for (const Status status : from_zero.status) EXPECT_EQ(status, Status::converged);
-  const auto again = encode<double>(X, DenseDictionary(D), 0.05, options, &from_zero.codes);
+  const auto again = encode<double>(X, DenseDictionary(D), 0.05, options, from_zero.codes);
   EXPECT_LE((again.codes - from_zero.codes).cwiseAbs().maxCoeff(), 1e-12);
   // At reg_max zero is a fixed point, but not the only one.
   const Matrix<double> start = encode<double>(X, DenseDictionary(D), 1e-6, options).codes;
-  EXPECT_FALSE(encode<double>(X, DenseDictionary(D), Reg::fraction_of_max(1), options, &start).codes.isZero(0));
+  EXPECT_FALSE(encode<double>(X, DenseDictionary(D), Reg::fraction_of_max(1), options, start).codes.isZero(0));
   EXPECT_TRUE(encode<double>(X, DenseDictionary(D), Reg::fraction_of_max(1), options).codes.isZero(0));
 }
 

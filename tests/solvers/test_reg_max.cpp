@@ -116,7 +116,7 @@ TYPED_TEST(RegMax, GivesExactlyZeroCodes_AboveTheTrueMaximum_AndOthersBelow) {
 TYPED_TEST(RegMax, IgnoresTheStart_WhereZeroIsTheSolution) {
   using T = TypeParam;
   const Matrix<T> init = Matrix<T>::Ones(120, 200);
-  const auto result = encode<T>(this->X_, DenseDictionary(this->D_), Reg::fraction_of_max(1.0), {}, &init);
+  const auto result = encode<T>(this->X_, DenseDictionary(this->D_), Reg::fraction_of_max(1.0), {}, init);
   EXPECT_TRUE(result.codes.isZero(0));
   EXPECT_TRUE((result.n_iter.array() == 0).all());
 }

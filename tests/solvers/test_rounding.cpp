@@ -157,7 +157,7 @@ TEST(Encode, SeesAnOptimalStartBeforeTheFirstIteration) {
           encode<double>(X, DenseDictionary(D), 0.3, {.method = Solver::automatic, .tol = 1e-10, .penalty = penalty});
       Matrix<double> start = optimal.codes;
       start.col(4).setZero();  // one that is not
-      const auto again = encode<double>(X, DenseDictionary(D), 0.3, {.method = method, .tol = 1e-6, .penalty = penalty}, &start);
+      const auto again = encode<double>(X, DenseDictionary(D), 0.3, {.method = method, .tol = 1e-6, .penalty = penalty}, start);
       for (Index i = 0; i < X.cols(); ++i) {
         EXPECT_EQ(again.n_iter(i) == 0, i != 4) << to_string(method) << ' ' << i;
         if (i != 4) {

@@ -137,7 +137,7 @@ TYPED_TEST(Units, OfSignalsAndAtoms_ChangeExponentsAlone_InWhatTakesSignals) {
                [&](const M& X, const M& D, double reg) { return unrolled_encode<T>(X, DenseDictionary(D), reg); });
   this->expect("unrolled_encode, init", 1, -1, [&](const M& X, const M& D, double reg) {
     const M init = codes_for(X, D);
-    return unrolled_encode<T>(X, DenseDictionary(D), reg, {.n_layers = 4}, &init);
+    return unrolled_encode<T>(X, DenseDictionary(D), reg, {.n_layers = 4}, init);
   });
   const auto gradient = [&](const M& X, const M& D, double reg) {
     return unrolled_gradient<T>(X, DenseDictionary(D), reg, {}, {.signals = true, .usage = true});

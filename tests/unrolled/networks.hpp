@@ -41,7 +41,9 @@ struct Network {
     if (!reg_per_signal) return Reg(input.reg(0));
     return Reg(std::vector<double>(input.reg.begin(), input.reg.end()));
   }
-  const Matrix<double>* target() const { return input.target.size() > 0 ? &input.target : nullptr; }
+  OptionalMatrixRef<double> target() const {
+    return input.target.size() > 0 ? OptionalMatrixRef<double>(input.target) : std::nullopt;
+  }
 };
 
 /// Draws until no threshold's argument, and no output, is within `kink_distance` of a kink.

@@ -22,8 +22,7 @@ TEST(UnrolledEncode, StartsFromInit) {
     const Network net = draw_network({.algorithm = accelerate ? Layers::fista : Layers::ista}, 61);
     const Matrix<double> init = Draw(62).normal_matrix(7, 3);
     const OracleTrace trace = run_network(net.oracle, net.input, init);
-    const Matrix<double> codes =
-        unrolled_encode<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, &init);
+    const Matrix<double> codes = unrolled_encode<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, init);
     EXPECT_LE((codes - trace.output(net.oracle)).cwiseAbs().maxCoeff(), 1e-12) << "accelerate " << accelerate;
   }
 }
@@ -134,13 +133,13 @@ TEST(UnrolledBadInput, IsRefusedInOneSentence) {
       {"unrolled_gradient: X holds inf at signal 2, feature 1; expected finite numbers",
        [&] { unrolled_gradient<double>(bad, dictionary, 0.1); }},
       {"unrolled_encode: init has shape (3, 3), expected (3, 6)",
-       [&] { unrolled_encode<double>(X, dictionary, 0.1, {}, &wrong); }},
+       [&] { unrolled_encode<double>(X, dictionary, 0.1, {}, wrong); }},
       {"unrolled_encode: init holds nan at signal 0, atom 5; expected finite numbers",
-       [&] { unrolled_encode<double>(X, dictionary, 0.1, {}, &nan_codes); }},
+       [&] { unrolled_encode<double>(X, dictionary, 0.1, {}, nan_codes); }},
       {"unrolled_gradient: target has shape (3, 3), expected the signals' (3, 4)",
-       [&] { unrolled_gradient<double>(X, dictionary, 0.1, {}, {}, &wrong); }},
+       [&] { unrolled_gradient<double>(X, dictionary, 0.1, {}, {}, wrong); }},
       {"unrolled_gradient: target holds inf at signal 2, feature 1; expected finite numbers",
-       [&] { unrolled_gradient<double>(X, dictionary, 0.1, {}, {}, &bad); }},
+       [&] { unrolled_gradient<double>(X, dictionary, 0.1, {}, {}, bad); }},
       {"reg: 2 entries for 3 signals; they must be equal",
        [&] {
          unrolled_gradient<double>(X, dictionary, Reg(std::vector<double>{1, 1}));

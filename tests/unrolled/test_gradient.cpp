@@ -193,7 +193,7 @@ TEST(UnrolledVjp, WithALosssCotangent_IsTheGradientButForItsExplicitTerms) {
     const auto loss =
         unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, net.gradient, net.target());
     const Eigen::MatrixXd& Z = loss.codes;
-    const Eigen::MatrixXd r = net.input.D * Z - (net.target() != nullptr ? *net.target() : net.input.X);
+    const Eigen::MatrixXd r = net.input.D * Z - (net.target() ? Eigen::MatrixXd(*net.target()) : net.input.X);
     Eigen::MatrixXd cotangent = net.input.D.transpose() * r;
     Eigen::VectorXd explicit_reg = Eigen::VectorXd::Zero(3);
     if (kind.loss == Loss::lasso)
@@ -208,8 +208,7 @@ TEST(UnrolledVjp, WithALosssCotangent_IsTheGradientButForItsExplicitTerms) {
     EXPECT_LE(relative_error(result.parameters.at("dictionary") + r * Z.transpose(), loss.parameters.at("dictionary")), 1e-11)
         << about;
     EXPECT_LE(relative_error(result.steps, loss.steps), 1e-11) << about;
-    EXPECT_LE(relative_error(net.target() != nullptr ? result.signals : Eigen::MatrixXd(result.signals - r), loss.signals), 1e-11)
-        << about;
+    EXPECT_LE(relative_error(net.target() ? result.signals : Matrix<double>(result.signals - r), loss.signals), 1e-11) << about;
     const Eigen::VectorXd reg = kind.reg_per_signal ? explicit_reg : Eigen::VectorXd::Constant(1, explicit_reg.sum());
     EXPECT_LE(relative_error(result.reg + reg, loss.reg), 1e-11) << about;
   });

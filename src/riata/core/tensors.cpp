@@ -5,6 +5,10 @@
 namespace riata {
 namespace {
 
+static_assert(Eigen::internal::packet_traits<float>::size * sizeof(float) <= 16,
+              "Eigen's vectors are wider here than malloc() aligns to, and the order of its sums would depend on addresses: "
+              "compile riata for its portable target, or with RIATA_NATIVE=ON");
+
 template <class T>
 constexpr const char* dtype_name = std::is_same_v<T, float>    ? "float32"
                                    : std::is_same_v<T, double> ? "float64"

@@ -24,6 +24,10 @@ using NamedTensors = std::map<std::string, Tensor>;
 /// shape {cols, rows}: rows of the tensor are columns of the matrix.
 template <Scalar T>
 Tensor to_tensor(const NonDeduced<ConstMatrixRef<T>>& matrix);
+template <MatrixExpression M>
+Tensor to_tensor(const M& matrix) {
+  return to_tensor<typename M::Scalar>(matrix);
+}
 template <Scalar T>
 Tensor to_tensor(const std::vector<T>& values);
 Tensor to_tensor(std::int64_t value);  ///< shape {}

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
 #include "riata/core/names.hpp"
 #include "riata/core/option.hpp"
@@ -29,10 +30,18 @@ enum class SignalLaw {
 /// n_signals columns on B_inf of D, so that reg_max is 1 for each. @throws std::invalid_argument
 template <Scalar T>
 Matrix<T> signals_on_b_infinity(const Matrix<T>& D, Index n_signals, SignalLaw law, std::uint64_t seed);
+template <MatrixExpression M>
+Matrix<typename M::Scalar> signals_on_b_infinity(const M& D, Index n_signals, SignalLaw law, std::uint64_t seed) {
+  return signals_on_b_infinity(Matrix<typename M::Scalar>(D), n_signals, law, seed);
+}
 
 /// Any signals scaled onto B_inf of D, for images or digits. @throws std::invalid_argument if D^T x = 0 for some x
 template <Scalar T>
 Matrix<T> scale_to_b_infinity(Matrix<T> X, const Matrix<T>& D);
+template <MatrixExpression M>
+Matrix<typename M::Scalar> scale_to_b_infinity(NonDeduced<Matrix<typename M::Scalar>> X, const M& D) {
+  return scale_to_b_infinity(std::move(X), Matrix<typename M::Scalar>(D));
+}
 
 struct PlantedOptions {
   Index n_features = 30, n_atoms = 50, n_signals = 1000;
@@ -71,5 +80,9 @@ Planted<T> planted(const PlantedOptions& options);
 /// D + relative * std(D) * N(0, 1), columns scaled to unit norm: a start near the truth (Malezieux et al., 2022, 0.5).
 template <Scalar T>
 Matrix<T> perturbed(const Matrix<T>& D, double relative, std::uint64_t seed);
+template <MatrixExpression M>
+Matrix<typename M::Scalar> perturbed(const M& D, double relative, std::uint64_t seed) {
+  return perturbed(Matrix<typename M::Scalar>(D), relative, seed);
+}
 
 }  // namespace riata::datasets

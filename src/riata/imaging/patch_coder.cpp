@@ -32,9 +32,8 @@ PatchEstimate estimate_by_aggregation(Matrix<float> patches, const DenseDictiona
   Matrix<double> sizes = Matrix<double>::Zero(n_fits, n);
   Matrix<float> codes;
   for (const double level : path_in_sigmas) {
-    codes =
-        encode<float>(patches, D, level * sigma, {.tol = coder_tol, .execution = execution}, codes.size() > 0 ? &codes : nullptr)
-            .codes;
+    const OptionalMatrixRef<float> init = codes.size() > 0 ? OptionalMatrixRef<float>(codes) : std::nullopt;
+    codes = encode<float>(patches, D, level * sigma, {.tol = coder_tol, .execution = execution}, init).codes;
     const Matrix<float> z = debias<float>(patches, D, codes, D.signal_size() / 2, execution);
     sizes.row(std::ssize(fits)) = (z.array() != 0).cast<double>().colwise().sum();
     D.apply(z, fits.emplace_back(patches.rows(), n));

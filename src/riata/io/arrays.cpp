@@ -44,6 +44,25 @@ Tensor read_npy(const fs::path& path) {
       {path.string(), n_bytes, n_bytes, [&](void* out, std::size_t n) { return read_up_to(file.get(), path, out, n); }});
 }
 
+template <Scalar T>
+Matrix<T> read_npy(const fs::path& path, const NpyOptions& options) {
+  const Tensor tensor = read_npy(path);
+  require(tensor.shape.size() == 2, "{} has {} dimensions, expected 2", path.string(), tensor.shape.size());
+  return std::visit(
+      [&]<class Stored>(const std::vector<Stored>& values) -> Matrix<T> {
+        constexpr bool is_float = sizeof(Stored) == sizeof(float);
+        require(options.convert || std::same_as<Stored, T>,
+                "{} holds {}, expected {}: read_npy<{}>() takes it as it is, read_npy<{}>(path, {{.convert = true}}) converts it",
+                path.string(), is_float ? "float32" : "float64", is_float ? "float64" : "float32", is_float ? "float" : "double",
+                is_float ? "double" : "float");
+        return Eigen::Map<const Eigen::Matrix<Stored, -1, -1>>(values.data(), tensor.shape[1], tensor.shape[0])
+            .template cast<T>();
+      },
+      tensor.data);
+}
+template Matrix<float> read_npy(const fs::path&, const NpyOptions&);
+template Matrix<double> read_npy(const fs::path&, const NpyOptions&);
+
 NamedTensors read_npz(const fs::path& path) {
   const ZipReader archive(path);
   NamedTensors tensors;

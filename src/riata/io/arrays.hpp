@@ -17,6 +17,15 @@ namespace riata {
 /// @throws std::invalid_argument for other types and damaged files, riata::Error for unreadable ones
 Tensor read_npy(const std::filesystem::path& path);
 
+struct NpyOptions {
+  bool convert = false;  ///< to the precision asked for, from the other one
+};
+
+/// The columns are the file's rows: of signals (n_signals, n_features) X, n_features x n_signals.
+/// @throws std::invalid_argument also for another number of dimensions, and for the other precision unless `convert`
+template <Scalar T>
+Matrix<T> read_npy(const std::filesystem::path& path, const NpyOptions& options = {});
+
 /// Reads every array of an archive, stored or deflated, under its name without ".npy". Types as read_npy().
 /// @throws std::invalid_argument, riata::Error
 NamedTensors read_npz(const std::filesystem::path& path);

@@ -92,7 +92,7 @@ Sums<T> ExactDirection<T>::look(const Sample<T>& sample, const Question<T>& ques
   if (question.coding != Coding::held) {
     const Matrix<T>& start = opens ? kept_ : codes_;
     const bool warm = start.rows() == D->code_size() && start.cols() == batch.size();
-    Matrix<T> codes = encode<T>(batch, *D, reg_, coder, warm ? &start : nullptr).codes;
+    Matrix<T> codes = encode<T>(batch, *D, reg_, coder, warm ? OptionalMatrixRef<T>(start) : std::nullopt).codes;
     if (opens)
       before_looking_.reset();
     else if (!before_looking_)

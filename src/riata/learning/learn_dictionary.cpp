@@ -199,7 +199,7 @@ LearnResult<T> learn_from(const Batch<T>& batch, const Reg& reg, const LearnOpti
 }  // namespace
 
 template <Scalar T>
-LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, Index n_atoms, const Reg& reg, const LearnOptions& options,
+LearnResult<T> learn_dictionary(const Batch<T>& X, Index n_atoms, const Reg& reg, const LearnOptions& options,
                                 const Observer& observer) {
   return learn_from<T>(X, reg, options, observer, [&](const ConstMatrixRef<T>& signals) {
     return std::make_unique<DenseDictionary<T>>(initial_dictionary<T>(signals, n_atoms, options), options.constraint);
@@ -207,8 +207,8 @@ LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, Index n_atoms, co
 }
 
 template <Scalar T>
-LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const Matrix<T>& init, const Reg& reg, const LearnOptions& options,
-                                const Observer& observer) {
+LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const NonDeduced<ConstMatrixRef<T>>& init, const Reg& reg,
+                                const LearnOptions& options, const Observer& observer) {
   return learn_from<T>(X, reg, options, observer, [&](const ConstMatrixRef<T>& signals) {
     require(init.rows() == signals.rows(), "learn_dictionary: init has {} features but the signals have {}; they must be equal",
             init.rows(), signals.rows());
@@ -242,11 +242,11 @@ LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const Dictionary<
   });
 }
 
-#define RIATA_INSTANTIATE(T)                                                                                             \
-  template LearnResult<T> learn_dictionary<T>(const Batch<T>&, Index, const Reg&, const LearnOptions&, const Observer&); \
-  template LearnResult<T> learn_dictionary<T>(const Batch<T>&, const Matrix<T>&, const Reg&, const LearnOptions&,        \
-                                              const Observer&);                                                          \
-  template LearnResult<T> learn_dictionary<T>(const Batch<T>&, const Dictionary<T>&, const Reg&, const LearnOptions&,    \
+#define RIATA_INSTANTIATE(T)                                                                                              \
+  template LearnResult<T> learn_dictionary<T>(const Batch<T>&, Index, const Reg&, const LearnOptions&, const Observer&);  \
+  template LearnResult<T> learn_dictionary<T>(const Batch<T>&, const ConstMatrixRef<T>&, const Reg&, const LearnOptions&, \
+                                              const Observer&);                                                           \
+  template LearnResult<T> learn_dictionary<T>(const Batch<T>&, const Dictionary<T>&, const Reg&, const LearnOptions&,     \
                                               const Observer&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)

@@ -108,8 +108,13 @@ struct LearnResult {
 /// Same seed, same bits, for any number of threads, also after a kill and a resume.
 /// @throws std::invalid_argument for bad shapes, options, or a checkpoint of another run; riata::Error if a file fails
 template <Scalar T>
-LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, Index n_atoms, const Reg& reg, const LearnOptions& options = {},
+LearnResult<T> learn_dictionary(const Batch<T>& X, Index n_atoms, const Reg& reg, const LearnOptions& options = {},
                                 const Observer& observer = {});
+template <MatrixExpression M>
+LearnResult<typename M::Scalar> learn_dictionary(const M& X, Index n_atoms, const Reg& reg, const LearnOptions& options = {},
+                                                 const Observer& observer = {}) {
+  return learn_dictionary<typename M::Scalar>(X, n_atoms, reg, options, observer);
+}
 
 /// The same from any dictionary, projected onto its own constraint first; the options' init and constraint are not looked at, centre is
 /// refused, and atoms are replaced in a matrix alone.
@@ -119,7 +124,12 @@ LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const Dictionary<
 
 /// The same from given atoms, projected onto the options' constraint first. @throws std::invalid_argument if an atom is zero
 template <Scalar T>
-LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const Matrix<T>& init, const Reg& reg,
+LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const NonDeduced<ConstMatrixRef<T>>& init, const Reg& reg,
                                 const LearnOptions& options = {}, const Observer& observer = {});
+template <MatrixExpression M>
+LearnResult<typename M::Scalar> learn_dictionary(const NonDeduced<Batch<typename M::Scalar>>& X, const M& init, const Reg& reg,
+                                                 const LearnOptions& options = {}, const Observer& observer = {}) {
+  return learn_dictionary<typename M::Scalar>(X, init, reg, options, observer);
+}
 
 }  // namespace riata

@@ -26,6 +26,8 @@ struct Model {
 /// Written atomically. @throws riata::Error if the file cannot be written
 template <Scalar T>
 void save_model(const std::string& path, const Model<T>& model);
+/// save_model(path, {.dictionary = D}) is that of a Model<double>.
+inline void save_model(const std::string& path, const Model<double>& model) { save_model<double>(path, model); }
 
 /// @throws riata::Error if the file cannot be read; std::invalid_argument if it is corrupt, no riata model, of a future
 /// format version, or of the other precision

@@ -60,7 +60,7 @@ std::vector<Index> cheapest_columns(const Matrix<double>& cost) {
 
 }  // namespace
 
-std::vector<Index> best_assignment(const Matrix<double>& scores) {
+std::vector<Index> best_assignment(const ConstMatrixRef<double>& scores) {
   require_finite("best_assignment", "scores", scores, {"column", "row"});
   if (scores.size() == 0) return std::vector<Index>(static_cast<std::size_t>(scores.rows()), -1);
   if (scores.rows() <= scores.cols()) return cheapest_columns(-scores);
@@ -71,7 +71,7 @@ std::vector<Index> best_assignment(const Matrix<double>& scores) {
 }
 
 template <Scalar T>
-double recovery_score(const ConstMatrixRef<T>& dictionary, const ConstMatrixRef<T>& reference) {
+double recovery_score(const NonDeduced<ConstMatrixRef<T>>& dictionary, const NonDeduced<ConstMatrixRef<T>>& reference) {
   require(dictionary.rows() == reference.rows(),
           "recovery_score: atoms have {} features but the reference's have {}; they must be equal", dictionary.rows(),
           reference.rows());

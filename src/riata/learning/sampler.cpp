@@ -30,16 +30,18 @@ Matrix<T> columns(const ConstMatrixRef<T>& A, const std::vector<Index>& which) {
 template <Scalar T>
 MiniBatches<T>::Chosen::Chosen(const Sample<T>& all, const std::vector<Index>& which) : X(columns<T>(all.batch.X, which)) {
   if (all.batch.is_weighted()) weights = columns<T>(*all.batch.weights, which);
-  if (all.targets != nullptr) targets = columns<T>(*all.targets, which);
+  if (all.targets) targets = columns<T>(*all.targets, which);
 }
 
 template <Scalar T>
 Sample<T> MiniBatches<T>::Chosen::sample() const {
-  return {weights.size() > 0 ? Batch<T>(X, weights) : Batch<T>(X), targets.size() > 0 ? &targets : nullptr};
+  return {weights.size() > 0 ? Batch<T>(X, weights) : Batch<T>(X),
+          targets.size() > 0 ? OptionalMatrixRef<T>(targets) : std::nullopt};
 }
 
 template <Scalar T>
-MiniBatches<T>::MiniBatches(const NonDeduced<Batch<T>>& signals, const MiniBatchOptions& options, const Matrix<T>* targets)
+MiniBatches<T>::MiniBatches(const NonDeduced<Batch<T>>& signals, const MiniBatchOptions& options,
+                            const OptionalMatrixRef<T>& targets)
     : all_{signals, targets}, options_(options) {
   const Index n = signals.size(), n_held = static_cast<Index>(std::lround(options.validation * static_cast<double>(n)));
   require(n_held < n, "validation = {} of {} signals leaves none to train on", options.validation, n);

@@ -80,7 +80,8 @@ std::vector<Phase> make_stages(const Network<T>& net, const TrainingOptions& opt
 template <Scalar T>
 class Landmarks {
  public:
-  Landmarks(const Network<T>& net, const Batch<T>& batch, double reg, const Matrix<T>* targets, const Execution& execution)
+  Landmarks(const Network<T>& net, const Batch<T>& batch, double reg, const OptionalMatrixRef<T>& targets,
+            const Execution& execution)
       : batch_(batch),
         reg_(reg),
         targets_(targets),
@@ -95,7 +96,7 @@ class Landmarks {
   }
 
   double optimum() {
-    if (targets_ == nullptr && !optimum_) {
+    if (!targets_ && !optimum_) {
       const auto found =
           encode<T>(batch_, ista_.dictionary(), reg_, {.tol = optimum_tol, .penalty = ista_.penalty(), .execution = execution_});
       const bool is_certified = std::ranges::count(found.status, Status::converged) == batch_.size();
@@ -107,7 +108,7 @@ class Landmarks {
  private:
   Batch<T> batch_;
   double reg_;
-  const Matrix<T>* targets_;
+  OptionalMatrixRef<T> targets_;
   const Execution& execution_;
   Network<T> ista_;
   std::map<int, double> values_;
@@ -162,7 +163,7 @@ Observer observer_with(Landmarks<T>& landmarks, const std::vector<Phase>& stages
 
 template <Scalar T>
 TrainingResult run_training(Network<T>& net, const Batch<T>& batch, double reg, const TrainingOptions& options,
-                            const Matrix<T>* targets, const TrainingObserver& observer, Checkpoint checkpoint) {
+                            const OptionalMatrixRef<T>& targets, const TrainingObserver& observer, Checkpoint checkpoint) {
   const bool is_adam = options.optimizer == TrainingOptimizer::adam;
   const std::vector<Phase> stages = make_stages(net, options);
   const auto project = projection(net, options);
@@ -236,7 +237,7 @@ TrainingResult run_training(Network<T>& net, const Batch<T>& batch, double reg, 
 /// Everything that decides the iterates. max_iter decides where stages end, so it may change only where there is one.
 template <Scalar T>
 std::string fingerprint(const Network<T>& net, const Batch<T>& batch, double reg, const TrainingOptions& o,
-                        const Matrix<T>* targets) {
+                        const OptionalMatrixRef<T>& targets) {
   nlohmann::json run = decided_by(o);
   run.update({{"checkpoint", 2},  // the form: those of 0.1 held stages
               {"dtype", sizeof(T) == 4 ? "float32" : "float64"},
@@ -252,7 +253,7 @@ std::string fingerprint(const Network<T>& net, const Batch<T>& batch, double reg
   if (const auto& selection = net.options().support_selection) run["support_selection"] = {selection->p, selection->p_max};
   if (o.mode != TrainingMode::oneshot) run["steps_of_all_stages"] = o.max_iter, run["tol"] = o.tol;
   if (batch.is_weighted()) run["mask_hash"] = hash_of<T>(*batch.weights);
-  if (targets != nullptr) run["targets_hash"] = hash_of<T>(*targets);
+  if (targets) run["targets_hash"] = hash_of<T>(*targets);
   const auto parameters = net.shared_parameters();
   std::set<std::string> computed;  // with the rounding of these kernels; other parameters were given
   for (int t = 0; t < net.n_layers(); ++t)
@@ -270,7 +271,7 @@ std::string fingerprint(const Network<T>& net, const Batch<T>& batch, double reg
 
 template <Scalar T>
 TrainingResult train(Network<T>& net, const NonDeduced<Batch<T>>& signals, const Reg& weight, const TrainingOptions& options,
-                     const Matrix<T>* targets, const TrainingObserver& observer) {
+                     const OptionalMatrixRef<T>& targets_given, const TrainingObserver& observer) {
   options.validate();
   const StopScope scope(options.execution);
   const SeenBatch<T> seen("train", signals);
@@ -281,16 +282,16 @@ TrainingResult train(Network<T>& net, const NonDeduced<Batch<T>>& signals, const
   require_squares<T>("train", X);
   Checkpoint checkpoint = checkpoint_of(options);
   const ResumedKernels kernels(checkpoint);
+  OptionalMatrixRef<T> targets(targets_given);
   const bool needs_targets = options.loss == TrainingLoss::supervised;
-  require(needs_targets || targets == nullptr, "targets are for loss = 'supervised'; loss = '{}' has none",
-          to_string(options.loss));
-  require(!needs_targets || targets != nullptr, "loss = 'supervised' needs targets, one code per signal");
+  require(needs_targets || !targets, "targets are for loss = 'supervised'; loss = '{}' has none", to_string(options.loss));
+  require(!needs_targets || targets, "loss = 'supervised' needs targets, one code per signal");
   if (options.positive_steps) {
     bool any = false;
     for (const std::string& name : net.trainable(0, net.n_layers())) any = any || is_step(name);
     require(any, "positive_steps = true, but the kind '{}' has no steps", net.kind());
   }
-  if (targets != nullptr) net.require_targets("train", X.cols(), *targets);
+  if (targets) net.require_targets("train", X.cols(), *targets);
   const double reg = resolve_batch_reg<T>(weight, batch, net.dictionary(), net.penalty(), options.execution);
   Matrix<T> solutions;
   if (options.loss == TrainingLoss::semi) {
@@ -298,15 +299,15 @@ TrainingResult train(Network<T>& net, const NonDeduced<Batch<T>>& signals, const
     solutions = encode<T>(batch, net.dictionary(), reg,
                           {.tol = tol, .max_iter = 100000, .penalty = net.penalty(), .execution = options.execution})
                     .codes;
-    targets = &solutions;
+    targets.emplace(solutions);
   }
   if (!options.checkpoint.empty()) checkpoint.fingerprint = fingerprint<T>(net, batch, reg, options, targets);
   return run_training<T>(net, batch, reg, options, targets, observer, std::move(checkpoint));
 }
 
-#define RIATA_INSTANTIATE(T)                                                                                           \
-  template TrainingResult train<T>(Network<T>&, const Batch<T>&, const Reg&, const TrainingOptions&, const Matrix<T>*, \
-                                   const TrainingObserver&);
+#define RIATA_INSTANTIATE(T)                                                                         \
+  template TrainingResult train<T>(Network<T>&, const Batch<T>&, const Reg&, const TrainingOptions&, \
+                                   const OptionalMatrixRef<T>&, const TrainingObserver&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
 

@@ -128,7 +128,7 @@ struct TrainingResult {
 /// @throws std::invalid_argument for bad shapes, options, or a checkpoint of another run; riata::Error if a file fails or a run has it open
 template <Scalar T>
 TrainingResult train(Network<T>& network, const NonDeduced<Batch<T>>& signals, const Reg& reg,
-                     const TrainingOptions& options = {}, const Matrix<T>* targets = nullptr,
+                     const TrainingOptions& options = {}, const OptionalMatrixRef<T>& targets = {},
                      const TrainingObserver& observer = {});
 
 }  // namespace riata

@@ -9,7 +9,7 @@
 
 namespace riata {
 
-using SelfAdjointSolver = Eigen::SelfAdjointEigenSolver<Matrix<double>>;
+using SelfAdjointSolver = Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd>;  // Eigen 3.4's does not compile for a Matrix<double>
 
 ThinSvd thin_svd(const Matrix<double>& A) {
   const auto rows = static_cast<double>(A.rows()), cols = static_cast<double>(A.cols());

@@ -9,7 +9,7 @@
 namespace riata {
 
 template <Scalar T>
-Matrix<T> analytic_weight(const Matrix<T>& D) {
+Matrix<T> analytic_weight(const NonDeduced<ConstMatrixRef<T>>& D) {
   require(D.size() > 0, "analytic_weight: the dictionary is empty");
   require_finite("analytic_weight", "dictionary", D, of_atoms);
   // D = U diag(s) V^T: P = U diag(s)^-2 U^T, so D_j^T P D_j = ||V_j||^2 and P D = U diag(s)^-1 V^T, V_j the j-th row of V.
@@ -32,7 +32,7 @@ Matrix<T> analytic_weight(const Matrix<T>& D) {
   return W.template cast<T>();
 }
 
-template Matrix<float> analytic_weight<float>(const Matrix<float>&);
-template Matrix<double> analytic_weight<double>(const Matrix<double>&);
+template Matrix<float> analytic_weight<float>(const ConstMatrixRef<float>&);
+template Matrix<double> analytic_weight<double>(const ConstMatrixRef<double>&);
 
 }  // namespace riata

@@ -15,6 +15,10 @@ namespace riata {
 /// times the largest count as zero, eps that of T. Computed in double.
 /// @throws std::invalid_argument if D is empty, zero or not finite
 template <Scalar T>
-Matrix<T> analytic_weight(const Matrix<T>& D);
+Matrix<T> analytic_weight(const NonDeduced<ConstMatrixRef<T>>& D);
+template <MatrixExpression M>
+Matrix<typename M::Scalar> analytic_weight(const M& D) {
+  return analytic_weight<typename M::Scalar>(D);
+}
 
 }  // namespace riata

@@ -31,7 +31,7 @@ CertifiedCodes<T>::CertifiedCodes(Index n_atoms, Index n_signals)
     : result{.codes = Matrix<T>(n_atoms, n_signals),
              .objective = Vector<double>(n_signals),
              .gap = Vector<double>(n_signals),
-             .n_iter = Eigen::VectorXi::Zero(n_signals),
+             .n_iter = Vector<int>::Zero(n_signals),
              .status = std::vector<Status>(static_cast<std::size_t>(n_signals)),
              .method = Solver::automatic},
       half_norms_sq(n_signals) {}
@@ -123,7 +123,7 @@ void Finisher<T>::finish(const SeenBatch<T>& batch, const Vector<T>& regs, Certi
         start.col(k).setZero();
     }
     const SeenBatch<T> seen("encode", batch.is_weighted() ? Batch<T>(signals, weights) : Batch<T>(signals));
-    const EncodeResult<T> found = solver().encode(seen, reg, &start);
+    const EncodeResult<T> found = solver().encode(seen, reg, start);
     result.method = found.method;
     for (Index k = 0; k < n; ++k) {
       const Index i = open[static_cast<std::size_t>(first + k)];

@@ -147,7 +147,7 @@ std::set<std::string> Network<T>::trainable(int first, int last) const {
 }
 
 template <Scalar T>
-void Network<T>::require_targets(const char* where, Index n_signals, const Matrix<T>& targets) const {
+void Network<T>::require_targets(const char* where, Index n_signals, const ConstMatrixRef<T>& targets) const {
   const Index m = model_.n_atoms();
   require(targets.rows() == m && targets.cols() == n_signals, "targets have shape ({}, {}), expected ({}, {})", targets.cols(),
           targets.rows(), n_signals, m);
@@ -176,7 +176,7 @@ struct Network<T>::Call {
                        fmt::join(kinds_with<T>(&KindTraits::weights), "', '")));
     require(n_layers >= 1 && n_layers <= net.n_layers(), "{}: n_layers = {}, must be between 1 and the network's {}", where,
             n_layers, net.n_layers());
-    if (run.init != nullptr) require_codes<T>(where, "init", *run.init, X.cols(), n_atoms());
+    if (run.init) require_codes<T>(where, "init", *run.init, X.cols(), n_atoms());
     reg = resolve_reg<T>(weight, batch, net.dictionary(), net.penalty(), run.execution);
   }
 
@@ -184,9 +184,7 @@ struct Network<T>::Call {
     return {X.middleCols(first, n), reg.segment(first, n), seen.weights(first, n)};
   }
   Index n_atoms() const { return net.model_.n_atoms(); }
-  Matrix<T> start(Index first, Index n) const {
-    return run.init != nullptr ? Matrix<T>(run.init->middleCols(first, n)) : Matrix<T>();
-  }
+  Matrix<T> start(Index first, Index n) const { return run.init ? Matrix<T>(run.init->middleCols(first, n)) : Matrix<T>(); }
 
   auto pass_maker(const Parameters<T>& parameters, int stored, Index tile) const {
     return [this, &parameters, stored, tile] {
@@ -307,10 +305,10 @@ NetworkGradient<T> Network<T>::differentiate(const Call& call, const NetworkDeri
 
 template <Scalar T>
 NetworkGradient<T> Network<T>::loss_gradient(const NonDeduced<Batch<T>>& batch, const Reg& reg, const NetworkDerivatives& wanted,
-                                             const NetworkRun<T>& run, const Matrix<T>* targets) const {
+                                             const NetworkRun<T>& run, const OptionalMatrixRef<T>& targets) const {
   const Call call("loss_gradient", *this, batch, reg, run);
   const double scale = 1.0 / static_cast<double>(batch.size());
-  if (targets == nullptr) {
+  if (!targets) {
     const AnyPenalty<T> penalty(this->penalty(), dictionary());
     return differentiate(call, wanted, scale, TileLoss<T>{dictionary(), &penalty, scale});
   }
@@ -328,7 +326,7 @@ NetworkGradient<T> Network<T>::loss_gradient(const NonDeduced<Batch<T>>& batch, 
 
 template <Scalar T>
 double Network<T>::loss(const NonDeduced<Batch<T>>& batch, const Reg& reg, const NetworkRun<T>& run,
-                        const Matrix<T>* targets) const {
+                        const OptionalMatrixRef<T>& targets) const {
   return loss_gradient(batch, reg, {}, run, targets).value;
 }
 

@@ -30,7 +30,7 @@ namespace riata {
 template <Scalar T>
 struct NetworkRun {
   std::optional<int> n_layers = {};  ///< the first layers alone, 1 <= n_layers <= those of the network; by default all
-  const Matrix<T>* init = nullptr;   ///< z_0, n_atoms x n_signals; by default zero
+  OptionalMatrixRef<T> init = {};    ///< z_0, n_atoms x n_signals; by default zero
   Execution execution = {};
 };
 
@@ -85,7 +85,7 @@ class Network {
   void project(Parameters<T>& parameters) const;
 
   /// @throws std::invalid_argument unless the targets are finite and n_atoms x n_signals
-  void require_targets(const char* where, Index n_signals, const Matrix<T>& targets) const;
+  void require_targets(const char* where, Index n_signals, const ConstMatrixRef<T>& targets) const;
 
   /// Codes, n_atoms x n_signals. @throws std::invalid_argument where the network diverges, also if an entry is not finite
   Matrix<T> encode(const NonDeduced<Batch<T>>& batch, const Reg& reg, const NetworkRun<T>& run = {}) const;
@@ -99,9 +99,9 @@ class Network {
 
   /// The unsupervised loss or, with `targets` (n_atoms x n_signals), the supervised one.
   double loss(const NonDeduced<Batch<T>>& batch, const Reg& reg, const NetworkRun<T>& run = {},
-              const Matrix<T>* targets = nullptr) const;
+              const OptionalMatrixRef<T>& targets = {}) const;
   NetworkGradient<T> loss_gradient(const NonDeduced<Batch<T>>& batch, const Reg& reg, const NetworkDerivatives& wanted,
-                                   const NetworkRun<T>& run = {}, const Matrix<T>* targets = nullptr) const;
+                                   const NetworkRun<T>& run = {}, const OptionalMatrixRef<T>& targets = {}) const;
   /// The derivatives of <cotangent, codes>, summed over the signals.
   NetworkGradient<T> vjp(const NonDeduced<Batch<T>>& batch, const Reg& reg, const NonDeduced<ConstMatrixRef<T>>& cotangent,
                          const NetworkDerivatives& wanted, const NetworkRun<T>& run = {}) const;

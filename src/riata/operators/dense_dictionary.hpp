@@ -23,6 +23,10 @@ class DenseDictionary final : public Dictionary<T> {
   /// @throws std::invalid_argument if empty or not finite
   DenseDictionary(Matrix<T> atoms,  // NOLINT(google-explicit-constructor): a matrix is a dictionary
                   Constraint constraint = Constraint::unit_sphere);
+  template <MatrixOf<T> M>
+  DenseDictionary(const M& atoms,  // NOLINT(google-explicit-constructor)
+                  Constraint constraint = Constraint::unit_sphere)
+      : DenseDictionary(Matrix<T>(atoms), constraint) {}
 
   Index signal_size() const override { return atoms_.rows(); }
   Index code_size() const override { return atoms_.cols(); }
@@ -49,8 +53,17 @@ class DenseDictionary final : public Dictionary<T> {
   Constraint constraint_;
 };
 
+template <MatrixExpression M>
+DenseDictionary(const M&, Constraint = Constraint::unit_sphere) -> DenseDictionary<typename M::Scalar>;
+
 /// Puts every column on the unit sphere or into the unit ball.
 template <Scalar T>
 void project_atoms(Matrix<T>& atoms, Constraint constraint);
+template <MatrixExpression M>
+void project_atoms(M& atoms, Constraint constraint) {
+  Matrix<typename M::Scalar> own = atoms;
+  project_atoms(own, constraint);
+  atoms = own;
+}
 
 }  // namespace riata

@@ -178,17 +178,18 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
     encoders_.resize(static_cast<std::size_t>(resolve_threads(options_.execution.n_threads)));
   }
 
-  EncodeResult<T> encode(const SeenBatch<T>& batch, const Vector<T>& regs, const Matrix<T>* init) override {
+  using BatchEncoder<T>::encode;
+  void encode(const SeenBatch<T>& batch, const Vector<T>& regs, const OptionalMatrixRef<T>& init,
+              EncodeResult<T>& result) override {
     require(!batch.is_weighted() || takes_weights(options_.method),
             "method = '{}' takes no mask; choose one of 'ista', 'fista', 'backtracking'", to_string(options_.method));
     const Index n_signals = batch.X().cols(), n_atoms = exact_->code_size();
-    EncodeResult<T> result{.codes = Matrix<T>(n_atoms, n_signals),
-                           .objective = Vector<double>(n_signals),
-                           .gap = Vector<double>(n_signals),
-                           .n_iter = Eigen::VectorXi(n_signals),
-                           .status = std::vector<Status>(static_cast<std::size_t>(n_signals)),
-                           .method = options_.method};
-    if (options_.record) result.trace.resize(static_cast<std::size_t>(n_signals));
+    result.codes.resize(n_atoms, n_signals);
+    for (Vector<double>* v : {&result.objective, &result.gap}) v->resize(n_signals);
+    result.n_iter.resize(n_signals);
+    result.status.resize(static_cast<std::size_t>(n_signals));
+    result.method = options_.method;
+    result.trace.assign(options_.record ? static_cast<std::size_t>(n_signals) : 0, {});
     const Index tile_size = options_.method == Solver::lars ? 8 : solver_tile;  // paths are long, and gain nothing from company
     for_each_tile(tile_size, n_signals, options_.execution, [&](Index first, Index n, int thread) {
       auto& encoder = encoders_[static_cast<std::size_t>(thread)];
@@ -196,7 +197,6 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
       start_codes(init, first, result.codes.middleCols(first, n));
       encoder->encode(batch, regs.segment(first, n), first, n, result);
     });
-    return result;
   }
 
  private:
@@ -213,8 +213,8 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
   }
 
   /// The thread that fills a tile is the first to touch its memory.
-  void start_codes(const Matrix<T>* init, Index first, MatrixRef<T> Z) const {
-    if (init == nullptr) {
+  void start_codes(const OptionalMatrixRef<T>& init, Index first, MatrixRef<T> Z) const {
+    if (!init) {
       Z.setZero();
     } else if (penalty_.positive()) {
       Z = init->middleCols(first, Z.cols()).cwiseMax(T(0));

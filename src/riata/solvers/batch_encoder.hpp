@@ -21,8 +21,14 @@ class BatchEncoder {
 
   /// One weight per signal; `init`, if given, holds the starts. Batches of whole tiles (multiples of solver_tile, the last
   /// one apart) give the same bits as all signals at once.
-  virtual EncodeResult<T> encode(const SeenBatch<T>& batch, const Vector<T>& regs, const Matrix<T>* init) = 0;
-  EncodeResult<T> encode(const ConstMatrixRef<T>& X, const Vector<T>& regs, const Matrix<T>* init) {
+  virtual void encode(const SeenBatch<T>& batch, const Vector<T>& regs, const OptionalMatrixRef<T>& init,
+                      EncodeResult<T>& result) = 0;
+  EncodeResult<T> encode(const SeenBatch<T>& batch, const Vector<T>& regs, const OptionalMatrixRef<T>& init) {
+    EncodeResult<T> result;
+    encode(batch, regs, init, result);
+    return result;
+  }
+  EncodeResult<T> encode(const ConstMatrixRef<T>& X, const Vector<T>& regs, const OptionalMatrixRef<T>& init) {
     return encode(SeenBatch<T>("encode", X), regs, init);
   }
 };

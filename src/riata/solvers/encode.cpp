@@ -44,24 +44,35 @@ void EncodeOptions::validate() const {
 
 template <Scalar T>
 EncodeResult<T> encode(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D, const Reg& reg, const EncodeOptions& options,
-                       const Matrix<T>* init) {
+                       const OptionalMatrixRef<T>& init) {
+  EncodeResult<T> result;
+  encode(batch, D, reg, result, options, init);
+  return result;
+}
+
+template <Scalar T>
+void encode(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D, const Reg& reg, EncodeResult<T>& result,
+            const EncodeOptions& options, const OptionalMatrixRef<T>& init) {
   options.validate();
   const StopScope scope(options.execution);
   const SeenBatch<T> seen("encode", batch);
   const ConstMatrixRef<T>& X = seen.X();
   require_signals<T>("encode", X, D);
-  if (init != nullptr) require_codes<T>("encode", "init", *init, X.cols(), D.code_size());
+  if (init) require_codes<T>("encode", "init", *init, X.cols(), D.code_size());
   const Vector<T> regs = resolve_reg<T>(reg, batch, D, options.penalty, options.execution);
   const Solver method = options.method == Solver::automatic ? pick_solver<T>(batch, D, regs, options) : options.method;
 
   EncodeOptions chosen = options;
   chosen.method = method;
-  return make_batch_encoder<T>(D, chosen)->encode(seen, regs, init);
+  make_batch_encoder<T>(D, chosen)->encode(seen, regs, init, result);
 }
 
-template EncodeResult<float> encode<float>(const Batch<float>&, const Dictionary<float>&, const Reg&, const EncodeOptions&,
-                                           const Matrix<float>*);
-template EncodeResult<double> encode<double>(const Batch<double>&, const Dictionary<double>&, const Reg&, const EncodeOptions&,
-                                             const Matrix<double>*);
+#define RIATA_INSTANTIATE(T)                                                                                         \
+  template EncodeResult<T> encode<T>(const Batch<T>&, const Dictionary<T>&, const Reg&, const EncodeOptions&,        \
+                                     const OptionalMatrixRef<T>&);                                                   \
+  template void encode<T>(const Batch<T>&, const Dictionary<T>&, const Reg&, EncodeResult<T>&, const EncodeOptions&, \
+                          const OptionalMatrixRef<T>&);
+RIATA_INSTANTIATE(float)
+RIATA_INSTANTIATE(double)
 
 }  // namespace riata

@@ -85,7 +85,7 @@ StreamReport run(const Source<T>& signals, const DenseDictionary<T>& D, const Re
         if (solver.method == Solver::automatic) solver.method = pick_solver<T>(X, D, regs, solver);
         encoder = make_batch_encoder<T>(D, solver);
       }
-      EncodeResult<T> result = encoder->encode(X, regs, nullptr);
+      EncodeResult<T> result = encoder->encode(X, regs, {});
       coded.codes = to_csr<T>(result.codes);
       coded.objective = std::move(result.objective);
       coded.gap = std::move(result.gap);

@@ -30,7 +30,7 @@ struct CodeBlock {
   Index first = 0, n_signals = 0;  ///< the block's first signal; signals in the whole stream
   CsrRows<T> codes;                ///< signals are rows
   Vector<double> objective, gap;
-  Eigen::VectorXi n_iter;
+  Vector<int> n_iter;
   std::vector<Status> status;
 };
 

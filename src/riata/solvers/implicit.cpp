@@ -23,7 +23,7 @@ constexpr Index most_lanes = 64;
 struct Solved {
   template <Scalar T>
   Solved(const char* where, const ConstMatrixRef<T>& signals, const DenseDictionary<T>& dictionary, const Reg& reg,
-         const ImplicitOptions& options, const Matrix<T>* given)
+         const ImplicitOptions& options, const std::optional<ConstMatrixRef<T>>& given)
       : scope(options.execution),
         D(dictionary.atoms().template cast<double>()),
         penalty(options.penalty, dictionary.code_size()),
@@ -32,7 +32,7 @@ struct Solved {
     require_signals<T>(where, signals, dictionary);
     X = signals.template cast<double>();
     regs = resolve_reg<T>(reg, signals, dictionary, options.penalty, execution).template cast<double>();
-    if (given != nullptr) {
+    if (given) {
       require_codes<T>(where, "codes", *given, X.cols(), D.cols());
       require(!penalty.positive() || given->minCoeff() >= T(0), "{}: positive=True but codes hold {}", where, given->minCoeff());
       codes = given->template cast<double>();
@@ -116,7 +116,7 @@ ImplicitGradient<T> pull_back(const Solved& solved, const Reg& reg, const Matrix
 template <Scalar T>
 ImplicitGradient<T> implicit_gradient(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,
                                       const NonDeduced<ConstMatrixRef<T>>& cotangent, const ImplicitOptions& options,
-                                      const Matrix<T>* codes) {
+                                      const OptionalMatrixRef<T>& codes) {
   require_codes<T>("implicit_gradient", "cotangent", cotangent, X.cols(), D.code_size());
   const Solved solved("implicit_gradient", X, D, reg, options, codes);
   return pull_back<T>(solved, reg, cotangent.template cast<double>());
@@ -124,7 +124,7 @@ ImplicitGradient<T> implicit_gradient(const NonDeduced<ConstMatrixRef<T>>& X, co
 
 template <Scalar T>
 Matrix<T> implicit_jvp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,
-                       const ImplicitDirection<T>& direction, const ImplicitOptions& options, const Matrix<T>* codes) {
+                       const ImplicitDirection<T>& direction, const ImplicitOptions& options, const OptionalMatrixRef<T>& codes) {
   const Solved solved("implicit_jvp", X, D, reg, options, codes);
   const Matrix<T>&dD = direction.dictionary, &dX = direction.signals;
   const Vector<double>& dreg = direction.reg;
@@ -163,7 +163,7 @@ template <Scalar T>
 Matrix<T> implicit_jacobian(const NonDeduced<ConstVectorRef<T>>& x, const DenseDictionary<T>& D, const Reg& reg, Index row,
                             const ImplicitOptions& options) {
   require(row >= 0 && row < D.signal_size(), "row = {}, must be between 0 and n_features - 1 = {}", row, D.signal_size() - 1);
-  const Solved solved("code_jacobian", ConstMatrixRef<T>(x), D, reg, options, static_cast<const Matrix<T>*>(nullptr));
+  const Solved solved("code_jacobian", ConstMatrixRef<T>(x), D, reg, options, std::optional<ConstMatrixRef<T>>());
   Matrix<double> J = Matrix<double>::Zero(D.code_size(), D.code_size());
   solved.for_each_system(0, 1, [&](Index, const SupportSystem& at) {
     const double n_operations = 2 * std::pow(static_cast<double>(at.S.size()), 2) * static_cast<double>(D.signal_size());
@@ -182,7 +182,7 @@ Matrix<T> implicit_jacobian(const NonDeduced<ConstVectorRef<T>>& x, const DenseD
 template <Scalar T>
 HyperGradient hypergradient(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,
                             const NonDeduced<ConstMatrixRef<T>>& X_held_out, const DenseDictionary<T>& D_held_out,
-                            const ImplicitOptions& options, const Matrix<T>* codes) {
+                            const ImplicitOptions& options, const OptionalMatrixRef<T>& codes) {
   require(X_held_out.cols() == X.cols() && X_held_out.rows() == D_held_out.signal_size(),
           "hypergradient: X_held_out has shape ({}, {}), expected ({}, {})", X_held_out.cols(), X_held_out.rows(), X.cols(),
           D_held_out.signal_size());
@@ -200,16 +200,17 @@ HyperGradient hypergradient(const NonDeduced<ConstMatrixRef<T>>& X, const DenseD
   return {.value = 0.5 * residual.squaredNorm() / n_signals, .reg = gradient.reg, .weights = gradient.weights};
 }
 
-#define RIATA_INSTANTIATE(T)                                                                                             \
-  template ImplicitGradient<T> implicit_gradient<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&,     \
-                                                    const ConstMatrixRef<T>&, const ImplicitOptions&, const Matrix<T>*); \
-  template Matrix<T> implicit_jvp<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&,                    \
-                                     const ImplicitDirection<T>&, const ImplicitOptions&, const Matrix<T>*);             \
-  template Matrix<T> implicit_jacobian<T>(const ConstVectorRef<T>&, const DenseDictionary<T>&, const Reg&, Index,        \
-                                          const ImplicitOptions&);                                                       \
-  template HyperGradient hypergradient<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&,               \
-                                          const ConstMatrixRef<T>&, const DenseDictionary<T>&, const ImplicitOptions&,   \
-                                          const Matrix<T>*);
+#define RIATA_INSTANTIATE(T)                                                                                            \
+  template ImplicitGradient<T> implicit_gradient<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&,    \
+                                                    const ConstMatrixRef<T>&, const ImplicitOptions&,                   \
+                                                    const OptionalMatrixRef<T>&);                                       \
+  template Matrix<T> implicit_jvp<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&,                   \
+                                     const ImplicitDirection<T>&, const ImplicitOptions&, const OptionalMatrixRef<T>&); \
+  template Matrix<T> implicit_jacobian<T>(const ConstVectorRef<T>&, const DenseDictionary<T>&, const Reg&, Index,       \
+                                          const ImplicitOptions&);                                                      \
+  template HyperGradient hypergradient<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&,              \
+                                          const ConstMatrixRef<T>&, const DenseDictionary<T>&, const ImplicitOptions&,  \
+                                          const OptionalMatrixRef<T>&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
 

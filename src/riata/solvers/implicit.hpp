@@ -47,7 +47,7 @@ struct ImplicitGradient {
 template <Scalar T>
 ImplicitGradient<T> implicit_gradient(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,
                                       const NonDeduced<ConstMatrixRef<T>>& cotangent, const ImplicitOptions& options = {},
-                                      const Matrix<T>* codes = nullptr);
+                                      const OptionalMatrixRef<T>& codes = {});
 
 /// A direction in the space of (D, X, reg); what is empty does not move.
 template <Scalar T>
@@ -62,7 +62,7 @@ struct ImplicitDirection {
 template <Scalar T>
 Matrix<T> implicit_jvp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,
                        const ImplicitDirection<T>& direction, const ImplicitOptions& options = {},
-                       const Matrix<T>* codes = nullptr);
+                       const OptionalMatrixRef<T>& codes = {});
 
 /// The Jacobian of one signal's exact code by row l of D, n_atoms x n_atoms: J(i, k) = dz_i / dD(l, k), which is
 /// -(D_S^T D_S)^{-1} (D_l z^T + (D_l^T z - x_l) I)_S on the support and 0 elsewhere. x has n_features entries.
@@ -83,6 +83,6 @@ struct HyperGradient {
 template <Scalar T>
 HyperGradient hypergradient(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,
                             const NonDeduced<ConstMatrixRef<T>>& X_held_out, const DenseDictionary<T>& D_held_out,
-                            const ImplicitOptions& options = {}, const Matrix<T>* codes = nullptr);
+                            const ImplicitOptions& options = {}, const OptionalMatrixRef<T>& codes = {});
 
 }  // namespace riata

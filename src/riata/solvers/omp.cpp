@@ -133,7 +133,7 @@ OmpResult<T> omp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T
 
   OmpResult<T> result{.codes = Matrix<T>::Zero(n_atoms, n_signals),
                       .error = Vector<double>(n_signals),
-                      .n_nonzero = Eigen::VectorXi(n_signals),
+                      .n_nonzero = Vector<int>(n_signals),
                       .status = std::vector<Status>(static_cast<std::size_t>(n_signals))};
   constexpr Index tile_size = 32;
   for_each_tile(tile_size, n_signals, options.execution, [&](Index first, Index n, int) {

@@ -27,7 +27,7 @@ template <Scalar T>
 struct OmpResult {
   Matrix<T> codes;             ///< n_atoms x n_signals
   Vector<double> error;        ///< ||x - D z||^2, recomputed in double at the returned code
-  Eigen::VectorXi n_nonzero;   ///< atoms chosen
+  Vector<int> n_nonzero;       ///< atoms chosen
   std::vector<Status> status;  ///< max_iter_reached where `tol` was given and not met, else converged
 };
 

@@ -124,7 +124,7 @@ class ProximalTile : public TileSolver<typename P::scalar> {
     gradients_.resize(Z_.rows(), n_active_);
     steps_.resize(n_active_);
     accepted_.assign(static_cast<std::size_t>(n_active_), true);
-    column_ = Eigen::Matrix<Index, Eigen::Dynamic, 1>::LinSpaced(n_active_, 0, n_active_ - 1);
+    column_ = Vector<Index>::LinSpaced(n_active_, 0, n_active_ - 1);
     if (options_.record) tile.trace.resize(static_cast<std::size_t>(n_active_));
   }
 
@@ -171,7 +171,7 @@ class ProximalTile : public TileSolver<typename P::scalar> {
 
   TileCertificate<P> certificate_;
   Vector<double> target_, image_;
-  Eigen::Matrix<Index, Eigen::Dynamic, 1> column_;  // where each active signal stood in the tile
+  Vector<Index> column_;  // where each active signal stood in the tile
 };
 
 }  // namespace riata

@@ -18,7 +18,7 @@ struct SolverTile {
   Vector<T> reg;
   Vector<double> half_norm_sq;        ///< 1/2 ||x||^2, weighted
   Vector<double> target;              ///< absolute gap at which each signal is done
-  Eigen::VectorXi n_iter;             ///< out
+  Vector<int> n_iter;                 ///< out
   Vector<double> objective, gap;      ///< out: TileCertificate's of the codes
   std::vector<bool> is_fixed;         ///< out, of a penalty without a gap: no step moves the code
   std::vector<StepTrace> trace = {};  ///< out, one per signal, with options.record

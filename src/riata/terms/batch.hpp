@@ -27,6 +27,11 @@ struct Batch {
   std::optional<ConstMatrixRef<T>> weights;  ///< of X's shape; absent: ones
 };
 
+template <MatrixExpression M>
+Batch(const M&) -> Batch<typename M::Scalar>;
+template <MatrixExpression M, MatrixOf<typename M::Scalar> W>
+Batch(const M&, const W&) -> Batch<typename M::Scalar>;
+
 /// A batch as algorithms read it: checked, with zeros where nothing was seen. Borrows what has no weights.
 template <Scalar T>
 class SeenBatch {

@@ -7,7 +7,7 @@ double TileLoss<T>::operator()(Index first, const TileInput<T>& input, const Con
                                const LayerGradients<T>& gradients) const {
   Matrix<T> r(D.signal_size(), Z.cols());
   D.apply(Z, r);
-  if (targets != nullptr)
+  if (targets)
     r -= targets->middleCols(first, Z.cols());
   else
     r -= input.X;
@@ -24,7 +24,7 @@ double TileLoss<T>::operator()(Index first, const TileInput<T>& input, const Con
   }
   r *= static_cast<T>(scale);
   if (gradients.dictionary) D.accumulate_gradient(T(1), r, Z, gradients.parameters);
-  if (MatrixRef<T> signals = gradients.signals; signals.size() > 0 && targets == nullptr) signals -= r;
+  if (MatrixRef<T> signals = gradients.signals; signals.size() > 0 && !targets) signals -= r;
   if (cotangent.size() == 0) return value;
   D.adjoint(r, cotangent);
   if (penalty != nullptr) penalty->add_subgradient(Z, static_cast<T>(scale) * input.reg, cotangent);

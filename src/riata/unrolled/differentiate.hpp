@@ -13,8 +13,8 @@ template <Scalar T>
 struct TileLoss {
   const Dictionary<T>& D;
   const AnyPenalty<T>* penalty;
-  double scale = 1;                    ///< of the derivatives
-  const Matrix<T>* targets = nullptr;  ///< of all signals; x, where there are none, is differentiated too
+  double scale = 1;                   ///< of the derivatives
+  OptionalMatrixRef<T> targets = {};  ///< of all signals; x, where there are none, is differentiated too
 
   /// The tile's loss at Z, in double and not scaled. Adds the explicit derivatives that are wanted, and writes that by Z unless its
   /// `cotangent` is 0 x 0.

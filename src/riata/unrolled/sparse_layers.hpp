@@ -109,7 +109,7 @@ class SparseLayers {
   std::vector<int> h_places_;
   // The h of all layers, atom by atom.
   Matrix<T> h_of_atom_;
-  Eigen::MatrixXi layers_of_atom_;
+  Matrix<int> layers_of_atom_;
   std::vector<int> n_layers_of_atom_;
 };
 

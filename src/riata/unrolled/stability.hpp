@@ -34,10 +34,10 @@ inline constexpr auto described<StabilityOptions> =
 inline constexpr double largest_stable_growth = 1.1;
 
 struct UnrolledStability {
-  Vector<bool> unstable;          ///< per signal: growth > 1.1
-  Eigen::VectorXi safe_backprop;  ///< per signal: a depth K of growth <= 1.1 while that of K + 1 is above; or all layers
-  Vector<double> growth;          ///< per signal, through all layers; infinite where the iterates diverge
-  Matrix<double> errors;          ///< layers + 1 x n_signals if wanted: the error of J^k relative to J*'s norm
+  Vector<bool> unstable;      ///< per signal: growth > 1.1
+  Vector<int> safe_backprop;  ///< per signal: a depth K of growth <= 1.1 while that of K + 1 is above; or all layers
+  Vector<double> growth;      ///< per signal, through all layers; infinite where the iterates diverge
+  Matrix<double> errors;      ///< layers + 1 x n_signals if wanted: the error of J^k relative to J*'s norm
 };
 
 /// X is n_features x n_signals. The growth of depth K is that of the recursion started with J = 0 at layer N - K.

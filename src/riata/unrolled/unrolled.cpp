@@ -124,10 +124,10 @@ int kept_layers(std::optional<int> backprop, const UnrolledOptions& options) {
 
 template <Scalar T>
 Matrix<T> unrolled_encode(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D, const Reg& reg,
-                          const UnrolledOptions& options, const Matrix<T>* init) {
+                          const UnrolledOptions& options, const OptionalMatrixRef<T>& init) {
   const Problem<T> problem("unrolled_encode", batch, D, reg, options, false);
   const ConstMatrixRef<T>& X = problem.X;
-  if (init != nullptr) require_codes<T>("unrolled_encode", "init", *init, X.cols(), D.code_size());
+  if (init) require_codes<T>("unrolled_encode", "init", *init, X.cols(), D.code_size());
   const Partition parts = partition<T>(problem.D, X.cols(), 0);
   Matrix<T> codes(D.code_size(), X.cols());
   for_each_tile(
@@ -135,7 +135,7 @@ Matrix<T> unrolled_encode(const NonDeduced<Batch<T>>& batch, const Dictionary<T>
       [&](Index first, Index n, auto& pass) {
         TileUnits<T> units(problem.f, problem.unit);
         units.open(X.middleCols(first, n), problem.reg.segment(first, n));
-        Matrix<T> start = init != nullptr ? Matrix<T>(init->middleCols(first, n)) : Matrix<T>();
+        Matrix<T> start = init ? Matrix<T>(init->middleCols(first, n)) : Matrix<T>();
         units.enter(start);
         pass.forward({units.X(), units.reg(), problem.seen.weights(first, n)}, start);
         auto Z = codes.middleCols(first, n);
@@ -150,24 +150,25 @@ Matrix<T> unrolled_encode(const NonDeduced<Batch<T>>& batch, const Dictionary<T>
 template <Scalar T>
 UnrolledGradient<T> unrolled_gradient(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D_given, const Reg& reg,
                                       const UnrolledOptions& options, const GradientOptions& wanted,
-                                      const Matrix<T>* target_given) {
+                                      const OptionalMatrixRef<T>& target_given) {
   Matrix<T> target;  // what was seen of it, in the unit
-  if (target_given != nullptr && batch.is_weighted() && batch.weights->cols() == target_given->cols() &&
+  if (target_given && batch.is_weighted() && batch.weights->cols() == target_given->cols() &&
       batch.weights->rows() == target_given->rows())
     target = (batch.weights->array() == T(0)).select(T(0), *target_given);
-  const Matrix<T>* fitted = target.size() > 0 ? &target : target_given;
-  const T largest_target = fitted != nullptr ? largest_entry<T>(*fitted) : T(0);
+  std::optional<ConstMatrixRef<T>> fitted(target_given);
+  if (target.size() > 0) fitted.emplace(target);
+  const T largest_target = fitted ? largest_entry<T>(*fitted) : T(0);
   const Problem<T> problem("unrolled_gradient", batch, D_given, reg, options, true, largest_target);
   const ConstMatrixRef<T>& X = problem.X;
   const int kept = kept_layers(wanted.backprop, options);
-  if (fitted != nullptr) {
+  if (fitted) {
     require(fitted->rows() == X.rows() && fitted->cols() == X.cols(),
             "unrolled_gradient: target has shape ({}, {}), expected the signals' ({}, {})", fitted->cols(), fitted->rows(),
             X.cols(), X.rows());
     require_in_range<T>("unrolled_gradient", "target", *fitted);
     if (problem.e != 0) {
       target = shifted(*fitted, -problem.e).eval();
-      fitted = &target;
+      fitted.emplace(target);
     }
   }
   const bool back = kept > 0 && (wanted.dictionary || wanted.steps || wanted.reg || wanted.signals);
@@ -217,9 +218,9 @@ double unrolled_loss(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D, 
 
 #define RIATA_INSTANTIATE(T)                                                                                                   \
   template Matrix<T> unrolled_encode<T>(const Batch<T>&, const Dictionary<T>&, const Reg&, const UnrolledOptions&,             \
-                                        const Matrix<T>*);                                                                     \
+                                        const OptionalMatrixRef<T>&);                                                          \
   template UnrolledGradient<T> unrolled_gradient<T>(const Batch<T>&, const Dictionary<T>&, const Reg&, const UnrolledOptions&, \
-                                                    const GradientOptions&, const Matrix<T>*);                                 \
+                                                    const GradientOptions&, const OptionalMatrixRef<T>&);                      \
   template UnrolledGradient<T> unrolled_vjp<T>(const Batch<T>&, const Dictionary<T>&, const Reg&, const ConstMatrixRef<T>&,    \
                                                const UnrolledOptions&, std::optional<int>);                                    \
   template double unrolled_loss<T>(const Batch<T>&, const Dictionary<T>&, const Reg&, const UnrolledOptions&,                  \

@@ -59,7 +59,7 @@ inline constexpr auto described<UnrolledOptions> =
 /// @throws std::invalid_argument if sizes disagree, an entry is not finite, or reg is not > 0
 template <Scalar T>
 Matrix<T> unrolled_encode(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D, const Reg& reg,
-                          const UnrolledOptions& options = {}, const Matrix<T>* init = nullptr);
+                          const UnrolledOptions& options = {}, const OptionalMatrixRef<T>& init = {});
 
 /// The derivatives to take; what is not asked for costs nothing.
 struct GradientOptions {
@@ -92,7 +92,7 @@ struct UnrolledGradient {
 template <Scalar T>
 UnrolledGradient<T> unrolled_gradient(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D, const Reg& reg,
                                       const UnrolledOptions& options = {}, const GradientOptions& gradient = {},
-                                      const Matrix<T>* target = nullptr);
+                                      const OptionalMatrixRef<T>& target = {});
 
 /// Vector-Jacobian product of the output: the derivatives of <cotangent, codes> through the last `backprop` layers, all of
 /// them by default, by everything the layers depend on. `cotangent` is n_atoms x n_signals; nothing is averaged.
