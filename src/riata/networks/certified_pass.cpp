@@ -21,9 +21,9 @@ CertifiedNetwork<T>::CertifiedNetwork(const Network<T>& net, int layers, bool sa
   if (!safeguard) return;
   const UnrolledOptions options{
       .n_layers = n_layers, .algorithm = Layers::ista, .lipschitz = net.squared_norm(), .penalty = net.penalty()};
-  ista.emplace(
-      options, net.dictionary(), 0,
-      typename UnrolledLayers<T>::Use{.weighted = weighted, .gram_pays = gram_pays(exact->code_size(), n_layers, n_signals)});
+  ista.emplace(options, net.dictionary(), 0,
+               typename UnrolledLayers<T>::Use{
+                   .weighted = weighted, .gram_pays = gram_pays(exact->code_size(), n_layers, n_signals), .on_supports = true});
 }
 
 template <Scalar T>

@@ -10,7 +10,7 @@ namespace riata {
 template <Scalar T>
 CoupledLayer<T>::CoupledLayer(const Dictionary<T>& D, Shrink<T> shrink, const CoupledParts<T>& parts, const PassRoom& room)
     : D_(D),
-      matrix_(parts.schedule == nullptr ? D.matrix() : nullptr),
+      matrix_(parts.schedule == nullptr || parts.on_supports ? D.matrix() : nullptr),
       parts_(parts),
       shrink_(std::move(shrink)),
       first_kept_(room.n_layers - room.stored),
@@ -45,11 +45,14 @@ void CoupledLayer<T>::forward(const TileInput<T>& input, const LayerState<T>& be
   const T alpha = static_cast<T>(this->alpha(before.number));
   auto r = residual(before.number, n), pull = pull_.leftCols(n);
   if (before.number == 0) starts_from_zero_ = before.z.isZero(0);
-  if (matrix_ != nullptr) before_.assign(before.z);
+  if (before.number == 0) was_dense_ = false;
+  const bool looks = matrix_ != nullptr && !(parts_.schedule != nullptr && was_dense_);
+  if (looks) before_.assign(before.z);
+  was_dense_ = was_dense_ || (looks && !before_.sparse());
   if (is_from_zero(before.number)) {
     r = -input.X;
   } else {
-    if (matrix_ != nullptr && before_.sparse())
+    if (looks && before_.sparse())
       before_.multiply(*matrix_, r);
     else
       D_.apply(before.z, r);

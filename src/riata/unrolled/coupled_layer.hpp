@@ -33,6 +33,7 @@ struct CoupledParts {
   std::optional<NamedArray<T>> step = {};       ///< alpha, 1 x 1; absent: 1
   std::optional<NamedArray<T>> threshold = {};  ///< theta, 1 x 1 or n_atoms x 1; absent: alpha
   const LayerSchedule* schedule = nullptr;      ///< alpha and m of all layers, which are one object then
+  bool on_supports = false;                     ///< may such layers, where nothing goes back, multiply on them?
 };
 
 template <Scalar T>
@@ -55,6 +56,7 @@ class CoupledLayer : public Layer<T> {
   CoupledParts<T> parts_;
   Shrink<T> shrink_;
   const int first_kept_;
+  bool was_dense_ = false;         // a layer before, of those that are one object: they look no more
   bool starts_from_zero_ = false;  // the first layer's code, which costs no product
   std::vector<Matrix<T>> r_;       // of each layer that is kept
   Matrix<T> transposed_;           // W^T: OpenBLAS multiplies small matrices as they lie, unless transposed

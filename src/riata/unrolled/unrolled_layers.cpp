@@ -38,6 +38,7 @@ UnrolledLayers<T>::UnrolledLayers(const UnrolledOptions& options, const Dictiona
       penalty_(options.penalty, D),
       accelerated_(options.algorithm == Layers::fista),
       extrapolated_(options.return_extrapolated),
+      on_supports_(use.on_supports),
       schedule_(make_schedule(options, D, f)) {
   const PenaltyKind kind = options.penalty.kind;
   const bool any_negative = std::ranges::any_of(options.steps, [](double s) { return s < 0; });
@@ -52,7 +53,7 @@ template <Scalar T>
 std::unique_ptr<Pass<T>> UnrolledLayers<T>::make_pass(int stored, Index tile) const {
   const Index m = D_.code_size();
   const PassRoom room{schedule_.n_layers(), stored, tile};
-  const CoupledParts<T> parts{.schedule = &schedule_};
+  const CoupledParts<T> parts{.schedule = &schedule_, .on_supports = on_supports_ && stored == 0};
   std::vector<std::unique_ptr<Layer<T>>> layers;
   typename LayerPass<T>::State state{.n_atoms = m};
   if (accelerated_) {

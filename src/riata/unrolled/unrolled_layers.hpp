@@ -21,8 +21,9 @@ template <Scalar T>
 class UnrolledLayers {
  public:
   struct Use {
-    bool weighted;   ///< do signals have weights of the data fit?
-    bool gram_pays;  ///< does a Gram matrix, where the fast pass serves?
+    bool weighted;             ///< do signals have weights of the data fit?
+    bool gram_pays;            ///< does a Gram matrix, where the fast pass serves?
+    bool on_supports = false;  ///< may passes without backward() multiply on the codes' supports, and round otherwise?
   };
   /// @throws std::invalid_argument if the options do not fit D or each other
   UnrolledLayers(const UnrolledOptions& options, const Dictionary<T>& D, int f, const Use& use);
@@ -35,7 +36,7 @@ class UnrolledLayers {
  private:
   const Dictionary<T>& D_;
   const AnyPenalty<T> penalty_;
-  const bool accelerated_, extrapolated_;
+  const bool accelerated_, extrapolated_, on_supports_;
   const LayerSchedule schedule_;
   std::optional<GramProblem<T>> gram_;
 };
