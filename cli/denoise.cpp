@@ -157,7 +157,7 @@ int Denoise::run() {
   if (!mask.empty()) options.mask.emplace();
   options.validate();
   require(std::isfinite(peak) && peak > 0, "peak = {}, must be > 0 and finite", peak);
-  if (max_time) require(std::isfinite(*max_time) && *max_time > 0, "max_time = {}, must be > 0 seconds", *max_time);
+  if (max_time) check_rule("max_time", *max_time, false, rule::some_seconds);
   require_good_outputs({input, mask, reference}, {output, model_out});
   if (!model_out.empty()) require_extension(model_out, {".safetensors"}, "models");
   std::vector<Image> pages = read_images(input, image);

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "commands.hpp"
 #include "inputs.hpp"
@@ -23,6 +24,7 @@ struct Encode {
   std::string dictionary, input, output, groups, mask;
   std::optional<Reg> reg;
   std::optional<int> n_layers;
+  const CLI::Option* penalty_flag = nullptr;
   bool centre = false, stream = false;
   EncodeOptions options;
   ReadImageOptions image;
@@ -55,11 +57,15 @@ void Encode::adopt(const LoadedDictionary& loaded) {
   const Metadata& metadata = loaded.metadata;
   if (const std::string text = value_of(metadata, "reg"); !reg && !text.empty()) reg = Reg::parse(text);
   require(reg.has_value(), "--reg is required: {} does not say with which weight it was learned", dictionary);
-  const bool entrywise = options.penalty.kind == PenaltyKind::l1 || options.penalty.kind == PenaltyKind::elastic_net;
-  if (options.penalty == PenaltyOptions())
-    options.penalty = loaded.penalty;
-  else if (loaded.penalty.positive && entrywise)
-    options.penalty.positive = true;
+  PenaltyOptions& penalty = options.penalty;
+  if (penalty_flag->count() == 0) {
+    const PenaltyOptions given = std::exchange(penalty, loaded.penalty);
+    if (given.l1_ratio) penalty.l1_ratio = given.l1_ratio;
+    if (!given.groups.empty()) penalty.groups = given.groups;
+    penalty.positive |= given.positive;
+  } else if (penalty.kind == PenaltyKind::l1 || penalty.kind == PenaltyKind::elastic_net) {
+    penalty.positive |= loaded.penalty.positive;
+  }
   options.validate();  // does the method fit?
   if (value_of(metadata, "centred") == "true") centre = true;
   if (n_layers && options.method == Solver::automatic)
@@ -211,7 +217,9 @@ int Encode::encode(const LoadedDictionary& loaded, const Matrix<T>& X) {
 Task add_encode(CLI::App& app) {
   const auto command = std::make_shared<Encode>();
   EncodeOptions& options = command->options;
-  app.add_option("DICTIONARY", command->dictionary, "A model (.safetensors) or an array (n_atoms, n_features): .npy, .npz")
+  app.add_option(
+         "DICTIONARY", command->dictionary,
+         "A model (.safetensors), whose penalty holds unless --penalty is given, or an array (n_atoms, n_features): .npy, .npz")
       ->type_name("FILE")
       ->required();
   app.add_option("IN", command->input, ".npy, .npz or .npz:KEY of shape (n_signals, n_features), or a picture: all its patches")
@@ -219,7 +227,9 @@ Task add_encode(CLI::App& app) {
       ->required();
   add_output(app, command->output, "The codes: .npy, or .npz with codes, objective, gap and n_iter");
   add_reg(app, command->reg, "Weight of the penalty, or a fraction of each signal's reg_max: 0.1max; default: the model's");
-  add_options(app, options);
+  add_options(app, options, [&](const CLI::Option* option) {
+    if (option->get_name() == "--penalty") command->penalty_flag = option;
+  });
   app.add_option("--n-layers", command->n_layers, "Run exactly N layers, with the model's step factors, instead of a solver");
   add_groups(app, command->groups);
   app.add_option("--mask", command->mask,

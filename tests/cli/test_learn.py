@@ -167,3 +167,7 @@ def test_encode_takes_up_the_penalty_of_a_model(riata, tmp_path, safetensors):
     np.save(tmp_path / "atoms.npy", safetensors.read(tmp_path / "m.safetensors")[0]["dictionary"])
     riata.json("encode", "atoms.npy", "X.npy", "-o", "W.npy", "--reg", report["reg"], *group)
     np.testing.assert_array_equal(np.load(tmp_path / "Z.npy"), np.load(tmp_path / "W.npy"))
+    l1 = ("--reg", report["reg"], "--penalty", "l1")
+    riata.json("encode", "m.safetensors", "X.npy", "-o", "Z.npy", *l1)
+    riata.json("encode", "atoms.npy", "X.npy", "-o", "W.npy", *l1)
+    np.testing.assert_array_equal(np.load(tmp_path / "Z.npy"), np.load(tmp_path / "W.npy"))
