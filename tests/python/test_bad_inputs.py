@@ -272,7 +272,7 @@ UNROLLED = [
     (
         lambda: riata.unrolled_gradient(X, D, 0.1, 5, targets=X[:2]),
         ValueError,
-        "unrolled_gradient: target has shape (2, 4), expected the signals' (5, 4)",
+        "unrolled_gradient: targets has shape (2, 4), expected the signals' (5, 4)",
     ),
 ]
 

@@ -136,9 +136,9 @@ TEST(UnrolledBadInput, IsRefusedInOneSentence) {
        [&] { unrolled_encode<double>(X, dictionary, 0.1, {}, wrong); }},
       {"unrolled_encode: init holds nan at signal 0, atom 5; expected finite numbers",
        [&] { unrolled_encode<double>(X, dictionary, 0.1, {}, nan_codes); }},
-      {"unrolled_gradient: target has shape (3, 3), expected the signals' (3, 4)",
+      {"unrolled_gradient: targets has shape (3, 3), expected the signals' (3, 4)",
        [&] { unrolled_gradient<double>(X, dictionary, 0.1, {}, {}, wrong); }},
-      {"unrolled_gradient: target holds inf at signal 2, feature 1; expected finite numbers",
+      {"unrolled_gradient: targets holds inf at signal 2, feature 1; expected finite numbers",
        [&] { unrolled_gradient<double>(X, dictionary, 0.1, {}, {}, bad); }},
       {"reg: 2 entries for 3 signals; they must be equal",
        [&] {

@@ -163,9 +163,9 @@ UnrolledGradient<T> unrolled_gradient(const NonDeduced<Batch<T>>& batch, const D
   const int kept = kept_layers(wanted.backprop, options);
   if (fitted) {
     require(fitted->rows() == X.rows() && fitted->cols() == X.cols(),
-            "unrolled_gradient: target has shape ({}, {}), expected the signals' ({}, {})", fitted->cols(), fitted->rows(),
+            "unrolled_gradient: targets has shape ({}, {}), expected the signals' ({}, {})", fitted->cols(), fitted->rows(),
             X.cols(), X.rows());
-    require_in_range<T>("unrolled_gradient", "target", *fitted);
+    require_in_range<T>("unrolled_gradient", "targets", *fitted);
     if (problem.e != 0) {
       target = shifted(*fitted, -problem.e).eval();
       fitted.emplace(target);

@@ -1,7 +1,7 @@
 // Sparse coding by a fixed number of ISTA or FISTA layers, and the gradient of a loss through them.
 //
 //   lasso           G_N(D) = 1/2 ||D z_N - x||^2 + reg g(z_N)
-//   least_squares   1/2 ||D z_N - x||^2            (of `target` instead of x where one is given)
+//   least_squares   1/2 ||D z_N - x||^2            (of `targets` instead of x where one is given)
 //
 // z_N(D, s, reg, x) is the output of N layers (coupled_layer.hpp). With every layer kept this is the gradient of deep dictionary
 // learning, g^2 of Malezieux, Moreau and Kowalski (2022) and g_ae-lasso, g_ae-ls of Tolooshams and Ba (2021); with none it
@@ -81,18 +81,18 @@ struct UnrolledGradient {
   Vector<double> steps;      ///< one entry per layer, zero for layers not kept; or empty
   Vector<double> reg;        ///< of reg's shape: one entry, or one per signal; with the explicit g(z). For a
                              ///< fraction of reg_max, the derivative by the resulting weight. Or empty
-  Matrix<T> signals;         ///< n_features x n_signals, with the explicit -(D z - x) unless a target is given; or 0 x 0
+  Matrix<T> signals;         ///< n_features x n_signals, with the explicit -(D z - x) unless targets are given; or 0 x 0
   Matrix<T> codes;           ///< n_atoms x n_signals: the output; or 0 x 0
   Vector<double> usage;      ///< per atom, the mean or sum of z_j^2 at the output: the loss's curvature there; or empty
 };
 
 /// Memory beyond the results is constant in the number of signals; bits do not depend on the number of threads.
-/// `target`, if given, has the shape of X and replaces it in the loss alone (supervised denoising).
+/// `targets`, if given, have the shape of X and replace it in the loss alone (supervised denoising).
 /// @throws std::invalid_argument as unrolled_encode, and if backprop > n_layers
 template <Scalar T>
 UnrolledGradient<T> unrolled_gradient(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D, const Reg& reg,
                                       const UnrolledOptions& options = {}, const GradientOptions& gradient = {},
-                                      const OptionalMatrixRef<T>& target = {});
+                                      const OptionalMatrixRef<T>& targets = {});
 
 /// Vector-Jacobian product of the output: the derivatives of <cotangent, codes> through the last `backprop` layers, all of
 /// them by default, by everything the layers depend on. `cotangent` is n_atoms x n_signals; nothing is averaged.
