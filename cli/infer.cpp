@@ -90,7 +90,9 @@ int Infer::infer(const StoredNetwork<T>& stored) {
 
 Task add_infer(CLI::App& app) {
   const auto command = std::make_shared<Infer>();
-  app.add_option("NETWORK", command->network, "What riata train wrote: .safetensors")->type_name("FILE")->required();
+  app.add_option("NETWORK", command->network, "What riata train wrote, or riata learn --learn-steps: .safetensors")
+      ->type_name("FILE")
+      ->required();
   app.add_option("IN", command->input, ".npy, .npz or .npz:KEY of shape (n_signals, n_features), or a picture: all its patches")
       ->type_name("FILE")
       ->required();

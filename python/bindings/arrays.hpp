@@ -108,4 +108,9 @@ nb::object to_numpy_if(bool wanted, A&& array) {
   return wanted ? to_numpy(std::forward<A>(array)) : nb::none();
 }
 
+/// The derivative with respect to reg: a number where reg is one.
+inline nb::object to_reg_gradient(const Reg& reg, Vector<double>&& gradient) {
+  return reg.is_per_signal() ? to_numpy(std::move(gradient)) : nb::cast(gradient(0));
+}
+
 }  // namespace riata::python

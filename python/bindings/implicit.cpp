@@ -13,11 +13,6 @@ Matrix<T> to_matrix(const std::optional<Array2<T>>& array) {
   return array ? Matrix<T>(view<T>(*array)) : Matrix<T>();
 }
 
-/// A number where reg is one.
-nb::object to_reg_gradient(const Reg& reg, Vector<double>&& gradient) {
-  return reg.is_per_signal() ? to_numpy(std::move(gradient)) : nb::cast(gradient(0));
-}
-
 template <Scalar T>
 void bind_implicit_gradient(nb::module_& m) {
   m.def(
@@ -98,7 +93,7 @@ void bind_hypergradient(nb::module_& m) {
 }
 
 template <Scalar T>
-void bind_precision(nb::module_& m) {
+void bind_implicit_in(nb::module_& m) {
   bind_implicit_gradient<T>(m);
   bind_implicit_jvp<T>(m);
   bind_implicit_jacobian<T>(m);
@@ -109,8 +104,8 @@ void bind_precision(nb::module_& m) {
 
 void bind_implicit(nb::module_& m) {
   describe_options<ImplicitOptions>(m, "implicit_gradient");
-  bind_precision<float>(m);
-  bind_precision<double>(m);
+  bind_implicit_in<float>(m);
+  bind_implicit_in<double>(m);
 }
 
 }  // namespace riata::python

@@ -8,7 +8,7 @@ namespace riata::python {
 namespace {
 
 template <Scalar T>
-void bind_precision(nb::module_& m) {
+void bind_joint_in(nb::module_& m) {
   m.def(
       "joint_encode",
       [](const Array2<T>& X, const Array2<T>& D, const PythonReg& reg, const nb::dict& given) {
@@ -46,8 +46,8 @@ void bind_precision(nb::module_& m) {
 
 void bind_joint(nb::module_& m) {
   describe_options<JointOptions>(m, "joint_encode");
-  bind_precision<float>(m);
-  bind_precision<double>(m);
+  bind_joint_in<float>(m);
+  bind_joint_in<double>(m);
 }
 
 }  // namespace riata::python

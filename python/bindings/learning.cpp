@@ -60,7 +60,7 @@ nb::dict penalty_to_python(PenaltyOptions&& penalty) {
 }
 
 template <Scalar T>
-nb::dict load(const Path& path) {
+nb::dict load_model_in(const Path& path) {
   Model<T> model = without_gil([&] { return load_model<T>(path); });
   nb::dict fields;
   fields["dictionary"] = to_numpy(std::move(model.dictionary));
@@ -71,7 +71,7 @@ nb::dict load(const Path& path) {
 }
 
 template <Scalar T>
-void bind_precision(nb::module_& m) {
+void bind_learning_in(nb::module_& m) {
   bind_learn_dictionary<T>(m);
   m.def(
       "recovery_score",
@@ -96,10 +96,11 @@ void bind_precision(nb::module_& m) {
 
 void bind_learning(nb::module_& m) {
   describe_options<LearnOptions>(m, "learn_dictionary");
-  bind_precision<float>(m);
-  bind_precision<double>(m);
+  bind_learning_in<float>(m);
+  bind_learning_in<double>(m);
   m.def(
-      "load_model", [](const Path& path) { return model_is_float32(path) ? load<float>(path) : load<double>(path); },
+      "load_model",
+      [](const Path& path) { return model_is_float32(path) ? load_model_in<float>(path) : load_model_in<double>(path); },
       nb::arg("path"));
 }
 

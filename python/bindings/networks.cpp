@@ -211,7 +211,7 @@ void bind_network(nb::module_& m, const char* name) {
 }
 
 template <Scalar T>
-nb::tuple load(const Path& path) {
+nb::tuple load_network_in(const Path& path) {
   StoredNetwork<T> stored = without_gil([&] { return load_network<T>(path); });
   return nb::make_tuple(std::move(stored.network), stored.reg, stored.metadata);
 }
@@ -247,7 +247,8 @@ void bind_networks(nb::module_& m) {
   bind_network<float>(m, "NetworkFloat32");
   bind_network<double>(m, "NetworkFloat64");
   m.def(
-      "load_network", [](const Path& path) { return network_is_float32(path) ? load<float>(path) : load<double>(path); },
+      "load_network",
+      [](const Path& path) { return network_is_float32(path) ? load_network_in<float>(path) : load_network_in<double>(path); },
       nb::arg("path"));
   m.def("network_kinds", [] { return network_kinds<double>(); });
 }

@@ -146,7 +146,7 @@ void bind_reg_max(nb::module_& m) {
 }
 
 template <Scalar T>
-void bind_precision(nb::module_& m) {
+void bind_solvers_in(nb::module_& m) {
   bind_encode<T>(m);
   bind_encode_stream<T>(m);
   bind_lasso_path<T>(m);
@@ -165,8 +165,8 @@ void bind_solvers(nb::module_& m) {
   describe_options<StreamOptions>(m, "encode_stream");
   describe_options<PathOptions>(m, "lasso_path");
   describe_options<OmpOptions>(m, "omp");
-  bind_precision<float>(m);
-  bind_precision<double>(m);
+  bind_solvers_in<float>(m);
+  bind_solvers_in<double>(m);
 }
 
 }  // namespace riata::python

@@ -14,11 +14,6 @@
 namespace riata::python {
 namespace {
 
-/// A number where reg is one.
-nb::object to_reg_gradient(const Reg& reg, Vector<double>&& gradient) {
-  return reg.is_per_signal() ? to_numpy(std::move(gradient)) : nb::cast(gradient(0));
-}
-
 std::optional<int> backprop_of(const nb::dict& given) { return nb::cast<std::optional<int>>(given["backprop"]); }
 
 template <Scalar T>
@@ -144,7 +139,7 @@ void bind_unrolled_stability(nb::module_& m) {
 }
 
 template <Scalar T>
-void bind_precision(nb::module_& m) {
+void bind_unrolled_in(nb::module_& m) {
   bind_unrolled_encode<T>(m);
   bind_unrolled_gradient<T>(m);
   bind_unrolled_vjp<T>(m);
@@ -160,8 +155,8 @@ void bind_unrolled(nb::module_& m) {
   describe_options<StabilityOptions>(m, "unrolled_stability");
   bind_unrolled_encoder<float>(m, "UnrolledEncoderFloat32");
   bind_unrolled_encoder<double>(m, "UnrolledEncoderFloat64");
-  bind_precision<float>(m);
-  bind_precision<double>(m);
+  bind_unrolled_in<float>(m);
+  bind_unrolled_in<double>(m);
 }
 
 }  // namespace riata::python

@@ -76,6 +76,11 @@ def test_a_model_brings_its_reg_and_its_steps(riata, tmp_path, planted):
     loss = json.loads(riata("info", "m.safetensors", "--json"))["files"][0]["metadata"]["value"]
     # The mean objective after the learned layers is the value at which learning ended.
     assert report["objective"] == pytest.approx(float(loss), rel=1e-12)
+    # The same layers as a network, which may be finished.
+    network = riata.json("infer", "m.safetensors", "X.npy", "-o", "n.npz")
+    assert (network["kind"], network["n_layers"]) == ("fista", 8)
+    np.testing.assert_allclose(np.load(tmp_path / "n.npz")["codes"], np.load(tmp_path / "c.npz")["codes"], atol=1e-12)
+    assert riata.json("infer", "m.safetensors", "X.npy", "-o", "f.npz", "--finish", 1e-8)["n_not_converged"] == 0
 
 
 def test_layers_are_unrolled_ista(riata, tmp_path, planted):

@@ -15,7 +15,7 @@
 namespace riata::testing {
 namespace {
 
-constexpr double sigma = 15;
+constexpr double noise_sigma = 15;
 
 /// Stripes of two directions, another phase in each channel.
 Picture striped(Index height, Index width, Index channels = 1) {
@@ -27,11 +27,11 @@ Picture striped(Index height, Index width, Index channels = 1) {
 
 Picture with_noise(Picture picture, std::uint64_t seed) {
   Draw draw(seed);
-  for (float& sample : picture.samples) sample += static_cast<float>(sigma * draw.normal());
+  for (float& sample : picture.samples) sample += static_cast<float>(noise_sigma * draw.normal());
   return picture;
 }
 
-DenoiseOptions fast() { return {.sigma = sigma, .n_atoms = 32, .patch = 5, .n_layers = 4}; }
+DenoiseOptions fast() { return {.sigma = noise_sigma, .n_atoms = 32, .patch = 5, .n_layers = 4}; }
 
 /// The largest difference between two pictures.
 double distance(const Picture& a, const Picture& b) {
@@ -54,9 +54,9 @@ TEST(Denoise, RemovesMostOfTheNoise_InEveryVariant) {
     const double gain = psnr(result.picture, clean) - psnr(noisy, clean);
     EXPECT_GT(gain, options.plain ? 1.5 : 4.5) << options.learn << options.plain;
     EXPECT_LT(distance(result.picture, clean), INFINITY);  // of one shape
-    EXPECT_EQ(result.sigma, sigma);
+    EXPECT_EQ(result.sigma, noise_sigma);
     EXPECT_EQ(result.patch, 5);
-    EXPECT_EQ(result.reg, options.plain ? sigma : 2.5 * sigma);
+    EXPECT_EQ(result.reg, options.plain ? noise_sigma : 2.5 * noise_sigma);
     EXPECT_EQ(result.dictionary.rows(), 25);
     EXPECT_EQ(result.dictionary.cols(), 32);
     EXPECT_LE((result.dictionary.colwise().norm().array() - 1).abs().maxCoeff(), 1e-6f);
@@ -91,12 +91,12 @@ TEST(Denoise, BitsDoNotDependOnThreads) {
 TEST(Denoise, APixelIsTheWeightedMeanOfThePatchesThatCoverIt) {
   const Index side = 67, patch = 3, n = side - patch + 1;  // 65^2 patches: more than are coded together
   const Picture noisy = with_noise(striped(side, side), 3);
-  const DenoiseResult result = denoise(noisy, {.sigma = sigma, .n_atoms = 8, .patch = patch, .learn = false});
+  const DenoiseResult result = denoise(noisy, {.sigma = noise_sigma, .n_atoms = 8, .patch = patch, .learn = false});
   Matrix<float> patches(patch * patch, n * n);
   const auto pixel = [&](Index i, Index k) { return (i / n + k / patch) * side + i % n + k % patch; };
   for (Index i = 0; i < n * n; ++i)
     for (Index k = 0; k < patch * patch; ++k) patches(k, i) = noisy.samples[static_cast<std::size_t>(pixel(i, k))];
-  const PatchEstimate estimate = estimate_by_aggregation(patches, result.dictionary, sigma, {});
+  const PatchEstimate estimate = estimate_by_aggregation(patches, result.dictionary, noise_sigma, {});
   std::vector<double> sums(noisy.samples.size()), weights(noisy.samples.size());
   for (Index i = 0; i < n * n; ++i)
     for (Index k = 0; k < patch * patch; ++k) {

@@ -16,8 +16,8 @@
 namespace riata::testing {
 namespace {
 
-/// Stripes of two directions, another phase in each channel.
-Picture striped(Index height, Index width, Index channels = 1) {
+/// Waves of two directions, another phase in each channel.
+Picture wavy(Index height, Index width, Index channels = 1) {
   return picture_of(height, width, channels, [](Index i, Index j, Index c) {
     const auto y = static_cast<double>(i), x = static_cast<double>(j + 3 * c);
     return 128 + 40 * std::sin(1.9 * x) + 30 * std::sin(x / 5 + y / 6);
@@ -76,7 +76,7 @@ Eigen::RowVectorXd equation(Index i, Index j, Index height, Index width) {
 
 TEST(SmoothFill, SolvesTheBiharmonicEquation) {
   const Index height = 17, width = 22;
-  const Picture picture = striped(height, width), mask = random_mask(height, width, 1);
+  const Picture picture = wavy(height, width), mask = random_mask(height, width, 1);
   Eigen::MatrixXd system = Eigen::MatrixXd::Identity(height * width, height * width);
   Eigen::VectorXd right = Eigen::VectorXd::Zero(height * width);
   for (Index pixel = 0; pixel < height * width; ++pixel) {
@@ -103,7 +103,7 @@ TEST(SmoothFill, OfOneKnownPixel_IsFlat_WhateverTheSides) {
 }
 
 TEST(Fill, FindsMissingPixels_AndKeepsKnownOnes_InEveryVariant) {
-  const Picture clean = striped(40, 44), mask = random_mask(40, 44, 1), holed = hidden_by(mask, clean, nan);
+  const Picture clean = wavy(40, 44), mask = random_mask(40, 44, 1), holed = hidden_by(mask, clean, nan);
   const Picture start{40, 44, 1, smooth_fill(holed.samples, known_of(mask), 40, 44)};
   DenoiseOptions unlearned = fast(mask), plain = fast(mask), alternating = fast(mask);
   unlearned.learn = false;
@@ -120,7 +120,7 @@ TEST(Fill, FindsMissingPixels_AndKeepsKnownOnes_InEveryVariant) {
 }
 
 TEST(Fill, ReadsNothingThatIsHidden_AndHasTheSameBitsForAnyNumberOfThreads) {
-  const Picture clean = striped(20, 24), mask = random_mask(20, 24, 2);
+  const Picture clean = wavy(20, 24), mask = random_mask(20, 24, 2);
   DenoiseOptions options = fast(mask);
   const DenoiseResult base = denoise(hidden_by(mask, clean, nan), options);
   for (const int n_threads : {1, 2}) {
@@ -131,7 +131,7 @@ TEST(Fill, ReadsNothingThatIsHidden_AndHasTheSameBitsForAnyNumberOfThreads) {
 }
 
 TEST(Fill, FollowsThePicturesUnit) {
-  const Picture clean = striped(20, 24), mask = random_mask(20, 24, 3);
+  const Picture clean = wavy(20, 24), mask = random_mask(20, 24, 3);
   const Picture base = denoise(clean, fast(mask)).picture;
   for (const float unit : {0x1p-8f, 0x1p60f}) {
     Picture scaled = clean;
@@ -142,7 +142,7 @@ TEST(Fill, FollowsThePicturesUnit) {
 }
 
 TEST(Fill, GivesAValueWhereNoPatchKnowsAPixel) {
-  const Picture clean = striped(40, 40);
+  const Picture clean = wavy(40, 40);
   Picture mask{40, 40, 1, std::vector<float>(1600, 1)};
   for (Index i = 12; i < 28; ++i)
     for (Index j = 12; j < 28; ++j) mask.samples[static_cast<std::size_t>(i * 40 + j)] = 0;
@@ -152,7 +152,7 @@ TEST(Fill, GivesAValueWhereNoPatchKnowsAPixel) {
 }
 
 TEST(Fill, CleansKnownPixelsToo_WhereThereIsNoise) {
-  const Picture clean = striped(40, 44), mask = random_mask(40, 44, 4);
+  const Picture clean = wavy(40, 44), mask = random_mask(40, 44, 4);
   Picture noisy = clean;
   Draw draw(5);
   for (float& sample : noisy.samples) sample += static_cast<float>(15 * draw.normal());
@@ -165,7 +165,7 @@ TEST(Fill, CleansKnownPixelsToo_WhereThereIsNoise) {
 }
 
 TEST(Fill, OfAWholePicture_IsDenoisingWithoutAMask) {
-  const Picture picture = striped(20, 24);
+  const Picture picture = wavy(20, 24);
   DenoiseOptions options = fast({20, 24, 1, std::vector<float>(480, 1)});
   EXPECT_EQ(denoise(picture, options).picture.samples, picture.samples);
   options.sigma = 15;
@@ -177,7 +177,7 @@ TEST(Fill, OfAWholePicture_IsDenoisingWithoutAMask) {
 }
 
 TEST(Fill, TakesColoursAndFlatPictures) {
-  const Picture clean = striped(36, 40, 3), mask = random_mask(36, 40, 6), holed = hidden_by(mask, clean, nan);
+  const Picture clean = wavy(36, 40, 3), mask = random_mask(36, 40, 6), holed = hidden_by(mask, clean, nan);
   const Picture filled = denoise(holed, fast(mask)).picture;
   EXPECT_TRUE(keeps_known(filled, clean, mask));
   EXPECT_GT(psnr(filled, clean), 30);
@@ -186,7 +186,7 @@ TEST(Fill, TakesColoursAndFlatPictures) {
 }
 
 TEST(Fill, TellsOfItsRoundsAsPhases_AndStopsLearningWhenTold) {
-  const Picture clean = striped(20, 24), mask = random_mask(20, 24, 7);
+  const Picture clean = wavy(20, 24), mask = random_mask(20, 24, 7);
   std::vector<IterationInfo> seen;
   const auto stop_at = [&](int last) {
     seen.clear();
@@ -211,7 +211,7 @@ TEST(Fill, TellsOfItsRoundsAsPhases_AndStopsLearningWhenTold) {
 }
 
 TEST(Fill, EndsWhenItIsAskedTo_WhereverItIs) {
-  const Picture clean = striped(18, 20), mask = random_mask(18, 20, 8);
+  const Picture clean = wavy(18, 20), mask = random_mask(18, 20, 8);
   DenoiseOptions options = fast(mask);
   for (const int last : {1, 2, 5, 20, 60}) {
     int n_asked = 0;
@@ -221,8 +221,8 @@ TEST(Fill, EndsWhenItIsAskedTo_WhereverItIs) {
 }
 
 TEST(Fill, OfBadInput_IsRefused) {
-  const Picture picture = striped(9, 10), mask = random_mask(9, 10, 9);
-  Picture none = mask, colours = striped(9, 10, 3), bad = picture;
+  const Picture picture = wavy(9, 10), mask = random_mask(9, 10, 9);
+  Picture none = mask, colours = wavy(9, 10, 3), bad = picture;
   std::ranges::fill(none.samples, 0.0f);
   bad.samples[static_cast<std::size_t>(std::ranges::find(mask.samples, 1.0f) - mask.samples.begin())] = INFINITY;
   DenoiseOptions negative = fast(mask);

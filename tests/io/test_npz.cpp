@@ -10,7 +10,7 @@ using Doubles = std::vector<double>;
 using Floats = std::vector<float>;
 using namespace std::string_literals;
 
-const Tensor counting{{2, 3}, Doubles{0, 1, 2, 3, 4, 5}};
+const Tensor six_numbers{{2, 3}, Doubles{0, 1, 2, 3, 4, 5}};
 
 std::string npz_message(const std::string& bytes) {
   const TemporaryFolder folder;
@@ -74,14 +74,14 @@ std::string zeros_archive(std::size_t n) {
 
 TEST(ReadNpz, ReadsWhatNumPyWrites) {
   EXPECT_EQ(read_npz(data("stored.npz")),
-            (NamedTensors{{"a", counting}, {"b", {{3}, Floats{0, 1, 2}}}, {"none", {{0}, Doubles{}}}}));
-  EXPECT_EQ(read_npz(data("deflated.npz")), (NamedTensors{{"a", counting}, {"zeros", {{100, 50}, Floats(5000)}}}));
+            (NamedTensors{{"a", six_numbers}, {"b", {{3}, Floats{0, 1, 2}}}, {"none", {{0}, Doubles{}}}}));
+  EXPECT_EQ(read_npz(data("deflated.npz")), (NamedTensors{{"a", six_numbers}, {"zeros", {{100, 50}, Floats(5000)}}}));
 }
 
 TEST(ReadNpz, ReadsZip64) {
   const TemporaryFolder folder;
   const std::string array = bytes_of_file(data("double_c.npy"));
-  EXPECT_EQ(read_npz(folder.put("x.npz", zip64_archive(array))), (NamedTensors{{"a", counting}}));
+  EXPECT_EQ(read_npz(folder.put("x.npz", zip64_archive(array))), (NamedTensors{{"a", six_numbers}}));
 }
 
 TEST(ReadNpz, ReadsAnArchiveWithAComment) {
@@ -94,7 +94,7 @@ TEST(ReadNpz, ReadsAnArchiveWithAComment) {
 TEST(WriteNpz, RoundTrips_AndEqualTensorsGiveEqualBytes) {
   const TemporaryFolder folder;
   const NamedTensors tensors{
-      {"a", counting}, {"b/é", {{2}, Floats{1, 2}}}, {"empty", {{0, 4}, Floats{}}}, {"s", {{}, Doubles{3}}}};
+      {"a", six_numbers}, {"b/é", {{2}, Floats{1, 2}}}, {"empty", {{0, 4}, Floats{}}}, {"s", {{}, Doubles{3}}}};
   write_npz(folder / "x.npz", tensors);
   write_npz(folder / "y.npz", tensors);
   EXPECT_EQ(read_npz(folder / "x.npz"), tensors);
@@ -124,7 +124,7 @@ TEST(ReadNpzArray, DoesNotMindWhatElseTheArchiveHolds) {
   for (const std::string& bytes : {replaced(stored, "b.npy", "b.txt"), replaced(stored, "<f4", "<U1"),
                                    replaced(stored, "<f4", "|O "), replaced(stored, "b.npy", "\033\n\r.\t")}) {
     const fs::path path = folder.put("x.npz", bytes);
-    EXPECT_EQ(read_npz_array(path, "a"), counting);
+    EXPECT_EQ(read_npz_array(path, "a"), six_numbers);
     EXPECT_THROW(read_npz(path), std::invalid_argument);
   }
   const fs::path path = folder.put("x.npz", replaced(stored, "b.npy", "b.txt"));

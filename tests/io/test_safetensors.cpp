@@ -21,7 +21,7 @@ std::string file_with(const std::string& header, const std::string& values) {
   return little_endian(header.size(), 8) + header + values;
 }
 
-std::string message(const std::string& bytes) {
+std::string safetensors_message(const std::string& bytes) {
   const TemporaryFolder folder;
   const fs::path path = folder.put("m.safetensors", bytes);
   const std::string text = message_of<std::invalid_argument>([&] { read_safetensors(path); });
@@ -84,19 +84,20 @@ TEST(Safetensors, ReadsHalvesAsFloats) {
 }
 
 TEST(Safetensors, RefusesOtherTypes) {
-  EXPECT_EQ(message(file_with(R"({"x":{"dtype":"I8","shape":[2],"data_offsets":[0,2]}})", "  ")),
+  EXPECT_EQ(safetensors_message(file_with(R"({"x":{"dtype":"I8","shape":[2],"data_offsets":[0,2]}})", "  ")),
             ": tensor 'x' holds I8; expected F16, BF16, F32, F64, I64");
 }
 
 TEST(Safetensors, TellsOtherFilesFromTruncatedOnes) {
   const std::string zip = "PK\3\4" + std::string(4, '\0');  // what a length of 67 324 752 bytes looks like
   for (const std::string& rest : {std::string(1000, '\0'), "\x08\x08" + std::string(1000, 'x')})
-    EXPECT_EQ(message(zip + rest), " is not a safetensors file but a zip archive, as PyTorch writes");
-  EXPECT_EQ(message(little_endian(1000, 8) + "abcdef"), " is not a safetensors file: its header does not begin with a brace");
+    EXPECT_EQ(safetensors_message(zip + rest), " is not a safetensors file but a zip archive, as PyTorch writes");
+  EXPECT_EQ(safetensors_message(little_endian(1000, 8) + "abcdef"),
+            " is not a safetensors file: its header does not begin with a brace");
 }
 
 TEST(Safetensors, RefusesNegativeOffsetsAsSuch) {
-  EXPECT_EQ(message(file_with(R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[-8,0]}})", "")),
+  EXPECT_EQ(safetensors_message(file_with(R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[-8,0]}})", "")),
             ": the data_offsets of tensor 'x' are -8 and 0, must be >= 0");
 }
 
@@ -105,29 +106,30 @@ TEST(Safetensors, ReadsDeepAndLongHeadersInLittleMemory) {
   const auto nested = [&](std::size_t n) { return file_with(unknown + std::string(n, '[') + std::string(n, ']') + "}}", ""); };
   const TemporaryFolder folder;
   EXPECT_EQ(read_safetensors(folder.put("m", nested(5))).tensors.size(), 1U);
-  for (const std::size_t n : {20, 1'000'000}) EXPECT_EQ(message(nested(n)), " has a header that is not a JSON object");
+  for (const std::size_t n : {20, 1'000'000})
+    EXPECT_EQ(safetensors_message(nested(n)), " has a header that is not a JSON object");
   std::string ones = "1";
   for (int i = 0; i < 100; ++i) ones += ",1";
-  EXPECT_EQ(message(file_with(R"({"x":{"dtype":"F32","shape":[)" + ones + R"(],"data_offsets":[0,4]}})", "    ")),
+  EXPECT_EQ(safetensors_message(file_with(R"({"x":{"dtype":"F32","shape":[)" + ones + R"(],"data_offsets":[0,4]}})", "    ")),
             ": tensor 'x' needs a dtype, a shape and two data_offsets");
 }
 
 TEST(Safetensors, RefusesDamagedHeadersWithASentence) {
-  EXPECT_EQ(message(""), " is not a safetensors file: it holds 0 bytes");
-  EXPECT_EQ(message(std::string(8, '\xff')),
+  EXPECT_EQ(safetensors_message(""), " is not a safetensors file: it holds 0 bytes");
+  EXPECT_EQ(safetensors_message(std::string(8, '\xff')),
             " is not a safetensors file: its header claims 18446744073709551615 bytes, at most 100000000 are "
             "allowed");
-  EXPECT_EQ(message(little_endian(1000, 8) + "{}"), " is truncated: its header claims 1000 bytes, the file holds 10");
+  EXPECT_EQ(safetensors_message(little_endian(1000, 8) + "{}"), " is truncated: its header claims 1000 bytes, the file holds 10");
   for (const std::string header : {"", "[]", "{", "{}x", "\xff"})
-    EXPECT_EQ(message(file_with(header, "")), " has a header that is not a JSON object") << header;
-  EXPECT_EQ(message(file_with(std::string(100'000, '['), "")), " has a header that is not a JSON object");
-  EXPECT_EQ(message(file_with(R"({"__metadata__":[]})", "")), ": __metadata__ is not a JSON object");
-  EXPECT_EQ(message(file_with(R"({"__metadata__":{"a":1}})", "")), ": __metadata__ entry 'a' is not text");
+    EXPECT_EQ(safetensors_message(file_with(header, "")), " has a header that is not a JSON object") << header;
+  EXPECT_EQ(safetensors_message(file_with(std::string(100'000, '['), "")), " has a header that is not a JSON object");
+  EXPECT_EQ(safetensors_message(file_with(R"({"__metadata__":[]})", "")), ": __metadata__ is not a JSON object");
+  EXPECT_EQ(safetensors_message(file_with(R"({"__metadata__":{"a":1}})", "")), ": __metadata__ entry 'a' is not text");
 }
 
 TEST(Safetensors, RefusesDamagedTensorsWithASentence) {
   const auto with_x = [](const std::string& entry, std::size_t n_value_bytes) {
-    return message(file_with("{\"x\":" + entry + "}", std::string(n_value_bytes, ' ')));
+    return safetensors_message(file_with("{\"x\":" + entry + "}", std::string(n_value_bytes, ' ')));
   };
   const std::string incomplete = ": tensor 'x' needs a dtype, a shape and two data_offsets";
   for (const std::string entry :

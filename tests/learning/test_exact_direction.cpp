@@ -9,11 +9,11 @@
 namespace riata::testing {
 namespace {
 
-using Eigen::MatrixXd;
+using MatrixXd = Matrix<double>;
 
-constexpr double reg = 0.2;
+constexpr double exact_reg = 0.2;
 
-struct Batch {
+struct Drawn {
   MatrixXd X, D;
   PenaltyOptions penalty = {};
 
@@ -22,26 +22,26 @@ struct Batch {
   double objective(const MatrixXd& Z) const {
     const LassoOracle oracle(D, penalty.weights, penalty.positive);
     double sum = 0;
-    for (Index i = 0; i < X.cols(); ++i) sum += oracle.objective(X.col(i), Z.col(i), reg);
+    for (Index i = 0; i < X.cols(); ++i) sum += oracle.objective(X.col(i), Z.col(i), exact_reg);
     return sum;
   }
   /// sum_i min_z F(z, D), to rounding: the error of the codes enters squared.
   double optimum() const {
-    return objective(encode<double>(X, DenseDictionary(D), reg, {.tol = 1e-14, .penalty = penalty}).codes);
+    return objective(encode<double>(X, DenseDictionary(D), exact_reg, {.tol = 1e-14, .penalty = penalty}).codes);
   }
 };
 
-Batch draw_batch(std::uint64_t seed, Index n_signals = 4, Index n_features = 5, Index n_atoms = 7) {
+Drawn draw_batch(std::uint64_t seed, Index n_signals = 4, Index n_features = 5, Index n_atoms = 7) {
   Draw draw(seed);
   return {draw.normal_matrix(n_features, n_signals), draw.atoms(n_features, n_atoms)};
 }
 
-/// Asked for one thing at a time.
+/// AskedExact for one thing at a time.
 template <Scalar T>
-struct Asked {
+struct AskedExact {
   ExactDirection<T> direction;
-  Asked(const Matrix<T>& D, const EncodeOptions& coder, Reduction reduction)
-      : direction(DenseDictionary<T>(D), reg, coder, reduction) {}
+  AskedExact(const Matrix<T>& D, const EncodeOptions& coder, Reduction reduction)
+      : direction(DenseDictionary<T>(D), exact_reg, coder, reduction) {}
   double open(const Matrix<T>& X, const Parameters<T>& p) {
     return direction.look({X}, {.at = p, .coding = Coding::opening}, {}).value;
   }
@@ -57,7 +57,7 @@ struct Asked {
   Matrix<T> codes(const Matrix<T>& X, const Parameters<T>& p) { return direction.look({X}, {.at = p, .codes = true}, {}).codes; }
 };
 
-Asked<double> direction_on(const Batch& batch, Reduction reduction, double tol = 1e-14) {
+AskedExact<double> direction_on(const Drawn& batch, Reduction reduction, double tol = 1e-14) {
   return {batch.D, {.tol = tol, .penalty = batch.penalty}, reduction};
 }
 
@@ -65,7 +65,7 @@ TEST(ExactDirection, HasTheGradientOfTheOptimalValue) {
   for (const bool positive : {false, true})
     for (const bool weighted : {false, true})
       for (const Reduction reduction : {Reduction::mean, Reduction::sum}) {
-        Batch batch = draw_batch(1);
+        Drawn batch = draw_batch(1);
         batch.penalty = {.positive = positive, .weights = weighted ? Draw(2).weights(7) : std::vector<double>()};
         const double scale = reduction == Reduction::mean ? 0.25 : 1;
         auto direction = direction_on(batch, reduction);
@@ -85,7 +85,7 @@ TEST(ExactDirection, HasTheGradientOfTheOptimalValue) {
 }
 
 TEST(ExactDirection, HoldsItsCodesWhileTheDictionaryMoves_UntilItIsOpenedAgain) {
-  Batch batch = draw_batch(3, 2100, 3, 4);  // the residual is formed in blocks
+  Drawn batch = draw_batch(3, 2100, 3, 4);  // the residual is formed in blocks
   auto direction = direction_on(batch, Reduction::sum, 1e-8);
   const double opened = direction.open(batch.X, batch.parameters());
   const MatrixXd Z = direction.codes(batch.X, batch.parameters());
@@ -109,8 +109,8 @@ TEST(ExactDirection, HoldsItsCodesWhileTheDictionaryMoves_UntilItIsOpenedAgain) 
 }
 
 TEST(ExactDirection, Restored_GoesOnFromItsCodesBitForBit) {
-  const Batch first = draw_batch(4, 50);
-  Batch second = first;
+  const Drawn first = draw_batch(4, 50);
+  Drawn second = first;
   second.D = (second.D + 0.1 * Draw(5).normal_matrix(5, 7)).colwise().normalized();
   auto whole = direction_on(first, Reduction::mean, 1e-3), restored = direction_on(first, Reduction::mean, 1e-3),
        cold = direction_on(first, Reduction::mean, 1e-3);
@@ -127,12 +127,12 @@ TEST(ExactDirection, Restored_GoesOnFromItsCodesBitForBit) {
   EXPECT_TRUE(restored.direction.state() == whole.direction.state());
   EXPECT_FALSE(cold.direction.state() == whole.direction.state());  // the start is warm
 
-  const Batch fewer = draw_batch(6, 20);
+  const Drawn fewer = draw_batch(6, 20);
   EXPECT_NEAR(whole.open(fewer.X, fewer.parameters()), fewer.optimum() / 20, 0.01);  // another batch starts from zero
 }
 
 TEST(ExactDirection, StateOfAnotherBatchOrThatIsDamaged_IsRefused) {
-  Batch batch = draw_batch(7, 3);
+  Drawn batch = draw_batch(7, 3);
   batch.penalty.positive = true;
   auto direction = direction_on(batch, Reduction::mean);
   const auto refusal = [&](const MatrixXd& codes) {
@@ -150,10 +150,10 @@ TEST(ExactDirection, StateOfAnotherBatchOrThatIsDamaged_IsRefused) {
 }
 
 TEST(ExactDirection, InFloat_FollowsDouble) {
-  const Batch batch = draw_batch(8, 50);
+  const Drawn batch = draw_batch(8, 50);
   auto direction = direction_on(batch, Reduction::mean, 1e-10);
   const Matrix<float> X = batch.X.cast<float>(), D = batch.D.cast<float>();
-  Asked<float> rounded(D, {.tol = 1e-6}, Reduction::mean);
+  AskedExact<float> rounded(D, {.tol = 1e-6}, Reduction::mean);
   const double value = direction.open(batch.X, batch.parameters());
   EXPECT_NEAR(rounded.open(X, {{"dictionary", D}}), value, 1e-5 * value);
   const MatrixXd gradient = direction.gradient(batch.X, batch.parameters());

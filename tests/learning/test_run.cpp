@@ -13,7 +13,7 @@
 namespace riata::testing {
 namespace {
 
-using Eigen::MatrixXd;
+using MatrixXd = Matrix<double>;
 using Eigen::VectorXd;
 
 /// 1 + 1/2 sum_j w_j ||d_j - a_j||^2 + 1/2 sum_k (steps_k - 2)^2, and what the gradient does not see: hidden_j ||d_j - a_j||^2.

@@ -7,21 +7,21 @@
 namespace riata::testing {
 namespace {
 
-using Eigen::MatrixXd;
+using MatrixXd = Matrix<double>;
 
 /// A network away from kinks, with the bound that the direction uses.
-Network draw_for(const NetworkCase& kind, bool frobenius, std::uint64_t seed) {
+DrawnNetwork draw_for(const NetworkCase& kind, bool frobenius, std::uint64_t seed) {
   for (;; ++seed) {
-    Network net = draw_network(kind, seed);
+    DrawnNetwork net = draw_network(kind, seed);
     if (frobenius) net.oracle.lipschitz = (net.input.D.transpose() * net.input.D).norm();
     net.trace = run_network(net.oracle, net.input);
     if (net.trace.kink_distance > 1e-3) return net;
   }
 }
 
-Parameters<double> parameters_of(const Network& net) { return {{"dictionary", net.input.D}, {"steps", net.input.steps}}; }
+Parameters<double> parameters_of(const DrawnNetwork& net) { return {{"dictionary", net.input.D}, {"steps", net.input.steps}}; }
 
-UnrolledDirectionOptions options_of(const Network& net, bool frobenius) {
+UnrolledDirectionOptions options_of(const DrawnNetwork& net, bool frobenius) {
   UnrolledDirectionOptions options{.network = net.options,
                                    .loss = net.gradient.loss,
                                    .reduction = net.gradient.reduction,
@@ -31,11 +31,11 @@ UnrolledDirectionOptions options_of(const Network& net, bool frobenius) {
   return options;
 }
 
-/// Asked for one thing at a time.
+/// AskedUnrolled for one thing at a time.
 template <Scalar T>
-struct Asked {
+struct AskedUnrolled {
   UnrolledDirection<T> direction;
-  Asked(const Network& net, double reg, const UnrolledDirectionOptions& options)
+  AskedUnrolled(const DrawnNetwork& net, double reg, const UnrolledDirectionOptions& options)
       : direction(DenseDictionary<T>(Matrix<T>(net.input.D.cast<T>())), reg, options) {}
   double value(const Matrix<T>& X, const Parameters<T>& p) { return direction.look({X}, {.at = p}, {}).value; }
   Parameters<T> gradient(const Matrix<T>& X, const Parameters<T>& p, const std::set<std::string>& names) {
@@ -54,9 +54,9 @@ TEST(UnrolledDirection, HasTheGradientOfItsObjective_InEveryVariant) {
                            .weighted = true,
                            .kept = static_cast<int>(bits % 4) * 2};
     const bool frobenius = bit(5);
-    Network net = draw_for(kind, frobenius, 900 + bits);
+    DrawnNetwork net = draw_for(kind, frobenius, 900 + bits);
     const Parameters<double> parameters = parameters_of(net);
-    Asked<double> direction(net, net.input.reg(0), options_of(net, frobenius));
+    AskedUnrolled<double> direction(net, net.input.reg(0), options_of(net, frobenius));
     const auto value = [&] { return loss_with_held(net.oracle, net.input, net.trace, kind.kept); };
     EXPECT_NEAR(direction.value(net.input.X, parameters), value(), 1e-13 * (1 + value())) << kind.describe();
 
@@ -71,26 +71,28 @@ TEST(UnrolledDirection, HasTheGradientOfItsObjective_InEveryVariant) {
 }
 
 TEST(UnrolledDirection, WithoutStepsAmongTheParameters_TakesThoseOfItsNetwork) {
-  const Network net = draw_for({}, false, 40);
+  const DrawnNetwork net = draw_for({}, false, 40);
   UnrolledDirectionOptions options = options_of(net, false);
   Parameters<double> parameters = parameters_of(net);
-  const double with = Asked<double>(net, net.input.reg(0), options).value(net.input.X, parameters);
+  const double with = AskedUnrolled<double>(net, net.input.reg(0), options).value(net.input.X, parameters);
   parameters.erase("steps");
-  EXPECT_NE(Asked<double>(net, net.input.reg(0), options).value(net.input.X, parameters), with);
+  EXPECT_NE(AskedUnrolled<double>(net, net.input.reg(0), options).value(net.input.X, parameters), with);
   options.network.steps = net.options.steps;
-  EXPECT_EQ(Asked<double>(net, net.input.reg(0), options).value(net.input.X, parameters), with);
+  EXPECT_EQ(AskedUnrolled<double>(net, net.input.reg(0), options).value(net.input.X, parameters), with);
 }
 
 TEST(UnrolledDirection, ScaledByUsage_DividesEachAtomByTheMeanSquareOfItsCodes) {
-  const Network net = draw_network({.n_layers = 8, .kept = 8}, 41, 6, 9, 40, 0);
+  const DrawnNetwork net = draw_network({.n_layers = 8, .kept = 8}, 41, 6, 9, 40, 0);
   UnrolledDirectionOptions options = options_of(net, false);
   Parameters<double> parameters = parameters_of(net);
   const auto gradients = [&](double reg) {
     options.scale_by_usage = false;
-    const MatrixXd plain = Asked<double>(net, reg, options).gradient(net.input.X, parameters, {"dictionary"}).begin()->second;
+    const MatrixXd plain =
+        AskedUnrolled<double>(net, reg, options).gradient(net.input.X, parameters, {"dictionary"}).begin()->second;
     options.scale_by_usage = true;
     return std::pair(
-        plain, MatrixXd(Asked<double>(net, reg, options).gradient(net.input.X, parameters, {"dictionary"}).begin()->second));
+        plain,
+        MatrixXd(AskedUnrolled<double>(net, reg, options).gradient(net.input.X, parameters, {"dictionary"}).begin()->second));
   };
   const auto [plain, scaled] = gradients(net.input.reg(0));
   const Eigen::VectorXd usage = net.trace.z.back().rowwise().squaredNorm() / 40;
@@ -106,11 +108,11 @@ TEST(UnrolledDirection, ScaledByUsage_DividesEachAtomByTheMeanSquareOfItsCodes) 
 }
 
 TEST(UnrolledDirection, InFloat_FollowsDouble) {
-  const Network net = draw_network({}, 42, 6, 9, 40, 1e-5);
+  const DrawnNetwork net = draw_network({}, 42, 6, 9, 40, 1e-5);
   const Parameters<float> parameters{{"dictionary", net.input.D.cast<float>()}, {"steps", net.input.steps.cast<float>()}};
   const Matrix<float> X = net.input.X.cast<float>();
-  Asked<float> rounded(net, net.input.reg(0), options_of(net, false));
-  Asked<double> exact(net, net.input.reg(0), options_of(net, false));
+  AskedUnrolled<float> rounded(net, net.input.reg(0), options_of(net, false));
+  AskedUnrolled<double> exact(net, net.input.reg(0), options_of(net, false));
   const double value = exact.value(net.input.X, parameters_of(net));
   EXPECT_NEAR(rounded.value(X, parameters), value, 1e-5 * value);
   const auto expected = exact.gradient(net.input.X, parameters_of(net), {"dictionary", "steps"});

@@ -20,7 +20,7 @@ std::vector<InstructionSet> available_sets() {
 
 /// The baseline gives the very bits of plain loops; the others fuse multiplications with additions.
 template <class T>
-double rounding(InstructionSet set) {
+double kernel_rounding(InstructionSet set) {
   return set == InstructionSet::baseline ? 0 : 100 * static_cast<double>(std::numeric_limits<T>::epsilon());
 }
 
@@ -101,8 +101,8 @@ TYPED_TEST(GramKernelsOf, EveryInstructionSetGivesWhatPlainLoopsGive) {
         fast.places.resize(static_cast<std::size_t>(count));
         fast.listed_y.resize(static_cast<std::size_t>(count));
         fast.listed_z.resize(static_cast<std::size_t>(count));
-        EXPECT_LE((fast.z - plain.z).cwiseAbs().maxCoeff(), rounding<T>(set)) << to_string(set) << ", " << m << " atoms";
-        EXPECT_LE((fast.y - plain.y).cwiseAbs().maxCoeff(), rounding<T>(set)) << to_string(set) << ", " << m << " atoms";
+        EXPECT_LE((fast.z - plain.z).cwiseAbs().maxCoeff(), kernel_rounding<T>(set)) << to_string(set) << ", " << m << " atoms";
+        EXPECT_LE((fast.y - plain.y).cwiseAbs().maxCoeff(), kernel_rounding<T>(set)) << to_string(set) << ", " << m << " atoms";
         EXPECT_EQ(fast.places, plain.places);
         for (std::size_t k = 0; k < fast.places.size(); ++k) {
           EXPECT_EQ(fast.listed_y[k], fast.y(fast.places[k]));
@@ -130,7 +130,7 @@ TYPED_TEST(GramKernelsOf, SumColumns_InTheirOrder) {
       for (const InstructionSet set : available_sets()) {
         Vector<T> out = Vector<T>::Constant(rows, 7);
         gram_kernels<T>(set).sum_columns({rows, A.rows(), A.data(), count, places.data(), a.data(), out.data()});
-        EXPECT_LE((out - plain).cwiseAbs().maxCoeff(), rounding<T>(set))
+        EXPECT_LE((out - plain).cwiseAbs().maxCoeff(), kernel_rounding<T>(set))
             << to_string(set) << ", " << rows << " rows, " << count << " columns";
       }
     }

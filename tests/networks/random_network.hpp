@@ -47,6 +47,8 @@ inline std::vector<KindCase> network_cases() {
           {"fista"}};
 }
 
+inline double largest_difference(const Eigen::MatrixXd& A, const Eigen::MatrixXd& B) { return (A - B).cwiseAbs().maxCoeff(); }
+
 /// Moves every parameter a little, each its own way.
 template <Scalar T>
 void shake(Network<T>& net, Draw& draw, double share = 0.2) {

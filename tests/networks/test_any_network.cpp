@@ -19,8 +19,6 @@ using Eigen::VectorXd;
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
-double largest_difference(const MatrixXd& A, const MatrixXd& B) { return (A - B).cwiseAbs().maxCoeff(); }
-
 const std::vector<std::string> of_any_dictionary{"step", "fista", "facnet"};
 
 TEST(NetworksOverAnyDictionary, AreThoseOfItsMatrix) {

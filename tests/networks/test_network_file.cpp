@@ -7,6 +7,8 @@
 #include "networks/random_network.hpp"
 #include "riata/io/arrays.hpp"
 #include "riata/io/safetensors.hpp"
+#include "riata/learning/model.hpp"
+#include "riata/unrolled/unrolled.hpp"
 #include "support/precision.hpp"
 #include "support/sentences.hpp"
 
@@ -70,6 +72,31 @@ TYPED_TEST(NetworkFile, Metadata_CannotSayWhatTheNetworkIs) {
   EXPECT_EQ(stored.network.kind(), "coupled");
   EXPECT_EQ(stored.reg, std::nullopt);
   EXPECT_EQ(stored.metadata, (std::map<std::string, std::string>{{"note", "kept"}}));
+}
+
+TYPED_TEST(NetworkFile, OfADictionaryLearnedWithItsSteps_IsStepListaOrFista) {
+  using T = TypeParam;
+  Draw draw(5);
+  const Matrix<T> D = draw.atoms(6, 9).template cast<T>(), X = draw.normal_matrix(6, 20).template cast<T>();
+  const std::vector<double> steps{1.3, 0.9, 1.7, 1.1};
+  for (const Layers algorithm : {Layers::ista, Layers::fista}) {
+    save_model<T>(this->path, {.dictionary = D,
+                               .steps = steps,
+                               .metadata = {{"reg", "0.2"}, {"algorithm", to_string(algorithm)}, {"centred", "true"}}});
+    EXPECT_EQ(network_is_float32(this->path), sizeof(T) == 4);
+    const StoredNetwork<T> stored = load_network<T>(this->path);
+    EXPECT_EQ(stored.network.kind(), algorithm == Layers::ista ? "step" : "fista");
+    EXPECT_EQ(stored.network.n_layers(), 4);
+    EXPECT_EQ(stored.reg, 0.2);
+    EXPECT_EQ(stored.metadata.at("centred"), "true");
+    const Matrix<T> codes =
+        unrolled_encode<T>(X, DenseDictionary(D), 0.2, {.n_layers = 4, .algorithm = algorithm, .steps = steps});
+    EXPECT_LE((stored.network.encode(X, 0.2) - codes).cwiseAbs().maxCoeff(), 100 * epsilon<T>);
+    EXPECT_GT(codes.cwiseAbs().maxCoeff(), T(0.1));
+  }
+  save_model<T>(this->path, {.dictionary = D, .steps = steps, .penalty = {.positive = true}});
+  EXPECT_EQ(refusal_of([&] { load_network<T>(this->path); }),
+            this->path + ": it was learned with another penalty than plain l1, which is a network's; encode it by its n_layers");
 }
 
 using NetworkFileErrors = NetworkFile<double>;

@@ -20,8 +20,6 @@ using Eigen::VectorXd;
 double soft(double v, double threshold) { return std::copysign(std::max(std::abs(v) - threshold, 0.0), v); }
 double hard(double v, double threshold) { return std::abs(v) > threshold ? v : 0; }
 
-double largest_difference(const MatrixXd& A, const MatrixXd& B) { return (A - B).cwiseAbs().maxCoeff(); }
-
 double lipschitz(const MatrixXd& D) {
   const double norm = largest_singular_value(D);
   return norm * norm;

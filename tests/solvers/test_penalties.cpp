@@ -17,8 +17,6 @@ namespace riata::testing {
 namespace {
 
 template <class T>
-constexpr double promised_gap = std::is_same_v<T, double> ? 1e-10 : 1e-4;
-template <class T>
 constexpr double least_fraction = std::is_same_v<T, double> ? 0 : 0.05;  // below, rounding alone can exceed 1e-4
 
 int n_problems() { return n_random_problems() / 2; }

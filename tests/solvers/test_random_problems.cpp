@@ -10,8 +10,6 @@
 namespace riata::testing {
 namespace {
 
-template <class T>
-constexpr double promised_gap = std::is_same_v<T, double> ? 1e-10 : 1e-4;
 constexpr double smallest_fraction_in_float = 0.05;  // below, rounding alone can exceed 1e-4
 
 template <class T>

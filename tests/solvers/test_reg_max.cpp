@@ -11,7 +11,7 @@
 namespace riata::testing {
 namespace {
 
-constexpr Solver all_methods[] = {Solver::ista, Solver::fista, Solver::coordinate_descent};
+constexpr Solver rescaled_methods[] = {Solver::ista, Solver::fista, Solver::coordinate_descent};
 
 template <class T>
 class RegMax : public ::testing::Test {
@@ -80,7 +80,7 @@ TYPED_TEST(RegMax, GivesExactlyZeroCodes_WithEveryMethodAndBatch) {
   using T = TypeParam;
   for (const PenaltyOptions& penalty : this->penalties_) {
     const Vector<T> all = reg_max<T>(this->X_, DenseDictionary(this->D_), penalty);
-    for (const Solver method : all_methods) {
+    for (const Solver method : rescaled_methods) {
       for (const Index size : {1, 3, 128, 200})
         for (Index first = 0; first + size <= 200; first += size) {
           const Matrix<T> X = this->X_.middleCols(first, size);
@@ -105,7 +105,7 @@ TYPED_TEST(RegMax, GivesExactlyZeroCodes_AboveTheTrueMaximum_AndOthersBelow) {
       above(i) = static_cast<T>(largest * (1 + 8 * epsilon<T>));
       below(i) = static_cast<T>(largest * 0.99);
     }
-    for (const Solver method : all_methods) {
+    for (const Solver method : rescaled_methods) {
       EXPECT_TRUE(this->solve(this->X_, this->as_reg(above), method, penalty).codes.isZero(0));
       const auto result = this->solve(this->X_, this->as_reg(below), method, penalty);
       for (Index i = 0; i < 200; ++i) EXPECT_EQ(result.codes.col(i).isZero(0), this->X_.col(i).isZero(0)) << i;

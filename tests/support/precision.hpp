@@ -21,6 +21,10 @@ struct PrecisionName {
 template <class T>
 inline constexpr double epsilon = std::numeric_limits<T>::epsilon();
 
+/// The tolerance that tests ask of certified solvers, relative to ||x||^2 / 2.
+template <class T>
+inline constexpr double promised_gap = std::is_same_v<T, double> ? 1e-10 : 1e-4;
+
 /// Rounding of a sum of `n` terms whose absolute values add up to `scale`.
 template <class T>
 double rounding(double n, double scale) {

@@ -8,7 +8,7 @@
 namespace riata::testing {
 namespace {
 
-constexpr Index n_atoms = 6;
+constexpr Index code_size = 6;
 const std::vector<std::int64_t> groups = {5, 2, 5, 9, 2, 5};
 
 PenaltyOptions options_of(PenaltyKind kind) {
@@ -24,7 +24,7 @@ PenaltyOptions options_of(PenaltyKind kind) {
 /// g from its definition.
 double penalty_of(const Eigen::VectorXd& z, const PenaltyOptions& options) {
   double sum = 0;
-  for (Index j = 0; j < n_atoms; ++j) {
+  for (Index j = 0; j < code_size; ++j) {
     if (options.kind == PenaltyKind::l0) sum += z(j) != 0;
     if (options.kind == PenaltyKind::elastic_net)
       sum += 0.25 * options.weights[static_cast<std::size_t>(j)] * std::abs(z(j)) + 0.375 * z(j) * z(j);
@@ -40,7 +40,7 @@ class OtherPenalties : public ::testing::Test {
   /// visit(penalty, its options) for each.
   template <class Visit>
   static void for_each(const Visit& visit) {
-    const DenseDictionary<T> D(Matrix<T>(Draw(1).atoms(4, n_atoms).template cast<T>()));
+    const DenseDictionary<T> D(Matrix<T>(Draw(1).atoms(4, code_size).template cast<T>()));
     for (const PenaltyKind kind : {PenaltyKind::elastic_net, PenaltyKind::group, PenaltyKind::l0})
       with_penalty<T>(options_of(kind), D, [&](const auto& penalty) { visit(penalty, options_of(kind)); });
   }
@@ -49,7 +49,7 @@ TYPED_TEST_SUITE(OtherPenalties, BothPrecisions, PrecisionName);
 
 TYPED_TEST(OtherPenalties, ValueIsItsDefinition) {
   using T = TypeParam;
-  const Vector<T> z = Draw(2).sparse_matrix(n_atoms, 1, 0.6).template cast<T>();
+  const Vector<T> z = Draw(2).sparse_matrix(code_size, 1, 0.6).template cast<T>();
   this->for_each([&](const auto& penalty, const PenaltyOptions& options) {
     EXPECT_NEAR(penalty.value(z), penalty_of(z.template cast<double>(), options), 1e-14) << to_string(options.kind);
   });
@@ -61,7 +61,7 @@ TYPED_TEST(OtherPenalties, ProxIsBelowEveryOtherPoint) {
   this->for_each([&](const auto& penalty, const PenaltyOptions& options) {
     for (int trial = 0; trial < 50; ++trial) {
       const double threshold = draw.log_uniform(0.01, 2);
-      Matrix<T> U = draw.normal_matrix(n_atoms, 1).template cast<T>();
+      Matrix<T> U = draw.normal_matrix(code_size, 1).template cast<T>();
       const Eigen::VectorXd v = U.template cast<double>();
       penalty.prox(U, Vector<T>::Constant(1, static_cast<T>(threshold)));
       const Eigen::VectorXd u = U.template cast<double>();
@@ -69,16 +69,16 @@ TYPED_TEST(OtherPenalties, ProxIsBelowEveryOtherPoint) {
         return 0.5 * (point - v).squaredNorm() + threshold * penalty_of(point, options);
       };
       for (int k = 0; k < 200; ++k) {
-        Eigen::VectorXd other = k % 2 == 0 ? draw.normal_vector(n_atoms) : (u + 0.01 * draw.normal_vector(n_atoms)).eval();
-        for (Index j = 0; j < n_atoms; ++j)
+        Eigen::VectorXd other = k % 2 == 0 ? draw.normal_vector(code_size) : (u + 0.01 * draw.normal_vector(code_size)).eval();
+        for (Index j = 0; j < code_size; ++j)
           if (draw.coin(0.3)) other(j) = 0;
         EXPECT_LE(objective(u), objective(other) + 20 * epsilon<T>) << to_string(options.kind);
       }
       // Beside the prox along each axis and along itself: the optimum is a stationary point.
       for (const double h : {1e-3, -1e-3}) {
         EXPECT_LE(objective(u), objective((1 + h) * u) + 20 * epsilon<T>) << to_string(options.kind);
-        for (Index j = 0; j < n_atoms; ++j)
-          EXPECT_LE(objective(u), objective(u + h * Eigen::VectorXd::Unit(n_atoms, j)) + 20 * epsilon<T>);
+        for (Index j = 0; j < code_size; ++j)
+          EXPECT_LE(objective(u), objective(u + h * Eigen::VectorXd::Unit(code_size, j)) + 20 * epsilon<T>);
       }
     }
   });
@@ -92,7 +92,7 @@ void expect_derivatives(const P& penalty, const Matrix<double>& theta, const cha
   Draw draw(6);
   constexpr Index n = 5;
   constexpr double step = 1e-6;
-  const Matrix<double> V = draw.normal_matrix(n_atoms, n), y = draw.normal_matrix(n_atoms, n);
+  const Matrix<double> V = draw.normal_matrix(code_size, n), y = draw.normal_matrix(code_size, n);
   const Vector<double> rho{{0.1, 0.3, 0.6, 1.0, 1.4}};
   const auto paired = [&](const Matrix<double>& at, const Vector<double>& r, const Matrix<double>& t) {
     Matrix<double> U = at;
@@ -108,7 +108,7 @@ void expect_derivatives(const P& penalty, const Matrix<double>& theta, const cha
   };
   for (Index i = 0; i < n; ++i) {
     expect(rho_cotangent(i), [&](double s) { return paired(V, rho + s * Vector<double>::Unit(n, i), theta); });
-    for (Index j = 0; j < n_atoms; ++j)
+    for (Index j = 0; j < code_size; ++j)
       expect(h(j, i), [&](double s) {
         Matrix<double> at = V;
         at(j, i) += s;
@@ -121,9 +121,9 @@ void expect_derivatives(const P& penalty, const Matrix<double>& theta, const cha
   Matrix<double> slope = y;
   penalty.add_subgradient(V, rho, slope);
   for (Index i = 0; i < n; ++i)
-    for (Index j = 0; j < n_atoms; ++j)
+    for (Index j = 0; j < code_size; ++j)
       expect(slope(j, i) - y(j, i),
-             [&](double s) { return rho(i) * penalty.value(V.col(i) + s * Vector<double>::Unit(n_atoms, j)); });
+             [&](double s) { return rho(i) * penalty.value(V.col(i) + s * Vector<double>::Unit(code_size, j)); });
 }
 
 TEST(PenaltyDerivatives, EqualDifferences) {
@@ -132,24 +132,24 @@ TEST(PenaltyDerivatives, EqualDifferences) {
   positive.positive = true;
   const PenaltyOptions weighted{.weights = positive.weights}, uniform_net{.kind = PenaltyKind::elastic_net, .l1_ratio = 0.6};
   for (const Matrix<double>& theta : {number, each}) {
-    expect_derivatives(L1<double>({}, n_atoms), theta, "l1");
-    expect_derivatives(L1<double>(weighted, n_atoms), theta, "l1, weighted");
-    expect_derivatives(L1<double>(options_of(PenaltyKind::elastic_net), n_atoms), theta, "elastic net, weighted");
-    expect_derivatives(L1<double>(uniform_net, n_atoms), theta, "elastic net");
-    expect_derivatives(L1<double>(positive, n_atoms), theta, "elastic net, positive");
+    expect_derivatives(L1<double>({}, code_size), theta, "l1");
+    expect_derivatives(L1<double>(weighted, code_size), theta, "l1, weighted");
+    expect_derivatives(L1<double>(options_of(PenaltyKind::elastic_net), code_size), theta, "elastic net, weighted");
+    expect_derivatives(L1<double>(uniform_net, code_size), theta, "elastic net");
+    expect_derivatives(L1<double>(positive, code_size), theta, "elastic net, positive");
   }
-  expect_derivatives(GroupL1<double>(options_of(PenaltyKind::group), n_atoms), number, "group");
+  expect_derivatives(GroupL1<double>(options_of(PenaltyKind::group), code_size), number, "group");
   const Matrix<double> negative = Matrix<double>::Constant(1, 1, -0.3);  // training may pass zero
   for (const PenaltyOptions& options : {PenaltyOptions{}, weighted, uniform_net, options_of(PenaltyKind::elastic_net)})
-    expect_derivatives(L1<double>(options, n_atoms), negative, "a negative threshold");
-  expect_derivatives(GroupL1<double>(options_of(PenaltyKind::group), n_atoms), negative, "group, a negative threshold");
+    expect_derivatives(L1<double>(options, code_size), negative, "a negative threshold");
+  expect_derivatives(GroupL1<double>(options_of(PenaltyKind::group), code_size), negative, "group, a negative threshold");
 }
 
 TEST(PenaltyDerivatives, OfTheHardThresholdAreThoseOfWhatItKeeps) {
   const Matrix<double> Z = Vector<double>{{3, -3, 0, 0, 0, 0}};
   Matrix<double> h = Vector<double>{{1, 2, 3, 4, 5, 6}};
   double rho = 7;
-  L0<double>(options_of(PenaltyKind::l0), n_atoms, 1.0).prox_vjp(Z, Vector<double>::Constant(1, 2.0), h, {.rho = {&rho, 1}});
+  L0<double>(options_of(PenaltyKind::l0), code_size, 1.0).prox_vjp(Z, Vector<double>::Constant(1, 2.0), h, {.rho = {&rho, 1}});
   EXPECT_EQ(h, (Vector<double>{{1, 2, 0, 0, 0, 0}}));
   EXPECT_EQ(rho, 0);
 }
@@ -159,7 +159,7 @@ TYPED_TEST(OtherPenalties, NanStaysNan) {
   this->for_each([&](const auto& penalty, const PenaltyOptions& options) {
     if (options.kind == PenaltyKind::l0) return;  // |NaN| exceeds nothing and is exceeded by nothing
     for (const T threshold : {T(0.5), T(-0.5)}) {
-      Matrix<T> V = Matrix<T>::Ones(n_atoms, 1);
+      Matrix<T> V = Matrix<T>::Ones(code_size, 1);
       V(0, 0) = std::numeric_limits<T>::quiet_NaN();
       penalty.prox(V, Vector<T>::Constant(1, threshold));
       EXPECT_TRUE(std::isnan(V(0, 0))) << to_string(options.kind) << threshold;
@@ -169,16 +169,16 @@ TYPED_TEST(OtherPenalties, NanStaysNan) {
 
 TYPED_TEST(OtherPenalties, ScalarProxOfTheElasticNetIsThatOfTheTile) {
   using T = TypeParam;
-  const L1<T> penalty(options_of(PenaltyKind::elastic_net), n_atoms);
-  Matrix<T> U = Draw(4).normal_matrix(n_atoms, 1).template cast<T>();
+  const L1<T> penalty(options_of(PenaltyKind::elastic_net), code_size);
+  Matrix<T> U = Draw(4).normal_matrix(code_size, 1).template cast<T>();
   const Matrix<T> V = U;
   penalty.prox(U, Vector<T>::Constant(1, T(0.7)));
-  for (Index j = 0; j < n_atoms; ++j) EXPECT_EQ(penalty.prox(V(j, 0), T(0.7), j), U(j, 0));
+  for (Index j = 0; j < code_size; ++j) EXPECT_EQ(penalty.prox(V(j, 0), T(0.7), j), U(j, 0));
 }
 
 TYPED_TEST(OtherPenalties, HardThresholdKeepsWhatExceedsIt) {
   using T = TypeParam;
-  const L0<T> penalty(options_of(PenaltyKind::l0), n_atoms, 1.0);
+  const L0<T> penalty(options_of(PenaltyKind::l0), code_size, 1.0);
   Matrix<T> U = Vector<T>{{T(3), T(-3), T(2), T(-2), T(1), T(0)}};
   penalty.prox(U, Vector<T>::Constant(1, T(2)));  // sqrt(2 * 2) = 2
   EXPECT_EQ(U, (Vector<T>{{T(3), T(-3), T(0), T(0), T(0), T(0)}}));
@@ -186,15 +186,15 @@ TYPED_TEST(OtherPenalties, HardThresholdKeepsWhatExceedsIt) {
 
 TYPED_TEST(OtherPenalties, GroupPullsAndDualScalingAreTheirClosedForms) {
   using T = TypeParam;
-  const GroupL1<T> penalty(options_of(PenaltyKind::group), n_atoms);
+  const GroupL1<T> penalty(options_of(PenaltyKind::group), code_size);
   const Eigen::VectorXd c{{3, 1, 0, -4.5, 1, 4}};  // norms: {0, 2, 5}: 5, {1, 4}: sqrt 2, {3}: 4.5
-  EXPECT_DOUBLE_EQ(penalty.largest_pull(n_atoms, c.data()), 5);
+  EXPECT_DOUBLE_EQ(penalty.largest_pull(code_size, c.data()), 5);
   EXPECT_EQ(penalty.dual_scaling(c, 5), 1);
   EXPECT_DOUBLE_EQ(penalty.dual_scaling(c, 2), 0.4);
   std::vector<Index> pulled;
-  penalty.for_each_pulled(n_atoms, c.data(), 4.6, [&](Index j) { pulled.push_back(j); });
+  penalty.for_each_pulled(code_size, c.data(), 4.6, [&](Index j) { pulled.push_back(j); });
   EXPECT_EQ(pulled, (std::vector<Index>{0, 2, 5}));
-  EXPECT_DOUBLE_EQ(penalty.largest_pull_above(n_atoms, c.data(), 4.6, [](Index) { return 1.0; }), std::sqrt(3.0));
+  EXPECT_DOUBLE_EQ(penalty.largest_pull_above(code_size, c.data(), 4.6, [](Index) { return 1.0; }), std::sqrt(3.0));
 }
 
 }  // namespace

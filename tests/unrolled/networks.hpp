@@ -29,7 +29,7 @@ struct NetworkCase {
   }
 };
 
-struct Network {
+struct DrawnNetwork {
   OracleNetwork oracle;
   OracleInput input;
   OracleTrace trace;
@@ -47,10 +47,10 @@ struct Network {
 };
 
 /// Draws until no threshold's argument, and no output, is within `kink_distance` of a kink.
-inline Network draw_network(const NetworkCase& kind, std::uint64_t seed, Index n_features = 5, Index n_atoms = 7,
-                            Index n_signals = 3, double kink_distance = 1e-3) {
+inline DrawnNetwork draw_network(const NetworkCase& kind, std::uint64_t seed, Index n_features = 5, Index n_atoms = 7,
+                                 Index n_signals = 3, double kink_distance = 1e-3) {
   Draw draw(seed);
-  Network net;
+  DrawnNetwork net;
   do {
     net.input.D = draw.atoms(n_features, n_atoms);
     net.input.X = draw.normal_matrix(n_features, n_signals);

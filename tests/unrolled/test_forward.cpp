@@ -11,7 +11,7 @@ namespace {
 
 TEST(UnrolledEncode, EqualsPlainLayers_InEveryVariant) {
   for_each_network_case([](const NetworkCase& kind, std::uint64_t seed) {
-    const Network net = draw_network(kind, seed);
+    const DrawnNetwork net = draw_network(kind, seed);
     const Matrix<double> codes = unrolled_encode<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options);
     EXPECT_LE((codes - net.trace.output(net.oracle)).cwiseAbs().maxCoeff(), 1e-12) << kind.describe() << ", seed " << seed;
   });
@@ -19,7 +19,7 @@ TEST(UnrolledEncode, EqualsPlainLayers_InEveryVariant) {
 
 TEST(UnrolledEncode, StartsFromInit) {
   for (const bool accelerate : {false, true}) {
-    const Network net = draw_network({.algorithm = accelerate ? Layers::fista : Layers::ista}, 61);
+    const DrawnNetwork net = draw_network({.algorithm = accelerate ? Layers::fista : Layers::ista}, 61);
     const Matrix<double> init = Draw(62).normal_matrix(7, 3);
     const OracleTrace trace = run_network(net.oracle, net.input, init);
     const Matrix<double> codes = unrolled_encode<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, init);
@@ -28,7 +28,7 @@ TEST(UnrolledEncode, StartsFromInit) {
 }
 
 TEST(UnrolledEncode, DefaultsAreUnitStepsOverTheSquaredSpectralNorm) {
-  Network net = draw_network({.n_layers = 12}, 63);
+  DrawnNetwork net = draw_network({.n_layers = 12}, 63);
   net.input.steps.setOnes();
   const OracleTrace trace = run_network(net.oracle, net.input);
   const Matrix<double> codes = unrolled_encode<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), {.n_layers = 12});
@@ -37,7 +37,8 @@ TEST(UnrolledEncode, DefaultsAreUnitStepsOverTheSquaredSpectralNorm) {
 
 TEST(UnrolledEncode, InFloat_FollowsDouble) {
   for (const Layers method : {Layers::ista, Layers::fista}) {
-    const Network net = draw_network({.algorithm = method, .weighted = true, .n_layers = 30, .kept = 30}, 64, 20, 40, 300, 0);
+    const DrawnNetwork net =
+        draw_network({.algorithm = method, .weighted = true, .n_layers = 30, .kept = 30}, 64, 20, 40, 300, 0);
     const Matrix<double> exact = net.trace.output(net.oracle);
     const Matrix<float> X = net.input.X.cast<float>(), D = net.input.D.cast<float>();
     const Matrix<float> codes = unrolled_encode<float>(X, DenseDictionary(D), net.reg(), net.options);
@@ -46,7 +47,7 @@ TEST(UnrolledEncode, InFloat_FollowsDouble) {
 }
 
 TEST(UnrolledEncode, ReachesTheLassoSolution_WithEnoughLayers) {
-  const Network net = draw_network({}, 65);
+  const DrawnNetwork net = draw_network({}, 65);
   const Matrix<double> deep = unrolled_encode<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), {.n_layers = 20'000});
   const auto solved = encode<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), {.tol = 1e-14});
   EXPECT_LE((deep - solved.codes).cwiseAbs().maxCoeff(), 1e-6);

@@ -15,7 +15,7 @@ double relative_error(const Eigen::MatrixXd& computed, const Eigen::MatrixXd& ex
 /// Every gradient of the library against central differences of the oracle, with its first N - K iterates
 /// held.
 void expect_gradients_to_equal_differences(const NetworkCase& kind, std::uint64_t seed) {
-  Network net = draw_network(kind, seed);
+  DrawnNetwork net = draw_network(kind, seed);
   const auto result =
       unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, net.gradient, net.target());
   const auto value = [&] { return loss_with_held(net.oracle, net.input, net.trace, kind.kept); };
@@ -49,7 +49,7 @@ TEST(UnrolledGradient, EqualsFiniteDifferences_WithOneLayerAndWithMany) {
 
 TEST(UnrolledGradient, WithNoLayerKept_IsTheAlternatingGradient) {
   for (const bool extrapolated : {false, true}) {
-    const Network net = draw_network({.return_extrapolated = extrapolated, .kept = 0}, 72);
+    const DrawnNetwork net = draw_network({.return_extrapolated = extrapolated, .kept = 0}, 72);
     const auto result =
         unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, net.gradient);
     const Eigen::MatrixXd& Z = net.trace.output(net.oracle);
@@ -63,7 +63,7 @@ TEST(UnrolledGradient, WithNoLayerKept_IsTheAlternatingGradient) {
 
 TEST(UnrolledGradient, OfABatch_IsTheSumOfThoseOfItsSignals) {
   // Several tiles, of which the last is short: 300 signals.
-  const Network net = draw_network(
+  const DrawnNetwork net = draw_network(
       {.reduction = Reduction::sum, .weighted = true, .reg_per_signal = true, .n_layers = 10, .kept = 10}, 73, 20, 40, 300, 0);
   for (const std::optional<int> kept : {std::optional<int>(), std::optional<int>(3), std::optional<int>(0)}) {
     GradientOptions wanted = net.gradient;
@@ -94,7 +94,8 @@ TEST(UnrolledGradient, OfABatch_IsTheSumOfThoseOfItsSignals) {
 
 TEST(UnrolledGradient, ValueIsTheMeanObjectiveAtTheCodes) {
   for (const bool positive : {false, true}) {
-    const Network net = draw_network({.positive = positive, .weighted = true, .n_layers = 10, .kept = 10}, 74, 20, 40, 300, 0);
+    const DrawnNetwork net =
+        draw_network({.positive = positive, .weighted = true, .n_layers = 10, .kept = 10}, 74, 20, 40, 300, 0);
     const auto result = unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options);
     const Vector<double> objective =
         lasso_objective<double>(net.input.X, DenseDictionary(net.input.D), result.codes, net.reg(), net.options.penalty);
@@ -105,7 +106,7 @@ TEST(UnrolledGradient, ValueIsTheMeanObjectiveAtTheCodes) {
 }
 
 TEST(UnrolledGradient, GivesOnlyWhatIsWanted) {
-  Network net = draw_network({}, 75);
+  DrawnNetwork net = draw_network({}, 75);
   net.gradient.usage = true;
   const auto all = unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, net.gradient);
   for (unsigned bits = 0; bits < 64; ++bits) {
@@ -129,7 +130,7 @@ TEST(UnrolledGradient, GivesOnlyWhatIsWanted) {
 
 TEST(UnrolledGradient, UsageIsTheSquaredNormOfEachAtomsCodes) {
   for (const Reduction reduction : {Reduction::mean, Reduction::sum}) {
-    Network net = draw_network({.reduction = reduction, .n_layers = 10, .kept = 10}, 78, 20, 40, 300, 0);
+    DrawnNetwork net = draw_network({.reduction = reduction, .n_layers = 10, .kept = 10}, 78, 20, 40, 300, 0);
     net.gradient.usage = true;
     const auto result =
         unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, net.gradient);
@@ -140,7 +141,7 @@ TEST(UnrolledGradient, UsageIsTheSquaredNormOfEachAtomsCodes) {
 
 TEST(UnrolledGradient, InFloat_FollowsDouble) {
   for (const Layers method : {Layers::ista, Layers::fista}) {
-    const Network net = draw_network({.algorithm = method, .n_layers = 10, .kept = 10}, 76, 20, 40, 300, 1e-6);
+    const DrawnNetwork net = draw_network({.algorithm = method, .n_layers = 10, .kept = 10}, 76, 20, 40, 300, 1e-6);
     const auto exact = unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, net.gradient);
     const Matrix<float> X = net.input.X.cast<float>(), D = net.input.D.cast<float>();
     const UnrolledGradient<float> rounded = unrolled_gradient<float>(X, DenseDictionary(D), net.reg(), net.options, net.gradient);
@@ -154,7 +155,7 @@ TEST(UnrolledGradient, InFloat_FollowsDouble) {
 }
 
 TEST(UnrolledGradient, StandsZeroSignalsAndZeroAtoms) {
-  Network net = draw_network({}, 77);
+  DrawnNetwork net = draw_network({}, 77);
   net.input.X.col(1).setZero();
   net.input.D.col(2).setZero();
   const auto result = unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, net.gradient);
@@ -169,7 +170,7 @@ TEST(UnrolledGradient, StandsZeroSignalsAndZeroAtoms) {
 }
 
 TEST(UnrolledGradient, EqualsDifferencesAtNegativeStepFactors) {
-  Network net = draw_network({}, 79);
+  DrawnNetwork net = draw_network({}, 79);
   net.options.steps.assign(static_cast<std::size_t>(net.options.n_layers), 1.0);
   net.options.steps[1] = -0.5;
   net.options.lipschitz = net.oracle.lipschitz;
@@ -189,7 +190,7 @@ TEST(UnrolledVjp, WithALosssCotangent_IsTheGradientButForItsExplicitTerms) {
   for_each_network_case([](NetworkCase kind, std::uint64_t seed) {
     kind.reduction = Reduction::sum;
     kind.kept = seed % 2 == 0 ? 6 : 2;
-    const Network net = draw_network(kind, seed + 3000);
+    const DrawnNetwork net = draw_network(kind, seed + 3000);
     const auto loss =
         unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, net.gradient, net.target());
     const Eigen::MatrixXd& Z = loss.codes;

@@ -12,7 +12,7 @@ namespace riata::testing {
 namespace {
 
 /// dz_N / dD_l by central differences of the oracle, its first N - K iterates held. One signal.
-Eigen::MatrixXd jacobian_by_differences(Network net, Index row, int kept) {
+Eigen::MatrixXd jacobian_by_differences(DrawnNetwork net, Index row, int kept) {
   const Index n_atoms = net.input.D.cols();
   const auto n_held = std::ssize(net.trace.z) - kept;
   Eigen::MatrixXd J(n_atoms, n_atoms);
@@ -48,7 +48,7 @@ void for_each_jacobian_case(const Visit& visit) {
 
 TEST(CodeJacobian, EqualsFiniteDifferences_InEveryVariant) {
   for_each_jacobian_case([](const NetworkCase& kind, std::uint64_t seed) {
-    const Network net = draw_network(kind, seed, 5, 7, 1);
+    const DrawnNetwork net = draw_network(kind, seed, 5, 7, 1);
     for (const Index row : {0, 4}) {
       const Matrix<double> J =
           code_jacobian<double>(net.input.X.col(0), net.input.D, net.reg(), row, net.options, net.gradient.backprop);
@@ -61,7 +61,7 @@ TEST(CodeJacobian, EqualsFiniteDifferences_InEveryVariant) {
 TEST(CodeJacobian, EqualsReverseMode) {
   // g2 = g1 + sum_l (row l) J_l^T (D^T (D z - x) + reg w sign z): the two modes share no line.
   for_each_jacobian_case([](const NetworkCase& kind, std::uint64_t seed) {
-    const Network net = draw_network(kind, seed, 8, 12, 1);
+    const DrawnNetwork net = draw_network(kind, seed, 8, 12, 1);
     const auto reverse =
         unrolled_gradient<double>(net.input.X, DenseDictionary(net.input.D), net.reg(), net.options, net.gradient);
     const Eigen::VectorXd z = reverse.codes.col(0), r = net.input.D * z - net.input.X.col(0);

@@ -40,13 +40,6 @@ constexpr std::string_view temporary_prefix = ".riata-", temporary_suffix = ".tm
 /// Temporary files are locked while they are in use. A lock says nothing where there are none (some network file systems).
 bool try_lock(int descriptor) { return ::flock(descriptor, LOCK_EX | LOCK_NB) == 0; }
 
-bool is_at(int descriptor, const fs::path& path) {
-  struct stat opened {
-  }, there{};
-  return ::fstat(descriptor, &opened) == 0 && ::lstat(path.c_str(), &there) == 0 && opened.st_dev == there.st_dev &&
-         opened.st_ino == there.st_ino;
-}
-
 /// Removes what killed processes have left in the folder, once per process.
 void remove_leftovers(const fs::path& folder) {
   static std::mutex mutex;

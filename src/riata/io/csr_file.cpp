@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-[[noreturn]] void fail(const fs::path& path, int code) {
+[[noreturn]] void fail_to_write(const fs::path& path, int code) {
   throw Error(formatted("cannot write {}: {}", path.string(), std::generic_category().message(code)));
 }
 
@@ -44,23 +44,23 @@ Spool::Spool(fs::path target) : target_(std::move(target)) {
   const fs::path folder = target_.has_parent_path() ? target_.parent_path() : fs::path(".");
   std::string name = (folder / ".riata-spool-XXXXXX.tmp").string();
   const int descriptor = ::mkostemps(name.data(), 4, O_CLOEXEC);
-  if (descriptor < 0) fail(target_, errno);
+  if (descriptor < 0) fail_to_write(target_, errno);
   ::unlink(name.c_str());
   file_.reset(::fdopen(descriptor, "w+b"));
   if (file_) return;
   const int code = errno;
   ::close(descriptor);
-  fail(target_, code);
+  fail_to_write(target_, code);
 }
 
 void Spool::append(std::string_view bytes) {
-  if (!bytes.empty() && std::fwrite(bytes.data(), 1, bytes.size(), file_.get()) != bytes.size()) fail(target_, errno);
+  if (!bytes.empty() && std::fwrite(bytes.data(), 1, bytes.size(), file_.get()) != bytes.size()) fail_to_write(target_, errno);
   n_bytes_ += bytes.size();
 }
 
 template <class Use>
 void Spool::read_back(const Use& use) {
-  if (std::fflush(file_.get()) != 0) fail(target_, errno);
+  if (std::fflush(file_.get()) != 0) fail_to_write(target_, errno);
   seek(file_.get(), target_, 0);
   std::array<char, 1 << 16> chunk;
   while (const std::size_t n = read_up_to(file_.get(), target_, chunk.data(), chunk.size())) use({chunk.data(), n});
@@ -80,8 +80,8 @@ CsrFileWriter<T>::CsrFileWriter(const fs::path& path, const std::vector<std::str
     : path_(path), names_(columns), indptr_(path), indices_(path), values_(path) {
   // Known now rather than after hours of coding.
   std::error_code ignored;
-  if (fs::is_directory(path, ignored)) fail(path, EISDIR);
-  if (::access(path.c_str(), W_OK) != 0 && errno != ENOENT) fail(path, errno);
+  if (fs::is_directory(path, ignored)) fail_to_write(path, EISDIR);
+  if (::access(path.c_str(), W_OK) != 0 && errno != ENOENT) fail_to_write(path, errno);
   for (std::size_t k = 0; k < columns.size(); ++k) columns_.emplace_back(path);
   const std::int64_t start = 0;
   indptr_.append({reinterpret_cast<const char*>(&start), sizeof(start)});

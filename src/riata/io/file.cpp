@@ -16,11 +16,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
-[[noreturn]] void fail(const fs::path& path, int code) {
+[[noreturn]] void fail_to_read(const fs::path& path, int code) {
   throw Error(formatted("cannot read {}: {}", path.string(), std::generic_category().message(code)));
 }
 
 }  // namespace
+
+bool is_at(int descriptor, const fs::path& path) {
+  struct stat opened {
+  }, there{};
+  return ::fstat(descriptor, &opened) == 0 && ::stat(path.c_str(), &there) == 0 && opened.st_dev == there.st_dev &&
+         opened.st_ino == there.st_ino;
+}
 
 void require_path(const fs::path& path) {
   require(path.native().find('\0') == std::string::npos, "the file name {} holds a NUL, which ends a name", shown(path.native()));
@@ -29,9 +36,9 @@ void require_path(const fs::path& path) {
 File open_to_read(const fs::path& path) {
   require_path(path);
   File file(std::fopen(path.c_str(), "rb"));
-  if (!file) fail(path, errno);
+  if (!file) fail_to_read(path, errno);
   struct stat info {};
-  if (::fstat(::fileno(file.get()), &info) == 0 && S_ISDIR(info.st_mode)) fail(path, EISDIR);
+  if (::fstat(::fileno(file.get()), &info) == 0 && S_ISDIR(info.st_mode)) fail_to_read(path, EISDIR);
   return file;
 }
 
@@ -42,19 +49,19 @@ std::size_t read_up_to(std::FILE* file, const fs::path& path, void* out, std::si
     leave_if_stopped();
     n_new = std::fread(static_cast<char*>(out) + n_read, 1, std::min(at_once, n_bytes - n_read), file);
   }
-  if (n_read < n_bytes && std::ferror(file)) fail(path, errno);
+  if (n_read < n_bytes && std::ferror(file)) fail_to_read(path, errno);
   return n_read;
 }
 
 void seek(std::FILE* file, const fs::path& path, std::uint64_t offset) {
-  if (::fseeko(file, static_cast<off_t>(offset), SEEK_SET) != 0) fail(path, errno);
+  if (::fseeko(file, static_cast<off_t>(offset), SEEK_SET) != 0) fail_to_read(path, errno);
 }
 
 std::uint64_t size_of(std::FILE* file, const fs::path& path) {
   const off_t position = ::ftello(file);
-  if (position < 0 || ::fseeko(file, 0, SEEK_END) != 0) fail(path, errno);
+  if (position < 0 || ::fseeko(file, 0, SEEK_END) != 0) fail_to_read(path, errno);
   const off_t size = ::ftello(file);
-  if (size < 0 || ::fseeko(file, position, SEEK_SET) != 0) fail(path, errno);
+  if (size < 0 || ::fseeko(file, position, SEEK_SET) != 0) fail_to_read(path, errno);
   return static_cast<std::uint64_t>(size);
 }
 

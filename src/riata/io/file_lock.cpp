@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -12,18 +11,9 @@
 #include "riata/core/error.hpp"
 #include "riata/core/sentence.hpp"
 #include "riata/io/atomic_file.hpp"
+#include "riata/io/file.hpp"
 
 namespace riata {
-namespace {
-
-bool is_at(int file, const std::filesystem::path& path) {
-  struct stat mine {
-  }, at_path{};
-  return ::fstat(file, &mine) == 0 && ::stat(path.c_str(), &at_path) == 0 && mine.st_dev == at_path.st_dev &&
-         mine.st_ino == at_path.st_ino;
-}
-
-}  // namespace
 
 FileLock::FileLock(const std::filesystem::path& path) : name_(path), path_(resolved(path)) {
   companion_ = path_.parent_path() / (".riata-" + path_.filename().string() + ".lock");

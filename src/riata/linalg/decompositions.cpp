@@ -14,7 +14,7 @@ using SelfAdjointSolver = Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd>;  // Ei
 ThinSvd thin_svd(const Matrix<double>& A) {
   const auto rows = static_cast<double>(A.rows()), cols = static_cast<double>(A.cols());
   return run_stoppable(4 * rows * cols * std::min(rows, cols), [A] {
-    const Eigen::BDCSVD<Matrix<double>> svd(A, Eigen::ComputeThinU | Eigen::ComputeThinV);
+    const Eigen::BDCSVD<Eigen::MatrixXd> svd(A, Eigen::ComputeThinU | Eigen::ComputeThinV);
     return ThinSvd{svd.matrixU(), svd.singularValues(), svd.matrixV()};
   });
 }

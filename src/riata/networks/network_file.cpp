@@ -15,10 +15,18 @@
 namespace riata {
 namespace {
 
+std::string text_of(const TensorFile& file, const std::string& key) {
+  const auto found = file.metadata.find(key);
+  return found == file.metadata.end() ? std::string() : found->second;
+}
+
+bool has_learned_steps(const TensorFile& file) { return text_of(file, "kind") == "dictionary" && file.tensors.contains("steps"); }
+
 TensorFile read_network(const std::string& path) {
   TensorFile file = read_model_file(path);
-  require(file.metadata["kind"] == "network", "{} holds a {}, expected a network", path,
-          file.metadata["kind"].empty() ? "model of no kind" : shown(file.metadata["kind"]));
+  const std::string kind = text_of(file, "kind");
+  require(kind == "network" || has_learned_steps(file), "{} holds a {}, expected a network", path,
+          kind.empty() ? "model of no kind" : shown(kind));
   return file;
 }
 
@@ -67,6 +75,23 @@ void require_parameter_shape(const Tensor& tensor, Index rows, Index cols, const
   const bool is_number = tensor.shape.empty() && rows * cols == 1;  // where one is expected, () is (1)
   require(tensor.shape == expected || is_number, "{}: '{}' has shape {}, expected {}", where, name, shape_of(tensor.shape),
           shape_of(expected));
+}
+
+/// A dictionary learned with its steps is Step-LISTA, or FISTA with such steps: alpha_k = s_k / L in layer k. Takes the form of one.
+template <Scalar T>
+void become_network(const Dictionary<T>& D, const std::string& path, TensorFile& file) {
+  const bool is_plain =
+      text_of(file, "penalty").empty() && text_of(file, "positive") != "true" && !file.tensors.contains("weights");
+  require(is_plain, "{}: it was learned with another penalty than plain l1, which is a network's; encode it by its n_layers",
+          path);
+  const std::vector<double> s = get_vector<double>(file.tensors, "steps", path);
+  const double L = D.squared_norm();
+  for (std::size_t k = 0; k < s.size(); ++k)
+    file.tensors[parameter_name(static_cast<int>(k), "step")] = {{1}, std::vector<T>{static_cast<T>(s[k] / L)}};
+  file.metadata["network"] = text_of(file, "algorithm") == "ista" ? "step" : "fista";
+  file.metadata["n_layers"] = std::to_string(s.size());
+  file.metadata["threshold"] = to_string(ThresholdShape::scalar);
+  file.metadata["lipschitz"] = formatted("{}", L);
 }
 
 /// Refuses a file without the arrays of such a network before memory is taken for one: it holds what it says then. Which arrays
@@ -198,10 +223,11 @@ StoredNetwork<T> load(const TensorFile& file, const std::string& path, const aut
 
 template <Scalar T>
 StoredNetwork<T> load_network(const std::string& path) {
-  const TensorFile file = read_network(path);
+  TensorFile file = read_network(path);
   require_stored_matrix(file.tensors, path);
+  Matrix<T> dictionary = get_matrix<T>(file.tensors, "dictionary", path);
+  if (has_learned_steps(file)) become_network<T>(DenseDictionary<T>(dictionary), path, file);
   return load<T>(file, path, [&](const std::string& kind, int n_layers, const NetworkOptions& options) {
-    Matrix<T> dictionary = get_matrix<T>(file.tensors, "dictionary", path);
     require_tensors<T>(file, kind, dictionary, n_layers, options, path);
     return naming(path, [&] { return Network<T>(kind, DenseDictionary<T>(std::move(dictionary)), n_layers, options); });
   });
@@ -209,9 +235,10 @@ StoredNetwork<T> load_network(const std::string& path) {
 
 template <Scalar T>
 StoredNetwork<T> load_network(const std::string& path, const Dictionary<T>& like) {
-  const TensorFile file = read_network(path);
+  TensorFile file = read_network(path);
+  const auto dictionary = stored_dictionary(file.tensors, like, path);
+  if (has_learned_steps(file)) become_network<T>(*dictionary, path, file);
   return load<T>(file, path, [&](const std::string& kind, int n_layers, const NetworkOptions& options) {
-    const auto dictionary = stored_dictionary(file.tensors, like, path);
     if (const Matrix<T>* atoms = dictionary->matrix())
       require_tensors<T>(file, kind, *atoms, n_layers, options, path);
     else

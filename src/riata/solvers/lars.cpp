@@ -31,7 +31,7 @@
 namespace riata {
 namespace {
 
-constexpr double epsilon = std::numeric_limits<double>::epsilon();
+constexpr double eps = std::numeric_limits<double>::epsilon();
 
 /// The path of one signal after the other, in double. Borrows the atoms, whose weights are one.
 class Homotopy {
@@ -126,7 +126,7 @@ class Homotopy {
       size += std::abs(z_(j)) * norms_(j);
     }
     c_.noalias() = D_.transpose() * r_;
-    tie_ = 64 * epsilon * size;
+    tie_ = 64 * eps * size;
   }
 
   /// What ends a step: by how much reg falls until then, and where it is then. Small differences from reg are exact, and so is
@@ -151,7 +151,7 @@ class Homotopy {
 
   /// How far c_j may be from what optimality asks: of long atoms as far as rounding puts it.
   double promised(Index j) const {
-    return std::max(promised_violation * std::min(largest_, scale_ * norms_(j)), 64 * epsilon * x_norm_ * norms_(j));
+    return std::max(promised_violation * std::min(largest_, scale_ * norms_(j)), 64 * eps * x_norm_ * norms_(j));
   }
   /// The rounding of c_j: a correlation nearer to reg is equal to it.
   double tie(Index j) const { return std::min(tie_ * norms_(j), 0.1 * promised(j)); }
