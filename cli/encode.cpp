@@ -13,6 +13,7 @@
 #include "interrupt.hpp"
 #include "outputs.hpp"
 #include "riata/core/check.hpp"
+#include "riata/linalg/norms.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/encode_stream.hpp"
 #include "riata/unrolled/unrolled.hpp"
@@ -156,11 +157,13 @@ int Encode::encode_blocks(const Matrix<T>& atoms) const {
 template <Scalar T>
 EncodeResult<T> Encode::unroll(const LoadedDictionary& loaded, const Batch<T>& batch) const {
   const DenseDictionary<T> D(std::get<Matrix<T>>(loaded.atoms));
-  const UnrolledOptions network{.n_layers = *n_layers,
-                                .algorithm = options.method == Solver::ista ? Layers::ista : Layers::fista,
-                                .steps = loaded.steps,
-                                .penalty = options.penalty,
-                                .execution = options.execution};
+  UnrolledOptions network{.n_layers = *n_layers,
+                          .algorithm = options.method == Solver::ista ? Layers::ista : Layers::fista,
+                          .steps = loaded.steps,
+                          .return_extrapolated = value_of(loaded.metadata, "return_extrapolated") == "true",
+                          .penalty = options.penalty,
+                          .execution = options.execution};
+  if (value_of(loaded.metadata, "lipschitz_bound") == "frobenius") network.lipschitz = frobenius_norm_of_gram(D.atoms());
   EncodeResult<T> result;
   result.codes = unrolled_encode<T>(batch, D, *reg, network);
   auto [objective, gap] = lasso_certificate<T>(batch, D, result.codes, *reg, options.penalty, options.execution);

@@ -250,7 +250,8 @@ void add_network_options(CLI::App& app, Train& command) {
       ->expected(2)
       ->type_name("P P_MAX");
   app.add_option("--init", command.init,
-                 "Where to start: a network (.safetensors), which brings dictionary, kind and layers, or arrays of one trained "
+                 "Where to start: a network (.safetensors; also of learned steps), which brings dictionary, kind and layers, or "
+                 "arrays of one trained "
                  "elsewhere (.npz), named as riata info names them")
       ->type_name("FILE");
 }

@@ -499,8 +499,10 @@ class LearnResult:
         `tol` ended the run where they do; "max_iter", "max_time" or "interrupted".
     positive, centred : bool
         Whether codes were kept non-negative, and the signals' means subtracted.
-    n_layers, algorithm : int and str, or None
-        The layers that it was learned with; None for exact codes.
+    n_layers, algorithm, lipschitz_bound : int, str and str, or None
+        The layers that it was learned with, and the bound that `steps` are factors of the inverse of; None for exact codes.
+    return_extrapolated : bool
+        Whether codes were FISTA's extrapolated points.
     penalty : dict
         Keywords of `encode` for the penalty that it was learned with, where they are not the defaults.
     """
@@ -516,6 +518,8 @@ class LearnResult:
     centred: bool = False
     n_layers: int | None = None
     algorithm: str | None = None
+    lipschitz_bound: str | None = None
+    return_extrapolated: bool = False
     penalty: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:

@@ -157,7 +157,7 @@ def learn_dictionary(
     -------
     LearnResult
         dictionary, steps, history, initial_value, reg, n_replaced, status, positive, centred, n_layers,
-        algorithm.
+        algorithm, lipschitz_bound, return_extrapolated, penalty.
 
     Examples
     --------
@@ -192,7 +192,9 @@ def learn_dictionary(
     fields |= {"history": History(**fields["history"]), "positive": bool(positive), "centred": bool(centre)}
     fields["penalty"] = {name: options[name] for name in _riata.options["reg_max"] if name in options}
     if method != "alternating_exact":
-        fields |= {"n_layers": options.get("n_layers", n_layers), "algorithm": algorithm}
+        layers = {"n_layers": n_layers, "algorithm": algorithm, "lipschitz_bound": lipschitz_bound}
+        fields |= {name: options.get(name, value) for name, value in layers.items()}
+        fields |= {"return_extrapolated": bool(return_extrapolated)}
     result = LearnResult(**fields)
     if result.status == "interrupted":
         _logger.warning(
@@ -334,6 +336,10 @@ def _record(result: LearnResult) -> dict[str, str]:
     """The part of the command's training record that a result knows."""
     values = result.history.value
     layers = {} if result.n_layers is None else {"n_layers": str(result.n_layers), "algorithm": str(result.algorithm)}
+    if result.lipschitz_bound == "frobenius":
+        layers["lipschitz_bound"] = "frobenius"
+    if result.return_extrapolated:
+        layers["return_extrapolated"] = "true"
     return layers | {
         "reg": repr(float(result.reg)),
         "positive": "true" if result.positive else "false",

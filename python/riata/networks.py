@@ -561,8 +561,8 @@ class Network:
 
 
 def load_network(path: str | os.PathLike[str]) -> Network:
-    """Read a network that `Network.save` or the command `riata` wrote, or a model whose steps were learned: of kind "step",
-    or "fista" where its layers were.
+    """Read a network that `Network.save` or the command `riata` wrote, or a model whose steps were learned with
+    plain l1: of kind "step", or "fista" where its layers were.
 
     Parameters
     ----------

@@ -20,8 +20,12 @@ Matrix<double> some_matrix(Index rows, Index columns) {
 
 DenseDictionary<double> some_dictionary() { return DenseDictionary<double>(some_matrix(4, 6).colwise().normalized()); }
 
+void save_learned(const fs::path& path) {
+  save_model<double>(path.string(), {.dictionary = some_dictionary().atoms(), .steps = {1, 0.5}, .metadata = {{"reg", "0.1"}}});
+}
+
 Files networks(const fs::path& folder) {
-  Files files;
+  Files files{written(folder / "model.safetensors", save_learned)};
   for (const std::string& kind : network_kinds<double>()) {
     NetworkOptions options;
     if (kind == "group") options.groups = {0, 0, 1, 1, 2, 2};
@@ -64,15 +68,12 @@ void train_from(const fs::path& checkpoint, TrainingOptimizer optimizer) {
 
 std::vector<Reader> run_readers(const fs::path& folder) {
   const fs::path file = folder / "written";
-  const auto save = [](const fs::path& path) {
-    save_model<double>(path.string(), {.dictionary = some_dictionary().atoms(), .steps = {1, 0.5}, .metadata = {{"reg", "0.1"}}});
-  };
   const auto train = [](const fs::path& path) { train_from(path, TrainingOptimizer::backtracking); };
   const auto adam = [](const fs::path& path) { train_from(path, TrainingOptimizer::adam); };
   constexpr Container container = Container::safetensors;
   return {
       {"network", container, networks(folder), [](const fs::path& path) { load_network<double>(path.string()); }},
-      {"model", container, {written(file, save)}, [](const fs::path& path) { load_model<double>(path.string()); }},
+      {"model", container, {written(file, save_learned)}, [](const fs::path& path) { load_model<double>(path.string()); }},
       {"checkpoint of learning", container, {written(file, learn)}, learn},
       {"checkpoint of training", container, {written(file, train)}, train},
       {"checkpoint of adam", container, {written(file, adam)}, adam},

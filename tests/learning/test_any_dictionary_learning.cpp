@@ -9,6 +9,7 @@
 #include "riata/learning/model.hpp"
 #include "riata/learning/recovery.hpp"
 #include "riata/networks/network_file.hpp"
+#include "riata/unrolled/unrolled.hpp"
 #include "support/convolution.hpp"
 #include "support/random_arrays.hpp"
 #include "support/sentences.hpp"
@@ -172,6 +173,12 @@ TEST_F(AnyDictionary, IsSavedAndLoaded_WithItsNetwork) {
     EXPECT_EQ(loaded.reg, 0.2);
     EXPECT_THAT(refusal_of([&] { load_network<double>(path_); }), ::testing::HasSubstr("no matrix but has 'kernels'"));
   }
+  save_model<double>(path_, {.steps = {1, 0.5}, .metadata = {{"algorithm", "ista"}}, .parameters = planted_.parameters()});
+  EXPECT_LE((load_network<double>(path_, start_).network.encode(X_, 0.1) -
+             unrolled_encode<double>(X_, planted_, 0.1, {.n_layers = 2, .algorithm = Layers::ista, .steps = {1, 0.5}}))
+                .cwiseAbs()
+                .maxCoeff(),
+            1e-13);
   save_network<double>(path_, {.network = Network<double>("step", planted_, 3)});
   TensorFile file = read_safetensors(path_);
   file.metadata["n_layers"] = "2";

@@ -36,7 +36,7 @@ Drawn draw_batch(std::uint64_t seed, Index n_signals = 4, Index n_features = 5, 
   return {draw.normal_matrix(n_features, n_signals), draw.atoms(n_features, n_atoms)};
 }
 
-/// AskedExact for one thing at a time.
+/// Asked for one thing at a time.
 template <Scalar T>
 struct AskedExact {
   ExactDirection<T> direction;

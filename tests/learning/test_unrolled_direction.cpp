@@ -31,7 +31,7 @@ UnrolledDirectionOptions options_of(const DrawnNetwork& net, bool frobenius) {
   return options;
 }
 
-/// AskedUnrolled for one thing at a time.
+/// Asked for one thing at a time.
 template <Scalar T>
 struct AskedUnrolled {
   UnrolledDirection<T> direction;

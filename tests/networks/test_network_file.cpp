@@ -94,9 +94,23 @@ TYPED_TEST(NetworkFile, OfADictionaryLearnedWithItsSteps_IsStepListaOrFista) {
     EXPECT_LE((stored.network.encode(X, 0.2) - codes).cwiseAbs().maxCoeff(), 100 * epsilon<T>);
     EXPECT_GT(codes.cwiseAbs().maxCoeff(), T(0.1));
   }
-  save_model<T>(this->path, {.dictionary = D, .steps = steps, .penalty = {.positive = true}});
-  EXPECT_EQ(refusal_of([&] { load_network<T>(this->path); }),
-            this->path + ": it was learned with another penalty than plain l1, which is a network's; encode it by its n_layers");
+  using Metadata = std::map<std::string, std::string>;
+  const auto refused = [&](const PenaltyOptions& penalty, const Metadata& metadata, std::vector<double> s) {
+    save_model<T>(this->path, {.dictionary = D, .steps = std::move(s), .metadata = metadata, .penalty = penalty});
+    const std::string sentence = refusal_of([&] { load_network<T>(this->path); });
+    EXPECT_EQ(sentence.substr(0, this->path.size() + 2), this->path + ": ");
+    return sentence.substr(std::min(sentence.size(), this->path.size() + 2));
+  };
+  const auto with = [](const std::string& what) {
+    return "it was learned with " + what + ", which networks of learned steps do not have; encode by its n_layers instead";
+  };
+  EXPECT_EQ(refused({.positive = true}, {}, steps), with("positive"));
+  EXPECT_EQ(refused({.weights = std::vector<double>(9, 2.0)}, {}, steps), with("weights"));
+  EXPECT_EQ(refused({.kind = PenaltyKind::group, .groups = {0, 0, 0, 1, 1, 1, 2, 2, 2}}, {}, steps), with("group"));
+  EXPECT_EQ(refused({}, {{"return_extrapolated", "true"}}, steps), with("return_extrapolated"));
+  EXPECT_EQ(refused({}, {{"n_layers", "7"}}, steps), "metadata 'n_layers' is 7, but there are 4 steps");
+  EXPECT_EQ(refused({}, {{"algorithm", "ISTA"}}, steps), "algorithm = 'ISTA', must be 'fista' or 'ista'");
+  EXPECT_EQ(refused({}, {}, std::vector<double>(12'000, 1.0)), "n_layers = 10001, must be between 1 and 10000");
 }
 
 using NetworkFileErrors = NetworkFile<double>;

@@ -174,6 +174,25 @@ def test_no_edit_of_a_network_gives_what_is_not_finite(problem, tmp_path, safete
                     assert key != "n_layers" and (loaded.reg is None or 0 < loaded.reg < np.inf), (kind, key, text)
 
 
+def test_no_edit_of_learned_steps_gives_a_network_of_what_is_not_finite(problem, tmp_path, safetensors):
+    path = tmp_path / "m.safetensors"
+    riata.save_model(path, problem.dictionary, [1.0, 0.5], {"reg": 0.1, "n_layers": 2, "algorithm": "ista"})
+    tensors, metadata = safetensors.read(path)
+    assert riata.load_network(path).kind == "step"
+    for what, edited in edits(tensors):
+        safetensors.write(path, edited, metadata)
+        loaded, sentence = refusal(lambda: riata.load_network(path))
+        if sentence is None:
+            assert all(np.isfinite(array).all() for array in (loaded.dictionary, *loaded.parameters().values())), what
+        else:
+            assert str(path) in sentence, (what, sentence)
+    for key in metadata:
+        for text in ("", "nan", "inf", "-1", "0", "99999999999", "x", "4"):
+            safetensors.write(path, tensors, metadata | {key: text})
+            loaded, sentence = refusal(lambda: riata.load_network(path))
+            assert str(path) in sentence if sentence else loaded.reg is None or 0 < loaded.reg < np.inf, (key, text, sentence)
+
+
 def test_the_layers_of_a_network_file_are_counted_before_memory_is_taken(tmp_path, safetensors, problem):
     path = tmp_path / "net.safetensors"
     riata.Network("step", np.ones((40_000, 1)), 2).save(path)

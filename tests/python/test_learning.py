@@ -284,6 +284,27 @@ def test_a_saved_result_names_the_layers_it_was_learned_with(problem, tmp_path):
     assert not {"n_layers", "algorithm"} & riata.load_model(path).metadata.keys()
 
 
+@pytest.mark.parametrize("algorithm", ["ista", "fista"])
+@pytest.mark.parametrize("bound", ["spectral", "frobenius"])
+def test_what_was_learned_with_its_steps_is_a_network_of_the_value_it_ended_at(problem, tmp_path, algorithm, bound):
+    path = tmp_path / "model.safetensors"
+    result = riata.learn_dictionary(problem.signals, 24, 0.1, n_layers=4, algorithm=algorithm, lipschitz_bound=bound, learn_steps=True,
+                                    max_iter=30, tol=1e-2)
+    assert not np.all(result.steps == 1)
+    riata.save_model(path, result)
+    codes = riata.load_network(path).encode(problem.signals)
+    value = riata.lasso_objective(problem.signals, result.dictionary, codes, 0.1).mean()
+    assert value == pytest.approx(result.history.value[-1], rel=1e-12)
+
+
+def test_codes_that_were_extrapolated_are_no_network(problem, tmp_path):
+    path = tmp_path / "model.safetensors"
+    result = riata.learn_dictionary(problem.signals, 24, 0.1, n_layers=4, return_extrapolated=True, max_iter=2)
+    riata.save_model(path, result)
+    with pytest.raises(ValueError, match="it was learned with return_extrapolated, which networks of learned steps do not have"):
+        riata.load_network(path)
+
+
 def test_a_checkpoint_never_overwrites_another_file(tmp_path):
     """Only a checkpoint may lie where a checkpoint goes."""
     path = tmp_path / "signals.npy"

@@ -13,7 +13,7 @@ struct FileCloser {
 };
 using File = std::unique_ptr<std::FILE, FileCloser>;
 
-/// Whether `path` names the file that is open as `descriptor`.
+/// Whether `path`, its links followed, names the file that is open as `descriptor`.
 bool is_at(int descriptor, const std::filesystem::path& path);
 
 /// A NUL ends a name for the system, which would then take another file. @throws std::invalid_argument

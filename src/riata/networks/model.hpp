@@ -34,6 +34,8 @@ struct SupportSelection {
   bool operator==(const SupportSelection&) const = default;
 };
 
+inline constexpr int most_layers = 10000;  ///< of a network
+
 struct NetworkOptions {
   ThresholdShape threshold = ThresholdShape::scalar;  ///< atom: lista, coupled, tied and hessian alone
   std::vector<std::int64_t> groups = {};  ///< group, and it alone: one label >= 0 per atom; atoms with equal labels are a group

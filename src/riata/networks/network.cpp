@@ -16,8 +16,6 @@
 namespace riata {
 namespace {
 
-constexpr int most_layers = 10000;
-
 /// What a network of these options may not be.
 template <Scalar T>
 void require_options(const std::string& kind, const KindTraits& traits, const NetworkOptions& options, Index n_atoms) {

@@ -10,7 +10,10 @@
 #include "riata/datasets/generators.hpp"
 #include "riata/io/arrays.hpp"
 #include "riata/io/model_file.hpp"
+#include "riata/linalg/norms.hpp"
 #include "riata/operators/dictionary_tensors.hpp"
+#include "riata/terms/penalty_file.hpp"
+#include "riata/unrolled/unrolled.hpp"
 
 namespace riata {
 namespace {
@@ -77,19 +80,31 @@ void require_parameter_shape(const Tensor& tensor, Index rows, Index cols, const
           shape_of(expected));
 }
 
-/// A dictionary learned with its steps is Step-LISTA, or FISTA with such steps: alpha_k = s_k / L in layer k. Takes the form of one.
+/// A dictionary learned with its steps s is Step-LISTA, or FISTA with such steps: alpha_k = s_k / L in layer k. Takes the form of one.
 template <Scalar T>
 void become_network(const Dictionary<T>& D, const std::string& path, TensorFile& file) {
-  const bool is_plain =
-      text_of(file, "penalty").empty() && text_of(file, "positive") != "true" && !file.tensors.contains("weights");
-  require(is_plain, "{}: it was learned with another penalty than plain l1, which is a network's; encode it by its n_layers",
-          path);
+  const PenaltyOptions penalty = stored_penalty(file, path, D.code_size());
+  const char* other = penalty.kind != PenaltyKind::l1                  ? to_string(penalty.kind)
+                      : penalty.positive                               ? "positive"
+                      : !penalty.weights.empty()                       ? "weights"
+                      : text_of(file, "return_extrapolated") == "true" ? "return_extrapolated"
+                                                                       : nullptr;
+  require(other == nullptr,
+          "{}: it was learned with {}, which networks of learned steps do not have; encode by its n_layers instead", path,
+          other ? other : "");
   const std::vector<double> s = get_vector<double>(file.tensors, "steps", path);
-  const double L = D.squared_norm();
-  for (std::size_t k = 0; k < s.size(); ++k)
-    file.tensors[parameter_name(static_cast<int>(k), "step")] = {{1}, std::vector<T>{static_cast<T>(s[k] / L)}};
-  file.metadata["network"] = text_of(file, "algorithm") == "ista" ? "step" : "fista";
-  file.metadata["n_layers"] = std::to_string(s.size());
+  const auto n_layers = static_cast<int>(std::min<std::size_t>(s.size(), most_layers + 1));  // too many: the network says so
+  require(text_of(file, "n_layers").empty() || number<std::size_t>(file, "n_layers", path) == s.size(),
+          "{}: metadata 'n_layers' is {}, but there are {} steps", path, shown(text_of(file, "n_layers")), s.size());
+  const std::string algorithm = text_of(file, "algorithm");
+  const bool is_ista = !algorithm.empty() && naming(path, [&] { return parse<Layers>(algorithm, "algorithm"); }) == Layers::ista;
+  const Matrix<T>* atoms = D.matrix();
+  const double L = atoms && text_of(file, "lipschitz_bound") == "frobenius" ? frobenius_norm_of_gram(*atoms) : D.squared_norm();
+  for (int k = 0; k < n_layers; ++k)
+    file.tensors[parameter_name(k, "step")] = {{1}, std::vector<T>{static_cast<T>(s[static_cast<std::size_t>(k)] / L)}};
+  for (const char* key : {"support_selection_p", "support_selection_p_max"}) file.metadata.erase(key);
+  file.metadata["network"] = is_ista ? "step" : "fista";
+  file.metadata["n_layers"] = std::to_string(n_layers);
   file.metadata["threshold"] = to_string(ThresholdShape::scalar);
   file.metadata["lipschitz"] = formatted("{}", L);
 }
@@ -226,7 +241,7 @@ StoredNetwork<T> load_network(const std::string& path) {
   TensorFile file = read_network(path);
   require_stored_matrix(file.tensors, path);
   Matrix<T> dictionary = get_matrix<T>(file.tensors, "dictionary", path);
-  if (has_learned_steps(file)) become_network<T>(DenseDictionary<T>(dictionary), path, file);
+  if (has_learned_steps(file)) become_network<T>(naming(path, [&] { return DenseDictionary<T>(dictionary); }), path, file);
   return load<T>(file, path, [&](const std::string& kind, int n_layers, const NetworkOptions& options) {
     require_tensors<T>(file, kind, dictionary, n_layers, options, path);
     return naming(path, [&] { return Network<T>(kind, DenseDictionary<T>(std::move(dictionary)), n_layers, options); });
