@@ -214,7 +214,7 @@ Calls Problem::learners() const {
                                                                           {"alternating", LearningMethod::alternating},
                                                                           {"truncated", LearningMethod::truncated},
                                                                           {"exact", LearningMethod::alternating_exact}})
-    calls["learn_dictionary " + name] = [=, this](const Execution& e) {
+    calls["learn_dictionary " + name] = [=, this, method = method](const Execution& e) {
       throw_if_stopped(
           learn_dictionary<double>(X, D.atoms(), reg,
                                    {.method = method,
