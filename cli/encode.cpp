@@ -13,6 +13,7 @@
 #include "interrupt.hpp"
 #include "outputs.hpp"
 #include "riata/core/check.hpp"
+#include "riata/io/model_file.hpp"
 #include "riata/linalg/norms.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/encode_stream.hpp"
@@ -48,15 +49,10 @@ struct Encode {
   EncodeResult<T> unroll(const LoadedDictionary& loaded, const Batch<T>& batch) const;
 };
 
-std::string value_of(const Metadata& metadata, const std::string& key) {
-  const auto found = metadata.find(key);
-  return found == metadata.end() ? "" : found->second;
-}
-
 /// What the model was learned with holds where the command line says nothing.
 void Encode::adopt(const LoadedDictionary& loaded) {
   const Metadata& metadata = loaded.metadata;
-  if (const std::string text = value_of(metadata, "reg"); !reg && !text.empty()) reg = Reg::parse(text);
+  if (const std::string text = text_of(metadata, "reg"); !reg && !text.empty()) reg = Reg::parse(text);
   require(reg.has_value(), "--reg is required: {} does not say with which weight it was learned", dictionary);
   PenaltyOptions& penalty = options.penalty;
   if (penalty_flag->count() == 0) {
@@ -68,9 +64,9 @@ void Encode::adopt(const LoadedDictionary& loaded) {
     penalty.positive |= loaded.penalty.positive;
   }
   options.validate();  // does the method fit?
-  if (value_of(metadata, "centred") == "true") centre = true;
+  if (text_of(metadata, "centred") == "true") centre = true;
   if (n_layers && options.method == Solver::automatic)
-    options.method = value_of(metadata, "algorithm") == "ista" ? Solver::ista : Solver::fista;
+    options.method = text_of(metadata, "algorithm") == "ista" ? Solver::ista : Solver::fista;
 }
 
 /// "largest gap 1e-07", or that there is none.
@@ -160,10 +156,10 @@ EncodeResult<T> Encode::unroll(const LoadedDictionary& loaded, const Batch<T>& b
   UnrolledOptions network{.n_layers = *n_layers,
                           .algorithm = options.method == Solver::ista ? Layers::ista : Layers::fista,
                           .steps = loaded.steps,
-                          .return_extrapolated = value_of(loaded.metadata, "return_extrapolated") == "true",
+                          .return_extrapolated = text_of(loaded.metadata, "return_extrapolated") == "true",
                           .penalty = options.penalty,
                           .execution = options.execution};
-  if (value_of(loaded.metadata, "lipschitz_bound") == "frobenius") network.lipschitz = frobenius_norm_of_gram(D.atoms());
+  if (text_of(loaded.metadata, "lipschitz_bound") == "frobenius") network.lipschitz = frobenius_norm_of_gram(D.atoms());
   EncodeResult<T> result;
   result.codes = unrolled_encode<T>(batch, D, *reg, network);
   auto [objective, gap] = lasso_certificate<T>(batch, D, result.codes, *reg, options.penalty, options.execution);

@@ -9,6 +9,7 @@
 #include "interrupt.hpp"
 #include "outputs.hpp"
 #include "riata/core/check.hpp"
+#include "riata/io/model_file.hpp"
 #include "riata/networks/network_file.hpp"
 
 namespace riata::cli {
@@ -47,8 +48,7 @@ int Infer::infer(const StoredNetwork<T>& stored) {
   const int depth = n_layers.value_or(net.n_layers());
   require(depth >= 1 && depth <= net.n_layers(), "n_layers = {}, must be between 1 and the network's {}", depth, net.n_layers());
   AnyMatrix signals = read_signals_for(D.signal_size(), precision_of<T>(), network, {input}, {.image = image});
-  if (const auto found = stored.metadata.find("centred"); found != stored.metadata.end() && found->second == "true")
-    centre(signals);
+  if (text_of(stored.metadata, "centred") == "true") centre(signals);
   const Matrix<T>& X = signals_that_fit<T>(signals, input, D.signal_size(), network);
   catch_interrupts();
   execution.stop_requested = interrupt_requested;

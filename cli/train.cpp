@@ -251,8 +251,7 @@ void add_network_options(CLI::App& app, Train& command) {
       ->type_name("P P_MAX");
   app.add_option("--init", command.init,
                  "Where to start: a network (.safetensors; also of learned steps), which brings dictionary, kind and layers, or "
-                 "arrays of one trained "
-                 "elsewhere (.npz), named as riata info names them")
+                 "arrays of one trained elsewhere (.npz), named as riata info names them")
       ->type_name("FILE");
 }
 

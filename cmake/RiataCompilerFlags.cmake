@@ -12,7 +12,7 @@ target_compile_options(riata_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow
   -Wno-missing-field-initializers  # {.tol = 1e-8} leaves the other options at their defaults on purpose
   $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>  # GCC 12 sees ghosts in std::vector members initialised so
-  # GCC collects garbage after every 30 % of growth by default: a tenth of the time, for a seventh of the memory.
+  # GCC collects garbage after every 30 % of growth by default: a tenth of the time, for a fifth more memory.
   $<$<CXX_COMPILER_ID:GNU>:--param=ggc-min-expand=1000>
   # Not -ffast-math: NaN, infinity and the order of sums matter here. These two lose nothing we use (errno of sqrt,
   # traps on floating-point exceptions) and without them loops that hold a sqrt or a select do not vectorise.

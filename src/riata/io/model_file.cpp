@@ -22,6 +22,11 @@ TensorFile read_model_file(const std::string& path) {
   return file;
 }
 
+std::string text_of(const std::map<std::string, std::string>& metadata, const std::string& key) {
+  const auto found = metadata.find(key);
+  return found == metadata.end() ? "" : found->second;
+}
+
 void write_model_file(const std::string& path, const std::string& kind, TensorFile file) {
   file.metadata["format"] = "riata";
   file.metadata["format_version"] = std::to_string(format_version);

@@ -18,16 +18,13 @@
 namespace riata {
 namespace {
 
-std::string text_of(const TensorFile& file, const std::string& key) {
-  const auto found = file.metadata.find(key);
-  return found == file.metadata.end() ? std::string() : found->second;
+bool has_learned_steps(const TensorFile& file) {
+  return text_of(file.metadata, "kind") == "dictionary" && file.tensors.contains("steps");
 }
-
-bool has_learned_steps(const TensorFile& file) { return text_of(file, "kind") == "dictionary" && file.tensors.contains("steps"); }
 
 TensorFile read_network(const std::string& path) {
   TensorFile file = read_model_file(path);
-  const std::string kind = text_of(file, "kind");
+  const std::string kind = text_of(file.metadata, "kind");
   require(kind == "network" || has_learned_steps(file), "{} holds a {}, expected a network", path,
           kind.empty() ? "model of no kind" : shown(kind));
   return file;
@@ -84,22 +81,23 @@ void require_parameter_shape(const Tensor& tensor, Index rows, Index cols, const
 template <Scalar T>
 void become_network(const Dictionary<T>& D, const std::string& path, TensorFile& file) {
   const PenaltyOptions penalty = stored_penalty(file, path, D.code_size());
-  const char* other = penalty.kind != PenaltyKind::l1                  ? to_string(penalty.kind)
-                      : penalty.positive                               ? "positive"
-                      : !penalty.weights.empty()                       ? "weights"
-                      : text_of(file, "return_extrapolated") == "true" ? "return_extrapolated"
-                                                                       : nullptr;
+  const char* other = penalty.kind != PenaltyKind::l1                           ? to_string(penalty.kind)
+                      : penalty.positive                                        ? "positive"
+                      : !penalty.weights.empty()                                ? "weights"
+                      : text_of(file.metadata, "return_extrapolated") == "true" ? "return_extrapolated"
+                                                                                : nullptr;
   require(other == nullptr,
           "{}: it was learned with {}, which networks of learned steps do not have; encode by its n_layers instead", path,
           other ? other : "");
   const std::vector<double> s = get_vector<double>(file.tensors, "steps", path);
   const auto n_layers = static_cast<int>(std::min<std::size_t>(s.size(), most_layers + 1));  // too many: the network says so
-  require(text_of(file, "n_layers").empty() || number<std::size_t>(file, "n_layers", path) == s.size(),
-          "{}: metadata 'n_layers' is {}, but there are {} steps", path, shown(text_of(file, "n_layers")), s.size());
-  const std::string algorithm = text_of(file, "algorithm");
+  require(text_of(file.metadata, "n_layers").empty() || number<std::size_t>(file, "n_layers", path) == s.size(),
+          "{}: metadata 'n_layers' is {}, but there are {} steps", path, shown(text_of(file.metadata, "n_layers")), s.size());
+  const std::string algorithm = text_of(file.metadata, "algorithm");
   const bool is_ista = !algorithm.empty() && naming(path, [&] { return parse<Layers>(algorithm, "algorithm"); }) == Layers::ista;
   const Matrix<T>* atoms = D.matrix();
-  const double L = atoms && text_of(file, "lipschitz_bound") == "frobenius" ? frobenius_norm_of_gram(*atoms) : D.squared_norm();
+  const double L =
+      atoms && text_of(file.metadata, "lipschitz_bound") == "frobenius" ? frobenius_norm_of_gram(*atoms) : D.squared_norm();
   for (int k = 0; k < n_layers; ++k)
     file.tensors[parameter_name(k, "step")] = {{1}, std::vector<T>{static_cast<T>(s[static_cast<std::size_t>(k)] / L)}};
   for (const char* key : {"support_selection_p", "support_selection_p_max"}) file.metadata.erase(key);

@@ -11,6 +11,7 @@
 #include "riata/io/atomic_file.hpp"
 #include "riata/io/file.hpp"
 #include "riata/io/file_lock.hpp"
+#include "riata/io/model_file.hpp"
 #include "riata/io/safetensors_header.hpp"
 #include "riata/io/tensor_bytes.hpp"
 #include "riata/linalg/blas_kernels.hpp"
@@ -91,11 +92,6 @@ bool holds_something(const std::string& path) {
 }
 
 using Metadata = std::map<std::string, std::string>;
-
-std::string text_of(const Metadata& metadata, const std::string& key) {
-  const auto found = metadata.find(key);
-  return found == metadata.end() ? "" : found->second;
-}
 
 bool is_checkpoint(const Metadata& metadata) { return text_of(metadata, "format") == checkpoint_format; }
 

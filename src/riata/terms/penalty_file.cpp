@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "riata/core/check.hpp"
+#include "riata/io/model_file.hpp"
 #include "riata/terms/l1.hpp"
 #include "riata/terms/reg.hpp"
 
@@ -19,10 +20,7 @@ void store_penalty(const PenaltyOptions& penalty, TensorFile& file) {
 }
 
 PenaltyOptions stored_penalty(const TensorFile& file, const std::string& path, Index n_atoms) {
-  const auto text = [&](const char* key) {
-    const auto found = file.metadata.find(key);
-    return found == file.metadata.end() ? std::string() : found->second;
-  };
+  const auto text = [&](const char* key) { return text_of(file.metadata, key); };
   PenaltyOptions penalty{.positive = text("positive") == "true"};
   try {
     if (!text("penalty").empty()) penalty.kind = parse<PenaltyKind>(text("penalty"), "penalty");
