@@ -12,18 +12,19 @@ JOBS ?= $(shell nproc)
 # Debian's own cmake and python3 where they are: a second one in front on PATH may lack headers or be too old.
 # Not := since a target may have to install them first.
 CMAKE = $(firstword $(wildcard /usr/bin/cmake) cmake)
+CPACK = $(firstword $(wildcard /usr/bin/cpack) cpack)
 CTEST = $(firstword $(wildcard /usr/bin/ctest) ctest)
 SYSTEM_PYTHON = $(firstword $(wildcard /usr/bin/python3) python3)
 PY := .venv/bin/python
 
 BUILD_PACKAGES := g++ cmake ninja-build ca-certificates python3 python3-dev python3-venv libeigen3-dev \
   libopenblas-openmp-dev libfmt-dev nlohmann-json3-dev libpng-dev libjpeg-dev libtiff-dev zlib1g-dev \
-  librandom123-dev libcli11-dev libgtest-dev libgmock-dev
+  librandom123-dev libcli11-dev libgtest-dev libgmock-dev pkgconf
 NEED := tools/need_packages.sh
 CONFIGURE = @mkdir -p build; $(CMAKE) --preset release > build/configure.log || { cat build/configure.log; exit 1; }
 
 .PHONY: help demo build test test-long test-cpp test-python test-torch test-asan test-tsan fuzz test-wheel bench bench-networks bench-roofline bench-scaling \
-  reproduce docs lint format install clean packages
+  reproduce docs lint format install uninstall deb test-deb clean packages
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -85,7 +86,7 @@ bench: build bench/.venv/ready ## riata beside its peers: JSON lines, table and 
 
 bench-roofline: .venv/ready ## how far from the processor's limits: the tables of docs/roofline.md, on this machine
 	$(CONFIGURE)
-	@$(CMAKE) --build --preset release --parallel $(JOBS) --target roofline > build/roofline.log || { cat build/roofline.log; exit 1; }
+	@$(CMAKE) --build --preset release --parallel $(JOBS) --target riata_roofline > build/roofline.log || { cat build/roofline.log; exit 1; }
 	@build/release/bench/roofline
 
 bench-networks: build ## networks with their guards, and the certified coder beside them; ARGS="--kinds step --layers 20"
@@ -127,8 +128,28 @@ format: packages ## formats the C++ sources in place
 
 # make install PREFIX=/somewhere: library, headers, CMake package and command.
 PREFIX ?= /usr/local
-install: build ## library, headers, CMake package and command into PREFIX (/usr/local)
+install: .venv/ready ## library, headers, CMake package, pkg-config files and command into PREFIX (/usr/local)
+	$(CONFIGURE)
+	$(CMAKE) --build --preset release --parallel $(JOBS) --target riata_core riata_cli
 	$(CMAKE) --install build/release --prefix "$(PREFIX)"
+	mv build/release/install_manifest.txt build/installed.txt
+
+uninstall: ## removes what the last `make install` has put there
+	@[ -f build/installed.txt ] || { echo "nothing was installed from here" >&2; exit 2; }
+	xargs -a build/installed.txt -d '\n' rm -fv --
+	for folder in $$(sed -nE 's|^(.*/riata)/.*|\1|p' build/installed.txt | sort -u); do find "$$folder" -type d -empty -delete; done
+	rm build/installed.txt
+
+# Packages of this Debian, for its own Python 3: libriata0.2, libriata-dev, riata, python3-riata.
+deb: .venv/ready ## Debian packages into build/deb
+	@$(NEED) dpkg-dev file
+	@mkdir -p build; $(CMAKE) --preset deb > build/configure.log || { cat build/configure.log; exit 1; }
+	$(CMAKE) --build --preset deb --parallel $(JOBS)
+	cd build/deb && rm -f *.deb && $(CPACK)
+
+test-deb: deb ## installs them in a bare Debian root (debootstrap), runs command, Python and README's program, removes them
+	@$(NEED) debootstrap
+	tools/test_deb.sh
 
 clean: ## removes what was built; .venv stays
 	rm -rf build python/riata/*.so python/riata/_riata.pyi

@@ -1,13 +1,17 @@
 # riata_flags: what every target of ours is compiled with, and nobody else's. The library, its doors and its tests must
 # share these: they instantiate the same Eigen templates, and the linker keeps one copy, whichever it meets first.
 
+add_library(riata_flags INTERFACE)
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
-  set(CMAKE_BUILD_TYPE Release CACHE STRING "Debug, Release or RelWithDebInfo" FORCE)
+  if(PROJECT_IS_TOP_LEVEL)
+    set(CMAKE_BUILD_TYPE Release CACHE STRING "Debug, Release or RelWithDebInfo" FORCE)
+  else()  # the parent's to set; riata alone is optimised
+    target_compile_options(riata_flags INTERFACE -O3 -DNDEBUG)
+  endif()
 endif()
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)  # so that what is installed loads the libraries it was linked with
 
-add_library(riata_flags INTERFACE)
 target_compile_options(riata_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow
   -Wno-missing-field-initializers  # {.tol = 1e-8} leaves the other options at their defaults on purpose

@@ -63,7 +63,7 @@ TYPED_TEST(AnyDictionary, IsCodedToACertifiedGap) {
         EXPECT_EQ(found.status[static_cast<std::size_t>(i)], Status::converged);
         EXPECT_LE(gap(i), 1.01e-6 * 0.5 * this->X_.col(i).template cast<double>().squaredNorm()) << to_string(method);
       }
-      if (method == Solver::automatic) EXPECT_EQ(found.method, Solver::fista);
+      EXPECT_EQ(found.method, method == Solver::automatic ? Solver::fista : method);
     }
 }
 

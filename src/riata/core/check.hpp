@@ -1,4 +1,4 @@
-// Checks at the public boundary. Internal: not installed, because it needs fmt.
+// Checks at the public boundary.
 #pragma once
 
 #include "riata/core/axes.hpp"

@@ -1,4 +1,4 @@
-// Text of files and users inside sentences: what a terminal shows of it. Internal: not installed.
+// Text of files and users inside sentences: what a terminal shows of it.
 #pragma once
 
 #include <fmt/format.h>

@@ -171,5 +171,6 @@ Matrix<T> perturbed(const Matrix<T>& D, double relative, std::uint64_t seed) {
   template Matrix<T> perturbed<T>(const Matrix<T>&, double, std::uint64_t);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
+#undef RIATA_INSTANTIATE
 
 }  // namespace riata::datasets

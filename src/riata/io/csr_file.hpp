@@ -1,4 +1,4 @@
-// Sparse matrices as scipy.sparse.load_npz() reads them, written row by row. Internal: not installed.
+// Sparse matrices as scipy.sparse.load_npz() reads them, written row by row.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Reading from the standard library's streams with riata's errors. Internal: not installed.
+// Reading from the standard library's streams with riata's errors.
 #pragma once
 
 #include <cstdint>

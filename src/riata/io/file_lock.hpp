@@ -1,4 +1,4 @@
-// A file that one run has for itself. Internal: not installed.
+// A file that one run has for itself.
 #pragma once
 
 #include <cstdio>

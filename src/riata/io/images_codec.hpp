@@ -1,4 +1,4 @@
-// What the three image formats share. Internal: not installed.
+// What the three image formats share.
 #pragma once
 
 #include <csetjmp>

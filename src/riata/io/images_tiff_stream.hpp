@@ -1,4 +1,4 @@
-// libtiff on a stream, silent: its messages are kept. Internal: not installed.
+// libtiff on a stream, silent: its messages are kept.
 #pragma once
 
 #include <tiffio.h>

@@ -1,5 +1,4 @@
 // One .npy array from any source of bytes: a file, or a member of a zip archive; or a file's rows, some at a time.
-// Internal: not installed.
 #pragma once
 
 #include <cstdint>

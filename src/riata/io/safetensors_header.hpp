@@ -1,4 +1,4 @@
-// The JSON header of a safetensors file. Internal: not installed.
+// The JSON header of a safetensors file.
 #pragma once
 
 #include <cstdint>

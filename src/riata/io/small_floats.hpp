@@ -1,4 +1,4 @@
-// Floating-point numbers of 16 bits, widened without loss. Internal: not installed.
+// Floating-point numbers of 16 bits, widened without loss.
 #pragma once
 
 #include <bit>

@@ -1,4 +1,4 @@
-// Tensors as bytes on disk: sizes without overflow, views of the values. Internal: not installed.
+// Tensors as bytes on disk: sizes without overflow, views of the values.
 #pragma once
 
 #include <bit>

@@ -1,5 +1,5 @@
 // Zip archives: the part that NumPy uses. Stored and deflated members, zip64 beyond 4 GiB.
-// Format: PKWARE APPNOTE 6.3.10. Internal: not installed.
+// Format: PKWARE APPNOTE 6.3.10.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Signatures and sizes of zip archives (PKWARE APPNOTE 6.3.10, section 4.3). Internal: not installed.
+// Signatures and sizes of zip archives (PKWARE APPNOTE 6.3.10, section 4.3).
 #pragma once
 
 #include <cstdint>

@@ -49,5 +49,6 @@ int replace_atoms(Matrix<T>& D, const std::vector<bool>& unused, const Batch<T>&
   template int replace_atoms<T>(Matrix<T>&, const std::vector<bool>&, const Batch<T>&, const AtomPolicy&, Index);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
+#undef RIATA_INSTANTIATE
 
 }  // namespace riata

@@ -1,4 +1,4 @@
-// What of a run's options its bits depend on: the part of a checkpoint's fingerprint that options are. Internal: not installed.
+// What of a run's options its bits depend on: the part of a checkpoint's fingerprint that options are.
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -310,5 +310,6 @@ TrainingResult train(Network<T>& net, const NonDeduced<Batch<T>>& signals, const
                                    const OptionalMatrixRef<T>&, const TrainingObserver&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
+#undef RIATA_INSTANTIATE
 
 }  // namespace riata

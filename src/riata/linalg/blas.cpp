@@ -242,5 +242,6 @@ void add_outer(NonDeduced<T> scale, const NonDeduced<ConstMatrixRef<T>>& A, cons
   template void add_outer<T>(T, const ConstMatrixRef<T>&, const ConstMatrixRef<T>&, MatrixRef<T>);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
+#undef RIATA_INSTANTIATE
 
 }  // namespace riata

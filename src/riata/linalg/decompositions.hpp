@@ -1,4 +1,4 @@
-// Eigen's decompositions that take long to compile, in double and stoppable. Internal: not installed.
+// Eigen's decompositions that take long to compile, in double and stoppable.
 #pragma once
 
 #include "riata/core/types.hpp"

@@ -160,5 +160,6 @@ void HessianRow<T>::finish(const LayerGradients<T>& gradients) {
   template class HessianRow<T>;
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
+#undef RIATA_INSTANTIATE
 
 }  // namespace riata

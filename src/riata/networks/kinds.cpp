@@ -91,5 +91,6 @@ std::unique_ptr<LayerPass<T>> make_pass(const NetworkKind<T>& kind, const Networ
                                                       const PassRoom&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
+#undef RIATA_INSTANTIATE
 
 }  // namespace riata

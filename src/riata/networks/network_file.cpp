@@ -296,5 +296,6 @@ void import_parameters(const std::string& path, Network<T>& network) {
   template Matrix<T> tensor_to_parameter<T>(const Tensor&, const Matrix<T>&, const std::string&, const std::string&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
+#undef RIATA_INSTANTIATE
 
 }  // namespace riata

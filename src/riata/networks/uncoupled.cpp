@@ -231,5 +231,6 @@ Parameters<T> LampRow<T>::initial(const NetworkModel<T>& model, int layer) {
   template class LampRow<T>;
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
+#undef RIATA_INSTANTIATE
 
 }  // namespace riata

@@ -47,5 +47,6 @@ void require_stored_matrix(const NamedTensors& tensors, const std::string& where
   template std::unique_ptr<Dictionary<T>> stored_dictionary<T>(const NamedTensors&, const Dictionary<T>&, const std::string&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
+#undef RIATA_INSTANTIATE
 
 }  // namespace riata

@@ -70,5 +70,6 @@ std::vector<T> average_patches(const ConstMatrixRef<T>& patches, const PatchGrid
   template std::vector<T> average_patches<T>(const ConstMatrixRef<T>&, const PatchGrid&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
+#undef RIATA_INSTANTIATE
 
 }  // namespace riata

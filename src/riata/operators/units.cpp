@@ -184,5 +184,6 @@ void TileUnits<T>::leave(MatrixRef<T> Z) const {
   template class TileUnits<T>;
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
+#undef RIATA_INSTANTIATE
 
 }  // namespace riata

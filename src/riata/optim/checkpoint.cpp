@@ -307,5 +307,6 @@ std::uint64_t hash_of(const NonDeduced<ConstMatrixRef<T>>& X) {
   template Matrix<T> stored_matrix<T>(const NamedTensors&, const std::string&, Index, Index, const std::string&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
+#undef RIATA_INSTANTIATE
 
 }  // namespace riata

@@ -80,5 +80,6 @@ std::unique_ptr<TileSolver<typename P::scalar>> make_backtracking(const SharedPr
   template std::unique_ptr<TileSolver<T>> make_backtracking(const SharedProblem<Given<T>>&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
+#undef RIATA_INSTANTIATE
 
 }  // namespace riata

@@ -74,5 +74,6 @@ void encode(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D, const Reg
                           const OptionalMatrixRef<T>&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
+#undef RIATA_INSTANTIATE
 
 }  // namespace riata

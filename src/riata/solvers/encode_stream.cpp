@@ -16,7 +16,7 @@
 namespace riata {
 namespace {
 
-constexpr const char* where = "encode_stream";
+constexpr const char* caller = "encode_stream";
 
 /// Hands the next n signals to `use`.
 template <Scalar T>
@@ -41,7 +41,7 @@ template <Scalar T>
 Source<T> source_of(NpyRows& rows, const std::filesystem::path& path) {
   constexpr bool is_float = std::is_same_v<T, float>;
   require(rows.is_float() == is_float, "{}: {} holds {} but the dictionary is {}; they must be equal (convert one with astype)",
-          where, path.string(), rows.is_float() ? "float32" : "float64", is_float ? "float32" : "float64");
+          caller, path.string(), rows.is_float() ? "float32" : "float64", is_float ? "float32" : "float64");
   return {rows.n_columns(), rows.n_rows(), [&rows](Index n, const auto& use) {
             const auto values = rows.next(n);
             use(Eigen::Map<const Matrix<T>>(std::get<std::vector<T>>(values).data(), rows.n_columns(), n));
@@ -78,7 +78,7 @@ StreamReport run(const Source<T>& signals, const DenseDictionary<T>& D, const Re
     const Index n = std::min(block, n_signals - first);
     CodeBlock<T> coded{.first = first, .n_signals = n_signals};
     signals.take(n, [&](const ConstMatrixRef<T>& X) {
-      require_in_range<T>(where, "X", X, of_signals, first);
+      require_in_range<T>(caller, "X", X, of_signals, first);
       const Vector<T> regs = resolve_reg<T>(part_of(reg, first, n), X, D, solver.penalty, solver.execution);
       if (!encoder) {
         // Any block of more than two signals gets the method that all signals would.
@@ -108,8 +108,8 @@ StreamReport run(const Source<T>& signals, const DenseDictionary<T>& D, const Re
 template <Scalar T>
 void check(const Source<T>& signals, const DenseDictionary<T>& D, const Reg& reg, const StreamOptions& options) {
   options.validate();
-  require(signals.n_signals > 0, "{}: X holds no signals", where);
-  require(signals.n_features == D.signal_size(), "{}: signals have {} features but atoms have {}; they must be equal", where,
+  require(signals.n_signals > 0, "{}: X holds no signals", caller);
+  require(signals.n_features == D.signal_size(), "{}: signals have {} features but atoms have {}; they must be equal", caller,
           signals.n_features, D.signal_size());
   with_penalty<T>(options.encode.penalty, D, [](const auto&) {});
   if (reg.is_per_signal()) {
@@ -131,7 +131,7 @@ std::vector<double> to_doubles(const auto& values) { return {values.begin(), val
 template <Scalar T>
 StreamReport run_into_file(const Source<T>& signals, const DenseDictionary<T>& D, const Reg& reg,
                            const std::filesystem::path& output, const StreamOptions& options) {
-  require(output.extension() == ".npz", "{}: output = '{}', must end in .npz", where, output.string());
+  require(output.extension() == ".npz", "{}: output = '{}', must end in .npz", caller, output.string());
   check(signals, D, reg, options);
   CsrFileWriter<T> file(output, {"objective", "gap", "n_iter"});
   const CodeSink<T> append = [&](CodeBlock<T>&& block) {
@@ -146,9 +146,9 @@ StreamReport run_into_file(const Source<T>& signals, const DenseDictionary<T>& D
 
 void StreamOptions::validate() const {
   encode.validate();
-  require(!encode.record, "{}: record keeps a trace per signal in memory; use encode for it", where);
+  require(!encode.record, "{}: record keeps a trace per signal in memory; use encode for it", caller);
   require(!block_size || (*block_size >= 1 && *block_size <= (Index{1} << 40)), "{}: block_size = {}, must be between 1 and 2^40",
-          where, block_size.value_or(0));
+          caller, block_size.value_or(0));
 }
 
 template <Scalar T>

@@ -213,5 +213,6 @@ HyperGradient hypergradient(const NonDeduced<ConstMatrixRef<T>>& X, const DenseD
                                           const OptionalMatrixRef<T>&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
+#undef RIATA_INSTANTIATE
 
 }  // namespace riata

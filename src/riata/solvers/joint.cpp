@@ -183,5 +183,6 @@ JointResult<T> joint_encode(const NonDeduced<ConstMatrixRef<T>>& X, const DenseD
   template JointResult<T> joint_encode<T>(const ConstMatrixRef<T>&, const DenseDictionary<T>&, const Reg&, const JointOptions&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
+#undef RIATA_INSTANTIATE
 
 }  // namespace riata

@@ -103,10 +103,10 @@ class ProximalGradient final : public ProximalTile<P> {
   bool is_fixed(Index i) const override {
     const auto z = Z_.col(i), z_before = previous_.col(i);
     if (((z.array() != T(0)) != (z_before.array() != T(0))).any()) return false;
-    constexpr double eps = static_cast<double>(std::numeric_limits<T>::epsilon());
+    constexpr double u = static_cast<double>(std::numeric_limits<T>::epsilon());
     const double n_active = static_cast<double>((z.array() != T(0)).count());
-    const double of_sums = eps * std::sqrt(n_active) * static_cast<double>(z.template lpNorm<1>()) * atom_over_norm_;
-    const double tolerated = std::max(options_.tol, 4 * eps) * static_cast<double>(z.norm());
+    const double of_sums = u * std::sqrt(n_active) * static_cast<double>(z.template lpNorm<1>()) * atom_over_norm_;
+    const double tolerated = std::max(options_.tol, 4 * u) * static_cast<double>(z.norm());
     return static_cast<double>((z - z_before).norm()) <= std::max(tolerated, 2 * of_sums);
   }
 
@@ -138,5 +138,6 @@ std::unique_ptr<TileSolver<typename P::scalar>> make_proximal_gradient(const Sha
   template std::unique_ptr<TileSolver<T>> make_proximal_gradient(const SharedProblem<Given<T>>&, double);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
+#undef RIATA_INSTANTIATE
 
 }  // namespace riata

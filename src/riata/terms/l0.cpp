@@ -49,6 +49,7 @@ double L0<T>::subgradient_distance(const ConstVectorRef<T>& z, const ConstVector
   template void hard_threshold_vjp<T>(const ConstMatrixRef<T>&, MatrixRef<T>, const ThresholdCotangents<T>&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
+#undef RIATA_INSTANTIATE
 
 template class L0<float>;
 template class L0<double>;

@@ -45,5 +45,6 @@ double Given<T>::subgradient_distance(const ConstVectorRef<T>& z, const ConstVec
   template class Given<T>;
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
+#undef RIATA_INSTANTIATE
 
 }  // namespace riata

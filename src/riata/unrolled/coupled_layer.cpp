@@ -146,5 +146,6 @@ void FistaLayer<T>::backward(const TileInput<T>& input, const LayerState<T>& bef
   template class FistaLayer<T>;
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
+#undef RIATA_INSTANTIATE
 
 }  // namespace riata

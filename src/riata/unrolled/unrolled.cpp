@@ -227,5 +227,6 @@ double unrolled_loss(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D, 
                                    const GradientOptions&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
+#undef RIATA_INSTANTIATE
 
 }  // namespace riata

@@ -88,5 +88,6 @@ T require_signal(const char* where, const Dictionary<T>& D, const ConstVectorRef
   template T require_signal<T>(const char*, const Dictionary<T>&, const ConstVectorRef<T>&, double, const ConstVectorRef<T>&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
+#undef RIATA_INSTANTIATE
 
 }  // namespace riata
