@@ -17,8 +17,6 @@ std::vector<Image> read_tiff(const ImageSource& source, bool) { refuse_without_l
 
 void write_png(std::FILE*, const std::string& name, const Image&) { refuse_without_library(name, "PNG", "libpng"); }
 void write_jpeg(std::FILE*, const std::string& name, const Image&) { refuse_without_library(name, "JPEG", "libjpeg"); }
-void write_tiff(std::FILE*, const std::string& name, std::span<const Image>) {
-  refuse_without_library(name, "TIFF", "libtiff");
-}
+void write_tiff(std::FILE*, const std::string& name, std::span<const Image>) { refuse_without_library(name, "TIFF", "libtiff"); }
 
 }  // namespace riata
