@@ -164,6 +164,8 @@ int Denoise::run() {
   require_writable_as(output, pages);
   require(model_out.empty() || pages.size() == 1, "--model-out holds one dictionary, and {} has {} pages; choose one with --page",
           input, pages.size());
+  require(!mask.ends_with(".jpg") && !mask.ends_with(".jpeg"),
+          "--mask {}: JPEG turns black, which is missing, into nearly black; expected a PNG or TIFF", mask);
   const std::vector<Picture> masks = read_beside(mask, pages), clean_pictures = read_beside(reference, pages);
 
   catch_interrupts();

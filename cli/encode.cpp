@@ -55,13 +55,15 @@ void Encode::adopt(const LoadedDictionary& loaded) {
   if (const std::string text = text_of(metadata, "reg"); !reg && !text.empty()) reg = Reg::parse(text);
   require(reg.has_value(), "--reg is required: {} does not say with which weight it was learned", dictionary);
   PenaltyOptions& penalty = options.penalty;
-  if (penalty_flag->count() == 0) {
+  if (penalty_flag->count() == 0 || penalty.kind == loaded.penalty.kind) {
     const PenaltyOptions given = std::exchange(penalty, loaded.penalty);
     if (given.l1_ratio) penalty.l1_ratio = given.l1_ratio;
     if (!given.groups.empty()) penalty.groups = given.groups;
     penalty.positive |= given.positive;
-  } else if (penalty.kind == PenaltyKind::l1 || penalty.kind == PenaltyKind::elastic_net) {
-    penalty.positive |= loaded.penalty.positive;
+  } else if (loaded.penalty != PenaltyOptions{} && !talk.quiet) {
+    say(formatted(
+        "riata encode: penalty = '{}' takes the place of all that {} was learned with ('{}', its weights, positive codes)",
+        to_string(penalty.kind), dictionary, to_string(loaded.penalty.kind)));
   }
   options.validate();  // does the method fit?
   if (text_of(metadata, "centred") == "true") centre = true;
@@ -196,7 +198,7 @@ int Encode::encode(const LoadedDictionary& loaded, const Matrix<T>& X) {
         {"n_features", X.rows()},
         {"n_atoms", result.codes.rows()},
         {"dtype", to_string(precision_of<T>())},
-        {"method", to_string(options.method)},
+        {"method", to_string(n_layers ? options.method : result.method)},
         {"n_layers", n_layers ? nlohmann::ordered_json(*n_layers) : nlohmann::ordered_json(nullptr)},
         {"objective", result.objective.mean()},
         {"gap", result.gap.maxCoeff()},

@@ -222,7 +222,7 @@ Task add_learn(CLI::App& app) {
   add_model_options(app, *command);
   add_signal_options(app, *command);
   add_run_options(app, *command);
-  app.footer("Example: riata learn signals.npy -o model.safetensors --atoms 100 --reg 0.1max");
+  app.footer("Example: riata learn signals.npy -o model.safetensors --n-atoms 100 --reg 0.1max");
   return [command] { return command->run(); };
 }
 

@@ -46,7 +46,8 @@ std::vector<Command> add_commands(CLI::App& app) {
 void refuse_old_flags(int argc, char** argv) {
   for (int k = 1; k < argc; ++k)
     for (const auto& [old, now] : {std::pair{"--layers", "--n-layers"}, {"--atoms", "--n-atoms"}, {"--threads", "--n-threads"}})
-      require(argv[k] != std::string_view(old), "{} is {} since riata 0.2", old, now);
+      require(std::string_view(argv[k]).substr(0, std::string_view(argv[k]).find('=')) != old, "{} is {} since riata 0.2", old,
+              now);
 }
 
 /// What was written to standard output must have arrived: `riata info > /dev/full` is a failure.

@@ -43,6 +43,7 @@ struct Train {
   const std::string& atoms_name() const { return init_is_network() ? init : dictionary; }
   void check();
   void adopt(const Metadata& metadata);
+  void adopt(const PenaltyOptions& penalty);
   template <Scalar T>
   StoredNetwork<T> fresh(const Matrix<T>& atoms) const;
   template <Scalar T>
@@ -85,6 +86,17 @@ void Train::adopt(const Metadata& metadata) {
   if (value("centred") == "true") centre = true;
 }
 
+/// Networks are trained for l1, or for groups by kinds that take them.
+void Train::adopt(const PenaltyOptions& penalty) {
+  require((penalty.kind == PenaltyKind::l1 || penalty.kind == PenaltyKind::group) && !penalty.positive && penalty.weights.empty(),
+          "{} was learned with {}, and networks are trained for plain l1 or for groups; expected its atoms alone, as .npy",
+          dictionary,
+          penalty.positive           ? "positive codes"
+          : !penalty.weights.empty() ? "weights"
+                                     : formatted("penalty = '{}'", to_string(penalty.kind)));
+  if (network.groups.empty()) network.groups = penalty.groups;
+}
+
 int Train::run() {
   check();
   if (!init_is_network()) {
@@ -92,6 +104,7 @@ int Train::run() {
     if (!groups.empty()) network.groups = read_labels(groups);
     if (!selection.empty()) network.support_selection = SupportSelection{.p = selection[0], .p_max = selection[1]};
     adopt(loaded.metadata);
+    adopt(loaded.penalty);
     return std::visit([&](const auto& atoms) { return train(fresh(atoms)); }, loaded.atoms);
   }
   const auto go_on = [&]<class T>(T) {
@@ -279,7 +292,7 @@ Task add_train(CLI::App& app) {
   app.add_option("--max-patches", command->patches.max_patches, "Pictures: patches drawn at random; default: all");
   add_image(app, command->patches.image, "all pages");
   add_training_options(app, *command);
-  app.footer("Example: riata train --kind step --layers 20 --reg 0.5max --dictionary D.npy --data X.npy -o net.safetensors");
+  app.footer("Example: riata train --kind step --n-layers 20 --reg 0.5max --dictionary D.npy --data X.npy -o net.safetensors");
   return [command] { return command->run(); };
 }
 

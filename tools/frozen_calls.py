@@ -374,7 +374,7 @@ def others(g):
     yield "datasets/perturbed", lambda: data.perturbed(g.D, 0.4, 7)
     for law in ("gaussian", "coding", "sphere"):
         yield f"datasets/{law}", lambda: data.signals_on_b_infinity(g.D, 20, law, 7)
-    yield "datasets/scaled", lambda: data.scale_to_b_infinity(g.X, g.D)
+    yield "datasets/scaled", lambda: data.scale_to_b_infinity(g.X, D=g.D)
     yield "recovery_score", lambda: riata.recovery_score(g.start, g.D)
 
 

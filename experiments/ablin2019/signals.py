@@ -35,7 +35,7 @@ def problem(dictionary: str, n_features: int, n_atoms: int, n_train: int, n_test
     test = riata.datasets.signals_on_b_infinity(D, n_test, law, random_state=seed + 2)
     if pictures is not None and variant in ("mixed", "lectures"):
         first = len(pictures) * 2 // 3
-        test = riata.datasets.scale_to_b_infinity(D, np.resize(pictures[first:], test.shape))
+        test = riata.datasets.scale_to_b_infinity(np.resize(pictures[first:], test.shape), D=D)
         if variant == "lectures":
-            train = riata.datasets.scale_to_b_infinity(D, np.resize(pictures[:first], train.shape))
+            train = riata.datasets.scale_to_b_infinity(np.resize(pictures[:first], train.shape), D=D)
     return D, train, test

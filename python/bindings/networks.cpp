@@ -224,6 +224,13 @@ void bind_networks(nb::module_& m) {
 
   nb::class_<TrainingInfo>(m, "TrainingInfo", "What training tells about one accepted step.")
       .def_ro("phase", &TrainingInfo::phase, "its stage")
+      .def("__getattr__",
+           [](const TrainingInfo&, const std::string& name) {
+             const char* now = name == "stage" ? "phase" : name == "layers" ? "n_layers" : nullptr;
+             throw nb::attribute_error(formatted("TrainingInfo has no {}{}", shown(name),
+                                                 now ? formatted("; it is called {} since riata 0.2", now) : "")
+                                           .c_str());
+           })
       .def_ro("n_layers", &TrainingInfo::n_layers, "the loss is at the output of this many layers")
       .def_ro("iteration", &TrainingInfo::iteration, "accepted steps so far, all stages together")
       .def_ro("value", &TrainingInfo::value, "the loss")

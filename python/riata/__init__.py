@@ -118,6 +118,8 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "TrainingHistory":
+        raise AttributeError("module 'riata' has no TrainingHistory; it is called History since riata 0.2")
     if name not in _LAZY:
         raise AttributeError(f"module 'riata' has no attribute {name!r}")
     module = importlib.import_module(_LAZY[name], __name__)

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ._arguments import Array
+
+
+class _Renamed:
+    """Attributes by the names that they had before: `_before` tells the new ones."""
+
+    _before: ClassVar[dict[str, str]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        now = self._before.get(name)
+        raise AttributeError(f"{type(self).__name__} has no {name}" + (f"; it is called {now} since riata 0.2" if now else ""))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -274,7 +284,7 @@ class SparseInverseResult:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class UnrolledGradient:
+class UnrolledGradient(_Renamed):
     """A loss after N layers and its derivatives; returned by `unrolled_gradient`. What was not asked for is
     None.
 
@@ -306,9 +316,7 @@ class UnrolledGradient:
         there = ", ".join(name for name in fields if getattr(self, name) is not None)
         return f"UnrolledGradient(value={self.value:.6g}, with {there or 'nothing else'})"
 
-    def __getattr__(self, name: str) -> Any:
-        now = {"gradient": "dictionary", "step_gradient": "steps", "reg_gradient": "reg", "signal_gradient": "signals"}.get(name)
-        raise AttributeError(f"UnrolledGradient has no {name}" + (f"; it is called {now} since riata 0.2" if now else ""))
+    _before = {"gradient": "dictionary", "step_gradient": "steps", "reg_gradient": "reg", "signal_gradient": "signals"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -477,7 +485,7 @@ class NetworkGradient:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LearnResult:
+class LearnResult(_Renamed):
     """A learned dictionary; returned by `learn_dictionary`.
 
     Attributes
@@ -505,6 +513,8 @@ class LearnResult:
         Whether codes were FISTA's extrapolated points.
     penalty : dict
         Keywords of `encode` for the penalty that it was learned with, where they are not the defaults.
+    steps_learned : bool
+        Whether `steps` were learned; `save_model` keeps them then.
     """
 
     dictionary: Array
@@ -521,6 +531,8 @@ class LearnResult:
     lipschitz_bound: str | None = None
     return_extrapolated: bool = False
     penalty: dict[str, Any] = field(default_factory=dict)
+    steps_learned: bool = False
+    _before = {"layers": "n_layers"}
 
     def __repr__(self) -> str:
         n_atoms, n_features = self.dictionary.shape

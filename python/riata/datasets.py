@@ -130,7 +130,7 @@ def signals_on_b_infinity(D: Any, n_signals: int, law: str = "gaussian", random_
     )
 
 
-def scale_to_b_infinity(X: Any, D: Any) -> Array:
+def scale_to_b_infinity(X: Any, *, D: Any) -> Array:
     """Given signals, each scaled so that max_j |d_j . x| = 1.
 
     Parameters
@@ -147,7 +147,7 @@ def scale_to_b_infinity(X: Any, D: Any) -> Array:
     Examples
     --------
     >>> import numpy as np, riata
-    >>> riata.datasets.scale_to_b_infinity([[4.0, -2.0]], np.eye(2))
+    >>> riata.datasets.scale_to_b_infinity([[4.0, -2.0]], D=np.eye(2))
     array([[ 1. , -0.5]])
     """
     X, D = as_matrices("scale_to_b_infinity", X=X, D=D)

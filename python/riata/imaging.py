@@ -23,7 +23,7 @@ from ._arguments import (
     one_line,
     renamed,
 )
-from ._results import History
+from ._results import History, _Renamed
 
 _PEAKS = {"uint8": 255.0, "uint16": 65535.0}
 _METHODS = ("unrolled", "alternating")
@@ -31,7 +31,7 @@ _SMALLEST = 2.0**-110  # of the largest numbers of a float64 picture, so that it
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class DenoiseResult:
+class DenoiseResult(_Renamed):
     """A cleaned picture; returned by `denoise`.
 
     Attributes
@@ -61,6 +61,7 @@ class DenoiseResult:
     n_layers: int
     history: History
     status: str
+    _before = {"layers": "n_layers"}
 
     def __repr__(self) -> str:
         shape = " x ".join(map(str, self.image.shape))
@@ -147,7 +148,10 @@ def denoise(
         raise ValueError(f"{where}: method = {method!r}, must be {' or '.join(map(repr, _METHODS))}")
     image = _as_picture(where, "image", image)
     if mask is not None:
-        mask = _as_picture(where, "mask", mask) != 0
+        mask = _as_picture(where, "mask", mask)
+        if np.isnan(mask).any():
+            raise ValueError(f"{where}: mask holds NaN; expected 0 (or False) where a pixel is missing")
+        mask = mask != 0
         if mask.shape != image.shape[:2]:
             raise ValueError(f"{where}: mask has shape {mask.shape}, expected the image's {image.shape[:2]}")
         image = image.copy()

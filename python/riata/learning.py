@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
 import os
 import sys
@@ -190,7 +191,9 @@ def learn_dictionary(
             options,
         )
     fields |= {"history": History(**fields["history"]), "positive": bool(positive), "centred": bool(centre)}
-    fields["penalty"] = {name: options[name] for name in _riata.options["reg_max"] if name in options}
+    penalty = {name: options[name] for name in _riata.options["reg_max"] if name in options}
+    fields["penalty"] = copy.deepcopy(penalty)  # its arrays may be the caller's
+    fields["steps_learned"] = bool(learn_steps)
     if method != "alternating_exact":
         layers = {"n_layers": n_layers, "algorithm": algorithm, "lipschitz_bound": lipschitz_bound}
         fields |= {name: options.get(name, value) for name, value in layers.items()}
@@ -284,7 +287,7 @@ def save_model(
     path : path
         Written atomically.
     dictionary : array (n_atoms, n_features), LearnResult or Model
-        With a result its steps are stored too, and as metadata reg, positive, centred, n_layers, algorithm,
+        With a result its steps are stored too if they were learned, and as metadata reg, positive, centred, n_layers, algorithm,
         n_iter, value, status and the penalty: what `riata encode` needs to code as the dictionary was learned.
     steps : array (n_layers,), optional
         Step factors.
@@ -305,7 +308,8 @@ def save_model(
     where = "save_model"
     record = as_metadata(where, metadata)
     if isinstance(dictionary, (LearnResult, Model)):
-        steps = dictionary.steps if steps is None else steps
+        if steps is None and getattr(dictionary, "steps_learned", True):
+            steps = dictionary.steps
         penalty = dictionary.penalty if penalty is None else penalty
         if isinstance(dictionary, LearnResult):
             record = _record(dictionary) | record

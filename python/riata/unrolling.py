@@ -106,7 +106,7 @@ class UnrolledEncoder:
     D : array (n_atoms, n_features)
         Dictionary; its precision is that of the signals and codes. Copied.
     n_layers, algorithm, steps, lipschitz, return_extrapolated, positive, weights, penalty, l1_ratio, groups
-        As in `unrolled_encode`. With given steps this is a trained Step-LISTA network.
+        As in `unrolled_encode`, but the penalty must be l1. With given steps this is a trained Step-LISTA network.
 
     Examples
     --------

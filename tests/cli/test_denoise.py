@@ -153,3 +153,10 @@ def test_each_page_has_a_mask(riata, tmp_path, photograph):
         images[0].save(tmp_path / f"{name}.tif", save_all=True, append_images=images[1:])
     report = riata.json("denoise", "two.tif", "-o", "out.tif", "--mask", "masks.tif", "--dct", "--n-atoms", 32)
     assert [page["n_missing"] for page in report["pages"]] == [np.count_nonzero(half == 0)] * 2
+
+
+def test_a_mask_is_no_jpeg(riata, tmp_path):
+    Image.fromarray(np.zeros((20, 20), "u1")).save(tmp_path / "p.png")
+    Image.fromarray(np.zeros((20, 20), "u1")).save(tmp_path / "mask.jpg")
+    done = riata.run("denoise", "p.png", "-o", "out.png", "--mask", "mask.jpg")
+    assert done.returncode == 2 and "--mask mask.jpg: JPEG turns black, which is missing, into nearly black" in done.stderr

@@ -215,7 +215,7 @@ def test_a_mask_hides_what_was_not_seen(riata, tmp_path, planted, dtype):
     np.save(tmp_path / "gaps.npy", np.where(seen, X, np.nan))
     np.save(tmp_path / "mask.npy", seen.astype(dtype))
     report = riata.json("encode", "D.npy", "gaps.npy", "-o", "c.npz", "--reg", 0.3, "--mask", "mask.npy", "--tol", 1e-8)
-    assert report["method"] == "auto" and report["status"] == "converged"
+    assert report["method"] == "fista" and report["status"] == "converged"
     with np.load(tmp_path / "c.npz") as file:
         for i in range(0, 600, 50):
             x, atoms, z = X[i : i + 1, seen[i]], D[:, seen[i]], file["codes"][i : i + 1]

@@ -168,6 +168,41 @@ def test_encode_takes_up_the_penalty_of_a_model(riata, tmp_path, safetensors):
     riata.json("encode", "atoms.npy", "X.npy", "-o", "W.npy", "--reg", report["reg"], *group)
     np.testing.assert_array_equal(np.load(tmp_path / "Z.npy"), np.load(tmp_path / "W.npy"))
     l1 = ("--reg", report["reg"], "--penalty", "l1")
-    riata.json("encode", "m.safetensors", "X.npy", "-o", "Z.npy", *l1)
+    said = riata.run("encode", "m.safetensors", "X.npy", "-o", "Z.npy", *l1).stderr
+    assert "penalty = 'l1' takes the place of all that m.safetensors was learned with ('group'" in said
     riata.json("encode", "atoms.npy", "X.npy", "-o", "W.npy", *l1)
     np.testing.assert_array_equal(np.load(tmp_path / "Z.npy"), np.load(tmp_path / "W.npy"))
+
+
+def test_naming_the_penalty_of_a_model_keeps_all_of_it(riata, tmp_path):
+    net = ("--penalty", "elastic_net", "--l1-ratio", 0.7)
+    riata.json("learn", "X.npy", "-o", "m.safetensors", "--n-atoms", 24, "--reg", "0.1max", "--max-iter", 3, *net)
+    riata.json("encode", "m.safetensors", "X.npy", "-o", "Z.npy")
+    riata.json("encode", "m.safetensors", "X.npy", "-o", "W.npy", "--penalty", "elastic_net")
+    np.testing.assert_array_equal(np.load(tmp_path / "Z.npy"), np.load(tmp_path / "W.npy"))
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--penalty", "elastic_net"], "m.safetensors was learned with penalty = 'elastic_net', and networks are trained for"),
+        (["--positive"], "m.safetensors was learned with positive codes"),
+    ],
+)
+def test_networks_are_not_trained_for_the_penalty_of_another_model(riata, options, expected):
+    riata.json("learn", "X.npy", "-o", "m.safetensors", "--n-atoms", 24, "--reg", "0.1max", "--max-iter", 2, *options)
+    train = ("train", "--n-layers", 2, "--dictionary", "m.safetensors", "--data", "X.npy", "-o", "n.safetensors", "--max-iter", 1)
+    done = riata.run(*train, "--kind", "step")
+    assert done.returncode == 2 and expected in done.stderr
+
+
+def test_networks_are_trained_for_the_groups_of_a_model(riata, tmp_path):
+    np.save(tmp_path / "g.npy", np.arange(24) // 3)
+    group = ("--penalty", "group", "--groups", "g.npy")
+    riata.json("learn", "X.npy", "-o", "m.safetensors", "--n-atoms", 24, "--reg", "0.1max", "--max-iter", 2, *group)
+    train = ("train", "--n-layers", 2, "--dictionary", "m.safetensors", "--data", "X.npy", "--max-iter", 1, "--kind")
+    taken = riata.json(*train, "group", "-o", "n.safetensors")
+    given = riata.json(*train, "group", "-o", "n.safetensors", "--groups", "g.npy")
+    assert taken["value"] == given["value"]
+    done = riata.run(*train, "step", "-o", "n.safetensors")
+    assert done.returncode == 2 and "groups" in done.stderr

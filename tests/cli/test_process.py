@@ -348,3 +348,19 @@ def test_no_option_takes_a_value_for_something_else(tmp_path, command):
         done = subprocess.run([COMMAND, *arguments, option, ""], cwd=tmp_path, capture_output=True, text=True, timeout=60)
         assert done.returncode == 2 and done.stderr.count("\n") == 1, (option, done.stderr)
     assert {path.name for path in tmp_path.iterdir()} == files
+
+
+@pytest.mark.parametrize("command", ["denoise", "learn", "encode", "train", "infer", "info"])
+def test_the_example_of_each_help_is_understood(riata, command, tmp_path):
+    """It fails only for want of its files."""
+    riata.folder = tmp_path / "empty"
+    riata.folder.mkdir()
+    (example,) = re.findall(r"Example: riata (.*)", riata(command, "--help"))
+    done = riata.run(*example.split())
+    assert done.returncode == 1 and "No such file" in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("flag", ["--layers=3", "--atoms=5", "--threads=1"])
+def test_an_old_flag_with_its_value_is_refused_with_the_new_one(riata, flag):
+    done = riata.run("learn", "X.npy", "-o", "m.safetensors", flag)
+    assert done.returncode == 2 and f"is --n-{flag[2:].split('=')[0]} since riata 0.2" in done.stderr

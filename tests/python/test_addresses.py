@@ -102,7 +102,7 @@ CALLS = {
     "average_patches": lambda PATCHES: riata.average_patches(PATCHES, (23, 27), 3),
     "whitener": lambda COVARIANCE: riata.whitener(COVARIANCE),
     "sparse_inverse": lambda M, G, COVARIANCE: riata.sparse_inverse(M, G, COVARIANCE, "0.3max"),
-    "datasets": lambda X, D: (riata.datasets.perturbed(D), riata.datasets.scale_to_b_infinity(X, D),
+    "datasets": lambda X, D: (riata.datasets.perturbed(D), riata.datasets.scale_to_b_infinity(X, D=D),
                               riata.datasets.signals_on_b_infinity(D, 5)),
     "SparseCoder": lambda X, D: estimate(riata.SparseCoder(D), X),
     "DictionaryLearning": lambda X: estimate(riata.DictionaryLearning(20, n_layers=4, max_iter=2, random_state=0), X),

@@ -386,7 +386,7 @@ DATA = [
     ),
     (lambda: datasets.signals_on_b_infinity(D, 5, law="cauchy"), ValueError, "law = 'cauchy', must be"),
     (
-        lambda: datasets.scale_to_b_infinity(X * [0, 0, 0, 1], D),
+        lambda: datasets.scale_to_b_infinity(X * [0, 0, 0, 1], D=D),
         ValueError,
         "scale_to_b_infinity: signal 0 is orthogonal to every atom",
     ),

@@ -30,7 +30,7 @@ def test_signals_lie_on_b_infinity(law):
     D = datasets.gaussian_dictionary(10, 25)
     X = datasets.signals_on_b_infinity(D, 50, law=law)
     np.testing.assert_allclose(np.abs(X @ D.T).max(axis=1), 1, rtol=1e-13)
-    np.testing.assert_allclose(datasets.scale_to_b_infinity(3 * X, D), X, rtol=1e-13)
+    np.testing.assert_allclose(datasets.scale_to_b_infinity(3 * X, D=D), X, rtol=1e-13)
     np.testing.assert_allclose(riata.reg_max(X, D), 1, rtol=1e-13)
 
 

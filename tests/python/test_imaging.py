@@ -228,3 +228,10 @@ def test_bad_masks_are_refused(clean, mask, options, sentence):
     with pytest.raises(ValueError) as refused:
         riata.denoise(clean, mask=mask, **options)
     assert str(refused.value) == sentence
+
+
+def test_a_mask_holds_no_nan():
+    mask = np.ones((16, 16))
+    mask[3, 4] = np.nan
+    with pytest.raises(ValueError, match="denoise: mask holds NaN"):
+        riata.denoise(np.zeros((16, 16)), mask=mask)

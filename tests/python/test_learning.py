@@ -299,7 +299,7 @@ def test_what_was_learned_with_its_steps_is_a_network_of_the_value_it_ended_at(p
 
 def test_codes_that_were_extrapolated_are_no_network(problem, tmp_path):
     path = tmp_path / "model.safetensors"
-    result = riata.learn_dictionary(problem.signals, 24, 0.1, n_layers=4, return_extrapolated=True, max_iter=2)
+    result = riata.learn_dictionary(problem.signals, 24, 0.1, n_layers=4, return_extrapolated=True, max_iter=2, learn_steps=True)
     riata.save_model(path, result)
     with pytest.raises(ValueError, match="it was learned with return_extrapolated, which networks of learned steps do not have"):
         riata.load_network(path)
@@ -349,3 +349,16 @@ def test_a_file_with_a_penalty_that_does_not_fit_its_atoms_is_refused(tmp_path):
     riata.save_model(path, np.eye(3), penalty=dict(penalty="group", groups=[0, 0]))
     with pytest.raises(ValueError, match="m.safetensors: groups: 2 entries for 3 atoms"):
         riata.load_model(path)
+
+
+def test_a_model_keeps_the_penalty_that_it_was_learned_with_and_steps_if_they_were(tmp_path):
+    X = np.random.default_rng(0).standard_normal((30, 6))
+    weights, path = np.ones(4), tmp_path / "model.safetensors"
+    result = riata.learn_dictionary(X, 4, 0.1, n_layers=3, max_iter=1, weights=weights)
+    weights[:] = 9
+    riata.save_model(path, result)
+    model = riata.load_model(path)
+    assert model.penalty.get("weights", np.ones(4)).tolist() == [1, 1, 1, 1]
+    assert not result.steps_learned and len(model.steps) == 0
+    riata.save_model(path, riata.learn_dictionary(X, 4, 0.1, n_layers=3, max_iter=1, learn_steps=True))
+    assert len(riata.load_model(path).steps) == 3

@@ -16,6 +16,7 @@ import riata
 
 NO_DEFAULT = inspect.Parameter.empty
 X, D = np.random.default_rng(0).standard_normal((2, 8, 8))
+LEARNED = riata.learn_dictionary(X, 6, 0.1, max_iter=1)
 KEPT = {
     "encode": dict(
         X=NO_DEFAULT, D=NO_DEFAULT, reg=NO_DEFAULT, method="auto", tol=1e-6, max_iter=10000, n_threads=None
@@ -170,7 +171,7 @@ KEPT = {
     "datasets.signals_on_b_infinity": dict(
         D=NO_DEFAULT, n_signals=NO_DEFAULT, law="gaussian", random_state=0
     ),
-    "datasets.scale_to_b_infinity": dict(X=NO_DEFAULT, D=NO_DEFAULT),
+    "datasets.scale_to_b_infinity": dict(X=NO_DEFAULT),  # D by its name: 0.1 had it first
 }
 PENALISED = [
     "encode",
@@ -262,6 +263,11 @@ def test_every_option_of_the_library_is_a_keyword_with_its_default(name):
         (lambda: riata.denoise(X, layers=3), "denoise: layers is called n_layers"),
         (lambda: riata.DictionaryLearning(layers=3), "DictionaryLearning: layers is called n_layers"),
         (lambda: riata.unrolled_gradient(X, D, 0.1, 3).step_gradient, "it is called steps since riata 0.2"),
+        (lambda: LEARNED.layers, "LearnResult has no layers; it is called n_layers since riata 0.2"),
+        (lambda: riata.TrainingHistory, "module 'riata' has no TrainingHistory; it is called History since riata 0.2"),
+        (lambda: riata.Network("step", D, 2).fit(X, 0.1, max_iter=1, callback=lambda info: info.stage),
+         "TrainingInfo has no stage; it is called phase since riata 0.2"),
+        (lambda: riata.datasets.scale_to_b_infinity(D, X), "takes 1 positional argument"),
         (lambda: riata.encode(X, D, 0.1, penalty="elastic-net"), "penalty = 'elastic-net' is 'elastic_net' since riata 0.2"),
     ],
 )
