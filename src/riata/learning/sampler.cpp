@@ -36,12 +36,12 @@ MiniBatches<T>::Chosen::Chosen(const Sample<T>& all, const std::vector<Index>& w
 template <Scalar T>
 Sample<T> MiniBatches<T>::Chosen::sample() const {
   return {weights.size() > 0 ? Batch<T>(X, weights) : Batch<T>(X),
-          targets.size() > 0 ? OptionalMatrixRef<T>(targets) : std::nullopt};
+          targets.size() > 0 ? OptionalKeptRef<T>(targets) : std::nullopt};
 }
 
 template <Scalar T>
 MiniBatches<T>::MiniBatches(const NonDeduced<Batch<T>>& signals, const MiniBatchOptions& options,
-                            const OptionalMatrixRef<T>& targets)
+                            const OptionalKeptRef<T>& targets)
     : all_{signals, targets}, options_(options) {
   const Index n = signals.size(), n_held = static_cast<Index>(std::lround(options.validation * static_cast<double>(n)));
   require(n_held < n, "validation = {} of {} signals leaves none to train on", options.validation, n);

@@ -13,11 +13,11 @@ namespace riata {
 template <Scalar T>
 struct Sample {
   Batch<T> batch;
-  OptionalMatrixRef<T> targets = {};  ///< n_atoms x n_signals, or none
+  OptionalKeptRef<T> targets = {};  ///< n_atoms x n_signals, or none
 };
 
-/// Its batches are a function of (seed, iteration), so there is nothing to store: all questions of one iteration see the same, in a
-/// resumed run too. What it returns is valid until the next call.
+/// Its batches are a function of (seed, iteration), so there is nothing to store: all questions of one iteration see the same, in
+/// a resumed run too. What it returns is valid until the next call.
 template <Scalar T>
 class Sampler {
  public:
@@ -35,7 +35,7 @@ class Sampler {
 template <Scalar T>
 class FullBatch final : public Sampler<T> {
  public:
-  explicit FullBatch(const NonDeduced<Batch<T>>& signals, const OptionalMatrixRef<T>& targets = {}) : all_{signals, targets} {}
+  explicit FullBatch(const NonDeduced<Batch<T>>& signals, const OptionalKeptRef<T>& targets = {}) : all_{signals, targets} {}
   Sample<T> batch(Index) override { return all_; }
   bool is_fixed() const override { return true; }
 
@@ -54,7 +54,7 @@ template <Scalar T>
 class MiniBatches final : public Sampler<T> {
  public:
   /// @throws std::invalid_argument if batch_size or validation leave no signals
-  MiniBatches(const NonDeduced<Batch<T>>& signals, const MiniBatchOptions& options, const OptionalMatrixRef<T>& targets = {});
+  MiniBatches(const NonDeduced<Batch<T>>& signals, const MiniBatchOptions& options, const OptionalKeptRef<T>& targets = {});
   Sample<T> batch(Index iteration) override;
   bool is_fixed() const override { return !options_.batch_size; }
   Sample<T> all() override { return all_; }
