@@ -85,8 +85,7 @@ int Learn::run() {
   if (!mask.empty()) patches.entries = Entries::any;
   AnyMatrix signals = read_signals(inputs, patches);
   if (dtype) signals = converted(std::move(signals), parse_precision(*dtype));
-  if (centre && mask.empty()) cli::centre(signals);
-  options.centre = centre && !mask.empty();  // by what was seen
+  options.centre = centre;  // with a mask by what was seen
   catch_interrupts();
   return std::visit([this](const auto& X) { return learn(X); }, signals);
 }

@@ -184,13 +184,11 @@ TYPED_TEST(OtherPenalties, HardThresholdKeepsWhatExceedsIt) {
   EXPECT_EQ(U, (Vector<T>{{T(3), T(-3), T(0), T(0), T(0), T(0)}}));
 }
 
-TYPED_TEST(OtherPenalties, GroupPullsAndDualScalingAreTheirClosedForms) {
+TYPED_TEST(OtherPenalties, GroupPullsAreTheirClosedForms) {
   using T = TypeParam;
   const GroupL1<T> penalty(options_of(PenaltyKind::group), code_size);
   const Eigen::VectorXd c{{3, 1, 0, -4.5, 1, 4}};  // norms: {0, 2, 5}: 5, {1, 4}: sqrt 2, {3}: 4.5
   EXPECT_DOUBLE_EQ(penalty.largest_pull(code_size, c.data()), 5);
-  EXPECT_EQ(penalty.dual_scaling(c, 5), 1);
-  EXPECT_DOUBLE_EQ(penalty.dual_scaling(c, 2), 0.4);
   std::vector<Index> pulled;
   penalty.for_each_pulled(code_size, c.data(), 4.6, [&](Index j) { pulled.push_back(j); });
   EXPECT_EQ(pulled, (std::vector<Index>{0, 2, 5}));

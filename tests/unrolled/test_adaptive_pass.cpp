@@ -43,7 +43,7 @@ struct PassProblem {
       const Vector<double> correlations = (D.transpose() * X.col(i)).template cast<double>();
       // Halves of the tiles are much denser than the others, so that one run meets both kinds.
       const double share = i == 2 ? 1 : (i / kind.tile) % 2 == 0 ? kind.reg : kind.reg * 0.1;
-      reg(i) = static_cast<T>(std::max(share * l1.reg_max(correlations), 1e-3));
+      reg(i) = static_cast<T>(std::max(share * l1.largest_pull(correlations.size(), correlations.data()), 1e-3));
     }
     const double lipschitz = (D.transpose() * D).template cast<double>().norm();
     schedule.lipschitz = lipschitz;

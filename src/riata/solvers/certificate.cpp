@@ -299,11 +299,20 @@ typename P::scalar SignalRegMax<P>::operator()(const ConstVectorRef<T>& x, const
       })));
 }
 
+void require_row(Index row, Index n_features) {
+  require(row >= 0 && row < n_features, "row = {}, must be between 0 and n_features - 1 = {}", row, n_features - 1);
+}
+
+template <Scalar T>
+void require_features(const char* where, Index n_features, const Dictionary<T>& D) {
+  require(n_features == D.signal_size(), "{}: signals have {} features but atoms have {}; they must be equal", where, n_features,
+          D.signal_size());
+}
+
 template <Scalar T>
 void require_signals(const char* where, const ConstMatrixRef<T>& X, const Dictionary<T>& D) {
   require(X.cols() > 0, "{}: X holds no signals", where);
-  require(X.rows() == D.signal_size(), "{}: signals have {} features but atoms have {}; they must be equal", where, X.rows(),
-          D.signal_size());
+  require_features<T>(where, X.rows(), D);
   require_in_range(where, "X", X);
 }
 
@@ -499,6 +508,7 @@ double resolve_batch_reg(const Reg& reg, const NonDeduced<Batch<T>>& X, const Di
   template class SignalRegMax<GroupL1<T>>;                                                                                       \
   template class SignalRegMax<L0<T>>;                                                                                            \
   template class SignalRegMax<Given<T>>;                                                                                         \
+  template void require_features<T>(const char*, Index, const Dictionary<T>&);                                                   \
   template void require_signals<T>(const char*, const ConstMatrixRef<T>&, const Dictionary<T>&);                                 \
   template void require_codes<T>(const char*, const char*, const ConstMatrixRef<T>&, Index, Index);                              \
   template Vector<double> lasso_objective<T>(const Batch<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&, const Reg&,        \

@@ -12,6 +12,7 @@
 #include "riata/operators/units.hpp"
 #include "riata/solvers/batch_encoder.hpp"
 #include "riata/solvers/certificate.hpp"
+#include "riata/solvers/tile_certificate.hpp"
 
 namespace riata {
 namespace {
@@ -109,8 +110,7 @@ template <Scalar T>
 void check(const Source<T>& signals, const DenseDictionary<T>& D, const Reg& reg, const StreamOptions& options) {
   options.validate();
   require(signals.n_signals > 0, "{}: X holds no signals", caller);
-  require(signals.n_features == D.signal_size(), "{}: signals have {} features but atoms have {}; they must be equal", caller,
-          signals.n_features, D.signal_size());
+  require_features<T>(caller, signals.n_features, D);
   with_penalty<T>(options.encode.penalty, D, [](const auto&) {});
   if (reg.is_per_signal()) {
     const auto n_regs = std::get<std::vector<double>>(reg.value()).size();

@@ -162,7 +162,7 @@ Matrix<T> implicit_jvp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictio
 template <Scalar T>
 Matrix<T> implicit_jacobian(const NonDeduced<ConstVectorRef<T>>& x, const DenseDictionary<T>& D, const Reg& reg, Index row,
                             const ImplicitOptions& options) {
-  require(row >= 0 && row < D.signal_size(), "row = {}, must be between 0 and n_features - 1 = {}", row, D.signal_size() - 1);
+  require_row(row, D.signal_size());
   const Solved solved("code_jacobian", ConstMatrixRef<T>(x), D, reg, options, std::optional<ConstMatrixRef<T>>());
   Matrix<double> J = Matrix<double>::Zero(D.code_size(), D.code_size());
   solved.for_each_system(0, 1, [&](Index, const SupportSystem& at) {

@@ -7,6 +7,7 @@
 #include "riata/linalg/blas.hpp"
 #include "riata/solvers/joint_arrays.hpp"
 #include "riata/solvers/tile_certificate.hpp"
+#include "riata/terms/reg.hpp"
 
 namespace riata {
 
@@ -101,7 +102,7 @@ JointCertificate joint_certificate(const NonDeduced<ConstMatrixRef<T>>& X, const
   require(Z.rows() == D.code_size() && Z.cols() == X.cols(), "joint_certificate: codes have shape ({}, {}), expected ({}, {})",
           Z.cols(), Z.rows(), X.cols(), D.code_size());
   require_finite("joint_certificate", "Z", Z, of_codes);
-  require(std::isfinite(reg) && reg > 0, "reg = {}, must be > 0 and finite", reg);
+  require_weight(reg);
   require_groups(group_size, D.code_size());
   const JointArrays given(ConstMatrixRef<T>(X), D, static_cast<double>(largest_entry<T>(Z)));
   return in_given_units(given, certify_joint(given, given.in_unit<T>(Z), shifted_reg(reg, given.e + given.f), group_size));

@@ -30,8 +30,8 @@ class TileCertificate {
   /// and its ||D_j|| are bounded by ||D||_2.
   TileCertificate(const Dictionary<T>& D, const Dictionary<double>& exact, const P& penalty, double tol = 1e-13);
 
-  /// Fills residuals r = w (x - D z), correlations D^T r, objectives and gaps of the columns of Z. `reg`: one per column; `weights` w:
-  /// of X's shape, or 0 x 0.
+  /// Fills residuals r = w (x - D z), correlations D^T r, objectives and gaps of the columns of Z. `reg`: one per column;
+  /// `weights` w: of X's shape, or 0 x 0.
   void evaluate(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& reg,
                 const ConstMatrixRef<T>& weights);
   void evaluate(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& reg) {
@@ -88,7 +88,8 @@ double pull_rounding(Index n_features, double norm, double largest_atom) {
 }
 
 /// reg_max of single signals, given their correlations D^T x from any product: the few atoms near the maximum are summed
-/// again in a fixed order, so the bits do not depend on the batch. Of a dictionary that is no matrix all are found again, in double.
+/// again in a fixed order, so the bits do not depend on the batch. Of a dictionary that is no matrix all are found again, in
+/// double.
 template <Penalty P>
 class SignalRegMax {
  public:
@@ -110,7 +111,12 @@ bool zero_is_optimal(T reg, T reg_max) {
   return reg >= reg_max * (T(1) - T(8) * std::numeric_limits<T>::epsilon());
 }
 
-/// Sizes and finiteness of (X, D); `where` names the caller in the message.
+/// Of a dictionary with so many features.
+void require_row(Index row, Index n_features);
+/// `where` names the caller in the message.
+template <Scalar T>
+void require_features(const char* where, Index n_features, const Dictionary<T>& D);
+/// Sizes and finiteness of (X, D).
 template <Scalar T>
 void require_signals(const char* where, const ConstMatrixRef<T>& X, const Dictionary<T>& D);
 /// The same of `name`, something of the shape of codes.

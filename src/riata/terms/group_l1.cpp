@@ -68,12 +68,6 @@ void GroupL1<T>::prox_vjp(const ConstMatrixRef<T>& Z, const Thresholds<T>& thres
 }
 
 template <Scalar T>
-double GroupL1<T>::dual_scaling(const ConstVectorRef<double>& correlations, double reg) const {
-  const double largest = largest_pull(correlations.size(), correlations.data());
-  return largest <= reg ? 1.0 : reg / largest;
-}
-
-template <Scalar T>
 double GroupL1<T>::subgradient_distance(const ConstVectorRef<T>& z, const ConstVectorRef<double>& correlations,
                                         double reg) const {
   double worst = 0;

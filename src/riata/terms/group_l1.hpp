@@ -36,9 +36,6 @@ class GroupL1 {
   void prox_vjp(const ConstMatrixRef<T>& Z, const Thresholds<T>& thresholds, MatrixRef<T> H,
                 const ThresholdCotangents<T>& cotangents) const;
 
-  /// The largest s <= 1 for which s * residual is dual feasible, given D^T residual.
-  double dual_scaling(const ConstVectorRef<double>& correlations, double reg) const;
-
   /// max_G dist(c_G, reg * dg(z_G)) for the correlations c = D^T (x - D z): 0 exactly at an optimum.
   double subgradient_distance(const ConstVectorRef<T>& z, const ConstVectorRef<double>& correlations, double reg) const;
 

@@ -26,11 +26,9 @@ L0<T>::L0(const PenaltyOptions& options, Index n_atoms, double lipschitz) : L1<T
 
 template <Scalar T>
 void L0<T>::prox(MatrixRef<T> V, const Thresholds<T>& thresholds) const {
-  for (Index i = 0; i < V.cols(); ++i) {
-    const T least = std::sqrt(2 * thresholds.of(0, i));
-    for (Index j = 0; j < V.rows(); ++j)
-      if (std::abs(V(j, i)) <= least) V(j, i) = T(0);
-  }
+  Vector<T> least(V.cols());
+  for (Index i = 0; i < V.cols(); ++i) least(i) = std::sqrt(2 * thresholds.of(0, i));
+  hard_threshold<T>(V, least);
 }
 
 template <Scalar T>

@@ -106,17 +106,6 @@ void L1<T>::add_subgradient(const ConstMatrixRef<T>& Z, const ConstVectorRef<T>&
 }
 
 template <Scalar T>
-double L1<T>::reg_max(const ConstVectorRef<double>& correlations) const {
-  return largest_pull(correlations.size(), correlations.data());
-}
-
-template <Scalar T>
-double L1<T>::dual_scaling(const ConstVectorRef<double>& correlations, double reg) const {
-  const double largest = reg_max(correlations);
-  return largest <= reg ? 1.0 : reg / largest;
-}
-
-template <Scalar T>
 double L1<T>::subgradient_distance(double z, double correlation, double reg, Index atom) const {
   const double bound = reg * static_cast<double>(weight(atom));
   if (z > 0) return std::abs(correlation - bound);

@@ -54,12 +54,6 @@ class L1 {
   /// cotangents += scale_i (w_j sign(z_ji) + (1 - l1_ratio) z_ji): the gradient of scale * g with sign(0) = 0.
   void add_subgradient(const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& scales, MatrixRef<T> cotangents) const;
 
-  /// The smallest reg with z* = 0 for a signal whose correlations D^T x are given: the largest pull.
-  double reg_max(const ConstVectorRef<double>& correlations) const;
-
-  /// The largest s <= 1 for which s * residual is dual feasible, given D^T residual.
-  double dual_scaling(const ConstVectorRef<double>& correlations, double reg) const;
-
   /// dist(c_j, reg l1_ratio w_j d|z_j|) for one atom, and the largest of all: 0 exactly at an optimum.
   double subgradient_distance(double z, double correlation, double reg, Index atom) const;
   double subgradient_distance(const ConstVectorRef<T>& z, const ConstVectorRef<double>& correlations, double reg) const;

@@ -52,7 +52,7 @@ inline constexpr auto described<PenaltyOptions> = std::tuple{
            "The elastic net's share of l1, > 0 and <= 1; default: 0.5"},
     Option{"groups", &PenaltyOptions::groups}};
 
-/// For those who differentiate or learn: l1 is all they know. @throws std::invalid_argument for another penalty
+/// For those who know l1 alone. @throws std::invalid_argument for another penalty
 void require_l1(const char* where, const PenaltyOptions& options);
 
 }  // namespace riata

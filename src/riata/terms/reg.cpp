@@ -6,16 +6,18 @@
 #include "riata/core/check.hpp"
 
 namespace riata {
-namespace {
 
-double require_positive(double value) {
-  require(std::isfinite(value) && value > 0, "reg = {}, must be > 0 and finite", value);
-  return value;
+template <Scalar T>
+T require_weight(double reg) {
+  const T weight = static_cast<T>(reg);
+  require(std::isfinite(weight) && weight > T(0), "reg = {}, must be > 0 and finite", reg);
+  return weight;
 }
 
-}  // namespace
+template float require_weight<float>(double);
+template double require_weight<double>(double);
 
-Reg::Reg(double value) : value_(require_positive(value)) {}
+Reg::Reg(double value) : value_(require_weight(value)) {}
 
 Reg::Reg(std::vector<double> per_signal) : value_(std::move(per_signal)) {
   const auto& values = std::get<std::vector<double>>(value_);
@@ -24,7 +26,7 @@ Reg::Reg(std::vector<double> per_signal) : value_(std::move(per_signal)) {
     require(std::isfinite(values[i]) && values[i] >= 0, "reg: entry {} is {}, must be >= 0 and finite", i, values[i]);
 }
 
-Reg::Reg(FractionOfMax fraction) : value_(FractionOfMax{require_positive(fraction.value)}) {}
+Reg::Reg(FractionOfMax fraction) : value_(FractionOfMax{require_weight(fraction.value)}) {}
 
 Reg Reg::fraction_of_max(double value) { return Reg(FractionOfMax{value}); }
 

@@ -5,7 +5,13 @@
 #include <variant>
 #include <vector>
 
+#include "riata/core/types.hpp"
+
 namespace riata {
+
+/// A weight in T. @throws std::invalid_argument unless it is > 0 and finite there
+template <Scalar T = double>
+T require_weight(double reg);
 
 class Reg {
  public:

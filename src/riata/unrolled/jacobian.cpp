@@ -18,9 +18,8 @@ Matrix<T> code_jacobian(const NonDeduced<ConstVectorRef<T>>& x, const DenseDicti
   const StopScope scope(options.execution);
   const LayerSchedule schedule = make_schedule(options, D);
   require_signals<T>("code_jacobian", ConstMatrixRef<T>(x), D);
-  require(row >= 0 && row < D.signal_size(), "row = {}, must be between 0 and n_features - 1 = {}", row, D.signal_size() - 1);
-  const int kept = backprop.value_or(options.n_layers);
-  require(kept >= 0 && kept <= options.n_layers, "backprop = {}, must be between 0 and n_layers = {}", kept, options.n_layers);
+  require_row(row, D.signal_size());
+  const int kept = kept_layers(backprop, options.n_layers);
   const L1<double> penalty(options.penalty, D.code_size());
   const auto weight = static_cast<double>(resolve_reg<T>(reg, ConstMatrixRef<T>(x), D, options.penalty, options.execution)(0));
   const Matrix<double> atoms = D.atoms().template cast<double>();

@@ -1,5 +1,6 @@
-// The layers of one tile of signals, forward and straight back: what a sweep drives, a virtual call per tile. A pass owns the workspace
-// of one thread and borrows the rest. Two of them: through any layers, here, and the fused AdaptivePass (adaptive_pass.hpp).
+// The layers of one tile of signals, forward and straight back: what a sweep drives, a virtual call per tile. A pass owns the
+// workspace of one thread and borrows the rest. Two of them: through any layers, here, and the fused AdaptivePass
+// (adaptive_pass.hpp).
 #pragma once
 
 #include <memory>
@@ -8,6 +9,12 @@
 #include "riata/unrolled/layer.hpp"
 
 namespace riata {
+
+/// What a tile keeps of each signal: so many codes before and after layers, six at work, and so many other columns of `n_rows`.
+template <Scalar T>
+double bytes_per_signal(int n_codes, Index n_atoms, int n_others, Index n_rows) {
+  return sizeof(T) * (static_cast<double>(n_codes + 6) * static_cast<double>(n_atoms) + n_others * static_cast<double>(n_rows));
+}
 
 template <Scalar T>
 class Pass {
@@ -18,8 +25,8 @@ class Pass {
   virtual void forward(const TileInput<T>& input, const ConstMatrixRef<T>& Z0) = 0;
   virtual ConstMatrixRef<T> codes() const = 0;  ///< the output
   virtual MatrixRef<T> cotangent() = 0;         ///< the derivative of the loss by the output, to be set before backward()
-  /// Back through the layers that are kept. Parameters' gradients are complete only after finish(); those by the signals count what
-  /// passes through these layers alone.
+  /// Back through the layers that are kept. Parameters' gradients are complete only after finish(); those by the signals count
+  /// what passes through these layers alone.
   virtual void backward(const TileInput<T>& input, const LayerGradients<T>& gradients) = 0;
   /// Adds what backward() has put aside since the last call.
   virtual void finish(const LayerGradients<T>& gradients) = 0;

@@ -27,13 +27,11 @@ namespace {
 
 template <Scalar T>
 Partition partition(const Dictionary<T>& D, Index n_signals, int stored) {
-  const double entry = sizeof(T);
   Index n_parameters = 0;
   for (const auto& [name, values] : D.parameters()) n_parameters += values.size();
-  return riata::partition(
-      n_signals, {.bytes_per_signal = entry * static_cast<double>((stored + 6) * D.code_size() + (stored + 2) * D.signal_size()),
-                  .left_entries = n_parameters,
-                  .lane_bytes = entry * static_cast<double>(n_parameters)});
+  return riata::partition(n_signals, {.bytes_per_signal = bytes_per_signal<T>(stored, D.code_size(), stored + 2, D.signal_size()),
+                                      .left_entries = n_parameters,
+                                      .lane_bytes = sizeof(T) * static_cast<double>(n_parameters)});
 }
 
 /// The arguments of all three entry points, checked and completed. Atoms have their unit (units.hpp); signals get one for all
@@ -113,13 +111,6 @@ void leave_units(UnrolledGradient<T>& g, const Problem<T>& problem, int output) 
   leave_unit("the codes' squares", g.usage, 2 * (e - f));
 }
 
-/// 0 <= K <= n_layers.
-int kept_layers(std::optional<int> backprop, const UnrolledOptions& options) {
-  const int kept = backprop.value_or(options.n_layers);
-  require(kept >= 0 && kept <= options.n_layers, "backprop = {}, must be between 0 and n_layers = {}", kept, options.n_layers);
-  return kept;
-}
-
 }  // namespace
 
 template <Scalar T>
@@ -160,7 +151,7 @@ UnrolledGradient<T> unrolled_gradient(const NonDeduced<Batch<T>>& batch, const D
   const T largest_target = fitted ? largest_entry<T>(*fitted) : T(0);
   const Problem<T> problem("unrolled_gradient", batch, D_given, reg, options, true, largest_target);
   const ConstMatrixRef<T>& X = problem.X;
-  const int kept = kept_layers(wanted.backprop, options);
+  const int kept = kept_layers(wanted.backprop, options.n_layers);
   if (fitted) {
     require(fitted->rows() == X.rows() && fitted->cols() == X.cols(),
             "unrolled_gradient: targets has shape ({}, {}), expected the signals' ({}, {})", fitted->cols(), fitted->rows(),
@@ -193,7 +184,7 @@ UnrolledGradient<T> unrolled_vjp(const NonDeduced<Batch<T>>& batch, const Dictio
                                  const NonDeduced<ConstMatrixRef<T>>& cotangent, const UnrolledOptions& options,
                                  std::optional<int> backprop) {
   const Problem<T> problem("unrolled_vjp", batch, D, reg, options, true);
-  const int kept = kept_layers(backprop, options);
+  const int kept = kept_layers(backprop, options.n_layers);
   require_codes<T>("unrolled_vjp", "cotangent", cotangent, batch.size(), D.code_size());
   auto result = problem.differentiate(kept,
                                       {.parameters = zeros_like(problem.D.parameters()),

@@ -54,8 +54,8 @@ inline constexpr auto described<UnrolledOptions> =
                Option{"return_extrapolated", &UnrolledOptions::return_extrapolated},
                Option{"penalty", &UnrolledOptions::penalty}};
 
-/// Codes after N layers, n_atoms x n_signals, of signals or of {signals, mask} (terms/batch.hpp), started from `init` (same shape) or zero.
-/// Steps beyond 2 / ||D||_2^2 may diverge; once a code has overflowed, what follows means nothing, finite or not.
+/// Codes after N layers, n_atoms x n_signals, of signals or of {signals, mask} (terms/batch.hpp), started from `init` (same
+/// shape) or zero. Steps beyond 2 / ||D||_2^2 may diverge; once a code has overflowed, what follows means nothing, finite or not.
 /// @throws std::invalid_argument if sizes disagree, an entry is not finite, or reg is not > 0
 template <Scalar T>
 Matrix<T> unrolled_encode(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D, const Reg& reg,

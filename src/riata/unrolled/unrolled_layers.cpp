@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "riata/core/check.hpp"
+#include "riata/terms/reg.hpp"
 #include "riata/unrolled/adaptive_pass.hpp"
 #include "riata/unrolled/coupled_layer.hpp"
 
@@ -18,6 +19,12 @@ std::vector<double> layer_momenta(int n_layers, bool accelerate) {
     t = t_next;
   }
   return momenta;
+}
+
+int kept_layers(std::optional<int> backprop, int n_layers) {
+  const int kept = backprop.value_or(n_layers);
+  require(kept >= 0 && kept <= n_layers, "backprop = {}, must be between 0 and n_layers = {}", kept, n_layers);
+  return kept;
 }
 
 template <Scalar T>
@@ -77,9 +84,7 @@ T require_signal(const char* where, const Dictionary<T>& D, const ConstVectorRef
     require_finite(where, "x", x, {nullptr, "feature"});
     refuse(formatted("{}: x has an entry whose square overflows; scale x and reg down", where));
   }
-  const T weight = static_cast<T>(reg);
-  require(std::isfinite(weight) && weight > T(0), "reg = {}, must be > 0 and finite", reg);
-  return weight;
+  return require_weight<T>(reg);
 }
 
 #define RIATA_INSTANTIATE(T)                                                                  \

@@ -1,5 +1,5 @@
-// ISTA or FISTA made ready for passes: what the unrolled functions, their encoder of single signals and the safeguard of networks run.
-// Internal.
+// ISTA or FISTA made ready for passes: what the unrolled functions, their encoder of single signals and the safeguard of networks
+// run. Internal.
 #pragma once
 
 #include <optional>
@@ -15,6 +15,9 @@ namespace riata {
 /// @throws std::invalid_argument as options.validate()
 template <Scalar T>
 LayerSchedule make_schedule(const UnrolledOptions& options, const Dictionary<T>& D, int f = 0);
+
+/// K, the last layers that are differentiated: `backprop`, or all. @throws std::invalid_argument unless 0 <= K <= n_layers
+int kept_layers(std::optional<int> backprop, int n_layers);
 
 /// What the passes of all threads share. Borrows D.
 template <Scalar T>
