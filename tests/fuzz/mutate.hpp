@@ -27,8 +27,8 @@ class Numbers {
   std::uint64_t state_;
 };
 
-/// One of the files, changed in one to eight places: bits, bytes, numbers of all widths and in text, pieces cut, doubled, swapped or
-/// taken from another file, fields of a TIFF directory, the end cut off.
+/// One of the files, changed in one to eight places: bits, bytes, numbers of all widths and in text, pieces cut, doubled, swapped
+/// or taken from another file, fields of a TIFF directory, the end cut off.
 std::string mutated(const std::vector<std::string>& files, Container container, Numbers& numbers);
 
 }  // namespace riata::fuzz

@@ -1,4 +1,5 @@
-// denoise() as a whole: it cleans, from each of its variants; a pixel is the weighted mean of its patches; colours are three planes.
+// denoise() as a whole: it cleans, from each of its variants; a pixel is the weighted mean of its patches; colours are three
+// planes.
 #include "riata/imaging/denoise.hpp"
 
 #include <gtest/gtest.h>

@@ -105,11 +105,10 @@ TEST(SmoothFill, OfOneKnownPixel_IsFlat_WhateverTheSides) {
 TEST(Fill, FindsMissingPixels_AndKeepsKnownOnes_InEveryVariant) {
   const Picture clean = wavy(40, 44), mask = random_mask(40, 44, 1), holed = hidden_by(mask, clean, nan);
   const Picture start{40, 44, 1, smooth_fill(holed.samples, known_of(mask), 40, 44)};
-  DenoiseOptions unlearned = fast(mask), plain = fast(mask), alternating = fast(mask);
+  DenoiseOptions unlearned = fast(mask), plain = fast(mask);
   unlearned.learn = false;
   plain.plain = true;
-  alternating.method = LearningMethod::alternating;
-  for (const DenoiseOptions& options : {fast(mask), unlearned, plain, alternating}) {
+  for (const DenoiseOptions& options : {fast(mask), unlearned, plain}) {
     const DenoiseResult result = denoise(holed, options);
     EXPECT_GT(psnr(result.picture, clean), psnr(start, clean) + 4) << options.learn << options.plain;
     EXPECT_TRUE(keeps_known(result.picture, clean, mask));
@@ -225,8 +224,11 @@ TEST(Fill, OfBadInput_IsRefused) {
   Picture none = mask, colours = wavy(9, 10, 3), bad = picture;
   std::ranges::fill(none.samples, 0.0f);
   bad.samples[static_cast<std::size_t>(std::ranges::find(mask.samples, 1.0f) - mask.samples.begin())] = INFINITY;
-  DenoiseOptions negative = fast(mask);
+  DenoiseOptions negative = fast(mask), alternating = fast(mask);
   negative.sigma = -1;
+  alternating.method = LearningMethod::alternating;
+  Picture unknown = mask;
+  unknown.samples[3] = nan;
   const BadInput table[] = {
       {"denoise: the mask is 8 x 10 pixels with 1 channels, expected the picture's 9 x 10 and one channel",
        [&] { denoise(picture, fast(random_mask(8, 10, 1))); }},
@@ -234,7 +236,11 @@ TEST(Fill, OfBadInput_IsRefused) {
        [&] { denoise(picture, fast(colours)); }},
       {"denoise: the mask is zero everywhere; expected at least one known pixel", [&] { denoise(picture, fast(none)); }},
       {"denoise: the picture holds NaN or infinity; expected finite numbers", [&] { denoise(bad, fast(mask)); }},
+      {"denoise: the mask holds NaN at row 0, column 3; expected numbers, 0 where a pixel is missing",
+       [&] { denoise(picture, fast(unknown)); }},
       {"sigma = -1, must be >= 0 and finite", [&] { denoise(picture, negative); }},
+      {"method = 'alternating' is for noise, sigma > 0; without it missing pixels are learned by block coordinate descent",
+       [&] { denoise(picture, alternating); }},
   };
   for (const BadInput& row : table) EXPECT_EQ(refusal_of(row.call), row.sentence);
 }

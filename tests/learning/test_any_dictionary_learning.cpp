@@ -119,8 +119,16 @@ TEST_F(AnyDictionary, ThatHasAMatrix_NeedNotBeTheDenseOne) {
   EXPECT_LT(learned.history.value.back(), learned.initial_value);
   EXPECT_EQ(learned.parameters.at("A").cols(), 10);
   EXPECT_EQ(learned.dictionary.size(), 0);
-  EXPECT_THAT(refusal_of([&] { learn_dictionary<double>(X_, D, 0.1, {.lipschitz_bound = LipschitzBound::frobenius}); }),
-              ::testing::HasSubstr("lipschitz_bound"));
+  const LearnOptions bounded{.n_layers = 6, .lipschitz_bound = LipschitzBound::frobenius, .max_iter = 4};
+  const auto by_frobenius = learn_dictionary<double>(X_, D, 0.1, bounded),
+             of_matrix = learn_dictionary<double>(X_, DenseDictionary<double>(D.at({})->parameters().at("A")), 0.1, bounded);
+  EXPECT_LT(by_frobenius.history.value.back(), by_frobenius.initial_value);
+  EXPECT_NE(by_frobenius.initial_value, of_matrix.initial_value);  // at 2 A, not at A
+  const DenseDictionary<double> doubled(2 * D.parameters().at("A"));
+  EXPECT_NEAR(by_frobenius.initial_value,
+              unrolled_loss<double>(X_, doubled, 0.1,
+                                    {.n_layers = 6, .lipschitz = (doubled.atoms().transpose() * doubled.atoms()).norm()}),
+              1e-12);
   const auto guarded = Network<double>("step", D, 4).encode_certified(X_, 0.1, {.safeguard = true});
   EXPECT_TRUE(guarded.codes.allFinite());
 }

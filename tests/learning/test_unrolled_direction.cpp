@@ -121,5 +121,25 @@ TEST(UnrolledDirection, InFloat_FollowsDouble) {
     EXPECT_LE((found.at(name).cast<double>() - values).norm(), 1e-4 * values.norm()) << name;
 }
 
+/// What optim/question.hpp says of the answers on parts of a batch.
+TEST(UnrolledDirection, OfPartsOfABatch_AddsUpToTheWhole_EachValueAndGradientByItsShare) {
+  Draw draw(17);
+  const MatrixXd X = draw.normal_matrix(8, 100), D = draw.atoms(8, 12);
+  const Question<double> question{.at = {{"dictionary", D}}, .gradient = {"dictionary"}, .statistics = true};
+  for (const Reduction reduction : {Reduction::mean, Reduction::sum}) {
+    UnrolledDirection<double> direction(DenseDictionary<double>(D), 0.1, {.network = {.n_layers = 6}, .reduction = reduction});
+    const Sums<double> whole = direction.look({X}, question, {}), first = direction.look({X.leftCols(30)}, question, {}),
+                       last = direction.look({X.rightCols(70)}, question, {});
+    const double a = reduction == Reduction::mean ? 0.3 : 1, b = reduction == Reduction::mean ? 0.7 : 1;
+    EXPECT_NEAR(a * first.value + b * last.value, whole.value, 1e-12 * whole.value);
+    const auto difference = [](const MatrixXd& one, const MatrixXd& other) { return (one - other).cwiseAbs().maxCoeff(); };
+    EXPECT_LE(
+        difference(a * first.gradient.at("dictionary") + b * last.gradient.at("dictionary"), whole.gradient.at("dictionary")),
+        1e-12 * whole.gradient.at("dictionary").cwiseAbs().maxCoeff());
+    for (const char* name : {"A", "B"})
+      EXPECT_LE(difference(first.statistics.at(name) + last.statistics.at(name), whole.statistics.at(name)), 1e-11);
+  }
+}
+
 }  // namespace
 }  // namespace riata::testing

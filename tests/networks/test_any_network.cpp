@@ -6,6 +6,7 @@
 
 #include "networks/random_network.hpp"
 #include "riata/learning/train.hpp"
+#include "riata/networks/shrinks.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/unrolled/unrolled.hpp"
 #include "support/convolution.hpp"
@@ -214,6 +215,63 @@ TEST(MaskedNetworks, AreRefused_WhereLayersReadTheSignalsThemselves) {
   EXPECT_EQ(refusal_of([&] { Network<double>("lista", D, 3).encode(seen.batch(), 0.1); }),
             "encode: the layers of the kind 'lista' do not heed a mask or weights; those of 'alista', 'coupled', 'facnet', "
             "'first_step', 'fista', 'group', 'hessian', 'step', 'tied' do");
+  Network<double> net("lista", D, 3);
+  EXPECT_THAT(refusal_of([&] { train<double>(net, seen.batch(), 0.1); }), ::testing::StartsWith("train: the layers of the kind"));
+  EXPECT_THAT(refusal_of([&] { net.loss(seen.batch(), 0.1); }), ::testing::StartsWith("loss: the layers of the kind"));
+}
+
+/// A layer of ISTA with groups over any dictionary: a kind of one's own.
+struct GroupStep : Layer<double> {
+  explicit GroupStep(const LayerSite<double>& site)
+      : D(site.model.dictionary()), step(site.own("step")), shrink(site), residual(D.signal_size(), site.tile) {}
+  static Parameters<double> initial(const NetworkModel<double>& model, int layer) {
+    return {{parameter_name(layer, "step"), Matrix<double>::Constant(1, 1, 1 / model.lipschitz)}};
+  }
+  void forward(const TileInput<double>& input, const LayerState<double>& before, const LayerState<double>& after) override {
+    MatrixRef<double> z = after.z, r = residual.leftCols(z.cols());
+    D.apply(before.z, r);
+    r = input.X - r;
+    D.adjoint(r, z);
+    z = before.z + step.values(0) * z;
+    shrink.forward(z, {input.reg, &step.values});
+  }
+  /// By the step alone, of a network of one layer.
+  void backward(const TileInput<double>& input, const LayerState<double>& before, const LayerState<double>& after,
+                const LayerState<double>& cotangent, const LayerGradients<double>& gradients) override {
+    MatrixXd c(D.code_size(), input.X.cols());
+    D.apply(before.z, residual.leftCols(c.cols()));
+    residual.leftCols(c.cols()) = input.X - residual.leftCols(c.cols());
+    D.adjoint(residual.leftCols(c.cols()), c);
+    shrink.backward(after.z, {input.reg, &step.values}, cotangent.z, {.theta = gradients.find(step.name)});
+    if (Matrix<double>* found = gradients.find(step.name)) (*found)(0) += c.cwiseProduct(cotangent.z).sum();
+  }
+  const Dictionary<double>& D;
+  NamedArray<double> step;
+  SoftShrink<double> shrink;
+  Matrix<double> residual;
+};
+
+TEST(NetworksOverAnyDictionary, OfAKindOfOnesOwnWithGroups_AreTrained_AndHeldAgainstIsta) {
+  register_network<double>("group_step", kind_of<double, GroupStep>({.groups = true, .any_dictionary = true}));
+  Draw draw(31);
+  const Convolution<double> D(draw.atoms(4, 2), 7);
+  const MatrixXd X = D.dense() * draw.sparse_matrix(8, 30, 0.3), targets = draw.sparse_matrix(8, 30, 0.3);
+  const NetworkOptions options{.groups = groups_of_eight};
+  for (const bool supervised : {false, true}) {
+    Network<double> net("group_step", D, 1, options), alike("group", D.dense(), 1, options);
+    const double start = supervised ? alike.loss(X, 0.1, {}, targets) : alike.loss(X, 0.1);
+    const TrainingOptions training{.loss = supervised ? TrainingLoss::supervised : TrainingLoss::unsupervised, .max_iter = 4};
+    const OptionalMatrixRef<double> given = supervised ? OptionalMatrixRef<double>(targets) : std::nullopt;
+    const auto result = train<double>(net, X, 0.1, training, given, [&](const TrainingInfo& info) {
+      EXPECT_NEAR(info.ista, start, 1e-12 * start);
+      EXPECT_EQ(std::isnan(info.optimum), supervised);
+      return Action::keep_going;
+    });
+    EXPECT_NEAR(result.initial_value, start, 1e-12 * start);
+    EXPECT_LT(result.value, result.initial_value);
+    Network<double> unwatched("group_step", D, 1, options);
+    EXPECT_EQ(train<double>(unwatched, X, 0.1, training, given).value, result.value);
+  }
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Batches with a mask or weights, held against the same signals solved one by one with their rows scaled by the weights' roots (for a
-// mask: removed). What is hidden may be anything.
+// Batches with a mask or weights, held against the same signals solved one by one with their rows scaled by the weights' roots
+// (for a mask: removed). What is hidden may be anything.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -313,6 +313,10 @@ Picture without_missing(Picture picture, const Picture& mask) {
               std::ssize(mask.samples) == mask.height * mask.width,
           "denoise: the mask is {} x {} pixels with {} channels, expected the picture's {} x {} and one channel", mask.height,
           mask.width, mask.channels, picture.height, picture.width);
+  const auto unknown = std::ranges::find_if(mask.samples, [](float v) { return std::isnan(v); }) - mask.samples.begin();
+  require(unknown == std::ssize(mask.samples),
+          "denoise: the mask holds NaN at row {}, column {}; expected numbers, 0 where a pixel is missing",
+          unknown / std::max<Index>(mask.width, 1), unknown % std::max<Index>(mask.width, 1));
   require(std::ranges::any_of(mask.samples, [](float v) { return v != 0; }),
           "denoise: the mask is zero everywhere; expected at least one known pixel");
   for (std::size_t i = 0; i < picture.samples.size(); ++i)
@@ -330,6 +334,9 @@ void DenoiseOptions::validate() const {
   check_options(*this);
   require(method == LearningMethod::unrolled || method == LearningMethod::alternating,
           "method = '{}', must be 'unrolled' or 'alternating'", to_string(method));
+  require(method == LearningMethod::unrolled || !mask || sigma.value_or(0) > 0,
+          "method = '{}' is for noise, sigma > 0; without it missing pixels are learned by block coordinate descent",
+          to_string(method));
 }
 
 DenoiseResult denoise(const Picture& noisy, const DenoiseOptions& options, const Observer& observer) {

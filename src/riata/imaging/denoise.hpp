@@ -30,7 +30,7 @@ struct DenoiseOptions {
   std::optional<Index> patch = {};                   ///< side of the square patches
   int n_layers = 12;                                 ///< unrolled FISTA layers of the learner
   std::optional<double> reg = {};                    ///< learning weight, in the picture's unit
-  LearningMethod method = LearningMethod::unrolled;  ///< unrolled or alternating
+  LearningMethod method = LearningMethod::unrolled;  ///< of noisy pictures: unrolled or alternating
   bool plain = false;  ///< the documents' variant: 128 atoms, 10 x 10 patches, l1 reconstruction, plain averaging
   bool learn = true;   ///< false: code with the overcomplete DCT that learning would start from
   std::uint64_t seed = 0;

@@ -207,9 +207,9 @@ double least_shift_variance(const Picture& picture) {
 ///
 ///   sigma^2 <= min_v v^T C v / v^T v   and   sigma^2 <= min_s mean (x(i) - x(i + s))^2 / 2,
 ///
-/// while texture lacks directions (a grating has two, a pattern of p x q pixels pq) and repeats itself. And it leaves a quarter of
-/// the samples, and more, strictly inside the picture's range: what lies at its ends is ink and paper. The root of the least, 0 for ink
-/// and paper.
+/// while texture lacks directions (a grating has two, a pattern of p x q pixels pq) and repeats itself. And it leaves a quarter
+/// of the samples, and more, strictly inside the picture's range: what lies at its ends is ink and paper. The root of the least,
+/// 0 for ink and paper.
 double white_limit(const Picture& picture) {
   constexpr double share_inside = 0.25;
   const auto ends = std::minmax_element(picture.samples.begin(), picture.samples.end());

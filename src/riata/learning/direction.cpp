@@ -1,5 +1,8 @@
 #include "riata/learning/direction.hpp"
 
+#include <fmt/ranges.h>
+
+#include <ranges>
 #include <utility>
 
 #include "riata/core/check.hpp"
@@ -31,7 +34,18 @@ void keep_asked(Sums<T>& sums, const Question<T>& question) {
 }  // namespace
 
 template <Scalar T>
-UnrolledOptions UnrolledDirection<T>::network_at(const Parameters<T>& parameters, const Execution& execution) const {
+UnrolledDirection<T>::UnrolledDirection(const Dictionary<T>& D, double reg, UnrolledDirectionOptions options)
+    : D_(D.at({})), reg_(reg), options_(std::move(options)) {
+  if (options_.lipschitz_bound == LipschitzBound::frobenius) require_matrix(*D_, "lipschitz_bound = 'frobenius'");
+  const Parameters<T> parameters = D_->parameters();
+  require(!options_.scale_by_usage || (D_->matrix() != nullptr && parameters.contains("dictionary")),
+          "scale_by_usage needs atoms, a matrix that is the parameter 'dictionary'; this dictionary has '{}'",
+          fmt::join(std::views::keys(parameters), "', '"));
+}
+
+template <Scalar T>
+UnrolledOptions UnrolledDirection<T>::network_at(const Dictionary<T>& D, const Parameters<T>& parameters,
+                                                 const Execution& execution) const {
   UnrolledOptions network = options_.network;
   network.execution = execution;
   if (const auto steps = parameters.find("steps"); steps != parameters.end()) {
@@ -39,7 +53,7 @@ UnrolledOptions UnrolledDirection<T>::network_at(const Parameters<T>& parameters
     network.steps.assign(factors.begin(), factors.end());
   }
   if (options_.lipschitz_bound == LipschitzBound::frobenius) {
-    const double bound = frobenius_norm_of_gram(parameters.at("dictionary"));
+    const double bound = frobenius_norm_of_gram(*D.matrix());
     if (bound > 0) network.lipschitz = bound;
   }
   return network;
@@ -49,9 +63,9 @@ template <Scalar T>
 Sums<T> UnrolledDirection<T>::look(const Sample<T>& sample, const Question<T>& question, const Execution& execution) {
   const Batch<T>& batch = sample.batch;
   const auto D = D_->at(question.at);
-  UnrolledOptions network = network_at(question.at, execution);
+  UnrolledOptions network = network_at(*D, question.at, execution);
   if (question.n_layers) network.n_layers = *question.n_layers;
-  Sums<T> sums{.n_signals = batch.size()};
+  Sums<T> sums;
   const bool wants_codes = question.codes || question.statistics, steps = question.gradient.contains("steps");
   if (question.gradient.empty() && !wants_codes) {
     sums.value = unrolled_loss<T>(batch, *D, reg_, network, {.loss = options_.loss, .reduction = options_.reduction});
@@ -99,7 +113,7 @@ Sums<T> ExactDirection<T>::look(const Sample<T>& sample, const Question<T>& ques
       before_looking_ = std::move(codes_);
     codes_ = std::move(codes);
   }
-  Sums<T> sums{.n_signals = batch.size()};
+  Sums<T> sums;
   const double weight = reduction_ == Reduction::mean ? static_cast<double>(batch.size()) : 1;
   sums.value = lasso_objective<T>(batch, *D, codes_, reg_, coder.penalty, execution).sum() / weight;
   if (!question.gradient.empty()) {

@@ -50,7 +50,8 @@ struct UnrolledDirectionOptions {
   Reduction reduction = Reduction::mean;
   std::optional<int> backprop = {};  ///< K; by default N
   /// Divide the gradient of atom j by u_j + mean(u) / 10, u_j the mean of z_j^2 over the batch. The loss is nearly quadratic
-  /// in an atom with that curvature, so steps near 1 suit atoms used often and seldom alike, whatever the signals' unit.
+  /// in an atom with that curvature, so steps near 1 suit atoms used often and seldom alike, whatever the signals' unit. Atoms
+  /// are the columns of the parameter "dictionary".
   bool scale_by_usage = false;
   LipschitzBound lipschitz_bound = LipschitzBound::spectral;
 };
@@ -59,13 +60,13 @@ template <Scalar T>
 class UnrolledDirection final : public Direction<T> {
  public:
   /// Codes in `D` at the parameters asked for.
-  UnrolledDirection(const Dictionary<T>& D, double reg, UnrolledDirectionOptions options)
-      : D_(D.at({})), reg_(reg), options_(std::move(options)) {}
+  /// @throws std::invalid_argument if an option needs a matrix, and D is none
+  UnrolledDirection(const Dictionary<T>& D, double reg, UnrolledDirectionOptions options);
   std::set<Piece> produces() const override { return {Piece::value, Piece::gradient, Piece::statistics, Piece::codes}; }
   Sums<T> look(const Sample<T>& sample, const Question<T>& question, const Execution& execution) override;
 
  private:
-  UnrolledOptions network_at(const Parameters<T>& parameters, const Execution& execution) const;
+  UnrolledOptions network_at(const Dictionary<T>& D, const Parameters<T>& parameters, const Execution& execution) const;
   std::unique_ptr<const Dictionary<T>> D_;
   double reg_;
   UnrolledDirectionOptions options_;

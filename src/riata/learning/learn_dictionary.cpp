@@ -13,6 +13,7 @@
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/tile_certificate.hpp"
 #include "riata/terms/penalty.hpp"
+#include "riata/unrolled/unrolled_layers.hpp"
 
 namespace riata {
 
@@ -20,8 +21,7 @@ void LearnOptions::validate() const {
   check_options(*this);
   require(method == LearningMethod::truncated || !backprop, "backprop is for method 'truncated' alone");
   require(method != LearningMethod::truncated || backprop, "method 'truncated' needs backprop, the layers to keep");
-  if (backprop)
-    require(*backprop >= 0 && *backprop <= n_layers, "backprop = {}, must be between 0 and n_layers = {}", *backprop, n_layers);
+  kept_layers(backprop, n_layers);
   require(!learn_steps || method == LearningMethod::unrolled || method == LearningMethod::truncated,
           "learn_steps needs a method that differentiates layers ('unrolled' or 'truncated')");
   require(!learn_steps || penalty.kind == PenaltyKind::l1 || penalty.kind == PenaltyKind::group,
@@ -225,7 +225,7 @@ LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const Dictionary<
   require(!options.centre, "learn_dictionary: centre is for a matrix of atoms; centre the signals, or leave it out");
   const Parameters<T> parameters = init.parameters();
   const bool has_atoms = init.matrix() != nullptr && parameters.contains("dictionary");
-  require(options.lipschitz_bound == LipschitzBound::spectral || has_atoms,
+  require(options.lipschitz_bound == LipschitzBound::spectral || init.matrix() != nullptr,
           "learn_dictionary: lipschitz_bound = 'frobenius' needs a dictionary that is a matrix");
   require(!parameters.empty(), "learn_dictionary: init has no parameters to learn");
   require(!parameters.contains("steps"), "learn_dictionary: 'steps' names the layers' steps, not a parameter of init");

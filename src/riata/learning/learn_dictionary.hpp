@@ -103,8 +103,8 @@ struct LearnResult {
   Status status = Status::converged;
 };
 
-/// X is n_features x n_signals, or {X, mask}: the data fit of what was seen (terms/batch.hpp). reg as a fraction is of the batch's
-/// largest reg_max at the initial dictionary.
+/// X is n_features x n_signals, or {X, mask}: the data fit of what was seen (terms/batch.hpp). reg as a fraction is of the
+/// batch's largest reg_max at the initial dictionary.
 /// Same seed, same bits, for any number of threads, also after a kill and a resume.
 /// @throws std::invalid_argument for bad shapes, options, or a checkpoint of another run; riata::Error if a file fails
 template <Scalar T>
@@ -116,8 +116,8 @@ LearnResult<typename M::Scalar> learn_dictionary(const M& X, Index n_atoms, cons
   return learn_dictionary<typename M::Scalar>(X, n_atoms, reg, options, observer);
 }
 
-/// The same from any dictionary, projected onto its own constraint first; the options' init and constraint are not looked at, centre is
-/// refused, and atoms are replaced in a matrix alone.
+/// The same from any dictionary, projected onto its own constraint first; the options' init and constraint are not looked at,
+/// centre is refused, and atoms are replaced in a matrix alone.
 template <Scalar T>
 LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const Dictionary<T>& init, const Reg& reg,
                                 const LearnOptions& options = {}, const Observer& observer = {});

@@ -10,8 +10,8 @@
 
 namespace riata {
 
-/// Tensors: `dictionary` (n_atoms, n_features), or dictionary.<name> for each parameter of a dictionary that is no matrix, and, where there
-/// are any, `steps` (n_layers), `weights` and `groups` (n_atoms) of the penalty. Metadata: `format` = "riata",
+/// Tensors: `dictionary` (n_atoms, n_features), or dictionary.<name> for each parameter of a dictionary that is no matrix, and,
+/// where there are any, `steps` (n_layers), `weights` and `groups` (n_atoms) of the penalty. Metadata: `format` = "riata",
 /// `format_version`, `kind` = "dictionary", `conventions`, what the penalty has beside (`penalty`, `positive`,
 /// `l1_ratio`), and the training record as given.
 template <Scalar T>
@@ -34,7 +34,8 @@ inline void save_model(const std::string& path, const Model<double>& model) { sa
 template <Scalar T>
 Model<T> load_model(const std::string& path);
 
-/// The same for any dictionary: its parameters, which like.at() takes. @throws std::invalid_argument also if they are not those of `like`
+/// The same for any dictionary: its parameters, which like.at() takes. @throws std::invalid_argument also if they are not those
+/// of `like`
 template <Scalar T>
 Model<T> load_model(const std::string& path, const Dictionary<T>& like);
 

@@ -15,7 +15,7 @@ class NetworkDirection final : public Direction<T> {
   Sums<T> look(const Sample<T>& sample, const Question<T>& question, const Execution& execution) override {
     network_.set_parameters(question.at);
     const NetworkRun<T> run{.n_layers = question.n_layers, .execution = execution};
-    Sums<T> sums{.n_signals = sample.batch.size()};
+    Sums<T> sums;
     if (question.gradient.empty()) {
       sums.value = network_.loss(sample.batch, reg_, run, sample.targets);
       return sums;

@@ -1,7 +1,10 @@
 #include "riata/learning/run.hpp"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
+#include <ranges>
 
 #include "riata/core/check.hpp"
 #include "riata/core/error.hpp"
@@ -20,7 +23,29 @@ Parameters<T> projected(Parameters<T> parameters, const RunOptions<T>& options) 
   return parameters;
 }
 
+template <class Part>
+std::unique_ptr<Part> required(std::unique_ptr<Part> part, const char* name) {
+  require(part != nullptr, "run: it has no {}", name);
+  return part;
+}
+
+std::string names_in(const auto& parameters) { return fmt::format("{}", fmt::join(std::views::keys(parameters), ", ")); }
+
+/// Of the run's own tensors, also of those that it has at times.
+bool is_runs_own(std::string_view name) {
+  for (const char* start : {"parameter.", "best.", "history."})
+    if (name.starts_with(start)) return true;
+  for (const char* own : {"phase", "iteration", "taken", "finished", "certified", "tol", "n_replaced", "values", "best"})
+    if (name == own) return true;
+  return false;
+}
+
 }  // namespace
+
+void Validation::validate() const {
+  require(every >= 1, "validation: every = {}, must be >= 1", every);
+  require(patience >= 1, "validation: patience = {}, must be >= 1", patience);
+}
 
 Execution keeping_failure(const Execution& execution, std::exception_ptr& failure) {
   Execution keeping = execution;
@@ -36,21 +61,29 @@ Execution keeping_failure(const Execution& execution, std::exception_ptr& failur
 template <Scalar T>
 Run<T>::Run(std::unique_ptr<Sampler<T>> sampler, std::unique_ptr<Direction<T>> direction, std::unique_ptr<Update<T>> update,
             std::vector<Phase> phases, Parameters<T> initial, RunOptions<T> options)
-    : sampler_(std::move(sampler)),
-      direction_(std::move(direction)),
-      update_(std::move(update)),
+    : sampler_(required(std::move(sampler), "sampler")),
+      direction_(required(std::move(direction), "direction")),
+      update_(required(std::move(update), "update")),
       phases_(std::move(phases)),
       initial_(projected(std::move(initial), options)),
       options_(std::move(options)),
       has_held_out_(sampler_->held_out().has_value()) {
   options_.atoms.validate();
+  options_.validation.validate();
   require(!phases_.empty(), "run: it has no phase");
+  for (std::size_t k = 0; k < phases_.size(); ++k)
+    for (const std::string& name : phases_[k].moves)
+      require(initial_.contains(name), "run: phase {} moves '{}', which is not among the parameters: {}", k, name,
+              names_in(initial_));
+  require(!options_.atoms.replace || initial_.contains("dictionary"),
+          "run: atoms are replaced in the parameter 'dictionary', which is not among the parameters: {}", names_in(initial_));
   for (const Piece needed : update_->needs())
     require(direction_->produces().contains(needed), "run: {} needs the {} of the direction, which does not produce it",
             update_->name(), to_string(needed));
   require(
       sampler_->is_fixed() || !direction_->holds_codes(),
       "run: the direction holds codes of one batch, and the sampler gives another at each iteration; use one that codes anew");
+  state_of_parts();
   state_.parameters = initial_;
 }
 
@@ -107,7 +140,9 @@ RunResult<T> Run<T>::fit_and_keep_failure(const Observer& observer) {
   drop();
   if (failure && state_.n_accepted() == n_before) std::rethrow_exception(failure);
   if (is_verified_ && file) keep_failure(failure, [&] { file.write(state()); });
-  RunResult<T> result = std::move(state_);
+  seconds_before_ = seconds();
+  start_ = std::chrono::steady_clock::now();
+  RunResult<T> result = state_;
   result.failure = failure;
   return result;
 }
@@ -147,60 +182,32 @@ void Run<T>::retell(const std::vector<Sums<T>>& told) {
   }
 }
 
-/// All of a run, from its state on, which is complete where the loop begins.
+/// All of a run: one stage after another, each from a complete state to the next.
 template <Scalar T>
 Asking<T, Status> Run<T>::play() {
   State& s = state_;
   // Then a value is known wherever it was asked before.
   const bool is_function = update_->verifies() && sampler_->is_fixed() && !direction_->holds_codes();
-  const auto require_loss = [](double loss) {
-    require(std::isfinite(loss), "train: the loss of the network is {} before the first step; are the signals or reg too large?",
-            loss);
-  };
   for (;;) {
     n_told_ = 0;
     if (!is_verified_ && is_function && s.value) {
-      // It is that of before the run was stopped to the last bit, or no bit that follows is that of the whole run.
-      const Question<T> stored{.at = s.parameters};
-      const Sums<T> found = co_await stored;
-      const Checkpoint& checkpoint = options_.checkpoint;
-      require(std::isfinite(found.value) && (found.value == *s.value || checkpoint.inexact),
-              "checkpoint {}: the {} is {}, it says {}: it is damaged, or another riata or processor made it; "
-              "resume_inexact goes on from it",
-              checkpoint.path, options_.words.value, found.value, *s.value);
-      s.value = found.value;
-      is_verified_ = true;
+      co_await verify_stored_value();
       continue;
     }
     is_verified_ = true;
     if (options_.looks_first && std::isnan(s.initial_value)) {
-      const Question<T> here{.at = s.parameters, .look = Look::all};
-      const Sums<T> found = co_await here;
-      require_loss(found.value);
-      s.initial_value = found.value;
-      s.value = found.value;
+      co_await look_first();
       continue;
     }
     if (s.ended && is_last()) co_return status_of_end(s.certified);
     if (phase().may_go_back && !s.value) {
-      const Question<T> here{.at = s.parameters}, beginning{.at = initial_};
-      const Sums<T> at_here = co_await here, at_beginning = co_await beginning;
-      if (at_beginning.value < at_here.value) s.parameters = initial_;
-      s.value = std::min(at_here.value, at_beginning.value);
-      require_loss(*s.value);
+      co_await go_back_if_that_is_less();
       continue;
     }
     if (s.iteration >= options_.max_iter) co_return Status::max_iter_reached;
     if (s.ended || s.taken >= phase().max_iter) {
       if (is_last()) co_return Status::max_iter_reached;
-      if (s.best_value) co_await look_at_held_out();
-      if (s.best_value) s.parameters = std::move(s.best);
-      s.best_value.reset();
-      s.best_taken = s.taken = 0;
-      s.ended = false;
-      ++s.phase;
-      if (phase().may_go_back) s.value.reset();
-      update_->reset();
+      co_await begin_next_phase();
       continue;
     }
     if (options_.max_time && seconds_since(start_) >= *options_.max_time) co_return Status::max_time_reached;
@@ -214,6 +221,63 @@ Asking<T, Status> Run<T>::play() {
     }
     co_await iterate(is_function);
   }
+}
+
+/// It is that of before the run was stopped to the last bit, or no bit that follows is that of the whole run.
+template <Scalar T>
+Asking<T, bool> Run<T>::verify_stored_value() {
+  State& s = state_;
+  const Question<T> stored{.at = s.parameters};
+  const Sums<T> found = co_await stored;
+  const Checkpoint& checkpoint = options_.checkpoint;
+  require(std::isfinite(found.value) && (found.value == *s.value || checkpoint.inexact),
+          "checkpoint {}: the {} is {}, it says {}: it is damaged, or another riata or processor made it; "
+          "resume_inexact goes on from it",
+          checkpoint.path, options_.words.value, found.value, *s.value);
+  s.value = found.value;
+  co_return is_verified_ = true;
+}
+
+template <Scalar T>
+Asking<T, bool> Run<T>::look_first() {
+  const Question<T> here{.at = state_.parameters, .look = Look::all};
+  const Sums<T> found = co_await here;
+  require_start(found.value);
+  state_.initial_value = found.value;
+  state_.value = found.value;
+  co_return true;
+}
+
+template <Scalar T>
+Asking<T, bool> Run<T>::go_back_if_that_is_less() {
+  State& s = state_;
+  const Question<T> here{.at = s.parameters}, beginning{.at = initial_};
+  const Sums<T> at_here = co_await here, at_beginning = co_await beginning;
+  if (at_beginning.value < at_here.value) s.parameters = initial_;
+  s.value = std::min(at_here.value, at_beginning.value);
+  require_start(*s.value);
+  co_return true;
+}
+
+/// From the best parameters, where signals are held out.
+template <Scalar T>
+Asking<T, bool> Run<T>::begin_next_phase() {
+  State& s = state_;
+  if (s.best_value) co_await look_at_held_out();
+  if (s.best_value) s.parameters = std::move(s.best);
+  s.best_value.reset();
+  s.best_taken = s.taken = 0;
+  s.ended = false;
+  ++s.phase;
+  if (phase().may_go_back) s.value.reset();
+  update_->reset();
+  co_return true;
+}
+
+template <Scalar T>
+void Run<T>::require_start(double value) const {
+  require(std::isfinite(value), "{}: the {} is {} before the first step; are the signals or reg too large?", options_.words.who,
+          options_.words.value, value);
 }
 
 /// Keeps the parameters if they are the phase's best on the signals held out.
@@ -300,11 +364,26 @@ void Run<T>::keep(Outcome<T> outcome, int n_replaced) {
   s.history.phase.push_back(s.phase);
 }
 
+/// What update and direction remember, under names that are nobody else's.
+template <Scalar T>
+NamedTensors Run<T>::state_of_parts() const {
+  NamedTensors tensors = update_->state(), others = direction_->state();
+  const auto require_own = [](const std::string& whose, const NamedTensors& state) {
+    for (const auto& [name, tensor] : state)
+      require(!is_runs_own(name), "run: {}'s state holds '{}', which is the run's own name; choose another", whose, name);
+  };
+  require_own(update_->name(), tensors);
+  require_own("the direction", others);
+  tensors.merge(others);
+  for (const auto& [name, tensor] : others)
+    refuse(formatted("run: the direction's state holds '{}', which is the update's name; choose another", name));
+  return tensors;
+}
+
 template <Scalar T>
 NamedTensors Run<T>::state() const {
   const State& s = state_;
-  NamedTensors tensors = update_->state();
-  tensors.merge(direction_->state());
+  NamedTensors tensors = state_of_parts();
   for (const auto& [name, values] : s.parameters) tensors["parameter." + name] = to_tensor<T>(values);
   if (s.best_value) {
     for (const auto& [name, values] : s.best) tensors["best." + name] = to_tensor<T>(values);
@@ -345,7 +424,8 @@ void Run<T>::restore(const NamedTensors& tensors, const std::string& where) {
   s.taken = count("taken", n_in_phase, n_in_phase + s.iteration - n);
   s.ended = stored_integer(tensors, "finished", 0, 1, where) != 0;
   s.certified = !tensors.contains("certified") || stored_integer(tensors, "certified", 0, 1, where) != 0;
-  // What ended at a larger tolerance goes on, but never back to an earlier phase. Checkpoints of old do not say at which they ended.
+  // What ended at a larger tolerance goes on, but never back to an earlier phase. Checkpoints of old do not say at which they
+  // ended.
   if ((s.ended || s.phase > 0) && tensors.contains("tol")) {
     const double tol = stored_numbers(tensors, "tol", 1, where)[0];
     require(std::isfinite(tol) && tol >= 0, "{}: tensor 'tol' is damaged", where);

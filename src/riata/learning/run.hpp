@@ -31,8 +31,9 @@ struct Phase {
 
 /// Looks at the signals held out, which decide where a phase ends, and what the next starts from.
 struct Validation {
-  int every = 10;       ///< iterations between looks
-  int patience = 4000;  ///< iterations without a better look that end a phase
+  int every = 10;         ///< iterations between looks
+  int patience = 4000;    ///< iterations without a better look that end a phase
+  void validate() const;  ///< @throws std::invalid_argument
 };
 
 /// For sentences.
@@ -65,8 +66,8 @@ struct RunResult {
   Parameters<T> best = {};                                          ///< where
   int phase = 0;                                                    ///< the last
   int n_replaced = 0;                                               ///< atoms replaced
-  /// converged: no block of parameters alone, against its gradient, lowers the loss by 1e-4 of it; stalled: a tolerance or patience
-  /// ended the run where one does.
+  /// converged: no block of parameters alone, against its gradient, lowers the loss by 1e-4 of it; stalled: a tolerance or
+  /// patience ended the run where one does.
   Status status = Status::converged;
   std::exception_ptr failure = {};  ///< of the observer, of stop_requested, or of writing the checkpoint
 };
@@ -78,12 +79,14 @@ template <Scalar T>
 class Run {
  public:
   /// Names what moves after what is in `initial`, which is projected first.
-  /// @throws std::invalid_argument if the update needs a piece that the direction does not produce, naming it
+  /// @throws std::invalid_argument if a part is null, the update needs a piece that the direction does not produce, a phase moves
+  ///         what is not in `initial`, or a part's state has a name of the run's own or of another part's
   Run(std::unique_ptr<Sampler<T>> sampler, std::unique_ptr<Direction<T>> direction, std::unique_ptr<Update<T>> update,
       std::vector<Phase> phases, Parameters<T> initial, RunOptions<T> options = {});
   Run(const Run&) = delete;
 
-  /// To the end, in this process. A run that is stopped has its last accepted iteration.
+  /// To the end, in this process. A run that is stopped has its last accepted iteration, and goes on from there when called
+  /// again.
   /// @throws what the observer or stop_requested throw, riata::Error if a checkpoint cannot be written: the run is saved before
   RunResult<T> fit(const Observer& observer = {});
   /// The same, with that in its result.
@@ -100,7 +103,8 @@ class Run {
   /// Forgets what was asked and told since the state changed.
   void drop() { dialogue_.reset(); }
 
-  /// That of the last complete iteration. With the last n_told() answers it is all that a run is, unless its direction holds codes.
+  /// That of the last complete iteration. With the last n_told() answers it is all that a run is, unless its direction holds
+  /// codes.
   NamedTensors state() const;
   int n_told() const { return n_told_; }
   /// @throws std::invalid_argument, beginning with `where`, if the state is not that of such a run
@@ -118,12 +122,18 @@ class Run {
     int n_accepted() const { return static_cast<int>(this->history.value.size()); }
   };
   Asking<T, Status> play();
+  Asking<T, bool> verify_stored_value();
+  Asking<T, bool> look_first();
+  Asking<T, bool> go_back_if_that_is_less();
+  Asking<T, bool> begin_next_phase();
   Asking<T, bool> look_at_held_out();
   Asking<T, bool> iterate(bool is_function);
   void keep(Outcome<T> outcome, int n_replaced);
+  void require_start(double value) const;
   bool is_last() const { return state_.phase + 1 == static_cast<int>(phases_.size()); }
   const Phase& phase() const { return phases_[static_cast<std::size_t>(state_.phase)]; }
   double seconds() const;
+  NamedTensors state_of_parts() const;
 
   std::unique_ptr<Sampler<T>> sampler_;
   std::unique_ptr<Direction<T>> direction_;

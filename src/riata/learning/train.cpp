@@ -82,23 +82,18 @@ class Landmarks {
  public:
   Landmarks(const Network<T>& net, const Batch<T>& batch, double reg, const OptionalMatrixRef<T>& targets,
             const Execution& execution)
-      : batch_(batch),
-        reg_(reg),
-        targets_(targets),
-        execution_(execution),
-        ista_(net.traits().groups ? "group" : "step", net.dictionary(), net.n_layers(),
-              {.groups = net.options().groups, .lipschitz = net.lipschitz()}) {}
+      : net_(net), batch_(batch), reg_(reg), targets_(targets), execution_(execution) {}
 
   double ista(int n_layers) {
     const auto [found, is_new] = values_.try_emplace(n_layers, 0.0);
-    if (is_new) found->second = ista_.loss(batch_, reg_, {.n_layers = n_layers, .execution = execution_}, targets_);
+    if (is_new) found->second = loss_of_ista(n_layers);
     return found->second;
   }
 
   double optimum() {
     if (!targets_ && !optimum_) {
       const auto found =
-          encode<T>(batch_, ista_.dictionary(), reg_, {.tol = optimum_tol, .penalty = ista_.penalty(), .execution = execution_});
+          encode<T>(batch_, net_.dictionary(), reg_, {.tol = optimum_tol, .penalty = net_.penalty(), .execution = execution_});
       const bool is_certified = std::ranges::count(found.status, Status::converged) == batch_.size();
       optimum_ = is_certified ? found.objective.mean() : unknown;
     }
@@ -106,11 +101,28 @@ class Landmarks {
   }
 
  private:
+  double loss_of_ista(int n_layers) const {
+    const Dictionary<T>& D = net_.dictionary();
+    const bool has_groups = net_.traits().groups;
+    if (!has_groups || D.matrix() != nullptr)
+      return Network<T>(has_groups ? "group" : "step", D, n_layers,
+                        {.groups = net_.options().groups, .lipschitz = net_.lipschitz()})
+          .loss(batch_, reg_, {.execution = execution_}, targets_);
+    const UnrolledOptions layers{.n_layers = n_layers,
+                                 .algorithm = Layers::ista,
+                                 .lipschitz = net_.lipschitz(),
+                                 .penalty = net_.penalty(),
+                                 .execution = execution_};
+    if (!targets_) return unrolled_loss<T>(batch_, D, reg_, layers);
+    const Matrix<T> missed = unrolled_encode<T>(batch_, D, reg_, layers) - *targets_;
+    return 0.5 * missed.template cast<double>().colwise().squaredNorm().mean();
+  }
+
+  const Network<T>& net_;
   Batch<T> batch_;
   double reg_;
   OptionalMatrixRef<T> targets_;
   const Execution& execution_;
-  Network<T> ista_;
   std::map<int, double> values_;
   static constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
   std::optional<double> optimum_;
@@ -161,41 +173,20 @@ Observer observer_with(Landmarks<T>& landmarks, const std::vector<Phase>& stages
   };
 }
 
+/// The last looks: whether the line search would go on from where Adam stalled, whether the best parameters are not the last, and
+/// the loss of those that the network gets.
 template <Scalar T>
-TrainingResult run_training(Network<T>& net, const Batch<T>& batch, double reg, const TrainingOptions& options,
-                            const OptionalMatrixRef<T>& targets, const TrainingObserver& observer, Checkpoint checkpoint) {
+TrainingResult conclude(Network<T>& net, Run<T>& run, RunResult<T> ended, const Phase& last, const Batch<T>& batch, double reg,
+                        const TrainingOptions& options, const OptionalMatrixRef<T>& targets) {
   const bool is_adam = options.optimizer == TrainingOptimizer::adam;
-  const std::vector<Phase> stages = make_stages(net, options);
-  const auto project = projection(net, options);
-  std::unique_ptr<Sampler<T>> sampler = std::make_unique<FullBatch<T>>(batch, targets);
-  std::unique_ptr<Update<T>> update = std::make_unique<LineSearch<T>>(search_options(options));
-  if (is_adam) {
-    const MiniBatchOptions batches{.batch_size = options.batch_size, .validation = options.validation, .seed = options.seed};
-    sampler = std::make_unique<MiniBatches<T>>(batch, batches, targets);
-    update = std::make_unique<Adam<T>>(AdamOptions{.rate = rate_of(options)});
-  }
-  Run<T> run(std::move(sampler), std::make_unique<NetworkDirection<T>>(net, reg), std::move(update), stages,
-             *net.shared_parameters(),
-             {.max_iter = options.max_iter,
-              .tol = options.tol,
-              .max_time = options.max_time,
-              .project = project,
-              .check = check_of(net, options),
-              .validation = {.every = options.validate_every, .patience = options.patience},
-              .looks_first = true,
-              .checkpoint = std::move(checkpoint),
-              .execution = options.execution,
-              .words = {.who = "train", .iterations = "steps", .value = "loss of its network"}});
-  Landmarks<T> landmarks(net, batch, reg, targets, options.execution);
-  RunResult<T> ended = run.fit_and_keep_failure(observer_with(landmarks, stages, observer));
-  const Phase& last = stages[static_cast<std::size_t>(ended.phase)];
   const auto look = [&](Question<T> question, Look signals, const Execution& execution) {
     question.look = signals;
     question.n_layers = last.n_layers;
     return run.answer(question, execution);
   };
   const Execution execution = keeping_failure(options.execution, ended.failure);
-  if (is_adam && ended.status == Status::stalled) try {  // would the line search go on from what Adam returns?
+  if (is_adam && ended.status == Status::stalled) try {
+      const auto project = projection(net, options);
       const Parameters<T>& best = ended.best_value ? ended.best : ended.parameters;
       const LineSearch<T> search(search_options(options));
       const bool can_fall = answered<T, bool>(search.can_fall({.parameters = best, .moves = last.moves, .project = project}),
@@ -232,6 +223,35 @@ TrainingResult run_training(Network<T>& net, const Batch<T>& batch, double reg, 
   const bool is_known = !is_adam && ended.value && last.n_layers == net.n_layers();
   if (!is_known) in_time([&] { value = net.loss(batch, reg, {.execution = to_the_end}, targets); });
   return {std::move(ended.history), ended.initial_value, value, reg, ended.status};
+}
+
+template <Scalar T>
+TrainingResult run_training(Network<T>& net, const Batch<T>& batch, double reg, const TrainingOptions& options,
+                            const OptionalMatrixRef<T>& targets, const TrainingObserver& observer, Checkpoint checkpoint) {
+  const std::vector<Phase> stages = make_stages(net, options);
+  std::unique_ptr<Sampler<T>> sampler = std::make_unique<FullBatch<T>>(batch, targets);
+  std::unique_ptr<Update<T>> update = std::make_unique<LineSearch<T>>(search_options(options));
+  if (options.optimizer == TrainingOptimizer::adam) {
+    const MiniBatchOptions batches{.batch_size = options.batch_size, .validation = options.validation, .seed = options.seed};
+    sampler = std::make_unique<MiniBatches<T>>(batch, batches, targets);
+    update = std::make_unique<Adam<T>>(AdamOptions{.rate = rate_of(options)});
+  }
+  Run<T> run(std::move(sampler), std::make_unique<NetworkDirection<T>>(net, reg), std::move(update), stages,
+             *net.shared_parameters(),
+             {.max_iter = options.max_iter,
+              .tol = options.tol,
+              .max_time = options.max_time,
+              .project = projection(net, options),
+              .check = check_of(net, options),
+              .validation = {.every = options.validate_every, .patience = options.patience},
+              .looks_first = true,
+              .checkpoint = std::move(checkpoint),
+              .execution = options.execution,
+              .words = {.who = "train", .iterations = "steps", .value = "loss of its network"}});
+  Landmarks<T> landmarks(net, batch, reg, targets, options.execution);
+  RunResult<T> ended = run.fit_and_keep_failure(observer_with(landmarks, stages, observer));
+  const Phase& last = stages[static_cast<std::size_t>(ended.phase)];
+  return conclude(net, run, std::move(ended), last, batch, reg, options, targets);
 }
 
 /// Everything that decides the iterates. max_iter decides where stages end, so it may change only where there is one.
@@ -278,6 +298,7 @@ TrainingResult train(Network<T>& net, const NonDeduced<Batch<T>>& signals, const
   const ConstMatrixRef<T>& X = seen.X();
   const Batch<T> batch = seen.is_weighted() ? Batch<T>(X, *signals.weights) : Batch<T>(X);
   require_signals<T>("train", X, net.dictionary());
+  net.require_heeded("train", batch);
   require(X.cols() > 0, "train: X holds no signals");
   require_squares<T>("train", X);
   Checkpoint checkpoint = checkpoint_of(options);

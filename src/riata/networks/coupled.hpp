@@ -5,7 +5,7 @@
 //   tied       one, learned         per layer   per layer      Liu, Chen, Wang and Yin (2019), TiLISTA
 //   alista     one, analytic        per layer   per layer      the same, ALISTA
 //   step       D                    per layer   alpha          Ablin, Moreau, Massias and Gramfort (2019), SLISTA
-//   fista      D                    per layer   alpha          step from y = z + m (z - z before), the momentum of Beck and Teboulle
+//   fista      D                    per layer   alpha          step from y = z + m (z - z before), Beck and Teboulle's momentum
 //   first_step layer 0 as coupled with one threshold, then step              their code
 //   hessian    D A, A symmetric     1           per layer      their code
 //   group      as coupled, for groups                          group soft; Sprechmann et al. (2012)

@@ -153,6 +153,13 @@ void Network<T>::require_targets(const char* where, Index n_signals, const Const
 }
 
 template <Scalar T>
+void Network<T>::require_heeded(const char* where, const Batch<T>& batch) const {
+  if (batch.is_weighted() && !traits().weights)
+    refuse(formatted("{}: the layers of the kind '{}' do not heed a mask or weights; those of '{}' do", where, kind_,
+                     fmt::join(kinds_with<T>(&KindTraits::weights), "', '")));
+}
+
+template <Scalar T>
 void Network<T>::project(Parameters<T>& parameters) const {
   if (const auto& project = find_network_kind<T>(kind_).project) project(model_, parameters);
 }
@@ -169,9 +176,7 @@ struct Network<T>::Call {
         run(how),
         n_layers(how.n_layers.value_or(net.n_layers())) {
     require_signals<T>(where, X, net.dictionary());
-    if (batch.is_weighted() && !net.traits().weights)
-      refuse(formatted("{}: the layers of the kind '{}' do not heed a mask or weights; those of '{}' do", where, net.kind(),
-                       fmt::join(kinds_with<T>(&KindTraits::weights), "', '")));
+    net.require_heeded(where, batch);
     require(n_layers >= 1 && n_layers <= net.n_layers(), "{}: n_layers = {}, must be between 1 and the network's {}", where,
             n_layers, net.n_layers());
     if (run.init) require_codes<T>(where, "init", *run.init, X.cols(), n_atoms());
@@ -194,15 +199,14 @@ struct Network<T>::Call {
   /// `lane_entries`: of the gradient that every lane holds.
   Partition parts(bool keep, Index lane_entries) const {
     const NetworkModel<T>& model = net.model_;
-    const double entry = sizeof(T), m = static_cast<double>(model.n_atoms());
     Index blocks = 0;
     if (const auto& declared = find_network_kind<T>(net.kind()).blocks)
       for (const Index rows : declared(model)) blocks += rows;
-    const double n = static_cast<double>(std::max(model.n_features(), blocks));
-    const double slots = keep ? n_layers + 1 : 2;
-    return partition(X.cols(), {.bytes_per_signal = entry * (slots * (m + n) + 6 * m),
+    const int slots = keep ? n_layers + 1 : 2;
+    const Index n_rows = std::max(model.n_features(), blocks);
+    return partition(X.cols(), {.bytes_per_signal = bytes_per_signal<T>(slots, model.n_atoms(), slots, n_rows),
                                 .left_entries = model.n_features() * model.n_atoms(),
-                                .lane_bytes = entry * static_cast<double>(lane_entries)});
+                                .lane_bytes = sizeof(T) * static_cast<double>(lane_entries)});
   }
 
   const Network& net;
@@ -302,15 +306,16 @@ NetworkGradient<T> Network<T>::differentiate(const Call& call, const NetworkDeri
 }
 
 template <Scalar T>
-NetworkGradient<T> Network<T>::loss_gradient(const NonDeduced<Batch<T>>& batch, const Reg& reg, const NetworkDerivatives& wanted,
-                                             const NetworkRun<T>& run, const OptionalMatrixRef<T>& targets) const {
-  const Call call("loss_gradient", *this, batch, reg, run);
+NetworkGradient<T> Network<T>::loss_gradient_for(const char* where, const Batch<T>& batch, const Reg& reg,
+                                                 const NetworkDerivatives& wanted, const NetworkRun<T>& run,
+                                                 const OptionalMatrixRef<T>& targets) const {
+  const Call call(where, *this, batch, reg, run);
   const double scale = 1.0 / static_cast<double>(batch.size());
   if (!targets) {
     const AnyPenalty<T> penalty(this->penalty(), dictionary());
     return differentiate(call, wanted, scale, TileLoss<T>{dictionary(), &penalty, scale});
   }
-  require_targets("loss_gradient", batch.size(), *targets);
+  require_targets(where, batch.size(), *targets);
   return differentiate(
       call, wanted, scale,
       [&](Index first, const TileInput<T>&, const ConstMatrixRef<T>& Z, MatrixRef<T> cotangent, const LayerGradients<T>&) {
@@ -325,7 +330,13 @@ NetworkGradient<T> Network<T>::loss_gradient(const NonDeduced<Batch<T>>& batch, 
 template <Scalar T>
 double Network<T>::loss(const NonDeduced<Batch<T>>& batch, const Reg& reg, const NetworkRun<T>& run,
                         const OptionalMatrixRef<T>& targets) const {
-  return loss_gradient(batch, reg, {}, run, targets).value;
+  return loss_gradient_for("loss", batch, reg, {}, run, targets).value;
+}
+
+template <Scalar T>
+NetworkGradient<T> Network<T>::loss_gradient(const NonDeduced<Batch<T>>& batch, const Reg& reg, const NetworkDerivatives& wanted,
+                                             const NetworkRun<T>& run, const OptionalMatrixRef<T>& targets) const {
+  return loss_gradient_for("loss_gradient", batch, reg, wanted, run, targets);
 }
 
 template <Scalar T>

@@ -7,8 +7,8 @@
 //   unsupervised   1/2 ||D z - x||^2 + reg g(z)     g = ||.||_1, for group the sum of the groups' norms
 //   supervised     1/2 ||z - z_true||^2
 //
-// reg is an argument of every call: a network trained at one weight runs at another. Signals may be {X, mask} (terms/batch.hpp) where
-// layers heed the weights of the data fit (KindTraits).
+// reg is an argument of every call: a network trained at one weight runs at another. Signals may be {X, mask} (terms/batch.hpp)
+// where layers heed the weights of the data fit (KindTraits).
 #pragma once
 
 #include <memory>
@@ -48,7 +48,8 @@ struct NetworkDerivatives {
   bool reg = false, signals = false, codes = false;
 };
 
-/// `reg` with the explicit g(z), `signals` with the explicit -(D z - x) of the unsupervised loss; `parameters` has the names asked for.
+/// `reg` with the explicit g(z), `signals` with the explicit -(D z - x) of the unsupervised loss; `parameters` has the names
+/// asked for.
 template <Scalar T>
 using NetworkGradient = UnrolledGradient<T>;
 
@@ -57,8 +58,8 @@ using NetworkGradient = UnrolledGradient<T>;
 template <Scalar T>
 class Network {
  public:
-  /// At the start of its kind: parameters() make it the classical algorithm, where there is one. Keeps a copy of the dictionary, which
-  /// must be a matrix unless the kind says any_dictionary (step, fista, facnet).
+  /// At the start of its kind: parameters() make it the classical algorithm, where there is one. Keeps a copy of the dictionary,
+  /// which must be a matrix unless the kind says any_dictionary (step, fista, facnet).
   /// @throws std::invalid_argument naming the field, its value and the rule
   Network(std::string kind, const Dictionary<T>& dictionary, int n_layers, NetworkOptions options = {});
   Network(std::string kind, DenseDictionary<T> dictionary, int n_layers, NetworkOptions options = {});
@@ -81,6 +82,8 @@ class Network {
   void set_parameters(Parameters<T> parameters);
   /// The names that training may move: those of the layers first, ..., last - 1 and what all share.
   std::set<std::string> trainable(int first, int last) const;
+  /// @throws std::invalid_argument, beginning with `where`, if there are weights that the kind's layers do not heed
+  void require_heeded(const char* where, const Batch<T>& batch) const;
   /// Puts parameters onto the set they must lie in: the rotations of facnet, the symmetric matrices of hessian.
   void project(Parameters<T>& parameters) const;
 
@@ -90,7 +93,8 @@ class Network {
   /// Codes, n_atoms x n_signals. @throws std::invalid_argument where the network diverges, also if an entry is not finite
   Matrix<T> encode(const NonDeduced<Batch<T>>& batch, const Reg& reg, const NetworkRun<T>& run = {}) const;
   /// Codes with objective and duality gap as of riata::encode(), in double at the code. n_iter counts the solver's iterations, 0
-  /// where it did not run; converged means gap <= finish * 1/2 ||x||^2, or gap = 0. The penalty is penalty(), for iht and lamp too.
+  /// where it did not run; converged means gap <= finish * 1/2 ||x||^2, or gap = 0. The penalty is penalty(), for iht and lamp
+  /// too.
   /// @throws std::invalid_argument where the network diverges and no guard has another code
   EncodeResult<T> encode_certified(const NonDeduced<Batch<T>>& batch, const Reg& reg, const NetworkGuards& guards = {},
                                    const NetworkRun<T>& run = {}) const;
@@ -109,6 +113,8 @@ class Network {
  private:
   Network(std::string kind, std::shared_ptr<const Dictionary<T>> dictionary, int n_layers, NetworkOptions&& options);
   struct Call;
+  NetworkGradient<T> loss_gradient_for(const char* where, const Batch<T>& batch, const Reg& reg, const NetworkDerivatives& wanted,
+                                       const NetworkRun<T>& run, const OptionalMatrixRef<T>& targets) const;
   NetworkGradient<T> differentiate(const Call& call, const NetworkDerivatives& asked, double scale, const auto& loss) const;
 
   std::string kind_;

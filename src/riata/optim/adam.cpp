@@ -21,6 +21,13 @@ double root_mean_square(const Parameters<T>& gradient) {
 
 }  // namespace
 
+void AdamOptions::validate() const {
+  require(rate > 0 && std::isfinite(rate), "Adam: rate = {}, must be > 0 and finite", rate);
+  require(b1 >= 0 && b1 < 1, "Adam: b1 = {}, must be >= 0 and < 1", b1);
+  require(b2 >= 0 && b2 < 1, "Adam: b2 = {}, must be >= 0 and < 1", b2);
+  require(!eps || (*eps > 0 && std::isfinite(*eps)), "Adam: eps = {}, must be > 0 and finite", eps.value_or(0));
+}
+
 template <Scalar T>
 double Adam<T>::move(Parameters<T>& parameters, const Position<T>& from, const Parameters<T>& gradient, Moments& moments) const {
   auto& [t, size, m_all, v_all] = moments;

@@ -1,9 +1,13 @@
 #include "riata/optim/block_coordinate.hpp"
 
+#include "riata/core/check.hpp"
+
 namespace riata {
 
 template <Scalar T>
 Asking<T, Outcome<T>> BlockCoordinate<T>::step(Position<T> from) {
+  require(from.parameters.contains("dictionary"), "{} moves atoms, the parameter 'dictionary', which is not among the parameters",
+          name());
   constexpr int sweeps = 2;  // codes hold for these atoms alone; more sweeps on them gain nothing
   const Question<T> question{.at = from.parameters, .statistics = true};
   const Sums<T> sums = co_await question;

@@ -185,9 +185,12 @@ CheckpointFile::CheckpointFile(CheckpointFile&&) noexcept = default;
 CheckpointFile& CheckpointFile::operator=(CheckpointFile&&) noexcept = default;
 
 CheckpointFile::CheckpointFile(Checkpoint checkpoint) : checkpoint_(std::move(checkpoint)) {
+  checkpoint_.validate();
   const std::string& path = checkpoint_.path;
   require_path(path);
   if (path.empty()) return;
+  require(!checkpoint_.fingerprint.empty(),
+          "checkpoint {}: it has no fingerprint; expected a JSON object of what must be equal for a resume", path);
   holds_something(path);  // what is no regular file is refused before it is opened
   const Json wanted = parse_fingerprint(checkpoint_.fingerprint);
   require(wanted.is_object(), "checkpoint {}: the run's fingerprint is no JSON object", path);

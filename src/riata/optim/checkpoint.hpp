@@ -1,5 +1,5 @@
-// What a killed run continues from, bit for bit: one safetensors file that says which run it belongs to, which kernels' bits the run
-// has, and what it held when it was written. Nothing in it is believed.
+// What a killed run continues from, bit for bit: one safetensors file that says which run it belongs to, which kernels' bits the
+// run has, and what it held when it was written. Nothing in it is believed.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,7 @@ struct Checkpoint {
   bool resume = false;           ///< start from `path` if it exists
   bool overwrite = false;        ///< begin anew, also in the place of another run's checkpoint
   bool inexact = false;          ///< resume on other kernels too, whose rounding differs
-  std::string fingerprint = {};  ///< JSON object of what must be equal for a resume to make sense
+  std::string fingerprint = {};  ///< JSON object of what must be equal for a resume to make sense; a path needs one
   void validate() const;         ///< @throws std::invalid_argument
 };
 
@@ -48,7 +48,8 @@ struct Kernels {
 
 /// Those of the calling thread, and of the process.
 Kernels present_kernels();
-/// Those that the run of this checkpoint had. None if there is no such file, it is no checkpoint, or one of old that does not say.
+/// Those that the run of this checkpoint had. None if there is no such file, it is no checkpoint, or one of old that does not
+/// say.
 std::optional<Kernels> kernels_of_checkpoint(const std::string& path);
 
 /// While it lives, the calling thread computes with the kernels of the run that it resumes. Make it before anything that rounds.
@@ -65,9 +66,10 @@ class ResumedKernels {
 /// The file of one run, which no other run can open while this lives. Without a path, none.
 class CheckpointFile {
  public:
-  /// Without `resume` the file is only looked at: what is no checkpoint, and unless told what is another run's, is not overwritten.
-  /// One of the same run is: the run that begins anew has the same bits. An empty file is none.
-  /// @throws std::invalid_argument if it is no checkpoint, or another run's; riata::Error if a run has it open, or it cannot be read
+  /// Without `resume` the file is only looked at: what is no checkpoint, and unless told what is another run's, is not
+  /// overwritten. One of the same run is: the run that begins anew has the same bits. An empty file is none.
+  /// @throws std::invalid_argument if it is no checkpoint, or another run's; riata::Error if a run has it open, or it cannot be
+  /// read
   explicit CheckpointFile(Checkpoint checkpoint);
   ~CheckpointFile();
   CheckpointFile(CheckpointFile&&) noexcept;

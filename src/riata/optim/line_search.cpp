@@ -39,6 +39,17 @@ bool is_finite(const Parameters<T>& pack) {
 
 }  // namespace
 
+void LineSearchOptions::validate() const {
+  const auto is = [](const char* name, double value, bool holds, const char* rule) {
+    require(holds, "the line search: {} = {}, must be {}", name, value, rule);
+  };
+  is("first", first, first > 0 && std::isfinite(first), "> 0 and finite");
+  is("largest", largest, largest > 0, "> 0");
+  is("smallest", smallest, smallest >= 0, ">= 0");
+  is("shrink", shrink, shrink > 0 && shrink < 1, "> 0 and < 1");
+  is("grow", grow, grow >= 1 && std::isfinite(grow), ">= 1 and finite");
+}
+
 template <Scalar T>
 void LineSearch<T>::reset() {
   t_.reset();

@@ -12,8 +12,8 @@
 // halvings, where it moves alone at the start of a phase. Where no joint step lowers the loss (or too little: see `tol`), each
 // is searched alone again, for 1e-9 of the loss, or 1e-4 where `tol` ended the joint search. The best such step is taken and they
 // are the new W, 0 where there is none: a block that only rises, at a kink, holds nothing back. If there is none at all the
-// search has ended, and that is the certificate: no block alone lowers the loss by 1e-4 of it. Where a direction holds codes, these
-// looks code anew.
+// search has ended, and that is the certificate: no block alone lowers the loss by 1e-4 of it. Where a direction holds codes,
+// these looks code anew.
 #pragma once
 
 #include "riata/optim/update.hpp"
@@ -27,19 +27,21 @@ struct LineSearchOptions {
   double shrink = 0.5;      ///< factor between trials, in (0, 1)
   double grow = 10;         ///< factor after an accepted step, >= 1
   bool relative = true;     ///< the first three in units of loss / <g, W g>; false: as they are, for directions with a length
+  void validate() const;    ///< @throws std::invalid_argument naming the field, its value and the rule
 };
 
 template <Scalar T>
 class LineSearch final : public Update<T> {
  public:
-  explicit LineSearch(const LineSearchOptions& options) : options_(options) {}
+  explicit LineSearch(const LineSearchOptions& options) : options_(options) { options_.validate(); }
 
   const char* name() const override { return "the line search"; }
   std::set<Piece> needs() const override { return {Piece::value, Piece::gradient}; }
   bool verifies() const override { return true; }
 
   /// A joint step that lowers the loss by less than `tol` of it is the last, unless a block alone lowers it by 1e-4; above 1e-4
-  /// `tol` has the last word. Where batches change, a step that is refused is all there is to it: no block is searched alone then.
+  /// `tol` has the last word. Where batches change, a step that is refused is all there is to it: no block is searched alone
+  /// then.
   Asking<T, Outcome<T>> step(Position<T> from) override;
 
   /// Does a block alone lower the loss by 1e-4 of it?

@@ -39,12 +39,11 @@ struct Question {
   std::optional<int> n_layers = {};  ///< of the network, the first ones; by default all
 };
 
-/// The answer: sums over signals, so that those of parts of a batch add up. In value and gradient each signal weighs one over the
-/// number of the whole batch (one where the sum is minimised); statistics are A = sum z z^T and B = sum x z^T.
+/// The answer. Value and gradient are means over the signals asked of: of parts of a batch, those of each count by its share of
+/// the signals. Where the sum is minimised they are sums, as the statistics A = sum z z^T and B = sum x z^T are, and add up.
 template <Scalar T>
 struct Sums {
   double value = 0;
-  Index n_signals = 0;
   Parameters<T> gradient = {};
   Parameters<T> statistics = {};  ///< "A", n_atoms x n_atoms, and "B", n_features x n_atoms
   Matrix<T> codes = {};           ///< n_atoms x n_signals, of a batch that is one part

@@ -57,8 +57,8 @@ class Update {
   /// Is each step taken only where the value was seen to fall?
   virtual bool verifies() const { return false; }
 
-  /// One iteration. The update itself stays as it is: what it has to remember goes into Outcome::keep, so that an iteration that is
-  /// interrupted leaves no trace.
+  /// One iteration. The update itself stays as it is: what it has to remember goes into Outcome::keep, so that an iteration that
+  /// is interrupted leaves no trace.
   virtual Asking<T, Outcome<T>> step(Position<T> from) = 0;
 
   virtual void reset() {}  ///< where a phase begins
