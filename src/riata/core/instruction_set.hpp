@@ -1,5 +1,5 @@
-// Which of the instruction sets that riata's own kernels are compiled for a call uses. What decides the last bits of results, so a
-// resumed run takes up that of its checkpoint. Plain declarations: gram_kernels.inc is compiled for several instruction sets.
+// Which of the instruction sets that riata's own kernels are compiled for a call uses. What decides the last bits of results, so
+// a resumed run takes up that of its checkpoint. Plain declarations: gram_kernels.inc is compiled for several instruction sets.
 #pragma once
 
 namespace riata {

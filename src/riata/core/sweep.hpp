@@ -23,8 +23,8 @@ struct Partition {
   Index tile, n_tiles, n_lanes;
 };
 
-/// Calls work(tile's first signal, its size, pass, lane) for every tile, and finish(pass, lane) after a lane's last; a lane's tiles
-/// run in order. make_pass() gives a thread its workspace, in a unique_ptr. @throws Interrupted
+/// Calls work(tile's first signal, its size, pass, lane) for every tile, and finish(pass, lane) after a lane's last; a lane's
+/// tiles run in order. make_pass() gives a thread its workspace, in a unique_ptr. @throws Interrupted
 template <class MakePass, class Work, class Finish>
 void for_each_tile(const Partition& parts, Index n_signals, const Execution& execution, const MakePass& make_pass,
                    const Work& work, const Finish& finish) {

@@ -15,7 +15,8 @@
 
 namespace Eigen::internal {
 
-/// Memory of free(), as that of every matrix of riata's; from a kilobyte on it begins a cache line: up to a tenth of a layer's time.
+/// Memory of free(), as that of every matrix of riata's; from a kilobyte on it begins a cache line: up to a tenth of a layer's
+/// time.
 template <class T>
 T* new_at_cache_line(std::size_t n) {
   if (n == 0) return nullptr;
@@ -62,8 +63,8 @@ static_assert(std::same_as<Index, std::ptrdiff_t>,
 static_assert(sizeof(Matrix<double>) == sizeof(double*) + 2 * sizeof(Index),
               "riata is built with plain Eigen matrices, and so must its callers be: no plugin may add members");
 
-/// Views at public boundaries: any column-major matrix, block or map, without a copy. A const view of a row-major matrix, of an inner
-/// stride or an expression is one of a copy.
+/// Views at public boundaries: any column-major matrix, block or map, without a copy. A const view of a row-major matrix, of an
+/// inner stride or an expression is one of a copy.
 template <class T>
 using MatrixRef = Eigen::Ref<Matrix<T>, 0, Eigen::OuterStride<>>;
 template <class T>

@@ -15,8 +15,8 @@ template <Scalar T>
 Matrix<T> gaussian_dictionary(Index n_features, Index n_atoms, std::uint64_t seed);
 
 /// Cosines, overcomplete where n_atoms > n_features: two-dimensional (separable, over square patches) if n_features is a
-/// perfect square, else one-dimensional; low frequencies first. The first atom is constant, the others have zero mean (unless n_features is 1); all
-/// have unit norm.
+/// perfect square, else one-dimensional; low frequencies first. The first atom is constant, the others have zero mean (unless
+/// n_features is 1); all have unit norm.
 template <Scalar T>
 Matrix<T> dct_dictionary(Index n_features, Index n_atoms);
 

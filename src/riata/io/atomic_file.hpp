@@ -10,10 +10,10 @@
 namespace riata {
 
 /// Writes what `write` puts into its stream to `path`, or nothing: the bytes go to a temporary file in the same folder, which is
-/// synchronised and renamed; those of processes that were killed are removed. Links are followed, an existing file keeps its mode.
-/// Only regular files can be replaced so: devices and pipes (/dev/stdout) are written directly. The stream can seek and read back,
-/// and is closed here. What `write` throws passes through once the temporary file is removed, except std::system_error, which
-/// write_bytes() throws and which becomes a riata::Error with the path.
+/// synchronised and renamed; those of processes that were killed are removed. Links are followed, an existing file keeps its
+/// mode. Only regular files can be replaced so: devices and pipes (/dev/stdout) are written directly. The stream can seek and
+/// read back, and is closed here. What `write` throws passes through once the temporary file is removed, except
+/// std::system_error, which write_bytes() throws and which becomes a riata::Error with the path.
 /// @throws riata::Error "cannot write PATH: No space left on device"
 void write_atomically(const std::filesystem::path& path, const std::function<void(std::FILE*)>& write);
 void write_atomically(const std::filesystem::path& path, std::string_view bytes);

@@ -6,9 +6,9 @@
 
 namespace riata {
 
-/// While it lives, no other FileLock of this file can be made, in this process or another; it dies with its process. As long as there
-/// is no file it locks an empty one beside it, .riata-NAME.lock, which it removes, or the next one does. File systems that know no
-/// locks give none.
+/// While it lives, no other FileLock of this file can be made, in this process or another; it dies with its process. As long as
+/// there is no file it locks an empty one beside it, .riata-NAME.lock, which it removes, or the next one does. File systems that
+/// know no locks give none.
 class FileLock {
  public:
   /// @throws riata::Error if another has the file, or it cannot be opened or its folder not be written

@@ -1,4 +1,5 @@
-// Photographs: PNG, JPEG and TIFF, grey and colour, 8 and 16 bits per sample, or floating point. docs/pictures.md lists the kinds.
+// Photographs: PNG, JPEG and TIFF, grey and colour, 8 and 16 bits per sample, or floating point. docs/pictures.md lists the
+// kinds.
 #pragma once
 
 #include <cstdint>

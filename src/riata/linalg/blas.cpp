@@ -41,8 +41,8 @@ int n_first_buffers() {
   return omp_get_num_procs();
 }
 
-/// Held while OpenBLAS is loaded or takes one more buffer. A fork waits for that: its child would wait for a thread that it lacks.
-/// Not without end: before glibc 2.36 a library that is being loaded may itself wait for the fork.
+/// Held while OpenBLAS is loaded or takes one more buffer. A fork waits for that: its child would wait for a thread that it
+/// lacks. Not without end: before glibc 2.36 a library that is being loaded may itself wait for the fork.
 std::timed_mutex growing;
 bool fork_has_it = false;
 /// Of PoolOfOne; a fork waits for it likewise.

@@ -21,7 +21,8 @@ constexpr Index round_up_to_block(Index n) {
   return (n + gram_block<T> - 1) / gram_block<T> * gram_block<T>;
 }
 
-/// The state of a network between two layers, at the atoms with z_j != 0 in it or in the state before: y = its input to the next layer, z = the code.
+/// The state of a network between two layers, at the atoms with z_j != 0 in it or in the state before: y = its input to the next
+/// layer, z = the code.
 template <class T>
 struct ActiveList {
   Index count;

@@ -70,7 +70,8 @@ struct CoordinateProblem {
   T *q, *z;
 };
 
-/// One cyclic sweep of coordinate descent. `decrease` bounds what the objective fell by from below: 1/2 sum_k H_kk (change of z_k)^2.
+/// One cyclic sweep of coordinate descent. `decrease` bounds what the objective fell by from below: 1/2 sum_k H_kk (change of
+/// z_k)^2.
 struct SweepResult {
   double decrease = 0;
   bool support_changed = false;

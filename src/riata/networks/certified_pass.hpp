@@ -1,7 +1,7 @@
-// The forward pass of a network over one tile, and what its codes are worth: objective and duality gap in double; and the certified
-// solver for those that are not good enough. With the safeguard, ISTA runs as many layers from the same start, with step
-// 1 / ||D||_2^2, and each signal gets the code of the lower objective. (To take the lower of the two after every layer does not
-// suffice: that may end above ISTA.) Internal.
+// The forward pass of a network over one tile, and what its codes are worth: objective and duality gap in double; and the
+// certified solver for those that are not good enough. With the safeguard, ISTA runs as many layers from the same start, with
+// step 1 / ||D||_2^2, and each signal gets the code of the lower objective. (To take the lower of the two after every layer does
+// not suffice: that may end above ISTA.) Internal.
 #pragma once
 
 #include <cmath>

@@ -37,7 +37,8 @@ struct NetworkKind {
   std::function<void(const char* where, const NetworkModel<T>& model, const Parameters<T>& parameters)> check;
 };
 
-/// The kind of a layer: a Layer<T> made from a LayerSite<T>, with initial() and, where it needs them, blocks(), project() and check().
+/// The kind of a layer: a Layer<T> made from a LayerSite<T>, with initial() and, where it needs them, blocks(), project() and
+/// check().
 template <Scalar T, class Row>
 NetworkKind<T> kind_of(const KindTraits& traits = {}) {
   NetworkKind<T> kind{.traits = traits,
@@ -52,7 +53,8 @@ NetworkKind<T> kind_of(const KindTraits& traits = {}) {
   return kind;
 }
 
-/// Before networks of this kind are made; other threads may use those of other kinds. @throws std::invalid_argument if the name is taken
+/// Before networks of this kind are made; other threads may use those of other kinds. @throws std::invalid_argument if the name
+/// is taken
 template <Scalar T>
 void register_network(const std::string& name, const NetworkKind<T>& kind);
 

@@ -77,7 +77,8 @@ void require_parameter_shape(const Tensor& tensor, Index rows, Index cols, const
           shape_of(expected));
 }
 
-/// A dictionary learned with its steps s is Step-LISTA, or FISTA with such steps: alpha_k = s_k / L in layer k. Takes the form of one.
+/// A dictionary learned with its steps s is Step-LISTA, or FISTA with such steps: alpha_k = s_k / L in layer k. Takes the form of
+/// one.
 template <Scalar T>
 void become_network(const Dictionary<T>& D, const std::string& path, TensorFile& file) {
   const PenaltyOptions penalty = stored_penalty(file, path, D.code_size());

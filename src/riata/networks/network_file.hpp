@@ -10,9 +10,10 @@
 
 namespace riata {
 
-/// Tensors: `dictionary` (n_atoms, n_features), or dictionary.<name> for each parameter of one that is no matrix; every parameter under its name (an array of riata's n x m is (m, n) here, and one
-/// of n x 1 is (n)), and `groups` where there are any. Metadata: as every model file, `kind` = "network", the `network`'s kind,
-/// `n_layers`, the options, `reg` of training if there was one, and the training record as given.
+/// Tensors: `dictionary` (n_atoms, n_features), or dictionary.<name> for each parameter of one that is no matrix; every parameter
+/// under its name (an array of riata's n x m is (m, n) here, and one of n x 1 is (n)), and `groups` where there are any.
+/// Metadata: as every model file, `kind` = "network", the `network`'s kind, `n_layers`, the options, `reg` of training if there
+/// was one, and the training record as given.
 template <Scalar T>
 struct StoredNetwork {
   Network<T> network;
@@ -24,7 +25,8 @@ struct StoredNetwork {
 template <Scalar T>
 void save_network(const std::string& path, const StoredNetwork<T>& stored);
 
-/// A model whose steps were learned with plain l1 (learning/model.hpp) is one, too: of kind `step`, or `fista` where its layers were.
+/// A model whose steps were learned with plain l1 (learning/model.hpp) is one, too: of kind `step`, or `fista` where its layers
+/// were.
 /// @throws riata::Error if the file cannot be read; std::invalid_argument if it is corrupt, no network, of a future format
 /// version, or of the other precision
 template <Scalar T>

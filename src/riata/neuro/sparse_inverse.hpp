@@ -58,11 +58,12 @@ struct SparseInverseResult {
   Status status;                 ///< converged, or max_iter_reached
 };
 
-/// M is n_channels x n_times, G n_channels x (n_orient n_sources), both in the channels' units; noise_cov is of the noise in M, so
-/// that of single trials divided by their number where M is an average. reg is one weight for all instants: a number, or a
+/// M is n_channels x n_times, G n_channels x (n_orient n_sources), both in the channels' units; noise_cov is of the noise in M,
+/// so that of single trials divided by their number where M is an average. reg is one weight for all instants: a number, or a
 /// fraction of the smallest weight that gives no source at all. In double only: what single precision loses of a
 /// covariance is its rank.
-/// @throws std::invalid_argument if sizes disagree, an entry is not finite, noise_cov is no covariance, no channel sees any source,
+/// @throws std::invalid_argument if sizes disagree, an entry is not finite, noise_cov is no covariance, no channel sees any
+/// source,
 ///         or reg is not one number > 0
 SparseInverseResult sparse_inverse(const ConstMatrixRef<double>& M, const ConstMatrixRef<double>& G,
                                    const ConstMatrixRef<double>& noise_cov, const Reg& reg,

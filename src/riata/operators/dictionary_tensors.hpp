@@ -11,8 +11,8 @@ namespace riata {
 template <Scalar T>
 void store_parameters(const Parameters<T>& parameters, NamedTensors& tensors);
 
-/// `like` with the parameters stored. @throws std::invalid_argument, beginning with `where`, if one is missing, of another shape or
-/// precision, or not finite
+/// `like` with the parameters stored. @throws std::invalid_argument, beginning with `where`, if one is missing, of another shape
+/// or precision, or not finite
 template <Scalar T>
 std::unique_ptr<Dictionary<T>> stored_dictionary(const NamedTensors& tensors, const Dictionary<T>& like,
                                                  const std::string& where);

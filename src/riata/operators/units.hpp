@@ -73,7 +73,8 @@ int atom_exponent(T largest);
 template <Scalar T>
 T shifted_reg(T reg, int e);
 
-/// D' and f. Borrows D, which is D' where f = 0, and always where D is no matrix: that has to lie in the band where no unit is needed.
+/// D' and f. Borrows D, which is D' where f = 0, and always where D is no matrix: that has to lie in the band where no unit is
+/// needed.
 template <Scalar T>
 class UnitAtoms {
  public:

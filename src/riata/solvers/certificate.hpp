@@ -3,7 +3,8 @@
 //   F(z) = 1/2 ||x - D z||^2 + reg g(z),   r = x - D z,   theta = s r with the largest feasible s <= 1
 //   gap  = F(z) - ( 1/2 ||x||^2 - 1/2 ||x - theta||^2 ) = reg g(z) - s z^T D^T r + (1 - s)^2 / 2 ||r||^2
 //
-// (the right-hand form does not subtract large numbers; weights of a batch go into x and D as their square roots). "Relative gap" everywhere means gap / (1/2 ||x||^2).
+// (the right-hand form does not subtract large numbers; weights of a batch go into x and D as their square roots). "Relative gap"
+// everywhere means gap / (1/2 ||x||^2).
 #pragma once
 
 #include "riata/core/threads.hpp"

@@ -118,15 +118,15 @@ struct EncodeResult {
   std::vector<StepTrace> trace = {};  ///< one per signal with `record`; no entries where zero or the start was optimal
 };
 
-/// X is n_features x n_signals, or {X, mask} with weights in [0, 1] of its shape for 'ista', 'fista' and 'backtracking'; `init`, if given, is n_atoms x n_signals.
-/// Neither codes nor certificates depend on the number of threads.
+/// X is n_features x n_signals, or {X, mask} with weights in [0, 1] of its shape for 'ista', 'fista' and 'backtracking'; `init`,
+/// if given, is n_atoms x n_signals. Neither codes nor certificates depend on the number of threads.
 /// @throws std::invalid_argument if sizes disagree, an entry is not finite, or reg is not > 0
 template <Scalar T>
 EncodeResult<T> encode(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D, const Reg& reg,
                        const EncodeOptions& options = {}, const OptionalMatrixRef<T>& init = {});
 
-/// The same into `result`, whose memory it uses again where sizes agree; `init` may be result.codes. What an exception leaves in it means
-/// nothing.
+/// The same into `result`, whose memory it uses again where sizes agree; `init` may be result.codes. What an exception leaves in
+/// it means nothing.
 template <Scalar T>
 void encode(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D, const Reg& reg, EncodeResult<T>& result,
             const EncodeOptions& options = {}, const OptionalMatrixRef<T>& init = {});

@@ -42,7 +42,8 @@ struct ImplicitGradient {
 };
 
 /// Vector-Jacobian product of the exact codes. `cotangent`, and `codes` if given, are n_atoms x n_signals; what is given
-/// counts as exact, and its support as the solution's. Everything is computed in double. Bits do not depend on the number of threads.
+/// counts as exact, and its support as the solution's. Everything is computed in double. Bits do not depend on the number of
+/// threads.
 /// @throws std::invalid_argument if sizes disagree, an entry is not finite, or a code is negative with `positive`
 template <Scalar T>
 ImplicitGradient<T> implicit_gradient(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const Reg& reg,

@@ -9,8 +9,8 @@
 //
 //   K x I - sum_g c_g (e_g x U_g)(e_g x U_g)^T,
 //
-// and its inverse that of K with a correction by a system of one unknown per group (Woodbury). The step is shortened until F falls,
-// measured in a form that subtracts no large numbers; groups that it would turn around become zero.
+// and its inverse that of K with a correction by a system of one unknown per group (Woodbury). The step is shortened until F
+// falls, measured in a form that subtracts no large numbers; groups that it would turn around become zero.
 // Cost of a sweep: |S|^2 n_signals multiply-adds; of a Newton step: about |S|^3 and a sweep.
 #include "riata/solvers/joint_working_set.hpp"
 

@@ -81,8 +81,8 @@ class ProximalTile : public TileSolver<typename P::scalar> {
 
   bool is_weighted() const { return weights_.size() > 0; }
 
-  /// ||D d||^2 / ||d||^2, weighted, of d = y_i - z_i, in double; 0 where d = 0. Summed over the few atoms that move, so that a small d
-  /// has an exact image.
+  /// ||D d||^2 / ||d||^2, weighted, of d = y_i - z_i, in double; 0 where d = 0. Summed over the few atoms that move, so that a
+  /// small d has an exact image.
   double curvature(Index i, const Matrix<T>& Y, const Matrix<T>& Z) {
     image_.setZero(D_.signal_size());
     double norm_sq = 0;

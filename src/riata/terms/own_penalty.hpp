@@ -9,8 +9,8 @@
 
 namespace riata {
 
-/// A gauge: convex, g >= 0, g(t z) = t g(z) for t >= 0, and the same for entries of other signs; so its dual norm grows with each |c_j|.
-/// It is asked once per signal and iteration, by several threads at once. NaN stays NaN in the prox. Columns are signals.
+/// A gauge: convex, g >= 0, g(t z) = t g(z) for t >= 0, and the same for entries of other signs; so its dual norm grows with each
+/// |c_j|. It is asked once per signal and iteration, by several threads at once. NaN stays NaN in the prox. Columns are signals.
 template <Scalar T>
 class OwnPenalty {
  public:
@@ -19,15 +19,16 @@ class OwnPenalty {
   virtual std::string name() const = 0;
   /// g(z), in double.
   virtual double value(const ConstVectorRef<T>& z) const = 0;
-  /// Each column v_i of V becomes argmin_u 1/2 ||u - v_i||^2 + tau_i g(u), in place; tau_i = thresholds.of(j, i), the same for all j.
+  /// Each column v_i of V becomes argmin_u 1/2 ||u - v_i||^2 + tau_i g(u), in place; tau_i = thresholds.of(j, i), the same for
+  /// all j.
   virtual void prox(MatrixRef<T> V, const Thresholds<T>& thresholds) const = 0;
   /// max c^T z over g(z) <= 1: the smallest reg at which z = 0 is optimal, if c = D^T x. Gaps rest on it.
   virtual double dual_norm(const ConstVectorRef<double>& c) const = 0;
 
   // What layers and learning ask; solvers do without.
 
-  /// At the prox's output Z: H, the cotangent of Z, becomes that of what prox was given. `cotangents.rho`, where there is room for it,
-  /// receives each signal's derivative by tau_i.
+  /// At the prox's output Z: H, the cotangent of Z, becomes that of what prox was given. `cotangents.rho`, where there is room
+  /// for it, receives each signal's derivative by tau_i.
   virtual void prox_vjp(const ConstMatrixRef<T>& Z, const Thresholds<T>& thresholds, MatrixRef<T> H,
                         const ThresholdCotangents<T>& cotangents) const;
   /// H += scale_i g'(z_i), some subgradient where there are several.

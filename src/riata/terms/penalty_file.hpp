@@ -1,5 +1,5 @@
-// The penalty with which a dictionary was learned, in its model file: metadata `penalty`, `positive`, `l1_ratio`, tensors `weights`
-// and `groups`, none of them for plain l1.
+// The penalty with which a dictionary was learned, in its model file: metadata `penalty`, `positive`, `l1_ratio`, tensors
+// `weights` and `groups`, none of them for plain l1.
 #pragma once
 
 #include <string>

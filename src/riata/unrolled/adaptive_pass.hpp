@@ -1,6 +1,6 @@
-// The fast pass, for a dense dictionary, least squares and l1: the first layers, whose codes are dense, in products of whole tiles
-// (coupled_layer.hpp), and from where the supports have become small, signal by signal on them (sparse_layers.hpp), and there they
-// stay. What decides is the tile's own density, so no bit depends on threads.
+// The fast pass, for a dense dictionary, least squares and l1: the first layers, whose codes are dense, in products of whole
+// tiles (coupled_layer.hpp), and from where the supports have become small, signal by signal on them (sparse_layers.hpp), and
+// there they stay. What decides is the tile's own density, so no bit depends on threads.
 #pragma once
 
 #include <optional>

@@ -1,4 +1,5 @@
-// The layers of ISTA and FISTA and their exact derivatives: with one weight W for the code and for the signal, D itself or learned.
+// The layers of ISTA and FISTA and their exact derivatives: with one weight W for the code and for the signal, D itself or
+// learned.
 //
 //   r = w (D y - x)                                w: the data fit's weights, mostly ones
 //   z+ = shrink( y - alpha W^T r, theta rho )      ISTA, W = D: theta = alpha, rho = reg
@@ -11,9 +12,9 @@
 //   alpha = -<r, W h>, and the cotangent of theta where that is alpha;     reg += theta (cotangent of theta rho)
 //
 // L, of which the steps alpha_k = s_k / L are made, is a constant of the derivative, as in every published code; sign(0) = 0. Any
-// dictionary serves where W = D: it is asked for products alone. Where tiles are sparse and an object is one layer, products with a
-// matrix run on the supports (linalg/sparse_columns.hpp): h is zero where z+ is, and the layer before does not read y's cotangent
-// where y is zero, if zeros are dead (an entry of y that cancels to zero, not being so in z, passes nothing on).
+// dictionary serves where W = D: it is asked for products alone. Where tiles are sparse and an object is one layer, products with
+// a matrix run on the supports (linalg/sparse_columns.hpp): h is zero where z+ is, and the layer before does not read y's
+// cotangent where y is zero, if zeros are dead (an entry of y that cancels to zero, not being so in z, passes nothing on).
 // Sources: Tolooshams and Ba (2021), Algorithm 2; Malezieux, Moreau and Kowalski (2022), Algorithm 2.
 #pragma once
 

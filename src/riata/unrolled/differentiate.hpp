@@ -16,8 +16,8 @@ struct TileLoss {
   double scale = 1;                   ///< of the derivatives
   OptionalMatrixRef<T> targets = {};  ///< of all signals; x, where there are none, is differentiated too
 
-  /// The tile's loss at Z, in double and not scaled. Adds the explicit derivatives that are wanted, and writes that by Z unless its
-  /// `cotangent` is 0 x 0.
+  /// The tile's loss at Z, in double and not scaled. Adds the explicit derivatives that are wanted, and writes that by Z unless
+  /// its `cotangent` is 0 x 0.
   double operator()(Index first, const TileInput<T>& input, const ConstMatrixRef<T>& Z, MatrixRef<T> cotangent,
                     const LayerGradients<T>& gradients) const;
 };

@@ -41,8 +41,8 @@ struct LayerSchedule {
 /// m_k = (t_k - 1) / t_{k+1} of Beck and Teboulle (2009), or zeros.
 std::vector<double> layer_momenta(int n_layers, bool accelerate);
 
-/// What flows from layer to layer, or its cotangent. Where the shrink says that zeros are dead, the cotangent of z = 0 is never read
-/// and may be anything: all layers of a network shrink alike.
+/// What flows from layer to layer, or its cotangent. Where the shrink says that zeros are dead, the cotangent of z = 0 is never
+/// read and may be anything: all layers of a network shrink alike.
 template <Scalar T>
 struct LayerState {
   MatrixRef<T> z;                       ///< the code, n_atoms x n_signals
@@ -72,7 +72,8 @@ struct LayerGradients {
   }
 };
 
-/// Owns the workspace of one thread, borrows the rest. One object may serve several layers, which it tells by the number of `before`.
+/// Owns the workspace of one thread, borrows the rest. One object may serve several layers, which it tells by the number of
+/// `before`.
 template <Scalar T>
 class Layer {
  public:
@@ -85,7 +86,8 @@ class Layer {
   virtual void forward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after) = 0;
   /// Of kinds whose blocks follow from the codes (KindTraits::rebuilds) and are not kept: those of `after` once more.
   virtual void rebuild(const LayerState<T>& /*before*/, const LayerState<T>& /*after*/) {}
-  /// Turns the cotangent of `after` into that of `before`. The last forward() of this layer was that of the same tile, made to keep.
+  /// Turns the cotangent of `after` into that of `before`. The last forward() of this layer was that of the same tile, made to
+  /// keep.
   virtual void backward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after,
                         const LayerState<T>& cotangent, const LayerGradients<T>& gradients) = 0;
   /// Adds what backward() has put aside since the last call.

@@ -1,5 +1,5 @@
-// The layers of coupled_layer.hpp on the supports, signal by signal, for a dense dictionary, least squares and l1: with G = D^T D and
-// c = D^T x, only the atoms that are not zero cost anything but a shrinkage.
+// The layers of coupled_layer.hpp on the supports, signal by signal, for a dense dictionary, least squares and l1: with G = D^T D
+// and c = D^T x, only the atoms that are not zero cost anything but a shrinkage.
 //
 //   z_{k+1} = prox_{alpha_k reg g}( y_k - alpha_k (G y_k - c) )                      2 m |supp y_k| flops
 //
