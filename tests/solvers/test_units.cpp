@@ -192,7 +192,6 @@ TYPED_TEST(Units, OfDebias_HoldWhereItsSumsWouldNot) {
 TYPED_TEST(Units, OfSignals_ChangeExponentsAlone_InNetworks) {
   using T = TypeParam;
   for (const std::string& kind : network_kinds<T>()) {
-    if (kind == "group_step") continue;  // registered by another test
     NetworkOptions options;
     if (kind == "group") options.groups = {0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3};
     const Network<T> net(kind, this->D, 4, options);
