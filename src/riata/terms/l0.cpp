@@ -8,9 +8,16 @@ namespace riata {
 
 template <Scalar T>
 void hard_threshold(MatrixRef<T> V, const Thresholds<T>& thresholds) {
-  for (Index i = 0; i < V.cols(); ++i)
-    for (Index j = 0; j < V.rows(); ++j)
-      if (std::abs(V(j, i)) <= thresholds.of(j, i)) V(j, i) = T(0);
+  for (Index i = 0; i < V.cols(); ++i) {
+    const auto cut = [&](const auto& least) {
+      for (Index j = 0; j < V.rows(); ++j)
+        if (std::abs(V(j, i)) <= least(j)) V(j, i) = T(0);
+    };
+    if (thresholds.is_per_atom())
+      cut([&](Index j) { return thresholds.of(j, i); });
+    else
+      cut([least = thresholds.of(0, i)](Index) { return least; });
+  }
 }
 
 template <Scalar T>
