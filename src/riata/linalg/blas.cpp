@@ -69,6 +69,8 @@ struct OpenBlas {
   bool has_pool = find<decltype(&openblas_get_parallel)>("openblas_get_parallel")() == OPENBLAS_THREAD;
   decltype(&openblas_get_num_threads) n_threads = find<decltype(&openblas_get_num_threads)>("openblas_get_num_threads");
   decltype(&openblas_set_num_threads) set_n_threads = find<decltype(&openblas_set_num_threads)>("openblas_set_num_threads");
+  decltype(&omp_get_max_threads) omp_threads = find_openmp("omp_get_max_threads", &omp_get_max_threads);
+  decltype(&omp_set_num_threads) set_omp_threads = find_openmp("omp_set_num_threads", &omp_set_num_threads);
 
  private:
   static void* open() {
@@ -85,6 +87,14 @@ struct OpenBlas {
     void* const symbol = ::dlsym(library, name);
     if (symbol == nullptr) throw Error(formatted("OpenBLAS has no {}", name));
     return reinterpret_cast<Function>(symbol);
+  }
+
+  /// Of the OpenMP runtime that OpenBLAS has just been bound to. It is not ours where another came in between and shows its
+  /// names to all, as PyTorch's does.
+  template <class Function>
+  static Function find_openmp(const char* name, Function ours) {
+    void* const symbol = ::dlsym(RTLD_DEFAULT, name);
+    return symbol == nullptr ? ours : reinterpret_cast<Function>(symbol);
   }
 };
 
@@ -153,14 +163,15 @@ class PoolOfOne {
 /// The OpenMP build asks omp_get_max_threads() at each product; that setting belongs to the calling thread alone.
 class OneThread {
  public:
-  explicit OneThread(const OpenBlas& blas) : pool_(blas) { omp_set_num_threads(1); }
-  ~OneThread() { omp_set_num_threads(before_); }
+  explicit OneThread(const OpenBlas& blas) : blas_(blas), pool_(blas) { blas_.set_omp_threads(1); }
+  ~OneThread() { blas_.set_omp_threads(before_); }
   OneThread(const OneThread&) = delete;
   OneThread& operator=(const OneThread&) = delete;
 
  private:
+  const OpenBlas& blas_;
   PoolOfOne pool_;
-  int before_ = omp_get_max_threads();
+  int before_ = blas_.omp_threads();
 };
 
 int as_int(Index i) { return static_cast<int>(i); }
