@@ -23,7 +23,7 @@ BUILD_PACKAGES := g++ cmake ninja-build ca-certificates python3 python3-dev pyth
 NEED := tools/need_packages.sh
 CONFIGURE = @mkdir -p build; $(CMAKE) --preset release > build/configure.log || { cat build/configure.log; exit 1; }
 
-.PHONY: help demo build test test-long test-cpp test-python test-torch test-asan test-tsan fuzz test-wheel bench bench-networks bench-roofline bench-scaling \
+.PHONY: help demo build test test-long test-cpp test-python test-torch test-asan test-tsan fuzz wheel sdist test-wheel bench bench-networks bench-roofline bench-scaling \
   reproduce docs lint format install uninstall deb test-deb clean packages
 
 help: ## this list
@@ -71,8 +71,22 @@ fuzz: .venv/ready ## mutated files into every reader, under AddressSanitizer and
 	$(CMAKE) --build --preset release --parallel $(JOBS) --target riata_fuzz_sanitized
 	build/release/riata_fuzz_sanitized $(ARGS)
 
-test-wheel: .venv/ready ## pip install . into a fresh environment, then import it and run the command it brings
-	tools/test_wheel.sh
+# make wheel PYTHON=/usr/bin/python3.12                  for that one; from CPython 3.12 on, one for it and all later ones
+# make wheel PYTHON="/usr/bin/python3.10 /usr/bin/python3.12"
+PYTHON ?= $(or $(strip $(wildcard /usr/bin/python3.10 /usr/bin/python3.11) $(firstword $(wildcard /usr/bin/python3.1[2-9]))),python3)
+# CC, CXX: a Python would else bring the names of its own compilers.
+wheel: build/packaging/ready ## wheels with all they need inside, into build/wheels, for the Pythons found or PYTHON="python3.10 python3.12"
+	for python in $(PYTHON); do \
+	  rm -rf build/unrepaired; \
+	  CC=$${CC:-cc} CXX=$${CXX:-c++} build/packaging/bin/pip --python "$$python" wheel -q --no-deps -w build/unrepaired .; \
+	  PATH="$(CURDIR)/build/packaging/bin:$$PATH" tools/repair_wheel.sh build/unrepaired/*.whl build/wheels; \
+	done
+
+test-wheel: wheel ## the wheels, each in a fresh environment of its Python, without a compiler; BESIDE=torch: with PyTorch there
+	tools/test_wheel.sh $(PYTHON)
+
+sdist: build/packaging/ready ## the sources as pip builds them, into build/sdist
+	build/packaging/bin/python -m build --sdist --outdir build/sdist .
 
 # make bench ARGS=--list                           what there is
 # make bench ARGS="--case encode --peer spams"     a part of it
@@ -153,6 +167,13 @@ test-deb: deb ## installs them in a bare Debian root (debootstrap), runs command
 
 clean: ## removes what was built; .venv stays
 	rm -rf build python/riata/*.so python/riata/_riata.pyi
+
+# auditwheel and its like.
+build/packaging/ready: tools/requirements-packaging.txt | packages
+	@mkdir -p build
+	[ -x build/packaging/bin/python ] || $(SYSTEM_PYTHON) -m venv build/packaging
+	build/packaging/bin/python -m pip install -q -r tools/requirements-packaging.txt
+	touch $@
 
 packages:
 	@$(NEED) $(BUILD_PACKAGES)

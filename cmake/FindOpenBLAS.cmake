@@ -1,7 +1,7 @@
-# Defines OpenBLAS::OpenBLAS, and OpenBLAS_FOLDER and OpenBLAS_FILE for those who load it when they run. The OpenMP build is preferred: it shares our thread pool instead of bringing a second one.
+# Defines OpenBLAS::OpenBLAS, and OpenBLAS_FOLDER and OpenBLAS_FILE for those who load it when they run. The OpenMP build is preferred: it shares our thread pool instead of bringing a second one (openblaso on Fedora and its kin).
 # (OpenBLAS's own config file names one build by absolute path, without a target.)
 find_path(OpenBLAS_INCLUDE_DIR openblas_config.h PATH_SUFFIXES openblas-openmp openblas openblas-pthread openblas-serial)
-find_library(OpenBLAS_LIBRARY NAMES openblas PATH_SUFFIXES openblas-openmp openblas openblas-pthread openblas-serial)
+find_library(OpenBLAS_LIBRARY NAMES openblaso openblas PATH_SUFFIXES openblas-openmp openblas openblas-pthread openblas-serial)
 mark_as_advanced(OpenBLAS_INCLUDE_DIR OpenBLAS_LIBRARY)
 
 include(FindPackageHandleStandardArgs)

@@ -24,7 +24,7 @@ struct type_caster<riata::python::Path> {
 
   bool from_python(handle source, uint8_t, cleanup_list*) noexcept {
     if (!PyBytes_Check(source.ptr())) return false;
-    value.name.assign(PyBytes_AS_STRING(source.ptr()), static_cast<size_t>(PyBytes_GET_SIZE(source.ptr())));
+    value.name.assign(PyBytes_AsString(source.ptr()), static_cast<size_t>(PyBytes_Size(source.ptr())));
     return true;
   }
 };
