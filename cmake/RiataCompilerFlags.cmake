@@ -13,7 +13,7 @@ set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)  # so that what is installed loads the libraries it was linked with
 
 target_compile_options(riata_flags INTERFACE
-  -Wall -Wextra -Wpedantic -Wshadow
+  -Wall -Wextra -Wpedantic $<$<NOT:$<BOOL:$<TARGET_PROPERTY:RIATA_SHADOWS>>>:-Wshadow>
   -Wno-missing-field-initializers  # {.tol = 1e-8} leaves the other options at their defaults on purpose
   $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>  # GCC 12 sees ghosts in std::vector members initialised so
   # GCC collects garbage after every 30 % of growth by default: a tenth of the time, for a fifth more memory.

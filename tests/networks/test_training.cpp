@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <filesystem>
+#include <thread>
 
 #include "networks/random_network.hpp"
 #include "riata/core/error.hpp"
@@ -365,7 +367,11 @@ TEST(Training, Adam_InterruptedBetweenLooks_AlsoLooksAtTheLastStep) {
       .optimizer = TrainingOptimizer::adam, .validation = 0.3, .validate_every = 1000, .learning_rate = 1e-2, .max_iter = 100};
   int n_steps = 0;
   TrainingOptions asked = options;
-  asked.execution.stop_requested = [&] { return n_steps >= 30; };
+  asked.execution.stop_requested = [&] {
+    if (n_steps < 30) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(60));  // work between calls of riata's asks again after 50
+    return true;
+  };
   const auto result = train<double>(cut, problem.X, 0.1, asked, {}, [&](const TrainingInfo& info) {
     n_steps = info.iteration;
     return Action::keep_going;

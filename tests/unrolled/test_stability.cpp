@@ -19,8 +19,9 @@ struct Planted {
 Planted draw_planted(std::uint64_t seed, Index n_features, Index n_atoms, Index n_signals) {
   Draw draw(seed);
   const Eigen::MatrixXd truth = draw.atoms(n_features, n_atoms);
+  const Eigen::MatrixXd noise = draw.normal_matrix(n_features, n_signals);
   Planted problem;
-  problem.X = truth * draw.sparse_matrix(n_atoms, n_signals, 0.3) + 0.1 * draw.normal_matrix(n_features, n_signals);
+  problem.X = truth * draw.sparse_matrix(n_atoms, n_signals, 0.3) + 0.1 * noise;
   const double deviation = std::sqrt(truth.squaredNorm() / static_cast<double>(truth.size()));
   problem.D = truth + 0.5 * deviation * draw.normal_matrix(n_features, n_atoms);
   return problem;

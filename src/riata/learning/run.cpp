@@ -158,6 +158,7 @@ const Question<T>* Run<T>::question() {
 
 template <Scalar T>
 Sums<T> Run<T>::answer(const Question<T>& question, const Execution& execution) {
+  const StopScope scope(execution);
   const Sample<T> sample = question.look == Look::batch ? sampler_->batch(state_.iteration)
                            : question.look == Look::all ? sampler_->all()
                                                         : sampler_->held_out().value();
