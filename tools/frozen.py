@@ -138,8 +138,8 @@ def change(kind, single, name, new, olds):
         return False, 0.0, f"{name} is {new.dtype} instead of {old.dtype}"
     if new.shape != old.shape:
         return kind == "run" and bool(VARIABLE & parts), 0.0, f"{name} has shape {new.shape} instead of {old.shape}"
-    if old.dtype.kind == "U" and str(new) == str(old).replace("-", "_"):
-        return None
+    if old.dtype.kind == "U" and (str(new) == str(old).replace("-", "_") or (parts & {"method"} and str(old) == "auto")):
+        return None  # values have _ now, and the command says which method it was
     if old.dtype.kind != "f":
         said = f"{(new != old).sum()} of {old.size} differ" if old.ndim else f"{new} instead of {old}"
         return kind == "run", 0.0, f"{name}: {said}"
