@@ -28,12 +28,15 @@ set(CPACK_DEBIAN_CLI_PACKAGE_DEPENDS "${openblas}")
 set(CPACK_COMPONENT_CLI_DESCRIPTION "${PROJECT_DESCRIPTION}: command")
 
 if(RIATA_BUILD_PYTHON AND RIATA_PYTHON_INSTALL_DIR)
+  find_package(Python 3.10 REQUIRED COMPONENTS Interpreter)
   list(APPEND CPACK_COMPONENTS_ALL python)
   math(EXPR next "${Python_VERSION_MINOR} + 1")
   set(CPACK_DEBIAN_PYTHON_PACKAGE_NAME python3-riata)
   set(CPACK_DEBIAN_PYTHON_PACKAGE_SECTION python)
   set(CPACK_DEBIAN_PYTHON_PACKAGE_DEPENDS "${openblas}, python3 (>= 3.${Python_VERSION_MINOR}), python3 (<< 3.${next}), \
 python3-numpy, python3-scipy, python3-sklearn")
+  set(CPACK_DEBIAN_PYTHON_PACKAGE_CONTROL_EXTRA  # bytecode is made when it is installed, and goes with it
+    "${PROJECT_SOURCE_DIR}/cmake/deb/postinst;${PROJECT_SOURCE_DIR}/cmake/deb/prerm")
   set(CPACK_DEBIAN_PYTHON_PACKAGE_SUGGESTS "python3-matplotlib")
   set(CPACK_COMPONENT_PYTHON_DESCRIPTION "${PROJECT_DESCRIPTION}: Python package")
 endif()
