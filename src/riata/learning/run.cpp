@@ -29,7 +29,7 @@ std::unique_ptr<Part> required(std::unique_ptr<Part> part, const char* name) {
   return part;
 }
 
-std::string names_in(const auto& parameters) { return fmt::format("{}", fmt::join(std::views::keys(parameters), ", ")); }
+std::string names_in(const auto& parameters) { return formatted("{}", fmt::join(std::views::keys(parameters), ", ")); }
 
 /// Of the run's own tensors, also of those that it has at times.
 bool is_runs_own(std::string_view name) {
