@@ -67,7 +67,7 @@ std::string zeros_archive(std::size_t n) {
   const std::string shared = number(20, 2) + number(0, 2) + number(8, 2) + number(0, 4) + number(crc, 4) +
                              number(packed.size(), 4) + number(n_bytes, 4) + number(5, 2) + number(0, 2);
   const std::string local = "PK\3\4" + shared + "a.npy" + packed;
-  const std::string entry = "PK\1\2" + number(20, 2) + shared + number(0, 10) + number(0, 4) + "a.npy";
+  const std::string entry = "PK\1\2" + number(20, 2) + shared + std::string(10, '\0') + number(0, 4) + "a.npy";
   return local + entry + "PK\5\6" + number(0, 4) + number(1, 2) + number(1, 2) + number(entry.size(), 4) +
          number(local.size(), 4) + number(0, 2);
 }
