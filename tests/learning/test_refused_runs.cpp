@@ -144,7 +144,7 @@ TEST(RefusedRun, HasADirectionThatNeedsAMatrix) {
   EXPECT_THAT(refusal_of([&] { direction({.lipschitz_bound = LipschitzBound::frobenius}); }),
               ::testing::StartsWith("lipschitz_bound = 'frobenius' needs a dictionary that is a matrix, which this one is not"));
   EXPECT_EQ(refusal_of([&] { direction({.scale_by_usage = true}); }),
-            "scale_by_usage needs atoms, a matrix that is the parameter 'dictionary'; this dictionary has 'kernels'");
+            "scale_by_usage needs atoms, a matrix that is the parameter 'dictionary'; this dictionary has kernels");
   EXPECT_EQ(refusal([&](Parts& p) {
               p.direction = std::make_unique<UnrolledDirection<double>>(D, 0.1, UnrolledDirectionOptions{});
               p.update = std::make_unique<BlockCoordinate<double>>();

@@ -1,14 +1,12 @@
 #include "riata/learning/direction.hpp"
 
-#include <fmt/ranges.h>
-
-#include <ranges>
 #include <utility>
 
 #include "riata/core/check.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/linalg/norms.hpp"
 #include "riata/optim/checkpoint.hpp"
+#include "riata/optim/parameters.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/unrolled/differentiate.hpp"
 
@@ -39,8 +37,8 @@ UnrolledDirection<T>::UnrolledDirection(const Dictionary<T>& D, double reg, Unro
   if (options_.lipschitz_bound == LipschitzBound::frobenius) require_matrix(*D_, "lipschitz_bound = 'frobenius'");
   const Parameters<T> parameters = D_->parameters();
   require(!options_.scale_by_usage || (D_->matrix() != nullptr && parameters.contains("dictionary")),
-          "scale_by_usage needs atoms, a matrix that is the parameter 'dictionary'; this dictionary has '{}'",
-          fmt::join(std::views::keys(parameters), "', '"));
+          "scale_by_usage needs atoms, a matrix that is the parameter 'dictionary'; this dictionary has {}",
+          names_in(parameters));
 }
 
 template <Scalar T>

@@ -1,14 +1,12 @@
 #include "riata/learning/run.hpp"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <cmath>
-#include <ranges>
 
 #include "riata/core/check.hpp"
 #include "riata/core/error.hpp"
 #include "riata/core/stopping.hpp"
+#include "riata/optim/parameters.hpp"
 
 namespace riata {
 namespace {
@@ -28,8 +26,6 @@ std::unique_ptr<Part> required(std::unique_ptr<Part> part, const char* name) {
   require(part != nullptr, "run: it has no {}", name);
   return part;
 }
-
-std::string names_in(const auto& parameters) { return formatted("{}", fmt::join(std::views::keys(parameters), ", ")); }
 
 /// Of the run's own tensors, also of those that it has at times.
 bool is_runs_own(std::string_view name) {

@@ -1,11 +1,20 @@
-// Sizes of gradients: named packs of arrays with the names that move.
+// Names of parameters in sentences; sizes of gradients: named packs of arrays with the names that move.
 #pragma once
 
 #include <algorithm>
+#include <string>
 
 #include "riata/core/parameters.hpp"
 
 namespace riata {
+
+/// "dictionary, steps"
+template <Scalar T>
+std::string names_in(const Parameters<T>& parameters) {
+  std::string names;
+  for (const auto& [name, values] : parameters) names += (names.empty() ? "" : ", ") + name;
+  return names;
+}
 
 /// sum_k w_k ||g_k||^2 = largest^2 sum, with no square that could leave the range of numbers.
 struct ScaledSquares {
