@@ -86,7 +86,7 @@ def main():
     results["C++ and examples (ctest)"] = run_ctest(preset, reports)
     if preset == "release":
         results["command, Python, package, experiments, bench (pytest)"] = run_pytest(
-            ["tests/cli", "tests/python", "tests/packaging", "tests/experiments", "tests/bench", "tests/torch"],
+            ["tests/packaging", "tests/cli", "tests/python", "tests/experiments", "tests/bench", "tests/torch"],
             reports, "long or not long" if arguments.long else "not long")
     elif preset == "asan":
         results["command, Python (pytest)"] = run_pytest(["tests/cli", "tests/python"], reports, **sanitized_python())
