@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -100,6 +101,12 @@ std::vector<Picture> Denoise::read_beside(const std::string& file, const std::ve
   return pictures;
 }
 
+/// By content, as pictures are read.
+bool is_jpeg(const std::string& file) {
+  std::ifstream bytes(file, std::ios::binary);
+  return bytes.get() == 0xff && bytes.get() == 0xd8;
+}
+
 /// 1 where a channel is not zero.
 Picture to_mask(const Picture& picture) {
   Picture mask{picture.height, picture.width, 1, std::vector<float>(static_cast<std::size_t>(picture.height * picture.width))};
@@ -164,8 +171,7 @@ int Denoise::run() {
   require_writable_as(output, pages);
   require(model_out.empty() || pages.size() == 1, "--model-out holds one dictionary, and {} has {} pages; choose one with --page",
           input, pages.size());
-  require(!mask.ends_with(".jpg") && !mask.ends_with(".jpeg"),
-          "--mask {}: JPEG turns black, which is missing, into nearly black; expected a PNG or TIFF", mask);
+  require(!is_jpeg(mask), "--mask {}: JPEG turns black, which is missing, into nearly black; expected a PNG or TIFF", mask);
   const std::vector<Picture> masks = read_beside(mask, pages), clean_pictures = read_beside(reference, pages);
 
   catch_interrupts();
@@ -208,10 +214,10 @@ Task add_denoise(CLI::App& app) {
       ->required();
   add_output(app, command->output, "The cleaned picture: .png, .jpg or .tif (several pages, floating point)");
   add_options(app, options);
-  app.add_option(
-         "--mask", command->mask,
-         "A picture of the same sides, page by page, black (0) where a pixel is missing: it is filled; without noise the others "
-         "stay as they are")
+  app.add_option("--mask", command->mask,
+                 "A picture (no JPEG) of the same sides, page by page, black (0) where a pixel is missing: it is filled; without "
+                 "noise the "
+                 "others stay as they are")
       ->type_name("FILE");
   app.add_option("--reference", command->reference, "The clean picture, to report psnr_in and psnr_out")->type_name("FILE");
   app.add_option("--peak", command->peak, "Largest value of a floating-point picture, for psnr_in and psnr_out alone")

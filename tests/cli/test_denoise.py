@@ -155,8 +155,9 @@ def test_each_page_has_a_mask(riata, tmp_path, photograph):
     assert [page["n_missing"] for page in report["pages"]] == [np.count_nonzero(half == 0)] * 2
 
 
-def test_a_mask_is_no_jpeg(riata, tmp_path):
+@pytest.mark.parametrize("name", ["mask.jpg", "mask.JPG", "named.png"])
+def test_a_mask_is_no_jpeg(riata, tmp_path, name):
     Image.fromarray(np.zeros((20, 20), "u1")).save(tmp_path / "p.png")
-    Image.fromarray(np.zeros((20, 20), "u1")).save(tmp_path / "mask.jpg")
-    done = riata.run("denoise", "p.png", "-o", "out.png", "--mask", "mask.jpg")
-    assert done.returncode == 2 and "--mask mask.jpg: JPEG turns black, which is missing, into nearly black" in done.stderr
+    Image.fromarray(np.zeros((20, 20), "u1")).save(tmp_path / name, "JPEG")
+    done = riata.run("denoise", "p.png", "-o", "out.png", "--mask", name)
+    assert done.returncode == 2 and f"--mask {name}: JPEG turns black, which is missing, into nearly black" in done.stderr
