@@ -72,7 +72,7 @@ def run(*command):
 def configure(prefix, build, version="", *more):
     return run(CMAKE, "-G", "Ninja", "-S", Path(__file__).parent / "consumer", "-B", build,
                f"-DCMAKE_PREFIX_PATH={prefix}", f"-DWANTED_VERSION={version}",
-               "-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=-O0", *more)
+               "-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=-O1", *more)  # loops over Eigen take a minute at -O0
 
 
 def without(*packages):
