@@ -106,9 +106,13 @@ template <Scalar T>
 void bind_omp(nb::module_& m) {
   m.def(
       "omp",
-      [](const Array2<T>& X, const Array2<T>& D, const nb::dict& given) {
+      [](const Array2<T>& X, const Array2<T>& D, const std::optional<Array2<T>>& gram, const std::optional<Array2<T>>& covariance,
+         const nb::dict& given) {
         const auto options = to_options<OmpOptions>(given);
-        OmpResult<T> result = without_gil([&] { return omp<T>(view<T>(X), to_dictionary<T>(D), options); });
+        OmpProducts<T> known;
+        if (gram) known.gram.emplace(view<T>(*gram));
+        if (covariance) known.covariance.emplace(view<T>(*covariance));
+        OmpResult<T> result = without_gil([&] { return omp<T>(view<T>(X), to_dictionary<T>(D), options, known); });
         nb::dict fields;
         fields["codes"] = to_numpy(std::move(result.codes));
         fields["error"] = to_numpy(std::move(result.error));
@@ -116,7 +120,7 @@ void bind_omp(nb::module_& m) {
         fields["status"] = to_python(result.status);
         return fields;
       },
-      array_arg("X"), array_arg("D"), nb::arg("options"));
+      array_arg("X"), array_arg("D"), array_arg("gram").none(), array_arg("covariance").none(), nb::arg("options"));
 }
 
 /// One of lasso_objective, duality_gap, kkt_violation: they share their signature.

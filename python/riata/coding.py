@@ -351,8 +351,16 @@ def omp(
     n_nonzero: int | None = None,
     tol: float | None = None,
     n_threads: int | None = None,
+    *,
+    max_error: Any = None,
+    selection: str = "omp",
+    gram: Any = None,
+    covariance: Any = None,
 ) -> OmpResult:
     """Orthogonal matching pursuit: atoms are chosen one by one, codes are the least-squares fit on those chosen.
+
+    Correlations, which choose, are computed in the precision of X; the fit and its error in float64. An atom within 1e-4 of the
+    span of those chosen, relative to its norm, is passed over.
 
     Parameters
     ----------
@@ -363,9 +371,19 @@ def omp(
     n_nonzero : int, optional
         At most so many atoms per signal.
     tol : float, optional
-        Until ||x - z D||^2 <= tol ||x||^2. Give n_nonzero, tol or both.
+        Until ||x - z D||^2 <= tol ||x||^2.
     n_threads : int, optional
         All cores by default. The results do not depend on it.
+    max_error : float or array (n_signals,), optional
+        Until ||x - z D||^2 <= max_error: what scikit-learn's `orthogonal_mp` calls tol. Give n_nonzero, tol or max_error; the
+        first stop to be met counts.
+    selection : {"omp", "ols"}
+        "omp": the atom of the largest |d . r| / ||d||. "ols", orthogonal least squares: the atom that lowers the error most
+        (Chen, Billings and Luo, 1989), which SPAMS calls omp.
+    gram : array (n_atoms, n_atoms), optional
+        D D^T, where you have it already.
+    covariance : array (n_signals, n_atoms), optional
+        X D^T, where you have it already.
 
     Returns
     -------
@@ -379,9 +397,13 @@ def omp(
     array([[3., 0., 2.]])
     """
     X, D = as_matrices("omp", X=X, D=D)
+    if np.ndim(max_error) == 0 and max_error is not None:
+        max_error = [max_error]
     fields = _riata.omp(
         X,
         D,
+        as_optional_like("omp", "gram", gram, "D", D, "(n_atoms, n_atoms)"),
+        as_optional_like("omp", "covariance", covariance, "D", D, "(n_signals, n_atoms)"),
         as_options("omp", "omp", locals()),
     )
     fields["status"] = _STATUS_NAMES[fields["status"]]

@@ -181,5 +181,48 @@ TYPED_TEST(GramKernelsOf, ListNonzeros) {
     }
 }
 
+TYPED_TEST(GramKernelsOf, DeflateAsPlainLoopsDo_AndFindTheHardestPull) {
+  using T = TypeParam;
+  Draw draw(36);
+  for (const Index rows : {gram_block<T>, 3 * gram_block<T>, 8 * gram_block<T>})
+    for (const Index count : {0, 1, 5})
+      for (const bool has_energy : {false, true}) {
+        const Matrix<T> P = draw.normal_matrix(rows, count).template cast<T>();
+        const Vector<T> g = draw.normal_vector(rows).template cast<T>(), w = draw.normal_vector(count).template cast<T>();
+        const Vector<T> b = draw.normal_vector(rows).cwiseAbs().template cast<T>();
+        const Vector<T> before = draw.normal_vector(rows).template cast<T>();
+        for (const auto set : available_sets()) {
+          Vector<T> p(rows), alpha = before, energy = Vector<T>::Constant(rows, T(9));
+          gram_kernels<T>(set).deflate({rows, rows, g.data(), count, P.data(), w.data(), T(0.5), T(2), p.data(), alpha.data(),
+                                        has_energy ? energy.data() : nullptr});
+          const Vector<T> plain = T(0.5) * (g - P * w);
+          const double rounding = 100 * static_cast<double>(std::numeric_limits<T>::epsilon());
+          EXPECT_LE((p - plain).cwiseAbs().maxCoeff(), rounding);
+          EXPECT_LE((alpha - (before - T(2) * p)).cwiseAbs().maxCoeff(), rounding);
+          if (has_energy) {
+            EXPECT_LE((energy.array() - (T(9) - p.array().square())).abs().maxCoeff(), 10 * rounding);
+          }
+          Vector<T> pulls = alpha.cwiseAbs().cwiseProduct(b);
+          if (has_energy) pulls = alpha.array().square() * b.array() / energy.array().max(T(0.25));
+          Index place = 0;
+          const T hardest = pulls.maxCoeff(&place);
+          Vector<T> alpha_again = before, energy_again = Vector<T>::Constant(rows, T(9));
+          T* e = has_energy ? energy_again.data() : nullptr;
+          EXPECT_EQ(gram_kernels<T>(set).deflate_and_pull(
+                        {rows, rows, g.data(), count, P.data(), w.data(), T(0.5), T(2), p.data(), alpha_again.data(), e},
+                        {rows, alpha_again.data(), b.data(), e, T(0.25), T(0)}),
+                    place);
+          EXPECT_EQ(alpha_again, alpha);
+          HardestPull<T> question{rows, alpha.data(), b.data(), has_energy ? energy.data() : nullptr, T(0.25), T(0)};
+          EXPECT_EQ(gram_kernels<T>(set).hardest_pull(question), place);
+          question.least = 2 * hardest;
+          EXPECT_EQ(gram_kernels<T>(set).hardest_pull(question), -1);
+          alpha.setConstant(T(-1));  // the first of equals
+          const Vector<T> ones = Vector<T>::Ones(rows);
+          EXPECT_EQ(gram_kernels<T>(set).hardest_pull({rows, alpha.data(), ones.data(), nullptr, T(1), T(0.5)}), 0);
+        }
+      }
+}
+
 }  // namespace
 }  // namespace riata::testing

@@ -213,6 +213,12 @@ def test_pursuit_agrees_with_scikit_learn(problem):
     np.testing.assert_allclose(result.codes, expected, atol=1e-10)
     np.testing.assert_allclose(result.error, ((X - result.codes @ D) ** 2).sum(axis=1), rtol=1e-10)
     assert (result.n_nonzero == 4).all() and (result.status == "converged").all()
+    from_products = riata.omp(X, D, n_nonzero=4, gram=D @ D.T, covariance=X @ D.T)
+    np.testing.assert_allclose(from_products.codes, result.codes, atol=1e-12)
+    for max_error in (0.5, np.linspace(0.1, 1, len(X))):
+        expected = linear_model.orthogonal_mp(D.T, X.T, tol=max_error).T if np.ndim(max_error) == 0 else [
+            linear_model.orthogonal_mp(D.T, x, tol=error) for x, error in zip(X, max_error)]
+        np.testing.assert_allclose(riata.omp(X, D, max_error=max_error).codes, expected, atol=1e-10)
     by_error = riata.omp(X, D, tol=0.1)
     assert (by_error.error <= 0.1 * (X**2).sum(axis=1)).all()
     assert set(riata.omp(X, D, n_nonzero=1, tol=1e-3).status) == {"max_iter"}

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <limits>
+
 #include "support/decompositions.hpp"
 #include "support/precision.hpp"
 #include "support/random_arrays.hpp"
@@ -11,30 +14,50 @@
 namespace riata::testing {
 namespace {
 
-/// The pursuit by its definition: a fresh least-squares fit per atom. Atoms in the order chosen.
+Vector<double> residual_of(const Matrix<double>& D, const std::vector<Index>& chosen, const Vector<double>& x) {
+  if (chosen.empty()) return x;
+  const Matrix<double> D_I = D(Eigen::all, chosen);
+  return x - D_I * least_squares(D_I, x);
+}
+
+/// The pursuits by their definitions: a fresh least-squares fit per atom. Atoms in the order chosen.
 std::vector<Index> plain_omp(const Matrix<double>& D, const Vector<double>& x, int n_nonzero) {
   std::vector<Index> chosen;
-  Vector<double> r = x;
   for (int k = 0; k < n_nonzero; ++k) {
+    const Vector<double> r = residual_of(D, chosen, x);
     Index best = 0;
     for (Index j = 1; j < D.cols(); ++j)
       if (std::abs(D.col(j).dot(r)) / D.col(j).norm() > std::abs(D.col(best).dot(r)) / D.col(best).norm()) best = j;
     chosen.push_back(best);
-    const Matrix<double> D_I = D(Eigen::all, chosen);
-    r = x - D_I * least_squares(D_I, x);
+  }
+  return chosen;
+}
+std::vector<Index> plain_ols(const Matrix<double>& D, const Vector<double>& x, int n_nonzero) {
+  std::vector<Index> chosen;
+  for (int k = 0; k < n_nonzero; ++k) {
+    Index best = -1;
+    double least = std::numeric_limits<double>::infinity();
+    for (Index j = 0; j < D.cols(); ++j) {
+      if (std::find(chosen.begin(), chosen.end(), j) != chosen.end()) continue;
+      auto with_j = chosen;
+      with_j.push_back(j);
+      if (const double error = residual_of(D, with_j, x).squaredNorm(); error < least) least = error, best = j;
+    }
+    chosen.push_back(best);
   }
   return chosen;
 }
 
 TEST(Omp, ChoosesTheAtomsOfItsDefinition_WhateverTheirNorms) {
-  for (std::uint64_t seed = 0; seed < 30; ++seed) {
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    const auto selection = seed % 2 == 0 ? Selection::omp : Selection::ols;
     Draw draw(501 + seed);
     Matrix<double> D = draw.atoms(20, 50);
     for (Index j = 0; j < 50; ++j) D.col(j) *= draw.log_uniform(0.1, 10);
     const Matrix<double> X = draw.normal_matrix(20, 3);
-    const auto result = omp<double>(X, D, {.n_nonzero = 6});
+    const auto result = omp<double>(X, D, {.n_nonzero = 6, .selection = selection});
     for (Index i = 0; i < 3; ++i) {
-      const auto chosen = plain_omp(D, X.col(i), 6);
+      const auto chosen = seed % 2 == 0 ? plain_omp(D, X.col(i), 6) : plain_ols(D, X.col(i), 6);
       const Matrix<double> D_I = D(Eigen::all, chosen);
       Vector<double> z = Vector<double>::Zero(50);
       z(chosen) = least_squares(D_I, X.col(i));
@@ -58,8 +81,9 @@ TEST(Omp, LeavesAResidualOrthogonalToTheChosenAtoms_AlsoOnDependentOnes) {
       if (seed % 4 == 3) D.col(k).setZero();
     }
     const Matrix<double> X = draw.normal_matrix(n, 4);
-    for (const OmpOptions& options : {OmpOptions{.n_nonzero = static_cast<int>(m)}, OmpOptions{.n_nonzero = 5},
-                                      OmpOptions{.tol = 0.05}, OmpOptions{.n_nonzero = 8, .tol = 1e-20}}) {
+    for (const OmpOptions& options :
+         {OmpOptions{.n_nonzero = static_cast<int>(m)}, OmpOptions{.n_nonzero = 5}, OmpOptions{.tol = 0.05},
+          OmpOptions{.n_nonzero = 8, .tol = 1e-20}, OmpOptions{.n_nonzero = 7, .selection = Selection::ols}}) {
       const auto result = omp<double>(X, D, options);
       ASSERT_TRUE(result.codes.allFinite());
       for (Index i = 0; i < 4; ++i) {
@@ -109,6 +133,60 @@ TEST(Omp, RecoversPlantedCodes_AndGivesTheSameBitsForAnyNumberOfThreads) {
   }
 }
 
+TEST(Omp, GivesTheSameWithAndWithoutTheGramMatrix) {
+  Draw draw(508);
+  Matrix<double> D = draw.atoms(40, 3000, 0.3);
+  D.col(17).setZero();
+  for (Index j = 0; j < D.cols(); ++j) D.col(j) *= draw.log_uniform(1e-3, 1e3);
+  const Matrix<double> X = draw.normal_matrix(40, 5), G = D.transpose() * D, C = D.transpose() * X;
+  for (const auto selection : {Selection::omp, Selection::ols}) {
+    const OmpOptions options{.n_nonzero = 12, .tol = 1e-3, .selection = selection};
+    const auto without = omp<double>(X, D, options);  // five signals do not repay the Gram matrix of 3000 atoms
+    for (const OmpProducts<double>& known :
+         {OmpProducts<double>{.gram = G}, OmpProducts<double>{.covariance = C}, OmpProducts<double>{G, C}}) {
+      const auto with = omp<double>(X, D, options, known);
+      EXPECT_LE((with.codes - without.codes).norm(), 1e-12 * without.codes.norm());
+      EXPECT_EQ(with.n_nonzero, without.n_nonzero);
+    }
+    const auto single = omp<float>(X.cast<float>(), D.cast<float>(), options);
+    EXPECT_LE((single.codes.cast<double>() - without.codes).norm(), 1e-4 * without.codes.norm());
+  }
+}
+
+TEST(Omp, InSinglePrecision_FitsTheAtomsChosenInDouble) {
+  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    Draw draw(700 + seed);
+    const Index n = draw.integer(2, 60), m = draw.integer(2, 200);
+    const Matrix<float> D = draw.atoms(n, m, seed % 3 == 1 ? 0.95 : 0).cast<float>();
+    const Matrix<float> X = draw.normal_matrix(n, 6).cast<float>();
+    const auto result = omp<float>(X, D, {.n_nonzero = 10, .selection = seed % 2 == 0 ? Selection::omp : Selection::ols});
+    for (Index i = 0; i < 6; ++i) {
+      const Vector<double> x = X.col(i).cast<double>(), z = result.codes.col(i).cast<double>();
+      std::vector<Index> chosen;
+      for (Index j = 0; j < m; ++j)
+        if (z(j) != 0) chosen.push_back(j);
+      EXPECT_NEAR(result.error(i), (x - D.cast<double>() * z).squaredNorm(), 1e-13 * x.squaredNorm());
+      EXPECT_LE(result.error(i), residual_of(D.cast<double>(), chosen, x).squaredNorm() + 1e-10 * x.squaredNorm()) << seed;
+    }
+  }
+}
+
+TEST(Omp, StopsAtErrorsOfEachSignal) {
+  const Matrix<double> D = Draw(509).atoms(30, 80), X = Draw(510).normal_matrix(30, 10);
+  const Vector<double> norms_sq = X.colwise().squaredNorm();
+  std::vector<double> errors(10);
+  for (Index i = 0; i < 10; ++i) errors[static_cast<std::size_t>(i)] = norms_sq(i) * (i + 1) / 20.0;
+  const auto each = omp<double>(X, D, {.max_error = errors});
+  const auto all = omp<double>(X, D, {.max_error = {0.3 * norms_sq(4)}});
+  for (Index i = 0; i < 10; ++i) {
+    EXPECT_EQ(each.codes.col(i), omp<double>(X.col(i), D, {.tol = (i + 1) / 20.0}).codes.col(0));
+    EXPECT_LE(all.error(i), 0.3 * norms_sq(4) * (1 + 1e-13));
+  }
+  EXPECT_EQ(all.codes.col(4), omp<double>(X.col(4), D, {.tol = 0.3}).codes.col(0));
+  const auto missed = omp<double>(X, D, {.n_nonzero = 1, .max_error = {1e-3 * norms_sq(4)}});
+  for (const Status status : missed.status) EXPECT_EQ(status, Status::max_iter_reached);
+}
+
 TEST(Omp, CodesZeroSignalsAsZero) {
   const auto result = omp<double>(Matrix<double>::Zero(5, 2), Draw(505).atoms(5, 9), {.n_nonzero = 3});
   EXPECT_TRUE(result.codes.isZero(0));
@@ -118,8 +196,22 @@ TEST(Omp, CodesZeroSignalsAsZero) {
 TEST(OmpBadInput, IsRefusedInOneSentence) {
   const DenseDictionary<double> D(Draw(506).atoms(4, 6));
   const Matrix<double> X = Draw(507).normal_matrix(4, 3), wrong = Matrix<double>::Ones(5, 3);
+  const Matrix<double> twice = 2 * Matrix<double>::Identity(6, 6);
   const BadInput table[] = {
-      {"omp: give n_nonzero, tol or both; without either nothing stops the pursuit", [&] { omp<double>(X, D, {}); }},
+      {"omp: give n_nonzero, tol or max_error; without any of them nothing stops the pursuit", [&] { omp<double>(X, D, {}); }},
+      {"omp: max_error 1 is -2, must be >= 0 and finite",
+       [&] {
+         omp<double>(X, D, {.max_error = {1, -2, 1}});
+       }},
+      {"omp: max_error has 2 numbers, must be one, or one for each of the 3 signals",
+       [&] {
+         omp<double>(X, D, {.max_error = {1, 2}});
+       }},
+      {"omp: gram is 4 x 3, must be 6 x 6, as there are atoms", [&] { omp<double>(X, D, {.n_nonzero = 1}, {.gram = X}); }},
+      {"omp: gram is not that of D: entry (0, 0) is 2, but ||D_0||^2 = 1",
+       [&] { omp<double>(X, D, {.n_nonzero = 1}, {.gram = twice}); }},
+      {"omp: covariance is of 3 signals and 4 atoms, must be of 3 and 6",
+       [&] { omp<double>(X, D, {.n_nonzero = 1}, {.covariance = X}); }},
       {"n_nonzero = 0, must be >= 1", [&] { omp<double>(X, D, {.n_nonzero = 0}); }},
       {"tol = -1, must be >= 0 and finite", [&] { omp<double>(X, D, {.tol = -1}); }},
       {"omp: signals have 5 features but atoms have 4; they must be equal", [&] { omp<double>(wrong, D, {.n_nonzero = 1}); }},

@@ -73,12 +73,37 @@ struct NonzeroList {
   T* values;
 };
 
+/// Which atom pulls hardest: argmax_j |alpha_j| b_j or, where there is an energy, alpha_j^2 b_j / max(energy_j, least_energy).
+/// `rows` is a multiple of gram_block.
+template <class T>
+struct HardestPull {
+  Index rows;
+  const T *alpha, *b, *energy;
+  T least_energy;
+  T least;  ///< a pull counts if it is larger
+};
+
+/// What a direction that has been fitted leaves behind:   p = scale (g - sum_k w_k P_k),   alpha -= y p,   energy -= p^2
+/// P has `count` columns, `stride` apart; `rows` is a multiple of gram_block. p, alpha and energy may be null, and are then left out.
+template <class T>
+struct Deflation {
+  Index rows, stride;
+  const T* g;
+  Index count;
+  const T *P, *w;
+  T scale, y;
+  T *p, *alpha, *energy;
+};
+
 template <class T>
 struct GramKernels {
   Index (*layer)(const GramLayer<T>&);  ///< returns out.count
   void (*sum_columns)(const ColumnSum<T>&);
   void (*dot_columns)(const ColumnDots<T>&);
   Index (*list_nonzeros)(const NonzeroList<T>&);  ///< returns how many
+  void (*deflate)(const Deflation<T>&);
+  Index (*hardest_pull)(const HardestPull<T>&);                           ///< returns where, the first of equals; -1: nowhere
+  Index (*deflate_and_pull)(const Deflation<T>&, const HardestPull<T>&);  ///< both, of the same alpha and energy, in one pass
 };
 
 /// @pre the processor has that instruction set

@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "riata/core/names.hpp"
 #include "riata/core/option.hpp"
 #include "riata/core/status.hpp"
 #include "riata/core/threads.hpp"
@@ -11,31 +12,52 @@
 
 namespace riata {
 
-/// At least one of the two stops must be given; the first to be met ends the pursuit.
+/// Which atom comes next.
+enum class Selection {
+  omp,  ///< the largest |D_j^T r| / ||D_j||
+  ols   ///< orthogonal least squares: the one that lowers ||r|| most once it is fitted with those chosen before
+};
+template <>
+inline constexpr Name<Selection> names<Selection>[] = {{Selection::omp, "omp"}, {Selection::ols, "ols"}};
+
+/// At least one of the three stops must be given; the first to be met ends the pursuit.
 struct OmpOptions {
-  std::optional<int> n_nonzero = {};  ///< at most so many atoms per signal, >= 1
-  std::optional<double> tol = {};     ///< until ||x - D z||^2 <= tol ||x||^2
+  std::optional<int> n_nonzero = {};     ///< at most so many atoms per signal, >= 1
+  std::optional<double> tol = {};        ///< until ||x - D z||^2 <= tol ||x||^2
+  std::vector<double> max_error = {};    ///< until ||x - D z||^2 <= max_error, >= 0: one for all signals, or one for each
+  Selection selection = Selection::omp;  ///< which atom comes next
   Execution execution = {};
   void validate() const;  ///< @throws std::invalid_argument
 };
 
 template <>
-inline constexpr auto described<OmpOptions> = std::tuple{Option{"n_nonzero", &OmpOptions::n_nonzero, rule::at_least_one},
-                                                         Option{"tol", &OmpOptions::tol, rule::not_negative}};
+inline constexpr auto described<OmpOptions> = std::tuple{
+    Option{"n_nonzero", &OmpOptions::n_nonzero, rule::at_least_one}, Option{"tol", &OmpOptions::tol, rule::not_negative},
+    Option{"max_error", &OmpOptions::max_error}, Option{"selection", &OmpOptions::selection}};
+
+/// Products that the caller has already: they are not computed again. Views.
+template <Scalar T>
+struct OmpProducts {
+  OptionalMatrixRef<T> gram = {};        ///< D^T D, n_atoms x n_atoms
+  OptionalMatrixRef<T> covariance = {};  ///< D^T X, n_atoms x n_signals
+};
 
 template <Scalar T>
 struct OmpResult {
   Matrix<T> codes;             ///< n_atoms x n_signals
   Vector<double> error;        ///< ||x - D z||^2, recomputed in double at the returned code
   Vector<int> n_nonzero;       ///< atoms chosen
-  std::vector<Status> status;  ///< max_iter_reached where `tol` was given and not met, else converged
+  std::vector<Status> status;  ///< max_iter_reached where an error was asked for and not met, else converged
 };
 
-/// X is n_features x n_signals. The atom chosen is that of the largest |D_j^T r| / ||D_j||, the first of equals. The pursuit
-/// also ends where no atom outside the span of those chosen is left, or none that r is not orthogonal to.
-/// Computed in double. The results do not depend on the number of threads.
-/// @throws std::invalid_argument if sizes disagree, an entry is not finite, or no stop is given
+/// X is n_features x n_signals. The first of equal atoms is chosen. The pursuit also ends where no atom outside the span of those
+/// chosen is left, or none that r is not orthogonal to. An atom within 1e-4 of the span, relative to its norm, is passed over.
+/// Correlations are computed in T, the fit on the atoms chosen and its residual in double. The Gram matrix of the atoms is made
+/// where that costs less than products with D; otherwise memory grows by a few vectors of n_atoms per signal of a tile.
+/// The results do not depend on the number of threads.
+/// @throws std::invalid_argument if sizes disagree, an entry is not finite, no stop is given, or `gram` is not that of D
 template <Scalar T>
-OmpResult<T> omp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const OmpOptions& options);
+OmpResult<T> omp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const OmpOptions& options,
+                 const NonDeduced<OmpProducts<T>>& known = {});
 
 }  // namespace riata
