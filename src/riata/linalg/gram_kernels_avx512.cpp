@@ -1,4 +1,5 @@
 #if defined(__AVX512F__)  // this file is compiled for it, where the processor family has it
 #define RIATA_ISA avx512
 #include "riata/linalg/gram_kernels.inc"
+#include "riata/linalg/path_kernels.inc"
 #endif

@@ -9,11 +9,13 @@
 #include "riata/linalg/kernels.hpp"
 #include "riata/operators/units.hpp"
 #include "riata/solvers/certificate.hpp"
+#include "riata/solvers/gram_homotopy.hpp"
 
 namespace riata {
 namespace {
 
 constexpr Index max_gram_atoms = 8192;
+constexpr Index max_path_atoms = 4096;  // whose Gram matrix the paths hold in both precisions, 200 MB
 
 /// The methods that take steps along the gradient, and so have a trace.
 bool is_proximal(Solver method) {
@@ -190,7 +192,11 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
     result.status.resize(static_cast<std::size_t>(n_signals));
     result.method = options_.method;
     result.trace.assign(options_.record ? static_cast<std::size_t>(n_signals) : 0, {});
-    const Index tile_size = options_.method == Solver::lars ? 8 : solver_tile;  // paths are long, and gain nothing from company
+    if (options_.method == Solver::lars && !path_gram_ && gram_pays(n_signals)) {
+      path_gram_.emplace(*exact_->matrix());
+      std::ranges::fill(encoders_, nullptr);  // they go without
+    }
+    const Index tile_size = options_.method != Solver::lars ? solver_tile : path_gram_ ? 32 : 8;  // paths are long
     for_each_tile(tile_size, n_signals, options_.execution, [&](Index first, Index n, int thread) {
       auto& encoder = encoders_[static_cast<std::size_t>(thread)];
       if (!encoder) encoder = std::make_unique<TileEncoder<P>>(problem_, make_solver(), signal_reg_max_, units_);
@@ -200,12 +206,19 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
   }
 
  private:
+  /// Does the Gram matrix, n_features n_atoms^2, cost less than it saves of 4 n_features n_atoms per knot of every signal? As many
+  /// signals as a tile has are always enough, so a stream, whose blocks are whole tiles, decides as encode() does.
+  bool gram_pays(Index n_signals) const {
+    const Index n_atoms = exact_->code_size();
+    return n_atoms <= max_path_atoms && n_signals >= std::clamp<Index>(n_atoms / 32, 2, solver_tile);
+  }
+
   /// EncodeOptions::validate() has seen to it that the method fits the penalty.
   std::unique_ptr<TileSolver<T>> make_solver() const {
     if constexpr (std::same_as<P, L1<T>>) {
       if (options_.method == Solver::coordinate_descent) return make_coordinate_descent<T>(problem_, gram_);
       if (options_.method == Solver::oista) return make_oista<T>(problem_, lipschitz_);
-      if (options_.method == Solver::lars) return make_lars<T>(problem_);
+      if (options_.method == Solver::lars) return make_lars<T>(problem_, path_gram_ ? &*path_gram_ : nullptr);
     }
     if constexpr (P::convex)
       if (options_.method == Solver::backtracking) return make_backtracking(problem_);
@@ -231,6 +244,7 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
   SignalRegMax<P> signal_reg_max_;
   TileUnits<T> units_;                                     // none open: what every thread starts from
   Matrix<T> gram_;                                         // coordinate descent
+  std::optional<PathGram> path_gram_;                      // LARS of many signals
   double lipschitz_ = 0;                                   // the methods with a fixed step
   std::vector<std::unique_ptr<TileEncoder<P>>> encoders_;  // one per thread
 };

@@ -13,12 +13,15 @@
 // the atoms that span it), and the decomposition of D_A by its columns recognises one. Each knot starts from correlations
 // computed afresh, so rounding does not pile up along the path. What rounding does to a correlation grows with the norm of its
 // atom, which a small weight makes large: what counts as equal is asked atom by atom.
-// Cost per knot: two products with D^T, 4 n m, and O(n |A|).
+// Cost per knot: two products with D^T, 4 n m, and O(n |A|). Where many signals share a dictionary, encode() tries the homotopy on
+// its Gram matrix first (gram_homotopy.hpp), which costs m |A|, and keeps to this one where the code found is not the solution.
 #include "riata/solvers/lars.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
+#include <optional>
 #include <vector>
 
 #include "riata/core/check.hpp"
@@ -26,6 +29,7 @@
 #include "riata/linalg/growing_qr.hpp"
 #include "riata/operators/units.hpp"
 #include "riata/solvers/certificate.hpp"
+#include "riata/solvers/gram_homotopy.hpp"
 #include "riata/solvers/tile_solver.hpp"
 
 namespace riata {
@@ -301,38 +305,167 @@ Vector<double> weighted(const Homotopy& path, const ConstVectorRef<double>& x, c
   return codes;
 }
 
+/// The weights as T has them.
+template <Scalar T>
+PenaltyOptions rounded(PenaltyOptions penalty) {
+  for (double& w : penalty.weights) w = static_cast<double>(static_cast<T>(w));
+  return penalty;
+}
+
+Vector<double> weights_of(const L1<double>& penalty, Index n_atoms) {
+  Vector<double> weights(n_atoms);
+  for (Index j = 0; j < n_atoms; ++j) weights(j) = penalty.weight(j);
+  return weights;
+}
+
+/// Signals on the fast homotopy, and whether their codes are solutions.
+template <Scalar T>
+class FastPaths {
+ public:
+  FastPaths(const PathGram& gram, const SharedProblem<L1<T>>& problem)
+      : penalty_(rounded<T>(problem.options.penalty), problem.D.code_size()),
+        D_(*problem.exact.matrix()),
+        norms_(D_.colwise().norm()),
+        inverse_norms_((norms_.array() > 0).select(norms_.cwiseInverse(), 0.0)),
+        weights_(weights_of(penalty_, norms_.size())),
+        certificate_(problem.exact, problem.exact, penalty_, problem.options.tol),
+        single_(gram, D_, weights_, penalty_.positive()),
+        double_(gram, D_, weights_, penalty_.positive()) {}
+
+  /// With sums in P. The signals of the tile that are `pending` when it returns are not solved; the others are, and certified as
+  /// codes in double.
+  template <Scalar P>
+  void follow(SolverTile<T>& tile, std::vector<Index>& pending, int max_knots) {
+    if (pending.empty()) return;
+    GramHomotopy<P>& path = homotopy<P>();
+    std::vector<Index> arrived, others;
+    reserve(std::ssize(pending));
+    for (const Index i : pending) {
+      const Index k = std::ssize(arrived);
+      X_.col(k) = tile.X.col(i).template cast<double>();
+      reg_(k) = static_cast<double>(tile.reg(i));
+      const bool arrives = path.template follow<T>(X_.col(k), tile.correlations.col(i), reg_(k), max_knots);
+      tile.n_iter(i) = path.n_knots();
+      if (arrives) path.write_code(Z_.col(k));
+      (arrives ? arrived : others).push_back(i);
+    }
+    const Index n = std::ssize(arrived);
+    certificate_.evaluate(X_.leftCols(n), Z_.leftCols(n), reg_.head(n));
+    for (Index k = 0; k < n; ++k) {
+      const Index i = arrived[static_cast<std::size_t>(k)];
+      if (!is_solution(tile.correlations.col(i), k)) {
+        others.push_back(i);
+        continue;
+      }
+      tile.Z.col(i) = Z_.col(k).template cast<T>();
+      tile.objective(i) = certificate_.objective(k);
+      tile.gap(i) = certificate_.gap(k);
+    }
+    pending = std::move(others);
+  }
+
+ private:
+  template <Scalar P>
+  GramHomotopy<P>& homotopy() {
+    if constexpr (std::same_as<P, double>)
+      return double_;
+    else
+      return single_;
+  }
+
+  void reserve(Index n) {
+    if (n <= X_.cols()) return;
+    X_.resize(D_.rows(), n);
+    Z_.resize(D_.cols(), n);
+    reg_.resize(n);
+  }
+
+  /// Do the correlations c = D^T r meet the optimality conditions as they would on the exact path (Homotopy::promised), and beside
+  /// reg? `of_x` = D^T x.
+  bool is_solution(const ConstVectorRef<T>& of_x, Index k) const {
+    const Vector<double> pulls =
+        penalty_.positive() ? of_x.template cast<double>().cwiseMax(0.0).eval() : of_x.template cast<double>().cwiseAbs().eval();
+    const double reg_max = penalty_.largest_pull(pulls.size(), pulls.data());
+    const double scale = pulls.cwiseProduct(inverse_norms_).maxCoeff();
+    const double rounding = 64 * eps * std::sqrt(2 * certificate_.half_norm_sq(k)), reg = reg_(k);
+    const auto c = certificate_.correlations().col(k), z = Z_.col(k);
+    bool holds = true;
+    const auto require_near = [&](double off, Index j) {
+      const double most = std::max(1e-13 * std::min(reg_max * weights_(j), scale * norms_(j)), rounding * norms_(j));
+      holds &= off <= std::min(most, 1e-8 * reg * weights_(j));
+    };
+    for (Index j = 0; j < z.size(); ++j)
+      if (z(j) != 0) require_near(std::abs(c(j) - std::copysign(reg * weights_(j), z(j))), j);
+    penalty_.for_each_pulled(c.size(), c.data(), reg, [&](Index j) { require_near(std::abs(c(j)) - reg * weights_(j), j); });
+    return holds && std::isfinite(certificate_.gap(k));
+  }
+
+  const L1<double> penalty_;
+  const Matrix<double>& D_;
+  const Vector<double> norms_, inverse_norms_;  // ||D_j||; 0 for an atom of zeros
+  const Vector<double> weights_;
+  TileCertificate<L1<double>> certificate_;
+  GramHomotopy<float> single_;
+  GramHomotopy<double> double_;
+  Matrix<double> X_, Z_;  // of the signals that arrived
+  Vector<double> reg_;
+};
+
+/// With a Gram matrix the fast homotopy goes first (gram_homotopy.hpp), its sums in single precision, then in double; codes that
+/// miss the optimality conditions, and signals that it gives up, are left to the exact one.
 template <Scalar T>
 class Lars final : public TileSolver<T> {
  public:
-  explicit Lars(const SharedProblem<L1<T>>& problem)
+  Lars(const SharedProblem<L1<T>>& problem, const PathGram* gram)
       : penalty_(problem.penalty),
         max_knots_(problem.options.max_iter),
         D_double_(*problem.exact.matrix()),
         atoms_(unweighted(D_double_, problem.penalty)),
         path_(atoms_, problem.penalty.positive()),
-        certificate_(problem.D, problem.exact, problem.penalty, problem.options.tol) {}
+        certificate_(problem.D, problem.exact, problem.penalty, problem.options.tol) {
+    if (gram != nullptr) fast_.emplace(*gram, problem);
+  }
 
   void solve(SolverTile<T>& tile) override {
-    for (Index i = 0; i < tile.X.cols(); ++i) {
-      path_.start(tile.X.col(i).template cast<double>());
-      const auto reg = static_cast<double>(tile.reg(i));
-      for (tile.n_iter(i) = 0; path_.reg() > reg && tile.n_iter(i) < max_knots_; ++tile.n_iter(i))
-        if (!path_.advance(reg)) break;
-      tile.Z.col(i) = weighted<T>(path_, tile.X.col(i).template cast<double>(), D_double_, penalty_).template cast<T>();
+    std::vector<Index> all(static_cast<std::size_t>(tile.X.cols()));
+    std::iota(all.begin(), all.end(), Index{0});
+    std::vector<Index> pending = all;
+    if (fast_) {
+      fast_->template follow<float>(tile, pending, max_knots_);
+      fast_->template follow<double>(tile, pending, max_knots_);
     }
-    certificate_.evaluate(tile.X, tile.Z, tile.reg);
-    for (Index i = 0; i < tile.X.cols(); ++i) {
-      tile.objective(i) = certificate_.objective(i);
-      tile.gap(i) = certificate_.gap(i);
-    }
+    for (const Index i : pending) follow_exactly(tile, i);
+    if (std::same_as<T, double>)
+      certify(tile, pending);
+    else
+      certify(tile, all);
   }
 
  private:
+  void certify(SolverTile<T>& tile, const std::vector<Index>& which) {
+    if (which.empty()) return;
+    certificate_.evaluate(Matrix<T>(tile.X(Eigen::all, which)), Matrix<T>(tile.Z(Eigen::all, which)), Vector<T>(tile.reg(which)));
+    for (Index k = 0; k < std::ssize(which); ++k) {
+      const Index i = which[static_cast<std::size_t>(k)];
+      tile.objective(i) = certificate_.objective(k);
+      tile.gap(i) = certificate_.gap(k);
+    }
+  }
+
+  void follow_exactly(SolverTile<T>& tile, Index i) {
+    path_.start(tile.X.col(i).template cast<double>());
+    const auto reg = static_cast<double>(tile.reg(i));
+    for (tile.n_iter(i) = 0; path_.reg() > reg && tile.n_iter(i) < max_knots_; ++tile.n_iter(i))
+      if (!path_.advance(reg)) break;
+    tile.Z.col(i) = weighted<T>(path_, tile.X.col(i).template cast<double>(), D_double_, penalty_).template cast<T>();
+  }
+
   const L1<T>& penalty_;
   const int max_knots_;
   const Matrix<double>& D_double_;
   const Matrix<double> atoms_;
   Homotopy path_;
+  std::optional<FastPaths<T>> fast_;
   TileCertificate<L1<T>> certificate_;
 };
 
@@ -365,9 +498,7 @@ Vector<double> gaps_of(const ConstVectorRef<T>& x, const Matrix<T>& D, const L1<
 template <Scalar T>
 bool is_solution(const Homotopy& path, const Vector<double>& x, const Matrix<double>& D, const PathOptions& options,
                  const Vector<double>& regs, const Matrix<double>& codes) {
-  PenaltyOptions rounded = options.penalty;
-  for (double& w : rounded.weights) w = static_cast<double>(static_cast<T>(w));
-  const Vector<double> gaps = gaps_of<double>(x, D, L1<double>(rounded, D.cols()), regs, codes);
+  const Vector<double> gaps = gaps_of<double>(x, D, L1<double>(rounded<T>(options.penalty), D.cols()), regs, codes);
   const double most = 1e-9 * 0.5 * x.squaredNorm();
   for (Index k = 0; k < gaps.size(); ++k)
     if (regs(k) > 0 ? !(gaps(k) <= most) : !(path.violation() <= 1)) return false;
@@ -422,10 +553,10 @@ template LassoPath<float> lasso_path<float>(const ConstVectorRef<float>&, const 
 template LassoPath<double> lasso_path<double>(const ConstVectorRef<double>&, const DenseDictionary<double>&, const PathOptions&);
 
 template <Scalar T>
-std::unique_ptr<TileSolver<T>> make_lars(const SharedProblem<L1<T>>& problem) {
-  return std::make_unique<Lars<T>>(problem);
+std::unique_ptr<TileSolver<T>> make_lars(const SharedProblem<L1<T>>& problem, const PathGram* gram) {
+  return std::make_unique<Lars<T>>(problem, gram);
 }
-template std::unique_ptr<TileSolver<float>> make_lars(const SharedProblem<L1<float>>&);
-template std::unique_ptr<TileSolver<double>> make_lars(const SharedProblem<L1<double>>&);
+template std::unique_ptr<TileSolver<float>> make_lars(const SharedProblem<L1<float>>&, const PathGram*);
+template std::unique_ptr<TileSolver<double>> make_lars(const SharedProblem<L1<double>>&, const PathGram*);
 
 }  // namespace riata

@@ -8,6 +8,8 @@
 
 namespace riata {
 
+struct PathGram;  // gram_homotopy.hpp
+
 /// The signals of one tile whose solution is not known to be zero.
 template <Scalar T>
 struct SolverTile {
@@ -65,8 +67,9 @@ std::unique_ptr<TileSolver<T>> make_oista(const SharedProblem<L1<T>>& problem, d
 template <Penalty P>
 std::unique_ptr<TileSolver<typename P::scalar>> make_backtracking(const SharedProblem<P>& problem);
 
+/// `gram`: of D, or null, and then every path is followed without.
 template <Scalar T>
-std::unique_ptr<TileSolver<T>> make_lars(const SharedProblem<L1<T>>& problem);
+std::unique_ptr<TileSolver<T>> make_lars(const SharedProblem<L1<T>>& problem, const PathGram* gram);
 
 /// `gram` = D^T D.
 template <Scalar T>
