@@ -222,12 +222,17 @@ def test_a_full_disk_keeps_the_old_file_and_says_so(tmp_path):
         subprocess.run(["umount", disk], check=True)
 
 
+sanitized = pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="AddressSanitizer reserves terabytes of addresses")
+
+
+@sanitized
 @pytest.mark.parametrize("command", ["--version", "--help", "encode --help", "info"])
 def test_help_needs_little_memory(tmp_path, command):
     done = shell(tmp_path, f"ulimit -v 300000; riata {command}")
     assert done.returncode == 0 and done.stdout and not done.stderr
 
 
+@sanitized
 @pytest.mark.parametrize("megabytes", [150, 250, 300, 400, 500, 600, 800])
 @pytest.mark.parametrize("n_threads", [1, 8])
 def test_little_memory_is_said_in_a_sentence(tmp_path, megabytes, n_threads):

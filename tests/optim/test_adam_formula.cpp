@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "optim/quadratic.hpp"
@@ -147,6 +148,7 @@ TEST(AdamState, ThatIsDamaged_IsRefused) {
   };
   const Matrix<double> ones = Matrix<double>::Ones(2, 3), turned = ones.transpose();
   const std::vector<std::pair<std::string, Tensor>> damaged{{"adam.t", to_tensor(std::int64_t{-1})},
+                                                            {"adam.t", to_tensor(std::numeric_limits<std::int64_t>::max())},
                                                             {"adam.size", to_tensor(std::vector<double>{-1})},
                                                             {"adam.size", to_tensor(std::vector<double>{1, 1})},
                                                             {"adam.m.x", to_tensor<double>(turned)},

@@ -221,12 +221,13 @@ TEST(Fista, NeedsFewerIterationsWithRestart) {
 TEST(Encode, SaysWhatTheAutomaticMethodPicked) {
   const Matrix<double> small = Draw(114).atoms(2, 30), large = Draw(115).atoms(2, 8193), x = Draw(116).normal_matrix(2, 1);
   EXPECT_EQ(encode<double>(x, DenseDictionary(small), Reg::fraction_of_max(0.9)).method, Solver::coordinate_descent);
-  EXPECT_EQ(encode<double>(x, DenseDictionary(large), Reg::fraction_of_max(0.9), {.max_iter = 5}).method, Solver::fista);
   EXPECT_EQ(encode<double>(x, DenseDictionary(small), 0.1, {.method = Solver::ista}).method, Solver::ista);
   const Matrix<double> wide = large.leftCols(1024), three = Draw(117).normal_matrix(2, 3);
   EXPECT_EQ(encode<double>(x, DenseDictionary(wide), Reg::fraction_of_max(0.26)).method, Solver::lars);
+  EXPECT_EQ(encode<double>(x, DenseDictionary(large), Reg::fraction_of_max(0.26)).method, Solver::lars);
   EXPECT_EQ(encode<double>(x, DenseDictionary(wide), Reg::fraction_of_max(0.24)).method, Solver::coordinate_descent);
   EXPECT_EQ(encode<double>(three, DenseDictionary(wide), Reg::fraction_of_max(0.9)).method, Solver::coordinate_descent);
+  EXPECT_EQ(encode<double>(three, DenseDictionary(large), Reg::fraction_of_max(0.9), {.max_iter = 5}).method, Solver::fista);
 }
 
 TEST(Encode, StopsPerSignal_AndSaysWhichOnesItLeftUnfinished) {

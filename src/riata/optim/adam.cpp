@@ -10,6 +10,7 @@ namespace riata {
 namespace {
 
 constexpr double relative_eps = 1e-8;
+constexpr std::int64_t most_steps = std::int64_t{1} << 53;  // which a double still tells from the next
 
 template <Scalar T>
 double root_mean_square(const Parameters<T>& gradient) {
@@ -87,7 +88,7 @@ void Adam<T>::restore(const NamedTensors& state, const Parameters<T>& parameters
   reset();
   auto& [t, last_size, m, v] = moments_;
   t = get_integer(state, "adam.t", "checkpoint");
-  require(t >= 0, "checkpoint: tensor 'adam.t' is damaged");
+  require(t >= 0 && t <= most_steps, "checkpoint: tensor 'adam.t' is damaged");
   const auto size = get_vector<double>(state, "adam.size", "checkpoint");
   require(size.size() == 1 && std::isfinite(size[0]) && size[0] >= 0, "checkpoint: tensor 'adam.size' is damaged");
   last_size = size[0];

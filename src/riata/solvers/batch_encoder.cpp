@@ -254,14 +254,14 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
 template <Scalar T>
 Solver pick_solver(const Batch<T>& X, const Dictionary<T>& D, const Vector<T>& regs, const EncodeOptions& options) {
   if (options.penalty.kind == PenaltyKind::l0) return Solver::ista;
-  if (options.penalty.kind == PenaltyKind::group || options.penalty.kind == PenaltyKind::own || D.code_size() > max_gram_atoms ||
-      D.matrix() == nullptr || X.is_weighted())
+  if (options.penalty.kind == PenaltyKind::group || options.penalty.kind == PenaltyKind::own || D.matrix() == nullptr ||
+      X.is_weighted())
     return Solver::fista;
-  if (options.penalty.kind == PenaltyKind::elastic_net) return Solver::coordinate_descent;
-  if (X.size() > 2 || D.code_size() < 1024) return Solver::coordinate_descent;
+  const Solver of_many = D.code_size() > max_gram_atoms ? Solver::fista : Solver::coordinate_descent;
+  if (options.penalty.kind == PenaltyKind::elastic_net || X.size() > 2 || D.code_size() < 1024) return of_many;
   const Vector<T> largest = reg_max<T>(X, D, options.penalty, options.execution);
   const bool sparse = (regs.array() >= T(0.25) * largest.array()).all();
-  return sparse ? Solver::lars : Solver::coordinate_descent;
+  return sparse ? Solver::lars : of_many;
 }
 
 template <Scalar T>
