@@ -1,8 +1,13 @@
 """What one side of a comparison must say about itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
+
+
+def tolerances(gap):
+    """For those whose stopping rule is not the gap: the first whose answer has it is kept, and they overshoot both ways."""
+    return [{"tol": 10.0**-k} for k in range(1, 15)]
 
 
 @dataclass(frozen=True)
@@ -18,5 +23,6 @@ class Contender:
     dtypes: tuple[str, ...] = ("float32", "float64")
     environment: dict[str, str | None] = field(default_factory=dict)  # at the start of its process; None: unset
     variants: tuple[dict[str, Any], ...] = ({},)  # ways of calling it; the fastest is kept
-    by_signal: bool = False  # too slow for the whole batch: codes a part of it and is extrapolated
+    settings: Callable[[float], Iterable[dict[str, Any]]] = lambda gap: [{}]  # for a gap that is asked, from quick to exact
+    by_signal: bool = False  # may be too slow for the whole batch: codes a part of it then and is extrapolated
     compiles: bool = False  # its first call compiles for the shapes it sees

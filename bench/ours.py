@@ -1,14 +1,16 @@
 """riata's side of every task."""
 
+import functools
+
 import numpy as np
 
 from contender import Contender
 
 
-def encode(problem, threads, tol=1e-6):
+def encode(problem, threads, tol=1e-6, method="auto"):
     import riata
 
-    return lambda: riata.encode(problem.X, problem.D, problem.reg, tol=tol, n_threads=threads).codes
+    return lambda: riata.encode(problem.X, problem.D, problem.reg, method=method, tol=tol, n_threads=threads).codes
 
 
 def gradient(problem, threads):
@@ -55,3 +57,11 @@ def coupled_lista(problem, threads):
 
 OURS = {prepare.__name__: Contender(f"riata {prepare.__name__}", prepare.__name__, prepare, "riata")
         for prepare in (encode, gradient, inference, step_lista, coupled_lista)}
+OURS["coders"] = Contender("riata auto", "coders", encode, "riata")
+
+# riata's methods by name, measured as peers are: what "auto" could have chosen.
+METHODS = [
+    Contender(f"riata {method}", "coders", functools.partial(encode, method=method), "riata", by_signal=True,
+              settings=lambda gap: [{"tol": gap / 4**k} for k in range(2)])
+    for method in ("cd", "lars", "fista")
+]

@@ -16,6 +16,15 @@ def summarise(seconds, scale=1.0):
             "ratio_high": float(high), "rounds": len(seconds)}
 
 
+def extrapolation(n_signals, part, seconds, few, few_seconds):
+    """Factor from the seconds of `part` signals to those of all of them: seconds(n) = a + b n through the calls of `few` and of
+    `part` signals, so that what is made once, a Gram matrix for instance, is counted once."""
+    if part <= 2 * few:
+        return n_signals / part
+    slope = max(seconds - few_seconds, 0.0) / (part - few)
+    return 1 + (n_signals - part) * slope / seconds
+
+
 def verdict(row):
     """"faster" or "slower" only where the whole band says so, and never without equal accuracy."""
     if row["ratio"] is None:

@@ -40,6 +40,21 @@ class Encode:
             tol /= 4
 
 
+class Coders(Encode):
+    """Lasso codes whose largest relative duality gap is at most the one that is asked. Where the peer's is larger, because it
+    cannot do better, both are compared there."""
+
+    def __init__(self, gap):
+        self.FLOORS = dict.fromkeys(("float32", "float64"), {"error": gap})
+
+    def reference(self, problem):
+        return None  # the gap is a certificate by itself
+
+    def errors(self, problem, codes, reference, n_signals):
+        X = problem.X[:n_signals]
+        return {"error": relative_gap(X, lasso_certificate(X, problem.D, codes[:n_signals], problem.reg)[1])}
+
+
 class Unrolled:
     """What N layers give, or its gradient by D. error: relative difference to the same in double. Nothing to tune: both
     round the same sums in another order, so riata's may be twice the peer's (kinks magnify rounding) or as the floor."""
@@ -61,3 +76,7 @@ class Unrolled:
 
 TASKS = {"encode": Encode(), "gradient": Unrolled(fista_gradient), "inference": Unrolled(ista_codes),
          "step_lista": Unrolled(step_gradient), "coupled_lista": Unrolled(coupled_gradient)}
+
+
+def task_of(case):
+    return Coders(case.gap) if case.task == "coders" else TASKS[case.task]

@@ -64,24 +64,39 @@ class Worker:
 class Runner:
     """The obeying end: each public method is a command."""
 
-    def prepare(self, case, contender, threads, options, seconds_allowed):
+    def load(self, case, problem):
+        """Takes the data: both sides get the same bits, and none need load what made them."""
+        self.case, self.whole = case, problem
+
+    def prepare(self, contender, threads, options, seconds_allowed):
         """Loads the library, lays out the data, calls once on a few signals. Returns how it went."""
         from ours import OURS
         from peers import contender_named
 
         start = time.perf_counter()
-        self.case = case
         self.contender = OURS[self.case.task] if contender is None else contender_named(self.case.task, contender)
-        self.problem = self.case.problem()
+        self.problem, few_seconds = self.whole, None
         make = functools.partial(self.contender.prepare, threads=threads, **options)
         if not self.contender.compiles:
-            warm_up = make(self.problem.head(WARM_UP), **self.contender.variants[0])
+            few = self.whole.head(WARM_UP)
+            warm_up = make(few, **self.contender.variants[0])
             warm_up()
             if self.contender.by_signal:
-                self.problem = self.problem.head(max(WARM_UP, int(WARM_UP * seconds_allowed / timed(warm_up)[0])))
+                self.problem = self.whole.head(max(WARM_UP, int(WARM_UP * seconds_allowed / timed(warm_up)[0])))
         self.call, variant = self._fastest(make)
+        if len(self.problem.X) < len(self.whole.X):
+            few_seconds = timed(make(few, **variant))[0]
         return {"setup_s": time.perf_counter() - start, "n_signals": len(self.problem.X), "options": options | variant,
-                "blas": blas_in_use()}
+                "few": WARM_UP, "few_seconds": few_seconds, "blas": blas_in_use()}
+
+    def gap_of_few(self, contender, threads, options):
+        """Of the answer to a few signals."""
+        from peers import contender_named
+        from tasks import task_of
+
+        few, contender = self.whole.head(WARM_UP), contender_named(self.case.task, contender)
+        codes = contender.answer(contender.prepare(few, threads=threads, **options)())
+        return task_of(self.case).errors(few, codes, None, len(few.X))["error"]
 
     def _fastest(self, make):
         """The call, and the variant that made it."""
@@ -93,12 +108,12 @@ class Runner:
 
     def answer(self, reference, n_signals):
         """Calls once: seconds, growth of memory in MB, and how good the answer is on the first n_signals."""
-        from tasks import TASKS
+        from tasks import task_of
 
         before = start_of_peak()
         seconds, result = timed(self.call)
         growth = (status("VmHWM") - before) / 1024
-        errors = TASKS[self.case.task].errors(self.problem, self.contender.answer(result), reference, n_signals)
+        errors = task_of(self.case).errors(self.problem, self.contender.answer(result), reference, n_signals)
         return {"seconds": seconds, "rss_mb": growth, **errors}
 
     def seconds(self, repeats):

@@ -1,7 +1,7 @@
 """celer: working sets with dual extrapolation, one signal and one thread at a time. Its loss is divided by the number of
 features, so its alpha is reg / n_features."""
 
-from contender import Contender
+from contender import Contender, tolerances
 
 REQUIREMENT = "celer"
 
@@ -10,12 +10,17 @@ def by_signal(estimator):
     """Codes by an estimator with scikit-learn's Lasso interface, which sees a signal as targets and atoms as columns."""
     import numpy as np
 
-    def prepare(problem, threads):
+    def prepare(problem, threads, tol=1e-6):
         atoms = np.asfortranarray(problem.D.T)
-        lasso = estimator()(alpha=problem.reg / atoms.shape[0], fit_intercept=False, tol=1e-6)
+        lasso = estimator()(alpha=problem.reg / atoms.shape[0], fit_intercept=False, tol=tol)
         return lambda: np.array([lasso.fit(atoms, x).coef_.copy() for x in problem.X])
 
     return prepare
+
+
+def contenders(library, estimator, package):
+    return [Contender(f"{library} Lasso tol 1e-6", "encode", by_signal(estimator), package, dtypes=("float64",), by_signal=True),
+            Contender(f"{library} Lasso", "coders", by_signal(estimator), package, settings=tolerances, by_signal=True)]
 
 
 def lasso():
@@ -24,4 +29,4 @@ def lasso():
     return celer.Lasso
 
 
-CONTENDERS = [Contender("celer Lasso tol 1e-6", "encode", by_signal(lasso), REQUIREMENT, dtypes=("float64",), by_signal=True)]
+CONTENDERS = contenders("celer", lasso, REQUIREMENT)

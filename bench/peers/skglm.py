@@ -1,7 +1,6 @@
 """skglm: celer's successor on numba, called in the same way. Its compilation falls into the warm-up."""
 
-from contender import Contender
-from peers.celer import by_signal
+from peers.celer import contenders
 
 REQUIREMENT = "skglm"
 
@@ -12,4 +11,4 @@ def lasso():
     return skglm.Lasso
 
 
-CONTENDERS = [Contender("skglm Lasso tol 1e-6", "encode", by_signal(lasso), REQUIREMENT, dtypes=("float64",), by_signal=True)]
+CONTENDERS = contenders("skglm", lasso, REQUIREMENT)

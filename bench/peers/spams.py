@@ -4,7 +4,7 @@ Its loop over signals is threaded by OpenMP and calls BLAS, so BLAS must have on
 it is up to ten times slower. `lasso` is the exact path (LARS); `cd` is coordinate descent with a tolerance of its own.
 """
 
-from contender import Contender
+from contender import Contender, tolerances
 
 REQUIREMENT = "spams-bin"
 
@@ -29,8 +29,16 @@ def descent(tol):
     return prepare
 
 
+def tuned_descent(problem, threads, tol):
+    return descent(tol)(problem, threads)
+
+
 CONTENDERS = [
     Contender(f"SPAMS {name}", "encode", prepare, REQUIREMENT, answer=lambda codes: codes.T.toarray(),
               environment={"OPENBLAS_NUM_THREADS": "1"})
     for name, prepare in (("lasso", lasso), ("cd tol 1e-3", descent(1e-3)), ("cd tol 1e-6", descent(1e-6)))
+] + [
+    Contender(f"SPAMS {name}", "coders", prepare, REQUIREMENT, answer=lambda codes: codes.T.toarray(),
+              environment={"OPENBLAS_NUM_THREADS": "1"}, by_signal=True, **settings)
+    for name, prepare, settings in (("lasso", lasso, {}), ("cd", tuned_descent, {"settings": tolerances}))
 ]

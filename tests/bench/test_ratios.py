@@ -1,7 +1,7 @@
 """Ratios are taken round by round, and verdicts need the whole band and equal accuracy."""
 
 import pytest
-from ratios import summarise, verdict
+from ratios import extrapolation, summarise, verdict
 
 
 def test_a_slow_machine_slows_both_and_leaves_the_ratio():
@@ -18,6 +18,14 @@ def test_the_band_goes_from_the_tenth_to_the_ninetieth_percentile():
 def test_the_time_of_a_part_is_scaled_to_the_whole():
     summary = summarise([(2, 1), (2, 1)], scale=50)
     assert (summary["ours_s"], summary["peer_s"], summary["ratio"]) == (2, 50, 25)
+
+
+def test_what_is_made_once_is_counted_once():
+    def seconds(n):
+        return 3 + 0.01 * n
+
+    assert extrapolation(10_000, 500, seconds(500), 64, seconds(64)) * seconds(500) == pytest.approx(seconds(10_000))
+    assert extrapolation(10_000, 64, 1.0, 64, 1.0) == 10_000 / 64  # nothing to tell the two apart
 
 
 @pytest.mark.parametrize(
