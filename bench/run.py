@@ -60,13 +60,17 @@ class Ours:
 
 
 def first_that_reaches(gap, settings, gap_of, seconds):
-    """Index of the first of the settings, from quick to exact, whose answer has the gap; by bisection. Of those tried within the
-    seconds, that of the smallest gap if none has it."""
-    low, high, gaps, deadline = 0, len(settings), {}, time.monotonic() + seconds
-    while low < high and time.monotonic() < deadline:
-        k = (low + high) // 2
-        gaps[k] = gap_of(settings[k])
-        low, high = (low, k) if gaps[k] <= gap else (k + 1, high)
+    """Index of the first of the settings, from quick to exact, whose answer has the gap: in steps that double until one has it, then
+    by bisection, since far too exact a setting may take forever. If none has it, the first that comes within twice the smallest
+    gap; if the seconds are over, the best of those tried."""
+    low, high, step, bracketed = 0, len(settings), 1, False
+    gaps, deadline = {}, time.monotonic() + seconds
+    while low < high and (not gaps or time.monotonic() < deadline):
+        k = (low + high) // 2 if bracketed else min(low + step - 1, high - 1)
+        gaps[k], step = gap_of(settings[k]), 2 * step
+        low, high, bracketed = (low, k, True) if gaps[k] <= gap else (k + 1, high, bracketed)
+    if min(gaps.values()) > gap and time.monotonic() < deadline:
+        return first_that_reaches(2 * min(gaps.values()), settings, gap_of, deadline - time.monotonic())
     return min(gaps, key=lambda k: (max(gaps[k], gap), k))
 
 
@@ -76,8 +80,8 @@ def at_its_best(peer, case, contender, args, reference):
     if len(settings) > 1:
         first = first_that_reaches(case.gap, settings, lambda options: peer.ask(
             "gap_of_few", contender=contender.name, threads=args.threads, options=options), args.cap / 4)
-    allowed = args.seconds / ALLOWED if case.gap is None else args.cap / 2 / ALLOWED
-    deadline = time.monotonic() + args.cap / 4
+    allowed = args.seconds / ALLOWED if case.gap is None else args.cap / 4 / ALLOWED
+    deadline = time.monotonic() + args.cap / 2
     for options in settings[first:]:  # the few that were tried may have been easy ones
         ready = peer.ask("prepare", contender=contender.name, threads=args.threads, options=options, seconds_allowed=allowed)
         theirs = peer.ask("answer", reference=reference, n_signals=case.n_signals)
@@ -104,7 +108,7 @@ def duel(workers, first, seconds_allowed):
 
 def measure(case, problem, contender, ours, reference, args):
     """What was measured of one case and peer. `ours` is riata's worker."""
-    with Worker(contender.environment) as peer:
+    with Worker(contender.environment, 300 if case.gap is None else 3 * args.cap) as peer:
         peer.ask("load", case=case, problem=problem)
         ready, theirs = at_its_best(peer, case, contender, args, reference)
         part = ready["n_signals"]

@@ -1,5 +1,6 @@
 """celer: working sets with dual extrapolation, one signal and one thread at a time. Its loss is divided by the number of
-features, so its alpha is reg / n_features."""
+features, so its alpha is reg / n_features. It computes in double, also for signals in float: in float its stopping rule may
+never hold."""
 
 from contender import Contender, tolerances
 
@@ -11,9 +12,9 @@ def by_signal(estimator):
     import numpy as np
 
     def prepare(problem, threads, tol=1e-6):
-        atoms = np.asfortranarray(problem.D.T)
+        X, atoms = problem.X.astype(np.float64), np.asfortranarray(problem.D.T, dtype=np.float64)
         lasso = estimator()(alpha=problem.reg / atoms.shape[0], fit_intercept=False, tol=tol)
-        return lambda: np.array([lasso.fit(atoms, x).coef_.copy() for x in problem.X])
+        return lambda: np.array([lasso.fit(atoms, x).coef_.copy() for x in X])
 
     return prepare
 

@@ -73,7 +73,7 @@ def test_a_peer_is_set_to_the_loosest_tolerance_that_has_the_gap(needed):
     assert settings[first_that_reaches(1e-6, settings, lambda one: gaps[one["tol"]], 60)]["tol"] == 10.0**-needed
 
 
-def test_a_peer_that_never_has_the_gap_is_set_to_its_smallest():
+def test_a_peer_that_never_has_the_gap_is_set_to_the_first_of_its_smallest():
     settings = tolerances(1e-9)
     assert settings[first_that_reaches(1e-9, settings, lambda one: max(one["tol"], 1e-8), 60)]["tol"] == pytest.approx(1e-8)
 
