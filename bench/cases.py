@@ -107,6 +107,6 @@ CASES = [
           (signals.gaussian, 100, 1_000, 1_500, 0.3, 1e-6, "float64"),
           (signals.gaussian, 1, 1_000, 1_500, 0.1, 1e-6, "float64"),
           (signals.gaussian, 10, 256, 1_024, 0.3, 1e-9, "float64"),
-          (signals.gaussian, 1, 100, 20_000, 0.5, 1e-6, "float64"),
+          (signals.gaussian, 1, 100, 10_000, 0.5, 1e-6, "float64"),
       ]),
 ]

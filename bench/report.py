@@ -78,10 +78,10 @@ def summary(cases):
     ratios = [peer["ratio"] for _, peer, _ in cases]
     slower = sum(peer["verdict"] == "slower" for _, peer, _ in cases)
     worse = sum(own is not None and own["ratio"] < 1 / NEAR_BEST for *_, own in cases)
-    return (f"\n## Against the fastest peer\n\nMedian of the {len(ratios)} cases {statistics.median(ratios):.2f}; at least 3 in "
-            f"{sum(ratio >= 3 for ratio in ratios)}; slower in {slower}; riata's best method is more than {NEAR_BEST} times as "
-            f"fast as \"auto\" in {worse}.\n\n| case | fastest peer | its time / riata's | | riata's best method | its time / that "
-            f"of \"auto\" |\n|---|---|---|---|---|---|\n" + "\n".join(lines) + "\n")
+    return (f"\n## Against the fastest peer\n\nMedian of the {len(ratios)} cases {statistics.median(ratios):.2f}; "
+            f"at least 3 in {sum(ratio >= 3 for ratio in ratios)}; slower in {slower}; riata's best method is more than "
+            f"{NEAR_BEST} times as fast as \"auto\" in {worse}.\n\n| case | fastest peer | its time / riata's | | "
+            f"riata's best method | its time / that of \"auto\" |\n|---|---|---|---|---|---|\n" + "\n".join(lines) + "\n")
 
 
 def figure_of_height(slots):

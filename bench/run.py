@@ -42,7 +42,8 @@ class Ours:
     def at(self, options, n_signals):
         """(how it went, answer) of the worker set to these options."""
         if options != self._options:
-            self._ready = self.worker.ask("prepare", contender=None, threads=self._threads, options=options, seconds_allowed=None)
+            self._ready = self.worker.ask("prepare", contender=None, threads=self._threads, options=options,
+                                          seconds_allowed=None)
             self._options = options
         key = (*options.items(), n_signals)
         if key not in self._known:
@@ -60,9 +61,9 @@ class Ours:
 
 
 def first_that_reaches(gap, settings, gap_of, seconds):
-    """Index of the first of the settings, from quick to exact, whose answer has the gap: in steps that double until one has it, then
-    by bisection, since far too exact a setting may take forever. If none has it, the first that comes within twice the smallest
-    gap; if the seconds are over, the best of those tried."""
+    """Index of the first of the settings, from quick to exact, whose answer has the gap: in steps that double until one has it,
+    then by bisection, since far too exact a setting may take forever. If none has it, the first that comes within twice the
+    smallest gap; if the seconds are over, the best of those tried."""
     low, high, step, bracketed = 0, len(settings), 1, False
     gaps, deadline = {}, time.monotonic() + seconds
     while low < high and (not gaps or time.monotonic() < deadline):
@@ -117,7 +118,8 @@ def measure(case, problem, contender, ours, reference, args):
         scale = 1.0 if part == case.n_signals else extrapolation(
             case.n_signals, part, theirs["seconds"], ready["few"], ready["few_seconds"])
         hopeless = case.gap is not None and theirs["seconds"] * scale > 8 * answer["seconds"]
-        times = duel((ours.worker, peer), (answer["seconds"], theirs["seconds"]), args.seconds / 4 if hopeless else args.seconds)
+        seconds = args.seconds / 4 if hopeless else args.seconds
+        times = duel((ours.worker, peer), (answer["seconds"], theirs["seconds"]), seconds)
         others = load.cores()
     row = summarise(times, scale)
     row |= {"ours_options": set_up["options"], "ours_blas": set_up["blas"], "matched": matched,
@@ -162,8 +164,8 @@ def arguments():
     parser.add_argument("--peer", action="append", metavar="PART", help="only peers whose name holds PART; may be repeated")
     parser.add_argument("--list", action="store_true", help="the cases and peers, without running them")
     parser.add_argument("--seconds", type=float, default=3.0, help="that the rounds of one row last, about (default 3)")
-    parser.add_argument("--cap", type=float, default=20.0, help="seconds of a peer's calls in a row where a gap is asked, about "
-                        "(default 20); it codes a part of the signals then")
+    parser.add_argument("--cap", type=float, default=20.0, help="seconds of a peer's calls in a row where a gap is asked, "
+                        "about (default 20); it codes a part of the signals then")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of both sides (default: all cores)")
     parser.add_argument("-o", "--output", type=Path, default=HERE / "results/latest.jsonl")
     return parser.parse_args()

@@ -60,7 +60,8 @@ def _learned(n_features, n_atoms, pictures, seed):
     import riata
 
     training = _patches(1_000, n_features, pictures, seed + 1)
-    return riata.learn_dictionary(training, n_atoms, "0.1max", method="alternating_exact", max_iter=5, random_state=seed).dictionary
+    return riata.learn_dictionary(training, n_atoms, "0.1max", method="alternating_exact", max_iter=5,
+                                  random_state=seed).dictionary
 
 
 def learned(n_signals, n_features, n_atoms, seed):

@@ -20,7 +20,8 @@ def by_signal(estimator):
 
 
 def contenders(library, estimator, package):
-    return [Contender(f"{library} Lasso tol 1e-6", "encode", by_signal(estimator), package, dtypes=("float64",), by_signal=True),
+    return [Contender(f"{library} Lasso tol 1e-6", "encode", by_signal(estimator), package, dtypes=("float64",),
+                      by_signal=True),
             Contender(f"{library} Lasso", "coders", by_signal(estimator), package, settings=tolerances, by_signal=True)]
 
 
