@@ -40,7 +40,7 @@ struct PursuedAtoms {
   Vector<T> may_choose;  ///< 1, or 0 for atoms of zeros
   Matrix<T> unit;        ///< d, or 0 x 0: D itself then, whose products are divided by the norms
   Matrix<T> gram;        ///< G, or 0 x 0
-  Matrix<double> exact;  ///< with the Gram matrix: d in double, rows padded with zeros
+  Matrix<double> exact;  ///< d in double, rows padded with zeros, where `unit` is there
 
   Index n_rows() const { return may_choose.size(); }
   bool has_gram() const { return gram.size() > 0; }
@@ -292,22 +292,13 @@ bool gram_pays(Index n_features, Index n_atoms, Index n_signals, Index most_atom
   return n * m * m + 1.5 * N * m * L * L / 2 < per_vector * N * L * n * m;
 }
 
-/// D_j / ||D_j||, in T.
+/// D_j / ||D_j||, with rows of zeros below.
 template <Scalar T>
-Matrix<T> unit_atoms(const ConstMatrixRef<T>& D, const Vector<double>& norms) {
-  Matrix<T> unit = D;
-  for (Index j = 0; j < unit.cols(); ++j)
-    if (norms(j) > 0) unit.col(j) = (D.col(j).template cast<double>() / norms(j)).template cast<T>();
-  return unit;
-}
-
-/// The same in double, with rows of zeros below.
-template <Scalar T>
-Matrix<double> exact_atoms(const ConstMatrixRef<T>& D, const Vector<double>& norms) {
-  Matrix<double> exact = Matrix<double>::Zero(round_up_to_block<double>(D.rows()), D.cols());
+Matrix<double> unit_atoms(const ConstMatrixRef<T>& D, const Vector<double>& norms, Index n_rows) {
+  Matrix<double> unit = Matrix<double>::Zero(n_rows, D.cols());
   for (Index j = 0; j < D.cols(); ++j)
-    if (norms(j) > 0) exact.col(j).head(D.rows()) = D.col(j).template cast<double>() / norms(j);
-  return exact;
+    if (norms(j) > 0) unit.col(j).head(D.rows()) = D.col(j).template cast<double>() / norms(j);
+  return unit;
 }
 
 /// d^T d, the same bits for any number of threads.
@@ -363,10 +354,13 @@ PursuedAtoms<T> make_atoms(const DenseDictionary<T>& D, Index n_signals, Index m
   }
   const double bytes = static_cast<double>(n_rows) * static_cast<double>(m) * sizeof(T);
   const bool make_gram = !gram && bytes <= most_gram_bytes && gram_pays(D.signal_size(), m, n_signals, most_atoms);
-  if (gram || make_gram || !are_plain<T>(atoms.norms)) atoms.unit = unit_atoms<T>(D.atoms(), atoms.norms);
+  if (gram || make_gram || !are_plain<T>(atoms.norms)) {
+    const Index n = D.signal_size();
+    atoms.exact = unit_atoms<T>(D.atoms(), atoms.norms, round_up_to_block<double>(n));
+    atoms.unit = atoms.exact.topRows(n).template cast<T>();
+  }
   if (gram) atoms.gram = unit_gram<T>(*gram, atoms.norms, n_rows);
   if (make_gram) atoms.gram = gram_of<T>(atoms.unit, n_rows, options.execution);
-  if (atoms.has_gram()) atoms.exact = exact_atoms<T>(D.atoms(), atoms.norms);
   return atoms;
 }
 
