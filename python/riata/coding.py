@@ -359,7 +359,7 @@ def omp(
 ) -> OmpResult:
     """Orthogonal matching pursuit: atoms are chosen one by one, codes are the least-squares fit on those chosen.
 
-    Correlations, which choose, are computed in the precision of X; the fit and its error in float64. An atom within 1e-4 of the
+    Correlations, which choose, are computed in the precision of X, by "ols" in float64; the fit and its error in float64. An atom within 1e-4 of the
     span of those chosen, relative to its norm, is passed over.
 
     Parameters
@@ -399,6 +399,8 @@ def omp(
     X, D = as_matrices("omp", X=X, D=D)
     if np.ndim(max_error) == 0 and max_error is not None:
         max_error = [max_error]
+    if max_error is not None and np.size(max_error) == 0:
+        raise ValueError(f"omp: max_error has 0 numbers, must be one, or one for each of the {len(X)} signals")
     fields = _riata.omp(
         X,
         D,

@@ -194,6 +194,7 @@ NUMBERS = [
     (lambda: riata.omp(X, D, n_nonzero=1.5), TypeError, "omp: n_nonzero = 1.5, must be an integer"),
     (lambda: riata.omp(X, D, tol=-1.0), ValueError, "tol = -1, must be >= 0 and finite"),
     (lambda: riata.omp(X, D, max_error=-1.0), ValueError, "omp: max_error 0 is -1, must be >= 0 and finite"),
+    (lambda: riata.omp(X, D, max_error=[]), ValueError, "omp: max_error has 0 numbers, must be one, or one for each"),
     (lambda: riata.omp(X, D, max_error="x"), TypeError, "omp: max_error"),
     (lambda: riata.omp(X, D, 1, selection="best"), ValueError, "selection = 'best', must be 'omp' or 'ols'"),
     (lambda: riata.omp(X, D, 1, gram=np.eye(2)), ValueError, "omp: gram is 2 x 2, must be"),

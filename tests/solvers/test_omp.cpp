@@ -1,6 +1,7 @@
 // Orthogonal matching pursuit against its definition: greedy choices, orthogonal residuals, both stops, hard dictionaries.
 #include "riata/solvers/omp.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -171,6 +172,40 @@ TEST(Omp, InSinglePrecision_FitsTheAtomsChosenInDouble) {
   }
 }
 
+TEST(Omp, BySquares_TakesTheAtomThatCompletesTheFit_AlsoAmongNearlyParallelOnes_InSinglePrecision) {
+  Matrix<double> D(3, 41);
+  D.col(0) << 1, 0, 0;
+  for (Index j = 1; j <= 40; ++j) {
+    const double t = 1.5 * static_cast<double>(j - 1) / 39;
+    D.col(j) << 1, 5e-4 * std::cos(t), 5e-4 * std::sin(t);
+  }
+  const Vector<double> x = (Vector<double>(3) << 3, 1, 0).finished();
+  const auto result =
+      omp<float>(x.cast<float>(), DenseDictionary<float>(D.cast<float>()), {.n_nonzero = 2, .selection = Selection::ols});
+  EXPECT_LE(result.error(0), 1e-6);
+}
+
+TEST(Omp, EndsWhereNoAtomPulls_InSinglePrecisionToo) {
+  const Matrix<double> Q = orthogonal_factor(Draw(512).normal_matrix(64, 64));
+  const Vector<double> x = 2 * (Q.col(0) + Q.col(1) + Q.col(2)) + 5 * Q.col(60);
+  const auto result = omp<float>(x.cast<float>(), DenseDictionary<float>(Q.leftCols(20).cast<float>()), {.n_nonzero = 20});
+  EXPECT_EQ(result.n_nonzero(0), 3);
+}
+
+TEST(Omp, SaysWhereAnErrorWasMissed_AndWhereProductsAreNotThoseOfTheSignals) {
+  Draw draw(513);
+  const Matrix<double> D = draw.atoms(20, 60);
+  const Matrix<double> X = D.leftCols(3) * draw.normal_matrix(3, 50) + 1e-7 * draw.normal_matrix(20, 50);
+  const auto exact = omp<double>(X, D, {.n_nonzero = 3, .max_error = {0}});
+  for (const Status status : exact.status) EXPECT_EQ(status, Status::max_iter_reached);
+  const Matrix<double> turned = (D.transpose() * X).rowwise().reverse(), other = D.rowwise().reverse();
+  const Matrix<double> G = other.transpose() * other;
+  EXPECT_THAT(refusal_of([&] { omp<double>(X, D, {.n_nonzero = 3}, {.covariance = turned}); }),
+              ::testing::StartsWith("omp: covariance is not that of X and D: entry ("));
+  EXPECT_THAT(refusal_of([&] { omp<double>(X.replicate(1, 20), D, {.n_nonzero = 3}, {.gram = G}); }),
+              ::testing::StartsWith("omp: gram is not that of D: entry ("));
+}
+
 TEST(Omp, StopsAtErrorsOfEachSignal) {
   const Matrix<double> D = Draw(509).atoms(30, 80), X = Draw(510).normal_matrix(30, 10);
   const Vector<double> norms_sq = X.colwise().squaredNorm();
@@ -196,7 +231,7 @@ TEST(Omp, CodesZeroSignalsAsZero) {
 TEST(OmpBadInput, IsRefusedInOneSentence) {
   const DenseDictionary<double> D(Draw(506).atoms(4, 6));
   const Matrix<double> X = Draw(507).normal_matrix(4, 3), wrong = Matrix<double>::Ones(5, 3);
-  const Matrix<double> twice = 2 * Matrix<double>::Identity(6, 6);
+  const Matrix<double> twice = 2 * Matrix<double>::Identity(6, 6), many = Draw(511).normal_matrix(4, 400);
   const BadInput table[] = {
       {"omp: give n_nonzero, tol or max_error; without any of them nothing stops the pursuit", [&] { omp<double>(X, D, {}); }},
       {"omp: max_error 1 is -2, must be >= 0 and finite",
@@ -208,8 +243,10 @@ TEST(OmpBadInput, IsRefusedInOneSentence) {
          omp<double>(X, D, {.max_error = {1, 2}});
        }},
       {"omp: gram is 4 x 3, must be 6 x 6, as there are atoms", [&] { omp<double>(X, D, {.n_nonzero = 1}, {.gram = X}); }},
-      {"omp: gram is not that of D: entry (0, 0) is 2, but ||D_0||^2 = 1",
-       [&] { omp<double>(X, D, {.n_nonzero = 1}, {.gram = twice}); }},
+      {"omp: gram is not that of D: entry (0, 0) is 2, but D_0^T D_0 = 1",
+       [&] { omp<double>(many, D, {.n_nonzero = 4}, {.gram = twice}); }},
+      {"omp: gram holds nan at atom 0, atom 0; expected finite numbers",
+       [&] { omp<double>(many, D, {.n_nonzero = 4}, {.gram = NAN * twice}); }},
       {"omp: covariance is of 3 signals and 4 atoms, must be of 3 and 6",
        [&] { omp<double>(X, D, {.n_nonzero = 1}, {.covariance = X}); }},
       {"n_nonzero = 0, must be >= 1", [&] { omp<double>(X, D, {.n_nonzero = 0}); }},

@@ -17,8 +17,10 @@
 #include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <limits>
 #include <memory>
+#include <span>
 
 #include "riata/core/check.hpp"
 #include "riata/core/stopping.hpp"
@@ -81,11 +83,16 @@ class Pursuit {
 
   bool goes_on() const { return size() < most_ && !(error_ <= target_); }
 
-  /// What asks for the next atom: a correlation of 1e-14 ||x|| is rounding.
-  HardestPull<T> question() {
-    const double nothing = 1e-14 * std::sqrt(x_sq_), least = atoms_.by_ols ? nothing * nothing : nothing;
-    return {atoms_.n_rows(),      alpha_.data(), may_choose_.data(), energy(), static_cast<T>(nearness * nearness),
-            static_cast<T>(least)};
+  /// What asks for the next atom: one that pulls by more than rounding, as much of a correlation with a vector of that norm.
+  HardestPull<T> question(double norm) {
+    constexpr double rounding = 32 * static_cast<double>(std::numeric_limits<T>::epsilon());
+    const double nothing = std::max(1e-14 * std::sqrt(x_sq_), rounding * norm);
+    return {atoms_.n_rows(),
+            alpha_.data(),
+            may_choose_.data(),
+            energy(),
+            static_cast<T>(nearness * nearness),
+            static_cast<T>(atoms_.by_ols ? nothing * nothing : nothing)};
   }
   T* energy() { return atoms_.by_ols ? energy_.data() : nullptr; }
 
@@ -117,11 +124,11 @@ class GramPursuit : public Pursuit<T> {
   /// False where T is too coarse to tell.
   bool code(const ConstVectorRef<double>& x, const ConstVectorRef<T>& alpha0, double target) {
     this->start(x.squaredNorm(), alpha0, target);
-    Index k = this->goes_on() ? kernels_.hardest_pull(this->question()) : -1;
-    while (k >= 0) {
+    Index k = kernels_.hardest_pull(this->question(std::sqrt(x_sq_)));
+    while (this->goes_on()) {
       leave_if_stopped();
-      if (!append(k)) return false;
-      k = this->goes_on() ? next(k) : -1;
+      if (k < 0 || !append(k)) return false;
+      if (this->goes_on()) k = next(k);
     }
     return refine(x);
   }
@@ -161,7 +168,7 @@ class GramPursuit : public Pursuit<T> {
     return kernels_.deflate_and_pull(
         {atoms_.n_rows(), P_.rows(), atoms_.gram.col(k).data(), before, P_.data(), w_.data(), static_cast<T>(inverse_(before)),
          static_cast<T>(y_(before)), P_.col(before).data(), this->alpha_.data(), this->energy()},
-        this->question());
+        this->question(std::sqrt(x_sq_)));
   }
 
   /// z_I = R^-1 y, and   z_I <- z_I + (R^T R)^-1 d_I^T (x - d_I z_I)   until it stands.
@@ -178,9 +185,10 @@ class GramPursuit : public Pursuit<T> {
       solve_transposed(step_);
       solve(step_);
       z_ += step_;
-      if (step_.squaredNorm() <= settled * settled * z_.squaredNorm()) return true;
+      if (step_.squaredNorm() > settled * settled * z_.squaredNorm()) continue;
+      return size() == this->most_ || !(r_.squaredNorm() > target_ * (1 + 1e-9));  // products that were given may be rounded
     }
-    return k == 0;
+    return false;
   }
 
   /// b <- R^-1 b, b <- R^-T b: a handful of rows.
@@ -227,7 +235,7 @@ class ExactPursuit : public Pursuit<T> {
   bool advance() {
     while (this->goes_on()) {
       leave_if_stopped();
-      const Index k = this->kernels_.hardest_pull(this->question());
+      const Index k = this->kernels_.hardest_pull(this->question(r_.norm()));
       if (k < 0) return false;
       this->may_choose_(k) = T(0);
       if (append(k)) return true;
@@ -280,16 +288,17 @@ class ExactPursuit : public Pursuit<T> {
   Vector<double> r_;
 };
 
+constexpr double most_off = 1e-3;  // of products that are given, of unit atoms and signals
 constexpr double most_gram_bytes = 1 << 30;
 constexpr double entries_of_a_tile = 1 << 22;  // correlations of all its signals
 
-/// Is it cheaper to multiply all atoms with each other first? In multiplications of a large product, of which one with a single
-/// vector waits for memory.
-bool gram_pays(Index n_features, Index n_atoms, Index n_signals, Index most_atoms) {
+/// Is it cheaper to have all products of atoms with each other first, each of which costs `entry`? In multiplications of a large
+/// product, of which one with a single vector waits for memory.
+bool gram_pays(double entry, Index n_features, Index n_atoms, Index n_signals, Index most_atoms) {
   const auto n = static_cast<double>(n_features), m = static_cast<double>(n_atoms), N = static_cast<double>(n_signals);
   const auto L = static_cast<double>(most_atoms);
   const double per_vector = N < 4 ? 4 : 1;
-  return n * m * m + 1.5 * N * m * L * L / 2 < per_vector * N * L * n * m;
+  return entry * m * m + 1.5 * N * m * L * L / 2 < per_vector * N * L * n * m;
 }
 
 /// D_j / ||D_j||, with rows of zeros below.
@@ -313,21 +322,29 @@ Matrix<T> gram_of(const Matrix<T>& unit, Index n_rows, const Execution& executio
   return gram;
 }
 
-/// The Gram matrix that was given, of unit atoms.
+/// The Gram matrix that was given, of unit atoms. Its diagonal and one more entry of each column are looked at: enough to tell
+/// another dictionary's.
 template <Scalar T>
-Matrix<T> unit_gram(const ConstMatrixRef<T>& given, const Vector<double>& norms, Index n_rows) {
+Matrix<T> unit_gram(const ConstMatrixRef<T>& given, const Matrix<double>& unit, const Vector<double>& norms, Index n_rows,
+                    const Execution& execution) {
+  constexpr Axes of_gram{"atom", "atom"};
+  constexpr Index columns = 64;
   const Index m = norms.size();
-  require(given.rows() == m && given.cols() == m, "omp: gram is {} x {}, must be {} x {}, as there are atoms", given.rows(),
-          given.cols(), m, m);
-  require_finite("omp", "gram", given, of_atoms);
-  Matrix<T> gram = Matrix<T>::Zero(n_rows, m);
-  for (Index j = 0; j < m; ++j) {
-    const auto diagonal = static_cast<double>(given(j, j)), norm_sq = norms(j) * norms(j);
-    require(std::abs(diagonal - norm_sq) <= 1e-3 * norm_sq,
-            "omp: gram is not that of D: entry ({}, {}) is {:.6g}, but ||D_{}||^2 = {:.6g}", j, j, diagonal, j, norm_sq);
-    for (Index i = 0; i < m; ++i)
-      if (norms(i) > 0 && norms(j) > 0) gram(i, j) = static_cast<T>(static_cast<double>(given(i, j)) / norms(i) / norms(j));
-  }
+  Matrix<T> gram(n_rows, m);
+  const Vector<double> inverse = (norms.array() > 0).select(norms.cwiseInverse(), 0.0);
+  for_each_tile(columns, m, execution, [&](Index first, Index n, int) {
+    require_finite("omp", "gram", given.middleCols(first, n), of_gram, first);
+    for (Index j = first; j < first + n; ++j) {
+      gram.col(j).setZero();
+      gram.col(j).head(m) = (given.col(j).template cast<double>().cwiseProduct(inverse) * inverse(j)).template cast<T>();
+      for (const Index i : {j, (7 * j + 3) % m}) {
+        const double expected = unit.col(i).dot(unit.col(j));
+        require(std::abs(static_cast<double>(gram(i, j)) - expected) <= most_off,
+                "omp: gram is not that of D: entry ({}, {}) is {:.6g}, but D_{}^T D_{} = {:.6g}", i, j,
+                static_cast<double>(given(i, j)), i, j, expected * norms(i) * norms(j));
+      }
+    }
+  });
   return gram;
 }
 
@@ -352,15 +369,16 @@ PursuedAtoms<T> make_atoms(const DenseDictionary<T>& D, Index n_signals, Index m
     atoms.norms(j) = D.atoms().col(j).template cast<double>().stableNorm();
     if (atoms.norms(j) > 0) atoms.may_choose(j) = T(1);
   }
+  const Index n = D.signal_size();
   const double bytes = static_cast<double>(n_rows) * static_cast<double>(m) * sizeof(T);
-  const bool make_gram = !gram && bytes <= most_gram_bytes && gram_pays(D.signal_size(), m, n_signals, most_atoms);
-  if (gram || make_gram || !are_plain<T>(atoms.norms)) {
-    const Index n = D.signal_size();
+  const bool use_gram = bytes <= most_gram_bytes && gram_pays(gram ? 4.0 : static_cast<double>(n), n, m, n_signals, most_atoms);
+  if (use_gram || !are_plain<T>(atoms.norms)) {
     atoms.exact = unit_atoms<T>(D.atoms(), atoms.norms, round_up_to_block<double>(n));
     atoms.unit = atoms.exact.topRows(n).template cast<T>();
   }
-  if (gram) atoms.gram = unit_gram<T>(*gram, atoms.norms, n_rows);
-  if (make_gram) atoms.gram = gram_of<T>(atoms.unit, n_rows, options.execution);
+  if (use_gram)
+    atoms.gram = gram ? unit_gram<T>(*gram, atoms.exact, atoms.norms, n_rows, options.execution)
+                      : gram_of<T>(atoms.unit, n_rows, options.execution);
   return atoms;
 }
 
@@ -399,39 +417,43 @@ class OmpPass {
       else
         open_.push_back(i);
     }
-    code_exactly(first);
+    const auto entries = static_cast<double>(most_atoms_ * (X_.rows() + most_atoms_));  // of Q and R
+    const auto at_once = static_cast<std::size_t>(std::max(1.0, entries_of_a_tile / entries));
+    for (std::size_t done = 0; done < open_.size(); done += at_once)
+      code_exactly(std::span(open_).subspan(done, std::min(at_once, open_.size() - done)), first);
   }
 
  private:
-  /// All signals that are open get an atom, then all correlations are products.
-  void code_exactly(Index first) {
-    for (Index i = std::ssize(exact_); i < std::ssize(open_); ++i) exact_.emplace_back(atoms_, most_atoms_);
-    std::vector<std::size_t> running;  // places in open_
-    for (std::size_t k = 0; k < open_.size(); ++k) {
-      x_ = units_.X().col(open_[k]).template cast<double>();
-      exact_[k].start(x_, products_.col(open_[k]), target(first, open_[k]));
+  /// All these signals get an atom, then all correlations are products.
+  void code_exactly(std::span<const Index> signals, Index first) {
+    for (std::size_t i = exact_.size(); i < signals.size(); ++i) exact_.emplace_back(atoms_, most_atoms_);
+    std::vector<std::size_t> running;  // places in `signals`
+    for (std::size_t k = 0; k < signals.size(); ++k) {
+      x_ = units_.X().col(signals[k]).template cast<double>();
+      exact_[k].start(x_, products_.col(signals[k]), target(first, signals[k]));
       running.push_back(k);
     }
     while (std::erase_if(running, [&](std::size_t k) { return !exact_[k].advance(); }), !running.empty()) {
       if (atoms_.by_ols) {
         correlate(running, [](const ExactPursuit<T>& of) { return of.q(); });
-        for (Index i = 0; const std::size_t k : running) exact_[k].explain(products_.col(i++).data());
+        for (Index i = 0; const std::size_t k : running) exact_[k].explain(fresh_.col(i++).data());
       }
       correlate(running, [](const ExactPursuit<T>& of) { return of.residual(); });
-      for (Index i = 0; const std::size_t k : running) exact_[k].refresh(products_.col(i++));
+      for (Index i = 0; const std::size_t k : running) exact_[k].refresh(fresh_.col(i++));
     }
-    for (std::size_t k = 0; k < open_.size(); ++k) {
-      x_ = units_.X().col(open_[k]).template cast<double>();
-      deliver(exact_[k].atoms(), exact_[k].coefficients(), first, open_[k]);
+    for (std::size_t k = 0; k < signals.size(); ++k) {
+      x_ = units_.X().col(signals[k]).template cast<double>();
+      deliver(exact_[k].atoms(), exact_[k].coefficients(), first, signals[k]);
     }
   }
 
-  /// products_ <- d^T of what `pick` takes from each.
+  /// fresh_ <- d^T of what `pick` takes from each.
   template <class Pick>
   void correlate(const std::vector<std::size_t>& running, const Pick& pick) {
     vectors_.resize(X_.rows(), std::ssize(running));
     for (Index i = 0; const std::size_t k : running) vectors_.col(i++) = pick(exact_[k]).template cast<T>();
-    atoms_.correlate(vectors_, products_.leftCols(std::ssize(running)));
+    fresh_.setZero(atoms_.n_rows(), std::ssize(running));
+    atoms_.correlate(vectors_, fresh_);
   }
 
   /// Of signal i, which is in x_, in its unit.
@@ -457,7 +479,8 @@ class OmpPass {
     const double error = (x_ - product(I, z_)).squaredNorm(), asked = target(first, i);
     result_.error(first + i) = in_unit(error, units_.objective(i));
     result_.n_nonzero(first + i) = static_cast<int>(I.size());
-    const bool missed = asked >= 0 && error > asked + 1e-13 * x_.squaredNorm();
+    const double rounding = sizeof(T) == 4 ? 1e-13 : 1e-26;  // of the code, over ||x||^2
+    const bool missed = asked >= 0 && error > asked + rounding * x_.squaredNorm();
     result_.status[static_cast<std::size_t>(first + i)] = missed ? Status::max_iter_reached : Status::converged;
   }
 
@@ -475,13 +498,24 @@ class OmpPass {
     return product_;
   }
 
+  /// One entry of each signal is looked at.
   void enter_covariance(Index first, Index n) {
-    for (Index i = 0; i < n; ++i)
-      for (Index j = 0; j < atoms_.norms.size(); ++j) {
+    const Index m = atoms_.norms.size();
+    for (Index i = 0; i < n; ++i) {
+      for (Index j = 0; j < m; ++j) {
         const auto product = static_cast<double>((*known_.covariance)(j, first + i));
         const double norm = atoms_.norms(j);
         products_(j, i) = norm > 0 ? static_cast<T>(in_unit(product / norm, -units_.signal(i))) : T(0);
       }
+      const Index j = (7 * (first + i) + 3) % m;
+      x_ = units_.X().col(i).template cast<double>();
+      if (atoms_.norms(j) == 0) continue;
+      const double expected = x_.dot(atoms_.D.atoms().col(j).template cast<double>() / atoms_.norms(j));
+      require(std::abs(static_cast<double>(products_(j, i)) - expected) <= most_off * x_.norm(),
+              "omp: covariance is not that of X and D: entry ({}, {}) is {:.6g}, but D_{}^T x_{} = {:.6g}", j, first + i,
+              static_cast<double>((*known_.covariance)(j, first + i)), j, first + i,
+              in_unit(expected * atoms_.norms(j), units_.signal(i)));
+    }
   }
 
   const ConstMatrixRef<T>& X_;
@@ -494,9 +528,28 @@ class OmpPass {
   GramPursuit<T> by_gram_;
   std::vector<ExactPursuit<T>> exact_;  // as many as have been open at once
   std::vector<Index> open_;             // signals of the tile that the Gram matrix did not code
-  Matrix<T> products_, vectors_;
+  Matrix<T> products_, vectors_, fresh_;
   Vector<double> x_, z_, product_;
 };
+
+/// Codes of double precision as those of single, and their errors.
+OmpResult<float> in_single(const OmpResult<double>& of, const ConstMatrixRef<float>& X, const DenseDictionary<float>& D) {
+  OmpResult<float> result{.codes = of.codes.cast<float>(), .error = of.error, .n_nonzero = of.n_nonzero, .status = of.status};
+  require(result.codes.allFinite(), "omp: the code of a signal overflows; scale signals or atoms");
+  for (Index i = 0; i < X.cols(); ++i) {
+    Vector<double> r = X.col(i).cast<double>();
+    for (Index j = 0; j < result.codes.rows(); ++j)
+      if (const double z = result.codes(j, i); z != 0) r -= z * D.atoms().col(j).cast<double>();
+    result.error(i) = r.squaredNorm();
+  }
+  return result;
+}
+
+template <class To, class From>
+std::optional<Matrix<To>> cast_of(const std::optional<From>& A) {
+  if (!A) return {};
+  return A->template cast<To>();
+}
 
 }  // namespace
 
@@ -519,12 +572,25 @@ OmpResult<T> omp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T
   const auto n_errors = std::ssize(options.max_error);
   require(n_errors <= 1 || n_errors == n_signals, "omp: max_error has {} numbers, must be one, or one for each of the {} signals",
           n_errors, n_signals);
+  if (known.gram)
+    require(known.gram->rows() == m && known.gram->cols() == m, "omp: gram is {} x {}, must be {} x {}, as there are atoms",
+            known.gram->rows(), known.gram->cols(), m, m);
   if (known.covariance) {
     require(known.covariance->rows() == m && known.covariance->cols() == n_signals,
             "omp: covariance is of {} signals and {} atoms, must be of {} and {}", known.covariance->cols(),
             known.covariance->rows(), n_signals, m);
     require_finite("omp", "covariance", *known.covariance, of_codes);
   }
+  if constexpr (std::same_as<T, float>)
+    if (options.selection == Selection::ols) {  // differences of energies need the digits
+      const auto gram = cast_of<double>(known.gram), covariance = cast_of<double>(known.covariance);
+      OmpProducts<double> in_double;
+      if (gram) in_double.gram.emplace(*gram);
+      if (covariance) in_double.covariance.emplace(*covariance);
+      return in_single(
+          omp<double>(X.template cast<double>(), DenseDictionary<double>(D.atoms().template cast<double>()), options, in_double),
+          X, D);
+    }
   const Index most_atoms = std::min({options.n_nonzero ? static_cast<Index>(*options.n_nonzero) : m, m, n});
   const Index expected = options.n_nonzero ? most_atoms : std::max<Index>(1, most_atoms / 4);
   const PursuedAtoms<T> atoms = make_atoms<T>(D, n_signals, expected, options, known.gram);

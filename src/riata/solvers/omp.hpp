@@ -50,12 +50,12 @@ struct OmpResult {
   std::vector<Status> status;  ///< max_iter_reached where an error was asked for and not met, else converged
 };
 
-/// X is n_features x n_signals. The first of equal atoms is chosen. The pursuit also ends where no atom outside the span of those
-/// chosen is left, or none that r is not orthogonal to. An atom within 1e-4 of the span, relative to its norm, is passed over.
-/// Correlations are computed in T, the fit on the atoms chosen and its residual in double. The Gram matrix of the atoms is made
-/// where that costs less than products with D; otherwise memory grows by a few vectors of n_atoms per signal of a tile.
+/// X is n_features x n_signals. Of atoms that pull alike to rounding any may be chosen. The pursuit also ends where no atom outside
+/// the span of those chosen is left, or none that r is not orthogonal to, to rounding. An atom within 1e-4 of the span, relative to
+/// its norm, is passed over. Correlations are computed in T, by `ols` in double; the fit on the atoms chosen and its residual in
+/// double. A Gram matrix of the atoms is made, or the given one used, where that costs less than products with D.
 /// The results do not depend on the number of threads.
-/// @throws std::invalid_argument if sizes disagree, an entry is not finite, no stop is given, or `gram` is not that of D
+/// @throws std::invalid_argument if sizes disagree, an entry is not finite, no stop is given, or products that are known are seen to be others'
 template <Scalar T>
 OmpResult<T> omp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const OmpOptions& options,
                  const NonDeduced<OmpProducts<T>>& known = {});
