@@ -186,7 +186,7 @@ def test_the_libraries_show_namespace_riata_alone(prefix):
 
 def test_inside_another_project_riata_sets_nothing_of_the_parents(tmp_path):
     (tmp_path / "CMakeLists.txt").write_text(PARENT)
-    done = run(CMAKE, "-G", "Ninja", "-S", tmp_path, "-B", tmp_path / "build", f"-DRIATA_FOLDER={ROOT}", "--graphviz=targets.dot")
+    done = run(CMAKE, "-G", "Ninja", "-S", tmp_path, "-B", tmp_path / "build", f"-DRIATA_FOLDER={ROOT}")
     assert done.returncode == 0, done.stdout + done.stderr
     cache = (tmp_path / "build/CMakeCache.txt").read_text()
     assert re.search(r"^CMAKE_BUILD_TYPE:STRING=$", cache, re.MULTILINE)
