@@ -359,8 +359,8 @@ def omp(
 ) -> OmpResult:
     """Orthogonal matching pursuit: atoms are chosen one by one, codes are the least-squares fit on those chosen.
 
-    Correlations, which choose, are computed in the precision of X, by "ols" in float64; the fit and its error in float64. An atom within 1e-4 of the
-    span of those chosen, relative to its norm, is passed over.
+    Correlations, which choose, are computed in the precision of X, by "ols" in float64; the fit and its error in float64. An atom
+    within 1e-4 of the span of those chosen, relative to its norm, is passed over.
 
     Parameters
     ----------

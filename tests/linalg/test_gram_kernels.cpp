@@ -6,17 +6,11 @@
 #include <vector>
 
 #include "riata/core/types.hpp"
+#include "support/instruction_sets.hpp"
 #include "support/random_arrays.hpp"
 
 namespace riata::testing {
 namespace {
-
-std::vector<InstructionSet> available_sets() {
-  std::vector<InstructionSet> sets;
-  for (const auto set : {InstructionSet::baseline, InstructionSet::avx2, InstructionSet::avx512})
-    if (set <= instruction_set()) sets.push_back(set);
-  return sets;
-}
 
 /// The baseline gives the very bits of plain loops; the others fuse multiplications with additions.
 template <class T>

@@ -9,17 +9,11 @@
 #include <vector>
 
 #include "riata/core/types.hpp"
+#include "support/instruction_sets.hpp"
 #include "support/random_arrays.hpp"
 
 namespace riata::testing {
 namespace {
-
-std::vector<InstructionSet> sets_here() {
-  std::vector<InstructionSet> sets;
-  for (const auto set : {InstructionSet::baseline, InstructionSet::avx2, InstructionSet::avx512})
-    if (set <= instruction_set()) sets.push_back(set);
-  return sets;
-}
 
 template <class T>
 class PathKernelsOf : public ::testing::Test {};
@@ -58,7 +52,7 @@ TYPED_TEST(PathKernelsOf, TheStepIsThatOfPlainLoops_AndItsEventTheNearest) {
         if ((positive && s < 0) || !(d > parallel * bound(j))) continue;
         nearest = std::min(nearest, static_cast<double>(std::max(reg * bound(j) - s * expected_c(j), T(0)) / d));
       }
-    for (const InstructionSet set : sets_here()) {
+    for (const InstructionSet set : available_sets()) {
       Vector<T> a_here = a, c_here = c;
       const PathEvent<T> event = path_kernels<T>(set).step({.rows = rows,
                                                             .G = G.data(),
@@ -106,7 +100,7 @@ TEST(InverseFactorKernels, ApplyTheInverse) {
     Vector<double> g = Vector<double>::Zero(round_up_to_factor_block(n));
     g.head(n) = draw.normal_vector(n);
     const Vector<double> expected = factor.gram.ldlt().solve(g.head(n));
-    for (const InstructionSet set : sets_here()) {
+    for (const InstructionSet set : available_sets()) {
       Vector<double> out = Vector<double>::Constant(g.size(), NAN);
       const double product = inverse_factor_kernels(set).apply(factor.view(), g.data(), out.data());
       EXPECT_LE((out.head(n) - expected).norm(), 1e-10 * (1 + expected.norm())) << n << ' ' << to_string(set);
@@ -119,7 +113,7 @@ TEST(InverseFactorKernels, RemoveAnyAtom_AndLeaveTheLayout) {
   Draw draw(63);
   for (Index n = 1; n < 30; ++n)
     for (Index k = 0; k < n; ++k)
-      for (const InstructionSet set : sets_here()) {
+      for (const InstructionSet set : available_sets()) {
         RandomFactor factor(draw, n);
         const Matrix<double> before = factor.U.topRows(n);
         Vector<double> column(round_up_to_factor_block(n));

@@ -6,6 +6,7 @@
 
 #include "riata/solvers/encode.hpp"
 #include "riata/solvers/lars.hpp"
+#include "support/dependent_atoms.hpp"
 #include "support/lasso_oracle.hpp"
 #include "support/precision.hpp"
 #include "support/random_arrays.hpp"
@@ -31,12 +32,7 @@ Paths some_paths(int seed) {
               .penalty = {},
               .kind = kinds[seed % 7]};
   Matrix<double>& D = paths.D;
-  for (Index j = 0; j < m / 2; ++j) {
-    const Index k = draw.integer(0, static_cast<int>(m) - 1), l = draw.integer(0, static_cast<int>(m) - 1);
-    if (seed % 7 == 2) D.col(k) = draw.coin() ? D.col(j) : Vector<double>(-D.col(j));
-    if (seed % 7 == 3) D.col(k) = 0.5 * D.col(j) - 0.5 * D.col(l);
-    if (seed % 7 == 4) D.col(k) = D.col(j) + std::pow(10.0, -draw.integer(4, 15)) * draw.normal_vector(n);
-  }
+  make_dependent(D, seed % 7, draw);
   if (seed % 7 == 5) {  // many exact ties
     for (double& entry : D.reshaped()) entry = draw.integer(-1, 1);
     for (double& entry : paths.X.reshaped()) entry = draw.integer(-2, 2);

@@ -7,6 +7,7 @@
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/encode.hpp"
 #include "support/decompositions.hpp"
+#include "support/dependent_atoms.hpp"
 #include "support/lasso_problems.hpp"
 #include "support/precision.hpp"
 #include "support/sentences.hpp"
@@ -29,12 +30,7 @@ PathProblem path_problem(int seed) {
   PathProblem problem{
       .D = draw.atoms(n, m, seed % 7 == 1 ? 0.95 : 0), .x = draw.normal_vector(n), .penalty = {}, .kind = kinds[seed % 7]};
   Matrix<double>& D = problem.D;
-  for (Index j = 0; j < m / 2; ++j) {
-    const Index k = draw.integer(0, static_cast<int>(m) - 1), l = draw.integer(0, static_cast<int>(m) - 1);
-    if (seed % 7 == 2) D.col(k) = draw.coin() ? D.col(j) : Vector<double>(-D.col(j));
-    if (seed % 7 == 3) D.col(k) = 0.5 * D.col(j) - 0.5 * D.col(l);
-    if (seed % 7 == 4) D.col(k) = D.col(j) + std::pow(10.0, -draw.integer(4, 15)) * draw.normal_vector(n);
-  }
+  make_dependent(D, seed % 7, draw);
   if (seed % 7 == 5) {  // many exact ties
     for (double& entry : D.reshaped()) entry = draw.integer(-1, 1);
     for (double& entry : problem.x) entry = draw.integer(-2, 2);

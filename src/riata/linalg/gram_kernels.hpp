@@ -84,7 +84,8 @@ struct HardestPull {
 };
 
 /// What a direction that has been fitted leaves behind:   p = scale (g - sum_k w_k P_k),   alpha -= y p,   energy -= p^2
-/// P has `count` columns, `stride` apart; `rows` is a multiple of gram_block. p, alpha and energy may be null, and are then left out.
+/// P has `count` columns, `stride` apart; `rows` is a multiple of gram_block. p and alpha may be null, and are then
+/// left out, and energy with alpha.
 template <class T>
 struct Deflation {
   Index rows, stride;

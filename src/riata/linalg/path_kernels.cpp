@@ -18,32 +18,31 @@ extern const PathKernels<float> path_kernels_float;
 extern const PathKernels<double> path_kernels_double;
 extern const InverseFactorKernels factor_kernels;
 }  // namespace avx512
+#else
+namespace avx2 = baseline;
+namespace avx512 = baseline;
 #endif
+
+namespace {
+
+template <class Kernels>
+const Kernels& pick_by_set(InstructionSet set, const Kernels& of_baseline, const Kernels& of_avx2, const Kernels& of_avx512) {
+  if (set == InstructionSet::avx512) return of_avx512;
+  return set == InstructionSet::avx2 ? of_avx2 : of_baseline;
+}
+
+}  // namespace
 
 template <>
 const PathKernels<float>& path_kernels(InstructionSet set) {
-#if defined(__x86_64__)
-  if (set == InstructionSet::avx512) return avx512::path_kernels_float;
-  if (set == InstructionSet::avx2) return avx2::path_kernels_float;
-#endif
-  return baseline::path_kernels_float;
+  return pick_by_set(set, baseline::path_kernels_float, avx2::path_kernels_float, avx512::path_kernels_float);
 }
-
 template <>
 const PathKernels<double>& path_kernels(InstructionSet set) {
-#if defined(__x86_64__)
-  if (set == InstructionSet::avx512) return avx512::path_kernels_double;
-  if (set == InstructionSet::avx2) return avx2::path_kernels_double;
-#endif
-  return baseline::path_kernels_double;
+  return pick_by_set(set, baseline::path_kernels_double, avx2::path_kernels_double, avx512::path_kernels_double);
 }
-
 const InverseFactorKernels& inverse_factor_kernels(InstructionSet set) {
-#if defined(__x86_64__)
-  if (set == InstructionSet::avx512) return avx512::factor_kernels;
-  if (set == InstructionSet::avx2) return avx2::factor_kernels;
-#endif
-  return baseline::factor_kernels;
+  return pick_by_set(set, baseline::factor_kernels, avx2::factor_kernels, avx512::factor_kernels);
 }
 
 }  // namespace riata

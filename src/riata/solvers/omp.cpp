@@ -107,7 +107,6 @@ class Pursuit {
   const PursuedAtoms<T>& atoms_;
   const Index most_;
   const GramKernels<T>& kernels_ = gram_kernels<T>();
-  const GramKernels<double>& in_double_ = gram_kernels<double>();
   std::vector<int> I_;
   Matrix<double> R_;
   Vector<double> y_;
@@ -136,8 +135,8 @@ class GramPursuit : public Pursuit<T> {
   const Vector<double>& coefficients() const { return z_; }  ///< z_I, of the unit atoms
 
  private:
-  using Pursuit<T>::atoms_, Pursuit<T>::kernels_, Pursuit<T>::in_double_, Pursuit<T>::I_, Pursuit<T>::R_, Pursuit<T>::y_,
-      Pursuit<T>::size, Pursuit<T>::error_, Pursuit<T>::x_sq_, Pursuit<T>::target_;
+  using Pursuit<T>::atoms_, Pursuit<T>::kernels_, Pursuit<T>::I_, Pursuit<T>::R_, Pursuit<T>::y_, Pursuit<T>::size,
+      Pursuit<T>::error_, Pursuit<T>::x_sq_, Pursuit<T>::target_;
 
   bool append(Index k) {
     const Index before = size();
@@ -214,6 +213,7 @@ class GramPursuit : public Pursuit<T> {
   static constexpr int most_refinements = 4;
   static constexpr Index of_a_line = 64 / sizeof(T);  // columns of P do not begin in the same cache sets
 
+  const GramKernels<double>& in_double_ = gram_kernels<double>();
   Matrix<T> P_;
   Vector<T> w_;
   Vector<double> inverse_, z_, r_, step_;  // inverse_: 1 / rho, R's diagonal
