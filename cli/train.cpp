@@ -158,7 +158,7 @@ template <Scalar T>
 int Train::train(StoredNetwork<T> stored) {
   if (options.max_iter == 0) return write_start(std::move(stored));
   Network<T>& net = stored.network;
-  const Matrix<T>& atoms = *net.dictionary().matrix();
+  const MatrixView<T> atoms = *net.dictionary().matrix();
   AnyMatrix signals = read_signals_for(atoms.rows(), precision_of<T>(), atoms_name(), data, patches);
   if (centre) cli::centre(signals);
   const Matrix<T>& X = signals_that_fit<T>(signals, data.front(), atoms.rows(), atoms_name());

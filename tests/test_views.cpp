@@ -82,7 +82,7 @@ TYPED_TEST(Views, AreSignals) {
 TYPED_TEST(Views, AreDictionaries) {
   using T = TypeParam;
   const Matrix<T> A = this->random(6, 8, 3), X = this->random(6, 5, 4);
-  this->expect_same(A, [&](const auto& atoms) { return DenseDictionary(atoms).atoms(); });
+  this->expect_same(A, [&](const auto& atoms) { return Matrix<T>(DenseDictionary(atoms).atoms()); });
   this->expect_same(A, [&](const auto& atoms) { return encode(X, DenseDictionary(atoms), 0.1).codes; });
   this->expect_same(A, [&](const auto& atoms) { return learn_dictionary(X, atoms, 0.1, {.max_iter = 2}).dictionary; });
   this->expect_same(A, [&](const auto& atoms) { return recovery_score(atoms, A); });

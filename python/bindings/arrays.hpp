@@ -50,9 +50,15 @@ Batch<T> to_batch(const Array2<T>& X, const std::optional<Array2<T>>& mask) {
   return mask ? Batch<T>(view<T>(X), view<T>(*mask)) : Batch<T>(view<T>(X));
 }
 
-/// A dictionary owns its atoms: this is the one copy.
+/// For what lives no longer than the call.
 template <Scalar T>
-DenseDictionary<T> to_dictionary(const Array2<T>& atoms) {
+DenseDictionary<T> borrow_dictionary(const Array2<T>& atoms) {
+  return DenseDictionary<T>::borrow(view<T>(atoms));
+}
+
+/// For what outlives it: a copy.
+template <Scalar T>
+DenseDictionary<T> own_dictionary(const Array2<T>& atoms) {
   return DenseDictionary<T>(Matrix<T>(view<T>(atoms)));
 }
 

@@ -22,7 +22,8 @@ void bind_implicit_gradient(nb::module_& m) {
         const auto options = to_options<ImplicitOptions>(given);
         const Reg weight = to_reg(reg);
         auto result = without_gil([&] {
-          return implicit_gradient<T>(view<T>(X), to_dictionary<T>(D), weight, view<T>(cotangent), options, view_if<T>(codes));
+          return implicit_gradient<T>(view<T>(X), borrow_dictionary<T>(D), weight, view<T>(cotangent), options,
+                                      view_if<T>(codes));
         });
         nb::dict fields;
         fields["dictionary"] = to_numpy(std::move(result.dictionary));
@@ -47,7 +48,7 @@ void bind_implicit_jvp(nb::module_& m) {
         return to_numpy(without_gil([&] {
           ImplicitDirection<T> direction{.dictionary = to_matrix<T>(dD), .signals = to_matrix<T>(dX)};
           if (dreg) direction.reg = Eigen::Map<const Vector<double>>(dreg->data(), static_cast<Index>(dreg->size()));
-          return implicit_jvp<T>(view<T>(X), to_dictionary<T>(D), weight, direction, options, view_if<T>(codes));
+          return implicit_jvp<T>(view<T>(X), borrow_dictionary<T>(D), weight, direction, options, view_if<T>(codes));
         }));
       },
       array_arg("X"), array_arg("D"), array_arg("reg"), array_arg("dX").none(), array_arg("dD").none(), array_arg("dreg").none(),
@@ -64,7 +65,7 @@ void bind_implicit_jacobian(nb::module_& m) {
         return to_numpy(without_gil([&] {
           const Eigen::Map<const Vector<T>> signal(x.data(), static_cast<Index>(x.size()));
           // NumPy sees the transpose.
-          return Matrix<T>(implicit_jacobian<T>(signal, to_dictionary<T>(D), weight, row, options).transpose());
+          return Matrix<T>(implicit_jacobian<T>(signal, borrow_dictionary<T>(D), weight, row, options).transpose());
         }));
       },
       array_arg("x"), array_arg("D"), array_arg("reg"), nb::arg("row"), nb::arg("options"));
@@ -79,8 +80,8 @@ void bind_hypergradient(nb::module_& m) {
         const auto options = to_options<ImplicitOptions>(given);
         const Reg weight = to_reg(reg);
         auto result = without_gil([&] {
-          return hypergradient<T>(view<T>(X), to_dictionary<T>(D), weight, view<T>(X_held_out), to_dictionary<T>(D_held_out),
-                                  options, view_if<T>(codes));
+          return hypergradient<T>(view<T>(X), borrow_dictionary<T>(D), weight, view<T>(X_held_out),
+                                  borrow_dictionary<T>(D_held_out), options, view_if<T>(codes));
         });
         nb::dict fields;
         fields["value"] = result.value;

@@ -89,7 +89,7 @@ void bind_network(nb::module_& m, const char* name) {
             auto options = to_options<NetworkOptions>(given);
             if (support_selection)
               options.support_selection = SupportSelection{support_selection->first, support_selection->second};
-            auto D = to_dictionary<T>(dictionary);
+            auto D = own_dictionary<T>(dictionary);
             without_gil([&] { new (self) Net(kind, std::move(D), n_layers, options); });
           },
           nb::arg("kind"), array_arg("dictionary"), nb::arg("n_layers"), nb::arg("support_selection").none(), nb::arg("options"))

@@ -29,8 +29,8 @@ void bind_encode(nb::module_& m) {
          const std::optional<Array2<T>>& mask, const nb::dict& given) {
         const auto options = to_options<EncodeOptions>(given);
         const Reg weight = to_reg(reg);
-        return to_python<T>(
-            without_gil([&] { return encode<T>(to_batch<T>(X, mask), to_dictionary<T>(D), weight, options, view_if<T>(init)); }));
+        return to_python<T>(without_gil(
+            [&] { return encode<T>(to_batch<T>(X, mask), borrow_dictionary<T>(D), weight, options, view_if<T>(init)); }));
       },
       array_arg("X"), array_arg("D"), array_arg("reg"), array_arg("init").none(), array_arg("mask").none(), nb::arg("options"));
 }
@@ -67,7 +67,7 @@ void bind_encode_stream(nb::module_& m) {
           output(to_python<T>(std::move(block)));
         };
         const auto code = [&](const auto& signals) {
-          const DenseDictionary<T> dictionary = to_dictionary<T>(D);
+          const DenseDictionary<T> dictionary = own_dictionary<T>(D);  // `output` may change D
           return to_file ? encode_stream<T>(signals, dictionary, weight, std::filesystem::path(path.name), options)
                          : encode_stream<T>(signals, dictionary, weight, sink, options);
         };
@@ -95,7 +95,7 @@ void bind_lasso_path(nb::module_& m) {
       [](const Array1<T>& x, const Array2<T>& D, const nb::dict& given) {
         const auto options = to_options<PathOptions>(given);
         const Eigen::Map<const Vector<T>> signal(x.data(), static_cast<Index>(x.size()));
-        LassoPath<T> path = without_gil([&] { return lasso_path<T>(signal, to_dictionary<T>(D), options); });
+        LassoPath<T> path = without_gil([&] { return lasso_path<T>(signal, borrow_dictionary<T>(D), options); });
         return nb::make_tuple(to_numpy(std::move(path.regs)), to_numpy(std::move(path.codes)), to_numpy(std::move(path.gap)),
                               to_string(path.status));
       },
@@ -112,7 +112,7 @@ void bind_omp(nb::module_& m) {
         OmpProducts<T> known;
         if (gram) known.gram.emplace(view<T>(*gram));
         if (covariance) known.covariance.emplace(view<T>(*covariance));
-        OmpResult<T> result = without_gil([&] { return omp<T>(view<T>(X), to_dictionary<T>(D), options, known); });
+        OmpResult<T> result = without_gil([&] { return omp<T>(view<T>(X), borrow_dictionary<T>(D), options, known); });
         nb::dict fields;
         fields["codes"] = to_numpy(std::move(result.codes));
         fields["error"] = to_numpy(std::move(result.error));
@@ -133,7 +133,7 @@ void bind_certificate(nb::module_& m, const char* name) {
         const auto [penalty, execution] = to_penalty(given);
         const Reg weight = to_reg(reg);
         return to_numpy(without_gil(
-            [&] { return certificate(to_batch<T>(X, mask), to_dictionary<T>(D), view<T>(Z), weight, penalty, execution); }));
+            [&] { return certificate(to_batch<T>(X, mask), borrow_dictionary<T>(D), view<T>(Z), weight, penalty, execution); }));
       },
       array_arg("X"), array_arg("D"), array_arg("Z"), array_arg("reg"), array_arg("mask").none(), nb::arg("options"));
 }
@@ -144,7 +144,8 @@ void bind_reg_max(nb::module_& m) {
       "reg_max",
       [](const Array2<T>& X, const Array2<T>& D, const std::optional<Array2<T>>& mask, const nb::dict& given) {
         const auto [penalty, execution] = to_penalty(given);
-        return to_numpy(without_gil([&] { return reg_max<T>(to_batch<T>(X, mask), to_dictionary<T>(D), penalty, execution); }));
+        return to_numpy(
+            without_gil([&] { return reg_max<T>(to_batch<T>(X, mask), borrow_dictionary<T>(D), penalty, execution); }));
       },
       array_arg("X"), array_arg("D"), array_arg("mask").none(), nb::arg("options"));
 }

@@ -24,8 +24,9 @@ void bind_unrolled_encode(nb::module_& m) {
          const std::optional<Array2<T>>& mask, const nb::dict& given) {
         const auto options = to_options<UnrolledOptions>(given);
         const Reg weight = to_reg(reg);
-        return to_numpy(without_gil(
-            [&] { return unrolled_encode<T>(to_batch<T>(X, mask), to_dictionary<T>(D), weight, options, view_if<T>(init)); }));
+        return to_numpy(without_gil([&] {
+          return unrolled_encode<T>(to_batch<T>(X, mask), borrow_dictionary<T>(D), weight, options, view_if<T>(init));
+        }));
       },
       array_arg("X"), array_arg("D"), array_arg("reg"), array_arg("init").none(), array_arg("mask").none(), nb::arg("options"));
 }
@@ -38,7 +39,7 @@ void bind_unrolled_encoder(nb::module_& m, const char* name) {
           "__init__",
           [](Encoder* self, const Array2<T>& D, const nb::dict& given) {
             const auto options = to_options<UnrolledOptions>(given);
-            new (self) Encoder(without_gil([&] { return Encoder(to_dictionary<T>(D), options); }));
+            new (self) Encoder(without_gil([&] { return Encoder(own_dictionary<T>(D), options); }));
           },
           array_arg("D"), nb::arg("options"))
       .def(
@@ -70,7 +71,8 @@ void bind_unrolled_gradient(nb::module_& m) {
         wanted.codes = return_codes;
         const Reg weight = to_reg(reg);
         auto result = without_gil([&] {
-          return unrolled_gradient<T>(to_batch<T>(X, mask), to_dictionary<T>(D), weight, options, wanted, view_if<T>(targets));
+          return unrolled_gradient<T>(to_batch<T>(X, mask), borrow_dictionary<T>(D), weight, options, wanted,
+                                      view_if<T>(targets));
         });
         nb::dict fields;
         fields["value"] = result.value;
@@ -93,7 +95,7 @@ void bind_unrolled_vjp(nb::module_& m) {
         const auto options = to_options<UnrolledOptions>(given);
         const Reg weight = to_reg(reg);
         auto result = without_gil([&, backprop = backprop_of(given)] {
-          return unrolled_vjp<T>(view<T>(X), to_dictionary<T>(D), weight, view<T>(cotangent), options, backprop);
+          return unrolled_vjp<T>(view<T>(X), borrow_dictionary<T>(D), weight, view<T>(cotangent), options, backprop);
         });
         nb::dict fields;
         fields["dictionary"] = to_numpy(std::move(result.parameters["dictionary"]));
@@ -114,7 +116,7 @@ void bind_code_jacobian(nb::module_& m) {
         return to_numpy(without_gil([&, backprop = backprop_of(given)] {
           const Eigen::Map<const Vector<T>> signal(x.data(), static_cast<Index>(x.size()));
           // NumPy sees the transpose.
-          return Matrix<T>(code_jacobian<T>(signal, to_dictionary<T>(D), weight, row, options, backprop).transpose());
+          return Matrix<T>(code_jacobian<T>(signal, borrow_dictionary<T>(D), weight, row, options, backprop).transpose());
         }));
       },
       array_arg("x"), array_arg("D"), array_arg("reg"), nb::arg("row"), nb::arg("options"));
@@ -127,7 +129,7 @@ void bind_unrolled_stability(nb::module_& m) {
       [](const Array2<T>& X, const Array2<T>& D, const PythonReg& reg, const nb::dict& given) {
         const auto options = to_options<StabilityOptions>(given);
         const Reg weight = to_reg(reg);
-        auto result = without_gil([&] { return unrolled_stability<T>(view<T>(X), to_dictionary<T>(D), weight, options); });
+        auto result = without_gil([&] { return unrolled_stability<T>(view<T>(X), borrow_dictionary<T>(D), weight, options); });
         nb::dict fields;
         fields["unstable"] = to_numpy(std::move(result.unstable));
         fields["growth"] = to_numpy(std::move(result.growth));

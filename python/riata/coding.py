@@ -67,10 +67,10 @@ def encode(
         Weight of the penalty, > 0: one number, one per signal, or a fraction of each signal's own `reg_max`
         such as "0.1max".
     method : {"auto", "cd", "fista", "ista", "oista", "backtracking", "lars"}
-        Coordinate descent on the Gram matrix, FISTA with restarts, plain proximal gradient, the same with steps
+        Coordinate descent on working sets, FISTA with restarts, plain proximal gradient, the same with steps
         that follow the support (Ablin et al., 2019) or found by trial, or the exact path down to reg. "auto":
-        coordinate descent up to 8192 atoms, then FISTA; the path for one or two signals in 1024 atoms and more
-        at reg >= reg_max / 4 (penalty "l1" alone). The elastic net takes all but "lars", "group" takes
+        coordinate descent, or for many signals the path where it is the faster one (penalty "l1" alone):
+        correlated atoms, small reg; FISTA with a mask. The elastic net takes all but "lars", "group" takes
         "fista" ("auto"), "ista" and "backtracking", "l0" takes "ista" ("auto").
     tol : float
         A signal is done when its duality gap is at most tol * 1/2 ||x||^2. With penalty "l0": when an

@@ -105,7 +105,7 @@ class Scaled final : public Dictionary<double> {
     return std::make_unique<Scaled>(own != parameters.end() ? own->second : A_, gamma_);
   }
   std::unique_ptr<Dictionary<double>> in_double() const override { return at({}); }
-  const MatrixXd* matrix() const override { return &product_; }
+  std::optional<MatrixView<double>> matrix() const override { return view_of(product_); }
 
  private:
   MatrixXd A_;

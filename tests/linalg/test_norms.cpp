@@ -58,5 +58,21 @@ TEST(SpectralNormOfLargeMatrices, IsBoundedFromAbove_ByAtMostAnEighth) {
   EXPECT_LE(bound, 9.0 * 1.13);
 }
 
+TEST(ColumnNorms, HoldWhereSquaresLeaveTheRange_AndWhereverTheColumnsLie) {
+  const Index n = 37;
+  const Matrix<double> A = Draw(9).normal_matrix(n, 5);
+  const Vector<double> expected = A.colwise().norm();
+  for (const double scale : {1.0, 1e-170, 1e170, 1e-300}) {
+    const Vector<double> norms = column_norms<double>(Matrix<double>(scale * A));
+    for (Index j = 0; j < 5; ++j) EXPECT_NEAR(norms(j) / scale, expected(j), 1e-14 * expected(j));
+  }
+  EXPECT_EQ(column_norms<float>(Matrix<float>::Zero(n, 2)), Vector<double>::Zero(2));
+  std::vector<double> memory(static_cast<std::size_t>(n) + 8);
+  for (std::size_t offset = 0; offset < 8; ++offset) {
+    std::copy_n(A.data(), n, memory.data() + offset);
+    EXPECT_EQ(column_norms<double>(MatrixView<double>(memory.data() + offset, n, 1))(0), column_norms<double>(A)(0));
+  }
+}
+
 }  // namespace
 }  // namespace riata::testing

@@ -39,6 +39,23 @@ TYPED_TEST(Dense, AdjointIsTheAdjoint) {
           << n << " x " << m;
 }
 
+TYPED_TEST(Dense, BorrowsAtomsOrSharesItsOwn) {
+  using T = TypeParam;
+  const Matrix<T> A = Draw(40).atoms(5, 7).template cast<T>();
+  const auto borrowed = DenseDictionary<T>::borrow(view_of(A));
+  EXPECT_EQ(borrowed.atoms().data(), A.data());
+  EXPECT_EQ(DenseDictionary<T>(borrowed).atoms().data(), A.data());
+  EXPECT_NE(static_cast<const DenseDictionary<T>&>(*borrowed.at({})).atoms().data(), A.data()) << "at() outlives what it is of";
+  EXPECT_EQ(static_cast<const void*>(borrowed.in_double()->matrix()->data()) == A.data(), (std::same_as<T, double>));
+  std::optional<DenseDictionary<T>> own(A);
+  DenseDictionary<T> copy = borrowed;
+  copy = *own;
+  EXPECT_NE(copy.atoms().data(), A.data());
+  EXPECT_EQ(copy.atoms().data(), own->atoms().data());
+  own.reset();
+  EXPECT_EQ(copy.atoms(), A);
+}
+
 TYPED_TEST(Dense, GradientIsTheDerivativeOfTheInnerProduct) {
   using T = TypeParam;
   Draw draw(43);

@@ -69,7 +69,7 @@ def test_codes_are_certified_by_the_formula_of_the_test(problem, method, positiv
     np.testing.assert_allclose(result.objective, objective(X, D, result.codes, 0.3, weights), rtol=1e-12)
     assert result.codes.shape == (150, 30) and result.n_iter.shape == result.gap.shape == (150,)
     assert not positive or result.codes.min() >= 0
-    assert result.method == {"auto": "cd"}.get(method, method)
+    assert result.method == {"auto": "lars"}.get(method, method)
 
 
 def test_reg_is_a_number_one_per_signal_or_a_fraction(problem):

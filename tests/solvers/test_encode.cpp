@@ -219,15 +219,21 @@ TEST(Fista, NeedsFewerIterationsWithRestart) {
 }
 
 TEST(Encode, SaysWhatTheAutomaticMethodPicked) {
-  const Matrix<double> small = Draw(114).atoms(2, 30), large = Draw(115).atoms(2, 8193), x = Draw(116).normal_matrix(2, 1);
-  EXPECT_EQ(encode<double>(x, DenseDictionary(small), Reg::fraction_of_max(0.9)).method, Solver::coordinate_descent);
-  EXPECT_EQ(encode<double>(x, DenseDictionary(small), 0.1, {.method = Solver::ista}).method, Solver::ista);
-  const Matrix<double> wide = large.leftCols(1024), three = Draw(117).normal_matrix(2, 3);
-  EXPECT_EQ(encode<double>(x, DenseDictionary(wide), Reg::fraction_of_max(0.26)).method, Solver::lars);
-  EXPECT_EQ(encode<double>(x, DenseDictionary(large), Reg::fraction_of_max(0.26)).method, Solver::lars);
-  EXPECT_EQ(encode<double>(x, DenseDictionary(wide), Reg::fraction_of_max(0.24)).method, Solver::coordinate_descent);
-  EXPECT_EQ(encode<double>(three, DenseDictionary(wide), Reg::fraction_of_max(0.9)).method, Solver::coordinate_descent);
-  EXPECT_EQ(encode<double>(three, DenseDictionary(large), Reg::fraction_of_max(0.9), {.max_iter = 5}).method, Solver::fista);
+  const auto picked = [](const Matrix<double>& D, Index n_signals, double fraction, const EncodeOptions& options = {},
+                         const OptionalMatrixRef<double>& init = {}) {
+    const Matrix<double> X = Draw(116).normal_matrix(D.rows(), n_signals);
+    return encode<double>(X, DenseDictionary(D), Reg::fraction_of_max(fraction), options, init).method;
+  };
+  const Matrix<double> small = Draw(114).atoms(8, 30), wide = Draw(115).atoms(40, 640), huge = Draw(116).atoms(2, 8193);
+  EXPECT_EQ(picked(small, 5, 0.5, {.method = Solver::ista}), Solver::ista);
+  EXPECT_EQ(picked(small, 1, 0.5), Solver::coordinate_descent) << "a Gram matrix does not pay";
+  EXPECT_EQ(picked(small, 5, 0.5), Solver::lars);
+  EXPECT_EQ(picked(small, 5, 0.5, {.max_iter = 10}), Solver::coordinate_descent) << "the path might not arrive";
+  EXPECT_EQ(picked(small, 5, 0.5, {.penalty = {.kind = PenaltyKind::elastic_net}}), Solver::coordinate_descent);
+  EXPECT_EQ(picked(small, 5, 0.5, {}, Matrix<double>::Zero(30, 5)), Solver::coordinate_descent) << "has a use for a start";
+  EXPECT_EQ(picked(wide, 40, 0.5), Solver::coordinate_descent) << "sqrt(640) 0.5 > 26 / sqrt(40)";
+  EXPECT_EQ(picked(wide, 40, 0.05), Solver::lars);
+  EXPECT_EQ(picked(huge, 140, 0.9), Solver::coordinate_descent);
 }
 
 TEST(Encode, StopsPerSignal_AndSaysWhichOnesItLeftUnfinished) {

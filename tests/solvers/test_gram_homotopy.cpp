@@ -141,8 +141,8 @@ TYPED_TEST(GramHomotopyIn, ArrivesByItself) {
       const LassoOracle oracle = paths.oracle();
       Vector<double> weights = Vector<double>::Ones(paths.D.cols());
       for (std::size_t j = 0; j < paths.penalty.weights.size(); ++j) weights(static_cast<Index>(j)) = paths.penalty.weights[j];
-      const PathGram gram(paths.D);
-      GramHomotopy<P> path(gram, paths.D, weights, paths.penalty.positive);
+      const PathGram gram(view_of(paths.D));
+      GramHomotopy<P> path(gram, view_of(paths.D), weights, paths.penalty.positive);
       const Matrix<double> correlations = paths.D.transpose() * paths.X;
       for (Index i = 0; i < paths.X.cols(); ++i) {
         const Vector<double> x = paths.X.col(i);

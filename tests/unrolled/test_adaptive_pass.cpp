@@ -59,7 +59,7 @@ struct PassProblem {
   PassResult<T> adaptive() const {
     const DenseDictionary<T> dictionary(D);
     const L1<T> l1(penalty, kind.n_atoms);
-    const GramProblem<T> gram(D, l1);
+    const GramProblem<T> gram(view_of(D), l1);
     return run_pass<T>(*adaptive_pass(dictionary, l1, gram), kind.tile, dictionary, l1, schedule, X, reg, init);
   }
   std::unique_ptr<AdaptivePass<T>> adaptive_pass(const DenseDictionary<T>& dictionary, const L1<T>& l1,
@@ -168,7 +168,7 @@ TEST(AdaptivePass, ByASparseStart_IsNotLedToTheSupportsOfDenseCodes) {
   PassProblem<double> problem(kind, 800);
   const DenseDictionary<double> D(problem.D);
   const L1<double> l1(problem.penalty, kind.n_atoms);
-  const GramProblem<double> gram(problem.D, l1);
+  const GramProblem<double> gram(view_of(problem.D), l1);
   const auto dense_layers = [&](const Matrix<double>& start) {
     const auto pass = problem.adaptive_pass(D, l1, gram);
     pass->forward({problem.X, problem.reg}, start);

@@ -74,6 +74,14 @@ using VectorRef = Eigen::Ref<Vector<T>, 0, Eigen::InnerStride<1>>;  // said in f
 template <class T>
 using ConstVectorRef = Eigen::Ref<const Vector<T>, 0, Eigen::InnerStride<1>>;
 
+/// A matrix that somebody else owns and that lies without gaps: a pointer and two sizes.
+template <class T>
+using MatrixView = Eigen::Map<const Matrix<T>>;
+template <class T>
+MatrixView<T> view_of(const Matrix<T>& A) {
+  return {A.data(), A.rows(), A.cols()};
+}
+
 /// An argument that does not decide T: the dictionary does, so encode(X, D, 0.1) compiles for float too.
 template <class T>
 using NonDeduced = std::type_identity_t<T>;

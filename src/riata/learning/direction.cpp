@@ -36,7 +36,7 @@ UnrolledDirection<T>::UnrolledDirection(const Dictionary<T>& D, double reg, Unro
     : D_(D.at({})), reg_(reg), options_(std::move(options)) {
   if (options_.lipschitz_bound == LipschitzBound::frobenius) require_matrix(*D_, "lipschitz_bound = 'frobenius'");
   const Parameters<T> parameters = D_->parameters();
-  require(!options_.scale_by_usage || (D_->matrix() != nullptr && parameters.contains("dictionary")),
+  require(!options_.scale_by_usage || (D_->matrix() && parameters.contains("dictionary")),
           "scale_by_usage needs atoms, a matrix that is the parameter 'dictionary'; this dictionary has {}",
           names_in(parameters));
 }

@@ -44,7 +44,7 @@ std::string fingerprint(const Batch<T>& batch, const Dictionary<T>& init, double
               {"init_hash", hash_of_all<T>(init.parameters())},
               {"n_atoms", init.code_size()},
               {"reg", reg}});
-  if (init.matrix() == nullptr) {  // equal parameters may be those of another map
+  if (!init.matrix()) {  // equal parameters may be those of another map
     Matrix<T> image(init.signal_size(), 1);
     init.apply(datasets::gaussian_dictionary<T>(init.code_size(), 1, 0), image);
     all["map_hash"] = hash_of<T>(image);
@@ -110,7 +110,7 @@ void check_parameters(const Dictionary<T>& D, const Parameters<T>& stored, Const
     bool holds = true;
     for (Index j = 0; j < own.cols(); ++j)
       holds = holds && (own.col(j) - expected.col(j)).stableNorm() <= rounding * expected.col(j).stableNorm();
-    if (D.matrix() != nullptr && constraint == Constraint::unit_sphere) holds = holds && own.colwise().norm().minCoeff() > T(0);
+    if (D.matrix() && constraint == Constraint::unit_sphere) holds = holds && own.colwise().norm().minCoeff() > T(0);
     require(holds, "{}{}' holds an atom that violates the constraint", where, name);
   }
 }
@@ -124,7 +124,7 @@ LearnResult<T> learn(const Batch<T>& batch, const Dictionary<T>& init, const Reg
   init.project(parameters);
   const auto D = init.at(parameters);
   with_penalty<T>(o.penalty, *D, [](const auto&) {});  // or it is refused here
-  const bool has_atoms = D->matrix() != nullptr && parameters.contains("dictionary");
+  const bool has_atoms = D->matrix() && parameters.contains("dictionary");
   const double reg = resolve_batch_reg<T>(weight, batch, *D, o.penalty, o.execution);
   if (!o.checkpoint.empty()) checkpoint.fingerprint = fingerprint<T>(batch, *D, reg, o);
   Phase first;
@@ -224,8 +224,8 @@ LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const Dictionary<
                                 const LearnOptions& options, const Observer& observer) {
   require(!options.centre, "learn_dictionary: centre is for a matrix of atoms; centre the signals, or leave it out");
   const Parameters<T> parameters = init.parameters();
-  const bool has_atoms = init.matrix() != nullptr && parameters.contains("dictionary");
-  require(options.lipschitz_bound == LipschitzBound::spectral || init.matrix() != nullptr,
+  const bool has_atoms = init.matrix().has_value() && parameters.contains("dictionary");
+  require(options.lipschitz_bound == LipschitzBound::spectral || init.matrix().has_value(),
           "learn_dictionary: lipschitz_bound = 'frobenius' needs a dictionary that is a matrix");
   require(!parameters.empty(), "learn_dictionary: init has no parameters to learn");
   require(!parameters.contains("steps"), "learn_dictionary: 'steps' names the layers' steps, not a parameter of init");

@@ -94,7 +94,7 @@ double recovery_score(const NonDeduced<ConstMatrixRef<T>>& dictionary, const Non
 template <Scalar T>
 double recovery_score(const Dictionary<T>& dictionary, const Dictionary<T>& reference) {
   const auto columns = [](const Dictionary<T>& D) {
-    if (D.matrix() != nullptr) return *D.matrix();
+    if (const auto atoms = D.matrix()) return Matrix<T>(*atoms);
     Matrix<T> all(D.signal_size(), D.code_size());
     D.apply(Matrix<T>::Identity(D.code_size(), D.code_size()), all);
     return all;

@@ -104,7 +104,7 @@ class Landmarks {
   double loss_of_ista(int n_layers) const {
     const Dictionary<T>& D = net_.dictionary();
     const bool has_groups = net_.traits().groups;
-    if (!has_groups || D.matrix() != nullptr)
+    if (!has_groups || D.matrix())
       return Network<T>(has_groups ? "group" : "step", D, n_layers,
                         {.groups = net_.options().groups, .lipschitz = net_.lipschitz()})
           .loss(batch_, reg_, {.execution = execution_}, targets_);

@@ -92,9 +92,8 @@ Finisher<T>::Finisher(const Network<T>& net, double tol, Execution execution, bo
 template <Scalar T>
 BatchEncoder<T>& Finisher<T>::solver() {
   if (!solver_) {
-    // That of many signals, however few these are: the one of few, a path, has no use for a start.
-    const Matrix<T> many = Matrix<T>::Zero(D_.signal_size(), solver_tile);
-    options_.method = pick_solver<T>(weighted_ ? Batch<T>(many, many) : Batch<T>(many), D_, {}, options_);
+    const Matrix<T> none(D_.signal_size(), 0);
+    options_.method = pick_solver<T>(weighted_ ? Batch<T>(none, none) : Batch<T>(none), 0, D_, {}, true, options_);
     solver_ = make_batch_encoder<T>(D_, options_);
   }
   return *solver_;

@@ -61,7 +61,7 @@ struct NetworkModel {
 
   const Dictionary<T>& dictionary() const { return *shared_dictionary; }
   /// The columns of D. Kinds that need them are not those of any dictionary (KindTraits).
-  const Matrix<T>& D() const { return require_matrix(dictionary(), "the layer"); }
+  MatrixView<T> D() const { return require_matrix(dictionary(), "the layer"); }
   PenaltyOptions penalty() const;         ///< g
   Index selected_atoms(int layer) const;  ///< how many of its largest entries layer t leaves as they are
   Index n_features() const { return dictionary().signal_size(); }

@@ -90,7 +90,7 @@ Network<T>::Network(std::string kind, std::shared_ptr<const Dictionary<T>> dicti
     : kind_(std::move(kind)), model_{std::move(dictionary), n_layers, 1, std::move(options)} {
   const NetworkKind<T>& row = find_network_kind<T>(kind_);
   require(n_layers >= 1 && n_layers <= most_layers, "n_layers = {}, must be between 1 and {}", n_layers, most_layers);
-  if (!row.traits.any_dictionary && model_.dictionary().matrix() == nullptr)
+  if (!row.traits.any_dictionary && !model_.dictionary().matrix())
     refuse(formatted("Network: the kind '{}' needs a dictionary that is a matrix, which this one is not; '{}' serve any", kind_,
                      fmt::join(kinds_with<T>(&KindTraits::any_dictionary), "', '")));
   require_options<T>(kind_, row.traits, model_.options, model_.n_atoms());

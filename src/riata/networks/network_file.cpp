@@ -96,7 +96,7 @@ void become_network(const Dictionary<T>& D, const std::string& path, TensorFile&
           "{}: metadata 'n_layers' is {}, but there are {} steps", path, shown(text_of(file.metadata, "n_layers")), s.size());
   const std::string algorithm = text_of(file.metadata, "algorithm");
   const bool is_ista = !algorithm.empty() && naming(path, [&] { return parse<Layers>(algorithm, "algorithm"); }) == Layers::ista;
-  const Matrix<T>* atoms = D.matrix();
+  const auto atoms = D.matrix();
   const double L =
       atoms && text_of(file.metadata, "lipschitz_bound") == "frobenius" ? frobenius_norm_of_gram(*atoms) : D.squared_norm();
   for (int k = 0; k < n_layers; ++k)
@@ -189,7 +189,7 @@ void save_network(const std::string& path, const StoredNetwork<T>& stored) {
     require(std::isfinite(*stored.reg) && *stored.reg > 0, "save_network: reg = {}, must be > 0 and finite", *stored.reg);
   if (stored.reg) file.metadata["reg"] = formatted("{}", *stored.reg);
   const Parameters<T> dictionary = net.dictionary().parameters();
-  require(net.dictionary().matrix() != nullptr || !dictionary.contains("dictionary"),
+  require(net.dictionary().matrix() || !dictionary.contains("dictionary"),
           "save_network: the parameter 'dictionary' names the atoms of a matrix, which this one is not; name it otherwise");
   store_parameters(dictionary, file.tensors);
   if (const auto& groups = net.options().groups; !groups.empty()) file.tensors["groups"] = {{std::ssize(groups)}, groups};
@@ -253,7 +253,7 @@ StoredNetwork<T> load_network(const std::string& path, const Dictionary<T>& like
   const auto dictionary = stored_dictionary(file.tensors, like, path);
   if (has_learned_steps(file)) become_network<T>(*dictionary, path, file);
   return load<T>(file, path, [&](const std::string& kind, int n_layers, const NetworkOptions& options) {
-    if (const Matrix<T>* atoms = dictionary->matrix())
+    if (const auto atoms = dictionary->matrix())
       require_tensors<T>(file, kind, *atoms, n_layers, options, path);
     else
       require_layers(file, naming(path, [&] { return Network<T>(kind, *dictionary, 1, options); }).parameters(), n_layers, path);

@@ -76,7 +76,7 @@ void GeneralLayer<T, Shrink>::backward(const TileInput<T>& input, const LayerSta
 
 template <Scalar T, class Shrink>
 Parameters<T> GeneralLayer<T, Shrink>::initial(const NetworkModel<T>& model, int layer) {
-  const Matrix<T>& D = model.D();
+  const MatrixView<T> D = model.D();
   const T step = static_cast<T>(1 / model.lipschitz);
   const bool per_atom = model.options.threshold == ThresholdShape::atom;
   return {{parameter_name(layer, "weight_z"), Matrix<T>::Identity(D.cols(), D.cols()) - step * (D.transpose() * D)},

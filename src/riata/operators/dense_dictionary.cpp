@@ -15,29 +15,43 @@ constexpr double least_size = 1e-150, most_size = 1e150;
 }  // namespace
 
 template <Scalar T>
-DenseDictionary<T>::DenseDictionary(Matrix<T> atoms, Constraint constraint) : atoms_(std::move(atoms)), constraint_(constraint) {
-  require(atoms_.size() > 0, "dictionary: {} atoms of {} features, must have at least one of each", atoms_.cols(), atoms_.rows());
-  require_finite("dictionary", "D", atoms_, of_atoms);
+DenseDictionary<T>::DenseDictionary(Matrix<T> atoms, Constraint constraint)
+    : DenseDictionary(std::make_shared<const Matrix<T>>(std::move(atoms)), constraint) {}
+
+template <Scalar T>
+DenseDictionary<T>::DenseDictionary(std::shared_ptr<const Matrix<T>> owner, Constraint constraint)
+    : DenseDictionary(owner, view_of(*owner), constraint) {}
+
+template <Scalar T>
+DenseDictionary<T> DenseDictionary<T>::borrow(const MatrixView<T>& atoms, Constraint constraint) {
+  return DenseDictionary(nullptr, atoms, constraint);
+}
+
+template <Scalar T>
+DenseDictionary<T>::DenseDictionary(std::shared_ptr<const Matrix<T>> owner, const MatrixView<T>& atoms, Constraint constraint)
+    : owner_(std::move(owner)), atoms_(atoms.data()), n_features_(atoms.rows()), n_atoms_(atoms.cols()), constraint_(constraint) {
+  require(atoms.size() > 0, "dictionary: {} atoms of {} features, must have at least one of each", atoms.cols(), atoms.rows());
+  require_finite("dictionary", "D", atoms, of_atoms);
   if constexpr (std::same_as<T, double>) {
-    const double largest = largest_magnitude(atoms_.size(), atoms_.data());
+    const double largest = largest_magnitude(atoms.size(), atoms.data());
     require(largest == 0 || (largest >= least_size && largest <= most_size),
             "dictionary: the largest entry of D has the size {:.3g}, must be between {:.0e} and {:.0e}; scale the atoms", largest,
             least_size, most_size);
   }
-  if (atoms_.size() <= most_transposed) transposed_ = atoms_.transpose();
+  if (atoms.size() <= most_transposed) transposed_ = std::make_shared<const Matrix<T>>(atoms.transpose());
 }
 
 template <Scalar T>
 void DenseDictionary<T>::apply(const ConstMatrixRef<T>& Z, MatrixRef<T> X) const {
-  multiply<T>(atoms_, Z, X);
+  multiply<T>(atoms(), Z, X);
 }
 
 template <Scalar T>
 void DenseDictionary<T>::adjoint(const ConstMatrixRef<T>& R, MatrixRef<T> Z) const {
-  if (transposed_.size() > 0)
-    multiply<T>(transposed_, R, Z);
+  if (transposed_)
+    multiply<T>(*transposed_, R, Z);
   else
-    multiply_transposed<T>(atoms_, R, Z);
+    multiply_transposed<T>(atoms(), R, Z);
 }
 
 template <Scalar T>
@@ -60,17 +74,21 @@ void DenseDictionary<T>::project(Parameters<T>& parameters) const {
 template <Scalar T>
 std::unique_ptr<Dictionary<T>> DenseDictionary<T>::at(const Parameters<T>& parameters) const {
   const auto own = parameters.find("dictionary");
-  return std::make_unique<DenseDictionary>(own != parameters.end() ? own->second : atoms_, constraint_);
+  if (own == parameters.end() && owner_) return std::make_unique<DenseDictionary>(*this);
+  return std::make_unique<DenseDictionary>(own != parameters.end() ? own->second : Matrix<T>(atoms()), constraint_);
 }
 
 template <Scalar T>
 std::unique_ptr<Dictionary<double>> DenseDictionary<T>::in_double() const {
-  return std::make_unique<DenseDictionary<double>>(atoms_.template cast<double>(), constraint_);
+  if constexpr (std::same_as<T, double>)
+    return std::make_unique<DenseDictionary>(*this);
+  else
+    return std::make_unique<DenseDictionary<double>>(atoms().template cast<double>(), constraint_);
 }
 
 template <Scalar T>
 double DenseDictionary<T>::squared_norm() const {
-  return spectral_norm_squared(atoms_);
+  return spectral_norm_squared(atoms());
 }
 
 template <Scalar T>

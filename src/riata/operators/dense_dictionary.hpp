@@ -1,6 +1,9 @@
 // The dense dictionary: a matrix whose columns are the atoms.
 #pragma once
 
+#include <memory>
+#include <optional>
+
 #include "riata/core/names.hpp"
 #include "riata/operators/dictionary.hpp"
 
@@ -16,7 +19,7 @@ inline constexpr Name<Constraint> names<Constraint>[] = {{Constraint::unit_spher
                                                          {Constraint::unit_ball, "unit_ball"}};
 
 /// D, n_features x n_atoms (NumPy's C-ordered (n_atoms, n_features)), a parameter called "dictionary" whose columns keep the
-/// constraint. Owns its atoms.
+/// constraint. Its atoms never change: copies share them.
 template <Scalar T>
 class DenseDictionary final : public Dictionary<T> {
  public:
@@ -27,18 +30,20 @@ class DenseDictionary final : public Dictionary<T> {
   DenseDictionary(const M& atoms,  // NOLINT(google-explicit-constructor)
                   Constraint constraint = Constraint::unit_sphere)
       : DenseDictionary(Matrix<T>(atoms), constraint) {}
+  /// Copies nothing: `atoms` outlive it, its copies and its in_double(), and stay as they are.
+  static DenseDictionary borrow(const MatrixView<T>& atoms, Constraint constraint = Constraint::unit_sphere);
 
-  Index signal_size() const override { return atoms_.rows(); }
-  Index code_size() const override { return atoms_.cols(); }
-  const Matrix<T>& atoms() const { return atoms_; }
-  const Matrix<T>* matrix() const override { return &atoms_; }
+  Index signal_size() const override { return n_features_; }
+  Index code_size() const override { return n_atoms_; }
+  MatrixView<T> atoms() const { return {atoms_, n_features_, n_atoms_}; }
+  std::optional<MatrixView<T>> matrix() const override { return atoms(); }
   Constraint constraint() const { return constraint_; }
 
   void apply(const ConstMatrixRef<T>& Z, MatrixRef<T> X) const override;
   void adjoint(const ConstMatrixRef<T>& R, MatrixRef<T> Z) const override;
   double squared_norm() const override;
 
-  Parameters<T> parameters() const override { return {{"dictionary", atoms_}}; }
+  Parameters<T> parameters() const override { return {{"dictionary", atoms()}}; }
   void accumulate_gradient(T scale, const ConstMatrixRef<T>& R, const ConstMatrixRef<T>& Z,
                            Parameters<T>& gradient) const override;
   /// gradient += scale * R Z^T
@@ -48,8 +53,14 @@ class DenseDictionary final : public Dictionary<T> {
   std::unique_ptr<Dictionary<double>> in_double() const override;
 
  private:
-  Matrix<T> atoms_;
-  Matrix<T> transposed_;  ///< of small dictionaries: OpenBLAS multiplies small matrices as they lie, unless transposed
+  DenseDictionary(std::shared_ptr<const Matrix<T>> owner, Constraint constraint);
+  DenseDictionary(std::shared_ptr<const Matrix<T>> owner, const MatrixView<T>& atoms, Constraint constraint);
+
+  std::shared_ptr<const Matrix<T>> owner_;  ///< null where the atoms are borrowed
+  const T* atoms_;
+  Index n_features_, n_atoms_;
+  std::shared_ptr<const Matrix<T>>
+      transposed_;  ///< of few atoms: OpenBLAS multiplies small matrices as they lie, unless transposed
   Constraint constraint_;
 };
 

@@ -5,15 +5,16 @@
 namespace riata {
 
 template <Scalar T>
-const Matrix<T>& require_matrix(const Dictionary<T>& D, const char* what) {
-  require(D.matrix() != nullptr,
+MatrixView<T> require_matrix(const Dictionary<T>& D, const char* what) {
+  const auto matrix = D.matrix();
+  require(matrix.has_value(),
           "{} needs a dictionary that is a matrix, which this one is not; the methods 'ista', 'fista' and 'backtracking' of "
           "encode and the unrolled layers serve any",
           what);
-  return *D.matrix();
+  return *matrix;
 }
 
-template const Matrix<float>& require_matrix(const Dictionary<float>&, const char*);
-template const Matrix<double>& require_matrix(const Dictionary<double>&, const char*);
+template MatrixView<float> require_matrix(const Dictionary<float>&, const char*);
+template MatrixView<double> require_matrix(const Dictionary<double>&, const char*);
 
 }  // namespace riata

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "riata/core/parameters.hpp"
 
@@ -35,12 +36,12 @@ class Dictionary {
   /// The same map in double, for certificates.
   virtual std::unique_ptr<Dictionary<double>> in_double() const = 0;
 
-  /// D itself where it is a matrix, else null: the one door for what needs its columns or its Gram matrix.
-  virtual const Matrix<T>* matrix() const { return nullptr; }
+  /// D itself where it is a matrix, as long as this lives: the one door for what needs its columns or its Gram matrix.
+  virtual std::optional<MatrixView<T>> matrix() const { return {}; }
 };
 
 /// The columns of D. @throws std::invalid_argument where D is no matrix, naming `what` needs one
 template <Scalar T>
-const Matrix<T>& require_matrix(const Dictionary<T>& D, const char* what);
+MatrixView<T> require_matrix(const Dictionary<T>& D, const char* what);
 
 }  // namespace riata

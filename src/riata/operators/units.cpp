@@ -62,7 +62,8 @@ T largest_entry(const ConstMatrixRef<T>& A) {
 
 template <Scalar T>
 T largest_entry(const Dictionary<T>& D) {
-  return D.matrix() != nullptr ? largest_entry<T>(*D.matrix()) : static_cast<T>(std::sqrt(D.squared_norm()));
+  const auto matrix = D.matrix();
+  return matrix ? largest_entry<T>(*matrix) : static_cast<T>(std::sqrt(D.squared_norm()));
 }
 
 template <Scalar T>

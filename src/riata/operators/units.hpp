@@ -82,7 +82,7 @@ class UnitAtoms {
   explicit UnitAtoms(const Dictionary<T>& D, RegUnit reg = RegUnit::linear);
 
   const Dictionary<T>& dictionary() const { return copy_ ? *copy_ : given_; }
-  const Matrix<T>& matrix() const { return *dictionary().matrix(); }  ///< of a D that is one
+  MatrixView<T> matrix() const { return *dictionary().matrix(); }  ///< of a D that is one
   int exponent() const { return exponent_; }
 
  private:

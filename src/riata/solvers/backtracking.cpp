@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "riata/core/stopping.hpp"
+#include "riata/linalg/norms.hpp"
 #include "riata/solvers/proximal_tile.hpp"
 
 namespace riata {
@@ -23,8 +24,8 @@ class Backtracking final : public ProximalTile<P> {
   explicit Backtracking(const SharedProblem<P>& problem) : ProximalTile<P>(problem) {
     // ||D_j||^2 <= ||D||_2^2 <= sum_j ||D_j||^2: at the last bound any step may be taken. What is no matrix gives ||D||_2^2.
     double largest = 0, sum = 0;
-    if (const Matrix<double>* const D = problem.exact.matrix(); D != nullptr) {
-      const Vector<double> atoms = D->colwise().squaredNorm();
+    if (const auto D = problem.exact.matrix()) {
+      const Vector<double> atoms = column_norms<double>(*D).cwiseAbs2();
       largest = atoms.maxCoeff();
       sum = atoms.sum();
     } else {

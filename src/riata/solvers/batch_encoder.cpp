@@ -7,6 +7,7 @@
 #include "riata/core/sweep.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/linalg/kernels.hpp"
+#include "riata/linalg/norms.hpp"
 #include "riata/operators/units.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/gram_homotopy.hpp"
@@ -26,6 +27,13 @@ bool takes_weights(Solver method) { return method == Solver::ista || method == S
 
 bool needs_matrix(Solver method) {
   return method == Solver::oista || method == Solver::coordinate_descent || method == Solver::lars;
+}
+
+/// Does the Gram matrix cost less than it saves of products with D? As many signals as a tile has are always enough, so a stream,
+/// whose blocks are whole tiles, decides as encode() does.
+bool gram_pays(Solver method, Index n_signals, Index n_atoms) {
+  const Index most_atoms = method == Solver::lars ? max_path_atoms : max_gram_atoms;
+  return n_atoms <= most_atoms && n_signals >= std::clamp<Index>(n_atoms / 32, 2, solver_tile);
 }
 
 /// The work of one thread: screens out the signals whose code is zero, solves the rest, certifies all. Each signal in its unit
@@ -172,8 +180,7 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
     require(!options_.record || is_proximal(method),
             "encode: record is for the methods 'ista', 'fista', 'oista' and 'backtracking', not for '{}'", to_string(method));
     if (method == Solver::coordinate_descent) {
-      gram_.resize(D.code_size(), D.code_size());
-      multiply_transposed<T>(*D.matrix(), *D.matrix(), gram_);
+      squared_norms_ = column_norms<T>(*D.matrix()).cwiseAbs2().template cast<T>();
     } else if (is_proximal(method) && method != Solver::backtracking) {
       lipschitz_ = D.squared_norm();
     }
@@ -192,10 +199,7 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
     result.status.resize(static_cast<std::size_t>(n_signals));
     result.method = options_.method;
     result.trace.assign(options_.record ? static_cast<std::size_t>(n_signals) : 0, {});
-    if (options_.method == Solver::lars && !path_gram_ && gram_pays(n_signals)) {
-      path_gram_.emplace(*exact_->matrix());
-      std::ranges::fill(encoders_, nullptr);  // they go without
-    }
+    make_gram(n_signals);
     const Index tile_size = options_.method != Solver::lars ? solver_tile : path_gram_ ? 32 : 8;  // paths are long
     for_each_tile(tile_size, n_signals, options_.execution, [&](Index first, Index n, int thread) {
       auto& encoder = encoders_[static_cast<std::size_t>(thread)];
@@ -206,17 +210,31 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
   }
 
  private:
-  /// Does the Gram matrix, n_features n_atoms^2, cost less than it saves of 4 n_features n_atoms per knot of every signal? As many
-  /// signals as a tile has are always enough, so a stream, whose blocks are whole tiles, decides as encode() does.
-  bool gram_pays(Index n_signals) const {
-    const Index n_atoms = exact_->code_size();
-    return n_atoms <= max_path_atoms && n_signals >= std::clamp<Index>(n_atoms / 32, 2, solver_tile);
+  /// Where it pays for so many signals and is not there yet.
+  void make_gram(Index n_signals) {
+    if (options_.method == Solver::lars && !path_gram_ && gram_pays(options_.method, n_signals, exact_->code_size()))
+      path_gram_.emplace(*exact_->matrix());
+    else if (options_.method == Solver::coordinate_descent && gram_.size() == 0 &&
+             gram_pays(options_.method, n_signals, exact_->code_size()))
+      multiply_transposed<T>(*problem_.D.matrix(), *problem_.D.matrix(), room_for_gram());
+    else
+      return;
+    std::ranges::fill(encoders_, nullptr);  // they go without
+  }
+
+  MatrixRef<T> room_for_gram() {
+    gram_.resize(exact_->code_size(), exact_->code_size());
+    return gram_;
   }
 
   /// EncodeOptions::validate() has seen to it that the method fits the penalty.
   std::unique_ptr<TileSolver<T>> make_solver() const {
     if constexpr (std::same_as<P, L1<T>>) {
-      if (options_.method == Solver::coordinate_descent) return make_coordinate_descent<T>(problem_, gram_);
+      if (options_.method == Solver::coordinate_descent) {
+        return make_coordinate_descent<T>(problem_, gram_.size() > 0
+                                                        ? make_stored_gram<T>(gram_)
+                                                        : make_gram_of_atoms<T>(*problem_.D.matrix(), squared_norms_));
+      }
       if (options_.method == Solver::oista) return make_oista<T>(problem_, lipschitz_);
       if (options_.method == Solver::lars) return make_lars<T>(problem_, path_gram_ ? &*path_gram_ : nullptr);
     }
@@ -243,7 +261,8 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
   SharedProblem<P> problem_;
   SignalRegMax<P> signal_reg_max_;
   TileUnits<T> units_;                                     // none open: what every thread starts from
-  Matrix<T> gram_;                                         // coordinate descent
+  Matrix<T> gram_;                                         // coordinate descent of many signals
+  Vector<T> squared_norms_;                                // coordinate descent
   std::optional<PathGram> path_gram_;                      // LARS of many signals
   double lipschitz_ = 0;                                   // the methods with a fixed step
   std::vector<std::unique_ptr<TileEncoder<P>>> encoders_;  // one per thread
@@ -251,17 +270,55 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
 
 }  // namespace
 
+namespace {
+
+/// mu: the square root of the mean squared cosine between two atoms, estimated from some.
 template <Scalar T>
-Solver pick_solver(const Batch<T>& X, const Dictionary<T>& D, const Vector<T>& regs, const EncodeOptions& options) {
-  if (options.penalty.kind == PenaltyKind::l0) return Solver::ista;
-  if (options.penalty.kind == PenaltyKind::group || options.penalty.kind == PenaltyKind::own || D.matrix() == nullptr ||
-      X.is_weighted())
-    return Solver::fista;
-  const Solver of_many = D.code_size() > max_gram_atoms ? Solver::fista : Solver::coordinate_descent;
-  if (options.penalty.kind == PenaltyKind::elastic_net || X.size() > 2 || D.code_size() < 1024) return of_many;
+double mean_coherence(const MatrixView<T>& D) {
+  const Index n = std::min(D.cols(), solver_tile);
+  Matrix<double> some(D.rows(), n);
+  for (Index k = 0; k < n; ++k) {
+    some.col(k) = D.col(k * D.cols() / n).template cast<double>();
+  }
+  const Vector<double> norms = column_norms<double>(some);
+  for (Index k = 0; k < n; ++k)
+    if (norms(k) > 0) some.col(k) /= norms(k);
+  Matrix<double> cosines(n, n);
+  multiply_transposed<double>(some, some, cosines);
+  return cosines.norm() / static_cast<double>(n);
+}
+
+/// The median of reg / reg_max.
+template <Scalar T>
+double median_fraction(const Batch<T>& X, const Dictionary<T>& D, const Vector<T>& regs, const EncodeOptions& options) {
   const Vector<T> largest = reg_max<T>(X, D, options.penalty, options.execution);
-  const bool sparse = (regs.array() >= T(0.25) * largest.array()).all();
-  return sparse ? Solver::lars : of_many;
+  Vector<double> fractions = regs.template cast<double>().cwiseQuotient(largest.template cast<double>());
+  double* const middle = fractions.data() + fractions.size() / 2;
+  std::nth_element(fractions.data(), middle, fractions.data() + fractions.size());
+  return *middle;
+}
+
+/// The cost model: log(time of coordinate descent / time of the path) = const - log(reg / reg_max) - 1/2 log m + log mu, about.
+template <Scalar T>
+bool path_is_faster(const Batch<T>& first_signals, const Dictionary<T>& D, const Vector<T>& regs, const EncodeOptions& options) {
+  constexpr double where_equal = 26;  // docs/choosing_a_solver.md: measured
+  const double fraction = median_fraction(first_signals, D, regs, options), n_atoms = static_cast<double>(D.code_size());
+  return fraction < 1 && fraction * std::sqrt(n_atoms) < where_equal * mean_coherence(*D.matrix());
+}
+
+}  // namespace
+
+template <Scalar T>
+Solver pick_solver(const Batch<T>& first, Index n_signals, const Dictionary<T>& D, const Vector<T>& regs, bool has_start,
+                   const EncodeOptions& options) {
+  if (options.penalty.kind == PenaltyKind::l0) return Solver::ista;
+  if (options.penalty.kind == PenaltyKind::group || options.penalty.kind == PenaltyKind::own || !D.matrix() ||
+      first.is_weighted())
+    return Solver::fista;
+  const bool may_follow = options.penalty.kind == PenaltyKind::l1 && !has_start && options.max_iter >= 4 * D.signal_size();
+  if (!may_follow || !gram_pays(Solver::lars, n_signals, D.code_size())) return Solver::coordinate_descent;
+  const Index n = std::min(n_signals, solver_tile);
+  return path_is_faster<T>(first.X.leftCols(n), D, regs.head(n), options) ? Solver::lars : Solver::coordinate_descent;
 }
 
 template <Scalar T>
@@ -273,8 +330,10 @@ std::unique_ptr<BatchEncoder<T>> make_batch_encoder(const Dictionary<T>& D, cons
                          });
 }
 
-template Solver pick_solver<float>(const Batch<float>&, const Dictionary<float>&, const Vector<float>&, const EncodeOptions&);
-template Solver pick_solver<double>(const Batch<double>&, const Dictionary<double>&, const Vector<double>&, const EncodeOptions&);
+template Solver pick_solver<float>(const Batch<float>&, Index, const Dictionary<float>&, const Vector<float>&, bool,
+                                   const EncodeOptions&);
+template Solver pick_solver<double>(const Batch<double>&, Index, const Dictionary<double>&, const Vector<double>&, bool,
+                                    const EncodeOptions&);
 template std::unique_ptr<BatchEncoder<float>> make_batch_encoder(const Dictionary<float>&, const EncodeOptions&);
 template std::unique_ptr<BatchEncoder<double>> make_batch_encoder(const Dictionary<double>&, const EncodeOptions&);
 

@@ -8,11 +8,11 @@
 
 namespace riata {
 
-/// What Solver::automatic stands for. Coordinate descent while its Gram matrix is affordable; but one or two signals
-/// alone do not repay a large one where few knots of the path, and so few atoms, lie between reg_max and reg. FISTA for
-/// groups, ISTA for l0.
+/// What Solver::automatic stands for, for n_signals of which `first` holds the first tile, or all. FISTA where there is no matrix,
+/// for groups and masks, ISTA for l0; else the path where its Gram matrix pays and it is the faster one, or coordinate descent.
 template <Scalar T>
-Solver pick_solver(const Batch<T>& X, const Dictionary<T>& D, const Vector<T>& regs, const EncodeOptions& options);
+Solver pick_solver(const Batch<T>& first, Index n_signals, const Dictionary<T>& D, const Vector<T>& regs, bool has_start,
+                   const EncodeOptions& options);
 
 template <Scalar T>
 class BatchEncoder {

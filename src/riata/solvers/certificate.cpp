@@ -8,6 +8,7 @@
 #include "riata/core/sweep.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/linalg/kernels.hpp"
+#include "riata/linalg/norms.hpp"
 #include "riata/operators/units.hpp"
 #include "riata/solvers/tile_certificate.hpp"
 #include "riata/terms/batch.hpp"
@@ -19,10 +20,9 @@ namespace {
 /// ||D_j||, or a bound on it.
 template <Scalar T>
 Vector<double> atom_norms(const Dictionary<T>& D) {
-  if (D.matrix() == nullptr) return Vector<double>::Constant(D.code_size(), std::sqrt(D.squared_norm()));
-  Vector<double> norms(D.code_size());
-  for (Index j = 0; j < norms.size(); ++j) norms(j) = static_cast<double>(D.matrix()->col(j).stableNorm());
-  return norms;
+  const auto atoms = D.matrix();
+  if (!atoms) return Vector<double>::Constant(D.code_size(), std::sqrt(D.squared_norm()));
+  return column_norms<T>(*atoms);
 }
 
 constexpr double unit_roundoff = std::numeric_limits<double>::epsilon() / 2;
@@ -276,7 +276,7 @@ void TileCertificate<P>::sharpen_correlations(const ConstVectorRef<T>& z, Index 
 
 template <Penalty P>
 SignalRegMax<P>::SignalRegMax(const Dictionary<T>& D, const P& penalty) : D_(D.matrix()), penalty_(penalty) {
-  if (D_ == nullptr) exact_ = D.in_double();
+  if (!D_) exact_ = D.in_double();
   const Vector<double> norms = atom_norms(D);
   largest_atom_ = penalty.largest_pull(norms.size(), norms.data());
 }

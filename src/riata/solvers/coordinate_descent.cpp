@@ -4,18 +4,18 @@
 //
 // An elastic net is the l1 problem whose q is D^T (x - D z) - b z and whose G is D^T D + b I (l1.hpp).
 // Friedman, Hastie, Hoefling and Tibshirani (2007), on a working set (Tibshirani et al., 2012; Massias, Gramfort and Salmon,
-// 2018): sweeps and Newton steps move the atoms of a small set (working_set.hpp), then q tells for all atoms who pulls
-// hardest to join it, down to a share of the hardest pull.
+// 2018): sweeps and Newton steps move the atoms of a small set (working_set.hpp) until its own gap is a share of that of all
+// atoms, then q tells for all who pulls hardest to join it, down to a share of the hardest pull.
 // The gap is first estimated from q, which costs little; when that closes, residual and correlations are computed afresh in
 // double (q has drifted by then) and the signal either leaves or goes on from the fresh q. It also leaves when neither Newton
 // steps nor many plain sweeps bring the gap down by a tenth or the objective by a tenth of the target. The gap alone says
 // little: it may rise on the way, the objective never does.
-// Cost: |S| multiply-adds per coordinate that moves within the set, n_atoms per coordinate that moved between two looks.
+// Cost: |S| multiply-adds per coordinate that moves within the set; between two looks n_atoms per coordinate that moved, or without
+// a Gram matrix (gram_operator.hpp) n_features n_atoms in all.
 #include <cmath>
 #include <limits>
 
 #include "riata/core/stopping.hpp"
-#include "riata/linalg/blas.hpp"
 #include "riata/solvers/tile_solver.hpp"
 #include "riata/solvers/working_set.hpp"
 
@@ -25,12 +25,13 @@ namespace {
 template <Scalar T>
 class CoordinateDescent final : public TileSolver<T> {
  public:
-  CoordinateDescent(const SharedProblem<L1<T>>& problem, const Matrix<T>& gram)
-      : G_(gram),
+  CoordinateDescent(const SharedProblem<L1<T>>& problem, std::unique_ptr<GramOperator<T>> gram)
+      : D_(problem.D),
+        gram_(std::move(gram)),
         penalty_(problem.penalty),
         max_sweeps_(problem.options.max_iter),
         certificate_(problem.D, problem.exact, problem.penalty, problem.options.tol),
-        set_(gram, problem.penalty) {}
+        set_(*gram_, problem.penalty) {}
 
   void solve(SolverTile<T>& tile) override {
     start(tile);
@@ -47,11 +48,12 @@ class CoordinateDescent final : public TileSolver<T> {
     for (Index i = 0; i < n; ++i) pending_[static_cast<std::size_t>(i)] = i;
     q_ = tile.correlations;
     if (!tile.Z.isZero(0)) {
-      for (Index j = 0; j < G_.cols(); ++j)
-        if (G_(j, j) == T(0)) tile.Z.row(j).setZero();  // an atom of zeros
-      Matrix<T> GZ(q_.rows(), n);
-      multiply<T>(G_, tile.Z, GZ);
-      q_ -= GZ;
+      for (Index j = 0; j < q_.rows(); ++j)
+        if (gram_->squared_norm(j) == T(0)) tile.Z.row(j).setZero();  // an atom of zeros
+      Matrix<T> R(tile.X.rows(), n);
+      D_.apply(tile.Z, R);
+      R = tile.X - R;
+      D_.adjoint(R, q_);
       if (penalty_.has_ridge())
         for (Index i = 0; i < n; ++i)
           q_.col(i) -= static_cast<T>(penalty_.ridge(static_cast<double>(tile.reg(i)))) * tile.Z.col(i);
@@ -67,38 +69,26 @@ class CoordinateDescent final : public TileSolver<T> {
   void descend(SolverTile<T>& tile, Index i) {
     T* z = tile.Z.col(i).data();
     T* q = q_.col(i).data();
+    const T* c = tile.correlations.col(i).data();
     const T reg = tile.reg(i);
     const double least = static_cast<double>(reg) * (1 + 4 * static_cast<double>(std::numeric_limits<T>::epsilon()));
     const int last_sweep = tile.n_iter(i) + std::min(max_sweeps_ - tile.n_iter(i), sweeps_between_refreshes);
     const bool newton = !stalled_[static_cast<std::size_t>(i)];
-    set_.start(z, q, reg);
+    set_.start(z, q, c, reg, tile.half_norm_sq(i));
     for (int settled = 0; tile.n_iter(i) < last_sweep;) {
       leave_if_stopped();
-      const double largest = penalty_.largest_pull(q_.rows(), q);
-      if (estimated_gap(tile, i, largest) <= estimate_target_(i)) {
+      const double largest = penalty_.largest_pull(q_.rows(), q), gap = set_.gap(largest);
+      if (gap <= estimate_target_(i)) {
         estimate_target_(i) *= 0.1;  // should the certificate disagree
         return;
       }
-      const bool grew = set_.grow(q, std::max(least, joining_share * largest));
-      const auto work = set_.solve(std::min(last_sweep - tile.n_iter(i), grew ? sweeps_while_growing : sweeps_at_rest), newton);
+      const Index most = std::max(fewest_joining, std::ssize(set_.atoms()));
+      const bool grew = set_.grow(q, c, std::max(least, joining_share * largest), most);
+      const auto work = set_.solve(last_sweep - tile.n_iter(i), std::max(0.8 * estimate_target_(i), inner_share * gap), newton);
       tile.n_iter(i) += work.sweeps;
       settled = work.settled && !grew ? settled + 1 : 0;
       if ((!set_.commit(z, q) && !grew) || settled == 2) return;
     }
-  }
-
-  /// reg g(z) - s z^T q + (1 - s)^2 / 2 ||r||^2, with ||r||^2 = ||x||^2 - z^T D^T x - z^T q, an elastic net's b ||z||^2 included.
-  double estimated_gap(const SolverTile<T>& tile, Index i, double largest) const {
-    const auto z = tile.Z.col(i), q = q_.col(i), c = tile.correlations.col(i);
-    double g = 0, zq = 0, zc = 0;
-    for (const Index j : set_.atoms()) {
-      const auto z_j = static_cast<double>(z(j));
-      g += std::abs(z_j) * static_cast<double>(penalty_.weight(j));
-      zq += z_j * static_cast<double>(q(j));
-      zc += z_j * static_cast<double>(c(j));
-    }
-    const double reg = static_cast<double>(tile.reg(i)), s = largest <= reg ? 1.0 : reg / largest;
-    return reg * g - s * zq + (1 - s) * (1 - s) * std::max(0.0, tile.half_norm_sq(i) - 0.5 * (zc + zq));
   }
 
   /// Evaluates the pending signals afresh; those not done go on with exact correlations.
@@ -132,9 +122,11 @@ class CoordinateDescent final : public TileSolver<T> {
 
   static constexpr int sweeps_between_refreshes = 200;
   static constexpr double joining_share = 0.6;  // of the hardest pull
-  static constexpr int sweeps_while_growing = 3, sweeps_at_rest = 20;
+  static constexpr double inner_share = 0.1;    // of the gap, that the set's own comes down to
+  static constexpr Index fewest_joining = 32;   // atoms at once; else as many as there are
 
-  const Matrix<T>& G_;
+  const Dictionary<T>& D_;
+  const std::unique_ptr<GramOperator<T>> gram_;
   const L1<T>& penalty_;
   const int max_sweeps_;
   TileCertificate<L1<T>> certificate_;
@@ -148,10 +140,13 @@ class CoordinateDescent final : public TileSolver<T> {
 }  // namespace
 
 template <Scalar T>
-std::unique_ptr<TileSolver<T>> make_coordinate_descent(const SharedProblem<L1<T>>& problem, const Matrix<T>& gram) {
-  return std::make_unique<CoordinateDescent<T>>(problem, gram);
+std::unique_ptr<TileSolver<T>> make_coordinate_descent(const SharedProblem<L1<T>>& problem,
+                                                       std::unique_ptr<GramOperator<T>> gram) {
+  return std::make_unique<CoordinateDescent<T>>(problem, std::move(gram));
 }
-template std::unique_ptr<TileSolver<float>> make_coordinate_descent(const SharedProblem<L1<float>>&, const Matrix<float>&);
-template std::unique_ptr<TileSolver<double>> make_coordinate_descent(const SharedProblem<L1<double>>&, const Matrix<double>&);
+template std::unique_ptr<TileSolver<float>> make_coordinate_descent(const SharedProblem<L1<float>>&,
+                                                                    std::unique_ptr<GramOperator<float>>);
+template std::unique_ptr<TileSolver<double>> make_coordinate_descent(const SharedProblem<L1<double>>&,
+                                                                     std::unique_ptr<GramOperator<double>>);
 
 }  // namespace riata

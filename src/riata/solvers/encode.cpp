@@ -60,7 +60,8 @@ void encode(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D, const Reg
   require_signals<T>("encode", X, D);
   if (init) require_codes<T>("encode", "init", *init, X.cols(), D.code_size());
   const Vector<T> regs = resolve_reg<T>(reg, batch, D, options.penalty, options.execution);
-  const Solver method = options.method == Solver::automatic ? pick_solver<T>(batch, D, regs, options) : options.method;
+  const Solver method =
+      options.method == Solver::automatic ? pick_solver<T>(batch, X.cols(), D, regs, init.has_value(), options) : options.method;
 
   EncodeOptions chosen = options;
   chosen.method = method;

@@ -18,13 +18,13 @@
 namespace riata {
 
 enum class Solver {
-  automatic,           ///< coordinate descent up to 8192 atoms, else FISTA; LARS for one or two signals in 1024 atoms and
-                       ///< more at reg >= reg_max / 4 (l1 alone). FISTA for groups, ISTA for l0. The result says which
+  automatic,           ///< coordinate descent, or for many signals LARS where it is the faster one (l1 alone): correlated atoms,
+                       ///< small reg; docs/choosing_a_solver.md. FISTA for groups and masks, ISTA for l0. The result says which
   ista,                ///< proximal gradient, step 1 / ||D||_2^2; with the l0 penalty iterative hard thresholding
   fista,               ///< accelerated; Beck and Teboulle (2009), with gradient restart by default
   oista,               ///< oracle ISTA; Ablin et al. (2019), step 1 / ||D_S||_2^2 on the current support
   backtracking,        ///< proximal gradient, each step found by trial; no norm of D is needed
-  coordinate_descent,  ///< cyclic, on the Gram matrix, with active sets; l1 and elastic net
+  coordinate_descent,  ///< cyclic, on working sets, with the Gram matrix where signals are many; l1 and elastic net
   lars                 ///< l1 alone: the exact path down to reg, in double; an iteration is a knot, a start is not used
 };
 

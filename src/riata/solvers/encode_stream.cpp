@@ -82,8 +82,7 @@ StreamReport run(const Source<T>& signals, const DenseDictionary<T>& D, const Re
       require_in_range<T>(caller, "X", X, of_signals, first);
       const Vector<T> regs = resolve_reg<T>(part_of(reg, first, n), X, D, solver.penalty, solver.execution);
       if (!encoder) {
-        // Any block of more than two signals gets the method that all signals would.
-        if (solver.method == Solver::automatic) solver.method = pick_solver<T>(X, D, regs, solver);
+        if (solver.method == Solver::automatic) solver.method = pick_solver<T>(X, n_signals, D, regs, false, solver);
         encoder = make_batch_encoder<T>(D, solver);
       }
       EncodeResult<T> result = encoder->encode(X, regs, {});

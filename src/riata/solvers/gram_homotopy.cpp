@@ -24,7 +24,7 @@ double unit_of(double largest) { return largest > 0 ? std::ldexp(1.0, std::ilogb
 
 }  // namespace
 
-PathGram::PathGram(const Matrix<double>& D) : exact(round_up_to_block<float>(D.cols()), D.cols()) {
+PathGram::PathGram(const MatrixView<double>& D) : exact(round_up_to_block<float>(D.cols()), D.cols()) {
   exact.bottomRows(exact.rows() - D.cols()).setZero();
   multiply_transposed<double>(D, D, exact.topRows(D.cols()));
   unit = unit_of(exact.diagonal().maxCoeff());
@@ -33,7 +33,7 @@ PathGram::PathGram(const Matrix<double>& D) : exact(round_up_to_block<float>(D.c
 }
 
 template <Scalar P>
-GramHomotopy<P>::GramHomotopy(const PathGram& gram, const Matrix<double>& D, const Vector<double>& weights, bool positive)
+GramHomotopy<P>::GramHomotopy(const PathGram& gram, const MatrixView<double>& D, const Vector<double>& weights, bool positive)
     : gram_(gram),
       G_(gram.template in<P>()),
       D_(D),

@@ -33,7 +33,7 @@ namespace riata {
 
 /// D^T D over a power of two near to its largest entry, rows padded with zeros for the kernels.
 struct PathGram {
-  explicit PathGram(const Matrix<double>& D);
+  explicit PathGram(const MatrixView<double>& D);
   template <Scalar P>
   const Matrix<P>& in() const {
     if constexpr (std::same_as<P, double>)
@@ -52,7 +52,7 @@ template <Scalar P>
 class GramHomotopy {
  public:
   /// Borrows the first two. `weights`: b.
-  GramHomotopy(const PathGram& gram, const Matrix<double>& D, const Vector<double>& weights, bool positive);
+  GramHomotopy(const PathGram& gram, const MatrixView<double>& D, const Vector<double>& weights, bool positive);
 
   /// From reg_max down to `reg` > 0. `c` = D^T x. False where it lost its way, or after `most_knots` knots.
   template <Scalar T>
@@ -82,7 +82,7 @@ class GramHomotopy {
 
   const PathGram& gram_;
   const Matrix<P>& G_;
-  const Matrix<double>& D_;
+  const MatrixView<double> D_;
   const double unit_of_weights_;
   const Vector<double> weights_;
   const bool positive_;

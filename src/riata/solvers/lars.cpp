@@ -27,6 +27,7 @@
 #include "riata/core/check.hpp"
 #include "riata/core/stopping.hpp"
 #include "riata/linalg/growing_qr.hpp"
+#include "riata/linalg/norms.hpp"
 #include "riata/operators/units.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/gram_homotopy.hpp"
@@ -40,8 +41,8 @@ constexpr double eps = std::numeric_limits<double>::epsilon();
 /// The path of one signal after the other, in double. Borrows the atoms, whose weights are one.
 class Homotopy {
  public:
-  Homotopy(const Matrix<double>& D, bool positive)
-      : D_(D), positive_(positive), norms_(D.colwise().norm()), qr_(D.rows(), D.cols()), s_(D.cols()), a_(D.cols()) {
+  Homotopy(const MatrixView<double>& D, bool positive)
+      : D_(D), positive_(positive), norms_(column_norms<double>(D)), qr_(D.rows(), D.cols()), s_(D.cols()), a_(D.cols()) {
     norms_.maxCoeff(&shortest_);
     for (Index j = 0; j < norms_.size(); ++j)
       if (norms_(j) > 0 && norms_(j) < norms_(shortest_)) shortest_ = j;
@@ -247,7 +248,7 @@ class Homotopy {
   static constexpr double promised_violation = 8e-13;  // of the optimality conditions, relative to reg_max if norms are equal
   static constexpr double dependence = 1e-14;          // an atom that near to the span of A, relative to its norm, lies in it
 
-  const Matrix<double>& D_;
+  const MatrixView<double> D_;
   const bool positive_;
   const Vector<double> norms_;
   GrowingQr qr_;  // of D_A
@@ -261,18 +262,26 @@ class Homotopy {
   double tie_ = 0;                 // the rounding of c_j over ||D_j||
 };
 
-/// D_j / w_j, in double.
-template <Scalar T>
-Matrix<double> unweighted(const Matrix<double>& D, const L1<T>& penalty) {
-  Matrix<double> atoms = D;
-  for (Index j = 0; j < atoms.cols(); ++j) atoms.col(j) /= static_cast<double>(penalty.weight(j));
-  return atoms;
-}
+/// D_j / w_j. Borrows D, which is that without weights.
+class UnweightedAtoms {
+ public:
+  template <Scalar T>
+  UnweightedAtoms(const MatrixView<double>& D, const L1<T>& penalty) : given_(D) {
+    if (penalty.uniform()) return;
+    copy_ = D;
+    for (Index j = 0; j < copy_.cols(); ++j) copy_.col(j) /= static_cast<double>(penalty.weight(j));
+  }
+  MatrixView<double> view() const { return copy_.size() > 0 ? view_of(copy_) : given_; }
+
+ private:
+  const MatrixView<double> given_;
+  Matrix<double> copy_;
+};
 
 /// Sweeps over the support of z with a residual in long double, until no code moves: each is rounded so that |c_j| does not
 /// exceed its bound, which costs a gap of one digit where to exceed it would scale the dual point.
 template <Scalar T>
-void settle(const ConstVectorRef<double>& x, const Matrix<double>& D, const L1<T>& penalty, double reg, VectorRef<double> z) {
+void settle(const ConstVectorRef<double>& x, const MatrixView<double>& D, const L1<T>& penalty, double reg, VectorRef<double> z) {
   constexpr int most_sweeps = 100;
   Vector<long double> r = x.cast<long double>();
   for (Index j = 0; j < z.size(); ++j)
@@ -298,7 +307,8 @@ void settle(const ConstVectorRef<double>& x, const Matrix<double>& D, const L1<T
 
 /// The codes of the path where it is, for the atoms D and the penalty's weights.
 template <Scalar T>
-Vector<double> weighted(const Homotopy& path, const ConstVectorRef<double>& x, const Matrix<double>& D, const L1<T>& penalty) {
+Vector<double> weighted(const Homotopy& path, const ConstVectorRef<double>& x, const MatrixView<double>& D,
+                        const L1<T>& penalty) {
   Vector<double> codes = path.codes();
   for (Index j = 0; j < codes.size(); ++j) codes(j) /= static_cast<double>(penalty.weight(j));
   if (path.reg() > 0 && path.is_rough()) settle(x, D, penalty, path.reg(), codes);
@@ -325,7 +335,7 @@ class FastPaths {
   FastPaths(const PathGram& gram, const SharedProblem<L1<T>>& problem)
       : penalty_(rounded<T>(problem.options.penalty), problem.D.code_size()),
         D_(*problem.exact.matrix()),
-        norms_(D_.colwise().norm()),
+        norms_(column_norms<double>(D_)),
         inverse_norms_((norms_.array() > 0).select(norms_.cwiseInverse(), 0.0)),
         weights_(weights_of(penalty_, norms_.size())),
         certificate_(problem.exact, problem.exact, penalty_, problem.options.tol),
@@ -401,7 +411,7 @@ class FastPaths {
   }
 
   const L1<double> penalty_;
-  const Matrix<double>& D_;
+  const MatrixView<double> D_;
   const Vector<double> norms_, inverse_norms_;  // ||D_j||; 0 for an atom of zeros
   const Vector<double> weights_;
   TileCertificate<L1<double>> certificate_;
@@ -420,8 +430,8 @@ class Lars final : public TileSolver<T> {
       : penalty_(problem.penalty),
         max_knots_(problem.options.max_iter),
         D_double_(*problem.exact.matrix()),
-        atoms_(unweighted(D_double_, problem.penalty)),
-        path_(atoms_, problem.penalty.positive()),
+        atoms_(D_double_, problem.penalty),
+        path_(atoms_.view(), problem.penalty.positive()),
         certificate_(problem.D, problem.exact, problem.penalty, problem.options.tol) {
     if (gram != nullptr) fast_.emplace(*gram, problem);
   }
@@ -462,8 +472,8 @@ class Lars final : public TileSolver<T> {
 
   const L1<T>& penalty_;
   const int max_knots_;
-  const Matrix<double>& D_double_;
-  const Matrix<double> atoms_;
+  const MatrixView<double> D_double_;
+  const UnweightedAtoms atoms_;
   Homotopy path_;
   std::optional<FastPaths<T>> fast_;
   TileCertificate<L1<T>> certificate_;
@@ -480,9 +490,9 @@ namespace {
 
 /// The gap at each knot, of the codes as they are.
 template <Scalar T>
-Vector<double> gaps_of(const ConstVectorRef<T>& x, const Matrix<T>& D, const L1<T>& penalty, const Vector<T>& regs,
+Vector<double> gaps_of(const ConstVectorRef<T>& x, const MatrixView<T>& D, const L1<T>& penalty, const Vector<T>& regs,
                        const Matrix<T>& codes) {
-  const DenseDictionary<T> dictionary(D);
+  const auto dictionary = DenseDictionary<T>::borrow(D);
   const auto exact = dictionary.in_double();
   TileCertificate<L1<T>> certificate(dictionary, *exact, penalty);
   Vector<double> gaps(regs.size());
@@ -496,7 +506,7 @@ Vector<double> gaps_of(const ConstVectorRef<T>& x, const Matrix<T>& D, const L1<
 
 /// Does the path, as computed in double, solve the problem at every knot? A gap says nothing at reg = 0.
 template <Scalar T>
-bool is_solution(const Homotopy& path, const Vector<double>& x, const Matrix<double>& D, const PathOptions& options,
+bool is_solution(const Homotopy& path, const Vector<double>& x, const MatrixView<double>& D, const PathOptions& options,
                  const Vector<double>& regs, const Matrix<double>& codes) {
   const Vector<double> gaps = gaps_of<double>(x, D, L1<double>(rounded<T>(options.penalty), D.cols()), regs, codes);
   const double most = 1e-9 * 0.5 * x.squaredNorm();
@@ -520,9 +530,11 @@ LassoPath<T> lasso_path(const NonDeduced<ConstVectorRef<T>>& x_given, const Dens
   const Vector<T> x = units.X().col(0);
   const Vector<double> x_double = x.template cast<double>();
   const double reg_min = options.reg_min > 0 ? shifted_reg<double>(options.reg_min, units.weight(0)) : 0.0;
-  const Matrix<T>& dictionary = unit_atoms.matrix();
-  const Matrix<double> D_double = dictionary.template cast<double>(), atoms = unweighted(D_double, penalty);
-  Homotopy path(atoms, penalty.positive());
+  const MatrixView<T> dictionary = unit_atoms.matrix();
+  const auto in_double = unit_atoms.dictionary().in_double();
+  const MatrixView<double> D_double = *in_double->matrix();
+  const UnweightedAtoms atoms(D_double, penalty);
+  Homotopy path(atoms.view(), penalty.positive());
   path.start(x_double);
   std::vector<double> regs = {std::max(path.reg_max(), reg_min)};
   std::vector<Vector<double>> codes = {Vector<double>::Zero(D.code_size())};

@@ -27,6 +27,7 @@
 #include "riata/core/sweep.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/linalg/gram_kernels.hpp"
+#include "riata/linalg/norms.hpp"
 #include "riata/operators/units.hpp"
 #include "riata/solvers/tile_certificate.hpp"
 
@@ -361,14 +362,12 @@ PursuedAtoms<T> make_atoms(const DenseDictionary<T>& D, Index n_signals, Index m
   const Index m = D.code_size(), n_rows = round_up_to_block<T>(m);
   PursuedAtoms<T> atoms{.D = D,
                         .by_ols = options.selection == Selection::ols,
-                        .norms = Vector<double>(m),
+                        .norms = column_norms<T>(D.atoms()),
                         .may_choose = Vector<T>::Zero(n_rows),
                         .unit = {},
                         .gram = {}};
-  for (Index j = 0; j < m; ++j) {
-    atoms.norms(j) = D.atoms().col(j).template cast<double>().stableNorm();
+  for (Index j = 0; j < m; ++j)
     if (atoms.norms(j) > 0) atoms.may_choose(j) = T(1);
-  }
   const Index n = D.signal_size();
   const double bytes = static_cast<double>(n_rows) * static_cast<double>(m) * sizeof(T);
   const bool use_gram = bytes <= most_gram_bytes && gram_pays(gram ? 4.0 : static_cast<double>(n), n, m, n_signals, most_atoms);

@@ -3,6 +3,7 @@
 
 #include <limits>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "riata/operators/dense_dictionary.hpp"
@@ -56,7 +57,7 @@ class TileCertificate {
   void find_objective(const ConstVectorRef<T>& x, const ConstVectorRef<T>& z, T reg, Index i);
   void compute_residual(const ConstVectorRef<T>& x, const ConstVectorRef<T>& z, Index i);
   void correlate(const ConstMatrixRef<T>& Z);
-  bool is_matrix() const { return D_ != nullptr; }
+  bool is_matrix() const { return D_.has_value(); }
   void sharpen_correlations(const ConstVectorRef<T>& z, Index i, Index n_support, double norm);
   Index find_support(const ConstVectorRef<T>& z);
   struct Terms;
@@ -65,8 +66,8 @@ class TileCertificate {
   double precise_gap(Terms terms, const ConstVectorRef<T>& x, const ConstVectorRef<T>& z, Index i, Index n_support, double error);
 
   const Dictionary<double>& exact_;
-  const Matrix<T>* D_;              // null, as the next, where the dictionary is no matrix
-  const Matrix<double>* D_double_;  // the same atoms
+  const std::optional<MatrixView<T>> D_;              // not there, as the next, where the dictionary is no matrix
+  const std::optional<MatrixView<double>> D_double_;  // the same atoms
   const P& penalty_;
   const double tol_;
   const Matrix<T> nothing_;
@@ -99,7 +100,7 @@ class SignalRegMax {
   T operator()(const ConstVectorRef<T>& x, const ConstVectorRef<T>& correlations) const;
 
  private:
-  const Matrix<T>* D_;
+  const std::optional<MatrixView<T>> D_;
   std::shared_ptr<const Dictionary<double>> exact_;  // where it is no matrix
   const P& penalty_;
   double largest_atom_ = 0;  // the pull of the atoms' norms

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "riata/solvers/encode.hpp"
+#include "riata/solvers/gram_operator.hpp"
 #include "riata/solvers/tile_certificate.hpp"
 
 namespace riata {
@@ -71,8 +72,9 @@ std::unique_ptr<TileSolver<typename P::scalar>> make_backtracking(const SharedPr
 template <Scalar T>
 std::unique_ptr<TileSolver<T>> make_lars(const SharedProblem<L1<T>>& problem, const PathGram* gram);
 
-/// `gram` = D^T D.
+/// `gram`: D^T D.
 template <Scalar T>
-std::unique_ptr<TileSolver<T>> make_coordinate_descent(const SharedProblem<L1<T>>& problem, const Matrix<T>& gram);
+std::unique_ptr<TileSolver<T>> make_coordinate_descent(const SharedProblem<L1<T>>& problem,
+                                                       std::unique_ptr<GramOperator<T>> gram);
 
 }  // namespace riata

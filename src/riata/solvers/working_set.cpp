@@ -17,77 +17,122 @@ constexpr Index padded(Index n) { return (n + 7) / 8 * 8; }
 }  // namespace
 
 template <Scalar T>
-WorkingSet<T>::WorkingSet(const Matrix<T>& gram, const L1<T>& penalty)
-    : G_(gram),
+WorkingSet<T>::WorkingSet(GramOperator<T>& gram, const L1<T>& penalty)
+    : gram_(gram),
       penalty_(penalty),
-      is_member_(static_cast<std::size_t>(gram.cols()), 0),
-      nonzeros_(static_cast<std::size_t>(gram.cols())) {}
+      is_member_(static_cast<std::size_t>(gram.size()), 0),
+      joining_(static_cast<std::size_t>(gram.size())) {}
 
 template <Scalar T>
-void WorkingSet<T>::start(const T* z, const T* q, T reg) {
+void WorkingSet<T>::start(const T* z, const T* q, const T* c, T reg, double half_norm_sq) {
   for (const Index j : atoms_) is_member_[static_cast<std::size_t>(j)] = 0;
   atoms_.clear();
   reg_ = reg;
   ridge_ = static_cast<T>(penalty_.ridge(static_cast<double>(reg)));
-  const Index count = find_nonzeros(G_.cols(), z, nonzeros_.data());
-  for (const Index j : std::span(nonzeros_).first(static_cast<std::size_t>(count))) add(j, z[j], q[j]);
+  half_norm_sq_ = half_norm_sq;
+  joining_.resize(is_member_.size());
+  joining_.resize(static_cast<std::size_t>(find_nonzeros(gram_.size(), z, joining_.data())));
+  append(z, q, c);
 }
 
 template <Scalar T>
-void WorkingSet<T>::add(Index j, T z_j, T q_j) {
-  reserve();
-  const Index k = size(), block = padded(k + 1);
-  atoms_.push_back(j);
-  is_member_[static_cast<std::size_t>(j)] = 1;
-  const T* g = G_.col(j).data();
-  T* h = H_.col(k).data();
-  if (k % 8 == 0) H_.block(k, 0, 8, k).setZero();  // a new block of padding below the columns before
-  for (Index l = 0; l <= k; ++l) H_(k, l) = h[l] = g[atoms_[static_cast<std::size_t>(l)]];
-  for (Index l = k + 1; l < block; ++l) h[l] = q_(l) = z_(l) = T(0);
-  h[k] += ridge_;
-  z_(k) = z_committed_(k) = z_j;
-  q_(k) = q_j;
-  bound_(k) = reg_ * penalty_.weight(j);
-  inverse_(k) = h[k] > T(0) ? 1 / h[k] : T(0);
+bool WorkingSet<T>::grow(const T* q, const T* c, double least, Index most) {
+  pulled_.clear();
+  penalty_.for_each_pulled(gram_.size(), q, static_cast<T>(least), [&](Index j) {
+    if (!is_member_[static_cast<std::size_t>(j)] && gram_.squared_norm(j) > T(0))
+      pulled_.emplace_back(-penalty_.pull(static_cast<double>(q[j]), j), j);  // the hardest first, of equals the first
+  });
+  if (std::ssize(pulled_) > most) {
+    std::nth_element(pulled_.begin(), pulled_.begin() + most, pulled_.end());
+    pulled_.resize(static_cast<std::size_t>(most));
+    std::sort(pulled_.begin(), pulled_.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  }
+  joining_.clear();
+  for (const auto& [pull, j] : pulled_) joining_.push_back(j);
+  append(nullptr, q, c);
+  return !joining_.empty();
 }
 
-/// Room for one more atom.
+/// Takes in joining_, whose codes are those of z, or zeros.
 template <Scalar T>
-void WorkingSet<T>::reserve() {
-  if (size() < H_.cols()) return;
-  const Index room = std::max<Index>(64, 2 * H_.cols());
+void WorkingSet<T>::append(const T* z, const T* q, const T* c) {
+  const Index before = size(), n_new = std::ssize(joining_), n = before + n_new, n_padded = padded(n);
+  if (n_new == 0) return;
+  reserve(n_padded);
+  atoms_.insert(atoms_.end(), joining_.begin(), joining_.end());
+  gram_.block(atoms_, joining_, H_.block(0, before, n, n_new));
+  for (Index k = before; k < n; ++k)
+    for (Index l = 0; l < before; ++l) H_(k, l) = H_(l, k);
+  if (n < n_padded) {
+    H_.block(n, 0, n_padded - n, n).setZero();
+    for (Vector<T>* v : {&z_, &q_}) v->segment(n, n_padded - n).setZero();
+  }
+  for (Index k = before; k < n; ++k) {
+    const Index j = atoms_[static_cast<std::size_t>(k)];
+    is_member_[static_cast<std::size_t>(j)] = 1;
+    H_(k, k) += ridge_;
+    z_(k) = z_committed_(k) = z != nullptr ? z[j] : T(0);
+    q_(k) = q[j];
+    c_(k) = c[j];
+    bound_(k) = reg_ * penalty_.weight(j);
+    inverse_(k) = H_(k, k) > T(0) ? 1 / H_(k, k) : T(0);
+  }
+}
+
+/// Room for n atoms, a multiple of 8.
+template <Scalar T>
+void WorkingSet<T>::reserve(Index n) {
+  if (n <= H_.cols()) return;
+  const Index room = std::max<Index>({64, n, 2 * H_.cols()});
   Matrix<T> larger(room + 16, room);  // 16: so that columns start in different cache sets
-  larger.topLeftCorner(H_.rows(), H_.cols()) = H_;
+  larger.topLeftCorner(padded(size()), size()) = H_.topLeftCorner(padded(size()), size());
   H_.swap(larger);
-  for (Vector<T>* v : {&z_, &z_committed_, &q_, &inverse_, &bound_, &coefficients_}) v->conservativeResize(room);
+  for (Vector<T>* v : {&z_, &z_committed_, &q_, &c_, &inverse_, &bound_, &coefficients_}) v->conservativeResize(room);
   columns_.resize(static_cast<std::size_t>(room));
 }
 
 template <Scalar T>
-bool WorkingSet<T>::grow(const T* q, double least) {
-  const Index before = size();
-  penalty_.for_each_pulled(G_.cols(), q, static_cast<T>(least), [&](Index j) {
-    if (!is_member_[static_cast<std::size_t>(j)] && G_(j, j) > T(0)) add(j, T(0), q[j]);
-  });
-  return size() > before;
-}
-
-template <Scalar T>
-typename WorkingSet<T>::Work WorkingSet<T>::solve(int most_sweeps, bool newton) {
+typename WorkingSet<T>::Work WorkingSet<T>::solve(int most_sweeps, double target, bool newton) {
   Work work{.settled = true};
+  Index n_since = 0;  // sweeps since the last Newton step
   while (work.sweeps < most_sweeps) {
     if (size() >= large) leave_if_stopped();
     const SweepResult result = sweep();
     ++work.sweeps;
+    ++n_since;
     work.settled &= !result.support_changed;
     if (result.decrease == 0) return work;
-    if (newton && !result.support_changed) {
-      if (minimise_on_support()) return work;
-      work.settled = false;
-    }
+    if (gap(largest_pull_inside()) <= target) break;
+    if (!newton || result.support_changed || n_since * atoms_per_sweep < find_support()) continue;
+    if (minimise_on_support()) return work;
+    n_since = 0;
+    work.settled = false;
   }
   work.settled = false;
   return work;
+}
+
+/// As in certificate.hpp, with ||r||^2 = ||x||^2 - z^T c - z^T q, an elastic net's b ||z||^2 included.
+template <Scalar T>
+double WorkingSet<T>::gap(double largest_pull) const {
+  double penalty = 0, zq = 0, zc = 0;
+  for (Index k = 0; k < size(); ++k) {
+    const auto z = static_cast<double>(z_(k));
+    penalty += std::abs(z) * static_cast<double>(bound_(k));
+    zq += z * static_cast<double>(q_(k));
+    zc += z * static_cast<double>(c_(k));
+  }
+  const double reg = static_cast<double>(reg_), s = largest_pull <= reg ? 1.0 : reg / largest_pull;
+  return penalty - s * zq + (1 - s) * (1 - s) * std::max(0.0, half_norm_sq_ - 0.5 * (zc + zq));
+}
+
+template <Scalar T>
+double WorkingSet<T>::largest_pull_inside() const {
+  if (penalty_.uniform()) return penalty_.largest_pull(size(), q_.data());
+  double largest = 0;
+  for (Index k = 0; k < size(); ++k)
+    largest = std::max(largest, penalty_.pull(static_cast<double>(q_(k)), atoms_[static_cast<std::size_t>(k)]));
+  return largest;
 }
 
 template <Scalar T>
@@ -100,6 +145,14 @@ SweepResult WorkingSet<T>::sweep() {
                                                 .positive = penalty_.positive(),
                                                 .q = q_.data(),
                                                 .z = z_.data()});
+}
+
+/// Fills support_ and returns its size.
+template <Scalar T>
+Index WorkingSet<T>::find_support() {
+  support_.resize(static_cast<std::size_t>(size()));
+  support_.resize(static_cast<std::size_t>(find_nonzeros(size(), z_.data(), support_.data())));
+  return std::ssize(support_);
 }
 
 /// Newton steps, each of which but the last ends with atoms at zero. True if the last was a whole one.
@@ -133,10 +186,7 @@ typename WorkingSet<T>::Step WorkingSet<T>::newton_step() {
 /// rounding of H, turns directions without curvature into long steps.
 template <Scalar T>
 bool WorkingSet<T>::newton_direction() {
-  support_.clear();
-  for (Index k = 0; k < size(); ++k)
-    if (z_(k) != T(0)) support_.push_back(k);
-  const Index n = std::ssize(support_);
+  const Index n = find_support();
   if (n == 0 || n > largest_newton) return false;
   newton_.resize(n);
   H_support_.resize(n, n);
@@ -207,18 +257,18 @@ bool WorkingSet<T>::rises() const {
 
 template <Scalar T>
 bool WorkingSet<T>::commit(T* z, T* q) {
-  Index moved = 0;
+  moved_.clear();
   for (Index k = 0; k < size(); ++k) {
     const Index j = atoms_[static_cast<std::size_t>(k)];
     if (z_(k) == z_committed_(k)) continue;
-    coefficients_(moved) = z_(k) - z_committed_(k);
-    columns_[static_cast<std::size_t>(moved++)] = G_.col(j).data();
+    coefficients_(std::ssize(moved_)) = z_(k) - z_committed_(k);
+    moved_.push_back(j);
     if (penalty_.has_ridge()) q[j] -= ridge_ * (z_(k) - z_committed_(k));
     z[j] = z_committed_(k) = z_(k);
   }
-  subtract_columns(G_.rows(), moved, columns_.data(), coefficients_.data(), q);
+  if (!moved_.empty()) gram_.subtract_columns(moved_, coefficients_.data(), q);
   for (Index k = 0; k < size(); ++k) q_(k) = q[atoms_[static_cast<std::size_t>(k)]];
-  return moved > 0;
+  return !moved_.empty();
 }
 
 template class WorkingSet<float>;

@@ -5,11 +5,18 @@
 // with the ridge b of an elastic net, 0 for l1.
 //
 // H is a compact copy of its part of the Gram matrix, so that a coordinate's move costs |S| multiply-adds, not n_atoms.
+//
+// Sweeps or a factorisation? Newton's step on the support of size s costs s^3 / 6 multiply-adds and ends the work if the support is
+// the right one; a sweep costs s |S|, and how many are needed depends on the tolerance and on how correlated the atoms are. So
+// sweeps go first, and a Newton step is tried when those since the last have cost about as much as it will: whichever of the two
+// would have been the better choice, at most twice its time is spent.
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "riata/linalg/kernels.hpp"
+#include "riata/solvers/gram_operator.hpp"
 #include "riata/terms/l1.hpp"
 
 namespace riata {
@@ -17,22 +24,26 @@ namespace riata {
 template <Scalar T>
 class WorkingSet {
  public:
-  /// Borrows both; `gram` = D^T D.
-  WorkingSet(const Matrix<T>& gram, const L1<T>& penalty);
+  /// Borrows both.
+  WorkingSet(GramOperator<T>& gram, const L1<T>& penalty);
 
-  /// S = the support of z. q = D^T (x - D z) - b z.
-  void start(const T* z, const T* q, T reg);
+  /// S = the support of z. q = D^T (x - D z) - b z, c = D^T x.
+  void start(const T* z, const T* q, const T* c, T reg, double half_norm_sq);
 
-  /// Adds the atoms outside whose pull |q_j| / w_j exceeds `least`. False if there was none.
-  bool grow(const T* q, double least);
+  /// Adds those atoms outside whose pull |q_j| / w_j exceeds `least`: if they are more than `most`, the hardest pulled. False if
+  /// there was none.
+  bool grow(const T* q, const T* c, double least, Index most);
 
   struct Work {
     int sweeps = 0;
     bool settled = false;  ///< the support never changed and the work ended by itself: this is the minimiser, to rounding
   };
-  /// Sweeps until nothing moves or `most_sweeps`. With `newton`, a Newton step follows each sweep that left the support as it
-  /// was, and a whole one ends the work.
-  Work solve(int most_sweeps, bool newton);
+  /// Sweeps, and Newton steps if they are wanted, until the gap of this problem is at most `target`, nothing moves, a whole Newton
+  /// step has been made, or `most_sweeps`.
+  Work solve(int most_sweeps, double target, bool newton);
+
+  /// The gap where the hardest pull of any atom is this. Of moves that are committed.
+  double gap(double largest_pull) const;
 
   /// Takes the moves over into all codes and correlations. False if there were none.
   bool commit(T* z, T* q);
@@ -43,10 +54,13 @@ class WorkingSet {
   Index size() const { return static_cast<Index>(atoms_.size()); }
   static constexpr int most_newton_steps = 8;    // between two sweeps
   static constexpr Index largest_newton = 1024;  // atoms; beyond it sweeps are cheaper
+  static constexpr Index atoms_per_sweep = 6;    // of a support, whose Newton step costs as much
 
-  void add(Index j, T z_j, T q_j);
-  void reserve();
+  void append(const T* z, const T* q, const T* c);
+  void reserve(Index n);
+  double largest_pull_inside() const;
   SweepResult sweep();
+  Index find_support();
   enum class Step { none, clipped, whole };
   bool minimise_on_support();
   Step newton_step();
@@ -56,21 +70,24 @@ class WorkingSet {
   void try_change();
   bool rises() const;
 
-  const Matrix<T>& G_;
+  GramOperator<T>& gram_;
   const L1<T>& penalty_;
   T reg_ = 0, ridge_ = 0;
+  double half_norm_sq_ = 0;
   std::vector<Index> atoms_;
-  std::vector<char> is_member_;        // of S, one per atom
-  std::vector<Index> nonzeros_;        // scratch of start()
-  Matrix<T> H_;                        // the first size() columns count; rows padded with zeros
-  Vector<T> z_, q_, inverse_, bound_;  // of S: codes, correlations, 1 / H_kk, reg w_k
-  Vector<T> z_committed_;              // the codes that everyone knows
+  std::vector<char> is_member_;                   // of S, one per atom
+  std::vector<Index> joining_;                    // atoms that append() takes in
+  std::vector<std::pair<double, Index>> pulled_;  // scratch of grow()
+  Matrix<T> H_;                                   // the first size() columns count; rows padded with zeros
+  Vector<T> z_, q_, c_, inverse_, bound_;         // of S: codes, correlations with the residual and with x, 1 / H_kk, reg w_k
+  Vector<T> z_committed_;                         // the codes that everyone knows
   // The Newton step.
   std::vector<Index> support_;  // places in S
   Matrix<double> H_support_;
   Vector<double> newton_, change_;  // one per place
   Vector<T> z_tried_, q_tried_, coefficients_;
   std::vector<const T*> columns_;
+  std::vector<Index> moved_;  // atoms that commit() moves
 };
 
 }  // namespace riata

@@ -10,7 +10,7 @@ namespace riata {
 template <Scalar T>
 CoupledLayer<T>::CoupledLayer(const Dictionary<T>& D, Shrink<T> shrink, const CoupledParts<T>& parts, const PassRoom& room)
     : D_(D),
-      matrix_(parts.schedule == nullptr || parts.on_supports ? D.matrix() : nullptr),
+      matrix_(parts.schedule == nullptr || parts.on_supports ? D.matrix() : std::nullopt),
       parts_(parts),
       shrink_(std::move(shrink)),
       first_kept_(room.n_layers - room.stored),
@@ -18,7 +18,7 @@ CoupledLayer<T>::CoupledLayer(const Dictionary<T>& D, Shrink<T> shrink, const Co
       transposed_(parts.weight ? Matrix<T>(parts.weight->values.transpose()) : Matrix<T>()),
       pull_(D.code_size(), room.tile),
       Wh_(D.signal_size(), room.stored > 0 ? room.tile : 0),
-      before_(D.code_size(), matrix_ != nullptr ? room.tile : 0),
+      before_(D.code_size(), matrix_ ? room.tile : 0),
       h_(D.code_size(), parts.schedule == nullptr && room.stored > 0 ? room.tile : 0),
       rho_(room.tile),
       rho_gradient_(static_cast<std::size_t>(room.tile)) {
@@ -46,7 +46,7 @@ void CoupledLayer<T>::forward(const TileInput<T>& input, const LayerState<T>& be
   auto r = residual(before.number, n), pull = pull_.leftCols(n);
   if (before.number == 0) starts_from_zero_ = before.z.isZero(0);
   if (before.number == 0) was_dense_ = false;
-  const bool looks = matrix_ != nullptr && !(parts_.schedule != nullptr && was_dense_);
+  const bool looks = matrix_.has_value() && !(parts_.schedule != nullptr && was_dense_);
   if (looks) before_.assign(before.z);
   was_dense_ = was_dense_ || (looks && !before_.sparse());
   if (is_from_zero(before.number)) {
@@ -83,12 +83,12 @@ void CoupledLayer<T>::backward(const TileInput<T>& input, const LayerState<T>& b
   shrink_.backward(after.z, thresholds(input, alpha), h, {.rho = rho, .theta = find(parts_.threshold)});
   for (std::size_t i = 0; i < gradients.reg.size(); ++i) gradients.reg[i] += (parts_.threshold ? 1 : step) * rho[i];
 
-  const Matrix<T>* W = parts_.weight ? &parts_.weight->values : matrix_;
-  if (W != nullptr) h_.assign(h);
-  const bool sparse = W != nullptr && h_.sparse();
+  const std::optional<MatrixView<T>> W = parts_.weight ? view_of(parts_.weight->values) : matrix_;
+  if (W) h_.assign(h);
+  const bool sparse = W.has_value() && h_.sparse();
   if (sparse)
     h_.multiply(*W, Wh);
-  else if (W != nullptr)
+  else if (W)
     multiply<T>(*W, h, Wh);
   else
     D_.apply(h, Wh);
@@ -109,7 +109,7 @@ void CoupledLayer<T>::backward(const TileInput<T>& input, const LayerState<T>& b
   input.weigh(Wh);
   if (gradients.dictionary && !is_from_zero(before.number)) D_.accumulate_gradient(-alpha, Wh, before.z, gradients.parameters);
   if (MatrixRef<T> signals = gradients.signals; signals.size() > 0) signals += alpha * Wh;
-  if (matrix_ != nullptr && before_.sparse() && shrink_.zeros_are_dead()) return before_.subtract_adjoint(alpha, *matrix_, Wh, h);
+  if (matrix_ && before_.sparse() && shrink_.zeros_are_dead()) return before_.subtract_adjoint(alpha, *matrix_, Wh, h);
   D_.adjoint(Wh, pull);
   gradient_step(n * m, h.data(), alpha, pull.data(), h.data());
 }

@@ -53,7 +53,7 @@ class CoupledLayer : public Layer<T> {
   auto residual(int layer, Index n) { return r_[static_cast<std::size_t>(std::max(0, layer - first_kept_))].leftCols(n); }
 
   const Dictionary<T>& D_;
-  const Matrix<T>* matrix_;  // of D, where products may run on the supports, else null
+  const std::optional<MatrixView<T>> matrix_;  // D, where products may run on the supports
   CoupledParts<T> parts_;
   Shrink<T> shrink_;
   const int first_kept_;

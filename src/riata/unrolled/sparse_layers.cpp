@@ -24,7 +24,7 @@ bool are_equal(const std::vector<double>& steps) {
 }  // namespace
 
 template <Scalar T>
-GramProblem<T>::GramProblem(const Matrix<T>& dictionary, const L1<T>& penalty) : D(dictionary), positive(penalty.positive()) {
+GramProblem<T>::GramProblem(const MatrixView<T>& dictionary, const L1<T>& penalty) : D(dictionary), positive(penalty.positive()) {
   const Index m = D.cols(), rows = round_up_to_block<T>(m);
   G.setZero(rows, m);
   multiply_transposed<T>(D, D, G.topRows(m));

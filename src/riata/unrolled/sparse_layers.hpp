@@ -24,9 +24,9 @@ namespace riata {
 /// What the passes over all tiles share: the Gram matrix, its rows padded for the kernels, and the weights of the penalty.
 template <Scalar T>
 struct GramProblem {
-  GramProblem(const Matrix<T>& dictionary, const L1<T>& penalty);
+  GramProblem(const MatrixView<T>& dictionary, const L1<T>& penalty);
 
-  const Matrix<T>& D;
+  const MatrixView<T> D;
   bool positive;
   Matrix<T> G;  ///< rows() x n_atoms
   Vector<T> w;  ///< rows()
