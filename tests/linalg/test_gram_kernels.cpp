@@ -218,5 +218,84 @@ TYPED_TEST(GramKernelsOf, DeflateAsPlainLoopsDo_AndFindTheHardestPull) {
       }
 }
 
+TYPED_TEST(GramKernelsOf, ListTheHardestPullsOnWhatAFitLeaves) {
+  using T = TypeParam;
+  Draw draw(37);
+  for (const Index n_lines : {1, 3, 4, 13})
+    for (const int count : {0, 1, 6}) {
+      const Index rows = n_lines * gram_line<T>, stride = rows + 5;
+      Matrix<T> G = draw.normal_matrix(stride, 20).template cast<T>();
+      Vector<T> alpha = (10 * draw.normal_vector(rows)).template cast<T>();
+      const Vector<T> z = draw.normal_vector(count).template cast<T>();
+      std::vector<int> places;
+      for (int k = 0; k < count; ++k) places.push_back(draw.integer(0, 19));
+      const Index twin = draw.integer(1, static_cast<int>(rows) - 1);  // pulls as the first does
+      alpha(twin) = alpha(0);
+      G.row(twin) = G.row(0);
+      Vector<T> plain = alpha;
+      for (int k = 0; k < count; ++k) plain -= z(k) * G.col(places[static_cast<std::size_t>(k)]).head(rows);
+      plain = plain.cwiseAbs();
+      const T largest = plain.maxCoeff(), slack = T(1e-3);
+      for (const auto set : available_sets()) {
+        Vector<T> pulls(rows);
+        std::vector<int> hardest(static_cast<std::size_t>(rows) + 1);
+        PullOnRest<T> question{rows,     alpha.data(), stride, G.data(),     count,         places.data(),
+                               z.data(), T(0),         T(0),   pulls.data(), hardest.data()};
+        for (const T doubt : {T(0), T(5), T(1000)}) {
+          question.doubt = doubt;
+          const auto n_hardest = static_cast<std::size_t>(gram_kernels<T>(set).pull_on_rest(question));
+          std::vector<bool> is_listed(static_cast<std::size_t>(rows));
+          for (std::size_t k = 0; k < n_hardest; ++k) {
+            if (k > 0) {
+              EXPECT_LT(hardest[k - 1], hardest[k]);
+            }
+            is_listed[static_cast<std::size_t>(hardest[k])] = true;
+          }
+          for (Index j = 0; j < rows; ++j) {
+            const bool is = is_listed[static_cast<std::size_t>(j)];
+            EXPECT_TRUE(is || plain(j) < largest - doubt + slack);
+            EXPECT_TRUE(!is || plain(j) > largest - doubt - slack);
+          }
+          EXPECT_EQ(is_listed[0], is_listed[static_cast<std::size_t>(twin)]);
+        }
+        question.least = largest + slack;
+        EXPECT_EQ(gram_kernels<T>(set).pull_on_rest(question), 0);
+      }
+    }
+}
+
+TYPED_TEST(GramKernelsOf, GrowTheLeastSquaresFit) {
+  using T = TypeParam;
+  Draw draw(38);
+  const Matrix<T> D = draw.atoms(60, 40).template cast<T>();
+  const Vector<T> x = draw.normal_vector(60).template cast<T>();
+  const double rounding = 1e3 * static_cast<double>(std::numeric_limits<T>::epsilon());
+  for (const auto set : available_sets()) {
+    constexpr Index stride = round_up_to_block<T>(41);
+    Matrix<T> V = Matrix<T>::Zero(stride, stride), V_transposed = V;
+    Vector<T> g = Vector<T>::Zero(stride), w = g, z = g;
+    for (Index k = 0; k < 40; ++k) {
+      g.head(k) = D.leftCols(k).transpose() * D.col(k);
+      const FitGrown<T> grown = gram_kernels<T>(set).grow_fit(
+          {k, stride, g.data(), D.col(k).dot(x), V.data(), V_transposed.data(), w.data(), z.data()});
+      const auto D_I = D.leftCols(k + 1);
+      const Matrix<T> Q = D_I * V.topLeftCorner(k + 1, k + 1);
+      EXPECT_LE((Q.transpose() * Q - Matrix<T>::Identity(k + 1, k + 1)).norm(), rounding) << k;
+      EXPECT_EQ(V_transposed, V.transpose());
+      EXPECT_LE((D_I.transpose() * (x - D_I * z.head(k + 1))).norm(), rounding * x.norm()) << k;
+      EXPECT_TRUE(z.tail(stride - k - 1).isZero(0));
+      EXPECT_NEAR(grown.rho_sq, 1 - w.head(k).squaredNorm(), rounding);
+      EXPECT_NEAR(grown.y, Q.col(k).dot(x), rounding * x.norm());
+      EXPECT_NEAR(grown.column_sq, V.col(k).squaredNorm(), rounding * V.col(k).squaredNorm());
+      EXPECT_NEAR(grown.z_sq, z.squaredNorm(), rounding * z.squaredNorm());
+    }
+    g.head(40) = D.transpose() * D.col(7);  // that one again
+    EXPECT_NEAR(gram_kernels<T>(set)
+                    .grow_fit({40, stride, g.data(), D.col(7).dot(x), V.data(), V_transposed.data(), w.data(), z.data()})
+                    .rho_sq,
+                0, rounding);
+  }
+}
+
 }  // namespace
 }  // namespace riata::testing

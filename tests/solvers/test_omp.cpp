@@ -70,6 +70,23 @@ TEST(Omp, ChoosesTheAtomsOfItsDefinition_WhateverTheirNorms) {
   }
 }
 
+TEST(Omp, ChoosesInDouble_BetweenAtomsThatAreEqualInSinglePrecision) {
+  Draw draw(514);
+  Matrix<double> D(30, 80);
+  D.leftCols(40) = draw.atoms(30, 40);
+  D.rightCols(40) = D.leftCols(40) + 1e-9 * draw.normal_matrix(30, 40);
+  D.colwise().normalize();
+  const Matrix<double> X = draw.normal_matrix(30, 500);
+  for (const double scale : {1.0, 1e-149, 1e149}) {
+    const auto result = omp<double>(scale * X, D, {.n_nonzero = 1});
+    for (Index i = 0; i < 500; ++i) {
+      Index hardest = 0;
+      (D.transpose() * X.col(i)).cwiseAbs().maxCoeff(&hardest);
+      EXPECT_NE(result.codes(hardest, i), 0) << i;
+    }
+  }
+}
+
 TEST(Omp, LeavesAResidualOrthogonalToTheChosenAtoms_AlsoOnDependentOnes) {
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     Draw draw(600 + seed);

@@ -232,8 +232,9 @@ template <Scalar T>
 void multiply_transposed(const NonDeduced<ConstMatrixRef<T>>& A, const NonDeduced<ConstMatrixRef<T>>& B, MatrixRef<T> out) {
   if (out.size() == 0) return;
   for_each_block(B.cols(), columns_at_once(A.size()), [&](Index first, Index columns) {
+    out.middleCols(first, columns).setZero();  // faster than OpenBLAS does
     gemm(CblasTrans, CblasNoTrans, A.cols(), columns, A.rows(), T(1), A.data(), A.outerStride(), B.col(first).data(),
-         B.outerStride(), T(0), out.col(first).data(), out.outerStride());
+         B.outerStride(), T(1), out.col(first).data(), out.outerStride());
   });
 }
 

@@ -21,6 +21,15 @@ constexpr Index round_up_to_block(Index n) {
   return (n + gram_block<T> - 1) / gram_block<T> * gram_block<T>;
 }
 
+/// The entries of the widest vector.
+template <class T>
+inline constexpr Index gram_line = 64 / sizeof(T);
+
+template <class T>
+constexpr Index round_up_to_line(Index n) {
+  return (n + gram_line<T> - 1) / gram_line<T> * gram_line<T>;
+}
+
 /// The state of a network between two layers, at the atoms with z_j != 0 in it or in the state before: y = its input to the next
 /// layer, z = the code.
 template <class T>
@@ -96,6 +105,39 @@ struct Deflation {
   T *p, *alpha, *energy;
 };
 
+/// The atoms that pull hardest on what a fit leaves, all that are within `doubt` of the largest:
+///   |alpha_j - sum_k z_k G_{places_k, j}|,   columns `stride` apart
+template <class T>
+struct PullOnRest {
+  Index rows;  ///< a multiple of gram_line
+  const T* alpha;
+  Index stride;
+  const T* G;
+  Index count;
+  const int* places;
+  const T* z;
+  T least;  ///< none, unless the largest is larger
+  T doubt;
+  T* pulls;      ///< room for rows
+  int* hardest;  ///< room for one more than rows; increasing
+};
+
+/// The least-squares fit d_I z of x on unit atoms takes one more of them, d_k:   w = V^T g,   rho^2 = 1 - ||w||^2,
+///   V <- ( V, -V w / rho; 0, 1 / rho ),   y = (d_k^T x - g^T z) / rho,   z <- z + y V_k,   where  V V^T = (d_I^T d_I)^-1
+/// Arrays begin with what there is of `count` atoms, then zeros, up to `stride`, a multiple of gram_block, which is more.
+template <class T>
+struct FitGrowth {
+  Index count, stride;
+  const T* g;  ///< d_I^T d_k
+  T product;   ///< d_k^T x
+  T *V, *V_transposed, *w, *z;
+};
+template <class T>
+struct FitGrown {
+  T rho_sq, y;
+  T column_sq, z_sq;  ///< ||V_k||^2, ||z||^2
+};
+
 template <class T>
 struct GramKernels {
   Index (*layer)(const GramLayer<T>&);  ///< returns out.count
@@ -105,6 +147,8 @@ struct GramKernels {
   void (*deflate)(const Deflation<T>&);
   Index (*hardest_pull)(const HardestPull<T>&);                           ///< returns where, the first of equals; -1: nowhere
   Index (*deflate_and_pull)(const Deflation<T>&, const HardestPull<T>&);  ///< both, of the same alpha and energy, in one pass
+  Index (*pull_on_rest)(const PullOnRest<T>&);                            ///< returns how many
+  FitGrown<T> (*grow_fit)(const FitGrowth<T>&);                           ///< y and z only where rho^2 > 0
 };
 
 /// @pre the processor has that instruction set

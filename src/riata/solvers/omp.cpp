@@ -4,14 +4,20 @@
 //   rho q = d_k - sum_i w_i q_i,  w_i = q_i^T d_k;     y = q^T r,   r <- r - y q,  ||r||^2 <- ||r||^2 - y^2
 //   p = d^T q,   alpha <- alpha - y p,   e <- e - p^2;              at the end  D_I = Q R,  z_I = R^-1 y
 //
-// Pati, Rezaiifar and Krishnaprasad (1993); ols: Chen, Billings and Luo (1989). GramPursuit has the Gram matrix G = d^T d and needs
-// no q, which is Batch OMP (Rubinstein, Zibulevsky and Elad, 2008), with Q R where theirs is Cholesky's factor:
+// Pati, Rezaiifar and Krishnaprasad (1993); ols: Chen, Billings and Luo (1989). With the Gram matrix G = d^T d no q is needed,
+// which is Batch OMP (Rubinstein, Zibulevsky and Elad, 2008), with V = R^-1 where theirs is Cholesky's factor:
 //
-//   p = ( G_k - sum_i w_i p_i ) / rho,   w_i = p_i(k),   rho^2 = 1 - sum_i w_i^2,   y = alpha_k / rho
+//   w = V^T G_Ik,   rho^2 = 1 - ||w||^2,   V <- ( V, -V w / rho; 0, 1 / rho ),   y = alpha_k / rho,   z_I <- z_I + y V_k
 //
-// in T, m |I| per atom; its code is then refined in double with the residual itself. Where T is too coarse, an atom being near the
-// span of those chosen, r nearly zero, or an error near the one asked for, ExactPursuit codes the signal: q, r and R in double, alpha
-// and p afresh as products with d, n m per atom; that is also the one for few signals of many atoms.
+// SinglePursuit chooses by alpha = d^T x - G_I z_I in single precision, m |I| per atom. Where T is double, its fit is too, and
+// atoms that rounding may have put in the wrong order are compared in double. GramPursuit, in double, codes what is left, and all
+// of `ols`:
+//
+//   p = ( G_k - sum_i w_i p_i ) / rho,   w_i = p_i(k)
+//
+// Both refine their code in double with the residual itself. Where that is too coarse, an atom being near the span of those
+// chosen, r nearly zero, or an error near the one asked for, ExactPursuit codes the signal: q, r and R in double, alpha and p
+// afresh as products with d, n m per atom; that is also the one for few signals of many atoms.
 #include "riata/solvers/omp.hpp"
 
 #include <Eigen/Core>
@@ -20,9 +26,13 @@
 #include <concepts>
 #include <limits>
 #include <memory>
+#include <numeric>
 #include <span>
+#include <type_traits>
+#include <variant>
 
 #include "riata/core/check.hpp"
+#include "riata/core/large_pages.hpp"
 #include "riata/core/stopping.hpp"
 #include "riata/core/sweep.hpp"
 #include "riata/linalg/blas.hpp"
@@ -39,19 +49,26 @@ template <Scalar T>
 struct PursuedAtoms {
   const DenseDictionary<T>& D;
   bool by_ols;
-  Vector<double> norms;  ///< ||D_j||
-  Vector<T> may_choose;  ///< 1, or 0 for atoms of zeros
-  Matrix<T> unit;        ///< d, or 0 x 0: D itself then, whose products are divided by the norms
-  Matrix<T> gram;        ///< G, or 0 x 0
-  Matrix<double> exact;  ///< d in double, rows padded with zeros, where `unit` is there
+  Vector<double> norms;       ///< ||D_j||
+  Vector<T> may_choose;       ///< 1, or 0 for atoms of zeros
+  Matrix<double> exact;       ///< d, rows padded with zeros, or 0 x 0: products with D itself are divided by the norms then
+  Matrix<float> single;       ///< d, where `exact` is there
+  Matrix<float> single_gram;  ///< G for SinglePursuit, or 0 x 0; rows padded with zeros
+  Matrix<T> gram;             ///< G for GramPursuit, likewise
 
   Index n_rows() const { return may_choose.size(); }
-  bool has_gram() const { return gram.size() > 0; }
   /// d^T R, first rows of `out`.
   void correlate(const ConstMatrixRef<T>& R, MatrixRef<T> out) const {
-    multiply_transposed<T>(unit.size() > 0 ? ConstMatrixRef<T>(unit) : ConstMatrixRef<T>(D.atoms()), R,
-                           out.topRows(norms.size()));
-    if (unit.size() == 0) divide_by_norms(out);
+    const auto products = out.topRows(norms.size());
+    if (exact.size() > 0) {
+      if constexpr (std::same_as<T, float>)
+        multiply_transposed<T>(single, R, products);
+      else
+        multiply_transposed<T>(exact.topRows(R.rows()), R, products);
+    } else {
+      multiply_transposed<T>(D.atoms(), R, products);
+      divide_by_norms(out);
+    }
   }
   void divide_by_norms(MatrixRef<T> products) const {
     for (Index i = 0; i < products.cols(); ++i)
@@ -62,148 +79,147 @@ struct PursuedAtoms {
 
 constexpr double nearness = 1e-4;  // an atom as near as that to the span of those chosen lies in it
 
-/// What both pursuits keep of one signal. Borrows the atoms.
-template <Scalar T>
+/// What every pursuit keeps of one signal.
 class Pursuit {
  public:
-  Pursuit(const PursuedAtoms<T>& atoms, Index most_atoms) : atoms_(atoms), most_(most_atoms) {}
+  explicit Pursuit(Index most_atoms) : most_(most_atoms) {}
 
   const std::vector<int>& atoms() const { return I_; }
   Index size() const { return std::ssize(I_); }
 
  protected:
-  /// `alpha0` = d^T x, n_rows of them. The pursuit ends where ||r||^2 <= `target`.
-  void start(double x_sq, const ConstVectorRef<T>& alpha0, double target) {
+  /// The pursuit ends where ||r||^2 <= `target`.
+  void start(double x_sq, double target) {
     I_.clear();
     x_sq_ = error_ = x_sq;
     target_ = target;
-    alpha_ = alpha0;
-    may_choose_ = atoms_.may_choose;
-    if (atoms_.by_ols) energy_ = may_choose_;
   }
-
   bool goes_on() const { return size() < most_ && !(error_ <= target_); }
 
-  /// What asks for the next atom: one that pulls by more than rounding, as much of a correlation with a vector of that norm.
-  HardestPull<T> question(double norm) {
-    constexpr double rounding = 32 * static_cast<double>(std::numeric_limits<T>::epsilon());
-    const double nothing = std::max(1e-14 * std::sqrt(x_sq_), rounding * norm);
-    return {atoms_.n_rows(),
-            alpha_.data(),
-            may_choose_.data(),
-            energy(),
-            static_cast<T>(nearness * nearness),
-            static_cast<T>(atoms_.by_ols ? nothing * nothing : nothing)};
-  }
-  T* energy() { return atoms_.by_ols ? energy_.data() : nullptr; }
-
-  /// Room for a column of R and an entry of y.
-  Index make_room() {
-    const Index columns = std::min(most_, std::max<Index>(8, 2 * size()));
-    R_.conservativeResize(columns, columns);
-    y_.conservativeResize(columns);
-    return columns;
-  }
-
-  const PursuedAtoms<T>& atoms_;
   const Index most_;
-  const GramKernels<T>& kernels_ = gram_kernels<T>();
   std::vector<int> I_;
-  Matrix<double> R_;
-  Vector<double> y_;
-  Vector<T> alpha_, energy_, may_choose_;
   double x_sq_ = 0, error_ = 0, target_ = 0;  // ||x||^2, ||r||^2
 };
 
-/// By the Gram matrix.
+/// A pull on a vector of that norm that rounding in T may have made, as much of a signal.
 template <Scalar T>
-class GramPursuit : public Pursuit<T> {
+double pull_of_rounding(double x_norm, double norm) {
+  return std::max(1e-14 * x_norm, 32 * static_cast<double>(std::numeric_limits<T>::epsilon()) * norm);
+}
+
+/// alpha and e, and the atoms that are left.
+template <Scalar T>
+class Pulls {
  public:
-  using Pursuit<T>::Pursuit;
+  explicit Pulls(const PursuedAtoms<T>& atoms) : atoms_(atoms) {}
 
-  /// False where T is too coarse to tell.
-  bool code(const ConstVectorRef<double>& x, const ConstVectorRef<T>& alpha0, double target) {
-    this->start(x.squaredNorm(), alpha0, target);
-    Index k = kernels_.hardest_pull(this->question(std::sqrt(x_sq_)));
-    while (this->goes_on()) {
-      leave_if_stopped();
-      if (k < 0 || !append(k)) return false;
-      if (this->goes_on()) k = next(k);
-    }
-    return refine(x);
+  /// `alpha0` = d^T x, n_rows of them.
+  void start(const ConstVectorRef<T>& alpha0) {
+    alpha = alpha0;
+    may_choose = atoms_.may_choose;
+    if (atoms_.by_ols) energy_ = may_choose;
   }
+  /// What asks for the next atom: one that pulls by more than `least`.
+  HardestPull<T> question(double least) const {
+    return {atoms_.n_rows(),
+            alpha.data(),
+            may_choose.data(),
+            atoms_.by_ols ? energy_.data() : nullptr,
+            static_cast<T>(nearness * nearness),
+            static_cast<T>(atoms_.by_ols ? least * least : least)};
+  }
+  T* energy() { return atoms_.by_ols ? energy_.data() : nullptr; }
 
-  const Vector<double>& coefficients() const { return z_; }  ///< z_I, of the unit atoms
+  Vector<T> alpha, may_choose;
 
  private:
-  using Pursuit<T>::atoms_, Pursuit<T>::kernels_, Pursuit<T>::I_, Pursuit<T>::R_, Pursuit<T>::y_, Pursuit<T>::size,
-      Pursuit<T>::error_, Pursuit<T>::x_sq_, Pursuit<T>::target_;
+  const PursuedAtoms<T>& atoms_;
+  Vector<T> energy_;
+};
 
-  bool append(Index k) {
+/// The fit on the atoms chosen, by their inner products. Borrows the atoms.
+template <Scalar T>
+class GramFit : public Pursuit {
+ public:
+  GramFit(const PursuedAtoms<T>& atoms, Index most_atoms) : Pursuit(most_atoms), atoms_(atoms) {}
+
+  auto coefficients() const { return z_.head(size()); }  ///< z_I, of the unit atoms
+
+ protected:
+  void start(const ConstVectorRef<double>& x, double target) {
+    Pursuit::start(x.squaredNorm(), target);
+    if (stride_ == 0) make_room(std::min<Index>(most_, 16));
+    trace_ = 0;
+    for (Index i = 0; i < used_; ++i) V_transposed_.col(i).head(used_).setZero();
+    z_.head(used_).setZero();
+    used_ = 0;
+  }
+
+  /// d_k, of which g_ = d_I^T d_k is known and `product` = d_k^T x. False where T is too coarse to go on.
+  bool append(Index k, double product) {
     const Index before = size();
-    if (R_.cols() <= before) {
-      const Index columns = this->make_room();
-      P_.conservativeResize(atoms_.n_rows() + of_a_line, columns);
-      w_.conservativeResize(columns);
-      inverse_.conservativeResize(columns);
-    }
-    double rho_sq = 1;
-    for (Index i = 0; i < before; ++i) {
-      w_(i) = P_(k, i);
-      const double w = R_(i, before) = static_cast<double>(w_(i));
-      rho_sq -= w * w;
-    }
-    if (!(rho_sq > too_near)) return false;
-    inverse_(before) = 1 / std::sqrt(rho_sq);
-    const double y = y_(before) = static_cast<double>(this->alpha_(k)) * inverse_(before);
-    error_ -= y * y;
-    this->may_choose_(k) = T(0);
+    if (before + 1 >= stride_) make_room(std::min(most_, 2 * before));
+    used_ = before + 1;
+    grown_ = in_double_.grow_fit({before, stride_, g_.data(), product, V_.data(), V_transposed_.data(), w_.data(), z_.data()});
+    if (!(grown_.rho_sq > too_near)) return false;
+    trace_ += grown_.column_sq;
+    error_ -= grown_.y * grown_.y;
     I_.push_back(static_cast<int>(k));
     return error_ > too_small * x_sq_ && std::abs(error_ - target_) > too_close * x_sq_;
   }
 
-  /// The atom after k, whose direction leaves alpha and e.
-  Index next(Index k) {
-    const Index before = size() - 1;
-    return kernels_.deflate_and_pull(
-        {atoms_.n_rows(), P_.rows(), atoms_.gram.col(k).data(), before, P_.data(), w_.data(), static_cast<T>(inverse_(before)),
-         static_cast<T>(y_(before)), P_.col(before).data(), this->alpha_.data(), this->energy()},
-        this->question(std::sqrt(x_sq_)));
-  }
-
-  /// z_I = R^-1 y, and   z_I <- z_I + (R^T R)^-1 d_I^T (x - d_I z_I)   until it stands.
+  /// z_I <- z_I + V V^T d_I^T (x - d_I z_I)   until it stands.
   bool refine(const ConstVectorRef<double>& x) {
-    const Index k = size(), n_rows = atoms_.exact.rows();
-    z_ = y_.head(k);
-    solve(z_);
-    r_.setZero(n_rows);
-    step_.resize(k);
+    const Index k = size();
     for (int pass = 0; pass < most_refinements; ++pass) {
-      in_double_.sum_columns({n_rows, n_rows, atoms_.exact.data(), k, I_.data(), z_.data(), r_.data()});
-      r_.head(x.size()) = x - r_.head(x.size());
-      in_double_.dot_columns({n_rows, n_rows, atoms_.exact.data(), k, I_.data(), r_.data(), step_.data()});
-      solve_transposed(step_);
-      solve(step_);
-      z_ += step_;
-      if (step_.squaredNorm() > settled * settled * z_.squaredNorm()) continue;
-      return size() == this->most_ || !(r_.squaredNorm() > target_ * (1 + 1e-9));  // products that were given may be rounded
+      find_residual(x);
+      multiply_atoms(I_, r_.data(), g_.data());
+      combine(V_transposed_, g_, w_);
+      combine(V_, w_, v_);
+      double step_sq = 0, z_sq = 0;
+      for (Index i = 0; i < k; ++i) {
+        z_(i) += v_(i);
+        step_sq += v_(i) * v_(i);
+        z_sq += z_(i) * z_(i);
+      }
+      if (step_sq > settled * settled * z_sq) continue;
+      return k == most_ || !(r_.squaredNorm() > target_ * (1 + 1e-9));  // products that were given may be rounded
     }
     return false;
   }
 
-  /// b <- R^-1 b, b <- R^-T b: a handful of rows.
-  void solve(Vector<double>& b) const {
-    for (Index j = b.size() - 1; j >= 0; --j) {
-      const double b_j = b(j) *= inverse_(j);
-      for (Index i = 0; i < j; ++i) b(i) -= b_j * R_(i, j);
-    }
+  /// r = x - d_I z_I
+  void find_residual(const ConstVectorRef<double>& x) {
+    r_.resize(x.size());
+    in_double_.sum_columns({x.size(), atoms_.exact.rows(), atoms_.exact.data(), size(), I_.data(), z_.data(), r_.data()});
+    r_ = x - r_;
   }
-  void solve_transposed(Vector<double>& b) const {
-    for (Index j = 0; j < b.size(); ++j) {
-      double sum = b(j);
-      for (Index i = 0; i < j; ++i) sum -= R_(i, j) * b(i);
-      b(j) = sum * inverse_(j);
-    }
+  /// d_J^T v
+  void multiply_atoms(std::span<const int> J, const double* v, double* products) const {
+    const Matrix<double>& d = atoms_.exact;
+    in_double_.dot_columns({atoms_.D.signal_size(), d.rows(), d.data(), std::ssize(J), J.data(), v, products});
+  }
+
+  const PursuedAtoms<T>& atoms_;
+  const GramKernels<double>& in_double_ = gram_kernels<double>();
+  Vector<double> g_, w_, z_, r_;
+  FitGrown<double> grown_ = {};  // by the last atom
+  double trace_ = 0;             // of V V^T = (d_I^T d_I)^-1
+
+ private:
+  void make_room(Index columns) {
+    stride_ = round_up_to_block<double>(columns + 1);
+    V_.conservativeResizeLike(Matrix<double>::Zero(stride_, stride_));
+    V_transposed_.conservativeResizeLike(Matrix<double>::Zero(stride_, stride_));
+    for (Vector<double>* const of : {&g_, &w_, &v_, &z_}) of->conservativeResizeLike(Vector<double>::Zero(stride_));
+    places_.resize(static_cast<std::size_t>(stride_));
+    std::iota(places_.begin(), places_.end(), 0);
+  }
+  /// out = A a, entries of the atoms chosen.
+  void combine(const Matrix<double>& A, const Vector<double>& a, Vector<double>& out) const {
+    constexpr Index few = 4;  // rows that the kernel sums at once
+    const Index rows = (size() + few - 1) / few * few;
+    in_double_.sum_columns({rows, stride_, A.data(), size(), places_.data(), a.data(), out.data()});
   }
 
   static constexpr bool is_single = sizeof(T) == 4;
@@ -212,33 +228,169 @@ class GramPursuit : public Pursuit<T> {
   static constexpr double too_close = is_single ? 1e-5 : 1e-12;  // to the error asked for, over ||x||^2
   static constexpr double settled = is_single ? 1e-5 : 1e-8;     // the next step would be smaller than rounding
   static constexpr int most_refinements = 4;
-  static constexpr Index of_a_line = 64 / sizeof(T);  // columns of P do not begin in the same cache sets
 
-  const GramKernels<double>& in_double_ = gram_kernels<double>();
-  Matrix<T> P_;
-  Vector<T> w_;
-  Vector<double> inverse_, z_, r_, step_;  // inverse_: 1 / rho, R's diagonal
+  Matrix<double> V_, V_transposed_;  // zeros on the other side of the diagonal
+  Vector<double> v_;
+  Index stride_ = 0, used_ = 0;  // of V's columns: room, and what is not zeros
+  std::vector<int> places_;      // 0, 1, 2, ...
+};
+
+/// By the Gram matrix in single precision. Signals of T = double are in the unit of their norm there.
+template <Scalar T>
+class SinglePursuit : public GramFit<T> {
+ public:
+  SinglePursuit(const PursuedAtoms<T>& atoms, Index most_atoms)
+      : GramFit<T>(atoms, most_atoms),
+        rows_(round_up_to_line<float>(atoms.norms.size())),
+        pulls_(rows_),
+        hardest_(static_cast<std::size_t>(rows_) + 1) {}
+
+  /// `alpha0` = scale d^T x. False where single precision is too coarse to tell.
+  bool code(const ConstVectorRef<double>& x, const float* alpha0, double scale, double target) {
+    this->start(x, target);
+    while (this->goes_on()) {
+      leave_if_long();
+      const Index k = next(x, alpha0, scale);
+      if (k < 0) return false;
+      fetch(k);
+      if constexpr (std::same_as<T, float>) {
+        for (Index i = 0; i < size(); ++i) g_(i) = static_cast<double>(atoms_.single_gram(k, I_[static_cast<std::size_t>(i)]));
+        if (!this->append(k, static_cast<double>(alpha0[k]))) return false;
+      } else {
+        const double* const atom = atoms_.exact.col(k).data();
+        this->multiply_atoms(I_, atom, g_.data());
+        const int number = static_cast<int>(k);
+        double product = 0;
+        this->multiply_atoms({&number, 1}, x.data(), &product);
+        if (!this->append(k, product)) return false;
+      }
+    }
+    return this->refine(x);
+  }
+
+ private:
+  using GramFit<T>::atoms_, GramFit<T>::in_double_, GramFit<T>::g_, GramFit<T>::z_, GramFit<T>::r_, GramFit<T>::I_,
+      GramFit<T>::size, GramFit<T>::grown_;
+
+  /// Steps are many and most of them short.
+  void leave_if_long() {
+    constexpr Index soon_done = 1 << 20;
+    n_read_ += rows_ * (size() + 1);
+    if (n_read_ < soon_done) return;
+    n_read_ = 0;
+    leave_if_stopped();
+  }
+  /// Asks for the columns of G and d that come next.
+  void fetch(Index k) const {
+    const float* const column = atoms_.single_gram.col(k).data();
+    for (Index j = 0; j < std::min(rows_, most_fetched); j += gram_line<float>) __builtin_prefetch(column + j);
+    const double* const atom = atoms_.exact.col(k).data();
+    for (Index i = 0; i < std::min(atoms_.exact.rows(), most_fetched); i += gram_line<double>) __builtin_prefetch(atom + i);
+  }
+  /// Of these.
+  Index hardest_in_double(const ConstVectorRef<double>& x, std::span<const int> atoms) {
+    products_.resize(std::ssize(atoms));
+    this->find_residual(x);
+    this->multiply_atoms(atoms, r_.data(), products_.data());
+    Index place = 0;
+    products_.cwiseAbs().maxCoeff(&place);
+    return atoms[static_cast<std::size_t>(place)];
+  }
+
+  Index next(const ConstVectorRef<double>& x, const float* alpha0, double scale) {
+    const Matrix<float>& G = atoms_.single_gram;
+    scaled_.resize(std::max(scaled_.size(), size()));
+    for (Index i = 0; i < size(); ++i) scaled_(i) = static_cast<float>(scale * z_(i));
+    double least = 0, doubt = 0;
+    if constexpr (std::same_as<T, double>)
+      least = doubt = 2.1 * rounding(x.size(), size() > 0 ? scale * std::sqrt(static_cast<double>(size()) * grown_.z_sq) : 0);
+    else
+      least = pull_of_rounding<float>(std::sqrt(this->x_sq_), std::sqrt(this->x_sq_));
+    const Index n_hardest =
+        kernels_.pull_on_rest({rows_, alpha0, G.rows(), G.data(), size(), I_.data(), scaled_.data(), static_cast<float>(least),
+                               static_cast<float>(doubt), pulls_.data(), hardest_.data()});
+    if (n_hardest == 0) return -1;
+    return doubt == 0 || n_hardest == 1 ? hardest_[0]
+                                        : hardest_in_double(x, std::span(hardest_).first(static_cast<std::size_t>(n_hardest)));
+  }
+
+  /// What alpha may be off by, of a signal of norm 1: x and d are rounded and n products of theirs summed, which is so of G_I too;
+  /// then z_I is rounded and k products subtracted; and z_I itself is that of products in double.
+  /// `sum`: at least ||z_I||_1.
+  double rounding(Index n_features, double sum) const {
+    constexpr double u = 0x1p-24, u_of_double = 0x1p-53;
+    const auto n = static_cast<double>(n_features), k = static_cast<double>(size());
+    return u * (n + k + 3) * (1 + 2 * sum) + 4 * u_of_double * (n + k) * this->trace_ * sum;
+  }
+
+  static constexpr Index most_fetched = 1024;
+  const GramKernels<float>& kernels_ = gram_kernels<float>();
+  const Index rows_;
+  Index n_read_ = 0;
+  Vector<float> scaled_, pulls_;
+  std::vector<int> hardest_;
+  Vector<double> products_;
+};
+
+/// By the Gram matrix in double.
+class GramPursuit : public GramFit<double> {
+ public:
+  GramPursuit(const PursuedAtoms<double>& atoms, Index most_atoms) : GramFit<double>(atoms, most_atoms), pulls_(atoms) {}
+
+  /// `alpha0` = d^T x. False where double is too coarse to tell.
+  bool code(const ConstVectorRef<double>& x, const ConstVectorRef<double>& alpha0, double target) {
+    start(x, target);
+    pulls_.start(alpha0);
+    least_ = pull_of_rounding<double>(std::sqrt(x_sq_), std::sqrt(x_sq_));
+    Index k = in_double_.hardest_pull(pulls_.question(least_));
+    while (goes_on()) {
+      leave_if_stopped();
+      if (k < 0) return false;
+      for (Index i = 0; i < size(); ++i) g_(i) = atoms_.gram(k, I_[static_cast<std::size_t>(i)]);
+      if (!append(k, alpha0(k))) return false;
+      pulls_.may_choose(k) = 0;
+      if (goes_on()) k = next(k);
+    }
+    return refine(x);
+  }
+
+ private:
+  /// The atom after k, whose direction leaves alpha and e.
+  Index next(Index k) {
+    const Index before = size() - 1;
+    if (P_.cols() <= before)
+      P_.conservativeResize(atoms_.n_rows() + gram_line<double>, std::min(most_, std::max<Index>(16, 2 * before)));
+    return in_double_.deflate_and_pull(
+        {atoms_.n_rows(), P_.rows(), atoms_.gram.col(k).data(), before, P_.data(), w_.data(), 1 / std::sqrt(grown_.rho_sq),
+         grown_.y, P_.col(before).data(), pulls_.alpha.data(), pulls_.energy()},
+        pulls_.question(least_));
+  }
+
+  Pulls<double> pulls_;
+  Matrix<double> P_;
+  double least_ = 0;
 };
 
 /// By products with the atoms.
 template <Scalar T>
-class ExactPursuit : public Pursuit<T> {
+class ExactPursuit : public Pursuit {
  public:
-  ExactPursuit(const PursuedAtoms<T>& atoms, Index most_atoms) : Pursuit<T>(atoms, most_atoms), n_(atoms.D.signal_size()) {}
+  ExactPursuit(const PursuedAtoms<T>& atoms, Index most_atoms) : Pursuit(most_atoms), atoms_(atoms), pulls_(atoms) {}
 
   void start(const ConstVectorRef<double>& x, const ConstVectorRef<T>& alpha0, double target) {
-    Pursuit<T>::start(x.squaredNorm(), alpha0, target);
+    Pursuit::start(x.squaredNorm(), target);
+    pulls_.start(alpha0);
     r_ = x;
   }
 
   /// Chooses the next atom and fits it: q, r and the error are new, explain() and refresh() do the rest. False where the pursuit
   /// ends.
   bool advance() {
-    while (this->goes_on()) {
+    while (goes_on()) {
       leave_if_stopped();
-      const Index k = this->kernels_.hardest_pull(this->question(r_.norm()));
+      const Index k = kernels_.hardest_pull(pulls_.question(pull_of_rounding<T>(std::sqrt(x_sq_), r_.norm())));
       if (k < 0) return false;
-      this->may_choose_(k) = T(0);
+      pulls_.may_choose(k) = T(0);
       if (append(k)) return true;
     }
     return false;
@@ -249,23 +401,26 @@ class ExactPursuit : public Pursuit<T> {
 
   /// e, by p = d^T q.
   void explain(const T* p) {
-    this->kernels_.deflate({atoms_.n_rows(), 0, p, 0, nullptr, nullptr, T(1), static_cast<T>(y_(size() - 1)), nullptr,
-                            this->alpha_.data(), this->energy()});
+    kernels_.deflate({atoms_.n_rows(), 0, p, 0, nullptr, nullptr, T(1), static_cast<T>(y_(size() - 1)), nullptr,
+                      pulls_.alpha.data(), pulls_.energy()});
   }
   /// alpha = d^T r
-  void refresh(const ConstVectorRef<T>& alpha) { this->alpha_ = alpha; }
+  void refresh(const ConstVectorRef<T>& alpha) { pulls_.alpha = alpha; }
 
   Vector<double> coefficients() const {
     return R_.topLeftCorner(size(), size()).template triangularView<Eigen::Upper>().solve(y_.head(size()));
   }
 
  private:
-  using Pursuit<T>::atoms_, Pursuit<T>::R_, Pursuit<T>::y_, Pursuit<T>::size;
-
   /// False if the atom lies nearly in the span of those chosen.
   bool append(Index k) {
     const Index before = size();
-    if (R_.cols() <= before) Q_.conservativeResize(n_, this->make_room());
+    if (R_.cols() <= before) {
+      const Index columns = std::min(most_, std::max<Index>(8, 2 * before));
+      R_.conservativeResize(columns, columns);
+      y_.conservativeResize(columns);
+      Q_.conservativeResize(r_.size(), columns);
+    }
     const auto Q = Q_.leftCols(before);
     Vector<double> q = atoms_.D.atoms().col(k).template cast<double>() / atoms_.norms(k);
     R_.col(before).head(before).setZero();
@@ -279,14 +434,16 @@ class ExactPursuit : public Pursuit<T> {
     Q_.col(before) = q / rho;
     y_(before) = Q_.col(before).dot(r_);
     r_ -= y_(before) * Q_.col(before);
-    this->error_ = r_.squaredNorm();
-    this->I_.push_back(static_cast<int>(k));
+    error_ = r_.squaredNorm();
+    I_.push_back(static_cast<int>(k));
     return true;
   }
 
-  const Index n_;
-  Matrix<double> Q_;  // of the atoms chosen
-  Vector<double> r_;
+  const PursuedAtoms<T>& atoms_;
+  const GramKernels<T>& kernels_ = gram_kernels<T>();
+  Pulls<T> pulls_;
+  Matrix<double> Q_, R_;  // of the atoms chosen
+  Vector<double> y_, r_;
 };
 
 constexpr double most_off = 1e-3;  // of products that are given, of unit atoms and signals
@@ -295,11 +452,13 @@ constexpr double entries_of_a_tile = 1 << 22;  // correlations of all its signal
 
 /// Is it cheaper to have all products of atoms with each other first, each of which costs `entry`? In multiplications of a large
 /// product, of which one with a single vector waits for memory.
+template <Scalar T>
 bool gram_pays(double entry, Index n_features, Index n_atoms, Index n_signals, Index most_atoms) {
   const auto n = static_cast<double>(n_features), m = static_cast<double>(n_atoms), N = static_cast<double>(n_signals);
   const auto L = static_cast<double>(most_atoms);
   const double per_vector = N < 4 ? 4 : 1;
-  return entry * m * m + 1.5 * N * m * L * L / 2 < per_vector * N * L * n * m;
+  const bool fits = m * m * sizeof(T) <= most_gram_bytes;
+  return fits && entry * m * m + 1.5 * N * m * L * L / 2 < per_vector * N * L * n * m;
 }
 
 /// D_j / ||D_j||, with rows of zeros below.
@@ -311,35 +470,42 @@ Matrix<double> unit_atoms(const ConstMatrixRef<T>& D, const Vector<double>& norm
   return unit;
 }
 
+/// Rows of G: those that its pursuit reads, and a line more, so that columns do not begin in the same cache sets.
+template <Scalar T>
+Index gram_rows(Index n_atoms) {
+  return (std::same_as<T, float> ? round_up_to_line<T>(n_atoms) : round_up_to_block<T>(n_atoms)) + gram_line<T>;
+}
+
 /// d^T d, the same bits for any number of threads.
 template <Scalar T>
-Matrix<T> gram_of(const Matrix<T>& unit, Index n_rows, const Execution& execution) {
+Matrix<T> gram_of(const Matrix<T>& unit, const Execution& execution) {
   constexpr Index columns = 256;
-  Matrix<T> gram(n_rows, unit.cols());
-  for_each_tile(columns, unit.cols(), execution, [&](Index first, Index n, int) {
-    multiply_transposed<T>(unit, unit.middleCols(first, n), gram.block(0, first, unit.cols(), n));
-    gram.block(unit.cols(), first, n_rows - unit.cols(), n).setZero();
+  const Index m = unit.cols();
+  Matrix<T> gram(gram_rows<T>(m), m);
+  for_each_tile(columns, m, execution, [&](Index first, Index n, int) {
+    multiply_transposed<T>(unit, unit.middleCols(first, n), gram.block(0, first, m, n));
+    gram.block(m, first, gram.rows() - m, n).setZero();
   });
   return gram;
 }
 
 /// The Gram matrix that was given, of unit atoms. Its diagonal and one more entry of each column are looked at: enough to tell
 /// another dictionary's.
-template <Scalar T>
-Matrix<T> unit_gram(const ConstMatrixRef<T>& given, const Matrix<double>& unit, const Vector<double>& norms, Index n_rows,
-                    const Execution& execution) {
+template <Scalar S, Scalar T>
+Matrix<S> unit_gram(const ConstMatrixRef<T>& given, const PursuedAtoms<T>& atoms, const Execution& execution) {
   constexpr Axes of_gram{"atom", "atom"};
   constexpr Index columns = 64;
+  const Vector<double>& norms = atoms.norms;
   const Index m = norms.size();
-  Matrix<T> gram(n_rows, m);
+  Matrix<S> gram(gram_rows<S>(m), m);
   const Vector<double> inverse = (norms.array() > 0).select(norms.cwiseInverse(), 0.0);
   for_each_tile(columns, m, execution, [&](Index first, Index n, int) {
     require_finite("omp", "gram", given.middleCols(first, n), of_gram, first);
     for (Index j = first; j < first + n; ++j) {
       gram.col(j).setZero();
-      gram.col(j).head(m) = (given.col(j).template cast<double>().cwiseProduct(inverse) * inverse(j)).template cast<T>();
+      gram.col(j).head(m) = (given.col(j).template cast<double>().cwiseProduct(inverse) * inverse(j)).template cast<S>();
       for (const Index i : {j, (7 * j + 3) % m}) {
-        const double expected = unit.col(i).dot(unit.col(j));
+        const double expected = atoms.exact.col(i).dot(atoms.exact.col(j));
         require(std::abs(static_cast<double>(gram(i, j)) - expected) <= most_off,
                 "omp: gram is not that of D: entry ({}, {}) is {:.6g}, but D_{}^T D_{} = {:.6g}", i, j,
                 static_cast<double>(given(i, j)), i, j, expected * norms(i) * norms(j));
@@ -357,79 +523,239 @@ bool are_plain(const Vector<double>& norms) {
 }
 
 template <Scalar T>
-PursuedAtoms<T> make_atoms(const DenseDictionary<T>& D, Index n_signals, Index most_atoms, const OmpOptions& options,
-                           const OptionalMatrixRef<T>& gram) {
-  const Index m = D.code_size(), n_rows = round_up_to_block<T>(m);
+PursuedAtoms<T> make_atoms(const DenseDictionary<T>& D, Selection selection) {
+  const Index m = D.code_size();
   PursuedAtoms<T> atoms{.D = D,
-                        .by_ols = options.selection == Selection::ols,
+                        .by_ols = selection == Selection::ols,
                         .norms = column_norms<T>(D.atoms()),
-                        .may_choose = Vector<T>::Zero(n_rows),
-                        .unit = {},
+                        .may_choose = Vector<T>::Zero(round_up_to_block<T>(m)),
+                        .exact = {},
+                        .single = {},
+                        .single_gram = {},
                         .gram = {}};
   for (Index j = 0; j < m; ++j)
     if (atoms.norms(j) > 0) atoms.may_choose(j) = T(1);
-  const Index n = D.signal_size();
-  const double bytes = static_cast<double>(n_rows) * static_cast<double>(m) * sizeof(T);
-  const bool use_gram = bytes <= most_gram_bytes && gram_pays(gram ? 4.0 : static_cast<double>(n), n, m, n_signals, most_atoms);
-  if (use_gram || !are_plain<T>(atoms.norms)) {
-    atoms.exact = unit_atoms<T>(D.atoms(), atoms.norms, round_up_to_block<double>(n));
-    atoms.unit = atoms.exact.topRows(n).template cast<T>();
-  }
-  if (use_gram)
-    atoms.gram = gram ? unit_gram<T>(*gram, atoms.exact, atoms.norms, n_rows, options.execution)
-                      : gram_of<T>(atoms.unit, n_rows, options.execution);
   return atoms;
+}
+
+template <Scalar T>
+void add_units(PursuedAtoms<T>& atoms) {
+  if (atoms.exact.size() > 0) return;
+  const Index n = atoms.D.signal_size();
+  atoms.exact = unit_atoms<T>(atoms.D.atoms(), atoms.norms, round_up_to_line<double>(n));
+  atoms.single = atoms.exact.topRows(n).template cast<float>();
 }
 
 /// 2^e v; e is nearly always zero.
 double in_unit(double v, int e) { return e == 0 ? v : std::ldexp(v, e); }
 
-/// The work of one thread.
+/// A tile of signals, X's columns of those numbers, and what becomes of them.
 template <Scalar T>
-class OmpPass {
+class PursuitTile {
  public:
-  OmpPass(const ConstMatrixRef<T>& X, const PursuedAtoms<T>& atoms, Index most_atoms, const OmpOptions& options,
-          const OmpProducts<T>& known, OmpResult<T>& result)
-      : X_(X),
-        atoms_(atoms),
-        most_atoms_(most_atoms),
-        options_(options),
-        known_(known),
-        result_(result),
-        units_(0, RegUnit::linear),
-        by_gram_(atoms, most_atoms) {}
+  PursuitTile(const ConstMatrixRef<T>& X, const PursuedAtoms<T>& atoms, const OmpOptions& options, const OmpProducts<T>& known,
+              OmpResult<T>& result)
+      : X_(X), atoms_(atoms), options_(options), known_(known), result_(result), units_(0, RegUnit::linear) {}
 
-  void code(Index first, Index n) {
-    units_.open(X_.middleCols(first, n), Vector<T>::Zero(n).eval());
-    result_.codes.middleCols(first, n).setZero();
-    products_.resize(atoms_.n_rows(), n);
-    products_.bottomRows(atoms_.n_rows() - atoms_.norms.size()).setZero();
-    if (known_.covariance)
-      enter_covariance(first, n);
-    else
-      atoms_.correlate(units_.X(), products_);
-    open_.clear();
-    for (Index i = 0; i < n; ++i) {
-      x_ = units_.X().col(i).template cast<double>();
-      if (atoms_.has_gram() && by_gram_.code(x_, products_.col(i), target(first, i)))
-        deliver(by_gram_.atoms(), by_gram_.coefficients(), first, i);
-      else
-        open_.push_back(i);
+ protected:
+  void open(std::span<const Index> signals) {
+    signals_.assign(signals.begin(), signals.end());
+    const Index n = std::ssize(signals), first = signals_.front();
+    if (signals_.back() == first + n - 1) {
+      units_.open(X_.middleCols(first, n), nothing_.setZero(n));
+    } else {
+      gathered_ = X_(Eigen::all, signals_);
+      units_.open(gathered_, nothing_.setZero(n));
     }
-    const auto entries = static_cast<double>(most_atoms_ * (X_.rows() + most_atoms_));  // of Q and R
-    const auto at_once = static_cast<std::size_t>(std::max(1.0, entries_of_a_tile / entries));
-    for (std::size_t done = 0; done < open_.size(); done += at_once)
-      code_exactly(std::span(open_).subspan(done, std::min(at_once, open_.size() - done)), first);
+  }
+
+  /// The tile's signal i in double.
+  const Vector<double>& enter(Index i) { return x_ = units_.X().col(i).template cast<double>(); }
+
+  /// out <- d^T x of all signals, n_rows of each.
+  void correlate_signals(Matrix<T>& out) {
+    const Index m = atoms_.norms.size(), n = units_.X().cols();
+    out.resize(atoms_.n_rows(), n);
+    out.bottomRows(atoms_.n_rows() - m).setZero();
+    if (known_.covariance)
+      for (Index i = 0; i < n; ++i) enter_covariance(i, out.col(i));
+    else
+      atoms_.correlate(units_.X(), out);
+  }
+
+  /// Of signal i, which is in x_, in its unit.
+  double target(Index i) const {
+    double target = options_.tol ? *options_.tol * x_.squaredNorm() : -std::numeric_limits<double>::infinity();
+    if (!options_.max_error.empty()) {
+      const auto at = options_.max_error.size() == 1 ? 0 : static_cast<std::size_t>(number(i));
+      target = std::max(target, in_unit(options_.max_error[at], -units_.objective(i)));
+    }
+    return target;
+  }
+
+  /// Rounds the code z of the unit atoms I to T, and judges it as it is then. x_ is the signal.
+  void deliver(const std::vector<int>& I, const ConstVectorRef<double>& z, Index i) {
+    const Index column = number(i);
+    T* const code = result_.codes.col(column).data();
+    std::fill_n(code, result_.codes.rows(), T(0));
+    z_ = z;
+    for (Index k = 0; k < z.size(); ++k) {
+      const Index j = I[static_cast<std::size_t>(k)];
+      const auto z_j = static_cast<T>(in_unit(z(k) / atoms_.norms(j), units_.signal(i)));
+      require(std::isfinite(z_j), "omp: the code of a signal overflows; scale signals or atoms");
+      code[j] = z_j;
+      z_(k) = in_unit(static_cast<double>(z_j), -units_.signal(i)) * atoms_.norms(j);
+    }
+    const double error = (x_ - product(I, z_)).squaredNorm(), asked = target(i);
+    result_.error(column) = in_unit(error, units_.objective(i));
+    result_.n_nonzero(column) = static_cast<int>(I.size());
+    const double rounding = sizeof(T) == 4 ? 1e-13 : 1e-26;  // of the code, over ||x||^2
+    const bool missed = asked >= 0 && error > asked + rounding * x_.squaredNorm();
+    result_.status[static_cast<std::size_t>(column)] = missed ? Status::max_iter_reached : Status::converged;
+  }
+
+  /// d_I z
+  const Vector<double>& product(const std::vector<int>& I, const Vector<double>& z) {
+    product_.setZero(X_.rows());
+    if (atoms_.exact.size() > 0)
+      gram_kernels<double>().sum_columns(
+          {X_.rows(), atoms_.exact.rows(), atoms_.exact.data(), z.size(), I.data(), z.data(), product_.data()});
+    else
+      for (Index k = 0; k < z.size(); ++k) {
+        const Index j = I[static_cast<std::size_t>(k)];
+        product_ += z(k) / atoms_.norms(j) * atoms_.D.atoms().col(j).template cast<double>();
+      }
+    return product_;
+  }
+
+  /// Of signal i into `products`; one entry is looked at.
+  void enter_covariance(Index i, VectorRef<T> products) {
+    const Index m = atoms_.norms.size(), column = number(i);
+    const auto given = known_.covariance->col(column);
+    for (Index j = 0; j < m; ++j) {
+      const double norm = atoms_.norms(j);
+      products(j) = norm > 0 ? static_cast<T>(in_unit(static_cast<double>(given(j)) / norm, -units_.signal(i))) : T(0);
+    }
+    const Index j = (7 * column + 3) % m;
+    if (atoms_.norms(j) == 0) return;
+    const double expected = enter(i).dot(atoms_.D.atoms().col(j).template cast<double>() / atoms_.norms(j));
+    require(std::abs(static_cast<double>(products(j)) - expected) <= most_off * x_.norm(),
+            "omp: covariance is not that of X and D: entry ({}, {}) is {:.6g}, but D_{}^T x_{} = {:.6g}", j, column,
+            static_cast<double>(given(j)), j, column, in_unit(expected * atoms_.norms(j), units_.signal(i)));
+  }
+
+  const ConstMatrixRef<T>& X_;
+  const PursuedAtoms<T>& atoms_;
+  const OmpOptions& options_;
+  const OmpProducts<T>& known_;
+  OmpResult<T>& result_;
+  TileUnits<T> units_;
+
+ private:
+  Index number(Index i) const { return signals_[static_cast<std::size_t>(i)]; }
+
+  std::vector<Index> signals_;
+  Vector<T> nothing_;
+  Matrix<T> gathered_;
+  Vector<double> x_, z_, product_;
+};
+
+/// The work of one thread in single precision.
+template <Scalar T>
+class SinglePass : public PursuitTile<T> {
+ public:
+  SinglePass(const PursuitTile<T>& tile, const PursuedAtoms<T>& atoms, Index most_atoms)
+      : PursuitTile<T>(tile), pursuit_(atoms, most_atoms) {}
+
+  /// Marks those that it cannot tell of.
+  void code(std::span<const Index> signals, std::vector<char>& is_open) {
+    this->open(signals);
+    correlate_in_single();
+    for (Index i = 0; i < std::ssize(signals); ++i) {
+      const Vector<double>& x = this->enter(i);
+      if (pursuit_.code(x, products_.col(i).data(), scales_(i), this->target(i)))
+        this->deliver(pursuit_.atoms(), pursuit_.coefficients(), i);
+      else
+        is_open[static_cast<std::size_t>(signals[static_cast<std::size_t>(i)])] = 1;
+    }
   }
 
  private:
+  void correlate_in_single() {
+    const auto& X = this->units_.X();
+    const auto& atoms = this->atoms_;
+    const Index m = atoms.norms.size(), n = X.cols();
+    scales_.setOnes(n);
+    if constexpr (std::same_as<T, float>) {
+      this->correlate_signals(products_);
+    } else {
+      if (products_.cols() != n) products_.setZero(atoms.single_gram.rows(), n);
+      for (Index i = 0; i < n; ++i) {
+        const double norm = X.col(i).norm();
+        scales_(i) = norm > 0 ? 1 / norm : 0;
+      }
+      if (this->known_.covariance) {
+        this->correlate_signals(exact_products_);
+        products_.topRows(m) = (exact_products_.topRows(m) * scales_.asDiagonal()).template cast<float>();
+      } else {
+        signals_in_single_ = (X * scales_.asDiagonal()).template cast<float>();
+        multiply_transposed<float>(atoms.single, signals_in_single_, products_.topRows(m));
+      }
+    }
+  }
+
+  SinglePursuit<T> pursuit_;
+  Matrix<float> signals_in_single_, products_;
+  Vector<double> scales_;  // of those
+  Matrix<T> exact_products_;
+};
+
+/// The work of one thread in double, and for signals that need products with the atoms.
+template <Scalar T>
+class ExactPass : public PursuitTile<T> {
+ public:
+  ExactPass(const PursuitTile<T>& tile, const PursuedAtoms<T>& atoms, Index most_atoms)
+      : PursuitTile<T>(tile), most_atoms_(most_atoms), by_gram_(make_by_gram(atoms, most_atoms)) {}
+
+  void code(std::span<const Index> signals) {
+    this->open(signals);
+    this->correlate_signals(products_);
+    open_.clear();
+    for (Index i = 0; i < std::ssize(signals); ++i)
+      if (!code_by_gram(i)) open_.push_back(i);
+    const auto entries = static_cast<double>(most_atoms_ * (X_.rows() + most_atoms_));  // of Q and R
+    const auto at_once = static_cast<std::size_t>(std::max(1.0, entries_of_a_tile / entries));
+    for (std::size_t done = 0; done < open_.size(); done += at_once)
+      code_exactly(std::span(open_).subspan(done, std::min(at_once, open_.size() - done)));
+  }
+
+ private:
+  using PursuitTile<T>::X_, PursuitTile<T>::atoms_;
+
+  static auto make_by_gram(const PursuedAtoms<T>& atoms, Index most_atoms) {
+    if constexpr (std::same_as<T, double>)
+      return GramPursuit(atoms, most_atoms);
+    else
+      return std::monostate{};
+  }
+  bool code_by_gram(Index i) {
+    if constexpr (std::same_as<T, double>) {
+      if (atoms_.gram.size() == 0) return false;
+      const Vector<double>& x = this->enter(i);
+      if (!by_gram_.code(x, products_.col(i), this->target(i))) return false;
+      this->deliver(by_gram_.atoms(), by_gram_.coefficients(), i);
+      return true;
+    }
+    return false;
+  }
+
   /// All these signals get an atom, then all correlations are products.
-  void code_exactly(std::span<const Index> signals, Index first) {
+  void code_exactly(std::span<const Index> signals) {
     for (std::size_t i = exact_.size(); i < signals.size(); ++i) exact_.emplace_back(atoms_, most_atoms_);
     std::vector<std::size_t> running;  // places in `signals`
     for (std::size_t k = 0; k < signals.size(); ++k) {
-      x_ = units_.X().col(signals[k]).template cast<double>();
-      exact_[k].start(x_, products_.col(signals[k]), target(first, signals[k]));
+      const Vector<double>& x = this->enter(signals[k]);
+      exact_[k].start(x, products_.col(signals[k]), this->target(signals[k]));
       running.push_back(k);
     }
     while (std::erase_if(running, [&](std::size_t k) { return !exact_[k].advance(); }), !running.empty()) {
@@ -441,8 +767,8 @@ class OmpPass {
       for (Index i = 0; const std::size_t k : running) exact_[k].refresh(fresh_.col(i++));
     }
     for (std::size_t k = 0; k < signals.size(); ++k) {
-      x_ = units_.X().col(signals[k]).template cast<double>();
-      deliver(exact_[k].atoms(), exact_[k].coefficients(), first, signals[k]);
+      this->enter(signals[k]);
+      this->deliver(exact_[k].atoms(), exact_[k].coefficients(), signals[k]);
     }
   }
 
@@ -455,81 +781,41 @@ class OmpPass {
     atoms_.correlate(vectors_, fresh_);
   }
 
-  /// Of signal i, which is in x_, in its unit.
-  double target(Index first, Index i) const {
-    double target = options_.tol ? *options_.tol * x_.squaredNorm() : -std::numeric_limits<double>::infinity();
-    if (!options_.max_error.empty()) {
-      const auto at = options_.max_error.size() == 1 ? 0 : static_cast<std::size_t>(first + i);
-      target = std::max(target, in_unit(options_.max_error[at], -units_.objective(i)));
-    }
-    return target;
-  }
-
-  /// Rounds the code z of the unit atoms I to T, and judges it as it is then. x_ is the signal.
-  void deliver(const std::vector<int>& I, const Vector<double>& z, Index first, Index i) {
-    z_ = z;
-    for (Index k = 0; k < z.size(); ++k) {
-      const Index j = I[static_cast<std::size_t>(k)];
-      const auto z_j = static_cast<T>(in_unit(z(k) / atoms_.norms(j), units_.signal(i)));
-      require(std::isfinite(z_j), "omp: the code of a signal overflows; scale signals or atoms");
-      result_.codes(j, first + i) = z_j;
-      z_(k) = in_unit(static_cast<double>(z_j), -units_.signal(i)) * atoms_.norms(j);
-    }
-    const double error = (x_ - product(I, z_)).squaredNorm(), asked = target(first, i);
-    result_.error(first + i) = in_unit(error, units_.objective(i));
-    result_.n_nonzero(first + i) = static_cast<int>(I.size());
-    const double rounding = sizeof(T) == 4 ? 1e-13 : 1e-26;  // of the code, over ||x||^2
-    const bool missed = asked >= 0 && error > asked + rounding * x_.squaredNorm();
-    result_.status[static_cast<std::size_t>(first + i)] = missed ? Status::max_iter_reached : Status::converged;
-  }
-
-  /// d_I z
-  const Vector<double>& product(const std::vector<int>& I, const Vector<double>& z) {
-    product_.setZero(X_.rows());
-    if (atoms_.has_gram())
-      gram_kernels<double>().sum_columns(
-          {X_.rows(), atoms_.exact.rows(), atoms_.exact.data(), z.size(), I.data(), z.data(), product_.data()});
-    else
-      for (Index k = 0; k < z.size(); ++k) {
-        const Index j = I[static_cast<std::size_t>(k)];
-        product_ += z(k) / atoms_.norms(j) * atoms_.D.atoms().col(j).template cast<double>();
-      }
-    return product_;
-  }
-
-  /// One entry of each signal is looked at.
-  void enter_covariance(Index first, Index n) {
-    const Index m = atoms_.norms.size();
-    for (Index i = 0; i < n; ++i) {
-      for (Index j = 0; j < m; ++j) {
-        const auto product = static_cast<double>((*known_.covariance)(j, first + i));
-        const double norm = atoms_.norms(j);
-        products_(j, i) = norm > 0 ? static_cast<T>(in_unit(product / norm, -units_.signal(i))) : T(0);
-      }
-      const Index j = (7 * (first + i) + 3) % m;
-      x_ = units_.X().col(i).template cast<double>();
-      if (atoms_.norms(j) == 0) continue;
-      const double expected = x_.dot(atoms_.D.atoms().col(j).template cast<double>() / atoms_.norms(j));
-      require(std::abs(static_cast<double>(products_(j, i)) - expected) <= most_off * x_.norm(),
-              "omp: covariance is not that of X and D: entry ({}, {}) is {:.6g}, but D_{}^T x_{} = {:.6g}", j, first + i,
-              static_cast<double>((*known_.covariance)(j, first + i)), j, first + i,
-              in_unit(expected * atoms_.norms(j), units_.signal(i)));
-    }
-  }
-
-  const ConstMatrixRef<T>& X_;
-  const PursuedAtoms<T>& atoms_;
   const Index most_atoms_;
-  const OmpOptions& options_;
-  const OmpProducts<T>& known_;
-  OmpResult<T>& result_;
-  TileUnits<T> units_;
-  GramPursuit<T> by_gram_;
+  std::conditional_t<std::same_as<T, double>, GramPursuit, std::monostate> by_gram_;
   std::vector<ExactPursuit<T>> exact_;  // as many as have been open at once
-  std::vector<Index> open_;             // signals of the tile that the Gram matrix did not code
+  std::vector<Index> open_;             // of the tile, those that the Gram matrix did not code
   Matrix<T> products_, vectors_, fresh_;
-  Vector<double> x_, z_, product_;
 };
+
+/// work(so many of the signals, pass); the parts depend on the sizes alone. A large dictionary is to be read by more at a time.
+template <Scalar T, class MakePass, class Work>
+void for_each_part(std::span<const Index> signals, const DenseDictionary<T>& D, const Execution& execution,
+                   const MakePass& make_pass, const Work& work) {
+  constexpr double entries_in_cache = 1 << 16;
+  const double entries = static_cast<double>(D.signal_size()) * static_cast<double>(D.code_size());
+  const Index most = entries > entries_in_cache && std::ssize(signals) >= 4096 ? 192 : 64;
+  const Index part = std::clamp<Index>(static_cast<Index>(entries_of_a_tile / static_cast<double>(D.code_size())), 1, most);
+  const Index n_parts = (std::ssize(signals) + part - 1) / part;
+  for_each_tile(Partition{.tile = part, .n_tiles = n_parts, .n_lanes = n_parts}, std::ssize(signals), execution, make_pass,
+                [&](Index first, Index n, auto& pass) {
+                  work(signals.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n)), pass);
+                });
+}
+
+/// Returns the signals that are left.
+template <Scalar T>
+std::vector<Index> code_in_single(std::span<const Index> signals, const PursuitTile<T>& tile, const PursuedAtoms<T>& atoms,
+                                  Index most_atoms, const Execution& execution) {
+  std::vector<char> is_open(signals.size());
+  for_each_part<T>(
+      signals, atoms.D, execution, [&] { return std::make_unique<SinglePass<T>>(tile, atoms, most_atoms); },
+      [&](std::span<const Index> part, SinglePass<T>& pass) { pass.code(part, is_open); });
+  std::vector<Index> open;
+  for (const Index i : signals)
+    if (is_open[static_cast<std::size_t>(i)] != 0) open.push_back(i);
+  return open;
+}
 
 /// Codes of double precision as those of single, and their errors.
 OmpResult<float> in_single(const OmpResult<double>& of, const ConstMatrixRef<float>& X, const DenseDictionary<float>& D) {
@@ -592,18 +878,34 @@ OmpResult<T> omp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T
     }
   const Index most_atoms = std::min({options.n_nonzero ? static_cast<Index>(*options.n_nonzero) : m, m, n});
   const Index expected = options.n_nonzero ? most_atoms : std::max<Index>(1, most_atoms / 4);
-  const PursuedAtoms<T> atoms = make_atoms<T>(D, n_signals, expected, options, known.gram);
-
+  PursuedAtoms<T> atoms = make_atoms<T>(D, options.selection);
   OmpResult<T> result{.codes = Matrix<T>(m, n_signals),
                       .error = Vector<double>(n_signals),
                       .n_nonzero = Vector<int>(n_signals),
                       .status = std::vector<Status>(static_cast<std::size_t>(n_signals))};
-  const Index tile = std::clamp<Index>(static_cast<Index>(entries_of_a_tile / static_cast<double>(m)), 1, 64);
-  const Index n_tiles = (n_signals + tile - 1) / tile;
-  for_each_tile(
-      Partition{.tile = tile, .n_tiles = n_tiles, .n_lanes = n_tiles}, n_signals, options.execution,
-      [&] { return std::make_unique<OmpPass<T>>(X, atoms, most_atoms, options, known, result); },
-      [](Index first, Index size, OmpPass<T>& pass) { pass.code(first, size); });
+  ask_for_large_pages(result.codes);
+  const PursuitTile<T> tile(X, atoms, options, known, result);
+
+  std::vector<Index> signals(static_cast<std::size_t>(n_signals));
+  std::iota(signals.begin(), signals.end(), Index{0});
+  const double entry = known.gram ? 4 : static_cast<double>(n);
+  if (options.selection == Selection::omp && gram_pays<float>(entry, n, m, n_signals, expected)) {
+    add_units(atoms);
+    atoms.single_gram =
+        known.gram ? unit_gram<float, T>(*known.gram, atoms, options.execution) : gram_of<float>(atoms.single, options.execution);
+    signals = code_in_single(signals, tile, atoms, most_atoms, options.execution);
+  }
+  if (signals.empty()) return result;
+  if (!are_plain<T>(atoms.norms)) add_units(atoms);
+  if constexpr (std::same_as<T, double>)
+    if (gram_pays<double>(entry, n, m, std::ssize(signals), expected)) {
+      add_units(atoms);
+      atoms.gram = known.gram ? unit_gram<double, T>(*known.gram, atoms, options.execution)
+                              : gram_of<double>(atoms.exact, options.execution);
+    }
+  for_each_part<T>(
+      signals, D, options.execution, [&] { return std::make_unique<ExactPass<T>>(tile, atoms, most_atoms); },
+      [](std::span<const Index> part, ExactPass<T>& pass) { pass.code(part); });
   return result;
 }
 template OmpResult<float> omp<float>(const ConstMatrixRef<float>&, const DenseDictionary<float>&, const OmpOptions&,

@@ -52,8 +52,9 @@ struct OmpResult {
 
 /// X is n_features x n_signals. Of atoms that pull alike to rounding any may be chosen. The pursuit also ends where no atom outside
 /// the span of those chosen is left, or none that r is not orthogonal to, to rounding. An atom within 1e-4 of the span, relative to
-/// its norm, is passed over. Correlations are computed in T, by `ols` in double; the fit on the atoms chosen and its residual in
-/// double. A Gram matrix of the atoms is made, or the given one used, where that costs less than products with D.
+/// its norm, is passed over. Correlations are those of T, by `ols` of double; the fit on the atoms chosen and its residual are in
+/// double. A Gram matrix of the atoms is made, or the given one used, where that costs less than products with D: also for T =
+/// double in single precision first, where what that cannot tell apart is told in double.
 /// The results do not depend on the number of threads.
 /// @throws std::invalid_argument if sizes disagree, an entry is not finite, no stop is given, or products that are known are seen to be others'
 template <Scalar T>
