@@ -62,12 +62,25 @@ struct PursuedAtoms {
     const auto products = out.topRows(norms.size());
     if (exact.size() > 0) {
       if constexpr (std::same_as<T, float>)
-        multiply_transposed<T>(single, R, products);
+        multiply(single, R, products);
       else
-        multiply_transposed<T>(exact.topRows(R.rows()), R, products);
+        multiply(exact.topRows(R.rows()), R, products);
     } else {
-      multiply_transposed<T>(D.atoms(), R, products);
+      multiply(D.atoms(), R, products);
       divide_by_norms(out);
+    }
+  }
+  /// A^T R. One vector or two do not repay what OpenBLAS does to A first.
+  static void multiply(const ConstMatrixRef<T>& A, const ConstMatrixRef<T>& R, MatrixRef<T> out) {
+    if (R.cols() > 2) return multiply_transposed<T>(A, R, out);
+    const Index at_once = std::max<Index>(1, (1 << 20) / A.rows());
+    std::vector<int> places(static_cast<std::size_t>(std::min(at_once, A.cols())));
+    std::iota(places.begin(), places.end(), 0);
+    for (Index first = 0; first < A.cols(); first += at_once) {
+      leave_if_stopped();
+      for (Index i = 0; i < R.cols(); ++i)
+        gram_kernels<T>().dot_columns({A.rows(), A.outerStride(), A.col(first).data(), std::min(at_once, A.cols() - first),
+                                       places.data(), R.col(i).data(), out.col(i).data() + first});
     }
   }
   void divide_by_norms(MatrixRef<T> products) const {
@@ -396,6 +409,7 @@ class ExactPursuit : public Pursuit {
     return false;
   }
 
+  using Pursuit::goes_on;
   auto q() const { return Q_.col(size() - 1); }  ///< of the atom fitted last
   const Vector<double>& residual() const { return r_; }
 
@@ -758,7 +772,8 @@ class ExactPass : public PursuitTile<T> {
       exact_[k].start(x, products_.col(signals[k]), this->target(signals[k]));
       running.push_back(k);
     }
-    while (std::erase_if(running, [&](std::size_t k) { return !exact_[k].advance(); }), !running.empty()) {
+    const auto has_ended = [&](std::size_t k) { return !exact_[k].advance() || !exact_[k].goes_on(); };
+    while (std::erase_if(running, has_ended), !running.empty()) {
       if (atoms_.by_ols) {
         correlate(running, [](const ExactPursuit<T>& of) { return of.q(); });
         for (Index i = 0; const std::size_t k : running) exact_[k].explain(fresh_.col(i++).data());
