@@ -13,6 +13,7 @@
 #include "riata/core/check.hpp"
 #include "riata/core/error.hpp"
 #include "riata/core/instruction_set.hpp"
+#include "riata/core/memory.hpp"
 #include "riata/core/sentence.hpp"
 #include "riata/version.hpp"
 #include "surroundings.hpp"
@@ -99,6 +100,8 @@ int main(int argc, char** argv) {
     return fail(app, bad_usage, failure.what());
   } catch (const Interrupted& failure) {
     return fail(app, interrupted_code(), failure.what());
+  } catch (const OutOfMemory& failure) {
+    return fail(app, world_failed, failure.what());
   } catch (const std::bad_alloc&) {
     return fail(app, world_failed, "out of memory");
   } catch (const std::exception& failure) {

@@ -5,6 +5,7 @@
 #include <omp.h>
 
 #include "riata/core/threads.hpp"
+#include "riata/linalg/gram_matrix.hpp"
 #include "support/precision.hpp"
 #include "support/random_arrays.hpp"
 
@@ -99,6 +100,19 @@ TEST(Blas, GivesBackThePoolOfThePthreadBuild_AlsoAfterProductsSideBySide) {
   });
   EXPECT_EQ(openblas_get_num_threads(), 3);
   openblas_set_num_threads(before);
+}
+
+TYPED_TEST(Products, GramMatrixIsThatOfItsDefinition_Symmetric_ForAnyNumberOfThreads) {
+  using T = TypeParam;
+  for (const Index m : {1, 2, 127, 128, 300}) {
+    const Matrix<T> A = this->random(20, m);
+    Matrix<T> G = Matrix<T>::Constant(m, m, T(NAN)), by_three = G;
+    gram_matrix<T>(A, G, {.n_threads = 1});
+    gram_matrix<T>(A, by_three, {.n_threads = 3});
+    this->expect_near(G, A.template cast<double>().transpose() * A.template cast<double>(), 20);
+    EXPECT_EQ(G, G.transpose());
+    EXPECT_EQ(G, by_three);
+  }
 }
 
 }  // namespace

@@ -222,3 +222,16 @@ def test_pursuit_agrees_with_scikit_learn(problem):
     by_error = riata.omp(X, D, tol=0.1)
     assert (by_error.error <= 0.1 * (X**2).sum(axis=1)).all()
     assert set(riata.omp(X, D, n_nonzero=1, tol=1e-3).status) == {"max_iter"}
+
+
+def test_codes_that_do_not_fit_are_named_with_their_shape_and_a_way_around():
+    X, D = np.broadcast_to(np.ones((1, 2)), (1 << 22, 2)).copy(), np.ones((1 << 12, 2))
+    for call, words in ((lambda: riata.encode(X, D, 0.1), "encode_stream"), (lambda: riata.omp(X, D, n_nonzero=1), "fewer")):
+        resource = pytest.importorskip("resource")
+        before = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (1 << 34, before[1]))
+        try:
+            with pytest.raises(MemoryError, match=rf"codes of shape \(4194304, 4096\), 128 GiB, .*{words}"):
+                call()
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, before)

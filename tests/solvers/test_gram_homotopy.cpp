@@ -151,7 +151,7 @@ TYPED_TEST(GramHomotopyIn, ArrivesByItself) {
         ++n_paths;
         if (!path.template follow<double>(x, correlations.col(i), reg, 10'000)) continue;
         Vector<double> z(paths.D.cols());
-        path.write_code(z);
+        path.template write_code<double>(z);
         if (oracle.kkt_violation(x, z, reg) <= 1e-12 * largest) ++n_arrived;
       }
     }

@@ -12,13 +12,16 @@
 #include <cstdlib>
 #include <mutex>
 #include <new>
+#include <numeric>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "riata/core/error.hpp"
 #include "riata/core/sentence.hpp"
 #include "riata/core/stopping.hpp"
 #include "riata/linalg/blas_kernels.hpp"
+#include "riata/linalg/gram_kernels.hpp"
 
 namespace riata {
 namespace {
@@ -228,9 +231,27 @@ void multiply(const NonDeduced<ConstMatrixRef<T>>& A, const NonDeduced<ConstMatr
   });
 }
 
+namespace {
+
+/// A^T B where B has one column or two, which do not repay what OpenBLAS does to A first.
+template <Scalar T>
+void multiply_few_transposed(const ConstMatrixRef<T>& A, const ConstMatrixRef<T>& B, MatrixRef<T> out) {
+  const Index at_once = std::clamp<Index>((1 << 20) / std::max<Index>(A.rows(), 1), 1, A.cols());
+  std::vector<int> places(static_cast<std::size_t>(at_once));
+  std::iota(places.begin(), places.end(), 0);
+  for_each_block(A.cols(), at_once, [&](Index first, Index columns) {
+    for (Index i = 0; i < B.cols(); ++i)
+      gram_kernels<T>().dot_columns(
+          {A.rows(), A.outerStride(), A.col(first).data(), columns, places.data(), B.col(i).data(), out.col(i).data() + first});
+  });
+}
+
+}  // namespace
+
 template <Scalar T>
 void multiply_transposed(const NonDeduced<ConstMatrixRef<T>>& A, const NonDeduced<ConstMatrixRef<T>>& B, MatrixRef<T> out) {
   if (out.size() == 0) return;
+  if (B.cols() <= 2) return multiply_few_transposed<T>(A, B, out);
   for_each_block(B.cols(), columns_at_once(A.size()), [&](Index first, Index columns) {
     out.middleCols(first, columns).setZero();  // faster than OpenBLAS does
     gemm(CblasTrans, CblasNoTrans, A.cols(), columns, A.rows(), T(1), A.data(), A.outerStride(), B.col(first).data(),

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "riata/core/stopping.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/linalg/decompositions.hpp"
 #include "riata/linalg/kernels.hpp"
@@ -78,7 +79,10 @@ double frobenius_norm_of_gram(const ConstMatrixRef<T>& A) {
 template <Scalar T>
 Vector<double> column_norms(const ConstMatrixRef<T>& A) {
   Vector<double> norms(A.cols());
-  for (Index j = 0; j < norms.size(); ++j) norms(j) = norm_of(A.rows(), A.col(j).data());
+  for (Index j = 0; j < norms.size(); ++j) {
+    if (j % 256 == 0) leave_if_stopped();
+    norms(j) = norm_of(A.rows(), A.col(j).data());
+  }
   return norms;
 }
 

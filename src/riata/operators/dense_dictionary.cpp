@@ -1,5 +1,7 @@
 #include "riata/operators/dense_dictionary.hpp"
 
+#include <cmath>
+
 #include "riata/core/check.hpp"
 #include "riata/core/stopping.hpp"
 #include "riata/linalg/blas.hpp"
@@ -11,6 +13,7 @@ namespace {
 
 constexpr Index most_transposed = 1 << 15;  // entries: a copy costs less than one small product
 constexpr double least_size = 1e-150, most_size = 1e150;
+constexpr double surely_large_enough = 1e-140;  // of a norm: an entry is at least that over sqrt(n_features)
 
 }  // namespace
 
@@ -29,11 +32,17 @@ DenseDictionary<T> DenseDictionary<T>::borrow(const MatrixView<T>& atoms, Constr
 
 template <Scalar T>
 DenseDictionary<T>::DenseDictionary(std::shared_ptr<const Matrix<T>> owner, const MatrixView<T>& atoms, Constraint constraint)
-    : owner_(std::move(owner)), atoms_(atoms.data()), n_features_(atoms.rows()), n_atoms_(atoms.cols()), constraint_(constraint) {
+    : owner_(std::move(owner)),
+      atoms_(atoms.data()),
+      n_features_(atoms.rows()),
+      n_atoms_(atoms.cols()),
+      norms_(std::make_shared<const Vector<double>>(column_norms<T>(atoms))),
+      constraint_(constraint) {
   require(atoms.size() > 0, "dictionary: {} atoms of {} features, must have at least one of each", atoms.cols(), atoms.rows());
-  require_finite("dictionary", "D", atoms, of_atoms);
-  if constexpr (std::same_as<T, double>) {
-    const double largest = largest_magnitude(atoms.size(), atoms.data());
+  const double longest = norms_->maxCoeff<Eigen::PropagateNaN>();
+  if (!std::isfinite(longest)) require_finite("dictionary", "D", atoms, of_atoms);
+  if (std::same_as<T, double> && !(longest >= surely_large_enough && longest <= most_size)) {
+    const auto largest = static_cast<double>(largest_magnitude(atoms.size(), atoms.data()));
     require(largest == 0 || (largest >= least_size && largest <= most_size),
             "dictionary: the largest entry of D has the size {:.3g}, must be between {:.0e} and {:.0e}; scale the atoms", largest,
             least_size, most_size);

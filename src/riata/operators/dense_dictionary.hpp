@@ -37,6 +37,7 @@ class DenseDictionary final : public Dictionary<T> {
   Index code_size() const override { return n_atoms_; }
   MatrixView<T> atoms() const { return {atoms_, n_features_, n_atoms_}; }
   std::optional<MatrixView<T>> matrix() const override { return atoms(); }
+  const Vector<double>& norms() const { return *norms_; }  ///< ||D_j||_2
   Constraint constraint() const { return constraint_; }
 
   void apply(const ConstMatrixRef<T>& Z, MatrixRef<T> X) const override;
@@ -59,6 +60,7 @@ class DenseDictionary final : public Dictionary<T> {
   std::shared_ptr<const Matrix<T>> owner_;  ///< null where the atoms are borrowed
   const T* atoms_;
   Index n_features_, n_atoms_;
+  std::shared_ptr<const Vector<double>> norms_;
   std::shared_ptr<const Matrix<T>>
       transposed_;  ///< of few atoms: OpenBLAS multiplies small matrices as they lie, unless transposed
   Constraint constraint_;

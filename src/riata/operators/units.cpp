@@ -107,11 +107,24 @@ T shifted_reg(T reg, int e) {
   return std::clamp(static_cast<T>(std::ldexp(reg, -e)), std::numeric_limits<T>::denorm_min(), std::numeric_limits<T>::max());
 }
 
+namespace {
+
+/// Do the norms tell that the largest entry, at least ||D_j|| / sqrt(n), lies in the band?
+template <Scalar T>
+bool surely_in_band(const DenseDictionary<T>& D) {
+  const double longest = D.norms().maxCoeff(), n = static_cast<double>(D.signal_size());
+  return beyond(longest, Bands<T>::atoms - 1) == 0 && beyond(longest / std::sqrt(n), Bands<T>::atoms - 1) == 0;
+}
+
+}  // namespace
+
 template <Scalar T>
 UnitAtoms<T>::UnitAtoms(const Dictionary<T>& D, RegUnit reg) : given_(D) {
   leave_if_stopped();
+  const auto* dense = dynamic_cast<const DenseDictionary<T>*>(&D);
+  if (dense != nullptr && surely_in_band(*dense)) return;
   const T largest = largest_entry<T>(D);
-  if (dynamic_cast<const DenseDictionary<T>*>(&D) == nullptr) {
+  if (dense == nullptr) {
     require(std::isfinite(largest) && beyond(largest, Bands<T>::widest_atoms) == 0,
             "dictionary: its norm is {:.3g}, must be between {:.0e} and {:.0e}; scale its parameters",
             static_cast<double>(largest), std::ldexp(1.0, -Bands<T>::widest_atoms), std::ldexp(1.0, Bands<T>::widest_atoms));

@@ -4,8 +4,10 @@
 #include <cmath>
 
 #include "riata/core/check.hpp"
+#include "riata/core/memory.hpp"
 #include "riata/core/sweep.hpp"
 #include "riata/linalg/blas.hpp"
+#include "riata/linalg/gram_matrix.hpp"
 #include "riata/linalg/kernels.hpp"
 #include "riata/linalg/norms.hpp"
 #include "riata/operators/units.hpp"
@@ -165,8 +167,9 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
   using T = typename P::scalar;
 
   /// `penalty`: for the atoms in their unit.
-  PenaltyEncoder(UnitAtoms<T>&& atoms, const P& penalty, const EncodeOptions& options)
+  PenaltyEncoder(UnitAtoms<T>&& atoms, const P& penalty, const EncodeOptions& options, Index n_signals)
       : options_(options),
+        n_expected_(n_signals),
         atoms_(std::move(atoms)),
         exact_(atoms_.dictionary().in_double()),
         penalty_(penalty),
@@ -180,7 +183,7 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
     require(!options_.record || is_proximal(method),
             "encode: record is for the methods 'ista', 'fista', 'oista' and 'backtracking', not for '{}'", to_string(method));
     if (method == Solver::coordinate_descent) {
-      squared_norms_ = column_norms<T>(*D.matrix()).cwiseAbs2().template cast<T>();
+      squared_norms_ = atom_norms(D).cwiseAbs2().template cast<T>();
     } else if (is_proximal(method) && method != Solver::backtracking) {
       lipschitz_ = D.squared_norm();
     }
@@ -193,13 +196,14 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
     require(!batch.is_weighted() || takes_weights(options_.method),
             "method = '{}' takes no mask; choose one of 'ista', 'fista', 'backtracking'", to_string(options_.method));
     const Index n_signals = batch.X().cols(), n_atoms = exact_->code_size();
-    result.codes.resize(n_atoms, n_signals);
+    make_room("encode: the codes", n_atoms, n_signals, "encode_stream hands them out block by block, as sparse rows",
+              result.codes);
     for (Vector<double>* v : {&result.objective, &result.gap}) v->resize(n_signals);
     result.n_iter.resize(n_signals);
     result.status.resize(static_cast<std::size_t>(n_signals));
     result.method = options_.method;
     result.trace.assign(options_.record ? static_cast<std::size_t>(n_signals) : 0, {});
-    make_gram(n_signals);
+    make_gram(std::max(n_signals, n_expected_));
     const Index tile_size = options_.method != Solver::lars ? solver_tile : path_gram_ ? 32 : 8;  // paths are long
     for_each_tile(tile_size, n_signals, options_.execution, [&](Index first, Index n, int thread) {
       auto& encoder = encoders_[static_cast<std::size_t>(thread)];
@@ -212,19 +216,17 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
  private:
   /// Where it pays for so many signals and is not there yet.
   void make_gram(Index n_signals) {
-    if (options_.method == Solver::lars && !path_gram_ && gram_pays(options_.method, n_signals, exact_->code_size()))
-      path_gram_.emplace(*exact_->matrix());
-    else if (options_.method == Solver::coordinate_descent && gram_.size() == 0 &&
-             gram_pays(options_.method, n_signals, exact_->code_size()))
-      multiply_transposed<T>(*problem_.D.matrix(), *problem_.D.matrix(), room_for_gram());
-    else
-      return;
+    const bool is_path = options_.method == Solver::lars;
+    const bool is_due = (is_path && !path_gram_) || (options_.method == Solver::coordinate_descent && gram_.size() == 0);
+    const Index n_atoms = exact_->code_size();
+    if (!is_due || !gram_pays(options_.method, n_signals, n_atoms)) return;
+    if (is_path) {
+      path_gram_.emplace(*exact_->matrix(), options_.execution);
+    } else {
+      make_room("encode: the Gram matrix", n_atoms, n_atoms, "choose method = 'fista'", gram_);
+      gram_matrix<T>(*problem_.D.matrix(), gram_, options_.execution);
+    }
     std::ranges::fill(encoders_, nullptr);  // they go without
-  }
-
-  MatrixRef<T> room_for_gram() {
-    gram_.resize(exact_->code_size(), exact_->code_size());
-    return gram_;
   }
 
   /// EncodeOptions::validate() has seen to it that the method fits the penalty.
@@ -255,6 +257,7 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
   }
 
   EncodeOptions options_;
+  const Index n_expected_;  // signals
   const UnitAtoms<T> atoms_;
   const std::unique_ptr<const Dictionary<double>> exact_;
   P penalty_;
@@ -272,10 +275,12 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
 
 namespace {
 
-/// mu: the square root of the mean squared cosine between two atoms, estimated from some.
+/// mu: the square root of the mean squared cosine between two atoms, an atom with itself among them. Those of different ones are
+/// estimated from some.
 template <Scalar T>
 double mean_coherence(const MatrixView<T>& D) {
   const Index n = std::min(D.cols(), solver_tile);
+  if (n == 1) return 1;
   Matrix<double> some(D.rows(), n);
   for (Index k = 0; k < n; ++k) {
     some.col(k) = D.col(k * D.cols() / n).template cast<double>();
@@ -285,7 +290,9 @@ double mean_coherence(const MatrixView<T>& D) {
     if (norms(k) > 0) some.col(k) /= norms(k);
   Matrix<double> cosines(n, n);
   multiply_transposed<double>(some, some, cosines);
-  return cosines.norm() / static_cast<double>(n);
+  const auto few = static_cast<double>(n), all = static_cast<double>(D.cols());
+  const double of_different = std::max(0.0, cosines.squaredNorm() - few) / (few * (few - 1));
+  return std::sqrt((1 + (all - 1) * of_different) / all);
 }
 
 /// The median of reg / reg_max.
@@ -322,11 +329,11 @@ Solver pick_solver(const Batch<T>& first, Index n_signals, const Dictionary<T>& 
 }
 
 template <Scalar T>
-std::unique_ptr<BatchEncoder<T>> make_batch_encoder(const Dictionary<T>& D, const EncodeOptions& options) {
+std::unique_ptr<BatchEncoder<T>> make_batch_encoder(const Dictionary<T>& D, const EncodeOptions& options, Index n_signals) {
   UnitAtoms<T> atoms(D, reg_unit(options.penalty.kind));
   return with_penalty<T>(options.penalty, atoms.dictionary(),
                          [&]<Penalty P>(const P& penalty) -> std::unique_ptr<BatchEncoder<T>> {
-                           return std::make_unique<PenaltyEncoder<P>>(std::move(atoms), penalty, options);
+                           return std::make_unique<PenaltyEncoder<P>>(std::move(atoms), penalty, options, n_signals);
                          });
 }
 
@@ -334,7 +341,7 @@ template Solver pick_solver<float>(const Batch<float>&, Index, const Dictionary<
                                    const EncodeOptions&);
 template Solver pick_solver<double>(const Batch<double>&, Index, const Dictionary<double>&, const Vector<double>&, bool,
                                     const EncodeOptions&);
-template std::unique_ptr<BatchEncoder<float>> make_batch_encoder(const Dictionary<float>&, const EncodeOptions&);
-template std::unique_ptr<BatchEncoder<double>> make_batch_encoder(const Dictionary<double>&, const EncodeOptions&);
+template std::unique_ptr<BatchEncoder<float>> make_batch_encoder(const Dictionary<float>&, const EncodeOptions&, Index);
+template std::unique_ptr<BatchEncoder<double>> make_batch_encoder(const Dictionary<double>&, const EncodeOptions&, Index);
 
 }  // namespace riata

@@ -33,9 +33,10 @@ class BatchEncoder {
   }
 };
 
-/// The encoder for the penalty that the options name. They are valid and their method is not automatic. Borrows D.
+/// The encoder for the penalty that the options name. They are valid and their method is not automatic. Borrows D. So many signals
+/// will come, or as many as the first batch has: do they repay a Gram matrix?
 /// @throws std::invalid_argument for a penalty that does not fit D, or `record` with a method that has no trace
 template <Scalar T>
-std::unique_ptr<BatchEncoder<T>> make_batch_encoder(const Dictionary<T>& D, const EncodeOptions& options);
+std::unique_ptr<BatchEncoder<T>> make_batch_encoder(const Dictionary<T>& D, const EncodeOptions& options, Index n_signals = 0);
 
 }  // namespace riata

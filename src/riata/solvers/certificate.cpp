@@ -15,15 +15,20 @@
 
 namespace riata {
 
-namespace {
+namespace {}  // namespace
 
-/// ||D_j||, or a bound on it.
 template <Scalar T>
 Vector<double> atom_norms(const Dictionary<T>& D) {
+  if (const auto* dense = dynamic_cast<const DenseDictionary<T>*>(&D)) return dense->norms();
   const auto atoms = D.matrix();
   if (!atoms) return Vector<double>::Constant(D.code_size(), std::sqrt(D.squared_norm()));
   return column_norms<T>(*atoms);
 }
+
+template Vector<double> atom_norms(const Dictionary<float>&);
+template Vector<double> atom_norms(const Dictionary<double>&);
+
+namespace {
 
 constexpr double unit_roundoff = std::numeric_limits<double>::epsilon() / 2;
 constexpr double long_roundoff = static_cast<double>(std::numeric_limits<long double>::epsilon() / 2);

@@ -31,6 +31,7 @@ class CoordinateDescent final : public TileSolver<T> {
         penalty_(problem.penalty),
         max_sweeps_(problem.options.max_iter),
         certificate_(problem.D, problem.exact, problem.penalty, problem.options.tol),
+        pace_(gram_->is_stored() ? with_gram : without_gram),
         set_(*gram_, problem.penalty) {}
 
   void solve(SolverTile<T>& tile) override {
@@ -82,9 +83,10 @@ class CoordinateDescent final : public TileSolver<T> {
         estimate_target_(i) *= 0.1;  // should the certificate disagree
         return;
       }
-      const Index most = std::max(fewest_joining, std::ssize(set_.atoms()));
-      const bool grew = set_.grow(q, c, std::max(least, joining_share * largest), most);
-      const auto work = set_.solve(last_sweep - tile.n_iter(i), std::max(0.8 * estimate_target_(i), inner_share * gap), newton);
+      const Index most = std::max(pace_.fewest_joining, std::ssize(set_.atoms()));
+      const bool grew = set_.grow(q, c, std::max(least, pace_.joining_share * largest), most);
+      const double inner_target = std::max(0.8 * estimate_target_(i), pace_.inner_share * gap);
+      const auto work = set_.solve(last_sweep - tile.n_iter(i), inner_target, newton);
       tile.n_iter(i) += work.sweeps;
       settled = work.settled && !grew ? settled + 1 : 0;
       if ((!set_.commit(z, q) && !grew) || settled == 2) return;
@@ -121,15 +123,22 @@ class CoordinateDescent final : public TileSolver<T> {
   }
 
   static constexpr int sweeps_between_refreshes = 200;
-  static constexpr double joining_share = 0.6;  // of the hardest pull
-  static constexpr double inner_share = 0.1;    // of the gap, that the set's own comes down to
-  static constexpr Index fewest_joining = 32;   // atoms at once; else as many as there are
+
+  /// How much is done between two looks at all atoms, which cost more without a Gram matrix.
+  struct Pace {
+    double joining_share;  ///< of the hardest pull: whoever pulls that hard joins the set,
+    Index fewest_joining;  ///< up to so many at once, or as many as there are
+    double inner_share;    ///< of the gap, that the set's own comes down to
+  };
+  static constexpr Pace with_gram{.joining_share = 0.6, .fewest_joining = 32, .inner_share = 0.1},
+      without_gram{.joining_share = 0.3, .fewest_joining = 64, .inner_share = 0.01};
 
   const Dictionary<T>& D_;
   const std::unique_ptr<GramOperator<T>> gram_;
   const L1<T>& penalty_;
   const int max_sweeps_;
   TileCertificate<L1<T>> certificate_;
+  const Pace pace_;
   WorkingSet<T> set_;
   Matrix<T> q_;
   Vector<double> estimate_target_, best_gap_, best_objective_;

@@ -83,7 +83,7 @@ StreamReport run(const Source<T>& signals, const DenseDictionary<T>& D, const Re
       const Vector<T> regs = resolve_reg<T>(part_of(reg, first, n), X, D, solver.penalty, solver.execution);
       if (!encoder) {
         if (solver.method == Solver::automatic) solver.method = pick_solver<T>(X, n_signals, D, regs, false, solver);
-        encoder = make_batch_encoder<T>(D, solver);
+        encoder = make_batch_encoder<T>(D, solver, n_signals);
       }
       EncodeResult<T> result = encoder->encode(X, regs, {});
       coded.codes = to_csr<T>(result.codes);

@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "riata/core/stopping.hpp"
-#include "riata/linalg/blas.hpp"
+#include "riata/linalg/gram_matrix.hpp"
 #include "riata/linalg/kernels.hpp"
 
 namespace riata {
@@ -24,9 +24,10 @@ double unit_of(double largest) { return largest > 0 ? std::ldexp(1.0, std::ilogb
 
 }  // namespace
 
-PathGram::PathGram(const MatrixView<double>& D) : exact(round_up_to_block<float>(D.cols()), D.cols()) {
+PathGram::PathGram(const MatrixView<double>& D, const Execution& execution)
+    : exact(round_up_to_block<float>(D.cols()), D.cols()) {
   exact.bottomRows(exact.rows() - D.cols()).setZero();
-  multiply_transposed<double>(D, D, exact.topRows(D.cols()));
+  gram_matrix<double>(D, exact.topRows(D.cols()), execution);
   unit = unit_of(exact.diagonal().maxCoeff());
   exact /= unit;
   rounded = exact.cast<float>();
@@ -199,16 +200,21 @@ void GramHomotopy<P>::refine(const ConstVectorRef<double>& x, double reg) {
 }
 
 template <Scalar P>
-void GramHomotopy<P>::write_code(VectorRef<double> z) const {
+template <Scalar T>
+void GramHomotopy<P>::write_code(VectorRef<T> z) const {
   z.setZero();
-  for (Index k = 0; k < size(); ++k) z(atoms_[static_cast<std::size_t>(k)]) = z_(k);
+  for (Index k = 0; k < size(); ++k) z(atoms_[static_cast<std::size_t>(k)]) = static_cast<T>(z_(k));
 }
 
 template class GramHomotopy<float>;
 template class GramHomotopy<double>;
-template bool GramHomotopy<float>::follow(const ConstVectorRef<double>&, const ConstVectorRef<float>&, double, int);
-template bool GramHomotopy<float>::follow(const ConstVectorRef<double>&, const ConstVectorRef<double>&, double, int);
-template bool GramHomotopy<double>::follow(const ConstVectorRef<double>&, const ConstVectorRef<float>&, double, int);
-template bool GramHomotopy<double>::follow(const ConstVectorRef<double>&, const ConstVectorRef<double>&, double, int);
+#define RIATA_INSTANTIATE(P, T)                                                                                \
+  template bool GramHomotopy<P>::follow(const ConstVectorRef<double>&, const ConstVectorRef<T>&, double, int); \
+  template void GramHomotopy<P>::write_code(VectorRef<T>) const;
+RIATA_INSTANTIATE(float, float)
+RIATA_INSTANTIATE(float, double)
+RIATA_INSTANTIATE(double, float)
+RIATA_INSTANTIATE(double, double)
+#undef RIATA_INSTANTIATE
 
 }  // namespace riata

@@ -26,6 +26,7 @@
 #include <concepts>
 #include <vector>
 
+#include "riata/core/threads.hpp"
 #include "riata/core/types.hpp"
 #include "riata/linalg/path_kernels.hpp"
 
@@ -33,7 +34,7 @@ namespace riata {
 
 /// D^T D over a power of two near to its largest entry, rows padded with zeros for the kernels.
 struct PathGram {
-  explicit PathGram(const MatrixView<double>& D);
+  explicit PathGram(const MatrixView<double>& D, const Execution& execution = {});
   template <Scalar P>
   const Matrix<P>& in() const {
     if constexpr (std::same_as<P, double>)
@@ -59,7 +60,8 @@ class GramHomotopy {
   bool follow(const ConstVectorRef<double>& x, const ConstVectorRef<T>& c, double reg, int most_knots);
 
   int n_knots() const { return n_knots_; }
-  void write_code(VectorRef<double> z) const;  ///< of all atoms
+  template <Scalar T>
+  void write_code(VectorRef<T> z) const;  ///< of all atoms
 
  private:
   /// What ends a step of reg by delta: an atom enters with a sign, or the `leaves`-th of A leaves; neither at the end of the path.

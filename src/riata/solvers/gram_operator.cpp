@@ -14,6 +14,7 @@ class StoredGram final : public GramOperator<T> {
   explicit StoredGram(const Matrix<T>& G) : G_(G), columns_(static_cast<std::size_t>(G.cols())) {}
 
   Index size() const override { return G_.cols(); }
+  bool is_stored() const override { return true; }
   T squared_norm(Index atom) const override { return G_(atom, atom); }
   void block(std::span<const Index> rows, std::span<const Index> columns, MatrixRef<T> out) override {
     for (Index l = 0; l < std::ssize(columns); ++l) {
@@ -39,6 +40,7 @@ class GramOfAtoms final : public GramOperator<T> {
       : D_(D), squared_norms_(squared_norms), image_(D.rows()), change_(D.cols()) {}
 
   Index size() const override { return D_.cols(); }
+  bool is_stored() const override { return false; }
   T squared_norm(Index atom) const override { return squared_norms_(atom); }
   void block(std::span<const Index> rows, std::span<const Index> columns, MatrixRef<T> out) override {
     gather(rows, left_);

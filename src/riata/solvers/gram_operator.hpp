@@ -15,6 +15,7 @@ class GramOperator {
  public:
   virtual ~GramOperator() = default;
   virtual Index size() const = 0;
+  virtual bool is_stored() const = 0;
   virtual T squared_norm(Index atom) const = 0;  ///< G_jj
   /// out = G(rows, columns)
   virtual void block(std::span<const Index> rows, std::span<const Index> columns, MatrixRef<T> out) = 0;

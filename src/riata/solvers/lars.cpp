@@ -322,9 +322,10 @@ PenaltyOptions rounded(PenaltyOptions penalty) {
   return penalty;
 }
 
-Vector<double> weights_of(const L1<double>& penalty, Index n_atoms) {
+template <Scalar T>
+Vector<double> weights_of(const L1<T>& penalty, Index n_atoms) {
   Vector<double> weights(n_atoms);
-  for (Index j = 0; j < n_atoms; ++j) weights(j) = penalty.weight(j);
+  for (Index j = 0; j < n_atoms; ++j) weights(j) = static_cast<double>(penalty.weight(j));
   return weights;
 }
 
@@ -333,17 +334,16 @@ template <Scalar T>
 class FastPaths {
  public:
   FastPaths(const PathGram& gram, const SharedProblem<L1<T>>& problem)
-      : penalty_(rounded<T>(problem.options.penalty), problem.D.code_size()),
+      : penalty_(problem.penalty),
         D_(*problem.exact.matrix()),
         norms_(column_norms<double>(D_)),
         inverse_norms_((norms_.array() > 0).select(norms_.cwiseInverse(), 0.0)),
         weights_(weights_of(penalty_, norms_.size())),
-        certificate_(problem.exact, problem.exact, penalty_, problem.options.tol),
+        certificate_(problem.D, problem.exact, penalty_, problem.options.tol),
         single_(gram, D_, weights_, penalty_.positive()),
         double_(gram, D_, weights_, penalty_.positive()) {}
 
-  /// With sums in P. The signals of the tile that are `pending` when it returns are not solved; the others are, and certified as
-  /// codes in double.
+  /// With sums in P. The signals of the tile that are `pending` when it returns are not solved; the others are, and certified.
   template <Scalar P>
   void follow(SolverTile<T>& tile, std::vector<Index>& pending, int max_knots) {
     if (pending.empty()) return;
@@ -352,14 +352,17 @@ class FastPaths {
     reserve(std::ssize(pending));
     for (const Index i : pending) {
       const Index k = std::ssize(arrived);
-      X_.col(k) = tile.X.col(i).template cast<double>();
-      reg_(k) = static_cast<double>(tile.reg(i));
-      const bool arrives = path.template follow<T>(X_.col(k), tile.correlations.col(i), reg_(k), max_knots);
+      x_ = tile.X.col(i).template cast<double>();
+      const bool arrives = path.template follow<T>(x_, tile.correlations.col(i), static_cast<double>(tile.reg(i)), max_knots);
       tile.n_iter(i) = path.n_knots();
-      if (arrives) path.write_code(Z_.col(k));
+      if (arrives) path.template write_code<T>(Z_.col(k));
       (arrives ? arrived : others).push_back(i);
     }
     const Index n = std::ssize(arrived);
+    for (Index k = 0; k < n; ++k) {
+      X_.col(k) = tile.X.col(arrived[static_cast<std::size_t>(k)]);
+      reg_(k) = tile.reg(arrived[static_cast<std::size_t>(k)]);
+    }
     certificate_.evaluate(X_.leftCols(n), Z_.leftCols(n), reg_.head(n));
     for (Index k = 0; k < n; ++k) {
       const Index i = arrived[static_cast<std::size_t>(k)];
@@ -367,7 +370,7 @@ class FastPaths {
         others.push_back(i);
         continue;
       }
-      tile.Z.col(i) = Z_.col(k).template cast<T>();
+      tile.Z.col(i) = Z_.col(k);
       tile.objective(i) = certificate_.objective(k);
       tile.gap(i) = certificate_.gap(k);
     }
@@ -391,34 +394,49 @@ class FastPaths {
   }
 
   /// Do the correlations c = D^T r meet the optimality conditions as they would on the exact path (Homotopy::promised), and beside
-  /// reg? `of_x` = D^T x.
+  /// reg, but for what the codes were rounded to T by? `of_x` = D^T x. All c that count are sums in double (TileCertificate).
   bool is_solution(const ConstVectorRef<T>& of_x, Index k) const {
-    const Vector<double> pulls =
-        penalty_.positive() ? of_x.template cast<double>().cwiseMax(0.0).eval() : of_x.template cast<double>().cwiseAbs().eval();
-    const double reg_max = penalty_.largest_pull(pulls.size(), pulls.data());
-    const double scale = pulls.cwiseProduct(inverse_norms_).maxCoeff();
-    const double rounding = 64 * eps * std::sqrt(2 * certificate_.half_norm_sq(k)), reg = reg_(k);
-    const auto c = certificate_.correlations().col(k), z = Z_.col(k);
+    if (!std::isfinite(certificate_.gap(k))) return false;
+    if (meets_conditions(k, 0, 0)) return true;  // nearly all do
+    double reg_max = 0, scale = 0;
+    for (Index j = 0; j < of_x.size(); ++j) {
+      const auto c = static_cast<double>(of_x(j)), size = penalty_.positive() ? std::max(c, 0.0) : std::abs(c);
+      reg_max = std::max(reg_max, size / weights_(j));
+      scale = std::max(scale, size * inverse_norms_(j));
+    }
+    return meets_conditions(k, reg_max, scale);
+  }
+
+  /// Up to 1e-13 of what is given, or to the rounding of the correlations.
+  bool meets_conditions(Index k, double reg_max, double scale) const {
+    const double rounding = 64 * eps * std::sqrt(2 * certificate_.half_norm_sq(k)), reg = static_cast<double>(reg_(k));
+    const auto c = certificate_.correlations().col(k);
+    const auto z = Z_.col(k);
+    double rounded_by = 0;
+    if constexpr (std::same_as<T, float>)
+      for (Index j = 0; j < z.size(); ++j)
+        rounded_by += std::numeric_limits<float>::epsilon() * std::abs(static_cast<double>(z(j))) * norms_(j);
     bool holds = true;
     const auto require_near = [&](double off, Index j) {
       const double most = std::max(1e-13 * std::min(reg_max * weights_(j), scale * norms_(j)), rounding * norms_(j));
-      holds &= off <= std::min(most, 1e-8 * reg * weights_(j));
+      holds &= off <= std::min(most, 1e-8 * reg * weights_(j)) + rounded_by * norms_(j);
     };
     for (Index j = 0; j < z.size(); ++j)
-      if (z(j) != 0) require_near(std::abs(c(j) - std::copysign(reg * weights_(j), z(j))), j);
+      if (z(j) != T(0)) require_near(std::abs(c(j) - std::copysign(reg * weights_(j), static_cast<double>(z(j)))), j);
     penalty_.for_each_pulled(c.size(), c.data(), reg, [&](Index j) { require_near(std::abs(c(j)) - reg * weights_(j), j); });
-    return holds && std::isfinite(certificate_.gap(k));
+    return holds;
   }
 
-  const L1<double> penalty_;
+  const L1<T>& penalty_;
   const MatrixView<double> D_;
   const Vector<double> norms_, inverse_norms_;  // ||D_j||; 0 for an atom of zeros
   const Vector<double> weights_;
-  TileCertificate<L1<double>> certificate_;
+  TileCertificate<L1<T>> certificate_;
   GramHomotopy<float> single_;
   GramHomotopy<double> double_;
-  Matrix<double> X_, Z_;  // of the signals that arrived
-  Vector<double> reg_;
+  Vector<double> x_;
+  Matrix<T> X_, Z_;  // of the signals that arrived
+  Vector<T> reg_;
 };
 
 /// With a Gram matrix the fast homotopy goes first (gram_homotopy.hpp), its sums in single precision, then in double; codes that
@@ -437,18 +455,14 @@ class Lars final : public TileSolver<T> {
   }
 
   void solve(SolverTile<T>& tile) override {
-    std::vector<Index> all(static_cast<std::size_t>(tile.X.cols()));
-    std::iota(all.begin(), all.end(), Index{0});
-    std::vector<Index> pending = all;
+    std::vector<Index> pending(static_cast<std::size_t>(tile.X.cols()));
+    std::iota(pending.begin(), pending.end(), Index{0});
     if (fast_) {
       fast_->template follow<float>(tile, pending, max_knots_);
       fast_->template follow<double>(tile, pending, max_knots_);
     }
     for (const Index i : pending) follow_exactly(tile, i);
-    if (std::same_as<T, double>)
-      certify(tile, pending);
-    else
-      certify(tile, all);
+    certify(tile, pending);
   }
 
  private:

@@ -32,11 +32,12 @@
 #include <variant>
 
 #include "riata/core/check.hpp"
-#include "riata/core/large_pages.hpp"
+#include "riata/core/memory.hpp"
 #include "riata/core/stopping.hpp"
 #include "riata/core/sweep.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/linalg/gram_kernels.hpp"
+#include "riata/linalg/gram_matrix.hpp"
 #include "riata/linalg/norms.hpp"
 #include "riata/operators/units.hpp"
 #include "riata/solvers/tile_certificate.hpp"
@@ -62,25 +63,12 @@ struct PursuedAtoms {
     const auto products = out.topRows(norms.size());
     if (exact.size() > 0) {
       if constexpr (std::same_as<T, float>)
-        multiply(single, R, products);
+        multiply_transposed<T>(single, R, products);
       else
-        multiply(exact.topRows(R.rows()), R, products);
+        multiply_transposed<T>(exact.topRows(R.rows()), R, products);
     } else {
-      multiply(D.atoms(), R, products);
+      multiply_transposed<T>(D.atoms(), R, products);
       divide_by_norms(out);
-    }
-  }
-  /// A^T R. One vector or two do not repay what OpenBLAS does to A first.
-  static void multiply(const ConstMatrixRef<T>& A, const ConstMatrixRef<T>& R, MatrixRef<T> out) {
-    if (R.cols() > 2) return multiply_transposed<T>(A, R, out);
-    const Index at_once = std::max<Index>(1, (1 << 20) / A.rows());
-    std::vector<int> places(static_cast<std::size_t>(std::min(at_once, A.cols())));
-    std::iota(places.begin(), places.end(), 0);
-    for (Index first = 0; first < A.cols(); first += at_once) {
-      leave_if_stopped();
-      for (Index i = 0; i < R.cols(); ++i)
-        gram_kernels<T>().dot_columns({A.rows(), A.outerStride(), A.col(first).data(), std::min(at_once, A.cols() - first),
-                                       places.data(), R.col(i).data(), out.col(i).data() + first});
     }
   }
   void divide_by_norms(MatrixRef<T> products) const {
@@ -490,16 +478,13 @@ Index gram_rows(Index n_atoms) {
   return (std::same_as<T, float> ? round_up_to_line<T>(n_atoms) : round_up_to_block<T>(n_atoms)) + gram_line<T>;
 }
 
-/// d^T d, the same bits for any number of threads.
+/// d^T d.
 template <Scalar T>
 Matrix<T> gram_of(const Matrix<T>& unit, const Execution& execution) {
-  constexpr Index columns = 256;
   const Index m = unit.cols();
   Matrix<T> gram(gram_rows<T>(m), m);
-  for_each_tile(columns, m, execution, [&](Index first, Index n, int) {
-    multiply_transposed<T>(unit, unit.middleCols(first, n), gram.block(0, first, m, n));
-    gram.block(m, first, gram.rows() - m, n).setZero();
-  });
+  gram_matrix<T>(unit, gram.topRows(m), execution);
+  gram.bottomRows(gram.rows() - m).setZero();
   return gram;
 }
 
@@ -894,11 +879,11 @@ OmpResult<T> omp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T
   const Index most_atoms = std::min({options.n_nonzero ? static_cast<Index>(*options.n_nonzero) : m, m, n});
   const Index expected = options.n_nonzero ? most_atoms : std::max<Index>(1, most_atoms / 4);
   PursuedAtoms<T> atoms = make_atoms<T>(D, options.selection);
-  OmpResult<T> result{.codes = Matrix<T>(m, n_signals),
+  OmpResult<T> result{.codes = {},
                       .error = Vector<double>(n_signals),
                       .n_nonzero = Vector<int>(n_signals),
                       .status = std::vector<Status>(static_cast<std::size_t>(n_signals))};
-  ask_for_large_pages(result.codes);
+  make_room("omp: the codes", m, n_signals, "pass fewer signals at a time", result.codes);
   const PursuitTile<T> tile(X, atoms, options, known, result);
 
   std::vector<Index> signals(static_cast<std::size_t>(n_signals));

@@ -14,6 +14,10 @@ namespace riata {
 /// Signals coded together: small enough for the cache, large enough for the products.
 inline constexpr Index solver_tile = 128;
 
+/// ||D_j||, or of what is no matrix a bound on it.
+template <Scalar T>
+Vector<double> atom_norms(const Dictionary<T>& D);
+
 /// Evaluates tiles of at most solver_tile codes against one dictionary, in double whatever T is. Of single-precision codes the
 /// correlations that decide, on the support and near the largest pull, are summed in double, and the others are products in
 /// single precision, until correlate_in_double(). An elastic net's correlations and residual norm are those of the l1 problem
