@@ -381,7 +381,7 @@ def omp(
         "omp": the atom of the largest |d . r| / ||d||. "ols", orthogonal least squares: the atom that lowers the error most
         (Chen, Billings and Luo, 1989), which SPAMS calls omp.
     gram : array (n_atoms, n_atoms), optional
-        D D^T, where you have it already.
+        D D^T, where you have it already. Atoms are chosen by it; fits and errors are those of D.
     covariance : array (n_signals, n_atoms), optional
         X D^T, where you have it already.
 

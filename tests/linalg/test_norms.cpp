@@ -67,6 +67,11 @@ TEST(ColumnNorms, HoldWhereSquaresLeaveTheRange_AndWhereverTheColumnsLie) {
     for (Index j = 0; j < 5; ++j) EXPECT_NEAR(norms(j) / scale, expected(j), 1e-14 * expected(j));
   }
   EXPECT_EQ(column_norms<float>(Matrix<float>::Zero(n, 2)), Vector<double>::Zero(2));
+  Matrix<float> lone = Matrix<float>::Zero(n, 1);
+  lone(3) = NAN;
+  EXPECT_TRUE(std::isnan(column_norms<float>(lone)(0)));
+  lone(3) = INFINITY;
+  EXPECT_FALSE(std::isfinite(column_norms<float>(lone)(0)));
   std::vector<double> memory(static_cast<std::size_t>(n) + 8);
   for (std::size_t offset = 0; offset < 8; ++offset) {
     std::copy_n(A.data(), n, memory.data() + offset);

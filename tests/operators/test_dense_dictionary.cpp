@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "riata/networks/network.hpp"
 #include "support/precision.hpp"
 #include "support/random_arrays.hpp"
 #include "support/sentences.hpp"
@@ -54,6 +55,18 @@ TYPED_TEST(Dense, BorrowsAtomsOrSharesItsOwn) {
   EXPECT_EQ(copy.atoms().data(), own->atoms().data());
   own.reset();
   EXPECT_EQ(copy.atoms(), A);
+  EXPECT_EQ(copy.owned().atoms().data(), copy.atoms().data());
+  EXPECT_NE(borrowed.owned().atoms().data(), A.data());
+  EXPECT_NE((Network<T>("step", borrowed, 2).dictionary().matrix()->data()), A.data()) << "a network keeps a copy";
+}
+
+TYPED_TEST(Dense, RefusesALoneNaN) {
+  using T = TypeParam;
+  for (const Index n : {1, 5}) {
+    Matrix<T> A = Matrix<T>::Zero(n, 3);
+    A(n - 1, 1) = T(NAN);
+    EXPECT_NE(refusal_of([&] { DenseDictionary<T>{A}; }).find("D holds nan"), std::string::npos);
+  }
 }
 
 TYPED_TEST(Dense, GradientIsTheDerivativeOfTheInnerProduct) {

@@ -231,7 +231,7 @@ def test_codes_that_do_not_fit_are_named_with_their_shape_and_a_way_around():
         before = resource.getrlimit(resource.RLIMIT_AS)
         resource.setrlimit(resource.RLIMIT_AS, (1 << 34, before[1]))
         try:
-            with pytest.raises(MemoryError, match=rf"codes of shape \(4194304, 4096\), 128 GiB, .*{words}"):
+            with pytest.raises(MemoryError, match=rf"codes of shape \(4194304, 4096\), 128 GiB; .*{words}"):
                 call()
         finally:
             resource.setrlimit(resource.RLIMIT_AS, before)

@@ -236,6 +236,55 @@ TEST(Encode, SaysWhatTheAutomaticMethodPicked) {
   EXPECT_EQ(picked(huge, 140, 0.9), Solver::coordinate_descent);
 }
 
+TEST(Encode, AutomaticMethodDoesNotCountSignalsOfZeros) {
+  const Matrix<double> D = Draw(114).atoms(8, 30);
+  Matrix<double> X = Draw(116).normal_matrix(8, 40);
+  for (const Index first : {0, 10}) {
+    Matrix<double> with_zeros = X;
+    with_zeros.middleCols(first, 30).setZero();
+    EXPECT_EQ(encode<double>(with_zeros, DenseDictionary(D), Reg::fraction_of_max(0.3)).method, Solver::lars);
+    EXPECT_EQ(encode<double>(with_zeros, DenseDictionary(D), 0.3).method, Solver::lars);
+  }
+}
+
+TEST(Encode, AutomaticMethodGoesOnWhereTheRoundingOfAPathsCodesIsTooLarge) {
+  const Index n = 64;
+  const Matrix<float> D = Matrix<float>::Ones(n, n).triangularView<Eigen::Lower>();  // steps: codes cancel
+  const Matrix<float> X = Draw(117).normal_matrix(n, 128).cast<float>();
+  const Reg reg = Reg::fraction_of_max(0.1);
+  const auto path = encode<float>(X, DenseDictionary(D), reg, {.method = Solver::lars});
+  const auto picked = encode<float>(X, DenseDictionary(D), reg);
+  EXPECT_EQ(picked.method, Solver::lars);
+  EXPECT_GT(std::ranges::count(picked.status, Status::converged), std::ranges::count(path.status, Status::converged) + 10);
+  for (Index i = 0; i < 128; ++i) EXPECT_LE(picked.gap(i), path.gap(i));
+}
+
+TEST(Encode, CoordinateDescentNeedsNoGramMatrix) {
+  const Index m = 300;
+  const DenseDictionary<double> D(Draw(122).atoms(30, m));
+  const Matrix<double> X = Draw(123).normal_matrix(30, 20);
+  std::vector<double> weights(static_cast<std::size_t>(m));
+  for (Index j = 0; j < m; ++j) weights[static_cast<std::size_t>(j)] = 0.5 + 0.01 * static_cast<double>(j % 100);
+  const PenaltyOptions penalties[] = {
+      {}, {.positive = true}, {.weights = weights}, {.kind = PenaltyKind::elastic_net, .l1_ratio = 0.8}};
+  for (const PenaltyOptions& penalty : penalties)
+    for (const double fraction : {0.02, 0.4}) {
+      const EncodeOptions options{.method = Solver::coordinate_descent, .tol = 1e-12, .penalty = penalty};
+      const Reg reg = Reg::fraction_of_max(fraction);
+      const auto by_gram = encode<double>(X, D, reg, options);
+      for (Index i = 0; i < X.cols(); ++i) {
+        const Matrix<double> x = X.col(i);
+        const auto by_atoms = encode<double>(x, D, reg, options);  // one signal does not repay the matrix
+        const double allowed = 1e-12 * 0.5 * x.squaredNorm();
+        EXPECT_EQ(by_atoms.status[0], Status::converged);
+        EXPECT_LE(duality_gap<double>(x, D, by_atoms.codes, reg, penalty)(0), allowed);
+        EXPECT_NEAR(by_atoms.objective(0), by_gram.objective(i), allowed);
+        const auto on = encode<double>(x, D, reg, options, by_gram.codes.middleCols(i, 1));
+        EXPECT_LE(on.n_iter(0), 1) << "starts where it ends";
+      }
+    }
+}
+
 TEST(Encode, StopsPerSignal_AndSaysWhichOnesItLeftUnfinished) {
   Matrix<double> X = Draw(117).normal_matrix(20, 3);
   X.col(1).setZero();

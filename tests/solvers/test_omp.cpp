@@ -239,6 +239,15 @@ TEST(Omp, StopsAtErrorsOfEachSignal) {
   for (const Status status : missed.status) EXPECT_EQ(status, Status::max_iter_reached);
 }
 
+TEST(Omp, MeetsTheErrorsThatItHasItselfFound) {
+  const DenseDictionary<double> D(Draw(31).atoms(20, 50));
+  const Matrix<double> X = Draw(32).normal_matrix(20, 200);
+  const auto found = omp<double>(X, D, {.n_nonzero = 4});
+  const auto again = omp<double>(X, D, {.max_error = std::vector<double>(found.error.begin(), found.error.end())});
+  EXPECT_EQ(again.n_nonzero, found.n_nonzero);
+  EXPECT_TRUE(std::ranges::all_of(again.status, [](Status s) { return s == Status::converged; }));
+}
+
 TEST(Omp, CodesZeroSignalsAsZero) {
   const auto result = omp<double>(Matrix<double>::Zero(5, 2), Draw(505).atoms(5, 9), {.n_nonzero = 3});
   EXPECT_TRUE(result.codes.isZero(0));

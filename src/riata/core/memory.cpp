@@ -11,14 +11,15 @@ namespace riata {
 OutOfMemory::OutOfMemory(std::string sentence) : sentence_(std::move(sentence)) {}
 
 template <Scalar T>
-void make_room(const char* name, Index rows, Index columns, const char* way_around, Matrix<T>& A) {
+void make_room(const char* where, const char* name, Index rows, Index columns, const char* way_around, Matrix<T>& A) {
   if (A.rows() == rows && A.cols() == columns) return;
   try {
+    A.resize(0, 0);  // Eigen frees what it holds first, and would do so twice if the next one throws
     A.resize(rows, columns);
   } catch (const std::bad_alloc&) {
     const double gibibytes = static_cast<double>(rows) * static_cast<double>(columns) * sizeof(T) / (1 << 30);
     throw OutOfMemory(
-        formatted("{} of shape ({}, {}), {:.3g} GiB, does not fit into memory; {}", name, columns, rows, gibibytes, way_around));
+        formatted("{}: no memory for {} of shape ({}, {}), {:.3g} GiB; {}", where, name, columns, rows, gibibytes, way_around));
   }
 #ifdef MADV_HUGEPAGE
   constexpr std::uintptr_t large_page = std::uintptr_t{2} << 20;
@@ -28,7 +29,7 @@ void make_room(const char* name, Index rows, Index columns, const char* way_arou
 #endif
 }
 
-template void make_room<float>(const char*, Index, Index, const char*, Matrix<float>&);
-template void make_room<double>(const char*, Index, Index, const char*, Matrix<double>&);
+template void make_room<float>(const char*, const char*, Index, Index, const char*, Matrix<float>&);
+template void make_room<double>(const char*, const char*, Index, Index, const char*, Matrix<double>&);
 
 }  // namespace riata

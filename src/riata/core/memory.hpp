@@ -19,8 +19,8 @@ class OutOfMemory : public std::bad_alloc {
 };
 
 /// A becomes rows x columns, unless it is, on large pages where the system has some: the first write to each small one takes longer
-/// than all writes. `name` and `way_around` stand in the sentence. @throws OutOfMemory
+/// than all writes. @throws OutOfMemory, of which array this is, its shape as NumPy has it, and `way_around`
 template <Scalar T>
-void make_room(const char* name, Index rows, Index columns, const char* way_around, Matrix<T>& A);
+void make_room(const char* where, const char* name, Index rows, Index columns, const char* way_around, Matrix<T>& A);
 
 }  // namespace riata

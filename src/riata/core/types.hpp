@@ -81,6 +81,8 @@ template <class T>
 MatrixView<T> view_of(const Matrix<T>& A) {
   return {A.data(), A.rows(), A.cols()};
 }
+template <class T>
+MatrixView<T> view_of(Matrix<T>&&) = delete;  // nothing would be left to see
 
 /// An argument that does not decide T: the dictionary does, so encode(X, D, 0.1) compiles for float too.
 template <class T>

@@ -36,6 +36,7 @@ template <Scalar T>
 double norm_of(Index n, const T* a) {
   constexpr double least = 1e-280;
   const double square = fixed_order_dot(n, a, a);
+  if (std::isnan(square)) return square;
   if (square >= least && std::isfinite(square)) return std::sqrt(square);
   const T largest = largest_magnitude(n, a);
   if (!(largest > T(0)) || !std::isfinite(largest)) return static_cast<double>(largest);

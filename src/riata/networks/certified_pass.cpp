@@ -93,8 +93,8 @@ template <Scalar T>
 BatchEncoder<T>& Finisher<T>::solver() {
   if (!solver_) {
     const Matrix<T> none(D_.signal_size(), 0);
-    options_.method = pick_solver<T>(weighted_ ? Batch<T>(none, none) : Batch<T>(none), 0, D_, {}, true, options_);
-    solver_ = make_batch_encoder<T>(D_, options_, solver_tile);  // may be asked for one signal after the other
+    const Solver method = pick_solver<T>(weighted_ ? Batch<T>(none, none) : Batch<T>(none), 0, D_, {}, true, options_);
+    solver_ = make_batch_encoder<T>(D_, options_, method, solver_tile);  // may be asked for one signal after the other
   }
   return *solver_;
 }

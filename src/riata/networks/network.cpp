@@ -83,7 +83,7 @@ Network<T>::Network(std::string kind, const Dictionary<T>& dictionary, int n_lay
 
 template <Scalar T>
 Network<T>::Network(std::string kind, DenseDictionary<T> dictionary, int n_layers, NetworkOptions options)
-    : Network(std::move(kind), std::make_shared<const DenseDictionary<T>>(std::move(dictionary)), n_layers, std::move(options)) {}
+    : Network(std::move(kind), std::make_shared<const DenseDictionary<T>>(dictionary.owned()), n_layers, std::move(options)) {}
 
 template <Scalar T>
 Network<T>::Network(std::string kind, std::shared_ptr<const Dictionary<T>> dictionary, int n_layers, NetworkOptions&& options)

@@ -83,8 +83,8 @@ void DenseDictionary<T>::project(Parameters<T>& parameters) const {
 template <Scalar T>
 std::unique_ptr<Dictionary<T>> DenseDictionary<T>::at(const Parameters<T>& parameters) const {
   const auto own = parameters.find("dictionary");
-  if (own == parameters.end() && owner_) return std::make_unique<DenseDictionary>(*this);
-  return std::make_unique<DenseDictionary>(own != parameters.end() ? own->second : Matrix<T>(atoms()), constraint_);
+  if (own == parameters.end()) return std::make_unique<DenseDictionary>(owned());
+  return std::make_unique<DenseDictionary>(own->second, constraint_);
 }
 
 template <Scalar T>

@@ -32,6 +32,8 @@ class DenseDictionary final : public Dictionary<T> {
       : DenseDictionary(Matrix<T>(atoms), constraint) {}
   /// Copies nothing: `atoms` outlive it, its copies and its in_double(), and stay as they are.
   static DenseDictionary borrow(const MatrixView<T>& atoms, Constraint constraint = Constraint::unit_sphere);
+  /// The same with atoms of its own: itself, or of borrowed ones a copy.
+  DenseDictionary owned() const { return owner_ ? *this : DenseDictionary(Matrix<T>(atoms()), constraint_); }
 
   Index signal_size() const override { return n_features_; }
   Index code_size() const override { return n_atoms_; }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <numeric>
 
 #include "riata/core/check.hpp"
 #include "riata/core/memory.hpp"
@@ -33,10 +35,51 @@ bool needs_matrix(Solver method) {
 
 /// Does the Gram matrix cost less than it saves of products with D? As many signals as a tile has are always enough, so a stream,
 /// whose blocks are whole tiles, decides as encode() does.
-bool gram_pays(Solver method, Index n_signals, Index n_atoms) {
+bool gram_matrix_pays(Solver method, Index n_signals, Index n_atoms) {
   const Index most_atoms = method == Solver::lars ? max_path_atoms : max_gram_atoms;
   return n_atoms <= most_atoms && n_signals >= std::clamp<Index>(n_atoms / 32, 2, solver_tile);
 }
+
+EncodeOptions with_method(EncodeOptions options, Solver method) {
+  options.method = method;
+  return options;
+}
+
+/// Where the rounding of its codes keeps a path from the gap asked, coordinate descent goes on from them.
+template <Scalar T>
+class PathThenDescent final : public TileSolver<T> {
+ public:
+  PathThenDescent(std::unique_ptr<TileSolver<T>> path, std::unique_ptr<TileSolver<T>> descent)
+      : path_(std::move(path)), descent_(std::move(descent)) {}
+
+  void solve(SolverTile<T>& tile) override {
+    path_->solve(tile);
+    std::vector<Index> open;
+    for (Index i = 0; i < tile.X.cols(); ++i)
+      if (!(tile.gap(i) <= tile.target(i))) open.push_back(i);
+    if (open.empty()) return;
+    rest_.open(tile.X.rows(), tile.Z.rows(), std::ssize(open), false);
+    rest_.X = tile.X(Eigen::all, open);
+    rest_.correlations = tile.correlations(Eigen::all, open);
+    rest_.Z = tile.Z(Eigen::all, open);
+    rest_.reg = tile.reg(open);
+    rest_.half_norm_sq = tile.half_norm_sq(open);
+    rest_.target = tile.target(open);
+    descent_->solve(rest_);
+    for (Index k = 0; k < std::ssize(open); ++k) {
+      const Index i = open[static_cast<std::size_t>(k)];
+      tile.n_iter(i) += rest_.n_iter(k);
+      if (!(rest_.gap(k) < tile.gap(i))) continue;
+      tile.Z.col(i) = rest_.Z.col(k);
+      tile.objective(i) = rest_.objective(k);
+      tile.gap(i) = rest_.gap(k);
+    }
+  }
+
+ private:
+  std::unique_ptr<TileSolver<T>> path_, descent_;
+  SolverTile<T> rest_;
+};
 
 /// The work of one thread: screens out the signals whose code is zero, solves the rest, certifies all. Each signal in its unit
 /// (units.hpp), which it gets when it comes in and loses when it leaves.
@@ -167,8 +210,9 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
   using T = typename P::scalar;
 
   /// `penalty`: for the atoms in their unit.
-  PenaltyEncoder(UnitAtoms<T>&& atoms, const P& penalty, const EncodeOptions& options, Index n_signals)
-      : options_(options),
+  PenaltyEncoder(UnitAtoms<T>&& atoms, const P& penalty, const EncodeOptions& options, Solver method, Index n_signals)
+      : options_(with_method(options, method)),
+        was_chosen_(options.method == Solver::automatic),
         n_expected_(n_signals),
         atoms_(std::move(atoms)),
         exact_(atoms_.dictionary().in_double()),
@@ -177,12 +221,11 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
         signal_reg_max_(atoms_.dictionary(), penalty_),
         units_(atoms_.exponent(), reg_unit(options.penalty.kind)) {
     const Dictionary<T>& D = atoms_.dictionary();
-    const Solver method = options_.method;
     if (options_.first_step) options_.first_step = std::ldexp(*options_.first_step, 2 * atoms_.exponent());
     if (needs_matrix(method)) require_matrix(D, formatted("method = '{}'", to_string(method)).c_str());
     require(!options_.record || is_proximal(method),
             "encode: record is for the methods 'ista', 'fista', 'oista' and 'backtracking', not for '{}'", to_string(method));
-    if (method == Solver::coordinate_descent) {
+    if (method == Solver::coordinate_descent || method == Solver::lars) {
       squared_norms_ = atom_norms(D).cwiseAbs2().template cast<T>();
     } else if (is_proximal(method) && method != Solver::backtracking) {
       lipschitz_ = D.squared_norm();
@@ -196,8 +239,7 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
     require(!batch.is_weighted() || takes_weights(options_.method),
             "method = '{}' takes no mask; choose one of 'ista', 'fista', 'backtracking'", to_string(options_.method));
     const Index n_signals = batch.X().cols(), n_atoms = exact_->code_size();
-    make_room("encode: the codes", n_atoms, n_signals, "encode_stream hands them out block by block, as sparse rows",
-              result.codes);
+    make_room("encode", "codes", n_atoms, n_signals, "encode_stream hands them out block by block, as sparse rows", result.codes);
     for (Vector<double>* v : {&result.objective, &result.gap}) v->resize(n_signals);
     result.n_iter.resize(n_signals);
     result.status.resize(static_cast<std::size_t>(n_signals));
@@ -219,26 +261,31 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
     const bool is_path = options_.method == Solver::lars;
     const bool is_due = (is_path && !path_gram_) || (options_.method == Solver::coordinate_descent && gram_.size() == 0);
     const Index n_atoms = exact_->code_size();
-    if (!is_due || !gram_pays(options_.method, n_signals, n_atoms)) return;
+    if (!is_due || !gram_matrix_pays(options_.method, n_signals, n_atoms)) return;
     if (is_path) {
       path_gram_.emplace(*exact_->matrix(), options_.execution);
     } else {
-      make_room("encode: the Gram matrix", n_atoms, n_atoms, "choose method = 'fista'", gram_);
+      make_room("encode", "the Gram matrix", n_atoms, n_atoms, "choose method = 'fista'", gram_);
       gram_matrix<T>(*problem_.D.matrix(), gram_, options_.execution);
     }
     std::ranges::fill(encoders_, nullptr);  // they go without
   }
 
+  std::unique_ptr<TileSolver<T>> make_descent() const requires std::same_as<P, L1<T>> {
+    return make_coordinate_descent<T>(
+        problem_, gram_.size() > 0 ? make_stored_gram<T>(gram_) : make_gram_of_atoms<T>(*problem_.D.matrix(), squared_norms_));
+  }
+
   /// EncodeOptions::validate() has seen to it that the method fits the penalty.
   std::unique_ptr<TileSolver<T>> make_solver() const {
     if constexpr (std::same_as<P, L1<T>>) {
-      if (options_.method == Solver::coordinate_descent) {
-        return make_coordinate_descent<T>(problem_, gram_.size() > 0
-                                                        ? make_stored_gram<T>(gram_)
-                                                        : make_gram_of_atoms<T>(*problem_.D.matrix(), squared_norms_));
-      }
+      if (options_.method == Solver::coordinate_descent) return make_descent();
       if (options_.method == Solver::oista) return make_oista<T>(problem_, lipschitz_);
-      if (options_.method == Solver::lars) return make_lars<T>(problem_, path_gram_ ? &*path_gram_ : nullptr);
+      if (options_.method == Solver::lars) {
+        auto path = make_lars<T>(problem_, path_gram_ ? &*path_gram_ : nullptr);
+        if (!was_chosen_) return path;
+        return std::make_unique<PathThenDescent<T>>(std::move(path), make_descent());
+      }
     }
     if constexpr (P::convex)
       if (options_.method == Solver::backtracking) return make_backtracking(problem_);
@@ -257,6 +304,7 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
   }
 
   EncodeOptions options_;
+  const bool was_chosen_;   // the method, by pick_solver()
   const Index n_expected_;  // signals
   const UnitAtoms<T> atoms_;
   const std::unique_ptr<const Dictionary<double>> exact_;
@@ -276,32 +324,34 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
 namespace {
 
 /// mu: the square root of the mean squared cosine between two atoms, an atom with itself among them. Those of different ones are
-/// estimated from some.
+/// estimated from some, far apart and in no order.
 template <Scalar T>
 double mean_coherence(const MatrixView<T>& D) {
   const Index n = std::min(D.cols(), solver_tile);
-  if (n == 1) return 1;
+  auto stride = static_cast<Index>(0.618 * static_cast<double>(D.cols())) + 1;
+  while (std::gcd(stride, D.cols()) != 1) ++stride;
   Matrix<double> some(D.rows(), n);
-  for (Index k = 0; k < n; ++k) {
-    some.col(k) = D.col(k * D.cols() / n).template cast<double>();
-  }
+  for (Index k = 0; k < n; ++k) some.col(k) = D.col(k * stride % D.cols()).template cast<double>();
   const Vector<double> norms = column_norms<double>(some);
   for (Index k = 0; k < n; ++k)
     if (norms(k) > 0) some.col(k) /= norms(k);
   Matrix<double> cosines(n, n);
   multiply_transposed<double>(some, some, cosines);
-  const auto few = static_cast<double>(n), all = static_cast<double>(D.cols());
-  const double of_different = std::max(0.0, cosines.squaredNorm() - few) / (few * (few - 1));
+  const double few = cosines.trace(), all = static_cast<double>(D.cols());  // atoms of zeros do not count
+  const double of_different = few > 1.5 ? std::max(0.0, cosines.squaredNorm() - few) / (few * (few - 1)) : 0.0;
   return std::sqrt((1 + (all - 1) * of_different) / all);
 }
 
-/// The median of reg / reg_max.
+/// The median of reg / reg_max over the signals that are not zero; infinite without any.
 template <Scalar T>
 double median_fraction(const Batch<T>& X, const Dictionary<T>& D, const Vector<T>& regs, const EncodeOptions& options) {
   const Vector<T> largest = reg_max<T>(X, D, options.penalty, options.execution);
-  Vector<double> fractions = regs.template cast<double>().cwiseQuotient(largest.template cast<double>());
-  double* const middle = fractions.data() + fractions.size() / 2;
-  std::nth_element(fractions.data(), middle, fractions.data() + fractions.size());
+  std::vector<double> fractions;
+  for (Index i = 0; i < regs.size(); ++i)
+    if (largest(i) > T(0)) fractions.push_back(static_cast<double>(regs(i)) / static_cast<double>(largest(i)));
+  if (fractions.empty()) return std::numeric_limits<double>::infinity();
+  const auto middle = fractions.begin() + std::ssize(fractions) / 2;
+  std::nth_element(fractions.begin(), middle, fractions.end());
   return *middle;
 }
 
@@ -323,17 +373,18 @@ Solver pick_solver(const Batch<T>& first, Index n_signals, const Dictionary<T>& 
       first.is_weighted())
     return Solver::fista;
   const bool may_follow = options.penalty.kind == PenaltyKind::l1 && !has_start && options.max_iter >= 4 * D.signal_size();
-  if (!may_follow || !gram_pays(Solver::lars, n_signals, D.code_size())) return Solver::coordinate_descent;
+  if (!may_follow || !gram_matrix_pays(Solver::lars, n_signals, D.code_size())) return Solver::coordinate_descent;
   const Index n = std::min(n_signals, solver_tile);
   return path_is_faster<T>(first.X.leftCols(n), D, regs.head(n), options) ? Solver::lars : Solver::coordinate_descent;
 }
 
 template <Scalar T>
-std::unique_ptr<BatchEncoder<T>> make_batch_encoder(const Dictionary<T>& D, const EncodeOptions& options, Index n_signals) {
+std::unique_ptr<BatchEncoder<T>> make_batch_encoder(const Dictionary<T>& D, const EncodeOptions& options, Solver method,
+                                                    Index n_signals) {
   UnitAtoms<T> atoms(D, reg_unit(options.penalty.kind));
   return with_penalty<T>(options.penalty, atoms.dictionary(),
                          [&]<Penalty P>(const P& penalty) -> std::unique_ptr<BatchEncoder<T>> {
-                           return std::make_unique<PenaltyEncoder<P>>(std::move(atoms), penalty, options, n_signals);
+                           return std::make_unique<PenaltyEncoder<P>>(std::move(atoms), penalty, options, method, n_signals);
                          });
 }
 
@@ -341,7 +392,7 @@ template Solver pick_solver<float>(const Batch<float>&, Index, const Dictionary<
                                    const EncodeOptions&);
 template Solver pick_solver<double>(const Batch<double>&, Index, const Dictionary<double>&, const Vector<double>&, bool,
                                     const EncodeOptions&);
-template std::unique_ptr<BatchEncoder<float>> make_batch_encoder(const Dictionary<float>&, const EncodeOptions&, Index);
-template std::unique_ptr<BatchEncoder<double>> make_batch_encoder(const Dictionary<double>&, const EncodeOptions&, Index);
+template std::unique_ptr<BatchEncoder<float>> make_batch_encoder(const Dictionary<float>&, const EncodeOptions&, Solver, Index);
+template std::unique_ptr<BatchEncoder<double>> make_batch_encoder(const Dictionary<double>&, const EncodeOptions&, Solver, Index);
 
 }  // namespace riata

@@ -33,10 +33,12 @@ class BatchEncoder {
   }
 };
 
-/// The encoder for the penalty that the options name. They are valid and their method is not automatic. Borrows D. So many signals
-/// will come, or as many as the first batch has: do they repay a Gram matrix?
+/// The encoder by `method` for the penalty that the options name. They are valid, and their own method is that one, or automatic:
+/// then signals which the path leaves short of the gap asked go on by coordinate descent. So many signals will come, or as many as the
+/// first batch has: do they repay a Gram matrix? Borrows D.
 /// @throws std::invalid_argument for a penalty that does not fit D, or `record` with a method that has no trace
 template <Scalar T>
-std::unique_ptr<BatchEncoder<T>> make_batch_encoder(const Dictionary<T>& D, const EncodeOptions& options, Index n_signals = 0);
+std::unique_ptr<BatchEncoder<T>> make_batch_encoder(const Dictionary<T>& D, const EncodeOptions& options, Solver method,
+                                                    Index n_signals = 0);
 
 }  // namespace riata

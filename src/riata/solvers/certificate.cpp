@@ -15,8 +15,6 @@
 
 namespace riata {
 
-namespace {}  // namespace
-
 template <Scalar T>
 Vector<double> atom_norms(const Dictionary<T>& D) {
   if (const auto* dense = dynamic_cast<const DenseDictionary<T>*>(&D)) return dense->norms();

@@ -1,4 +1,4 @@
-// Cyclic coordinate descent on the Gram matrix:   min_z  1/2 ||x - D z||^2 + reg g(z)
+// Cyclic coordinate descent:   min_z  1/2 ||x - D z||^2 + reg g(z)
 //
 //   q = D^T (x - D z);   z_j <- prox_{reg g_j / G_jj}( z_j + q_j / G_jj ),   q <- q - G_j (change of z_j),   G = D^T D
 //

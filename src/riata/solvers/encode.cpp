@@ -63,9 +63,7 @@ void encode(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D, const Reg
   const Solver method =
       options.method == Solver::automatic ? pick_solver<T>(batch, X.cols(), D, regs, init.has_value(), options) : options.method;
 
-  EncodeOptions chosen = options;
-  chosen.method = method;
-  make_batch_encoder<T>(D, chosen)->encode(seen, regs, init, result);
+  make_batch_encoder<T>(D, options, method)->encode(seen, regs, init, result);
 }
 
 #define RIATA_INSTANTIATE(T)                                                                                         \

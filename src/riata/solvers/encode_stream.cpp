@@ -68,11 +68,11 @@ template <Scalar T>
 StreamReport run(const Source<T>& signals, const DenseDictionary<T>& D, const Reg& reg, const CodeSink<T>& sink,
                  const StreamOptions& options) {
   const StopScope scope(options.encode.execution);
-  EncodeOptions solver = options.encode;
+  const EncodeOptions& solver = options.encode;
   const Index n_signals = signals.n_signals;
   const Index block =
       std::min<Index>(n_signals, block_signals(options, static_cast<Index>(sizeof(T)) * (signals.n_features + D.code_size())));
-  StreamReport report{.n_signals = n_signals, .n_atoms = D.code_size()};
+  StreamReport report{.n_signals = n_signals, .n_atoms = D.code_size(), .method = solver.method};
   std::unique_ptr<BatchEncoder<T>> encoder;
   for (Index first = 0; first < n_signals; first += block) {
     leave_if_stopped();
@@ -82,8 +82,8 @@ StreamReport run(const Source<T>& signals, const DenseDictionary<T>& D, const Re
       require_in_range<T>(caller, "X", X, of_signals, first);
       const Vector<T> regs = resolve_reg<T>(part_of(reg, first, n), X, D, solver.penalty, solver.execution);
       if (!encoder) {
-        if (solver.method == Solver::automatic) solver.method = pick_solver<T>(X, n_signals, D, regs, false, solver);
-        encoder = make_batch_encoder<T>(D, solver, n_signals);
+        if (report.method == Solver::automatic) report.method = pick_solver<T>(X, n_signals, D, regs, false, solver);
+        encoder = make_batch_encoder<T>(D, solver, report.method, n_signals);
       }
       EncodeResult<T> result = encoder->encode(X, regs, {});
       coded.codes = to_csr<T>(result.codes);
@@ -100,7 +100,6 @@ StreamReport run(const Source<T>& signals, const DenseDictionary<T>& D, const Re
     if (options.progress) options.progress(first + n, n_signals);
   }
   report.objective /= static_cast<double>(n_signals);
-  report.method = solver.method;
   return report;
 }
 

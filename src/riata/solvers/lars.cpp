@@ -336,7 +336,7 @@ class FastPaths {
   FastPaths(const PathGram& gram, const SharedProblem<L1<T>>& problem)
       : penalty_(problem.penalty),
         D_(*problem.exact.matrix()),
-        norms_(column_norms<double>(D_)),
+        norms_(atom_norms(problem.exact)),
         inverse_norms_((norms_.array() > 0).select(norms_.cwiseInverse(), 0.0)),
         weights_(weights_of(penalty_, norms_.size())),
         certificate_(problem.D, problem.exact, penalty_, problem.options.tol),

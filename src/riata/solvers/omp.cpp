@@ -38,7 +38,6 @@
 #include "riata/linalg/blas.hpp"
 #include "riata/linalg/gram_kernels.hpp"
 #include "riata/linalg/gram_matrix.hpp"
-#include "riata/linalg/norms.hpp"
 #include "riata/operators/units.hpp"
 #include "riata/solvers/tile_certificate.hpp"
 
@@ -80,6 +79,12 @@ struct PursuedAtoms {
 
 constexpr double nearness = 1e-4;  // an atom as near as that to the span of those chosen lies in it
 
+/// Is ||r||^2 above the target, if there is one, by more than the rounding of r, about 16 eps ||x||?
+bool misses(double residual_sq, double target, double x_sq) {
+  if (target < 0) return true;
+  return residual_sq > target + 4e-15 * std::sqrt(target * x_sq) + 1e-26 * x_sq;
+}
+
 /// What every pursuit keeps of one signal.
 class Pursuit {
  public:
@@ -95,7 +100,7 @@ class Pursuit {
     x_sq_ = error_ = x_sq;
     target_ = target;
   }
-  bool goes_on() const { return size() < most_ && !(error_ <= target_); }
+  bool goes_on() const { return size() < most_ && misses(error_, target_, x_sq_); }
 
   const Index most_;
   std::vector<int> I_;
@@ -149,7 +154,7 @@ class GramFit : public Pursuit {
  protected:
   void start(const ConstVectorRef<double>& x, double target) {
     Pursuit::start(x.squaredNorm(), target);
-    if (stride_ == 0) make_room(std::min<Index>(most_, 16));
+    if (stride_ == 0) reserve(std::min<Index>(most_, 16));
     trace_ = 0;
     for (Index i = 0; i < used_; ++i) V_transposed_.col(i).head(used_).setZero();
     z_.head(used_).setZero();
@@ -159,7 +164,7 @@ class GramFit : public Pursuit {
   /// d_k, of which g_ = d_I^T d_k is known and `product` = d_k^T x. False where T is too coarse to go on.
   bool append(Index k, double product) {
     const Index before = size();
-    if (before + 1 >= stride_) make_room(std::min(most_, 2 * before));
+    if (before + 1 >= stride_) reserve(std::min(most_, 2 * before));
     used_ = before + 1;
     grown_ = in_double_.grow_fit({before, stride_, g_.data(), product, V_.data(), V_transposed_.data(), w_.data(), z_.data()});
     if (!(grown_.rho_sq > too_near)) return false;
@@ -184,7 +189,7 @@ class GramFit : public Pursuit {
         z_sq += z_(i) * z_(i);
       }
       if (step_sq > settled * settled * z_sq) continue;
-      return k == most_ || !(r_.squaredNorm() > target_ * (1 + 1e-9));  // products that were given may be rounded
+      return k == most_ || !misses(r_.squaredNorm(), target_, x_sq_);
     }
     return false;
   }
@@ -208,7 +213,7 @@ class GramFit : public Pursuit {
   double trace_ = 0;             // of V V^T = (d_I^T d_I)^-1
 
  private:
-  void make_room(Index columns) {
+  void reserve(Index columns) {
     stride_ = round_up_to_block<double>(columns + 1);
     V_.conservativeResizeLike(Matrix<double>::Zero(stride_, stride_));
     V_transposed_.conservativeResizeLike(Matrix<double>::Zero(stride_, stride_));
@@ -526,7 +531,7 @@ PursuedAtoms<T> make_atoms(const DenseDictionary<T>& D, Selection selection) {
   const Index m = D.code_size();
   PursuedAtoms<T> atoms{.D = D,
                         .by_ols = selection == Selection::ols,
-                        .norms = column_norms<T>(D.atoms()),
+                        .norms = D.norms(),
                         .may_choose = Vector<T>::Zero(round_up_to_block<T>(m)),
                         .exact = {},
                         .single = {},
@@ -607,9 +612,10 @@ class PursuitTile {
     }
     const double error = (x_ - product(I, z_)).squaredNorm(), asked = target(i);
     result_.error(column) = in_unit(error, units_.objective(i));
-    result_.n_nonzero(column) = static_cast<int>(I.size());
-    const double rounding = sizeof(T) == 4 ? 1e-13 : 1e-26;  // of the code, over ||x||^2
-    const bool missed = asked >= 0 && error > asked + rounding * x_.squaredNorm();
+    result_.n_nonzero(column) =
+        static_cast<int>(std::ranges::count_if(z_, [](double v) { return v != 0; }));  // a code may underflow
+    const double code_rounding = sizeof(T) == 4 ? 1e-13 * x_.squaredNorm() : 0;
+    const bool missed = asked >= 0 && misses(error - code_rounding, asked, x_.squaredNorm());
     result_.status[static_cast<std::size_t>(column)] = missed ? Status::max_iter_reached : Status::converged;
   }
 
@@ -883,7 +889,7 @@ OmpResult<T> omp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T
                       .error = Vector<double>(n_signals),
                       .n_nonzero = Vector<int>(n_signals),
                       .status = std::vector<Status>(static_cast<std::size_t>(n_signals))};
-  make_room("omp: the codes", m, n_signals, "pass fewer signals at a time", result.codes);
+  make_room("omp", "codes", m, n_signals, "pass fewer signals at a time", result.codes);
   const PursuitTile<T> tile(X, atoms, options, known, result);
 
   std::vector<Index> signals(static_cast<std::size_t>(n_signals));

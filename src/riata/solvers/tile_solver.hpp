@@ -72,7 +72,7 @@ std::unique_ptr<TileSolver<typename P::scalar>> make_backtracking(const SharedPr
 template <Scalar T>
 std::unique_ptr<TileSolver<T>> make_lars(const SharedProblem<L1<T>>& problem, const PathGram* gram);
 
-/// `gram`: D^T D.
+/// `gram`: that of D.
 template <Scalar T>
 std::unique_ptr<TileSolver<T>> make_coordinate_descent(const SharedProblem<L1<T>>& problem,
                                                        std::unique_ptr<GramOperator<T>> gram);

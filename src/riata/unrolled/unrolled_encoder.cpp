@@ -16,7 +16,7 @@ constexpr Index most_gram_atoms = 8192;  // 0.5 GB of doubles
 template <Scalar T>
 struct UnrolledEncoder<T>::Network {
   Network(const DenseDictionary<T>& dictionary, const UnrolledOptions& options)
-      : given(dictionary),
+      : given(dictionary.owned()),
         atoms(given),
         layers(options, atoms.dictionary(), atoms.exponent(),
                {.weighted = false, .gram_pays = atoms.dictionary().code_size() <= most_gram_atoms}),
