@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numeric>
 
@@ -49,8 +50,10 @@ EncodeOptions with_method(EncodeOptions options, Solver method) {
 template <Scalar T>
 class PathThenDescent final : public TileSolver<T> {
  public:
-  PathThenDescent(std::unique_ptr<TileSolver<T>> path, std::unique_ptr<TileSolver<T>> descent)
-      : path_(std::move(path)), descent_(std::move(descent)) {}
+  using MakeSolver = std::function<std::unique_ptr<TileSolver<T>>()>;
+
+  PathThenDescent(std::unique_ptr<TileSolver<T>> path, MakeSolver make_descent)
+      : path_(std::move(path)), make_descent_(std::move(make_descent)) {}
 
   void solve(SolverTile<T>& tile) override {
     path_->solve(tile);
@@ -58,6 +61,7 @@ class PathThenDescent final : public TileSolver<T> {
     for (Index i = 0; i < tile.X.cols(); ++i)
       if (!(tile.gap(i) <= tile.target(i))) open.push_back(i);
     if (open.empty()) return;
+    if (!descent_) descent_ = make_descent_();
     rest_.open(tile.X.rows(), tile.Z.rows(), std::ssize(open), false);
     rest_.X = tile.X(Eigen::all, open);
     rest_.correlations = tile.correlations(Eigen::all, open);
@@ -77,7 +81,8 @@ class PathThenDescent final : public TileSolver<T> {
   }
 
  private:
-  std::unique_ptr<TileSolver<T>> path_, descent_;
+  std::unique_ptr<TileSolver<T>> path_, descent_;  // descent: once a signal needs it
+  MakeSolver make_descent_;
   SolverTile<T> rest_;
 };
 
@@ -284,7 +289,7 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
       if (options_.method == Solver::lars) {
         auto path = make_lars<T>(problem_, path_gram_ ? &*path_gram_ : nullptr);
         if (!was_chosen_) return path;
-        return std::make_unique<PathThenDescent<T>>(std::move(path), make_descent());
+        return std::make_unique<PathThenDescent<T>>(std::move(path), [this] { return make_descent(); });
       }
     }
     if constexpr (P::convex)

@@ -8,7 +8,7 @@
 #include "riata/core/check.hpp"
 #include "riata/core/stopping.hpp"
 #include "riata/core/sweep.hpp"
-#include "riata/linalg/blas.hpp"
+#include "riata/linalg/gram_matrix.hpp"
 #include "riata/operators/units.hpp"
 #include "riata/solvers/tile_certificate.hpp"
 
@@ -48,7 +48,7 @@ Matrix<T> debias(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T
   const Index n_atoms = D.code_size();
   const UnitAtoms<T> atoms(D);
   Matrix<T> gram(n_atoms, n_atoms);
-  multiply_transposed<T>(atoms.matrix(), atoms.matrix(), gram);
+  gram_matrix<T>(atoms.matrix(), gram, execution);
   Matrix<T> result = Matrix<T>::Zero(n_atoms, X.cols());
   for_each_tile(solver_tile, X.cols(), execution, [&](Index first, Index n, int) {
     TileUnits<T> units(atoms.exponent(), RegUnit::linear);

@@ -333,13 +333,14 @@ Vector<double> weights_of(const L1<T>& penalty, Index n_atoms) {
 template <Scalar T>
 class FastPaths {
  public:
-  FastPaths(const PathGram& gram, const SharedProblem<L1<T>>& problem)
+  /// Borrows all three.
+  FastPaths(const PathGram& gram, const SharedProblem<L1<T>>& problem, TileCertificate<L1<T>>& certificate)
       : penalty_(problem.penalty),
         D_(*problem.exact.matrix()),
         norms_(atom_norms(problem.exact)),
         inverse_norms_((norms_.array() > 0).select(norms_.cwiseInverse(), 0.0)),
         weights_(weights_of(penalty_, norms_.size())),
-        certificate_(problem.D, problem.exact, penalty_, problem.options.tol),
+        certificate_(certificate),
         single_(gram, D_, weights_, penalty_.positive()),
         double_(gram, D_, weights_, penalty_.positive()) {}
 
@@ -431,7 +432,7 @@ class FastPaths {
   const MatrixView<double> D_;
   const Vector<double> norms_, inverse_norms_;  // ||D_j||; 0 for an atom of zeros
   const Vector<double> weights_;
-  TileCertificate<L1<T>> certificate_;
+  TileCertificate<L1<T>>& certificate_;
   GramHomotopy<float> single_;
   GramHomotopy<double> double_;
   Vector<double> x_;
@@ -451,7 +452,7 @@ class Lars final : public TileSolver<T> {
         atoms_(D_double_, problem.penalty),
         path_(atoms_.view(), problem.penalty.positive()),
         certificate_(problem.D, problem.exact, problem.penalty, problem.options.tol) {
-    if (gram != nullptr) fast_.emplace(*gram, problem);
+    if (gram != nullptr) fast_.emplace(*gram, problem, certificate_);
   }
 
   void solve(SolverTile<T>& tile) override {
@@ -489,8 +490,8 @@ class Lars final : public TileSolver<T> {
   const MatrixView<double> D_double_;
   const UnweightedAtoms atoms_;
   Homotopy path_;
-  std::optional<FastPaths<T>> fast_;
   TileCertificate<L1<T>> certificate_;
+  std::optional<FastPaths<T>> fast_;
 };
 
 }  // namespace
