@@ -23,7 +23,8 @@ namespace riata::cli {
 namespace {
 
 struct Encode {
-  std::string dictionary, input, output, groups, mask;
+  std::string dictionary, input, output, atom_weights, groups, mask;
+  Index n_weighted_signals = 0;  // where each has weights of its own
   std::optional<Reg> reg;
   std::optional<int> n_layers;
   const CLI::Option* penalty_flag = nullptr;
@@ -58,6 +59,7 @@ void Encode::adopt(const LoadedDictionary& loaded) {
   if (penalty_flag->count() == 0 || penalty.kind == loaded.penalty.kind) {
     const PenaltyOptions given = std::exchange(penalty, loaded.penalty);
     if (given.l1_ratio) penalty.l1_ratio = given.l1_ratio;
+    if (!given.weights.empty()) penalty.weights = given.weights;
     if (!given.groups.empty()) penalty.groups = given.groups;
     penalty.positive |= given.positive;
   } else if (loaded.penalty != PenaltyOptions{} && !talk.quiet) {
@@ -85,6 +87,7 @@ AnyMatrix Encode::signals_of(const LoadedDictionary& loaded) {
 
 int Encode::run() {
   std::vector<std::string> inputs = {file_of(dictionary), file_of(input)};
+  if (!atom_weights.empty()) inputs.push_back(file_of(atom_weights));
   if (!groups.empty()) inputs.push_back(file_of(groups));
   if (!mask.empty()) inputs.push_back(file_of(mask));
   require_good_outputs(inputs, {output});
@@ -97,10 +100,16 @@ int Encode::run() {
     UnrolledOptions{.n_layers = *n_layers, .penalty = options.penalty}.validate();
   }
   const LoadedDictionary loaded = read_dictionary(dictionary);
+  if (!atom_weights.empty())
+    options.penalty.weights =
+        read_weights(atom_weights, std::visit([](const auto& D) { return D.cols(); }, loaded.atoms), n_weighted_signals);
   adopt(loaded);
   if (stream) require_streamable();
   require(mask.empty() || !centre, "--mask takes signals as they are; leave out --centre, and models learned so");
   const AnyMatrix signals = stream ? AnyMatrix() : signals_of(loaded);
+  const Index n_signals = std::visit([](const auto& X) { return X.cols(); }, signals);
+  require(n_weighted_signals == 0 || n_weighted_signals == n_signals, "{} holds weights of {} signals for {}; they must be equal",
+          atom_weights, n_weighted_signals, n_signals);
   catch_interrupts();
   options.execution.stop_requested = interrupt_requested;
   if (stream) return std::visit([&](const auto& atoms) { return encode_blocks(atoms); }, loaded.atoms);
@@ -119,6 +128,7 @@ void Encode::require_streamable() const {
   require(output.ends_with(".npz"), "--stream writes sparse codes, and {} does not end in .npz", output);
   require(!n_layers, "--stream is for solvers; leave out --n-layers");
   require(mask.empty(), "--stream reads signals without their mask; leave out --mask");
+  require(n_weighted_signals == 0, "--stream takes the same weights for all signals, and {} has two dimensions", atom_weights);
   require(!image.page, "--page chooses a page of a picture, and {} is an array", input);
   require(!centre, "--stream reads signals as they are; it takes neither --centre nor a model learned so");
 }
@@ -232,6 +242,11 @@ Task add_encode(CLI::App& app) {
     if (option->get_name() == "--penalty") command->penalty_flag = option;
   });
   app.add_option("--n-layers", command->n_layers, "Run exactly N layers, with the model's step factors, instead of a solver");
+  app.add_option(
+         "--weights", command->atom_weights,
+         "Factors of --reg, (n_atoms,), one per group, or (n_signals, n_atoms): inf excludes an atom, 0 lets it cost nothing. "
+         ".npy, .npz or .npz:KEY")
+      ->type_name("FILE");
   add_groups(app, command->groups);
   app.add_option("--mask", command->mask,
                  "What was seen of IN: zeros and ones (or weights between) of its shape, .npy or .npz:KEY; the rest may be NaN")

@@ -192,6 +192,18 @@ std::vector<std::int64_t> read_labels(const std::string& name) {
   return labels;
 }
 
+std::vector<double> read_weights(const std::string& name, Index n_atoms, Index& n_rows) {
+  require(is_array_name(name), "{} is no array (.npy, .npz)", name);
+  const Tensor array = read_array(name);
+  const std::vector<Index> shape(array.shape.begin(), array.shape.end());
+  const bool is_matrix = shape.size() == 2 && shape[1] == n_atoms;
+  require((shape.size() == 1 && shape[0] <= n_atoms) || is_matrix,
+          "{} has the shape ({}), expected ({},), one per group, or (n_signals, {})", name, fmt::join(shape, ", "), n_atoms,
+          n_atoms);
+  n_rows = is_matrix ? shape[0] : 0;
+  return std::visit([](const auto& values) { return std::vector<double>(values.begin(), values.end()); }, array.data);
+}
+
 AnyMatrix read_signals(const std::vector<std::string>& names, const PatchOptions& options) {
   const auto n_arrays = std::count_if(names.begin(), names.end(), is_array_name);
   require(n_arrays == 0 || n_arrays == std::ssize(names), "arrays and pictures cannot be mixed in one run");

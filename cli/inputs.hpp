@@ -54,6 +54,10 @@ Matrix<T> read_mask(const std::string& name) {
 /// Integers, one dimension. @throws std::invalid_argument, riata::Error
 std::vector<std::int64_t> read_labels(const std::string& name);
 
+/// PenaltyOptions::weights of shape (n_atoms,), one per group, or (n_signals, n_atoms), row after row: then n_rows is n_signals, else
+/// 0. @throws std::invalid_argument, riata::Error
+std::vector<double> read_weights(const std::string& name, Index n_atoms, Index& n_rows);
+
 struct PatchOptions {
   Index patch = 8;                        ///< side of a picture's patches
   std::optional<Index> max_patches = {};  ///< of all pictures together, drawn at random; absent: all, in raster order

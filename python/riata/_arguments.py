@@ -192,6 +192,29 @@ def as_vector(where: str, name: str, value: Any) -> Array | None:
     return array.astype(np.float64, copy=False)
 
 
+def as_weights(where: str, weights: Any, X: Array, D: Array) -> Array | None:
+    """One factor per atom or group, or one per signal and atom, row after row; None passes."""
+    if weights is None:
+        return None
+    array = as_float_array(where, "weights", weights)
+    n_signals, n_atoms = len(X), len(D)
+    if array.ndim == 2 and array.shape != (n_signals, n_atoms):
+        raise ValueError(
+            f"{where}: weights has shape {array.shape}, expected (n_atoms,) or "
+            f"(n_signals, n_atoms) = ({n_signals}, {n_atoms})"
+        )
+    if array.ndim == 1 and n_atoms < array.size == n_atoms * n_signals:
+        raise ValueError(f"weights: {array.size} entries for {n_atoms} atoms; they must be equal")
+    return array.reshape(-1) if array.ndim == 2 else array
+
+
+def require_plain_weights(weights: Array | None) -> None:
+    """Refuses infinite weights and zeros where derivatives will be asked for."""
+    for entry, weight in enumerate([] if weights is None else weights):
+        if not 0 < weight < np.inf:
+            raise ValueError(f"weights: entry {entry} is {weight:g}, must be > 0 and finite")
+
+
 def as_labels(where: str, name: str, value: Any) -> Array | None:
     """Integers as a one-dimensional int64 array; None passes."""
     if value is None:

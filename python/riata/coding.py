@@ -21,6 +21,7 @@ from ._arguments import (
     as_reg,
     as_signal,
     as_text,
+    as_weights,
     require_same_precision,
     shown,
 )
@@ -82,12 +83,15 @@ def encode(
     init : array (n_signals, n_atoms), optional
         Codes to start from; zeros by default. "lars" has no use for them.
     positive : bool
-        Codes must be >= 0; for the penalties "l1" and "elastic_net".
-    weights : array (n_atoms,), optional
-        Factors w_j > 0 that multiply |z_j| per atom; for the penalties "l1" and "elastic_net".
+        Codes must be >= 0; not for the penalty "l0".
+    weights : array (n_atoms,), (n_groups,) or (n_signals, n_atoms), optional
+        Factors w_j > 0 that multiply |z_j| per atom, or per signal and atom; for penalty "group" w_G that
+        multiply ||z_G||_2, by ascending label. An atom of infinite weight is not used. One of weight 0 costs
+        nothing: it is fitted by least squares beside the others (penalty "l1" without `positive` or `mask`, for
+        all signals alike). Weights per signal are not for the method "lars"; "auto" is then "cd".
     penalty : {"l1", "elastic_net", "group", "l0"}
         g(z): sum_j w_j |z_j|; l1_ratio sum_j w_j |z_j| + (1 - l1_ratio)/2 ||z||^2 (Zou and Hastie, 2005);
-        sum_G ||z_G||_2 over groups of atoms, each of weight 1 (Yuan and Lin, 2006); or the number of atoms
+        sum_G w_G ||z_G||_2 over groups of atoms (Yuan and Lin, 2006); or the number of atoms
         used, ||z||_0, by iterative hard thresholding (Blumensath and Davies, 2008): a local solution, which has
         no gap.
     l1_ratio : float, optional
@@ -137,9 +141,12 @@ def encode(
     if as_text("encode", "output", output) not in ("dense", "csr"):
         raise ValueError(f"encode: output = {output!r}, must be 'dense' or 'csr'")
     X, D = as_matrices("encode", X=X, D=D)
+    weights = as_weights("encode", weights, X, D)
+    per_signal = weights is not None and weights.size > len(D)
     options = as_options("encode", "encode", locals())
     if output == "csr":
-        for name, given in (("record", record), ("init", init is not None), ("mask", mask is not None)):
+        refused = {"record": record, "init": init is not None, "mask": mask is not None}
+        for name, given in {**refused, "weights per signal": per_signal}.items():
             if given:
                 raise ValueError(f"encode: {name} is for output = 'dense'")
         options.pop("record", None)
@@ -211,7 +218,7 @@ def encode_stream(
         Called as progress(n_done, n_signals) after each block.
     positive, weights, penalty, l1_ratio, groups, momentum, momentum_delay, restart, support_norm, shrink,
     first_step
-        As in `encode`.
+        As in `encode`; weights are the same for all signals.
 
     Returns
     -------
@@ -516,7 +523,7 @@ def kkt_violation(
 
 def _certificate(where: str, X: Any, D: Any, Z: Any, reg: Any, mask: Any, given: dict[str, Any]) -> Array:
     X, D, Z = as_matrices(where, X=X, D=D, Z=Z)
-    options = as_options(where, "reg_max", given)
+    options = as_options(where, "reg_max", given | {"weights": as_weights(where, given["weights"], X, D)})
     return getattr(_riata, where)(X, D, Z, as_reg(where, reg), as_mask(where, mask, X), options)
 
 
@@ -534,7 +541,7 @@ def reg_max(
 ) -> Array:
     """The smallest weight whose codes are all zero, per signal: max_j |d_j . x| / w_j.
 
-    With penalty "elastic_net" it is that over l1_ratio, with "group" max_G ||D_G x||_2, and with "l0"
+    With penalty "elastic_net" it is that over l1_ratio, with "group" max_G ||D_G x||_2 / w_G, and with "l0"
     max_j |d_j . x|^2 / (2 ||D||_2^2), the smallest at which hard thresholding stays at zero.
 
     Parameters
@@ -558,4 +565,5 @@ def reg_max(
     array([2.])
     """
     X, D = as_matrices("reg_max", X=X, D=D)
+    weights = as_weights("reg_max", weights, X, D)
     return _riata.reg_max(X, D, as_mask("reg_max", mask, X), as_options("reg_max", "reg_max", locals()))

@@ -26,6 +26,7 @@ from ._arguments import (
     as_text,
     as_vector,
     renamed,
+    require_plain_weights,
     require_same_precision,
     shown,
 )
@@ -353,6 +354,7 @@ def hypergradient(
         if X_held_out is not None or D_held_out is not None:
             raise ValueError(f"{where}: X_held_out and D_held_out are for loss='least_squares', not for a callable")
         if codes is None:
+            require_plain_weights(options.get("weights"))
             codes = encode(X, D, reg, tol=tol, positive=positive, weights=weights, n_threads=n_threads).codes
         returned = loss(codes)
         value, cotangent = as_pair(where, "what the loss returned", returned, "its value and its gradient by the codes")

@@ -10,7 +10,16 @@ except ImportError as error:
     raise ImportError("riata.torch needs PyTorch: pip install 'riata[torch]'") from error
 
 from . import _riata
-from ._arguments import Array, as_matrices, as_optional_int, as_options, as_reg, renamed
+from ._arguments import (
+    Array,
+    as_matrices,
+    as_optional_int,
+    as_options,
+    as_reg,
+    as_vector,
+    renamed,
+    require_plain_weights,
+)
 from .coding import encode as _encode
 from .derivatives import implicit_gradient
 from .unrolling import unrolled_encode
@@ -73,6 +82,8 @@ def encode(
             "riata.torch.encode does not run inside torch.func (vmap, grad, jvp, jacrev and the like); signals are a batch "
             "already, and torch.autograd differentiates it"
         )
+    weights = as_vector("riata.torch.encode", "weights", weights)
+    require_plain_weights(weights)
     shared = dict(positive=positive, weights=weights, n_threads=n_threads)
     backprop = as_optional_int("riata.torch.encode", "backprop", backprop)
     network = dict(n_layers=n_layers, algorithm=algorithm, backprop=backprop, lipschitz=lipschitz)

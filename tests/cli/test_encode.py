@@ -208,6 +208,27 @@ def test_penalties_are_those_of_python(riata, tmp_path, planted, options, method
     assert (", no gap, " in summary) == (method == "ista")
 
 
+@pytest.mark.parametrize("shape", [(24,), (600, 24)])
+def test_weights_are_those_of_python(riata, tmp_path, planted, shape):
+    package = pytest.importorskip("riata")
+    X, D = planted
+    weights = np.random.default_rng(0).uniform(0.5, 2, shape)
+    weights[..., 3] = np.inf
+    if len(shape) == 1:
+        weights[7] = 0
+    np.save(tmp_path / "w.npy", weights)
+    riata.json("encode", "D.npy", "X.npy", "-o", "c.npz", "--reg", "0.2max", "--weights", "w.npy")
+    expected = package.encode(X, D, "0.2max", weights=weights)
+    with np.load(tmp_path / "c.npz") as file:
+        np.testing.assert_array_equal(file["codes"], expected.codes)
+        np.testing.assert_array_equal(file["gap"], expected.gap)
+    streamed = riata.run("encode", "D.npy", "X.npy", "-o", "s.npz", "--reg", "0.2max", "--weights", "w.npy", "--stream")
+    assert streamed.returncode == (0 if len(shape) == 1 else 2)
+    np.save(tmp_path / "w.npy", np.ones((1, 24)))
+    refused = riata.run("encode", "D.npy", "X.npy", "-o", "s.npz", "--reg", "0.2max", "--weights", "w.npy")
+    assert refused.stderr == "riata encode: w.npy holds weights of 1 signals for 600; they must be equal\n"
+
+
 @pytest.mark.parametrize("dtype", ["bool", "u1", "f4", "f8"])
 def test_a_mask_hides_what_was_not_seen(riata, tmp_path, planted, dtype):
     X, D = planted

@@ -159,14 +159,14 @@ NUMBERS = [
         "weights: 2 entries for 3 atoms; they must be equal",
     ),
     (
-        lambda: riata.encode(X, D, 0.1, weights=[1, 0, 1]),
+        lambda: riata.encode(X, D, 0.1, weights=[1, 0, 1], positive=True),
         ValueError,
-        "weights: entry 1 is 0, must be > 0 and finite",
+        "encode: weights: entry 1 is 0; that is for penalty = 'l1' without positive",
     ),
     (
         lambda: riata.encode(X, D, 0.1, weights=np.ones((3, 1))),
         ValueError,
-        "encode: weights has shape (3, 1), expected one dimension",
+        "encode: weights has shape (3, 1), expected (n_atoms,) or (n_signals, n_atoms) = (5, 3)",
     ),
     (lambda: riata.encode(X, D, 0.1, method="ksvd"), ValueError, "method = 'ksvd', must be"),
     (lambda: riata.encode(X, D, 0.1, momentum="heavy"), ValueError, "momentum = 'heavy', must be"),

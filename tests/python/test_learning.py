@@ -326,6 +326,7 @@ def test_a_checkpoint_never_overwrites_another_file(tmp_path):
         dict(positive=True, weights=np.linspace(0.5, 2, 12)),
         dict(penalty="elastic_net", l1_ratio=0.7),
         dict(penalty="group", groups=np.arange(12) // 3),
+        dict(penalty="group", groups=np.arange(12) // 3, positive=True, weights=np.array([1.0, 2, 0.5, 1])),
         dict(penalty="l0"),
     ],
 )
@@ -348,6 +349,12 @@ def test_a_file_with_a_penalty_that_does_not_fit_its_atoms_is_refused(tmp_path):
     path = tmp_path / "m.safetensors"
     riata.save_model(path, np.eye(3), penalty=dict(penalty="group", groups=[0, 0]))
     with pytest.raises(ValueError, match="m.safetensors: groups: 2 entries for 3 atoms"):
+        riata.load_model(path)
+    riata.save_model(path, np.eye(3), penalty=dict(penalty="group", groups=[0, 0, 1], weights=[1.0, 1, 1]))
+    with pytest.raises(ValueError, match="m.safetensors: weights: 3 entries for 2 groups"):
+        riata.load_model(path)
+    riata.save_model(path, np.eye(3), penalty=dict(weights=[1.0] * 6))
+    with pytest.raises(ValueError, match="m.safetensors: weights: 6 entries for 3 atoms"):
         riata.load_model(path)
 
 

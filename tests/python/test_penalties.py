@@ -80,6 +80,65 @@ def test_the_group_lasso_is_certified_by_the_formula_of_the_test(problem, method
     np.testing.assert_allclose(riata.reg_max(X, D, **options), expected, rtol=1e-14)
 
 
+def test_groups_take_weights_and_positive_codes(problem):
+    X, D = problem.signals, problem.dictionary
+    weights = np.linspace(0.5, 2, 7)
+    options = dict(penalty="group", groups=GROUPS, weights=weights, positive=True)
+    result = riata.encode(X, D, 0.3, tol=1e-9, **options)
+    assert (result.status == "converged").all() and result.codes.min() == 0
+    for x, z in zip(X, result.codes):
+        c = D @ (x - z @ D)
+        for g, w in enumerate(weights):
+            c_g, z_g, norm = c[GROUPS == g], z[GROUPS == g], np.linalg.norm(z[GROUPS == g])
+            if norm > 1e-3:
+                np.testing.assert_allclose(c_g[z_g > 0], 0.3 * w * z_g[z_g > 0] / norm, atol=1e-3)
+                assert (c_g[z_g == 0] <= 1e-3).all()
+            else:
+                assert np.linalg.norm(np.maximum(c_g, 0)) <= 0.3 * w + 1e-3
+    pulls = np.array([np.linalg.norm(np.maximum(X @ D.T, 0)[:, GROUPS == g], axis=1) / w for g, w in enumerate(weights)])
+    np.testing.assert_allclose(riata.reg_max(X, D, **options), pulls.max(axis=0), rtol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_each_signal_may_have_weights_of_its_own(problem, dtype):
+    X, D = problem.signals.astype(dtype), problem.dictionary.astype(dtype)
+    weights = np.random.default_rng(0).uniform(0.5, 2, (len(X), len(D)))
+    weights[:, ::5] = np.inf
+    result = riata.encode(X, D, "0.1max", weights=weights, tol=1e-5)
+    assert result.method == "cd" and (result.status == "converged").all() and not result.codes[:, ::5].any()
+    gaps = riata.duality_gap(X, D, result.codes, "0.1max", weights=weights)
+    for i in range(0, len(X), 10):
+        one = slice(i, i + 1)
+        for w in (weights[i], weights[one]):
+            alone = riata.encode(X[one], D, "0.1max", weights=w, tol=1e-5)
+            np.testing.assert_allclose(alone.objective, result.objective[one], rtol=1e-4)
+            assert riata.duality_gap(X[one], D, result.codes[one], "0.1max", weights=w)[0] == gaps[i]
+    assert (gaps <= 1.001e-5 * 0.5 * (X.astype(float) ** 2).sum(axis=1)).all()
+    for shape in ((len(D), len(X)), (len(X), len(D) - 1), (1, len(D))):
+        with pytest.raises(ValueError, match=re.escape(f"weights has shape {shape}, expected (n_atoms,) or (n_signals")):
+            riata.encode(X, D, 0.1, weights=np.ones(shape))
+    with pytest.raises(ValueError, match="weights: 4500 entries for 30 atoms; they must be equal"):
+        riata.encode(X, D, 0.1, weights=np.ones(len(X) * len(D)))
+    with pytest.raises(ValueError, match="encode: weights per signal is for output = 'dense'"):
+        riata.encode(X, D, 0.1, weights=weights, output="csr")
+
+
+def test_atoms_of_weight_zero_are_fitted_beside_the_others(problem):
+    X, D = problem.signals + 3, np.vstack([np.ones(20), problem.dictionary])  # a constant, which has no price
+    weights = np.r_[0, np.ones(30)]
+    result = riata.encode(X, D, "0.1max", weights=weights, tol=1e-10)
+    assert (result.status == "converged").all()
+    residual = X - result.codes @ D
+    np.testing.assert_allclose(residual.mean(axis=1), 0, atol=1e-13)
+    centred = [A - A.mean(axis=1, keepdims=True) for A in (X, D[1:])]
+    expected = riata.encode(*centred, "0.1max", tol=1e-10)
+    np.testing.assert_allclose(result.codes[:, 1:], expected.codes, atol=1e-4)
+    np.testing.assert_allclose(result.objective, expected.objective, rtol=1e-9)
+    np.testing.assert_allclose(riata.reg_max(X, D, weights=weights), riata.reg_max(*centred), rtol=1e-12)
+    csr = riata.encode(X, D, "0.1max", weights=weights, tol=1e-10, output="csr")
+    np.testing.assert_array_equal(csr.codes.toarray(), result.codes)
+
+
 def test_hard_thresholding_ends_at_a_fixed_point_and_has_no_gap(problem):
     X, D = problem.signals, problem.dictionary
     result = riata.encode(X, D, 0.05, tol=1e-12, max_iter=100_000, penalty="l0", record=True)
@@ -131,14 +190,14 @@ BAD = [
     (dict(penalty="group", groups=[[0, 1, 2]]), ValueError, "groups has shape (1, 3), expected one dimension"),
     (dict(groups=[0, 1, 2]), ValueError, "groups are for the penalty 'group', not for 'l1'"),
     (
-        dict(penalty="group", groups=[0, 1, 2], positive=True),
+        dict(penalty="group", groups=[0, 1, 1], weights=[1.0, 1, 1]),
         ValueError,
-        "positive is for the penalties 'l1' and 'elastic_net', not for 'group'",
+        "weights: 3 entries for 2 groups; they must be equal",
     ),
     (
         dict(penalty="l0", weights=[1.0, 1, 1]),
         ValueError,
-        "weights are for the penalties 'l1' and 'elastic_net', not for 'l0'",
+        "weights are for the penalties 'l1', 'elastic_net' and 'group', not for 'l0'",
     ),
 ]
 

@@ -1,6 +1,8 @@
 // Elastic net, group Lasso and l0, judged by oracles that share no code with the library.
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "riata/learning/learn_dictionary.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/encode.hpp"
@@ -53,11 +55,19 @@ std::vector<std::int64_t> random_groups(Draw& draw, Index n_atoms) {
 }
 
 template <class T>
+GroupOracle group_oracle_of(const LassoProblem<T>& problem) {
+  return {problem.D, problem.penalty.groups, problem.penalty.weights, problem.penalty.positive};
+}
+
+template <class T>
 LassoProblem<T> random_group_lasso(int seed) {
   LassoProblem<T> problem = random_lasso<T>(seed);
   Draw draw(static_cast<std::uint64_t>(seed) + 7000);
-  problem.penalty = {.kind = PenaltyKind::group, .groups = random_groups(draw, problem.D.cols())};
-  const GroupOracle oracle(problem.D, problem.penalty.groups);
+  problem.penalty = {
+      .positive = problem.penalty.positive, .kind = PenaltyKind::group, .groups = random_groups(draw, problem.D.cols())};
+  const std::set<std::int64_t> labels(problem.penalty.groups.begin(), problem.penalty.groups.end());
+  if (seed % 4 >= 2) problem.penalty.weights = draw.weights(std::ssize(labels));
+  const auto oracle = group_oracle_of(problem);
   for (Index i = 0; i < problem.X.cols(); ++i) {
     const double largest = oracle.reg_max(problem.X.col(i));
     problem.regs[static_cast<std::size_t>(i)] = round_to(largest > 0 ? problem.fraction * largest : 0.5, T{});
@@ -102,7 +112,7 @@ TYPED_TEST(Penalties, GroupLassoReachesThePromisedGap_WithEveryMethodThatCan) {
     const bool easy = problem.fraction >= 0.1 && problem.coherence() < 0.9;
     std::vector<Solver> methods = {Solver::fista};
     if (easy) methods.insert(methods.end(), {Solver::ista, Solver::backtracking});
-    const GroupOracle oracle(problem.D, problem.penalty.groups);
+    const auto oracle = group_oracle_of(problem);
     for (const Solver method : methods) {
       const auto result = solve(problem, method, 200'000);
       for (Index i = 0; i < problem.X.cols(); ++i) {
@@ -115,6 +125,7 @@ TYPED_TEST(Penalties, GroupLassoReachesThePromisedGap_WithEveryMethodThatCan) {
         const double hidden = 5e-12 * (scale + objective);  // the certificate adds what rounding may hide
         EXPECT_LE(result.gap(i), gap * (1 + 1e-9) + hidden) << problem.describe();
         EXPECT_EQ(result.status[static_cast<std::size_t>(i)], Status::converged) << problem.describe();
+        EXPECT_TRUE(!problem.penalty.positive || z.minCoeff() >= T(0));
       }
     }
   }
@@ -140,7 +151,7 @@ TYPED_TEST(Penalties, CertificateFunctionsEqualTheirDefinitions_AtAnyCode) {
         };
         const Vector<T> x = problem.X.col(i), z = Z.col(i);
         if (problem.penalty.kind == PenaltyKind::group) {
-          const GroupOracle oracle(problem.D, problem.penalty.groups);
+          const auto oracle = group_oracle_of(problem);
           expect(oracle.objective(x, z, problem.reg(i)), oracle.gap(x, z, problem.reg(i)),
                  oracle.kkt_violation(x, z, problem.reg(i)));
         } else {
@@ -317,11 +328,10 @@ TEST(PenaltiesBadInput, IsRefusedInOneSentence) {
       {"penalty = 'group' needs groups, one label >= 0 per atom", with({.kind = group})},
       {"groups: 2 entries for 3 atoms; they must be equal", with({.kind = group, .groups = {0, 1}})},
       {"groups: entry 1 is -1, must be >= 0", with({.kind = group, .groups = {0, -1, 1}})},
-      {"positive is for the penalties 'l1' and 'elastic_net', not for 'group'",
-       with({.positive = true, .kind = group, .groups = groups})},
-      {"weights are for the penalties 'l1' and 'elastic_net', not for 'group'",
-       with({.weights = {1, 1, 1}, .kind = group, .groups = groups})},
-      {"positive is for the penalties 'l1' and 'elastic_net', not for 'l0'", with({.positive = true, .kind = l0})},
+      {"weights: 3 entries for 2 groups; they must be equal", with({.weights = {1, 1, 1}, .kind = group, .groups = groups})},
+      {"weights: entry 1 is 0, must be > 0 and finite", with({.weights = {1, 0}, .kind = group, .groups = groups})},
+      {"positive is for the penalties 'l1', 'elastic_net' and 'group', not for 'l0'", with({.positive = true, .kind = l0})},
+      {"weights are for the penalties 'l1', 'elastic_net' and 'group', not for 'l0'", with({.weights = {1, 1, 1}, .kind = l0})},
       {"method = 'lars' does not fit penalty = 'elastic_net'; choose one of 'auto', 'ista', 'fista', 'oista', 'backtracking', "
        "'cd'",
        with({.kind = elastic_net}, Solver::lars)},

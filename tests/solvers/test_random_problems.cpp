@@ -70,6 +70,27 @@ TYPED_TEST(RandomProblems, CoordinateDescentReachesThePromisedGapOnAll) {
   }
 }
 
+TYPED_TEST(RandomProblems, CoordinateDescentReachesALooseGapOnAll_FromAnyStart) {
+  using T = TypeParam;
+  for (int seed = 0; seed < n_random_problems(); ++seed) {
+    const auto problem = random_lasso<T>(seed);
+    if (!this->within_reach(problem)) continue;
+    Draw draw(static_cast<std::uint64_t>(seed) + 3000);
+    const Matrix<T> start = draw.sparse_matrix(problem.D.cols(), problem.X.cols(), 0.3).template cast<T>();
+    const LassoOracle oracle = problem.oracle();
+    for (const double tol : {1e-2, 1e-3, 1e-4})
+      for (const bool has_start : {false, true}) {
+        const auto result =
+            encode<T>(problem.X, DenseDictionary(problem.D), Reg(problem.regs),
+                      {.method = Solver::coordinate_descent, .tol = tol, .max_iter = 10'000, .penalty = problem.penalty},
+                      has_start ? OptionalMatrixRef<T>(start) : std::nullopt);
+        for (Index i = 0; i < problem.X.cols(); ++i)
+          EXPECT_LE(oracle.gap(problem.X.col(i), result.codes.col(i), problem.reg(i)), tol * (1 + 1e-4) * problem.half_norm_sq(i))
+              << problem.describe() << ", signal " << i << ", tol " << tol << (has_start ? ", from a start" : "");
+      }
+  }
+}
+
 TYPED_TEST(RandomProblems, LarsReachesThePromisedGapOnAll) {
   for (int seed = 0; seed < n_random_problems(); ++seed) {
     const auto problem = random_lasso<TypeParam>(seed);

@@ -59,7 +59,7 @@ TYPED_TEST(RegMax, HasTheSameBits_WhateverTheRoundingOfTheProductThatFoundTheAto
   for (const PenaltyOptions& penalty : this->penalties_) {
     const L1<T> l1(penalty, 120);
     const DenseDictionary<T> D(this->D_);
-    const SignalRegMax<L1<T>> signal_reg_max(D, l1);
+    const SignalRegMax<L1<T>> signal_reg_max(D, nullptr, l1);
     const Vector<T> all = reg_max<T>(this->X_, DenseDictionary(this->D_), penalty);
     for (Index i = 0; i < 200; ++i) {
       Vector<T> correlations = this->D_.transpose() * this->X_.col(i);

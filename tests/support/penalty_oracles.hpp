@@ -53,41 +53,51 @@ struct ElasticNetOracle {
   }
 };
 
+/// g(z) = sum_G w_G ||z_G||, with z >= 0 required when `positive`. Weights go by ascending label.
 struct GroupOracle {
   Eigen::Matrix<Real, Eigen::Dynamic, Eigen::Dynamic> D;
   std::map<std::int64_t, std::vector<Eigen::Index>> groups;
+  std::map<std::int64_t, Real> weights;
+  bool positive;
 
   template <class Dictionary>
-  GroupOracle(const Dictionary& dictionary, const std::vector<std::int64_t>& labels) : D(dictionary.template cast<Real>()) {
+  GroupOracle(const Dictionary& dictionary, const std::vector<std::int64_t>& labels, const std::vector<double>& w = {},
+              bool positive_codes = false)
+      : D(dictionary.template cast<Real>()), positive(positive_codes) {
     for (std::size_t j = 0; j < labels.size(); ++j) groups[labels[j]].push_back(static_cast<Eigen::Index>(j));
+    for (const auto& [label, atoms] : groups) weights[label] = w.empty() ? 1 : w[weights.size()];
   }
 
   template <class X, class Z>
   double objective(const X& x, const Z& code, double reg) const {
     const RealVector z = code.template cast<Real>();
-    Real norms = 0;
-    for (const auto& [label, atoms] : groups) norms += z(atoms).norm();
+    const Real norms = penalty(z);
     return static_cast<double>((x.template cast<Real>() - D * z).squaredNorm() / 2 + reg * norms);
   }
 
-  /// F(z) - ( 1/2 ||x||^2 - 1/2 ||x - s r||^2 ),   s = min(1, reg / max_G ||D_G^T r||)
+  /// F(z) - ( 1/2 ||x||^2 - 1/2 ||x - s r||^2 ),   s = min(1, reg / max_G ||D_G^T r|| / w_G), of D_G^T r the positive part
+  /// when codes are
   template <class X, class Z>
   double gap(const X& signal, const Z& code, double reg) const {
     const RealVector x = signal.template cast<Real>(), z = code.template cast<Real>(), r = x - D * z;
     const Real largest = pull(r), s = largest > reg ? reg / largest : Real(1);
-    Real norms = 0;
-    for (const auto& [label, atoms] : groups) norms += z(atoms).norm();
+    const Real norms = penalty(z);
     return static_cast<double>(r.squaredNorm() / 2 + reg * norms - (x.squaredNorm() - (x - s * r).squaredNorm()) / 2);
   }
 
-  /// The largest || c_G - reg z_G / ||z_G|| || where z_G is not zero, and (||c_G|| - reg)_+ elsewhere.
+  /// The largest || c_G - reg w_G z_G / ||z_G|| || where z_G is not zero, and (||c_G|| - reg w_G)_+ elsewhere; when codes are
+  /// positive, of the c_j whose codes are zero the positive parts.
   template <class X, class Z>
   double kkt_violation(const X& x, const Z& code, double reg) const {
     const RealVector z = code.template cast<Real>(), c = D.transpose() * (x.template cast<Real>() - D * z);
     Real worst = 0;
     for (const auto& [label, atoms] : groups) {
-      const RealVector z_G = z(atoms), c_G = c(atoms);
-      worst = std::max(worst, z_G.norm() > 0 ? (c_G - reg * z_G / z_G.norm()).norm() : c_G.norm() - reg);
+      const RealVector z_G = z(atoms);
+      RealVector c_G = c(atoms);
+      for (Eigen::Index k = 0; k < c_G.size(); ++k)
+        if (positive && z_G(k) == 0) c_G(k) = std::max<Real>(c_G(k), 0);
+      const Real bound = reg * weights.at(label);
+      worst = std::max(worst, z_G.norm() > 0 ? (c_G - bound * z_G / z_G.norm()).norm() : c_G.norm() - bound);
     }
     return static_cast<double>(worst);
   }
@@ -101,8 +111,15 @@ struct GroupOracle {
   Real pull(const RealVector& r) const {
     const RealVector c = D.transpose() * r;
     Real largest = 0;
-    for (const auto& [label, atoms] : groups) largest = std::max(largest, c(atoms).norm());
+    for (const auto& [label, atoms] : groups)
+      largest =
+          std::max(largest, (positive ? RealVector(c(atoms).cwiseMax(0)) : RealVector(c(atoms))).norm() / weights.at(label));
     return largest;
+  }
+  Real penalty(const RealVector& z) const {
+    Real sum = 0;
+    for (const auto& [label, atoms] : groups) sum += weights.at(label) * z(atoms).norm();
+    return sum;
   }
 };
 

@@ -11,6 +11,9 @@ namespace {
 constexpr Index code_size = 6;
 const std::vector<std::int64_t> groups = {5, 2, 5, 9, 2, 5};
 
+const PenaltyOptions weighted_group{.weights = {0.5, 2, 3}, .kind = PenaltyKind::group, .groups = groups},  // of labels 2, 5, 9
+    positive_group{.positive = true, .weights = {0.5, 2, 3}, .kind = PenaltyKind::group, .groups = groups};
+
 PenaltyOptions options_of(PenaltyKind kind) {
   PenaltyOptions options{.kind = kind};
   if (kind == PenaltyKind::group) options.groups = groups;
@@ -24,13 +27,16 @@ PenaltyOptions options_of(PenaltyKind kind) {
 /// g from its definition.
 double penalty_of(const Eigen::VectorXd& z, const PenaltyOptions& options) {
   double sum = 0;
+  if (options.positive && z.minCoeff() < 0) return INFINITY;
   for (Index j = 0; j < code_size; ++j) {
     if (options.kind == PenaltyKind::l0) sum += z(j) != 0;
     if (options.kind == PenaltyKind::elastic_net)
       sum += 0.25 * options.weights[static_cast<std::size_t>(j)] * std::abs(z(j)) + 0.375 * z(j) * z(j);
   }
-  if (options.kind == PenaltyKind::group)
-    sum = Eigen::Vector3d(z(0), z(2), z(5)).norm() + Eigen::Vector2d(z(1), z(4)).norm() + std::abs(z(3));
+  if (options.kind == PenaltyKind::group) {
+    const std::vector<double> w = options.weights.empty() ? std::vector<double>(3, 1) : options.weights;
+    sum = w[1] * Eigen::Vector3d(z(0), z(2), z(5)).norm() + w[0] * Eigen::Vector2d(z(1), z(4)).norm() + w[2] * std::abs(z(3));
+  }
   return sum;
 }
 
@@ -41,16 +47,18 @@ class OtherPenalties : public ::testing::Test {
   template <class Visit>
   static void for_each(const Visit& visit) {
     const DenseDictionary<T> D(Matrix<T>(Draw(1).atoms(4, code_size).template cast<T>()));
-    for (const PenaltyKind kind : {PenaltyKind::elastic_net, PenaltyKind::group, PenaltyKind::l0})
-      with_penalty<T>(options_of(kind), D, [&](const auto& penalty) { visit(penalty, options_of(kind)); });
+    for (const PenaltyOptions& options : {options_of(PenaltyKind::elastic_net), options_of(PenaltyKind::group), weighted_group,
+                                          positive_group, options_of(PenaltyKind::l0)})
+      with_penalty<T>(options, D, [&](const auto& penalty) { visit(penalty, options); });
   }
 };
 TYPED_TEST_SUITE(OtherPenalties, BothPrecisions, PrecisionName);
 
 TYPED_TEST(OtherPenalties, ValueIsItsDefinition) {
   using T = TypeParam;
-  const Vector<T> z = Draw(2).sparse_matrix(code_size, 1, 0.6).template cast<T>();
+  const Vector<T> drawn = Draw(2).sparse_matrix(code_size, 1, 0.6).template cast<T>();
   this->for_each([&](const auto& penalty, const PenaltyOptions& options) {
+    const Vector<T> z = options.positive ? Vector<T>(drawn.cwiseAbs()) : drawn;
     EXPECT_NEAR(penalty.value(z), penalty_of(z.template cast<double>(), options), 1e-14) << to_string(options.kind);
   });
 }
@@ -139,6 +147,8 @@ TEST(PenaltyDerivatives, EqualDifferences) {
     expect_derivatives(L1<double>(positive, code_size), theta, "elastic net, positive");
   }
   expect_derivatives(GroupL1<double>(options_of(PenaltyKind::group), code_size), number, "group");
+  expect_derivatives(GroupL1<double>(weighted_group, code_size), number, "group, weighted");
+  expect_derivatives(GroupL1<double>(positive_group, code_size), number, "group, positive");
   const Matrix<double> negative = Matrix<double>::Constant(1, 1, -0.3);  // training may pass zero
   for (const PenaltyOptions& options : {PenaltyOptions{}, weighted, uniform_net, options_of(PenaltyKind::elastic_net)})
     expect_derivatives(L1<double>(options, code_size), negative, "a negative threshold");
@@ -193,6 +203,9 @@ TYPED_TEST(OtherPenalties, GroupPullsAreTheirClosedForms) {
   penalty.for_each_pulled(code_size, c.data(), 4.6, [&](Index j) { pulled.push_back(j); });
   EXPECT_EQ(pulled, (std::vector<Index>{0, 2, 5}));
   EXPECT_DOUBLE_EQ(penalty.largest_pull_above(code_size, c.data(), 4.6, [](Index) { return 1.0; }), std::sqrt(3.0));
+  EXPECT_DOUBLE_EQ(GroupL1<T>(weighted_group, code_size).largest_pull(code_size, c.data()), std::sqrt(2.0) / 0.5);
+  const Eigen::VectorXd negative{{3, -1, 0, -9, -1, 4}};  // positive parts: 5, 0, 0
+  EXPECT_DOUBLE_EQ(GroupL1<T>(positive_group, code_size).largest_pull(code_size, negative.data()), 5.0 / 2);
 }
 
 }  // namespace

@@ -21,6 +21,7 @@ using Eigen::MatrixXd;
 
 constexpr Index n = 6, m = 8;
 const PenaltyOptions group{.kind = PenaltyKind::group, .groups = {0, 1, 0, 2, 2, 2, 1, 0}},
+    positive_group{.positive = true, .weights = {0.5, 2, 1}, .kind = PenaltyKind::group, .groups = group.groups},
     elastic_net{.kind = PenaltyKind::elastic_net, .l1_ratio = 0.7}, l0{.kind = PenaltyKind::l0};
 
 /// Groups of one: l1 as a penalty of one's own.
@@ -40,7 +41,8 @@ struct Case {
   PenaltyOptions penalty;
   double reg;
 };
-const std::vector<Case> cases{{"group", group, 0.2}, {"elastic net", elastic_net, 0.2}, {"l0", l0, 0.02}};
+const std::vector<Case> cases{
+    {"group", group, 0.2}, {"positive group", positive_group, 0.2}, {"elastic net", elastic_net, 0.2}, {"l0", l0, 0.02}};
 
 class LayerPenalties : public ::testing::Test {
  protected:
@@ -135,7 +137,7 @@ TEST_F(LayerPenalties, AreKnownToACheckpoint) {
 }
 
 TEST_F(LayerPenalties, FollowTheUnitOfTheSignals_UnlessTheyHaveTheirOwn) {
-  for (const Case& row : {cases[0], cases[2]})
+  for (const Case& row : {cases[0], cases[1], cases[3]})
     for (const int power : {-300, 300}) {
       const UnrolledOptions network{.n_layers = 5, .penalty = row.penalty};
       const double unit = std::ldexp(1.0, power),

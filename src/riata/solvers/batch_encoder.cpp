@@ -15,6 +15,7 @@
 #include "riata/linalg/norms.hpp"
 #include "riata/operators/units.hpp"
 #include "riata/solvers/certificate.hpp"
+#include "riata/solvers/free_atoms.hpp"
 #include "riata/solvers/gram_homotopy.hpp"
 
 namespace riata {
@@ -93,22 +94,26 @@ class TileEncoder {
  public:
   using T = typename P::scalar;
 
-  TileEncoder(const SharedProblem<P>& problem, std::unique_ptr<TileSolver<T>> solver, const SignalRegMax<P>& reg_max,
-              const TileUnits<T>& units)
-      : problem_(problem),
-        solver_(std::move(solver)),
-        signal_reg_max_(reg_max),
+  /// The penalty is its own, since weights may come with the signals. make_solver(problem) makes its algorithm.
+  template <class MakeSolver>
+  TileEncoder(const SharedProblem<P>& shared, const MakeSolver& make_solver, const TileUnits<T>& units)
+      : penalty_(shared.penalty),
+        problem_{shared.D, shared.exact, penalty_, shared.options},
+        solver_(make_solver(problem_)),
+        signal_reg_max_(problem_.D, &problem_.exact, penalty_),
         units_(units),
-        certificate_(problem.D, problem.exact, problem.penalty, problem.options.tol) {}
+        certificate_(problem_.D, problem_.exact, penalty_, problem_.options.tol) {}
 
   /// `Z` holds the start and receives the codes.
   void encode(const SeenBatch<T>& batch, const ConstVectorRef<T>& reg_given, Index first, Index n, EncodeResult<T>& result) {
+    weigh_for(first);
     const ConstMatrixRef<T> X_given = batch.X().middleCols(first, n), W = batch.weights(first, n);
     units_.open(X_given, reg_given);
     const ConstMatrixRef<T>& X = units_.X();
     const ConstVectorRef<T>& reg = units_.reg();
     auto Z = result.codes.middleCols(first, n);
     units_.enter(Z);
+    exclude_atoms(Z);
     correlations_.resize(Z.rows(), n);
     if (batch.is_weighted()) weighted_ = X.cwiseProduct(W);
     const ConstMatrixRef<T> WX = batch.is_weighted() ? ConstMatrixRef<T>(weighted_) : ConstMatrixRef<T>(X);
@@ -142,6 +147,22 @@ class TileEncoder {
   }
 
  private:
+  /// Where each signal has weights of its own: the tile has one signal.
+  void weigh_for(Index signal) {
+    if constexpr (std::same_as<P, L1<T>>)
+      if (problem_.options.penalty.has_weights_per_signal(problem_.D.code_size())) {
+        penalty_.weigh_for(signal, problem_.options.penalty);
+        signal_reg_max_.weights_changed();
+      }
+  }
+
+  /// The atoms of infinite weight, of a start.
+  void exclude_atoms(MatrixRef<T> Z) const {
+    if constexpr (std::same_as<P, L1<T>>)
+      for (Index j = 0; j < Z.rows() && !penalty_.uniform(); ++j)
+        if (std::isinf(penalty_.weight(j))) Z.row(j).setZero();
+  }
+
   void leave_unit(Index i, Index in_tile, EncodeResult<T>& result) const {
     double &objective = result.objective(i), &gap = result.gap(i);
     if (const int e = units_.objective(in_tile); e != 0) {
@@ -197,9 +218,10 @@ class TileEncoder {
     }
   }
 
-  const SharedProblem<P>& problem_;
+  P penalty_;
+  const SharedProblem<P> problem_;
   std::unique_ptr<TileSolver<T>> solver_;
-  const SignalRegMax<P>& signal_reg_max_;
+  SignalRegMax<P> signal_reg_max_;
   TileUnits<T> units_;
   TileCertificate<P> certificate_;
   SolverTile<T> tile_;
@@ -223,11 +245,12 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
         exact_(atoms_.dictionary().in_double()),
         penalty_(penalty),
         problem_{atoms_.dictionary(), *exact_, penalty_, options_},
-        signal_reg_max_(atoms_.dictionary(), penalty_),
         units_(atoms_.exponent(), reg_unit(options.penalty.kind)) {
     const Dictionary<T>& D = atoms_.dictionary();
     if (options_.first_step) options_.first_step = std::ldexp(*options_.first_step, 2 * atoms_.exponent());
     if (needs_matrix(method)) require_matrix(D, formatted("method = '{}'", to_string(method)).c_str());
+    require(method != Solver::lars || !options.penalty.has_weights_per_signal(D.code_size()),
+            "method = 'lars' takes no weights per signal; choose method = 'cd'");
     require(!options_.record || is_proximal(method),
             "encode: record is for the methods 'ista', 'fista', 'oista' and 'backtracking', not for '{}'", to_string(method));
     if (method == Solver::coordinate_descent || method == Solver::lars) {
@@ -244,6 +267,7 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
     require(!batch.is_weighted() || takes_weights(options_.method),
             "method = '{}' takes no mask; choose one of 'ista', 'fista', 'backtracking'", to_string(options_.method));
     const Index n_signals = batch.X().cols(), n_atoms = exact_->code_size();
+    require_weights_fit<T>("encode", options_.penalty, n_signals, n_atoms, Weights::or_infinite);
     make_room("encode", "codes", n_atoms, n_signals, "encode_stream hands them out block by block, as sparse rows", result.codes);
     for (Vector<double>* v : {&result.objective, &result.gap}) v->resize(n_signals);
     result.n_iter.resize(n_signals);
@@ -251,16 +275,22 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
     result.method = options_.method;
     result.trace.assign(options_.record ? static_cast<std::size_t>(n_signals) : 0, {});
     make_gram(std::max(n_signals, n_expected_));
-    const Index tile_size = options_.method != Solver::lars ? solver_tile : path_gram_ ? 32 : 8;  // paths are long
-    for_each_tile(tile_size, n_signals, options_.execution, [&](Index first, Index n, int thread) {
+    for_each_tile(tile_size(), n_signals, options_.execution, [&](Index first, Index n, int thread) {
       auto& encoder = encoders_[static_cast<std::size_t>(thread)];
-      if (!encoder) encoder = std::make_unique<TileEncoder<P>>(problem_, make_solver(), signal_reg_max_, units_);
+      if (!encoder)
+        encoder = std::make_unique<TileEncoder<P>>(
+            problem_, [this](const SharedProblem<P>& problem) { return make_solver(problem); }, units_);
       start_codes(init, first, result.codes.middleCols(first, n));
       encoder->encode(batch, regs.segment(first, n), first, n, result);
     });
   }
 
  private:
+  Index tile_size() const {
+    if (options_.penalty.has_weights_per_signal(exact_->code_size())) return 1;
+    return options_.method != Solver::lars ? solver_tile : path_gram_ ? 32 : 8;  // paths are long
+  }
+
   /// Where it pays for so many signals and is not there yet.
   void make_gram(Index n_signals) {
     const bool is_path = options_.method == Solver::lars;
@@ -276,25 +306,25 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
     std::ranges::fill(encoders_, nullptr);  // they go without
   }
 
-  std::unique_ptr<TileSolver<T>> make_descent() const requires std::same_as<P, L1<T>> {
+  std::unique_ptr<TileSolver<T>> make_descent(const SharedProblem<P>& problem) const requires std::same_as<P, L1<T>> {
     return make_coordinate_descent<T>(
-        problem_, gram_.size() > 0 ? make_stored_gram<T>(gram_) : make_gram_of_atoms<T>(*problem_.D.matrix(), squared_norms_));
+        problem, gram_.size() > 0 ? make_stored_gram<T>(gram_) : make_gram_of_atoms<T>(*problem.D.matrix(), squared_norms_));
   }
 
   /// EncodeOptions::validate() has seen to it that the method fits the penalty.
-  std::unique_ptr<TileSolver<T>> make_solver() const {
+  std::unique_ptr<TileSolver<T>> make_solver(const SharedProblem<P>& problem) const {
     if constexpr (std::same_as<P, L1<T>>) {
-      if (options_.method == Solver::coordinate_descent) return make_descent();
-      if (options_.method == Solver::oista) return make_oista<T>(problem_, lipschitz_);
+      if (options_.method == Solver::coordinate_descent) return make_descent(problem);
+      if (options_.method == Solver::oista) return make_oista<T>(problem, lipschitz_);
       if (options_.method == Solver::lars) {
-        auto path = make_lars<T>(problem_, path_gram_ ? &*path_gram_ : nullptr);
+        auto path = make_lars<T>(problem, path_gram_ ? &*path_gram_ : nullptr);
         if (!was_chosen_) return path;
-        return std::make_unique<PathThenDescent<T>>(std::move(path), [this] { return make_descent(); });
+        return std::make_unique<PathThenDescent<T>>(std::move(path), [this, &problem] { return make_descent(problem); });
       }
     }
     if constexpr (P::convex)
-      if (options_.method == Solver::backtracking) return make_backtracking(problem_);
-    return make_proximal_gradient(problem_, lipschitz_);
+      if (options_.method == Solver::backtracking) return make_backtracking(problem);
+    return make_proximal_gradient(problem, lipschitz_);
   }
 
   /// The thread that fills a tile is the first to touch its memory.
@@ -315,13 +345,55 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
   const std::unique_ptr<const Dictionary<double>> exact_;
   P penalty_;
   SharedProblem<P> problem_;
-  SignalRegMax<P> signal_reg_max_;
   TileUnits<T> units_;                                     // none open: what every thread starts from
   Matrix<T> gram_;                                         // coordinate descent of many signals
   Vector<T> squared_norms_;                                // coordinate descent
   std::optional<PathGram> path_gram_;                      // LARS of many signals
   double lipschitz_ = 0;                                   // the methods with a fixed step
   std::vector<std::unique_ptr<TileEncoder<P>>> encoders_;  // one per thread
+};
+
+/// Codes beside atoms without a price: what encodes the others, then those (free_atoms.hpp).
+template <Scalar T>
+class FreeAtomsEncoder final : public BatchEncoder<T> {
+ public:
+  /// `D` is borrowed; make_inner(D, options) encodes the others.
+  template <class MakeInner>
+  FreeAtomsEncoder(const Dictionary<T>& D, const EncodeOptions& options, const MakeInner& make_inner)
+      : D_(D), options_(options), free_("encode", false, D, options.penalty) {
+    EncodeOptions others = options;
+    others.penalty = free_.penalty();
+    inner_ = make_inner(free_.others(), others);
+  }
+
+  using BatchEncoder<T>::encode;
+  void encode(const SeenBatch<T>& batch, const Vector<T>& regs, const OptionalMatrixRef<T>& init,
+              EncodeResult<T>& result) override {
+    require_free_atoms_fit<T>("encode", batch.is_weighted(), D_, options_.penalty);
+    const ConstMatrixRef<T>& X = batch.X();
+    const Execution& execution = options_.execution;
+    Matrix<T> start = init ? Matrix<T>(*init) : Matrix<T>();
+    if (init) free_.set_zero(start);
+    const Matrix<T> rest = free_.without(X, execution);
+    inner_->encode(SeenBatch<T>("encode", rest), regs, init ? OptionalMatrixRef<T>(start) : std::nullopt, result);
+    free_.fit(X, result.codes, execution);
+    require_finite("encode", "the codes", result.codes, of_codes);
+    result.objective = objective_at<T>("encode", X, D_, result.codes, regs, options_.penalty, execution);
+    result.gap = free_.gap("encode", X, result.codes, regs, execution);
+    for (Index i = 0; i < X.cols(); ++i) {
+      const double half_norm_sq = 0.5 * fixed_order_dot(X.rows(), X.col(i).data(), X.col(i).data());
+      if (half_norm_sq < std::numeric_limits<double>::min())
+        continue;  // a gap of so small signals says nothing: as they were left
+      result.status[static_cast<std::size_t>(i)] =
+          result.gap(i) <= options_.tol * half_norm_sq ? Status::converged : Status::max_iter_reached;
+    }
+  }
+
+ private:
+  const Dictionary<T>& D_;
+  const EncodeOptions options_;
+  const FreeAtoms<T> free_;
+  std::unique_ptr<BatchEncoder<T>> inner_;
 };
 
 }  // namespace
@@ -378,7 +450,9 @@ Solver pick_solver(const Batch<T>& first, Index n_signals, const Dictionary<T>& 
       first.is_weighted())
     return Solver::fista;
   const bool may_follow = options.penalty.kind == PenaltyKind::l1 && !has_start && options.max_iter >= 4 * D.signal_size();
-  if (!may_follow || !gram_matrix_pays(Solver::lars, n_signals, D.code_size())) return Solver::coordinate_descent;
+  if (options.penalty.has_weights_per_signal(D.code_size()) || !may_follow ||
+      !gram_matrix_pays(Solver::lars, n_signals, D.code_size()))
+    return Solver::coordinate_descent;
   const Index n = std::min(n_signals, solver_tile);
   return path_is_faster<T>(first.X.leftCols(n), D, regs.head(n), options) ? Solver::lars : Solver::coordinate_descent;
 }
@@ -386,11 +460,15 @@ Solver pick_solver(const Batch<T>& first, Index n_signals, const Dictionary<T>& 
 template <Scalar T>
 std::unique_ptr<BatchEncoder<T>> make_batch_encoder(const Dictionary<T>& D, const EncodeOptions& options, Solver method,
                                                     Index n_signals) {
+  if (options.penalty.has_free_atoms())
+    return std::make_unique<FreeAtomsEncoder<T>>(D, options, [&](const Dictionary<T>& others, const EncodeOptions& theirs) {
+      return make_batch_encoder<T>(others, theirs, method, n_signals);
+    });
   UnitAtoms<T> atoms(D, reg_unit(options.penalty.kind));
-  return with_penalty<T>(options.penalty, atoms.dictionary(),
-                         [&]<Penalty P>(const P& penalty) -> std::unique_ptr<BatchEncoder<T>> {
-                           return std::make_unique<PenaltyEncoder<P>>(std::move(atoms), penalty, options, method, n_signals);
-                         });
+  const auto make = [&]<Penalty P>(const P& penalty) -> std::unique_ptr<BatchEncoder<T>> {
+    return std::make_unique<PenaltyEncoder<P>>(std::move(atoms), penalty, options, method, n_signals);
+  };
+  return with_penalty<T>(options.penalty, atoms.dictionary(), make, Weights::or_infinite);
 }
 
 template Solver pick_solver<float>(const Batch<float>&, Index, const Dictionary<float>&, const Vector<float>&, bool,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <variant>
 
 #include "riata/core/check.hpp"
 #include "riata/core/stopping.hpp"
@@ -10,6 +11,7 @@
 #include "riata/linalg/kernels.hpp"
 #include "riata/linalg/norms.hpp"
 #include "riata/operators/units.hpp"
+#include "riata/solvers/free_atoms.hpp"
 #include "riata/solvers/tile_certificate.hpp"
 #include "riata/terms/batch.hpp"
 
@@ -34,7 +36,8 @@ constexpr double long_roundoff = static_cast<double>(std::numeric_limits<long do
 }  // namespace
 
 template <Penalty P>
-TileCertificate<P>::TileCertificate(const Dictionary<T>& D, const Dictionary<double>& exact, const P& penalty, double tol)
+TileCertificate<P>::TileCertificate(const Dictionary<T>& D, const Dictionary<double>& exact, const P& penalty, double tol,
+                                    Index most)
     : exact_(exact),
       D_(D.matrix()),
       D_double_(exact.matrix()),
@@ -42,20 +45,20 @@ TileCertificate<P>::TileCertificate(const Dictionary<T>& D, const Dictionary<dou
       tol_(tol),
       norms_(atom_norms(D)),
       largest_atom_(penalty.largest_pull(norms_.size(), norms_.data())),
-      residuals_(D.signal_size(), solver_tile),
-      correlations_(D.code_size(), solver_tile),
-      ridges_(solver_tile),
-      fits_(solver_tile),
-      objectives_(solver_tile),
-      gaps_(solver_tile),
-      half_norms_sq_(solver_tile),
-      penalties_(solver_tile),
+      residuals_(D.signal_size(), most),
+      correlations_(D.code_size(), most),
+      ridges_(most),
+      fits_(most),
+      objectives_(most),
+      gaps_(most),
+      half_norms_sq_(most),
+      penalties_(most),
       support_(static_cast<std::size_t>(D.code_size())),
       codes_(D.code_size()),
       atoms_(static_cast<std::size_t>(D.code_size())) {
   if constexpr (!std::same_as<T, double>) {
-    rounded_residuals_.resize(D.signal_size(), solver_tile);
-    rounded_correlations_.resize(D.code_size(), solver_tile);
+    rounded_residuals_.resize(D.signal_size(), most);
+    rounded_correlations_.resize(D.code_size(), most);
   }
 }
 
@@ -110,6 +113,8 @@ void TileCertificate<P>::find_objective(const ConstVectorRef<T>& x, const ConstV
 template <Penalty P>
 void TileCertificate<P>::finish(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& Z, const ConstVectorRef<T>& reg) {
   const Index n = X.cols();
+  if constexpr (std::same_as<P, L1<T>>)
+    if (!penalty_.uniform()) largest_atom_ = penalty_.largest_pull(norms_.size(), norms_.data());
   for (Index i = 0; i < n; ++i) {
     ridges_(i) = penalty_.ridge(static_cast<double>(reg(i)));
     if (weights_ == nullptr) {
@@ -278,15 +283,19 @@ void TileCertificate<P>::sharpen_correlations(const ConstVectorRef<T>& z, Index 
 }
 
 template <Penalty P>
-SignalRegMax<P>::SignalRegMax(const Dictionary<T>& D, const P& penalty) : D_(D.matrix()), penalty_(penalty) {
-  if (!D_) exact_ = D.in_double();
-  const Vector<double> norms = atom_norms(D);
-  largest_atom_ = penalty.largest_pull(norms.size(), norms.data());
+SignalRegMax<P>::SignalRegMax(const Dictionary<T>& D, const Dictionary<double>* exact, const P& penalty)
+    : D_(D.matrix()), exact_(exact), penalty_(penalty), norms_(D_ ? atom_norms(D) : Vector<double>()) {
+  weights_changed();
+}
+
+template <Penalty P>
+void SignalRegMax<P>::weights_changed() {
+  if (D_) largest_atom_ = penalty_.largest_pull(norms_.size(), norms_.data());
 }
 
 template <Penalty P>
 typename P::scalar SignalRegMax<P>::operator()(const ConstVectorRef<T>& x, const ConstVectorRef<T>& correlations) const {
-  if (exact_) {
+  if (!D_) {
     Vector<double> c(correlations.size());
     exact_->adjoint(x.template cast<double>(), c);
     return static_cast<T>(penalty_.reg_of_pull(penalty_.largest_pull(c.size(), c.data())));
@@ -320,6 +329,15 @@ void require_signals(const char* where, const ConstMatrixRef<T>& X, const Dictio
 }
 
 template <Scalar T>
+void require_weights_fit(const char* where, const PenaltyOptions& options, Index n_signals, Index n_atoms, Weights allowed) {
+  if (!options.has_weights_per_signal(n_atoms)) return;
+  require(std::ssize(options.weights) == n_signals * n_atoms, "{}: weights of {} signals for {}; they must be equal", where,
+          std::ssize(options.weights) / n_atoms, n_signals);
+  L1<T> each(options, n_atoms, allowed);
+  for (Index i = 1; i < n_signals; ++i) each.weigh_for(i, options);  // or it refuses them
+}
+
+template <Scalar T>
 void require_codes(const char* where, const char* name, const ConstMatrixRef<T>& Z, Index n_signals, Index n_atoms) {
   require(Z.rows() == n_atoms && Z.cols() == n_signals, "{}: {} has shape ({}, {}), expected ({}, {})", where, name, Z.cols(),
           Z.rows(), n_signals, n_atoms);
@@ -328,11 +346,28 @@ void require_codes(const char* where, const char* name, const ConstMatrixRef<T>&
 
 namespace {
 
+/// Signals with weights of their own come one by one.
+Index signals_per_tile(const PenaltyOptions& options, Index n_atoms) {
+  return options.has_weights_per_signal(n_atoms) ? 1 : solver_tile;
+}
+
+template <Penalty P>
+void require_excluded_unused(const char* where, const P& penalty, const ConstVectorRef<typename P::scalar>& z, Index signal) {
+  if constexpr (std::same_as<P, L1<typename P::scalar>>)
+    for (Index j = 0; j < z.size(); ++j)
+      require(z(j) == 0 || !std::isinf(penalty.weight(j)), "{}: Z[{}, {}] is {}, must be 0: the weight of atom {} is infinite",
+              where, signal, j, static_cast<double>(z(j)), j);
+}
+
+/// As it is given, or each signal's.
+template <Scalar T>
+using Weight = std::variant<Reg, Vector<T>>;
+
 /// Calls visit(i, certificate, column, penalty, z', units) for every signal, all in its unit; tiles run in parallel, so visit
 /// writes to entry i alone.
 template <Scalar T, class Visit>
 void for_each_certificate(const char* where, const Batch<T>& batch, const Dictionary<T>& D, const ConstMatrixRef<T>& Z,
-                          const Reg& reg, const PenaltyOptions& options, const Execution& execution, Visit visit) {
+                          const Weight<T>& reg, const PenaltyOptions& options, const Execution& execution, Visit visit) {
   const StopScope scope(execution);
   const SeenBatch<T> seen(where, batch);
   const ConstMatrixRef<T>& X = seen.X();
@@ -340,25 +375,34 @@ void for_each_certificate(const char* where, const Batch<T>& batch, const Dictio
   require(Z.rows() == D.code_size() && Z.cols() == X.cols(), "{}: codes have shape ({}, {}), expected ({}, {})", where, Z.cols(),
           Z.rows(), X.cols(), D.code_size());
   require_finite(where, "Z", Z, of_codes);
+  require_weights_fit<T>(where, options, X.cols(), D.code_size(), Weights::any);
   const UnitAtoms<T> atoms(D, reg_unit(options.kind));
-  with_penalty<T>(options, atoms.dictionary(), [&]<Penalty P>(const P& penalty) {
-    require(!penalty.positive() || Z.size() == 0 || Z.minCoeff() >= T(0), "{}: positive=True but Z holds the negative code {}",
+  const auto with_each = [&]<Penalty P>(const P& shared) {
+    require(!shared.positive() || Z.size() == 0 || Z.minCoeff() >= T(0), "{}: positive=True but Z holds the negative code {}",
             where, Z.size() == 0 ? 0.0 : double(Z.minCoeff()));
-    const Vector<T> regs = resolve_reg<T>(reg, batch, D, options, execution);
+    const Vector<T> regs = std::holds_alternative<Vector<T>>(reg)
+                               ? std::get<Vector<T>>(reg)
+                               : resolve_reg<T>(std::get<Reg>(reg), batch, D, options, execution);
     const std::unique_ptr<const Dictionary<double>> exact = atoms.dictionary().in_double();
     const T largest_atom = largest_entry<T>(atoms.dictionary());
-    for_each_tile(solver_tile, X.cols(), execution, [&](Index first, Index n, int) {
+    for_each_tile(signals_per_tile(options, D.code_size()), X.cols(), execution, [&](Index first, Index n, int) {
       TileUnits<T> units(atoms.exponent(), reg_unit(options.kind));
       units.open(X.middleCols(first, n), regs.segment(first, n), Z.middleCols(first, n), largest_atom);
       Matrix<T> shifted_codes;
       if (!units.none()) units.enter(shifted_codes = Z.middleCols(first, n));
       const ConstMatrixRef<T> codes = units.none() ? ConstMatrixRef<T>(Z.middleCols(first, n)) : ConstMatrixRef<T>(shifted_codes);
-      TileCertificate<P> certificate(atoms.dictionary(), *exact, penalty);
-      certificate.evaluate(units.X(), codes, units.reg(), seen.weights(first, n));
-      certificate.correlate_in_double(codes);
-      for (Index i = 0; i < n; ++i) visit(first + i, certificate, i, penalty, codes.col(i), units);
+      with_weights_of(first, shared, options, D.code_size(), [&](const P& penalty) {
+        TileCertificate<P> certificate(atoms.dictionary(), *exact, penalty, 1e-13, n);
+        certificate.evaluate(units.X(), codes, units.reg(), seen.weights(first, n));
+        certificate.correlate_in_double(codes);
+        for (Index i = 0; i < n; ++i) {
+          if (!std::isfinite(certificate.objective(i))) require_excluded_unused(where, penalty, Z.col(first + i), first + i);
+          visit(first + i, certificate, i, penalty, codes.col(i), units);
+        }
+      });
     });
-  });
+  };
+  with_penalty<T>(options, atoms.dictionary(), with_each, Weights::any);
 }
 
 /// 2^e value. @throws std::invalid_argument if that overflows
@@ -369,37 +413,76 @@ double in_given_units(const std::string& what, double value, int e) {
 }
 
 template <Scalar T>
-LassoCertificate lasso_certificate(const std::string& where, const Batch<T>& X, const Dictionary<T>& D,
-                                   const ConstMatrixRef<T>& Z, const Reg& reg, const PenaltyOptions& penalty,
-                                   const Execution& execution) {
-  LassoCertificate found{.objective = Vector<double>(X.size()), .gap = Vector<double>(X.size())};
-  for_each_certificate<T>(
-      where.c_str(), X, D, Z, reg, penalty, execution,
-      [&](Index i, const auto& certificate, Index column, const auto&, const auto&, const TileUnits<T>& units) {
-        found.objective(i) = in_given_units(where + ": the objective", certificate.objective(column), units.objective(column));
-        found.gap(i) = in_given_units(where + ": the gap", certificate.gap(column), units.objective(column));
-      });
-  return found;
+Vector<double> objective_of(const std::string& where, const Batch<T>& X, const Dictionary<T>& D, const ConstMatrixRef<T>& Z,
+                            const Weight<T>& reg, const PenaltyOptions& penalty, const Execution& execution) {
+  Vector<double> objective(X.size());
+  const auto keep = [&](Index i, const auto& certificate, Index column, const auto&, const auto&, const TileUnits<T>& units) {
+    objective(i) = in_given_units(where + ": the objective", certificate.objective(column), units.objective(column));
+  };
+  for_each_certificate<T>(where.c_str(), X, D, Z, reg, penalty, execution, keep);
+  return objective;
+}
+
+template <Scalar T>
+Vector<double> gap_of(const std::string& where, const Batch<T>& X, const Dictionary<T>& D, const ConstMatrixRef<T>& Z,
+                      const Weight<T>& reg, const PenaltyOptions& penalty, const Execution& execution) {
+  Vector<double> gap(X.size());
+  const auto keep = [&](Index i, const auto& certificate, Index column, const auto&, const auto&, const TileUnits<T>& units) {
+    gap(i) = in_given_units(where + ": the gap", certificate.gap(column), units.objective(column));
+  };
+  for_each_certificate<T>(where.c_str(), X, D, Z, reg, penalty, execution, keep);
+  return gap;
+}
+
+/// Beside free atoms (free_atoms.hpp), of codes that have an objective.
+template <Scalar T>
+Vector<double> gap_beside_free_atoms(const char* where, const Batch<T>& X, const Dictionary<T>& D, const ConstMatrixRef<T>& Z,
+                                     const Reg& reg, const PenaltyOptions& penalty, const Execution& execution) {
+  const FreeAtoms<T> free(where, X.is_weighted(), D, penalty);
+  return free.gap(where, X.X, Z, resolve_reg<T>(reg, X, D, penalty, execution), execution);
 }
 
 }  // namespace
 
 template <Scalar T>
+Vector<double> objective_at(const char* where, const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D,
+                            const NonDeduced<ConstMatrixRef<T>>& Z, const Vector<T>& regs, const PenaltyOptions& penalty,
+                            const Execution& execution) {
+  return objective_of<T>(where, X, D, Z, regs, penalty, execution);
+}
+
+template <Scalar T>
+Vector<double> gap_at(const char* where, const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D,
+                      const NonDeduced<ConstMatrixRef<T>>& Z, const Vector<T>& regs, const PenaltyOptions& penalty,
+                      const Execution& execution) {
+  return gap_of<T>(where, X, D, Z, regs, penalty, execution);
+}
+
+template <Scalar T>
 Vector<double> lasso_objective(const NonDeduced<Batch<T>>& X, const Dictionary<T>& D, const NonDeduced<ConstMatrixRef<T>>& Z,
                                const Reg& reg, const PenaltyOptions& penalty, const Execution& execution) {
-  return lasso_certificate<T>("lasso_objective", X, D, Z, reg, penalty, execution).objective;
+  return objective_of<T>("lasso_objective", X, D, Z, reg, penalty, execution);
 }
 
 template <Scalar T>
 Vector<double> duality_gap(const NonDeduced<Batch<T>>& X, const Dictionary<T>& D, const NonDeduced<ConstMatrixRef<T>>& Z,
                            const Reg& reg, const PenaltyOptions& penalty, const Execution& execution) {
-  return lasso_certificate<T>("duality_gap", X, D, Z, reg, penalty, execution).gap;
+  if (penalty.has_free_atoms()) return lasso_certificate<T>(X, D, Z, reg, penalty, execution).gap;
+  return gap_of<T>("duality_gap", X, D, Z, reg, penalty, execution);
 }
 
 template <Scalar T>
 LassoCertificate lasso_certificate(const NonDeduced<Batch<T>>& X, const Dictionary<T>& D, const NonDeduced<ConstMatrixRef<T>>& Z,
                                    const Reg& reg, const PenaltyOptions& penalty, const Execution& execution) {
-  return lasso_certificate<T>("lasso_certificate", X, D, Z, reg, penalty, execution);
+  const std::string where = "lasso_certificate";
+  LassoCertificate found{.objective = Vector<double>(X.size()), .gap = Vector<double>(X.size())};
+  const auto keep = [&](Index i, const auto& certificate, Index column, const auto&, const auto&, const TileUnits<T>& units) {
+    found.objective(i) = in_given_units(where + ": the objective", certificate.objective(column), units.objective(column));
+    found.gap(i) = in_given_units(where + ": the gap", certificate.gap(column), units.objective(column));
+  };
+  for_each_certificate<T>(where.c_str(), X, D, Z, reg, penalty, execution, keep);
+  if (penalty.has_free_atoms()) found.gap = gap_beside_free_atoms<T>(where.c_str(), X, D, Z, reg, penalty, execution);
+  return found;
 }
 
 template <Scalar T>
@@ -425,22 +508,31 @@ Vector<T> unchecked_reg_max(const Batch<T>& batch, const Dictionary<T>& D, const
   const SeenBatch<T> seen("reg_max", batch);
   const ConstMatrixRef<T>& X = seen.X();
   require_signals<T>("reg_max", X, D);
+  if (options.has_free_atoms()) {
+    const FreeAtoms<T> free("reg_max", batch.is_weighted(), D, options);
+    return unchecked_reg_max<T>(free.without(X, execution), free.others(), free.penalty(), execution);
+  }
+  require_weights_fit<T>("reg_max", options, X.cols(), D.code_size(), Weights::or_infinite);
   const UnitAtoms<T> atoms(D, reg_unit(options.kind));
-  return with_penalty<T>(options, atoms.dictionary(), [&]<Penalty P>(const P& penalty) {
-    const SignalRegMax<P> signal_reg_max(atoms.dictionary(), penalty);
-    Vector<T> largest(X.cols());
-    for_each_tile(solver_tile, X.cols(), execution, [&](Index first, Index n, int) {
+  const std::unique_ptr<const Dictionary<double>> exact = D.matrix() ? nullptr : atoms.dictionary().in_double();
+  Vector<T> largest(X.cols());
+  const auto find = [&]<Penalty P>(const P& shared) {
+    for_each_tile(signals_per_tile(options, D.code_size()), X.cols(), execution, [&](Index first, Index n, int) {
       TileUnits<T> units(atoms.exponent(), reg_unit(options.kind));
       units.open(X.middleCols(first, n), largest.segment(first, n));
       const Matrix<T> weighted = seen.is_weighted() ? Matrix<T>(units.X().cwiseProduct(seen.weights(first, n))) : Matrix<T>();
       const ConstMatrixRef<T> WX = seen.is_weighted() ? ConstMatrixRef<T>(weighted) : ConstMatrixRef<T>(units.X());
       Matrix<T> correlations(D.code_size(), n);
       atoms.dictionary().adjoint(WX, correlations);
-      for (Index i = 0; i < n; ++i)
-        largest(first + i) = std::ldexp(signal_reg_max(WX.col(i), correlations.col(i)), units.weight(i));
+      with_weights_of(first, shared, options, D.code_size(), [&](const P& penalty) {
+        const SignalRegMax<P> signal_reg_max(atoms.dictionary(), exact.get(), penalty);
+        for (Index i = 0; i < n; ++i)
+          largest(first + i) = std::ldexp(signal_reg_max(WX.col(i), correlations.col(i)), units.weight(i));
+      });
     });
-    return largest;
-  });
+  };
+  with_penalty<T>(options, atoms.dictionary(), find, Weights::or_infinite);
+  return largest;
 }
 
 }  // namespace
@@ -512,12 +604,17 @@ double resolve_batch_reg(const Reg& reg, const NonDeduced<Batch<T>>& X, const Di
   template class SignalRegMax<L0<T>>;                                                                                            \
   template class SignalRegMax<Given<T>>;                                                                                         \
   template void require_features<T>(const char*, Index, const Dictionary<T>&);                                                   \
+  template void require_weights_fit<T>(const char*, const PenaltyOptions&, Index, Index, Weights);                               \
   template void require_signals<T>(const char*, const ConstMatrixRef<T>&, const Dictionary<T>&);                                 \
   template void require_codes<T>(const char*, const char*, const ConstMatrixRef<T>&, Index, Index);                              \
   template Vector<double> lasso_objective<T>(const Batch<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&, const Reg&,        \
                                              const PenaltyOptions&, const Execution&);                                           \
   template Vector<double> duality_gap<T>(const Batch<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&, const Reg&,            \
                                          const PenaltyOptions&, const Execution&);                                               \
+  template Vector<double> objective_at<T>(const char*, const ConstMatrixRef<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&, \
+                                          const Vector<T>&, const PenaltyOptions&, const Execution&);                            \
+  template Vector<double> gap_at<T>(const char*, const ConstMatrixRef<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&,       \
+                                    const Vector<T>&, const PenaltyOptions&, const Execution&);                                  \
   template LassoCertificate lasso_certificate<T>(const Batch<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&, const Reg&,    \
                                                  const PenaltyOptions&, const Execution&);                                       \
   template Vector<double> kkt_violation<T>(const Batch<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&, const Reg&,          \

@@ -14,6 +14,7 @@
 // a Gram matrix (gram_operator.hpp) n_features n_atoms in all.
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "riata/core/stopping.hpp"
 #include "riata/solvers/tile_solver.hpp"
@@ -32,17 +33,50 @@ class CoordinateDescent final : public TileSolver<T> {
         max_sweeps_(problem.options.max_iter),
         certificate_(problem.D, problem.exact, problem.penalty, problem.options.tol),
         pace_(gram_->is_stored() ? with_gram : without_gram),
-        set_(*gram_, problem.penalty) {}
+        set_(*gram_, problem.penalty) {
+    if (std::same_as<T, double> && problem.options.tol >= least_of_narrow && atoms_are_even()) narrow_.emplace(*gram_, penalty_);
+  }
 
   void solve(SolverTile<T>& tile) override {
     start(tile);
     while (!pending_.empty()) {
-      for (const Index i : pending_) descend(tile, i);
+      for (const Index i : pending_) {
+        if (narrow_ && std::isinf(best_gap_(i)) && fits_narrow(tile, i))
+          descend(*narrow_, tile, i, (max_sweeps_ + 1) / 2);
+        else
+          descend(set_, tile, i, max_sweeps_ - tile.n_iter(i));
+      }
       certify(tile);
     }
   }
 
  private:
+  /// Are all ||D_j||^2 above a tiny share of the largest, those of zeros apart?
+  bool atoms_are_even() {
+    double least = std::numeric_limits<double>::infinity(), largest = 0;
+    for (Index j = 0; j < gram_->size(); ++j)
+      if (const auto square = static_cast<double>(gram_->squared_norm(j)); square > 0) {
+        least = std::min(least, square);
+        largest = std::max(largest, square);
+      }
+    largest_atom_ = std::sqrt(largest);
+    return least > 0x1p-40 * largest;
+  }
+
+  /// Is reg w_j far above what rounding to single precision does to D_j^T r, and in its range?
+  bool fits_narrow(const SolverTile<T>& tile, Index i) const {
+    double least = std::numeric_limits<double>::infinity(), largest = 0;
+    for (Index j = 0; j < (penalty_.uniform() ? 1 : gram_->size()); ++j)
+      if (const auto w = static_cast<double>(penalty_.weight(j)); std::isfinite(w)) {
+        least = std::min(least, w);
+        largest = std::max(largest, w);
+      }
+    const auto reg = static_cast<double>(tile.reg(i));
+    const double most = std::sqrt(2 * tile.half_norm_sq(i)) * largest_atom_;  // of |D_j^T x|
+    return reg * least > 0x1p-12 * most && reg * largest < 0x1p40 * most &&
+           penalty_.ridge(reg) < 0x1p40 * largest_atom_ * largest_atom_;
+  }
+
   void start(SolverTile<T>& tile) {
     const Index n = tile.X.cols();
     pending_.resize(static_cast<std::size_t>(n));
@@ -67,29 +101,30 @@ class CoordinateDescent final : public TileSolver<T> {
 
   /// Rounds of work on a growing set, until the estimated gap reaches its target, the set is solved to rounding twice
   /// in a row, or q is due to be refreshed.
-  void descend(SolverTile<T>& tile, Index i) {
+  template <class Set>
+  void descend(Set& set, SolverTile<T>& tile, Index i, int most_sweeps) {
     T* z = tile.Z.col(i).data();
     T* q = q_.col(i).data();
     const T* c = tile.correlations.col(i).data();
     const T reg = tile.reg(i);
     const double least = static_cast<double>(reg) * (1 + 4 * static_cast<double>(std::numeric_limits<T>::epsilon()));
-    const int last_sweep = tile.n_iter(i) + std::min(max_sweeps_ - tile.n_iter(i), sweeps_between_refreshes);
+    const int last_sweep = tile.n_iter(i) + std::min(most_sweeps, sweeps_between_refreshes);
     const bool newton = !stalled_[static_cast<std::size_t>(i)];
-    set_.start(z, q, c, reg, tile.half_norm_sq(i));
+    set.start(z, q, c, reg, tile.half_norm_sq(i));
     for (int settled = 0; tile.n_iter(i) < last_sweep;) {
       leave_if_stopped();
-      const double largest = penalty_.largest_pull(q_.rows(), q), gap = set_.gap(largest);
+      const double largest = penalty_.largest_pull(q_.rows(), q), gap = set.gap(largest);
       if (gap <= estimate_target_(i)) {
         estimate_target_(i) *= 0.1;  // should the certificate disagree
         return;
       }
-      const Index most = std::max(pace_.fewest_joining, std::ssize(set_.atoms()));
-      const bool grew = set_.grow(q, c, std::max(least, pace_.joining_share * largest), most);
+      const Index most = std::max(pace_.fewest_joining, std::ssize(set.atoms()));
+      const bool grew = set.grow(q, c, std::max(least, pace_.joining_share * largest), most);
       const double inner_target = std::max(0.8 * estimate_target_(i), pace_.inner_share * gap);
-      const auto work = set_.solve(last_sweep - tile.n_iter(i), inner_target, newton);
+      const auto work = set.solve(last_sweep - tile.n_iter(i), inner_target, newton);
       tile.n_iter(i) += work.sweeps;
       settled = work.settled && !grew ? settled + 1 : 0;
-      if ((!set_.commit(z, q) && !grew) || settled == 2) return;
+      if ((!set.commit(z, q) && !grew) || settled == 2) return;
     }
   }
 
@@ -138,8 +173,11 @@ class CoordinateDescent final : public TileSolver<T> {
   const L1<T>& penalty_;
   const int max_sweeps_;
   TileCertificate<L1<T>> certificate_;
+  static constexpr double least_of_narrow = 1e-5;  // tol: far above what rounding to single precision does to a gap
   const Pace pace_;
   WorkingSet<T> set_;
+  std::optional<WorkingSet<T, float>> narrow_;  // for doubles, until their first certificate
+  double largest_atom_ = 0;                     // max_j ||D_j||, for narrow_
   Matrix<T> q_;
   Vector<double> estimate_target_, best_gap_, best_objective_;
   std::vector<bool> stalled_;  // Newton steps no longer help: plain sweeps once, then an end

@@ -9,6 +9,7 @@
 #include "riata/core/stopping.hpp"
 #include "riata/solvers/batch_encoder.hpp"
 #include "riata/solvers/certificate.hpp"
+#include "riata/solvers/free_atoms.hpp"
 
 namespace riata {
 namespace {
@@ -58,6 +59,7 @@ void encode(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D, const Reg
   const SeenBatch<T> seen("encode", batch);
   const ConstMatrixRef<T>& X = seen.X();
   require_signals<T>("encode", X, D);
+  require_free_atoms_fit<T>("encode", batch.is_weighted(), D, options.penalty);
   if (init) require_codes<T>("encode", "init", *init, X.cols(), D.code_size());
   const Vector<T> regs = resolve_reg<T>(reg, batch, D, options.penalty, options.execution);
   const Solver method =

@@ -12,6 +12,7 @@
 #include "riata/operators/units.hpp"
 #include "riata/solvers/batch_encoder.hpp"
 #include "riata/solvers/certificate.hpp"
+#include "riata/solvers/free_atoms.hpp"
 #include "riata/solvers/tile_certificate.hpp"
 
 namespace riata {
@@ -109,7 +110,12 @@ void check(const Source<T>& signals, const DenseDictionary<T>& D, const Reg& reg
   options.validate();
   require(signals.n_signals > 0, "{}: X holds no signals", caller);
   require_features<T>(caller, signals.n_features, D);
-  with_penalty<T>(options.encode.penalty, D, [](const auto&) {});
+  const PenaltyOptions& penalty = options.encode.penalty;
+  require(!penalty.has_weights_per_signal(D.code_size()), "{}: weights: {} entries for {} atoms; they must be equal", caller,
+          penalty.weights.size(), D.code_size());
+  require_free_atoms_fit<T>(caller, false, D, penalty);
+  with_penalty<T>(
+      penalty, D, [](const auto&) {}, Weights::any);
   if (reg.is_per_signal()) {
     const auto n_regs = std::get<std::vector<double>>(reg.value()).size();
     require(static_cast<Index>(n_regs) == signals.n_signals, "reg: {} entries for {} signals; they must be equal", n_regs,

@@ -38,7 +38,7 @@ GramHomotopy<P>::GramHomotopy(const PathGram& gram, const MatrixView<double>& D,
     : gram_(gram),
       G_(gram.template in<P>()),
       D_(D),
-      unit_of_weights_(unit_of(weights.maxCoeff())),
+      unit_of_weights_(unit_of(weights.array().isInf().select(0, weights).maxCoeff())),
       weights_(weights / unit_of_weights_),
       positive_(positive),
       kernels_(path_kernels<P>()),
@@ -49,7 +49,7 @@ GramHomotopy<P>::GramHomotopy(const PathGram& gram, const MatrixView<double>& D,
       all_bounds_(Vector<P>::Constant(G_.rows(), static_cast<P>(far_bound))),
       residual_(D.rows()) {
   for (Index j = 0; j < weights_.size(); ++j)
-    if (gram.exact(j, j) > 0) all_bounds_(j) = static_cast<P>(weights_(j));
+    if (gram.exact(j, j) > 0 && std::isfinite(weights_(j))) all_bounds_(j) = static_cast<P>(weights_(j));
   inverse_bounds_ = all_bounds_.cwiseInverse();
 }
 

@@ -315,13 +315,6 @@ Vector<double> weighted(const Homotopy& path, const ConstVectorRef<double>& x, c
   return codes;
 }
 
-/// The weights as T has them.
-template <Scalar T>
-PenaltyOptions rounded(PenaltyOptions penalty) {
-  for (double& w : penalty.weights) w = static_cast<double>(static_cast<T>(w));
-  return penalty;
-}
-
 template <Scalar T>
 Vector<double> weights_of(const L1<T>& penalty, Index n_atoms) {
   Vector<double> weights(n_atoms);
@@ -523,7 +516,8 @@ Vector<double> gaps_of(const ConstVectorRef<T>& x, const MatrixView<T>& D, const
 template <Scalar T>
 bool is_solution(const Homotopy& path, const Vector<double>& x, const MatrixView<double>& D, const PathOptions& options,
                  const Vector<double>& regs, const Matrix<double>& codes) {
-  const Vector<double> gaps = gaps_of<double>(x, D, L1<double>(rounded<T>(options.penalty), D.cols()), regs, codes);
+  const Vector<double> gaps =
+      gaps_of<double>(x, D, L1<double>(rounded<T>(options.penalty), D.cols(), Weights::or_infinite), regs, codes);
   const double most = 1e-9 * 0.5 * x.squaredNorm();
   for (Index k = 0; k < gaps.size(); ++k)
     if (regs(k) > 0 ? !(gaps(k) <= most) : !(path.violation() <= 1)) return false;
@@ -537,7 +531,9 @@ LassoPath<T> lasso_path(const NonDeduced<ConstVectorRef<T>>& x_given, const Dens
   options.validate();
   const StopScope scope(options.execution);
   require_signals<T>("lasso_path", x_given, D);
-  const L1<T> penalty(options.penalty, D.code_size());
+  require(!options.penalty.has_weights_per_signal(D.code_size()),
+          "lasso_path: weights: {} entries for {} atoms; they must be equal", options.penalty.weights.size(), D.code_size());
+  const L1<T> penalty(options.penalty, D.code_size(), Weights::or_infinite);
   const UnitAtoms<T> unit_atoms(D);
   TileUnits<T> units(unit_atoms.exponent(), RegUnit::linear);
   const Vector<T> no_reg = Vector<T>::Zero(1);

@@ -18,7 +18,7 @@ inline constexpr Index solver_tile = 128;
 template <Scalar T>
 Vector<double> atom_norms(const Dictionary<T>& D);
 
-/// Evaluates tiles of at most solver_tile codes against one dictionary, in double whatever T is. Of single-precision codes the
+/// Evaluates tiles of at most `most` codes against one dictionary, in double whatever T is. Of single-precision codes the
 /// correlations that decide, on the support and near the largest pull, are summed in double, and the others are products in
 /// single precision, until correlate_in_double(). An elastic net's correlations and residual norm are those of the l1 problem
 /// that it is (l1.hpp). The gap of a penalty that is not convex is NaN.
@@ -31,9 +31,10 @@ class TileCertificate {
  public:
   using T = typename P::scalar;
 
-  /// Borrows all three; `exact` is the same dictionary in double. One that is no matrix is asked for products alone, in double,
-  /// and its ||D_j|| are bounded by ||D||_2.
-  TileCertificate(const Dictionary<T>& D, const Dictionary<double>& exact, const P& penalty, double tol = 1e-13);
+  /// Borrows all three; `exact` is the same dictionary in double, and weights of the penalty may change between two tiles. A
+  /// dictionary that is no matrix is asked for products alone, in double, and its ||D_j|| are bounded by ||D||_2.
+  TileCertificate(const Dictionary<T>& D, const Dictionary<double>& exact, const P& penalty, double tol = 1e-13,
+                  Index most = solver_tile);
 
   /// Fills residuals r = w (x - D z), correlations D^T r, objectives and gaps of the columns of Z. `reg`: one per column;
   /// `weights` w: of X's shape, or 0 x 0.
@@ -76,7 +77,7 @@ class TileCertificate {
   const double tol_;
   const Matrix<T> nothing_;
   const Vector<double> norms_;  // ||D_j||
-  const double largest_atom_;   // their pull
+  double largest_atom_;         // their pull
   Matrix<double> residuals_, correlations_;
   Matrix<T> rounded_residuals_, rounded_correlations_;
   Vector<double> ridges_, fits_, objectives_, gaps_, half_norms_sq_, penalties_, plain_, other_;
@@ -94,21 +95,33 @@ double pull_rounding(Index n_features, double norm, double largest_atom) {
 
 /// reg_max of single signals, given their correlations D^T x from any product: the few atoms near the maximum are summed
 /// again in a fixed order, so the bits do not depend on the batch. Of a dictionary that is no matrix all are found again, in
-/// double.
+/// double, by `exact`, which others may leave out.
 template <Penalty P>
 class SignalRegMax {
  public:
   using T = typename P::scalar;
 
-  SignalRegMax(const Dictionary<T>& D, const P& penalty);  // borrows both
+  SignalRegMax(const Dictionary<T>& D, const Dictionary<double>* exact, const P& penalty);  // borrows all three
   T operator()(const ConstVectorRef<T>& x, const ConstVectorRef<T>& correlations) const;
+  void weights_changed();  ///< those of the penalty
 
  private:
   const std::optional<MatrixView<T>> D_;
-  std::shared_ptr<const Dictionary<double>> exact_;  // where it is no matrix
+  const Dictionary<double>* exact_;
   const P& penalty_;
-  double largest_atom_ = 0;  // the pull of the atoms' norms
+  const Vector<double> norms_;  // ||D_j||
+  double largest_atom_ = 0;     // their pull
 };
+
+/// lasso_objective() and duality_gap() where the weight of each signal is known. The gap is not that beside free atoms.
+template <Scalar T>
+Vector<double> objective_at(const char* where, const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D,
+                            const NonDeduced<ConstMatrixRef<T>>& Z, const Vector<T>& regs, const PenaltyOptions& penalty,
+                            const Execution& execution);
+template <Scalar T>
+Vector<double> gap_at(const char* where, const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D,
+                      const NonDeduced<ConstMatrixRef<T>>& Z, const Vector<T>& regs, const PenaltyOptions& penalty,
+                      const Execution& execution);
 
 /// Is z = 0 the solution up to rounding? Decided by signal_reg_max, so reg_max itself gives zero.
 template <Scalar T>
@@ -121,6 +134,9 @@ void require_row(Index row, Index n_features);
 /// `where` names the caller in the message.
 template <Scalar T>
 void require_features(const char* where, Index n_features, const Dictionary<T>& D);
+/// Where each signal has weights of its own: so many, each of them allowed.
+template <Scalar T>
+void require_weights_fit(const char* where, const PenaltyOptions& options, Index n_signals, Index n_atoms, Weights allowed);
 /// Sizes and finiteness of (X, D).
 template <Scalar T>
 void require_signals(const char* where, const ConstMatrixRef<T>& X, const Dictionary<T>& D);

@@ -10,6 +10,9 @@
 // the right one; a sweep costs s |S|, and how many are needed depends on the tolerance and on how correlated the atoms are. So
 // sweeps go first, and a Newton step is tried when those since the last have cost about as much as it will: whichever of the two
 // would have been the better choice, at most twice its time is spent.
+//
+// All inside is in the precision S: where a loose gap is asked of doubles, single, of which H has half the bytes, and then in units of
+// its own, powers of two, in which ||x|| and the largest ||D_j|| are about 1. What is committed is summed in T.
 #pragma once
 
 #include <utility>
@@ -21,7 +24,7 @@
 
 namespace riata {
 
-template <Scalar T>
+template <Scalar T, Scalar S = T>
 class WorkingSet {
  public:
   /// Borrows both.
@@ -72,21 +75,25 @@ class WorkingSet {
 
   GramOperator<T>& gram_;
   const L1<T>& penalty_;
+  S in_unit(T correlation) const { return static_cast<S>(correlation * per_correlation_); }
   T reg_ = 0, ridge_ = 0;
-  double half_norm_sq_ = 0;
+  double half_norm_sq_ = 0;                                // in its unit
+  T atom_unit_ = 1, code_unit_ = 1, per_correlation_ = 1;  // 1 where S is T
+  double signal_unit_ = 1;
   std::vector<Index> atoms_;
   std::vector<char> is_member_;                   // of S, one per atom
   std::vector<Index> joining_;                    // atoms that append() takes in
   std::vector<std::pair<double, Index>> pulled_;  // scratch of grow()
-  Matrix<T> H_;                                   // the first size() columns count; rows padded with zeros
-  Vector<T> z_, q_, c_, inverse_, bound_;         // of S: codes, correlations with the residual and with x, 1 / H_kk, reg w_k
-  Vector<T> z_committed_;                         // the codes that everyone knows
+  Matrix<S> H_;                                   // the first size() columns count; rows padded with zeros
+  Matrix<T> block_;                               // of G, where it joins H in another precision
+  Vector<S> z_, q_, c_, inverse_, bound_;         // of S: codes, correlations with the residual and with x, 1 / H_kk, reg w_k
+  Vector<T> z_committed_, moves_;                 // the codes that everyone knows, and how far they move
   // The Newton step.
   std::vector<Index> support_;  // places in S
   Matrix<double> H_support_;
   Vector<double> newton_, change_;  // one per place
-  Vector<T> z_tried_, q_tried_, coefficients_;
-  std::vector<const T*> columns_;
+  Vector<S> z_tried_, q_tried_, coefficients_;
+  std::vector<const S*> columns_;
   std::vector<Index> moved_;  // atoms that commit() moves
 };
 

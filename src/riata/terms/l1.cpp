@@ -9,7 +9,7 @@
 namespace riata {
 
 template <Scalar T>
-L1<T>::L1(const PenaltyOptions& options, Index n_atoms) : positive_(options.positive) {
+L1<T>::L1(const PenaltyOptions& options, Index n_atoms, Weights allowed) : positive_(options.positive), allowed_(allowed) {
   options.validate(n_atoms);
   if (options.kind == PenaltyKind::elastic_net) {
     const double l1_ratio = options.l1_ratio.value_or(0.5);
@@ -17,20 +17,45 @@ L1<T>::L1(const PenaltyOptions& options, Index n_atoms) : positive_(options.posi
     require(l1_ratio_ > T(0), "l1_ratio = {}, must be > 0 in the signals' precision", l1_ratio);
     ridge_ = 1 - static_cast<double>(l1_ratio_);
   }
-  const auto n = static_cast<Index>(options.weights.size());
-  require(n == 0 || n == n_atoms, "weights: {} entries for {} atoms; they must be equal", n, n_atoms);
-  for (Index j = 0; j < n; ++j) {
-    const double w = options.weights[static_cast<std::size_t>(j)];
+  const auto n = std::ssize(options.weights);
+  require(n == 0 || n == n_atoms || (allowed != Weights::finite && options.has_weights_per_signal(n_atoms)),
+          "weights: {} entries for {} atoms; they must be equal", n, n_atoms);
+  if (n == 0) return;
+  weights_.resize(n_atoms);
+  weigh_for(0, options);
+}
+
+namespace {
+
+/// What a weight breaks.
+const char* what_holds(double w, Weights allowed) {
+  if (allowed == Weights::finite || (w > 0 && std::isfinite(w))) return "must be > 0 and finite";
+  return allowed == Weights::or_infinite ? "must be > 0" : "must be >= 0";
+}
+
+}  // namespace
+
+template <Scalar T>
+void L1<T>::weigh_for(Index signal, const PenaltyOptions& options) {
+  const Index n_atoms = weights_.size(), first = options.has_weights_per_signal(n_atoms) ? signal * n_atoms : 0;
+  for (Index j = 0; j < n_atoms; ++j) {
+    const double w = options.weights[static_cast<std::size_t>(first + j)];
     const T rounded = static_cast<T>(w) * l1_ratio_;  // float holds less
-    require(std::isfinite(rounded) && rounded > T(0), "weights: entry {} is {}, must be > 0 and finite", j, w);
+    const bool fits = std::isinf(rounded) ? allowed_ != Weights::finite && std::isinf(w) && w > 0
+                                          : rounded > T(0) || (allowed_ == Weights::any && w == 0);
+    require(fits, "weights: entry {} is {}, {}", first + j, w, what_holds(w, allowed_));
+    weights_(j) = rounded;
   }
-  weights_ = Eigen::Map<const Vector<double>>(options.weights.data(), n).template cast<T>() * l1_ratio_;
 }
 
 template <Scalar T>
 double L1<T>::value(const ConstVectorRef<T>& z) const {
-  const double l1 = weights_.size() == 0 ? static_cast<double>(l1_ratio_) * absolute_sum(z.size(), z.data())
-                                         : z.template cast<double>().cwiseAbs().dot(weights_.template cast<double>());
+  double l1 = 0;
+  if (uniform())
+    l1 = static_cast<double>(l1_ratio_) * absolute_sum(z.size(), z.data());
+  else
+    for (Index j = 0; j < z.size(); ++j)
+      if (z(j) != T(0)) l1 += std::abs(static_cast<double>(z(j))) * static_cast<double>(weights_(j));
   return has_ridge() ? l1 + 0.5 * ridge_ * z.template cast<double>().squaredNorm() : l1;
 }
 

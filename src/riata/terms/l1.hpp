@@ -12,6 +12,9 @@
 //
 // sign(0) = 0, and what is NaN stays NaN. Thresholds of any sign serve, since training may pass zero; a negative one moves away
 // from zero.
+//
+// Where codes are found or certified, a weight may be infinite: that atom's code is zero. Those that only look at codes take zero
+// weights, too; whose atoms are free, see solvers/free_atoms.hpp.
 #pragma once
 
 #include <algorithm>
@@ -25,6 +28,9 @@
 
 namespace riata {
 
+/// Which weights may come.
+enum class Weights { finite, or_infinite, any };
+
 /// What solvers and layers ask of a penalty. Columns of V, Z, C are signals; thresholds one number per column, or per entry.
 template <Scalar T>
 class L1 {
@@ -32,8 +38,12 @@ class L1 {
   using scalar = T;
   static constexpr bool convex = true, zeros_are_dead = true;
 
-  /// @throws std::invalid_argument if the options do not fit the penalty or n_atoms, or a weight is not > 0
-  L1(const PenaltyOptions& options, Index n_atoms);
+  /// Where each signal has weights of its own, and infinite ones may come, the penalty of the first signal.
+  /// @throws std::invalid_argument if the options do not fit the penalty or n_atoms, or a weight is not allowed
+  L1(const PenaltyOptions& options, Index n_atoms, Weights allowed = Weights::finite);
+
+  /// Becomes the penalty of that signal, of the same options. @throws std::invalid_argument if one of its weights is not allowed
+  void weigh_for(Index signal, const PenaltyOptions& options);
 
   /// g(z), summed in double.
   double value(const ConstVectorRef<T>& z) const;
@@ -118,7 +128,8 @@ class L1 {
 
   bool positive_;
   T l1_ratio_ = 1;
-  double ridge_ = 0;   // 1 - l1_ratio
+  double ridge_ = 0;  // 1 - l1_ratio
+  Weights allowed_;
   Vector<T> weights_;  // times l1_ratio; empty: ones
 };
 

@@ -18,9 +18,17 @@ inline RegUnit reg_unit(PenaltyKind kind) {
   return kind == PenaltyKind::elastic_net ? RegUnit::absolute : RegUnit::linear;
 }
 
-/// use(penalty), the penalty for codes in the atoms of D. @throws std::invalid_argument if the options do not fit
+/// The same with weights as T has them.
+template <Scalar T>
+PenaltyOptions rounded(PenaltyOptions penalty) {
+  for (double& w : penalty.weights) w = static_cast<double>(static_cast<T>(w));
+  return penalty;
+}
+
+/// use(penalty), the penalty for codes in the atoms of D, with weights of l1 and the elastic net as allowed.
+/// @throws std::invalid_argument if the options do not fit
 template <Scalar T, class Use>
-auto with_penalty(const PenaltyOptions& options, const Dictionary<T>& D, const Use& use) {
+auto with_penalty(const PenaltyOptions& options, const Dictionary<T>& D, const Use& use, Weights allowed = Weights::finite) {
   switch (options.kind) {
     case PenaltyKind::group:
       return use(GroupL1<T>(options, D.code_size()));
@@ -30,8 +38,20 @@ auto with_penalty(const PenaltyOptions& options, const Dictionary<T>& D, const U
       options.validate(D.code_size());
       return use(Given<T>(options));
     default:
-      return use(L1<T>(options, D.code_size()));
+      return use(L1<T>(options, D.code_size(), allowed));
   }
+}
+
+/// use(penalty) for the signals from `first` on: the one given, or where each signal has weights of its own, that of one.
+template <Penalty P, class Use>
+auto with_weights_of(Index first, const P& penalty, const PenaltyOptions& options, Index n_atoms, const Use& use) {
+  if constexpr (std::same_as<P, L1<typename P::scalar>>)
+    if (options.has_weights_per_signal(n_atoms)) {
+      P its = penalty;
+      its.weigh_for(first, options);
+      return use(its);
+    }
+  return use(penalty);
 }
 
 /// Any of them, chosen when it is made: for layers and losses, which ask once per tile.
