@@ -82,7 +82,7 @@ std::vector<EncodeOptions> all_ways(double tol) {
   ways.push_back({.method = Solver::fista, .tol = tol, .momentum = Momentum::greedy});
   ways.push_back({.method = Solver::oista, .tol = tol, .support_norm = SupportNorm::exact});
   ways.push_back({.method = Solver::ista, .tol = tol, .penalty = {.kind = PenaltyKind::l0}});
-  for (const double loose : {1e-2, 1e-4})
+  for (const double loose : {1e-2, 1e-4, 1e-6})
     ways.push_back({.method = Solver::coordinate_descent, .tol = loose, .penalty = {.weights = weights}});
   return ways;
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "riata/core/memory.hpp"
 #include "riata/core/stopping.hpp"
 #include "riata/linalg/gram_matrix.hpp"
 #include "riata/linalg/kernels.hpp"
@@ -24,8 +25,10 @@ double unit_of(double largest) { return largest > 0 ? std::ldexp(1.0, std::ilogb
 
 }  // namespace
 
-PathGram::PathGram(const MatrixView<double>& D, const Execution& execution)
-    : exact(round_up_to_block<float>(D.cols()), D.cols()) {
+PathGram::PathGram(const MatrixView<double>& D, const Execution& execution) {
+  const Index rows = round_up_to_block<float>(D.cols());
+  make_room("encode", "the Gram matrix of the path", rows, D.cols(), "choose method = 'cd'", exact);
+  make_room("encode", "the Gram matrix of the path", rows, D.cols(), "choose method = 'cd'", rounded);
   exact.bottomRows(exact.rows() - D.cols()).setZero();
   gram_matrix<double>(D, exact.topRows(D.cols()), execution);
   unit = unit_of(exact.diagonal().maxCoeff());

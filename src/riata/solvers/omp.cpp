@@ -487,7 +487,8 @@ Index gram_rows(Index n_atoms) {
 template <Scalar T>
 Matrix<T> gram_of(const Matrix<T>& unit, const Execution& execution) {
   const Index m = unit.cols();
-  Matrix<T> gram(gram_rows<T>(m), m);
+  Matrix<T> gram;
+  make_room("omp", "the Gram matrix", gram_rows<T>(m), m, "pass fewer signals at a time, which need none", gram);
   gram_matrix<T>(unit, gram.topRows(m), execution);
   gram.bottomRows(gram.rows() - m).setZero();
   return gram;
