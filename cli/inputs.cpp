@@ -200,6 +200,7 @@ std::vector<double> read_weights(const std::string& name, Index n_atoms, Index& 
   require((shape.size() == 1 && shape[0] <= n_atoms) || is_matrix,
           "{} has the shape ({}), expected ({},), one per group, or (n_signals, {})", name, fmt::join(shape, ", "), n_atoms,
           n_atoms);
+  require(shape[0] > 0, "{} holds no weights", name);
   n_rows = is_matrix ? shape[0] : 0;
   return std::visit([](const auto& values) { return std::vector<double>(values.begin(), values.end()); }, array.data);
 }

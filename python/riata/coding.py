@@ -88,7 +88,8 @@ def encode(
         Factors w_j > 0 that multiply |z_j| per atom, or per signal and atom; for penalty "group" w_G that
         multiply ||z_G||_2, by ascending label. An atom of infinite weight is not used. One of weight 0 costs
         nothing: it is fitted by least squares beside the others (penalty "l1" without `positive` or `mask`, for
-        all signals alike). Weights per signal are not for the method "lars"; "auto" is then "cd".
+        all signals alike). Weights per signal are not for the method "lars"; "auto" is then "cd", or "fista" with
+        a mask. Those of groups are finite.
     penalty : {"l1", "elastic_net", "group", "l0"}
         g(z): sum_j w_j |z_j|; l1_ratio sum_j w_j |z_j| + (1 - l1_ratio)/2 ||z||^2 (Zou and Hastie, 2005);
         sum_G w_G ||z_G||_2 over groups of atoms (Yuan and Lin, 2006); or the number of atoms
@@ -324,7 +325,7 @@ def lasso_path(
     max_knots : int
         At most so many knots.
     positive, weights
-        As in `encode`.
+        As in `encode`; weights are above 0 and one per atom.
 
     Returns
     -------
@@ -541,7 +542,7 @@ def reg_max(
 ) -> Array:
     """The smallest weight whose codes are all zero, per signal: max_j |d_j . x| / w_j.
 
-    With penalty "elastic_net" it is that over l1_ratio, with "group" max_G ||D_G x||_2 / w_G, and with "l0"
+    Beside atoms of weight 0 it is the smallest at which no others are used. With penalty "elastic_net" it is that over l1_ratio, with "group" max_G ||D_G x||_2 / w_G, and with "l0"
     max_j |d_j . x|^2 / (2 ||D||_2^2), the smallest at which hard thresholding stays at zero.
 
     Parameters

@@ -81,7 +81,7 @@ def code_jacobian(
     tol : float
         Of the exact code, where n_layers is None: as in `encode`.
     positive, weights, n_threads
-        As in `encode`.
+        As in `encode`; weights are finite and positive, one per atom.
 
     Returns
     -------
@@ -157,7 +157,7 @@ def unrolled_stability(
     tol : float
         Of the exact codes, as in `encode`.
     positive, weights, n_threads
-        As in `encode`.
+        As in `encode`; weights are finite and positive, one per atom.
 
     Returns
     -------
@@ -212,7 +212,8 @@ def implicit_gradient(
         Of the codes, where none are given: as in `encode`. Their supports must be right for the derivatives
         to be.
     positive, weights, n_threads
-        As in `encode`. The results do not depend on the number of threads.
+        As in `encode`; weights are finite and positive, one per atom.
+        The results do not depend on the number of threads.
 
     Returns
     -------
@@ -327,7 +328,8 @@ def hypergradient(
     codes, tol
         As in `implicit_gradient`.
     positive, weights, n_threads
-        As in `encode`. For one weight per atom give reg=1 and the weights.
+        As in `encode`; weights are finite and positive, one per atom.
+        For one weight per atom give reg=1 and the weights.
 
     Returns
     -------

@@ -139,7 +139,7 @@ def learn_dictionary(
     replace_atoms : bool
         Replace dead and duplicate atoms where that does not raise the value.
     positive, weights, penalty, l1_ratio, groups
-        As in `encode`.
+        As in `encode`; weights are finite and positive, one per atom or group.
     coder_tol : float
         Relative duality gap of the exact codes of "alternating_exact".
     verbose : bool

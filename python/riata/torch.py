@@ -62,7 +62,7 @@ def encode(
     tol : float
         Of the exact codes, as in `riata.encode`.
     positive, weights, n_threads
-        As in `riata.encode`; the weights are constants.
+        As in `riata.encode`; the weights are constants, finite and positive, one per atom.
 
     Returns
     -------

@@ -73,7 +73,7 @@ def unrolled_encode(
     n_threads : int, optional
         All cores by default.
     positive, weights, penalty, l1_ratio, groups, mask
-        As in `encode`.
+        As in `encode`; weights are finite and positive, one per atom or group.
 
     Returns
     -------

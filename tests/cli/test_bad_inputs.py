@@ -118,6 +118,7 @@ CASES = [
     (ENCODE + "--penalty group --groups p.png", 2, "p.png is no array (.npy, .npz)"),
     (ENCODE + "--weights X.npy", 2, "X.npy has the shape (50, 16), expected (24,), one per group, or (n_signals, 24)"),
     (ENCODE + "--weights D.npy", 2, "D.npy has the shape (24, 16), expected (24,), one per group, or (n_signals, 24)"),
+    (ENCODE + "--weights none.npy", 2, "none.npy holds no weights"),
     (ENCODE + "--weights p.png", 2, "p.png is no array (.npy, .npz)"),
     (ENCODE + "--penalty l0 --positive", 2, "positive is for the penalties 'l1', 'elastic_net' and 'group', not for 'l0'"),
     (ENCODE + "--penalty l0 --method cd", 2, "method = 'cd' does not fit penalty = 'l0'; choose one of 'auto', 'ista'"),
@@ -244,7 +245,7 @@ def folder(tmp_path_factory, planted, photograph, safetensors):
     X, D = planted[0][:50], planted[1]
     arrays = {"X": X, "X32": X.astype(np.float32), "D": D, "nan": spoilt(X, 3, 2, np.nan), "inf": spoilt(X, 0, 15, -np.inf),
               "empty": X[:0], "vector": X[0], "cube": X[None], "wide": np.ones((4, 17)),
-              "zeros": np.zeros((9, 16)), "halves": np.arange(24) / 2, "objects": np.array([[None] * 16])}
+              "zeros": np.zeros((9, 16)), "none": X[0, :0], "halves": np.arange(24) / 2, "objects": np.array([[None] * 16])}
     for name, array in arrays.items():
         np.save(here / f"{name}.npy", array)
     (here / "cut.npy").write_bytes((here / "X.npy").read_bytes()[:-100])

@@ -275,6 +275,20 @@ TEST(WeightsOfFreeAtoms, LeaveAFlatSignalWithoutOtherCodes) {
   }
 }
 
+TEST(WeightsOfFreeAtoms, MayBeOfTheLeastNumbers) {
+  Draw draw(8);
+  Matrix<double> D(20, 12);
+  D << Matrix<double>::Ones(20, 1), Matrix<double>::Constant(20, 1, 1e-310), draw.atoms(20, 10);
+  std::vector<double> weights(12, 1);
+  weights[0] = weights[1] = 0;
+  const Matrix<double> X = draw.normal_matrix(20, 3);
+  const auto found = encode<double>(X, DenseDictionary(D), Reg::fraction_of_max(0.1), {.penalty = {.weights = weights}});
+  for (Index i = 0; i < 3; ++i) {
+    EXPECT_EQ(found.status[static_cast<std::size_t>(i)], Status::converged);
+    EXPECT_LE(std::abs((X.col(i) - D * found.codes.col(i)).sum()), 1e-12);
+  }
+}
+
 TEST(WeightsOfFreeAtoms, HaveRegMaxOfTheSignalAlone) {
   Draw draw(7);
   const Matrix<double> D = draw.atoms(30, 40), X = draw.normal_matrix(30, 131) + 1e6 * D.col(0).replicate(1, 131);
@@ -305,6 +319,12 @@ TEST(WeightsBadInput, IsRefusedInOneSentence) {
       {"weights: entry 4 is -1, must be > 0", with({.weights = {1, 1, 1, 1, -1, 1}})},
       {"weights: 4 entries for 3 atoms; they must be equal", with({.weights = {1, 1, 1, 1}})},
       {"encode: weights of 3 signals for 2; they must be equal", with({.weights = std::vector<double>(9, 1)})},
+      {"encode: weights of 3 signals for 2; they must be equal",
+       [&] { encode<double>(X, dictionary, Reg::fraction_of_max(0.1), {.penalty = {.weights = std::vector<double>(9, 1)}}); }},
+      {"duality_gap: weights: entry 0 is 0; with a mask they must be > 0",
+       [&] {
+         duality_gap<double>({X, mask}, dictionary, Z, 0.1, {.weights = freeing});
+       }},
       {"method = 'lars' takes no weights per signal; choose method = 'cd'", with({.weights = each}, Solver::lars)},
       {"encode: weights: entry 0 is 0; that is for penalty = 'l1' without positive",
        with({.positive = true, .weights = freeing})},

@@ -267,7 +267,6 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
     require(!batch.is_weighted() || takes_weights(options_.method),
             "method = '{}' takes no mask; choose one of 'ista', 'fista', 'backtracking'", to_string(options_.method));
     const Index n_signals = batch.X().cols(), n_atoms = exact_->code_size();
-    require_weights_fit<T>("encode", options_.penalty, n_signals, n_atoms, Weights::or_infinite);
     make_room("encode", "codes", n_atoms, n_signals, "encode_stream hands them out block by block, as sparse rows", result.codes);
     for (Vector<double>* v : {&result.objective, &result.gap}) v->resize(n_signals);
     result.n_iter.resize(n_signals);
@@ -287,8 +286,8 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
 
  private:
   Index tile_size() const {
-    if (options_.penalty.has_weights_per_signal(exact_->code_size())) return 1;
-    return options_.method != Solver::lars ? solver_tile : path_gram_ ? 32 : 8;  // paths are long
+    if (options_.method == Solver::lars) return path_gram_ ? 32 : 8;  // paths are long
+    return signals_per_tile(options_.penalty, exact_->code_size());
   }
 
   /// Where it pays for so many signals and is not there yet.
@@ -378,7 +377,7 @@ class FreeAtomsEncoder final : public BatchEncoder<T> {
     inner_->encode(SeenBatch<T>("encode", rest), regs, init ? OptionalMatrixRef<T>(start) : std::nullopt, result);
     free_.fit(X, result.codes, execution);
     require_finite("encode", "the codes", result.codes, of_codes);
-    result.objective = objective_at<T>("encode", X, D_, result.codes, regs, options_.penalty, execution);
+    result.objective = certificate_at<T>("encode", X, D_, result.codes, regs, options_.penalty, execution).objective;
     result.gap = free_.gap("encode", X, result.codes, regs, execution);
     for (Index i = 0; i < X.cols(); ++i) {
       const double half_norm_sq = 0.5 * fixed_order_dot(X.rows(), X.col(i).data(), X.col(i).data());

@@ -346,11 +346,6 @@ void require_codes(const char* where, const char* name, const ConstMatrixRef<T>&
 
 namespace {
 
-/// Signals with weights of their own come one by one.
-Index signals_per_tile(const PenaltyOptions& options, Index n_atoms) {
-  return options.has_weights_per_signal(n_atoms) ? 1 : solver_tile;
-}
-
 template <Penalty P>
 void require_excluded_unused(const char* where, const P& penalty, const ConstVectorRef<typename P::scalar>& z, Index signal) {
   if constexpr (std::same_as<P, L1<typename P::scalar>>)
@@ -413,76 +408,56 @@ double in_given_units(const std::string& what, double value, int e) {
 }
 
 template <Scalar T>
-Vector<double> objective_of(const std::string& where, const Batch<T>& X, const Dictionary<T>& D, const ConstMatrixRef<T>& Z,
-                            const Weight<T>& reg, const PenaltyOptions& penalty, const Execution& execution) {
-  Vector<double> objective(X.size());
-  const auto keep = [&](Index i, const auto& certificate, Index column, const auto&, const auto&, const TileUnits<T>& units) {
-    objective(i) = in_given_units(where + ": the objective", certificate.objective(column), units.objective(column));
-  };
-  for_each_certificate<T>(where.c_str(), X, D, Z, reg, penalty, execution, keep);
-  return objective;
+LassoCertificate certificate_of(const std::string& where, const Batch<T>& X, const Dictionary<T>& D, const ConstMatrixRef<T>& Z,
+                                const Weight<T>& reg, const PenaltyOptions& penalty, const Execution& execution) {
+  LassoCertificate found{.objective = Vector<double>(X.size()), .gap = Vector<double>(X.size())};
+  for_each_certificate<T>(
+      where.c_str(), X, D, Z, reg, penalty, execution,
+      [&](Index i, const auto& certificate, Index column, const auto&, const auto&, const TileUnits<T>& units) {
+        found.objective(i) = in_given_units(where + ": the objective", certificate.objective(column), units.objective(column));
+        found.gap(i) = in_given_units(where + ": the gap", certificate.gap(column), units.objective(column));
+      });
+  return found;
 }
 
+/// The same with the gap that it is beside free atoms (free_atoms.hpp), where there are some.
 template <Scalar T>
-Vector<double> gap_of(const std::string& where, const Batch<T>& X, const Dictionary<T>& D, const ConstMatrixRef<T>& Z,
-                      const Weight<T>& reg, const PenaltyOptions& penalty, const Execution& execution) {
-  Vector<double> gap(X.size());
-  const auto keep = [&](Index i, const auto& certificate, Index column, const auto&, const auto&, const TileUnits<T>& units) {
-    gap(i) = in_given_units(where + ": the gap", certificate.gap(column), units.objective(column));
-  };
-  for_each_certificate<T>(where.c_str(), X, D, Z, reg, penalty, execution, keep);
-  return gap;
-}
-
-/// Beside free atoms (free_atoms.hpp), of codes that have an objective.
-template <Scalar T>
-Vector<double> gap_beside_free_atoms(const char* where, const Batch<T>& X, const Dictionary<T>& D, const ConstMatrixRef<T>& Z,
-                                     const Reg& reg, const PenaltyOptions& penalty, const Execution& execution) {
-  const FreeAtoms<T> free(where, X.is_weighted(), D, penalty);
-  return free.gap(where, X.X, Z, resolve_reg<T>(reg, X, D, penalty, execution), execution);
+LassoCertificate certificate_beside_free_atoms(const char* where, const Batch<T>& X, const Dictionary<T>& D,
+                                               const ConstMatrixRef<T>& Z, const Reg& reg, const PenaltyOptions& penalty,
+                                               const Execution& execution) {
+  require_free_atoms_fit<T>(where, X.is_weighted(), D, penalty);
+  LassoCertificate found = certificate_of<T>(where, X, D, Z, reg, penalty, execution);
+  if (penalty.has_free_atoms())
+    found.gap =
+        FreeAtoms<T>(where, false, D, penalty).gap(where, X.X, Z, resolve_reg<T>(reg, X, D, penalty, execution), execution);
+  return found;
 }
 
 }  // namespace
 
 template <Scalar T>
-Vector<double> objective_at(const char* where, const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D,
-                            const NonDeduced<ConstMatrixRef<T>>& Z, const Vector<T>& regs, const PenaltyOptions& penalty,
-                            const Execution& execution) {
-  return objective_of<T>(where, X, D, Z, regs, penalty, execution);
-}
-
-template <Scalar T>
-Vector<double> gap_at(const char* where, const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D,
-                      const NonDeduced<ConstMatrixRef<T>>& Z, const Vector<T>& regs, const PenaltyOptions& penalty,
-                      const Execution& execution) {
-  return gap_of<T>(where, X, D, Z, regs, penalty, execution);
+LassoCertificate certificate_at(const char* where, const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D,
+                                const NonDeduced<ConstMatrixRef<T>>& Z, const Vector<T>& regs, const PenaltyOptions& penalty,
+                                const Execution& execution) {
+  return certificate_of<T>(where, X, D, Z, regs, penalty, execution);
 }
 
 template <Scalar T>
 Vector<double> lasso_objective(const NonDeduced<Batch<T>>& X, const Dictionary<T>& D, const NonDeduced<ConstMatrixRef<T>>& Z,
                                const Reg& reg, const PenaltyOptions& penalty, const Execution& execution) {
-  return objective_of<T>("lasso_objective", X, D, Z, reg, penalty, execution);
+  return certificate_of<T>("lasso_objective", X, D, Z, reg, penalty, execution).objective;
 }
 
 template <Scalar T>
 Vector<double> duality_gap(const NonDeduced<Batch<T>>& X, const Dictionary<T>& D, const NonDeduced<ConstMatrixRef<T>>& Z,
                            const Reg& reg, const PenaltyOptions& penalty, const Execution& execution) {
-  if (penalty.has_free_atoms()) return lasso_certificate<T>(X, D, Z, reg, penalty, execution).gap;
-  return gap_of<T>("duality_gap", X, D, Z, reg, penalty, execution);
+  return certificate_beside_free_atoms<T>("duality_gap", X, D, Z, reg, penalty, execution).gap;
 }
 
 template <Scalar T>
 LassoCertificate lasso_certificate(const NonDeduced<Batch<T>>& X, const Dictionary<T>& D, const NonDeduced<ConstMatrixRef<T>>& Z,
                                    const Reg& reg, const PenaltyOptions& penalty, const Execution& execution) {
-  const std::string where = "lasso_certificate";
-  LassoCertificate found{.objective = Vector<double>(X.size()), .gap = Vector<double>(X.size())};
-  const auto keep = [&](Index i, const auto& certificate, Index column, const auto&, const auto&, const TileUnits<T>& units) {
-    found.objective(i) = in_given_units(where + ": the objective", certificate.objective(column), units.objective(column));
-    found.gap(i) = in_given_units(where + ": the gap", certificate.gap(column), units.objective(column));
-  };
-  for_each_certificate<T>(where.c_str(), X, D, Z, reg, penalty, execution, keep);
-  if (penalty.has_free_atoms()) found.gap = gap_beside_free_atoms<T>(where.c_str(), X, D, Z, reg, penalty, execution);
-  return found;
+  return certificate_beside_free_atoms<T>("lasso_certificate", X, D, Z, reg, penalty, execution);
 }
 
 template <Scalar T>
@@ -611,10 +586,9 @@ double resolve_batch_reg(const Reg& reg, const NonDeduced<Batch<T>>& X, const Di
                                              const PenaltyOptions&, const Execution&);                                           \
   template Vector<double> duality_gap<T>(const Batch<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&, const Reg&,            \
                                          const PenaltyOptions&, const Execution&);                                               \
-  template Vector<double> objective_at<T>(const char*, const ConstMatrixRef<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&, \
-                                          const Vector<T>&, const PenaltyOptions&, const Execution&);                            \
-  template Vector<double> gap_at<T>(const char*, const ConstMatrixRef<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&,       \
-                                    const Vector<T>&, const PenaltyOptions&, const Execution&);                                  \
+  template LassoCertificate certificate_at<T>(const char*, const ConstMatrixRef<T>&, const Dictionary<T>&,                       \
+                                              const ConstMatrixRef<T>&, const Vector<T>&, const PenaltyOptions&,                 \
+                                              const Execution&);                                                                 \
   template LassoCertificate lasso_certificate<T>(const Batch<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&, const Reg&,    \
                                                  const PenaltyOptions&, const Execution&);                                       \
   template Vector<double> kkt_violation<T>(const Batch<T>&, const Dictionary<T>&, const ConstMatrixRef<T>&, const Reg&,          \

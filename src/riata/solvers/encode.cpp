@@ -10,6 +10,7 @@
 #include "riata/solvers/batch_encoder.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/free_atoms.hpp"
+#include "riata/solvers/tile_certificate.hpp"
 
 namespace riata {
 namespace {
@@ -60,6 +61,7 @@ void encode(const NonDeduced<Batch<T>>& batch, const Dictionary<T>& D, const Reg
   const ConstMatrixRef<T>& X = seen.X();
   require_signals<T>("encode", X, D);
   require_free_atoms_fit<T>("encode", batch.is_weighted(), D, options.penalty);
+  require_weights_fit<T>("encode", options.penalty, X.cols(), D.code_size(), Weights::or_infinite);
   if (init) require_codes<T>("encode", "init", *init, X.cols(), D.code_size());
   const Vector<T> regs = resolve_reg<T>(reg, batch, D, options.penalty, options.execution);
   const Solver method =

@@ -52,7 +52,7 @@ FreeAtoms<T>::FreeAtoms(const char* where, bool has_mask, const Dictionary<T>& D
   Vector<double> units(k);  // powers of two, so that no square leaves the range
   for (Index a = 0; a < k; ++a) {
     const double largest = U_.col(a).cwiseAbs().maxCoeff();
-    units(a) = largest > 0 ? std::exp2(-std::ilogb(largest)) : 1;
+    units(a) = largest > 0 ? std::exp2(std::min(-std::ilogb(largest), 1000)) : 1;  // of the least numbers there is no inverse
   }
   const ThinSvd svd = thin_svd(U_ * units.asDiagonal());
   const double least = roundoff * static_cast<double>(std::max(n, k)) * svd.s(0);
@@ -70,8 +70,11 @@ FreeAtoms<T>::FreeAtoms(const char* where, bool has_mask, const Dictionary<T>& D
     others.col(j).setZero();
     penalty_.weights[static_cast<std::size_t>(j)] = 1;
   }
-  others_.emplace(Matrix<T>(others.template cast<T>()));
   exact_others_.emplace(std::move(others));
+  if constexpr (std::same_as<T, double>)
+    others_ = exact_others_;  // the same atoms
+  else
+    others_.emplace(Matrix<T>(exact_others_->atoms().template cast<T>()));
 }
 
 /// v <- P v, twice, for what rounding leaves of the first time.
@@ -154,8 +157,9 @@ Vector<double> FreeAtoms<T>::gap(const char* where, const ConstMatrixRef<T>& X, 
     const Index n = std::min(block, X.cols() - first);
     Matrix<double> codes = Z.middleCols(first, n).template cast<double>();
     for (const Index j : free_) codes.row(j).setZero();
-    gaps.segment(first, n) = gap_at<double>(where, projected<double>(X.middleCols(first, n), execution), *exact_others_, codes,
-                                            regs.segment(first, n).template cast<double>(), penalty_, execution);
+    gaps.segment(first, n) = certificate_at<double>(where, projected<double>(X.middleCols(first, n), execution), *exact_others_,
+                                                    codes, regs.segment(first, n).template cast<double>(), penalty_, execution)
+                                 .gap;
     for_each_tile(solver_tile, n, execution, [&](Index start, Index count, int) {
       for (Index i = first + start; i < first + start + count; ++i) gaps(i) += gap_inside(X.col(i), Z.col(i));
     });

@@ -7,12 +7,17 @@
 #include <vector>
 
 #include "riata/operators/dense_dictionary.hpp"
+#include "riata/solvers/certificate.hpp"
 #include "riata/terms/penalty.hpp"
 
 namespace riata {
 
 /// Signals coded together: small enough for the cache, large enough for the products.
 inline constexpr Index solver_tile = 128;
+/// Those with weights of their own come one by one.
+inline Index signals_per_tile(const PenaltyOptions& options, Index n_atoms) {
+  return options.has_weights_per_signal(n_atoms) ? 1 : solver_tile;
+}
 
 /// ||D_j||, or of what is no matrix a bound on it.
 template <Scalar T>
@@ -95,7 +100,7 @@ double pull_rounding(Index n_features, double norm, double largest_atom) {
 
 /// reg_max of single signals, given their correlations D^T x from any product: the few atoms near the maximum are summed
 /// again in a fixed order, so the bits do not depend on the batch. Of a dictionary that is no matrix all are found again, in
-/// double, by `exact`, which others may leave out.
+/// double, by `exact`, which may be null where D is a matrix.
 template <Penalty P>
 class SignalRegMax {
  public:
@@ -113,15 +118,11 @@ class SignalRegMax {
   double largest_atom_ = 0;     // their pull
 };
 
-/// lasso_objective() and duality_gap() where the weight of each signal is known. The gap is not that beside free atoms.
+/// lasso_certificate() where the weight of each signal is known. The gap is not that beside free atoms.
 template <Scalar T>
-Vector<double> objective_at(const char* where, const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D,
-                            const NonDeduced<ConstMatrixRef<T>>& Z, const Vector<T>& regs, const PenaltyOptions& penalty,
-                            const Execution& execution);
-template <Scalar T>
-Vector<double> gap_at(const char* where, const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D,
-                      const NonDeduced<ConstMatrixRef<T>>& Z, const Vector<T>& regs, const PenaltyOptions& penalty,
-                      const Execution& execution);
+LassoCertificate certificate_at(const char* where, const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& D,
+                                const NonDeduced<ConstMatrixRef<T>>& Z, const Vector<T>& regs, const PenaltyOptions& penalty,
+                                const Execution& execution);
 
 /// Is z = 0 the solution up to rounding? Decided by signal_reg_max, so reg_max itself gives zero.
 template <Scalar T>

@@ -33,12 +33,12 @@ PenaltyOptions stored_penalty(const TensorFile& file, const std::string& path, I
         penalty.groups.push_back(static_cast<std::int64_t>(label));
       }
     penalty.validate(n_atoms);
-    if (penalty.kind == PenaltyKind::group)
-      GroupL1<double>(penalty, n_atoms);
-    else if (!penalty.weights.empty() && !penalty.has_weights_per_signal(n_atoms))
-      L1<double>(penalty, n_atoms, Weights::any);  // or it refuses them
     require(!penalty.has_weights_per_signal(n_atoms), "weights: {} entries for {} atoms; they must be equal",
             penalty.weights.size(), n_atoms);
+    if (penalty.kind == PenaltyKind::group)  // or they refuse what they are given
+      GroupL1<double>(penalty, n_atoms);
+    else if (!penalty.weights.empty())
+      L1<double>(penalty, n_atoms, Weights::any);
   } catch (const std::exception& refusal) {
     refuse(formatted("{}: {}", path, refusal.what()));
   }
