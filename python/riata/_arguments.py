@@ -435,6 +435,8 @@ def as_options(where: str, function: str, given: Mapping[str, Any]) -> dict[str,
             continue
         convert = _AS[kind] if may_be_none else _REQUIRED.get(kind, _AS[kind])
         options[name] = convert(where, key, value)
+        if name == "weights" and options[name] is not None and options[name].size == 0:
+            raise ValueError(f"{where}: weights is empty; leave it out, or give one per atom")
     if "n_threads" in given:
         options["n_threads"] = as_threads(where, given["n_threads"])
     return options

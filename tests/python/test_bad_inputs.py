@@ -168,6 +168,17 @@ NUMBERS = [
         ValueError,
         "encode: weights has shape (3, 1), expected (n_atoms,) or (n_signals, n_atoms) = (5, 3)",
     ),
+    (
+        lambda: riata.encode(X, D, 0.1, weights=np.ones(9)),
+        ValueError,
+        "encode: weights of 3 signals for 5; they must be equal",
+    ),
+    (lambda: riata.encode(X, D, 0.1, weights=[]), ValueError, "encode: weights is empty; leave it out, or give one per atom"),
+    (
+        lambda: riata.lasso_path(X[0], D, weights=[]),
+        ValueError,
+        "lasso_path: weights is empty; leave it out, or give one per atom",
+    ),
     (lambda: riata.encode(X, D, 0.1, method="ksvd"), ValueError, "method = 'ksvd', must be"),
     (lambda: riata.encode(X, D, 0.1, momentum="heavy"), ValueError, "momentum = 'heavy', must be"),
     (lambda: riata.encode(X, D, 0.1, momentum_delay=1), ValueError, "momentum_delay = 1, must be >= 2"),

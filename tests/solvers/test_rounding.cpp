@@ -61,6 +61,40 @@ TEST(Certificate, HoldsInLongDouble_WhereItsSumsAloneAreTheTruth) {
   EXPECT_EQ(found.optimistic, 0);
 }
 
+TEST(Certificate, OfFewSinglePrecisionSignalsInManyAtoms_IsThatOfMany) {
+  Draw draw(61);
+  const Index n = 30, m = 1100, few = 3;  // so few that the atoms are not all copied in double
+  const Matrix<float> D = draw.atoms(n, m).cast<float>(), X = draw.normal_matrix(n, 130).cast<float>();
+  const DenseDictionary<float> dictionary(D);
+  const Matrix<float> first = X.leftCols(few);
+  for (const PenaltyOptions& penalty :
+       {PenaltyOptions{}, {.positive = true}, {.kind = PenaltyKind::elastic_net, .l1_ratio = 0.75}}) {
+    const EncodeOptions options{.method = Solver::coordinate_descent, .penalty = penalty};
+    const Reg reg = 0.3;
+    const auto alone = encode<float>(first, dictionary, reg, options);
+    const auto check = [&](const Matrix<float>& codes) {
+      Matrix<float> all = Matrix<float>::Zero(m, 130);
+      all.leftCols(few) = codes;
+      const auto together = lasso_certificate<float>(X, dictionary, all, reg, penalty);
+      const auto apart = lasso_certificate<float>(first, dictionary, codes, reg, penalty);
+      EXPECT_EQ(apart.objective, together.objective.head(few));
+      EXPECT_TRUE(apart.gap.isApprox(together.gap.head(few), 1e-9));
+      const auto violations = kkt_violation<float>(X, dictionary, all, reg, penalty);
+      EXPECT_TRUE(kkt_violation<float>(first, dictionary, codes, reg, penalty).isApprox(violations.head(few), 1e-9));
+      return apart;
+    };
+    const auto found = check(alone.codes);
+    EXPECT_TRUE(found.gap.isApprox(alone.gap, 1e-9));
+    for (Index i = 0; i < few; ++i) EXPECT_EQ(alone.status[static_cast<std::size_t>(i)], Status::converged);
+    if (penalty.kind == PenaltyKind::l1) {
+      const LassoOracle oracle(D, {}, penalty.positive);
+      for (Index i = 0; i < few; ++i)
+        EXPECT_NEAR(oracle.gap(first.col(i), alone.codes.col(i), 0.3f), found.gap(i), 1e-10 * found.objective(i));
+    }
+    check(draw.sparse_matrix(m, few, 0.4).cwiseAbs().cast<float>());
+  }
+}
+
 TEST(Certificate, OfGroupsAndOfTheElasticNet_HoldsInLongDouble) {
   for (int seed = 0; seed < 40; ++seed) {
     Draw draw(300 + static_cast<std::uint64_t>(seed));

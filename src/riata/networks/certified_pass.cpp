@@ -57,7 +57,7 @@ CertifiedPass<T>::CertifiedPass(const CertifiedNetwork<T>& shared, Index tile)
                          {.n_layers = shared.n_layers, .stored = 0, .tile = tile})),
       ista_(shared.ista ? shared.ista->make_pass(0, tile) : nullptr),
       certificate_(shared.penalty.visit([&]<Penalty P>(const P& penalty) -> decltype(certificate_) {
-        return TileCertificate<P>(shared.network.dictionary(), *shared.exact, penalty);
+        return TileCertificate<P>(shared.network.dictionary(), shared.exact.get(), penalty);
       })) {}
 
 template <Scalar T>

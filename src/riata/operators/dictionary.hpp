@@ -33,7 +33,7 @@ class Dictionary {
   virtual void project(Parameters<T>& parameters) const = 0;
   /// The same map with those of its parameters that the pack holds.
   virtual std::unique_ptr<Dictionary> at(const Parameters<T>& parameters) const = 0;
-  /// The same map in double, for certificates.
+  /// The same map in double, for certificates; of a matrix, its very entries.
   virtual std::unique_ptr<Dictionary<double>> in_double() const = 0;
 
   /// D itself where it is a matrix, as long as this lives: the one door for what needs its columns or its Gram matrix.

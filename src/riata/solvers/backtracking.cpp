@@ -23,8 +23,8 @@ class Backtracking final : public ProximalTile<P> {
   explicit Backtracking(const SharedProblem<P>& problem) : ProximalTile<P>(problem) {
     // ||D_j||^2 <= ||D||_2^2 <= sum_j ||D_j||^2: at the last bound any step may be taken. What is no matrix gives ||D||_2^2.
     double largest = 0, sum = 0;
-    if (problem.exact.matrix()) {
-      const Vector<double> atoms = atom_norms(problem.exact).cwiseAbs2();
+    if (problem.exact->matrix()) {
+      const Vector<double> atoms = atom_norms(*problem.exact).cwiseAbs2();
       largest = atoms.maxCoeff();
       sum = atoms.sum();
     } else {

@@ -35,11 +35,11 @@ bool needs_matrix(Solver method) {
   return method == Solver::oista || method == Solver::coordinate_descent || method == Solver::lars;
 }
 
-/// Does the Gram matrix cost less than it saves of products with D? As many signals as a tile has are always enough, so a stream,
-/// whose blocks are whole tiles, decides as encode() does.
+/// Does the Gram matrix cost less than it saves of products with D? A stream, whose blocks are whole tiles, decides as encode()
+/// does.
 bool gram_matrix_pays(Solver method, Index n_signals, Index n_atoms) {
   const Index most_atoms = method == Solver::lars ? max_path_atoms : max_gram_atoms;
-  return n_atoms <= most_atoms && n_signals >= std::clamp<Index>(n_atoms / 32, 2, solver_tile);
+  return n_atoms <= most_atoms && !are_few(n_signals, n_atoms);
 }
 
 EncodeOptions with_method(EncodeOptions options, Solver method) {
@@ -100,7 +100,7 @@ class TileEncoder {
       : penalty_(shared.penalty),
         problem_{shared.D, shared.exact, penalty_, shared.options},
         solver_(make_solver(problem_)),
-        signal_reg_max_(problem_.D, &problem_.exact, penalty_),
+        signal_reg_max_(problem_.D, problem_.exact, penalty_),
         units_(units),
         certificate_(problem_.D, problem_.exact, penalty_, problem_.options.tol) {}
 
@@ -242,9 +242,8 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
         was_chosen_(options.method == Solver::automatic),
         n_expected_(n_signals),
         atoms_(std::move(atoms)),
-        exact_(atoms_.dictionary().in_double()),
         penalty_(penalty),
-        problem_{atoms_.dictionary(), *exact_, penalty_, options_},
+        problem_{atoms_.dictionary(), nullptr, penalty_, options_},
         units_(atoms_.exponent(), reg_unit(options.penalty.kind)) {
     const Dictionary<T>& D = atoms_.dictionary();
     if (options_.first_step) options_.first_step = std::ldexp(*options_.first_step, 2 * atoms_.exponent());
@@ -266,14 +265,14 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
               EncodeResult<T>& result) override {
     require(!batch.is_weighted() || takes_weights(options_.method),
             "method = '{}' takes no mask; choose one of 'ista', 'fista', 'backtracking'", to_string(options_.method));
-    const Index n_signals = batch.X().cols(), n_atoms = exact_->code_size();
+    const Index n_signals = batch.X().cols(), n_atoms = problem_.D.code_size();
     make_room("encode", "codes", n_atoms, n_signals, "encode_stream hands them out block by block, as sparse rows", result.codes);
     for (Vector<double>* v : {&result.objective, &result.gap}) v->resize(n_signals);
     result.n_iter.resize(n_signals);
     result.status.resize(static_cast<std::size_t>(n_signals));
     result.method = options_.method;
     result.trace.assign(options_.record ? static_cast<std::size_t>(n_signals) : 0, {});
-    make_gram(std::max(n_signals, n_expected_));
+    prepare(std::max(n_signals, n_expected_));
     for_each_tile(tile_size(), n_signals, options_.execution, [&](Index first, Index n, int thread) {
       auto& encoder = encoders_[static_cast<std::size_t>(thread)];
       if (!encoder)
@@ -287,14 +286,18 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
  private:
   Index tile_size() const {
     if (options_.method == Solver::lars) return path_gram_ ? 32 : 8;  // paths are long
-    return signals_per_tile(options_.penalty, exact_->code_size());
+    return signals_per_tile(options_.penalty, problem_.D.code_size());
   }
 
-  /// Where it pays for so many signals and is not there yet.
-  void make_gram(Index n_signals) {
+  /// The atoms in double and a Gram matrix, where they pay for so many signals and are not there yet.
+  void prepare(Index n_signals) {
+    if (exact_ == nullptr) {
+      exact_ = options_.method == Solver::coordinate_descent ? exact_for(problem_.D, n_signals) : problem_.D.in_double();
+      problem_.exact = exact_.get();
+    }
     const bool is_path = options_.method == Solver::lars;
     const bool is_due = (is_path && !path_gram_) || (options_.method == Solver::coordinate_descent && gram_.size() == 0);
-    const Index n_atoms = exact_->code_size();
+    const Index n_atoms = problem_.D.code_size();
     if (!is_due || !gram_matrix_pays(options_.method, n_signals, n_atoms)) return;
     if (is_path) {
       path_gram_.emplace(*exact_->matrix(), options_.execution);
@@ -341,7 +344,7 @@ class PenaltyEncoder final : public BatchEncoder<typename P::scalar> {
   const bool was_chosen_;   // the method, by pick_solver()
   const Index n_expected_;  // signals
   const UnitAtoms<T> atoms_;
-  const std::unique_ptr<const Dictionary<double>> exact_;
+  std::unique_ptr<const Dictionary<double>> exact_;
   P penalty_;
   SharedProblem<P> problem_;
   TileUnits<T> units_;                                     // none open: what every thread starts from

@@ -36,11 +36,11 @@ constexpr double long_roundoff = static_cast<double>(std::numeric_limits<long do
 }  // namespace
 
 template <Penalty P>
-TileCertificate<P>::TileCertificate(const Dictionary<T>& D, const Dictionary<double>& exact, const P& penalty, double tol,
+TileCertificate<P>::TileCertificate(const Dictionary<T>& D, const Dictionary<double>* exact, const P& penalty, double tol,
                                     Index most)
     : exact_(exact),
       D_(D.matrix()),
-      D_double_(exact.matrix()),
+      D_double_(exact ? exact->matrix() : std::nullopt),
       penalty_(penalty),
       tol_(tol),
       norms_(atom_norms(D)),
@@ -184,7 +184,7 @@ double TileCertificate<P>::gap_of(const Terms& terms, const ConstVectorRef<T>& x
 /// as sqrt(n), being of either sign.
 template <Penalty P>
 double TileCertificate<P>::correlation_error(double roundoff, const Terms& terms, double half_norm_sq, Index n_support) const {
-  const double in_products = std::sqrt(static_cast<double>(exact_.signal_size())) * std::sqrt(2 * terms.fit);
+  const double in_products = std::sqrt(static_cast<double>(residuals_.rows())) * std::sqrt(2 * terms.fit);
   const double in_residual = std::sqrt(static_cast<double>(n_support)) * (std::sqrt(2 * half_norm_sq) + terms.length);
   return roundoff * (in_products + in_residual);
 }
@@ -197,7 +197,7 @@ double TileCertificate<P>::precise_gap(Terms terms, const ConstVectorRef<T>& x, 
   using Long = Vector<long double>;
   Long r = x.template cast<long double>();
   for (Index k = 0; k < n_support; ++k)
-    r -= static_cast<long double>(codes_(k)) * D_double_->col(support_[static_cast<std::size_t>(k)]).template cast<long double>();
+    r -= static_cast<long double>(codes_(k)) * D_->col(support_[static_cast<std::size_t>(k)]).template cast<long double>();
   if (weights_ != nullptr) r.array() *= weights_->col(i).template cast<long double>().array();
   auto c = correlations_.col(i);
   Vector<double> largest = penalty_.positive() ? Vector<double>(c) : Vector<double>(c.cwiseAbs());
@@ -205,7 +205,7 @@ double TileCertificate<P>::precise_gap(Terms terms, const ConstVectorRef<T>& x, 
   largest += error * norms_;
   const double finer = correlation_error(long_roundoff, terms, half_norms_sq_(i), n_support);
   const auto sum = [&](Index j) {
-    long double exact = D_double_->col(j).template cast<long double>().dot(r);
+    long double exact = D_->col(j).template cast<long double>().dot(r);
     if (ridges_(i) > 0) exact -= static_cast<long double>(ridges_(i)) * static_cast<long double>(z(j));
     c(j) = static_cast<double>(exact);
     largest(j) = (penalty_.positive() ? c(j) : std::abs(c(j))) + finer * norms_(j);
@@ -234,12 +234,15 @@ template <Penalty P>
 void TileCertificate<P>::compute_residual(const ConstVectorRef<T>& x, const ConstVectorRef<T>& z, Index i) {
   const Index n_support = find_support(z);
   if (!is_matrix()) {
-    exact_.apply(z.template cast<double>(), residuals_.middleCols(i, 1));
+    exact_->apply(z.template cast<double>(), residuals_.middleCols(i, 1));
     residuals_.col(i) = x.template cast<double>() - residuals_.col(i);
     return;
   }
-  for (Index k = 0; k < n_support; ++k)
-    atoms_[static_cast<std::size_t>(k)] = D_double_->col(support_[static_cast<std::size_t>(k)]).data();
+  make_room_to_cast(n_support);
+  for (Index k = 0; k < n_support; ++k) {
+    const auto place = static_cast<std::size_t>(k);
+    atoms_[place] = atom_in_double(support_[place], k);
+  }
   residuals_.col(i) = x.template cast<double>();
   subtract_columns(x.size(), n_support, atoms_.data(), codes_.data(), residuals_.col(i).data());
 }
@@ -259,21 +262,45 @@ void TileCertificate<P>::correlate(const ConstMatrixRef<T>& Z) {
 template <Penalty P>
 void TileCertificate<P>::correlate_in_double(const ConstMatrixRef<T>& Z) {
   const Index n = Z.cols();
-  if (is_matrix())
+  if (exact_ == nullptr) {
+    constexpr Index block = 4 * solver_tile;  // atoms
+    make_room_to_cast(std::min(block, D_->cols()));
+    for (Index first = 0; first < D_->cols(); first += block) {
+      const Index many = std::min(block, D_->cols() - first);
+      cast_.leftCols(many) = D_->middleCols(first, many).template cast<double>();
+      multiply_transposed<double>(cast_.leftCols(many), residuals_.leftCols(n), correlations_.block(first, 0, many, n));
+    }
+  } else if (is_matrix()) {
     multiply_transposed<double>(*D_double_, residuals_.leftCols(n), correlations_.leftCols(n));
-  else
-    exact_.adjoint(residuals_.leftCols(n), correlations_.leftCols(n));
+  } else {
+    exact_->adjoint(residuals_.leftCols(n), correlations_.leftCols(n));
+  }
   for (Index i = 0; i < n; ++i)
     if (ridges_(i) > 0) correlations_.col(i) -= ridges_(i) * Z.col(i).template cast<double>();
+}
+
+/// Of so many atoms at a time, where they have to be cast.
+template <Penalty P>
+void TileCertificate<P>::make_room_to_cast(Index n_atoms) {
+  if (is_matrix() && !D_double_ && cast_.cols() < n_atoms) cast_.resize(D_->rows(), n_atoms);
+}
+
+/// D_j; where it has to be cast, in that column of the room for it.
+template <Penalty P>
+const double* TileCertificate<P>::atom_in_double(Index j, Index column) {
+  if (D_double_) return D_double_->col(j).data();
+  cast_.col(column) = D_->col(j).template cast<double>();
+  return cast_.col(column).data();
 }
 
 /// Sums again, in double, the correlations on the support and those that may be the largest.
 template <Penalty P>
 void TileCertificate<P>::sharpen_correlations(const ConstVectorRef<T>& z, Index i, Index n_support, double norm) {
+  make_room_to_cast(1);
   auto c = correlations_.col(i);
   const auto r = residuals_.col(i);
   const auto sharpen = [&](Index j) {
-    c(j) = fixed_order_dot(r.size(), D_double_->col(j).data(), r.data());
+    c(j) = fixed_order_dot(r.size(), atom_in_double(j, 0), r.data());
     if (ridges_(i) > 0) c(j) -= ridges_(i) * static_cast<double>(z(j));
   };
   for (Index k = 0; k < n_support; ++k) sharpen(support_[static_cast<std::size_t>(k)]);
@@ -346,23 +373,33 @@ void require_codes(const char* where, const char* name, const ConstMatrixRef<T>&
 
 namespace {
 
-template <Penalty P>
-void require_excluded_unused(const char* where, const P& penalty, const ConstVectorRef<typename P::scalar>& z, Index signal) {
-  if constexpr (std::same_as<P, L1<typename P::scalar>>)
-    for (Index j = 0; j < z.size(); ++j)
-      require(z(j) == 0 || !std::isinf(penalty.weight(j)), "{}: Z[{}, {}] is {}, must be 0: the weight of atom {} is infinite",
-              where, signal, j, static_cast<double>(z(j)), j);
+template <Scalar T>
+void require_excluded_unused(const char* where, const PenaltyOptions& penalty, const ConstMatrixRef<T>& Z) {
+  if (penalty.kind == PenaltyKind::group || std::ranges::none_of(penalty.weights, [](double w) { return std::isinf(w); })) return;
+  const bool per_signal = penalty.has_weights_per_signal(Z.rows());
+  for (Index i = 0; i < Z.cols(); ++i) {
+    leave_if_stopped();
+    for (Index j = 0; j < Z.rows(); ++j) {
+      const double w = penalty.weights[static_cast<std::size_t>(per_signal ? i * Z.rows() + j : j)];
+      require(Z(j, i) == 0 || !std::isinf(w), "{}: Z[{}, {}] is {}, must be 0: the weight of atom {} is infinite", where, i, j,
+              static_cast<double>(Z(j, i)), j);
+    }
+  }
 }
 
 /// As it is given, or each signal's.
 template <Scalar T>
 using Weight = std::variant<Reg, Vector<T>>;
 
+/// What a certificate is asked for.
+enum class Asked { objective_and_gap, all_correlations };
+
 /// Calls visit(i, certificate, column, penalty, z', units) for every signal, all in its unit; tiles run in parallel, so visit
 /// writes to entry i alone.
 template <Scalar T, class Visit>
 void for_each_certificate(const char* where, const Batch<T>& batch, const Dictionary<T>& D, const ConstMatrixRef<T>& Z,
-                          const Weight<T>& reg, const PenaltyOptions& options, const Execution& execution, Visit visit) {
+                          const Weight<T>& reg, const PenaltyOptions& options, const Execution& execution, Asked asked,
+                          Visit visit) {
   const StopScope scope(execution);
   const SeenBatch<T> seen(where, batch);
   const ConstMatrixRef<T>& X = seen.X();
@@ -375,10 +412,13 @@ void for_each_certificate(const char* where, const Batch<T>& batch, const Dictio
   const auto with_each = [&]<Penalty P>(const P& shared) {
     require(!shared.positive() || Z.size() == 0 || Z.minCoeff() >= T(0), "{}: positive=True but Z holds the negative code {}",
             where, Z.size() == 0 ? 0.0 : double(Z.minCoeff()));
+    require_excluded_unused<T>(where, options, Z);
     const Vector<T> regs = std::holds_alternative<Vector<T>>(reg)
                                ? std::get<Vector<T>>(reg)
                                : resolve_reg<T>(std::get<Reg>(reg), batch, D, options, execution);
-    const std::unique_ptr<const Dictionary<double>> exact = atoms.dictionary().in_double();
+    const bool one_by_one = options.has_weights_per_signal(D.code_size());
+    const std::unique_ptr<const Dictionary<double>> exact =
+        one_by_one ? atoms.dictionary().in_double() : exact_for(atoms.dictionary(), X.cols());
     const T largest_atom = largest_entry<T>(atoms.dictionary());
     for_each_tile(signals_per_tile(options, D.code_size()), X.cols(), execution, [&](Index first, Index n, int) {
       TileUnits<T> units(atoms.exponent(), reg_unit(options.kind));
@@ -387,13 +427,10 @@ void for_each_certificate(const char* where, const Batch<T>& batch, const Dictio
       if (!units.none()) units.enter(shifted_codes = Z.middleCols(first, n));
       const ConstMatrixRef<T> codes = units.none() ? ConstMatrixRef<T>(Z.middleCols(first, n)) : ConstMatrixRef<T>(shifted_codes);
       with_weights_of(first, shared, options, D.code_size(), [&](const P& penalty) {
-        TileCertificate<P> certificate(atoms.dictionary(), *exact, penalty, 1e-13, n);
+        TileCertificate<P> certificate(atoms.dictionary(), exact.get(), penalty, 1e-13, n);
         certificate.evaluate(units.X(), codes, units.reg(), seen.weights(first, n));
-        certificate.correlate_in_double(codes);
-        for (Index i = 0; i < n; ++i) {
-          if (!std::isfinite(certificate.objective(i))) require_excluded_unused(where, penalty, Z.col(first + i), first + i);
-          visit(first + i, certificate, i, penalty, codes.col(i), units);
-        }
+        if (asked == Asked::all_correlations) certificate.correlate_in_double(codes);
+        for (Index i = 0; i < n; ++i) visit(first + i, certificate, i, penalty, codes.col(i), units);
       });
     });
   };
@@ -412,7 +449,7 @@ LassoCertificate certificate_of(const std::string& where, const Batch<T>& X, con
                                 const Weight<T>& reg, const PenaltyOptions& penalty, const Execution& execution) {
   LassoCertificate found{.objective = Vector<double>(X.size()), .gap = Vector<double>(X.size())};
   for_each_certificate<T>(
-      where.c_str(), X, D, Z, reg, penalty, execution,
+      where.c_str(), X, D, Z, reg, penalty, execution, Asked::objective_and_gap,
       [&](Index i, const auto& certificate, Index column, const auto&, const auto&, const TileUnits<T>& units) {
         found.objective(i) = in_given_units(where + ": the objective", certificate.objective(column), units.objective(column));
         found.gap(i) = in_given_units(where + ": the gap", certificate.gap(column), units.objective(column));
@@ -464,7 +501,7 @@ template <Scalar T>
 Vector<double> kkt_violation(const NonDeduced<Batch<T>>& X, const Dictionary<T>& D, const NonDeduced<ConstMatrixRef<T>>& Z,
                              const Reg& reg, const PenaltyOptions& options, const Execution& execution) {
   Vector<double> violation(X.size());
-  for_each_certificate<T>("kkt_violation", X, D, Z, reg, options, execution,
+  for_each_certificate<T>("kkt_violation", X, D, Z, reg, options, execution, Asked::all_correlations,
                           [&](Index i, const auto& certificate, Index column, const auto& penalty, const ConstVectorRef<T>& z,
                               const TileUnits<T>& units) {
                             const auto c = certificate.correlations().col(column);

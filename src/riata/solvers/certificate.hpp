@@ -4,7 +4,7 @@
 //   gap  = F(z) - ( 1/2 ||x||^2 - 1/2 ||x - theta||^2 ) = reg g(z) - s z^T D^T r + (1 - s)^2 / 2 ||r||^2
 //
 // (the right-hand form does not subtract large numbers; weights of a batch go into x and D as their square roots). "Relative gap"
-// everywhere means gap / (1/2 ||x||^2).
+// everywhere means gap / (1/2 ||x||^2). Where atoms are free, of weight 0, theta is orthogonal to them (free_atoms.hpp).
 #pragma once
 
 #include "riata/core/threads.hpp"
@@ -16,7 +16,8 @@
 namespace riata {
 
 /// F(z_i) per signal. X is n_features x n_signals, Z is n_atoms x n_signals.
-/// @throws std::invalid_argument if sizes disagree, an entry is not finite, or a code is negative with `positive`
+/// @throws std::invalid_argument if sizes disagree, an entry is not finite, a code is negative with `positive`, or that of an atom
+/// of infinite weight is not zero
 template <Scalar T>
 Vector<double> lasso_objective(const NonDeduced<Batch<T>>& X, const Dictionary<T>& D, const NonDeduced<ConstMatrixRef<T>>& Z,
                                const Reg& reg, const PenaltyOptions& penalty = {}, const Execution& execution = {});

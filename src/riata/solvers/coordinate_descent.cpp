@@ -10,7 +10,9 @@
 // double (q has drifted by then) and the signal either leaves or goes on from the fresh q. It also leaves when neither Newton
 // steps nor many plain sweeps bring the gap down by a tenth or the objective by a tenth of the target. The gap alone says
 // little: it may rise on the way, the objective never does.
-// Cost: |S| multiply-adds per coordinate that moves within the set; between two looks n_atoms per coordinate that moved, or without
+// Where a loose gap is asked of doubles, and atoms and weights are of sizes that single precision can tell from its rounding, a
+// signal is swept in single precision until its first certificate.
+// Cost: |W| multiply-adds per coordinate that moves within the set; between two looks n_atoms per coordinate that moved, or without
 // a Gram matrix (gram_operator.hpp) n_features n_atoms in all.
 #include <cmath>
 #include <limits>

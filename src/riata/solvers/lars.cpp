@@ -329,8 +329,8 @@ class FastPaths {
   /// Borrows all three.
   FastPaths(const PathGram& gram, const SharedProblem<L1<T>>& problem, TileCertificate<L1<T>>& certificate)
       : penalty_(problem.penalty),
-        D_(*problem.exact.matrix()),
-        norms_(atom_norms(problem.exact)),
+        D_(*problem.exact->matrix()),
+        norms_(atom_norms(*problem.exact)),
         inverse_norms_((norms_.array() > 0).select(norms_.cwiseInverse(), 0.0)),
         weights_(weights_of(penalty_, norms_.size())),
         certificate_(certificate),
@@ -441,7 +441,7 @@ class Lars final : public TileSolver<T> {
   Lars(const SharedProblem<L1<T>>& problem, const PathGram* gram)
       : penalty_(problem.penalty),
         max_knots_(problem.options.max_iter),
-        D_double_(*problem.exact.matrix()),
+        D_double_(*problem.exact->matrix()),
         atoms_(D_double_, problem.penalty),
         path_(atoms_.view(), problem.penalty.positive()),
         certificate_(problem.D, problem.exact, problem.penalty, problem.options.tol) {
@@ -502,7 +502,7 @@ Vector<double> gaps_of(const ConstVectorRef<T>& x, const MatrixView<T>& D, const
                        const Matrix<T>& codes) {
   const auto dictionary = DenseDictionary<T>::borrow(D);
   const auto exact = dictionary.in_double();
-  TileCertificate<L1<T>> certificate(dictionary, *exact, penalty);
+  TileCertificate<L1<T>> certificate(dictionary, exact.get(), penalty);
   Vector<double> gaps(regs.size());
   for (Index first = 0; first < regs.size(); first += solver_tile) {
     const Index n = std::min(solver_tile, regs.size() - first);

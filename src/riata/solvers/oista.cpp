@@ -94,7 +94,7 @@ class Oista final : public ProximalTile<L1<T>> {
     if (norms_.size() >= most_supports) norms_.clear();
     const auto [entry, is_new] = norms_.try_emplace(S_, L_);
     if (is_new && !S_.empty()) {
-      const Matrix<double> D_S = (*this->problem_.exact.matrix())(Eigen::all, S_);
+      const Matrix<double> D_S = (*this->problem_.exact->matrix())(Eigen::all, S_);
       const double norm = exact_ ? spectral_norm_squared(D_S) : margin * power_iteration(D_S, i);
       if (norm > 0) entry->second = std::min(norm, L_);
     }

@@ -86,10 +86,10 @@ class ProximalTile : public TileSolver<typename P::scalar> {
   double curvature(Index i, const Matrix<T>& Y, const Matrix<T>& Z) {
     image_.setZero(D_.signal_size());
     double norm_sq = 0;
-    const auto D = problem_.exact.matrix();
+    const auto D = problem_.exact->matrix();
     if (!D) {
       const Vector<double> d = Y.col(i).template cast<double>() - Z.col(i).template cast<double>();
-      problem_.exact.apply(d, image_);
+      problem_.exact->apply(d, image_);
       norm_sq = d.squaredNorm();
       return norm_sq > 0 ? weighted_square(i) / norm_sq : 0;
     }

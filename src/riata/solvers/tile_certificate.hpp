@@ -1,6 +1,7 @@
 // The certificate of one tile of codes, with what a solver needs to go on from there. Internal.
 #pragma once
 
+#include <algorithm>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -23,6 +24,17 @@ inline Index signals_per_tile(const PenaltyOptions& options, Index n_atoms) {
 template <Scalar T>
 Vector<double> atom_norms(const Dictionary<T>& D);
 
+/// Are signals so few that what is made of all atoms once (their Gram matrix, a copy in double) costs more than it saves? As many
+/// as a tile has never are.
+inline bool are_few(Index n_signals, Index n_atoms) { return n_signals < std::clamp<Index>(n_atoms / 32, 2, solver_tile); }
+
+/// D in double, for certificates of so many signals; null where TileCertificate does as well without.
+template <Scalar T>
+std::unique_ptr<const Dictionary<double>> exact_for(const Dictionary<T>& D, Index n_signals) {
+  const bool is_copy = !std::same_as<T, double> && D.matrix();
+  return is_copy && are_few(n_signals, D.code_size()) ? nullptr : D.in_double();
+}
+
 /// Evaluates tiles of at most `most` codes against one dictionary, in double whatever T is. Of single-precision codes the
 /// correlations that decide, on the support and near the largest pull, are summed in double, and the others are products in
 /// single precision, until correlate_in_double(). An elastic net's correlations and residual norm are those of the l1 problem
@@ -36,9 +48,10 @@ class TileCertificate {
  public:
   using T = typename P::scalar;
 
-  /// Borrows all three; `exact` is the same dictionary in double, and weights of the penalty may change between two tiles. A
-  /// dictionary that is no matrix is asked for products alone, in double, and its ||D_j|| are bounded by ||D||_2.
-  TileCertificate(const Dictionary<T>& D, const Dictionary<double>& exact, const P& penalty, double tol = 1e-13,
+  /// Borrows all three, and weights of the penalty may change between two tiles. `exact` is D in double; of a matrix it may be null,
+  /// and then columns are cast as they are needed. A dictionary that is no matrix is asked for products alone, in double, and its
+  /// ||D_j|| are bounded by ||D||_2.
+  TileCertificate(const Dictionary<T>& D, const Dictionary<double>* exact, const P& penalty, double tol = 1e-13,
                   Index most = solver_tile);
 
   /// Fills residuals r = w (x - D z), correlations D^T r, objectives and gaps of the columns of Z. `reg`: one per column;
@@ -68,6 +81,8 @@ class TileCertificate {
   void compute_residual(const ConstVectorRef<T>& x, const ConstVectorRef<T>& z, Index i);
   void correlate(const ConstMatrixRef<T>& Z);
   bool is_matrix() const { return D_.has_value(); }
+  void make_room_to_cast(Index n_atoms);
+  const double* atom_in_double(Index j, Index column);
   void sharpen_correlations(const ConstVectorRef<T>& z, Index i, Index n_support, double norm);
   Index find_support(const ConstVectorRef<T>& z);
   struct Terms;
@@ -75,9 +90,9 @@ class TileCertificate {
   double correlation_error(double roundoff, const Terms& terms, double half_norm_sq, Index n_support) const;
   double precise_gap(Terms terms, const ConstVectorRef<T>& x, const ConstVectorRef<T>& z, Index i, Index n_support, double error);
 
-  const Dictionary<double>& exact_;
-  const std::optional<MatrixView<T>> D_;              // not there, as the next, where the dictionary is no matrix
-  const std::optional<MatrixView<double>> D_double_;  // the same atoms
+  const Dictionary<double>* exact_;
+  const std::optional<MatrixView<T>> D_;              // not there where the dictionary is no matrix
+  const std::optional<MatrixView<double>> D_double_;  // the same atoms, where they are all there in double
   const P& penalty_;
   const double tol_;
   const Matrix<T> nothing_;
@@ -90,6 +105,7 @@ class TileCertificate {
   std::vector<Index> support_;
   Vector<double> codes_;  // on the support
   std::vector<const double*> atoms_;
+  Matrix<double> cast_;  // atoms in double, where not all are
 };
 
 /// What the pull of an atom on x may be wrong by when it comes from a product in T: about n eps |x| ||D_j|| / w_j.

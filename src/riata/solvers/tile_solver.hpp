@@ -52,7 +52,7 @@ template <Penalty P>
 struct SharedProblem {
   using T = typename P::scalar;
   const Dictionary<T>& D;
-  const Dictionary<double>& exact;  ///< D in double, for certificates
+  const Dictionary<double>* exact;  ///< D in double; null where coordinate descent goes without (exact_for())
   const P& penalty;
   const EncodeOptions& options;
 };

@@ -1,13 +1,13 @@
 // The Lasso of one signal on a few of its atoms: what coordinate descent solves between two looks at all atoms. Internal.
 //
-//   min_z  1/2 z^T H z - c^T z + reg sum_k w_k |z_k|,   H = G_SS + b I,   q = c - H z = D_S^T (x - D z) - b z
+//   min_z  1/2 z^T H z - c^T z + reg sum_k w_k |z_k|,   H = G_WW + b I,   q = c - H z = D_W^T (x - D z) - b z
 //
 // with the ridge b of an elastic net, 0 for l1.
 //
-// H is a compact copy of its part of the Gram matrix, so that a coordinate's move costs |S| multiply-adds, not n_atoms.
+// H is a compact copy of its part of the Gram matrix, so that a coordinate's move costs |W| multiply-adds, not n_atoms.
 //
 // Sweeps or a factorisation? Newton's step on the support of size s costs s^3 / 6 multiply-adds and ends the work if the support is
-// the right one; a sweep costs s |S|, and how many are needed depends on the tolerance and on how correlated the atoms are. So
+// the right one; a sweep costs s |W|, and how many are needed depends on the tolerance and on how correlated the atoms are. So
 // sweeps go first, and a Newton step is tried when those since the last have cost about as much as it will: whichever of the two
 // would have been the better choice, at most twice its time is spent.
 //
@@ -30,7 +30,7 @@ class WorkingSet {
   /// Borrows both.
   WorkingSet(GramOperator<T>& gram, const L1<T>& penalty);
 
-  /// S = the support of z. q = D^T (x - D z) - b z, c = D^T x.
+  /// W = the support of z. q = D^T (x - D z) - b z, c = D^T x.
   void start(const T* z, const T* q, const T* c, T reg, double half_norm_sq);
 
   /// Adds those atoms outside whose pull |q_j| / w_j exceeds `least`: if they are more than `most`, the hardest pulled. False if
@@ -51,7 +51,7 @@ class WorkingSet {
   /// Takes the moves over into all codes and correlations. False if there were none.
   bool commit(T* z, T* q);
 
-  const std::vector<Index>& atoms() const { return atoms_; }  ///< S
+  const std::vector<Index>& atoms() const { return atoms_; }  ///< W
 
  private:
   Index size() const { return static_cast<Index>(atoms_.size()); }
@@ -72,24 +72,24 @@ class WorkingSet {
   void stop_at_zero();
   void try_change();
   bool rises() const;
+  S in_unit(T correlation) const { return static_cast<S>(correlation * per_correlation_); }
 
   GramOperator<T>& gram_;
   const L1<T>& penalty_;
-  S in_unit(T correlation) const { return static_cast<S>(correlation * per_correlation_); }
   T reg_ = 0, ridge_ = 0;
   double half_norm_sq_ = 0;                                // in its unit
   T atom_unit_ = 1, code_unit_ = 1, per_correlation_ = 1;  // 1 where S is T
   double signal_unit_ = 1;
   std::vector<Index> atoms_;
-  std::vector<char> is_member_;                   // of S, one per atom
+  std::vector<char> is_member_;                   // of W, one per atom
   std::vector<Index> joining_;                    // atoms that append() takes in
   std::vector<std::pair<double, Index>> pulled_;  // scratch of grow()
   Matrix<S> H_;                                   // the first size() columns count; rows padded with zeros
   Matrix<T> block_;                               // of G, where it joins H in another precision
-  Vector<S> z_, q_, c_, inverse_, bound_;         // of S: codes, correlations with the residual and with x, 1 / H_kk, reg w_k
+  Vector<S> z_, q_, c_, inverse_, bound_;         // of W: codes, correlations with the residual and with x, 1 / H_kk, reg w_k
   Vector<T> z_committed_, moves_;                 // the codes that everyone knows, and how far they move
   // The Newton step.
-  std::vector<Index> support_;  // places in S
+  std::vector<Index> support_;  // places in W
   Matrix<double> H_support_;
   Vector<double> newton_, change_;  // one per place
   Vector<S> z_tried_, q_tried_, coefficients_;
