@@ -287,7 +287,7 @@ Task add_train(CLI::App& app) {
   add_output(app, command->output, "The network: .safetensors; or its parameters alone: .npz");
   add_network_options(app, *command);
   add_reg(app, command->reg,
-          "Weight of the penalty, or a fraction of the signals' largest reg_max: 0.1max; default: the model's or the network's");
+          "Weight of the penalty, or a fraction of the signals' reg_max, its 0.99 quantile: 0.1max; default: the model's or the network's");
   app.add_flag("--centre", command->centre, "Subtract each signal's mean first (also if the model was learned so)");
   app.add_option("--max-patches", command->patches.max_patches, "Pictures: patches drawn at random; default: all");
   add_image(app, command->patches.image, "all pages");

@@ -213,7 +213,9 @@ Calls Problem::learners() const {
   for (const auto& [name, method] : std::map<std::string, LearningMethod>{{"unrolled", LearningMethod::unrolled},
                                                                           {"alternating", LearningMethod::alternating},
                                                                           {"truncated", LearningMethod::truncated},
-                                                                          {"exact", LearningMethod::alternating_exact}})
+                                                                          {"exact", LearningMethod::alternating_exact},
+                                                                          {"online", LearningMethod::online},
+                                                                          {"stochastic", LearningMethod::stochastic}})
     calls["learn_dictionary " + name] = [=, this, method = method](const Execution& e) {
       throw_if_stopped(
           learn_dictionary<double>(X, D.atoms(), reg,

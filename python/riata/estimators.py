@@ -452,7 +452,7 @@ class LISTA(_GivenDictionary, _Coder):
     n_layers : int
         Number of layers.
     reg : float or str
-        Weight of the penalty in training; a fraction such as "0.1max" is of the largest `reg_max` of the samples.
+        Weight of the penalty in training; a fraction such as "0.1max" is of the 0.99 quantile of the samples' `reg_max`.
     transform_reg : float or str, optional
         Weight when transforming, a fraction being of each sample's `reg_max`; that of training by default.
     threshold, groups, support_selection

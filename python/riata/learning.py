@@ -66,14 +66,18 @@ def learn_dictionary(
     penalty: str = "l1",
     l1_ratio: float | None = None,
     groups: Any = None,
-    coder_tol: float = 1e-8,
+    coder_tol: float | None = None,
     verbose: bool = False,
     progress: bool = False,
     resume_inexact: bool = False,
     overwrite_checkpoint: bool = False,
     mask: Any = None,
+    batch_size: int | None = None,
+    forgetting: float | None = None,
+    validation: float = 0.0,
+    max_no_improvement: int = 10,
 ) -> LearnResult:
-    """Learn a dictionary by projected gradient on the loss after N layers of sparse coding.
+    """Learn a dictionary: by projected gradient on the loss after N layers of sparse coding, by alternating minimisation, or online.
 
     Ctrl-C stops the run and returns the best dictionary so far with status "interrupted".
 
@@ -84,13 +88,15 @@ def learn_dictionary(
     n_atoms : int
         Number of atoms.
     reg : float or str
-        Weight of the penalty; a fraction such as "0.1max" is of the largest `reg_max` of the signals at the
-        initial dictionary.
+        Weight of the penalty; a fraction such as "0.1max" is of the 0.99 quantile of `reg_max` at the initial
+        dictionary, over the signals that are not zero, of at most 10 000 drawn by the seed.
     n_layers : int
         Number of layers N.
-    method : {"unrolled", "alternating", "truncated", "alternating_exact"}
+    method : {"unrolled", "alternating", "truncated", "alternating_exact", "stochastic", "online"}
         Gradient through all layers; with the codes held constant (K = 0); through the last `backprop`
-        layers; or classical alternating minimisation on warm-started exact codes.
+        layers; or classical alternating minimisation on warm-started exact codes. On mini-batches, for many
+        signals: "online", by the statistics of exact codes (Mairal et al., 2010); "stochastic", by the gradient
+        through all layers with a line search on each batch (Malezieux et al., 2022).
     backprop : int, optional
         K of "truncated".
     learn_steps : bool
@@ -102,7 +108,7 @@ def learn_dictionary(
     return_extrapolated : bool
         Codes are FISTA's extrapolated points; likewise for replays.
     max_iter : int
-        Accepted iterations, both phases together.
+        Accepted iterations, both phases together; of "stochastic" and "online" mini-batches.
     max_time : float, optional
         Seconds.
     tol : float
@@ -141,7 +147,7 @@ def learn_dictionary(
     positive, weights, penalty, l1_ratio, groups
         As in `encode`; weights are finite and positive, one per atom or group.
     coder_tol : float
-        Relative duality gap of the exact codes of "alternating_exact".
+        Relative duality gap of exact codes; by default 1e-8 for "alternating_exact", 1e-2 for "online".
     verbose : bool
         Log every iteration to the logger "riata", level INFO.
     progress : bool
@@ -153,6 +159,15 @@ def learn_dictionary(
     mask : array (n_signals, n_features), optional
         Which entries of X were seen, as booleans, or weights of the data fit in [0, 1], as in `encode`. `centre` subtracts
         the mean of what was seen.
+    batch_size : int, optional
+        Signals of a mini-batch of "stochastic" and "online"; by default 2000 and 500, or all if there are fewer.
+    forgetting : float, optional
+        How fast "online" forgets the codes of earlier dictionaries: of t batches the k-th counts (k / t) ** forgetting.
+        By default 10; the paper's rule is about 1.
+    validation : float
+        Share of the signals that mini-batches never hold. The dictionary returned is the best on them.
+    max_no_improvement : int
+        Looks at those signals, every 10 mini-batches, without a better one that end the run, as "stalled".
 
     Returns
     -------
@@ -194,7 +209,7 @@ def learn_dictionary(
     penalty = {name: options[name] for name in _riata.options["reg_max"] if name in options}
     fields["penalty"] = copy.deepcopy(penalty)  # its arrays may be the caller's
     fields["steps_learned"] = bool(learn_steps)
-    if method != "alternating_exact":
+    if method not in ("alternating_exact", "online"):
         layers = {"n_layers": n_layers, "algorithm": algorithm, "lipschitz_bound": lipschitz_bound}
         fields |= {name: options.get(name, value) for name, value in layers.items()}
         fields |= {"return_extrapolated": bool(return_extrapolated)}

@@ -211,7 +211,7 @@ class Network:
         X : array (n_signals, n_features)
             Signals, in the dictionary's precision.
         reg : float or str
-            Weight of the penalty; a fraction such as "0.1max" is of the largest `reg_max` of the signals.
+            Weight of the penalty; a fraction such as "0.1max" is of the 0.99 quantile of the signals' `reg_max`.
         loss : {"unsupervised", "supervised", "semi"}
             Mean over the signals of the objective at the output; of 1/2 ||z - target||^2; or of the same with
             the solutions as targets, to a relative gap of 1e-10 (float32: 1e-6) or as near as 100 000 passes come.

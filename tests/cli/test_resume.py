@@ -12,6 +12,8 @@ N = 120 if os.environ.get("RIATA_LONG_TESTS") else 50
 METHODS = {
     "unrolled": ("--learn-steps", "--max-iter", N),
     "alternating_exact": ("--method", "alternating_exact", "--max-iter", 120),
+    "online": ("--method", "online", "--batch-size", 20, "--max-iter", 120),
+    "stochastic": ("--method", "stochastic", "--batch-size", 20, "--max-iter", 60),
 }
 
 

@@ -32,8 +32,8 @@ class AnyDictionary : public ::testing::Test {
 };
 
 TEST_F(AnyDictionary, IsLearned_ByEveryMethod) {
-  for (const LearningMethod method :
-       {LearningMethod::unrolled, LearningMethod::alternating, LearningMethod::truncated, LearningMethod::alternating_exact}) {
+  for (const LearningMethod method : {LearningMethod::unrolled, LearningMethod::alternating, LearningMethod::truncated,
+                                      LearningMethod::alternating_exact, LearningMethod::stochastic}) {
     LearnOptions options{.method = method, .n_layers = 15, .max_iter = 8};
     if (method == LearningMethod::truncated) options.backprop = 5;
     const auto learned = learn_dictionary<double>(X_, start_, 0.05, options);

@@ -40,7 +40,9 @@ std::vector<LearnOptions> all_methods(int max_iter) {
                                     {.method = unrolled, .algorithm = Layers::ista, .learn_steps = true},
                                     {.method = alternating},
                                     {.method = truncated, .backprop = 2, .learn_steps = true},
-                                    {.method = alternating_exact}};
+                                    {.method = alternating_exact},
+                                    {.method = stochastic, .batch_size = 50},
+                                    {.method = online, .batch_size = 50, .validation = 0.2}};
   for (LearnOptions& options : methods) {
     options.n_layers = 8;
     options.max_iter = max_iter;
@@ -61,11 +63,13 @@ TYPED_TEST(LearnDictionary, FindsAPlantedDictionary_ByEveryMethodUnderEachConstr
     for (const Constraint constraint : {Constraint::unit_sphere, Constraint::unit_ball}) {
       options.constraint = constraint;
       if (options.learn_steps) options.tol = 5e-3;  // steps move in the second phase
+      if (is_by_batches(options.method)) options.max_iter = 80;
       const LearnResult<T> result = this->learn(options);
       EXPECT_GT(this->score(result.dictionary), 0.9) << describe(options);
       const auto norms = result.dictionary.colwise().norm().eval();
       EXPECT_LE(norms.maxCoeff(), 1 + 4 * epsilon<T>) << describe(options);
       EXPECT_TRUE(constraint == Constraint::unit_ball || norms.minCoeff() > 1 - 4 * epsilon<T>) << describe(options);
+      if (is_by_batches(options.method)) continue;  // values are those of other batches
       double before = result.initial_value;
       for (const double value : result.history.value) EXPECT_LT(value, std::exchange(before, value)) << describe(options);
       EXPECT_EQ(result.reg, reg);
@@ -153,7 +157,7 @@ TYPED_TEST(LearnDictionary, StartsFromWhatIsAskedFor) {
   EXPECT_NEAR(learn_dictionary<T>(X, half, reg, options).initial_value, value_at(this->start), rounding);
 }
 
-TYPED_TEST(LearnDictionary, TakesAFractionOfTheLargestRegMaxAtTheStart_OfCentredSignalsIfAsked) {
+TYPED_TEST(LearnDictionary, TakesAFractionOfTheQuantileOfRegMaxAtTheStart_OfCentredSignalsIfAsked) {
   using T = TypeParam;
   Matrix<T> X = this->problem.signals;
   X.array() += T(3);
@@ -161,12 +165,14 @@ TYPED_TEST(LearnDictionary, TakesAFractionOfTheLargestRegMaxAtTheStart_OfCentred
     const auto result =
         learn_dictionary<T>(X, this->start, Reg::fraction_of_max(0.25), {.n_layers = 3, .centre = centre, .max_iter = 1});
     const LassoOracle oracle(this->start, {}, false);
-    double largest = 0;
+    std::vector<double> all;
     for (Index i = 0; i < X.cols(); ++i) {
       Eigen::VectorXd x = X.col(i).template cast<double>();
       if (centre) x.array() -= x.mean();
-      largest = std::max(largest, oracle.reg_max(x));
+      all.push_back(oracle.reg_max(x));
     }
+    std::ranges::sort(all);
+    const double largest = all[197];  // of 200 signals two lie above
     EXPECT_NEAR(result.reg, 0.25 * largest, 100 * epsilon<T> * largest);
   }
 }

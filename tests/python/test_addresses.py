@@ -88,7 +88,7 @@ CALLS = {
     "hypergradient": lambda X, D, T, E: riata.hypergradient(X[:FEW], D, 0.1, X_held_out=T[:FEW], D_held_out=E),
     **{f"learn_dictionary {method}": lambda X, method=method: riata.learn_dictionary(
         X, 30, 0.1, n_layers=4, max_iter=3, method=method, centre=True, **({"backprop": 2} if method == "truncated" else {}))
-       for method in ("unrolled", "alternating", "truncated", "alternating_exact")},
+       for method in ("unrolled", "alternating", "truncated", "alternating_exact", "stochastic", "online")},
     "learn_dictionary init": lambda X, D: riata.learn_dictionary(X, 45, "0.1max", n_layers=4, max_iter=3, init=D, learn_steps=True),
     "recovery_score": lambda D, E: riata.recovery_score(D, E),
     **{f"Network {kind}": lambda X, D, kind=kind: fit(kind, D, X)

@@ -317,7 +317,7 @@ LEARNING = [
     (
         lambda: learn(X, method="ksvd"),
         ValueError,
-        "method = 'ksvd', must be 'unrolled', 'alternating', 'truncated' or 'alternating_exact'",
+        "method = 'ksvd', must be 'unrolled', 'alternating', 'truncated', 'alternating_exact', 'stochastic' or 'online'",
     ),
     (
         lambda: learn(X, method="truncated"),

@@ -91,6 +91,8 @@ RUNS = {
     "unrolled": learning(),
     "in the second phase": learning(learn_steps=True, tol=0.5),
     "exact codes": learning(method="alternating_exact"),
+    "online": learning(method="online", batch_size=20, validation=0.2),
+    "stochastic": learning(method="stochastic", batch_size=20),
     "oneshot": training("step", positive_steps=True),
     "recursive": training("hessian", mode="recursive"),
     "rotations": training("facnet"),

@@ -7,7 +7,8 @@ import pytest
 
 import riata
 
-METHODS = {"unrolled": {}, "alternating": {}, "truncated": {"backprop": 3}, "alternating_exact": {}}
+METHODS = {"unrolled": {}, "alternating": {}, "truncated": {"backprop": 3}, "alternating_exact": {},
+           "stochastic": {}, "online": {}}
 
 
 @pytest.fixture(scope="module")
@@ -22,12 +23,13 @@ def test_every_method_improves_dictionary_and_objective(problem, method):
         problem.signals, 24, 0.1, method=method, init=start, max_iter=60, **METHODS[method]
     )
     values = np.append(result.initial_value, result.history.value)
-    assert (np.diff(values) < 0).all()
+    assert values[-1] < values[0]
+    assert (np.diff(values) < 0).all() or method in ("stochastic", "online")  # whose values are those of batches
     np.testing.assert_allclose(np.linalg.norm(result.dictionary, axis=1), 1, rtol=1e-12)
     assert riata.recovery_score(result.dictionary, problem.dictionary) > riata.recovery_score(
         start, problem.dictionary
     )
-    assert len(result.steps) == (0 if method == "alternating_exact" else 20)
+    assert len(result.steps) == (0 if method in ("alternating_exact", "online") else 20)
     assert result.status in ("converged", "max_iter")
 
 
@@ -40,10 +42,11 @@ def test_the_history_is_a_mapping_of_equal_arrays(problem):
     )
 
 
-def test_a_fraction_is_of_the_largest_reg_max_at_the_start(problem):
+def test_a_fraction_is_of_the_quantile_of_reg_max_at_the_start(problem):
     start = riata.datasets.perturbed(problem.dictionary)
     result = riata.learn_dictionary(problem.signals, 24, "0.1max", init=start, max_iter=1)
-    assert result.reg == pytest.approx(0.1 * riata.reg_max(problem.signals, start).max(), rel=1e-12)
+    largest = np.sort(riata.reg_max(problem.signals, start))[395]  # of 400 signals four lie above
+    assert result.reg == pytest.approx(0.1 * largest, rel=1e-12)
 
 
 def test_the_value_is_the_loss_at_the_dictionary_returned(problem):

@@ -69,6 +69,8 @@ CALLS = {
     "truncated": learn(method="truncated", backprop=2, constraint="unit_ball"),
     "alternating": learn(method="alternating", reduction="sum", centre=True),
     "alternating_exact": learn(method="alternating_exact", max_iter=6),
+    "stochastic": learn(method="stochastic", max_iter=6, batch_size=30),
+    "online": learn(method="online", max_iter=6, batch_size=30),
     "learned steps": learn(learn_steps=True, tol=1e-2, max_iter=25, algorithm="ista"),
     "positive": learn(positive=True, weights=np.linspace(0.5, 2, 12), lipschitz_bound="frobenius"),
     **{kind: train(kind) for kind in "lista coupled tied alista step hessian first_step facnet lamp group fista".split()},

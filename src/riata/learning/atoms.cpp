@@ -12,7 +12,16 @@ constexpr std::uint32_t atom_stream = 101;
 
 }  // namespace
 
-void AtomPolicy::validate() const { require(check_every >= 1, "learner: check_every = {}, must be >= 1", check_every); }
+void AtomPolicy::validate() const {
+  require(check_every >= 1, "learner: check_every = {}, must be >= 1", check_every);
+  require(rare >= 0 && rare < 1, "learner: rare = {}, must be >= 0 and < 1", rare);
+}
+
+std::vector<bool> rare_atoms(const Vector<double>& usage, const AtomPolicy& policy) {
+  std::vector<bool> rare;
+  for (const double u : usage) rare.push_back(u <= policy.rare * usage.mean());
+  return rare;
+}
 
 template <Scalar T>
 std::vector<bool> unused_atoms(const Sums<T>& answer) {
@@ -25,13 +34,13 @@ std::vector<bool> unused_atoms(const Sums<T>& answer) {
 }
 
 template <Scalar T>
-int replace_atoms(Matrix<T>& D, const std::vector<bool>& unused, const Batch<T>& batch, const AtomPolicy& policy,
-                  Index iteration) {
+std::vector<Index> replace_atoms(Matrix<T>& D, const std::vector<bool>& unused, const Batch<T>& batch, const AtomPolicy& policy,
+                                 Index iteration) {
   const SeenBatch<T> seen("learn_dictionary", batch);
   Matrix<T> unit = D;
   project_atoms(unit, Constraint::unit_sphere);
   RandomStream random(policy.seed, atom_stream, static_cast<std::uint32_t>(iteration));
-  int replaced = 0;
+  std::vector<Index> replaced;
   for (Index j = 0; j < D.cols(); ++j) {
     leave_if_stopped();
     const bool copy = j > 0 && (unit.leftCols(j).transpose() * unit.col(j)).cwiseAbs().maxCoeff() > T(policy.duplicate);
@@ -39,14 +48,14 @@ int replace_atoms(Matrix<T>& D, const std::vector<bool>& unused, const Batch<T>&
     const auto signal = seen.X().col(static_cast<Index>(random.below(static_cast<std::uint64_t>(batch.size()))));
     if (signal.isZero(0)) continue;
     D.col(j) = signal.stableNormalized();
-    ++replaced;
+    replaced.push_back(j);
   }
   return replaced;
 }
 
 #define RIATA_INSTANTIATE(T)                                  \
   template std::vector<bool> unused_atoms<T>(const Sums<T>&); \
-  template int replace_atoms<T>(Matrix<T>&, const std::vector<bool>&, const Batch<T>&, const AtomPolicy&, Index);
+  template std::vector<Index> replace_atoms<T>(Matrix<T>&, const std::vector<bool>&, const Batch<T>&, const AtomPolicy&, Index);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
 #undef RIATA_INSTANTIATE

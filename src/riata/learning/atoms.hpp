@@ -1,4 +1,5 @@
-// What happens to atoms that no signal uses, or that double another.
+// What happens to atoms that no signal uses, or that double another. Where batches change, a batch alone does not tell: then by
+// running means of their codes' squares.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +14,7 @@ struct AtomPolicy {
   bool replace = true;      ///< try a random signal of the batch in their place; kept only if the value does not rise
   int check_every = 10;     ///< accepted iterations between checks
   double duplicate = 0.99;  ///< |cosine| above which the later of two atoms counts as a copy
+  double rare = 0.05;       ///< share of the mean usage below which an atom counts as unused, where batches change
   std::uint64_t seed = 0;
   void validate() const;  ///< @throws std::invalid_argument
 };
@@ -22,9 +24,12 @@ struct AtomPolicy {
 template <Scalar T>
 std::vector<bool> unused_atoms(const Sums<T>& answer);
 
-/// Puts random signals in the place of atoms that are unused or double an earlier one; how many. After that many iterations.
+/// Which are used so seldom. Empty if nothing is known.
+std::vector<bool> rare_atoms(const Vector<double>& usage, const AtomPolicy& policy);
+
+/// Puts random signals in the place of atoms that are unused or double an earlier one; of which. After that many iterations.
 template <Scalar T>
-int replace_atoms(Matrix<T>& D, const std::vector<bool>& unused, const Batch<T>& batch, const AtomPolicy& policy,
-                  Index iteration);
+std::vector<Index> replace_atoms(Matrix<T>& D, const std::vector<bool>& unused, const Batch<T>& batch, const AtomPolicy& policy,
+                                 Index iteration);
 
 }  // namespace riata

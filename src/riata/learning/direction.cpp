@@ -69,7 +69,7 @@ Sums<T> UnrolledDirection<T>::look(const Sample<T>& sample, const Question<T>& q
     sums.value = unrolled_loss<T>(batch, *D, reg_, network, {.loss = options_.loss, .reduction = options_.reduction});
     return sums;
   }
-  const bool dictionary = question.gradient.size() > (steps ? 1 : 0), usage = dictionary && options_.scale_by_usage;
+  const bool dictionary = question.gradient.size() > (steps ? 1 : 0), scales = dictionary && options_.scale_by_usage;
   auto result = unrolled_gradient<T>(batch, *D, reg_, network,
                                      {.loss = options_.loss,
                                       .backprop = options_.backprop,
@@ -79,10 +79,11 @@ Sums<T> UnrolledDirection<T>::look(const Sample<T>& sample, const Question<T>& q
                                       .reg = false,
                                       .signals = false,
                                       .codes = wants_codes,
-                                      .usage = usage});
+                                      .usage = scales || question.usage});
   sums.value = result.value;
   sums.gradient = std::move(result.parameters);
-  if (usage) {
+  if (question.usage) sums.usage = static_cast<double>(batch.size()) * result.usage;
+  if (scales) {
     const double floor = 0.1 * result.usage.mean();
     for (Index j = 0; j < result.usage.size(); ++j)
       if (result.usage(j) + floor > 0) sums.gradient["dictionary"].col(j) /= static_cast<T>(result.usage(j) + floor);
@@ -101,7 +102,9 @@ Sums<T> ExactDirection<T>::look(const Sample<T>& sample, const Question<T>& ques
   EncodeOptions coder = coder_;
   coder.execution = execution;
   const bool opens = question.coding == Coding::opening;
-  if (question.coding != Coding::held) {
+  if (!holds_codes()) {
+    codes_ = encode<T>(batch, *D, reg_, coder).codes;
+  } else if (question.coding != Coding::held) {
     const Matrix<T>& start = opens ? kept_ : codes_;
     const bool warm = start.rows() == D->code_size() && start.cols() == batch.size();
     Matrix<T> codes = encode<T>(batch, *D, reg_, coder, warm ? OptionalMatrixRef<T>(start) : std::nullopt).codes;
@@ -131,6 +134,7 @@ Sums<T> ExactDirection<T>::look(const Sample<T>& sample, const Question<T>& ques
       if (reduction_ == Reduction::mean) g /= static_cast<T>(batch.size());
   }
   if (question.statistics) sums.statistics = statistics_of(batch, codes_);
+  if (question.usage) sums.usage = codes_.template cast<double>().rowwise().squaredNorm();
   if (question.codes) sums.codes = codes_;
   return sums;
 }
@@ -143,18 +147,20 @@ void ExactDirection<T>::forget_looks() {
 
 template <Scalar T>
 void ExactDirection<T>::keep() {
-  kept_ = std::exchange(codes_, {});
+  if (holds_codes()) kept_ = std::exchange(codes_, {});
   before_looking_.reset();
 }
 
 template <Scalar T>
 NamedTensors ExactDirection<T>::state() const {
+  if (!holds_codes()) return {};
   return {{"direction.codes", to_tensor<T>(kept_)}};
 }
 
 template <Scalar T>
 void ExactDirection<T>::restore(const NamedTensors& state, const Sample<T>& sample, const Parameters<T>&,
                                 const std::string& where) {
+  if (!holds_codes()) return;
   const std::string name = "direction.codes";
   const bool is_unopened = get_matrix<T>(state, name, where).size() == 0;
   kept_ = is_unopened ? Matrix<T>() : stored_matrix<T>(state, name, D_->code_size(), sample.batch.size(), where);

@@ -72,16 +72,21 @@ class UnrolledDirection final : public Direction<T> {
   UnrolledDirectionOptions options_;
 };
 
-/// Classical alternating minimisation: the batch is coded to a certificate, warm-started from the last codes, which then
-/// stay fixed while the dictionary moves.
+enum class CodesOf {
+  one_batch,        ///< warm-started from the last codes, and held while the dictionary moves
+  changing_batches  ///< found anew in every answer
+};
+
+/// Classical alternating minimisation: the batch is coded to a certificate.
 template <Scalar T>
 class ExactDirection final : public Direction<T> {
  public:
-  ExactDirection(const Dictionary<T>& D, double reg, EncodeOptions coder, Reduction reduction)
-      : D_(D.at({})), reg_(reg), coder_(std::move(coder)), reduction_(reduction) {}
+  ExactDirection(const Dictionary<T>& D, double reg, EncodeOptions coder, Reduction reduction,
+                 CodesOf codes_of = CodesOf::one_batch)
+      : D_(D.at({})), reg_(reg), coder_(std::move(coder)), reduction_(reduction), codes_of_(codes_of) {}
   std::set<Piece> produces() const override { return {Piece::value, Piece::gradient, Piece::statistics, Piece::codes}; }
   Sums<T> look(const Sample<T>& sample, const Question<T>& question, const Execution& execution) override;
-  bool holds_codes() const override { return true; }
+  bool holds_codes() const override { return codes_of_ == CodesOf::one_batch; }
   void forget_looks() override;
   void keep() override;
   NamedTensors state() const override;
@@ -93,6 +98,7 @@ class ExactDirection final : public Direction<T> {
   double reg_;
   EncodeOptions coder_;
   Reduction reduction_;
+  CodesOf codes_of_;
   Matrix<T> kept_, codes_;                   // of the last iteration that counts, of this one
   std::optional<Matrix<T>> before_looking_;  // this one's, before its first look
 };

@@ -9,25 +9,43 @@
 #include "riata/datasets/generators.hpp"
 #include "riata/learning/decided.hpp"
 #include "riata/operators/units.hpp"
+#include "riata/optim/block_coordinate.hpp"
 #include "riata/optim/line_search.hpp"
+#include "riata/optim/stochastic_line_search.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/tile_certificate.hpp"
 #include "riata/terms/penalty.hpp"
 #include "riata/unrolled/unrolled_layers.hpp"
 
 namespace riata {
+namespace {
+
+/// Signals of a mini-batch: statistics remember what one lacks, steps do not.
+Index batch_size_of(const LearnOptions& o, Index n_signals) {
+  return o.batch_size.value_or(std::min<Index>(o.method == LearningMethod::online ? 500 : 2000, n_signals));
+}
+
+}  // namespace
 
 void LearnOptions::validate() const {
   check_options(*this);
   require(method == LearningMethod::truncated || !backprop, "backprop is for method 'truncated' alone");
+  const bool by_batches = is_by_batches(method),
+             codes_are_exact = method == LearningMethod::alternating_exact || method == LearningMethod::online;
+  require(by_batches || (!batch_size && validation == 0),
+          "batch_size and validation are for methods on mini-batches, 'stochastic' and 'online', not for '{}'",
+          to_string(method));
+  require(method == LearningMethod::online || !forgetting, "forgetting is for method 'online' alone");
+  require(codes_are_exact || !coder_tol,
+          "coder_tol is for methods of exact codes, 'alternating_exact' and 'online', not for '{}'", to_string(method));
   require(method != LearningMethod::truncated || backprop, "method 'truncated' needs backprop, the layers to keep");
   kept_layers(backprop, n_layers);
   require(!learn_steps || method == LearningMethod::unrolled || method == LearningMethod::truncated,
           "learn_steps needs a method that differentiates layers ('unrolled' or 'truncated')");
   require(!learn_steps || penalty.kind == PenaltyKind::l1 || penalty.kind == PenaltyKind::group,
           "learn_steps is for the penalties 'l1' and 'group', not for '{}'", to_string(penalty.kind));
-  require(loss == Loss::lasso || method != LearningMethod::alternating_exact,
-          "loss = 'least_squares' needs unrolled layers; 'alternating_exact' minimises the lasso loss");
+  require(loss == Loss::lasso || !codes_are_exact, "loss = 'least_squares' needs unrolled layers; '{}' minimises the lasso loss",
+          to_string(method));
   checkpoint_of(*this).validate();
 }
 
@@ -85,7 +103,11 @@ Matrix<T> initial_dictionary(const ConstMatrixRef<T>& X, Index n_atoms, const Le
 template <Scalar T>
 std::unique_ptr<Direction<T>> make_direction(const Dictionary<T>& D, double reg, const LearnOptions& o) {
   if (o.method == LearningMethod::alternating_exact)
-    return std::make_unique<ExactDirection<T>>(D, reg, EncodeOptions{.tol = o.coder_tol, .penalty = o.penalty}, o.reduction);
+    return std::make_unique<ExactDirection<T>>(D, reg, EncodeOptions{.tol = o.coder_tol.value_or(1e-8), .penalty = o.penalty},
+                                               o.reduction);
+  if (o.method == LearningMethod::online)
+    return std::make_unique<ExactDirection<T>>(D, reg, EncodeOptions{.tol = o.coder_tol.value_or(1e-2), .penalty = o.penalty},
+                                               o.reduction, CodesOf::changing_batches);
   std::optional<int> backprop = o.backprop;
   if (o.method == LearningMethod::alternating) backprop = 0;
   return std::make_unique<UnrolledDirection<T>>(D, reg,
@@ -97,6 +119,40 @@ std::unique_ptr<Direction<T>> make_direction(const Dictionary<T>& D, double reg,
                                                                          .reduction = o.reduction,
                                                                          .backprop = backprop,
                                                                          .lipschitz_bound = o.lipschitz_bound});
+}
+
+template <Scalar T>
+std::unique_ptr<Sampler<T>> make_sampler(const Batch<T>& batch, const LearnOptions& o) {
+  if (!is_by_batches(o.method)) return std::make_unique<FullBatch<T>>(batch);
+  const auto n_held = static_cast<Index>(std::lround(o.validation * static_cast<double>(batch.size())));
+  const Index size = batch_size_of(o, batch.size() - n_held);
+  return std::make_unique<MiniBatches<T>>(batch,
+                                          MiniBatchOptions{.batch_size = size, .validation = o.validation, .seed = o.seed});
+}
+
+template <Scalar T>
+std::unique_ptr<Update<T>> make_update(Index n_signals, const LearnOptions& o) {
+  if (o.method == LearningMethod::online)
+    return std::make_unique<BlockCoordinate<T>>(
+        BlockCoordinateOptions{.forgetting = o.forgetting.value_or(10), .constraint = o.constraint});
+  if (o.method == LearningMethod::stochastic) {
+    const Index size = batch_size_of(o, n_signals);
+    return std::make_unique<StochasticLineSearch<T>>(StochasticLineSearchOptions{
+        .slope = std::min(10.0 / static_cast<double>(size), 0.5), .per_epoch = (n_signals + size - 1) / size});
+  }
+  return std::make_unique<LineSearch<T>>(LineSearchOptions{.first = 64});
+}
+
+/// Of g the part along the sphere of each atom that lies on it; in the ball's inside all leads somewhere.
+template <Scalar T>
+void make_tangent(const Parameters<T>& at, Parameters<T>& g) {
+  const auto moves = g.find("dictionary");
+  if (moves == g.end()) return;
+  const Matrix<T>& D = at.at("dictionary");
+  for (Index j = 0; j < D.cols(); ++j) {
+    const T square = D.col(j).squaredNorm(), along = D.col(j).dot(moves->second.col(j));
+    if (square > T(0.999)) moves->second.col(j) -= along / square * D.col(j);
+  }
 }
 
 /// Refuses stored parameters off the dictionary's constraint, and atoms on the sphere that are zero.
@@ -125,27 +181,32 @@ LearnResult<T> learn(const Batch<T>& batch, const Dictionary<T>& init, const Reg
   const auto D = init.at(parameters);
   with_penalty<T>(o.penalty, *D, [](const auto&) {});  // or it is refused here
   const bool has_atoms = D->matrix() && parameters.contains("dictionary");
-  const double reg = resolve_batch_reg<T>(weight, batch, *D, o.penalty, o.execution);
+  const double reg = resolve_run_reg<T>(weight, batch, *D, o.penalty, o.seed, o.execution);
   if (!o.checkpoint.empty()) checkpoint.fingerprint = fingerprint<T>(batch, *D, reg, o);
   Phase first;
   for (const auto& [name, values] : parameters) first.moves.insert(name);
-  if (o.method != LearningMethod::alternating_exact) parameters["steps"] = Matrix<T>::Ones(o.n_layers, 1);
+  if (o.method != LearningMethod::alternating_exact && o.method != LearningMethod::online)
+    parameters["steps"] = Matrix<T>::Ones(o.n_layers, 1);
   std::vector<Phase> phases{first};
   if (o.learn_steps) {
     phases.push_back(first);
     phases.back().moves.insert("steps");
   }
-  Run<T> run(std::make_unique<FullBatch<T>>(batch), make_direction<T>(*D, reg, o),
-             std::make_unique<LineSearch<T>>(LineSearchOptions{.first = 64}), std::move(phases), std::move(parameters),
+  require(o.method != LearningMethod::online || has_atoms, "method 'online' needs a dictionary that is a matrix");
+  Run<T> run(make_sampler<T>(batch, o), make_direction<T>(*D, reg, o), make_update<T>(batch.size(), o), std::move(phases),
+             std::move(parameters),
              {.max_iter = o.max_iter,
               .tol = o.tol,
               .max_time = o.max_time,
               .project = [&D](Parameters<T>& p) { D->project(p); },
+              .make_tangent = has_atoms ? make_tangent<T> : Position<T>::as_it_is,
               .check = [&](const Parameters<T>& p, const std::string& where) { check_parameters(*D, p, o.constraint, where); },
               .atoms = {.replace = o.replace_atoms && has_atoms, .seed = o.seed},
+              .validation = {.patience = 10 * o.max_no_improvement},
               .checkpoint = std::move(checkpoint),
               .execution = o.execution});
   RunResult<T> learned = run.fit(observer);
+  if (learned.best_value) learned.parameters = std::move(learned.best);
   LearnResult<T> result{.dictionary = {},
                         .parameters = std::move(learned.parameters),
                         .steps = {},

@@ -11,19 +11,26 @@
 namespace riata {
 
 enum class LearningMethod {
-  unrolled,          ///< gradient through all N layers: deep dictionary learning
-  alternating,       ///< K = 0: the codes are a constant of the gradient, recomputed from zero by N layers at each step
-  truncated,         ///< gradient through the last K layers
-  alternating_exact  ///< warm-started exact codes, held while the dictionary moves
+  unrolled,           ///< gradient through all N layers: deep dictionary learning
+  alternating,        ///< K = 0: the codes are a constant of the gradient, recomputed from zero by N layers at each step
+  truncated,          ///< gradient through the last K layers
+  alternating_exact,  ///< warm-started exact codes, held while the dictionary moves
+  stochastic,         ///< gradient through all N layers, on mini-batches, each with a line search of its own
+  online              ///< statistics of exact codes of mini-batches, and atom after atom by them; Mairal et al. (2010)
 };
+
+/// Of mini-batches?
+inline bool is_by_batches(LearningMethod method) {
+  return method == LearningMethod::stochastic || method == LearningMethod::online;
+}
 
 enum class Init { data, random, dct };
 
 template <>
-inline constexpr Name<LearningMethod> names<LearningMethod>[] = {{LearningMethod::unrolled, "unrolled"},
-                                                                 {LearningMethod::alternating, "alternating"},
-                                                                 {LearningMethod::truncated, "truncated"},
-                                                                 {LearningMethod::alternating_exact, "alternating_exact"}};
+inline constexpr Name<LearningMethod> names<LearningMethod>[] = {
+    {LearningMethod::unrolled, "unrolled"},     {LearningMethod::alternating, "alternating"},
+    {LearningMethod::truncated, "truncated"},   {LearningMethod::alternating_exact, "alternating_exact"},
+    {LearningMethod::stochastic, "stochastic"}, {LearningMethod::online, "online"}};
 template <>
 inline constexpr Name<Init> names<Init>[] = {{Init::data, "data"}, {Init::random, "random"}, {Init::dct, "dct"}};
 
@@ -33,7 +40,12 @@ struct LearnOptions {
   Layers algorithm = Layers::fista;
   Loss loss = Loss::lasso;
   std::optional<int> backprop = {};  ///< K of `truncated`
-  bool learn_steps = false;          ///< second phase: dictionary and step factors together
+  std::optional<Index> batch_size =
+      {};  ///< signals of a mini-batch; absent: 500 of `online` and 2000 of `stochastic`, or all if there are fewer
+  std::optional<double> forgetting = {};  ///< rho of `online`, see BlockCoordinate; absent: 10
+  double validation = 0;                  ///< share of the signals that mini-batches never hold and that tell the best dictionary
+  int max_no_improvement = 10;            ///< looks at those, every 10 iterations, without a better one that end the run
+  bool learn_steps = false;               ///< second phase: dictionary and step factors together
   LipschitzBound lipschitz_bound = LipschitzBound::spectral;
   bool return_extrapolated = false;       ///< replay of the published code: codes are FISTA's extrapolated points
   Reduction reduction = Reduction::mean;  ///< of `history.value`; the iterates are the same
@@ -43,9 +55,9 @@ struct LearnOptions {
   int max_iter = 300;
   double tol = 1e-6;  ///< relative decrease between accepted steps that ends a phase
   std::optional<double> max_time = {};
-  bool replace_atoms = true;    ///< see AtomPolicy
-  double coder_tol = 1e-8;      ///< relative gap of the exact codes of `alternating_exact`
-  std::string checkpoint = {};  ///< a safetensors file; empty: none
+  bool replace_atoms = true;             ///< see AtomPolicy
+  std::optional<double> coder_tol = {};  ///< relative gap of exact codes; absent: 1e-8, 1e-2 for `online`
+  std::string checkpoint = {};           ///< a safetensors file; empty: none
   int checkpoint_every = 10;
   bool resume = false;                ///< go on from the checkpoint, if it is there
   bool resume_inexact = false;        ///< go on from it also where neither processor nor process has the kernels that rounded so
@@ -59,11 +71,21 @@ struct LearnOptions {
 template <>
 inline constexpr auto described<LearnOptions> = std::tuple{
     Option{"method", &LearnOptions::method, rule::anything,
-           "Gradient through all layers, through none, through the last K; or exact codes"},
+           "Gradient through all layers, through none, through the last K; or exact codes; or, on mini-batches, through all "
+           "layers or "
+           "by statistics of exact codes"},
     Option{"n_layers", &LearnOptions::n_layers, rule::some_layers, "Unrolled layers N"},
     Option{"algorithm", &LearnOptions::algorithm, rule::anything, "What the layers are"},
     Option{"loss", &LearnOptions::loss, rule::anything, "What learning minimises"},
     Option{"backprop", &LearnOptions::backprop, rule::anything, "K: the layers that 'truncated' differentiates"},
+    Option{"batch_size", &LearnOptions::batch_size, rule::at_least_one,
+           "Signals of a mini-batch of 'stochastic' and 'online'; default: 2000 and 500"},
+    Option{"forgetting", &LearnOptions::forgetting, rule::not_negative,
+           "How fast 'online' forgets: of t batches the k-th counts (k/t)^forgetting; default: 10"},
+    Option{"validation", &LearnOptions::validation, Rule{[](double v) { return v >= 0 && v < 1; }, "must be >= 0 and < 1"},
+           "Share of the signals held out of mini-batches, by which the best dictionary is told"},
+    Option{"max_no_improvement", &LearnOptions::max_no_improvement, rule::at_least_one,
+           "Looks at the signals held out, every 10 iterations, without a better one that end the run", Role::limits},
     Option{"learn_steps", &LearnOptions::learn_steps, rule::anything, "Then learn dictionary and step factors together"},
     Option{"lipschitz_bound", &LearnOptions::lipschitz_bound},
     Option{"return_extrapolated", &LearnOptions::return_extrapolated},
@@ -104,7 +126,7 @@ struct LearnResult {
 };
 
 /// X is n_features x n_signals, or {X, mask}: the data fit of what was seen (terms/batch.hpp). reg as a fraction is of the
-/// batch's largest reg_max at the initial dictionary.
+/// 0.99 quantile of reg_max at the initial dictionary (resolve_run_reg).
 /// Same seed, same bits, for any number of threads, also after a kill and a resume.
 /// @throws std::invalid_argument for bad shapes, options, or a checkpoint of another run; riata::Error if a file fails
 template <Scalar T>

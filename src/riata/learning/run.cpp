@@ -31,7 +31,7 @@ std::unique_ptr<Part> required(std::unique_ptr<Part> part, const char* name) {
 bool is_runs_own(std::string_view name) {
   for (const char* start : {"parameter.", "best.", "history."})
     if (name.starts_with(start)) return true;
-  for (const char* own : {"phase", "iteration", "taken", "finished", "certified", "tol", "n_replaced", "values", "best"})
+  for (const char* own : {"phase", "iteration", "taken", "finished", "certified", "tol", "n_replaced", "values", "best", "usage"})
     if (name == own) return true;
   return false;
 }
@@ -148,7 +148,10 @@ const Question<T>* Run<T>::question() {
   leave_if_stopped();
   if (!dialogue_) dialogue_.emplace(play());
   Question<T>* question = dialogue_->question();
-  if (question != nullptr) question->n_layers = phase().n_layers;
+  if (question != nullptr) {
+    question->n_layers = phase().n_layers;
+    question->usage = follows_usage();
+  }
   return question;
 }
 
@@ -294,7 +297,11 @@ Asking<T, bool> Run<T>::look_at_held_out() {
 template <Scalar T>
 Asking<T, bool> Run<T>::iterate(bool is_function) {
   const State& s = state_;
-  Position<T> from{.parameters = s.parameters, .moves = phase().moves, .rates = phase().rates, .project = options_.project};
+  Position<T> from{.parameters = s.parameters,
+                   .moves = phase().moves,
+                   .rates = phase().rates,
+                   .project = options_.project,
+                   .make_tangent = options_.make_tangent};
   if (is_function) from.value = s.value;
   from.tol = options_.tol;
   from.is_fixed = sampler_->is_fixed();
@@ -305,22 +312,26 @@ Asking<T, bool> Run<T>::iterate(bool is_function) {
 
   std::optional<double> first_value = from.value;
   std::vector<bool> unused;
+  Vector<double> usage;
   Dialogue<T, Outcome<T>> step(update_->step(from));
   while (Question<T>* question = step.question()) {
     Sums<T> answer = co_await std::move(*question);
     if (!first_value) first_value = answer.value;
-    if (unused.empty()) unused = unused_atoms(answer);
+    if (unused.empty() && !follows_usage()) unused = unused_atoms(answer);
+    if (usage.size() == 0) usage = std::move(answer.usage);
     step.tell(std::move(answer));
   }
   Outcome<T> outcome = step.result();
   if (outcome.ends_phase) direction_->forget_looks();
 
-  int n_replaced = 0;
+  if (usage.size() > 0 && s.usage.size() > 0) usage += (1 - 1.0 / options_.atoms.check_every) * s.usage;
+  if (follows_usage()) unused = rare_atoms(usage, options_.atoms);
+  std::vector<Index> atoms;
   if (options_.atoms.replace && outcome.moved && !unused.empty() && (s.n_accepted() + 1) % options_.atoms.check_every == 0) {
     Question<T> now{.at = outcome.parameters}, replaced = now;
-    n_replaced = replace_atoms(replaced.at.at("dictionary"), unused, sampler_->batch(s.iteration).batch, options_.atoms,
-                               s.n_accepted() + 1);
-    if (n_replaced > 0) {
+    atoms = replace_atoms(replaced.at.at("dictionary"), unused, sampler_->batch(s.iteration).batch, options_.atoms,
+                          s.n_accepted() + 1);
+    if (!atoms.empty()) {
       double value = outcome.value;
       if (!update_->verifies()) {
         const Sums<T> found = co_await now;
@@ -331,21 +342,25 @@ Asking<T, bool> Run<T>::iterate(bool is_function) {
         outcome.parameters = std::move(replaced.at);
         if (update_->verifies()) outcome.value = found.value;
       } else {
-        n_replaced = 0;
+        atoms.clear();
       }
     }
   }
   if (std::isnan(s.initial_value)) state_.initial_value = first_value.value_or(s.initial_value);
-  keep(std::move(outcome), n_replaced);
+  keep(std::move(outcome), atoms, usage);
   co_return true;
 }
 
 template <Scalar T>
-void Run<T>::keep(Outcome<T> outcome, int n_replaced) {
+void Run<T>::keep(Outcome<T> outcome, const std::vector<Index>& replaced, const Vector<double>& usage) {
   State& s = state_;
   s.value = outcome.value;
-  s.n_replaced += n_replaced;
+  s.n_replaced += static_cast<int>(replaced.size());
   if (outcome.keep) outcome.keep();
+  update_->forget_atoms(replaced);
+  if (usage.size() > 0) s.usage = usage;
+  for (const Index j : replaced)
+    if (s.usage.size() > 0) s.usage(j) = usage.mean();
   direction_->keep();
   s.ended = outcome.ends_phase;
   s.certified = outcome.certified;
@@ -386,6 +401,7 @@ NamedTensors Run<T>::state() const {
     for (const auto& [name, values] : s.best) tensors["best." + name] = to_tensor<T>(values);
     tensors["best"] = to_tensor(std::vector<double>{*s.best_value, static_cast<double>(s.best_taken)});
   }
+  if (follows_usage()) tensors["usage"] = to_tensor(std::vector<double>(s.usage.begin(), s.usage.end()));
   store_history(s.history, tensors);
   tensors["phase"] = to_tensor(std::int64_t{s.phase});
   tensors["iteration"] = to_tensor(std::int64_t{s.iteration});
@@ -456,6 +472,13 @@ void Run<T>::restore(const NamedTensors& tensors, const std::string& where) {
     s.best_value = best[0];
     s.best_taken = static_cast<int>(best[1]);
     s.best = stored_parameters("best.");
+  }
+  if (follows_usage()) {
+    const auto usage = get_vector<double>(tensors, "usage", where);
+    s.usage = Eigen::Map<const Vector<double>>(usage.data(), std::ssize(usage));
+    require((s.usage.size() == 0 && s.taken == 0) ||
+                (s.usage.size() == dictionary->second.cols() && s.usage.allFinite() && s.usage.minCoeff() >= 0),
+            "{}: tensor 'usage' is damaged", where);
   }
   update_->restore(tensors, s.parameters);
   direction_->restore(tensors, sampler_->batch(s.iteration), s.parameters, where);

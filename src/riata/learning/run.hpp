@@ -46,7 +46,9 @@ struct RunOptions {
   int max_iter = 300;                   ///< iterations, all phases together
   double tol = 1e-6;                    ///< a phase may end when (previous - value) / previous < tol; see the update
   std::optional<double> max_time = {};  ///< seconds of this call
-  std::function<void(Parameters<T>&)> project = Position<T>::none;           ///< onto the set they must lie in
+  std::function<void(Parameters<T>&)> project = Position<T>::none;  ///< onto the set they must lie in
+  /// Takes from a direction at parameters what leads off that set; for updates that look at its length.
+  std::function<void(const Parameters<T>&, Parameters<T>&)> make_tangent = Position<T>::as_it_is;
   std::function<void(const Parameters<T>&, const std::string&)> check = {};  ///< refuses stored ones that a run does not lead to
   AtomPolicy atoms = {.replace = false};                                     ///< of the columns of "dictionary"
   Validation validation = {};                                                ///< for samplers that hold signals out
@@ -119,6 +121,7 @@ class Run {
     bool ended = false, certified = true;
     double ended_tol = 0;  // at which the last phase ended
     int best_taken = 0;    // iterations of the phase before the best look
+    Vector<double> usage;  // running, of atoms, where batches change
     int n_accepted() const { return static_cast<int>(this->history.value.size()); }
   };
   Asking<T, Status> play();
@@ -128,7 +131,8 @@ class Run {
   Asking<T, bool> begin_next_phase();
   Asking<T, bool> look_at_held_out();
   Asking<T, bool> iterate(bool is_function);
-  void keep(Outcome<T> outcome, int n_replaced);
+  void keep(Outcome<T> outcome, const std::vector<Index>& replaced, const Vector<double>& usage);
+  bool follows_usage() const { return options_.atoms.replace && !sampler_->is_fixed(); }
   void require_start(double value) const;
   bool is_last() const { return state_.phase + 1 == static_cast<int>(phases_.size()); }
   const Phase& phase() const { return phases_[static_cast<std::size_t>(state_.phase)]; }

@@ -313,7 +313,7 @@ TrainingResult train(Network<T>& net, const NonDeduced<Batch<T>>& signals, const
     require(any, "positive_steps = true, but the kind '{}' has no steps", net.kind());
   }
   if (targets) net.require_targets("train", X.cols(), *targets);
-  const double reg = resolve_batch_reg<T>(weight, batch, net.dictionary(), net.penalty(), options.execution);
+  const double reg = resolve_run_reg<T>(weight, batch, net.dictionary(), net.penalty(), options.seed, options.execution);
   Matrix<T> solutions;
   if (options.loss == TrainingLoss::semi) {
     const double tol = std::same_as<T, float> ? 1e-6 : 1e-10;

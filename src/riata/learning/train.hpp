@@ -122,7 +122,7 @@ struct TrainingResult {
 };
 
 /// Moves the parameters of the network to signals or {X, mask} (terms/batch.hpp). `targets`, n_atoms x n_signals, are for the
-/// supervised loss. reg as a fraction is of the batch's largest reg_max. Same bits for any number of threads, also after a kill
+/// supervised loss. reg as a fraction is of the 0.99 quantile of reg_max. Same bits for any number of threads, also after a kill
 /// and a resume. An interrupted run leaves the network at the last accepted step; so does one that fails because the observer or
 /// stop_requested throw or a checkpoint cannot be written. What is refused leaves network and checkpoint as they were.
 /// @throws std::invalid_argument for bad shapes, options, or a checkpoint of another run; riata::Error if a file fails or a run

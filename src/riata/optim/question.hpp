@@ -34,18 +34,20 @@ struct Question {
   Parameters<T> at;
   std::set<std::string> gradient = {};  ///< by these parameters
   bool statistics = false, codes = false;
+  bool usage = false;  ///< where codes are found for gradient or statistics
   Coding coding = Coding::held;
   Look look = Look::batch;
   std::optional<int> n_layers = {};  ///< of the network, the first ones; by default all
 };
 
 /// The answer. Value and gradient are means over the signals asked of: of parts of a batch, those of each count by its share of
-/// the signals. Where the sum is minimised they are sums, as the statistics A = sum z z^T and B = sum x z^T are, and add up.
+/// the signals. Where the sum is minimised they are sums, as the statistics A = sum z z^T and B = sum x z^T and the usage are, and add up.
 template <Scalar T>
 struct Sums {
   double value = 0;
   Parameters<T> gradient = {};
   Parameters<T> statistics = {};  ///< "A", n_atoms x n_atoms, and "B", n_features x n_atoms
+  Vector<double> usage = {};      ///< sum z_j^2 of each atom
   Matrix<T> codes = {};           ///< n_atoms x n_signals, of a batch that is one part
 };
 

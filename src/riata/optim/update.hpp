@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "riata/core/status.hpp"
 #include "riata/core/tensors.hpp"
@@ -19,8 +20,10 @@ struct Position {
   const std::set<std::string>& moves;                         ///< the names that the phase moves
   const std::map<std::string, double>& rates = no_rates;      ///< the phase's, by name, where it has any
   const std::function<void(Parameters<T>&)>& project = none;  ///< puts parameters onto the set they must lie in
-  std::optional<double> value = {};                           ///< of this very batch at `parameters`, if it was asked before
-  double tol = 0;                                             ///< a relative decrease below this may end the phase
+  /// Takes from a direction at parameters what leads off that set.
+  const std::function<void(const Parameters<T>&, Parameters<T>&)>& make_tangent = as_it_is;
+  std::optional<double> value = {};           ///< of this very batch at `parameters`, if it was asked before
+  double tol = 0;                             ///< a relative decrease below this may end the phase
   bool is_fixed = true;                       ///< all iterations see the same batch, so that no step left is an end
   bool holds_codes = false;                   ///< the direction's answers are at codes that it holds
   int n_steps = 0;                            ///< accepted before
@@ -28,10 +31,12 @@ struct Position {
 
   /// The same at other parameters, which must outlive it.
   Position moved_to(const Parameters<T>& others) const {
-    return {others, moves, rates, project, value, tol, is_fixed, holds_codes, n_steps, who, steps};
+    return {others, moves, rates, project, make_tangent, value, tol, is_fixed, holds_codes, n_steps, who, steps};
   }
   static inline const std::map<std::string, double> no_rates;
   static inline const std::function<void(Parameters<T>&)> none = [](Parameters<T>&) {};
+  static inline const std::function<void(const Parameters<T>&, Parameters<T>&)> as_it_is = [](const Parameters<T>&,
+                                                                                              Parameters<T>&) {};
 };
 
 template <Scalar T>
@@ -62,6 +67,8 @@ class Update {
   virtual Asking<T, Outcome<T>> step(Position<T> from) = 0;
 
   virtual void reset() {}  ///< where a phase begins
+  /// Columns of "dictionary" that are others now, of which nothing is known.
+  virtual void forget_atoms(const std::vector<Index>& /*atoms*/) {}
   virtual NamedTensors state() const { return {}; }
   /// @throws std::invalid_argument if the state is not that of such parameters
   virtual void restore(const NamedTensors& /*state*/, const Parameters<T>& /*parameters*/) {}

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <variant>
 
 #include "riata/core/check.hpp"
+#include "riata/core/random.hpp"
 #include "riata/core/stopping.hpp"
 #include "riata/core/sweep.hpp"
 #include "riata/linalg/blas.hpp"
@@ -594,16 +596,50 @@ Vector<T> resolve_reg(const Reg& reg, const NonDeduced<Batch<T>>& X, const Dicti
   return Eigen::Map<const Vector<double>>(values.data(), X.size()).template cast<T>();
 }
 
+namespace {
+
+/// The number, if it is one, or fraction of what find() comes to of reg_max.
 template <Scalar T>
-double resolve_batch_reg(const Reg& reg, const NonDeduced<Batch<T>>& X, const Dictionary<T>& D, const PenaltyOptions& penalty,
-                         const Execution& execution) {
+double one_weight(const Reg& reg, const auto& find) {
   require(!reg.is_per_signal(), "reg: learning takes one weight for the batch, not one per signal");
   if (const auto* value = std::get_if<double>(&reg.value())) return *value;
-  const double fraction = std::get<Reg::FractionOfMax>(reg.value()).value;
-  const double largest = static_cast<double>(unchecked_reg_max<T>(X, D, penalty, execution).maxCoeff());
+  const double fraction = std::get<Reg::FractionOfMax>(reg.value()).value, largest = find();
   require(largest > 0, "reg: reg_max of the batch is 0 (all signals are zero), so a fraction of it is no weight");
   require(std::isfinite(largest), "reg: reg_max of the batch overflows, so a fraction of it is no weight; scale the signals");
   return fraction * largest;
+}
+
+}  // namespace
+
+template <Scalar T>
+double resolve_run_reg(const Reg& reg, const NonDeduced<Batch<T>>& X, const Dictionary<T>& D, const PenaltyOptions& penalty,
+                       std::uint64_t seed, const Execution& execution) {
+  constexpr Index most = 10000;  // signals
+  constexpr std::uint32_t reg_stream = 300;
+  return one_weight<T>(reg, [&] {
+    Vector<T> all;
+    if (X.size() <= most) {
+      all = unchecked_reg_max<T>(X, D, penalty, execution);
+    } else {
+      const std::vector<Index> drawn = RandomStream(seed, reg_stream).choose(X.size(), most);
+      const Matrix<T> some = X.X(Eigen::all, drawn);
+      const Matrix<T> weights = X.is_weighted() ? Matrix<T>((*X.weights)(Eigen::all, drawn)) : Matrix<T>();
+      all = unchecked_reg_max<T>(X.is_weighted() ? Batch<T>(some, weights) : Batch<T>(some), D, penalty, execution);
+    }
+    std::vector<T> positive;
+    std::ranges::copy_if(all, std::back_inserter(positive), [](T v) { return v > T(0); });
+    if (positive.empty()) return 0.0;
+    const auto n = static_cast<double>(positive.size());
+    const auto place = positive.begin() + static_cast<Index>(std::ceil(0.99 * n)) - 1;
+    std::ranges::nth_element(positive, place);
+    return static_cast<double>(*place);
+  });
+}
+
+template <Scalar T>
+double resolve_batch_reg(const Reg& reg, const NonDeduced<Batch<T>>& X, const Dictionary<T>& D, const PenaltyOptions& penalty,
+                         const Execution& execution) {
+  return one_weight<T>(reg, [&] { return static_cast<double>(unchecked_reg_max<T>(X, D, penalty, execution).maxCoeff()); });
 }
 
 #define RIATA_INSTANTIATE(T)                                                                                                     \
@@ -632,6 +668,8 @@ double resolve_batch_reg(const Reg& reg, const NonDeduced<Batch<T>>& X, const Di
                                            const PenaltyOptions&, const Execution&);                                             \
   template Vector<T> reg_max<T>(const Batch<T>&, const Dictionary<T>&, const PenaltyOptions&, const Execution&);                 \
   template Vector<T> resolve_reg<T>(const Reg&, const Batch<T>&, const Dictionary<T>&, const PenaltyOptions&, const Execution&); \
+  template double resolve_run_reg<T>(const Reg&, const Batch<T>&, const Dictionary<T>&, const PenaltyOptions&, std::uint64_t,    \
+                                     const Execution&);                                                                          \
   template double resolve_batch_reg<T>(const Reg&, const Batch<T>&, const Dictionary<T>&, const PenaltyOptions&,                 \
                                        const Execution&);
 RIATA_INSTANTIATE(float)

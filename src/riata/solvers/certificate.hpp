@@ -52,7 +52,14 @@ template <Scalar T>
 Vector<T> resolve_reg(const Reg& reg, const NonDeduced<Batch<T>>& X, const Dictionary<T>& D, const PenaltyOptions& penalty,
                       const Execution& execution);
 
-/// One weight for the batch: the number, or the fraction of the batch's largest reg_max. Learning and training use it.
+/// One weight for a run of learning or training: the number, or the fraction of the 0.99 quantile of reg_max over the signals that
+/// are not zero, of at most 10 000 drawn by the seed, so that neither one artefact decides nor all data are passed over.
+/// @throws std::invalid_argument for a weight per signal
+template <Scalar T>
+double resolve_run_reg(const Reg& reg, const NonDeduced<Batch<T>>& X, const Dictionary<T>& D, const PenaltyOptions& penalty,
+                       std::uint64_t seed, const Execution& execution);
+
+/// One weight for the batch: the number, or the fraction of the batch's largest reg_max.
 /// @throws std::invalid_argument for a weight per signal
 template <Scalar T>
 double resolve_batch_reg(const Reg& reg, const NonDeduced<Batch<T>>& X, const Dictionary<T>& D, const PenaltyOptions& penalty,
