@@ -117,9 +117,9 @@ void Learn::save(const LearnResult<T>& result, Index n_signals) const {
                     {"n_iter", formatted("{}", result.history.value.size())},
                     {"value", formatted("{}", final_value(result))},
                     {"status", to_string(result.status)}};
-  if (options.method != LearningMethod::alternating_exact && options.method != LearningMethod::online) {
+  if (has_layers(options.method)) {
     metadata["n_layers"] = formatted("{}", options.n_layers);
-    metadata["algorithm"] = to_string(options.algorithm);
+    metadata["algorithm"] = to_string(algorithm_of(options));
     metadata["loss"] = to_string(options.loss);
   }
   if (options.backprop) metadata["backprop"] = formatted("{}", *options.backprop);
@@ -179,7 +179,8 @@ int Learn::learn(const Matrix<T>& X) {
 
 void add_model_options(CLI::App& app, Learn& command) {
   app.add_option("--n-atoms", command.n_atoms, "Atoms of the dictionary");
-  add_reg(app, command.reg, "Weight of the penalty, or a fraction of the signals' reg_max, its 0.99 quantile: 0.1max")->required();
+  add_reg(app, command.reg, "Weight of the penalty, or a fraction of the signals' reg_max, its 0.99 quantile: 0.1max")
+      ->required();
   app.add_option("--init", command.init, "data, random, dct, or a file: .npy, .npz or a model")
       ->type_name("data|random|dct|FILE")
       ->capture_default_str();

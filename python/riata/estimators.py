@@ -239,7 +239,8 @@ class DictionaryLearning(_Coder):
     n_components : int, optional
         Number of atoms; n_features by default.
     alpha : float or str
-        Weight of the l1 norm, or a fraction of reg_max such as "0.1max".
+        Weight of the l1 norm, or a fraction of reg_max such as "0.1max": in `fit` of its 0.99 quantile over the samples, and
+        the number that this came to in `transform`.
     max_iter : int
         Accepted iterations of the line search.
     tol : float
@@ -287,6 +288,8 @@ class DictionaryLearning(_Coder):
         Objective after each iteration.
     n_iter_ : int
         Iterations run.
+    alpha_ : float
+        The weight used, as a number.
     n_features_in_ : int
         Number of features seen in fit.
 
@@ -391,7 +394,8 @@ class DictionaryLearning(_Coder):
             raise KeyboardInterrupt  # nothing was learned that could be kept
         steps, history = result.steps if len(result.steps) else np.ones(self.n_layers), result.history.value
         # At once: others may be transforming. The iteration that found nothing better counts.
-        vars(self).update(components_=result.dictionary, steps_=steps, error_=history, n_iter_=max(1, len(history)))
+        n_iter = max(1, len(history))
+        vars(self).update(components_=result.dictionary, steps_=steps, error_=history, n_iter_=n_iter, alpha_=result.reg)
         if result.status == "max_iter":
             _warn_not_converged(
                 f"the fit stopped at max_iter = {self.max_iter} before the relative decrease fell "
@@ -415,9 +419,8 @@ class DictionaryLearning(_Coder):
         """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=_FLOATS, order="C")
-        return self._encode(
-            X, self.components_, self.alpha if self.transform_alpha is None else self.transform_alpha
-        )
+        alpha = self.alpha_ if isinstance(self.alpha, str) else self.alpha
+        return self._encode(X, self.components_, alpha if self.transform_alpha is None else self.transform_alpha)
 
     def inverse_transform(self, X: Any) -> Array:
         """Signals from codes: X @ components_.

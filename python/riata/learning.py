@@ -73,7 +73,8 @@ def learn_dictionary(
     overwrite_checkpoint: bool = False,
     mask: Any = None,
     batch_size: int | None = None,
-    forgetting: float | None = None,
+    threshold: str = "soft",
+    method_options: Mapping[str, Any] | None = None,
     validation: float = 0.0,
     max_no_improvement: int = 10,
 ) -> LearnResult:
@@ -92,11 +93,15 @@ def learn_dictionary(
         dictionary, over the signals that are not zero, of at most 10 000 drawn by the seed.
     n_layers : int
         Number of layers N.
-    method : {"unrolled", "alternating", "truncated", "alternating_exact", "stochastic", "online"}
+    method : {"unrolled", "alternating", "truncated", "alternating_exact", "stochastic", "online",
+              "pudle_dec", "pudle_lasso", "pudle_ls", "noodl"}
         Gradient through all layers; with the codes held constant (K = 0); through the last `backprop`
         layers; or classical alternating minimisation on warm-started exact codes. On mini-batches, for many
         signals: "online", by the statistics of exact codes (Mairal et al., 2010); "stochastic", by the gradient
-        through all layers with a line search on each batch (Malezieux et al., 2022).
+        through all layers with a line search on each batch (Malezieux et al., 2022). Adam on layers of ISTA (PUDLE,
+        Tolooshams and Ba, 2021), by the gradient of the loss with codes held ("pudle_dec"), through all layers of the
+        lasso ("pudle_lasso") or of least squares ("pudle_ls"). Hard thresholding with reg as the threshold, and steps by
+        the codes' signs ("noodl"; Rambhatla, Li and Haupt, 2019). These take mini-batches if `batch_size` is given.
     backprop : int, optional
         K of "truncated".
     learn_steps : bool
@@ -161,9 +166,15 @@ def learn_dictionary(
         the mean of what was seen.
     batch_size : int, optional
         Signals of a mini-batch of "stochastic" and "online"; by default 2000 and 500, or all if there are fewer.
-    forgetting : float, optional
-        How fast "online" forgets the codes of earlier dictionaries: of t batches the k-th counts (k / t) ** forgetting.
-        By default 10; the paper's rule is about 1.
+    threshold : {"soft", "hard", "decay"}
+        What the layers of "pudle_*" do to small entries: shrink by reg / L; keep what is beyond reg, as it is; shrink by
+        beta**k reg / L in layer k, where beta falls as the run goes on.
+    method_options : mapping, optional
+        What single methods take. "online": `forgetting`, of t batches the k-th counts (k / t) ** forgetting (by default 10;
+        the paper's rule is about 1). "pudle_*": `learning_rate` (1e-3) and `eps` of Adam (relative to the first gradient),
+        `step` of the layers (1 / ||D||_2^2), and of threshold="decay" `decay` (0.005) and `decay_every` (100): beta =
+        1 - decay * (iteration // decay_every), at least 1/2. "noodl": `learning_rate` (0.5, over the mean of the codes'
+        sizes), `step` of the codes, and `least_code`, below which no code is that is not zero.
     validation : float
         Share of the signals that mini-batches never hold. The dictionary returned is the best on them.
     max_no_improvement : int
@@ -187,7 +198,9 @@ def learn_dictionary(
     """
     where = "learn_dictionary"
     X = as_matrix(where, "X", X)
-    options = as_options(where, "learn_dictionary", locals() | ({} if isinstance(init, str) else {"init": "data"}))
+    given = {name: value for name, value in locals().items() if name != "method_options"}
+    given |= _method_options(where, method_options) | ({} if isinstance(init, str) else {"init": "data"})
+    options = as_options(where, "learn_dictionary", given)
     start = None if isinstance(init, str) else as_optional_like(where, "init", init, "X", X, "(n_atoms, n_features)")
     if start is None and not isinstance(init, str):
         raise TypeError(f"{where}: init = None, must be 'data', 'random', 'dct' or an array")
@@ -209,9 +222,10 @@ def learn_dictionary(
     penalty = {name: options[name] for name in _riata.options["reg_max"] if name in options}
     fields["penalty"] = copy.deepcopy(penalty)  # its arrays may be the caller's
     fields["steps_learned"] = bool(learn_steps)
-    if method not in ("alternating_exact", "online"):
+    if method not in ("alternating_exact", "online", "noodl"):
+        algorithm = "ista" if method.startswith("pudle") else algorithm
         layers = {"n_layers": n_layers, "algorithm": algorithm, "lipschitz_bound": lipschitz_bound}
-        fields |= {name: options.get(name, value) for name, value in layers.items()}
+        fields |= {name: options.get(name, value) for name, value in layers.items()} | {"algorithm": algorithm}
         fields |= {"return_extrapolated": bool(return_extrapolated)}
     result = LearnResult(**fields)
     if result.status == "interrupted":
@@ -222,6 +236,20 @@ def learn_dictionary(
             "" if len(result.history.value) == 1 else "s",
         )
     return result
+
+
+_METHOD_OPTIONS = ("forgetting", "learning_rate", "eps", "step", "decay", "decay_every", "least_code")
+
+
+def _method_options(where: str, given: Any) -> dict[str, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{where}: method_options = {shown(given)}, must be a mapping with keys among {', '.join(_METHOD_OPTIONS)}")
+    for name in given:
+        if name not in _METHOD_OPTIONS:
+            raise ValueError(f"{where}: method_options has the key {shown(name)}, must be among {', '.join(_METHOD_OPTIONS)}")
+    return dict(given)
 
 
 @contextlib.contextmanager

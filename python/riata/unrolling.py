@@ -45,6 +45,7 @@ def unrolled_encode(
     l1_ratio: float | None = None,
     groups: Any = None,
     mask: Any = None,
+    decay: float = 1.0,
 ) -> Array:
     """Codes after N layers of ISTA or FISTA: the forward pass of an unrolled network.
 
@@ -74,6 +75,8 @@ def unrolled_encode(
         All cores by default.
     positive, weights, penalty, l1_ratio, groups, mask
         As in `encode`; weights are finite and positive, one per atom or group.
+    decay : float
+        beta in (0, 1]: the weight of layer k = 0, 1, ... is beta**k reg (Tolooshams and Ba, 2021).
 
     Returns
     -------
@@ -105,7 +108,7 @@ class UnrolledEncoder:
     ----------
     D : array (n_atoms, n_features)
         Dictionary; its precision is that of the signals and codes. Copied.
-    n_layers, algorithm, steps, lipschitz, return_extrapolated, positive, weights, penalty, l1_ratio, groups
+    n_layers, algorithm, steps, lipschitz, return_extrapolated, positive, weights, penalty, l1_ratio, groups, decay
         As in `unrolled_encode`, but the penalty must be l1. With given steps this is a trained Step-LISTA network.
 
     Examples
@@ -132,6 +135,7 @@ class UnrolledEncoder:
         penalty: str = "l1",
         l1_ratio: float | None = None,
         groups: Any = None,
+        decay: float = 1.0,
     ) -> None:
         where = "UnrolledEncoder"
         (atoms,) = as_matrices(where, D=D)
@@ -181,6 +185,7 @@ def unrolled_gradient(
     l1_ratio: float | None = None,
     groups: Any = None,
     mask: Any = None,
+    decay: float = 1.0,
 ) -> UnrolledGradient:
     """A loss at the output of N layers, differentiated through them.
 
@@ -217,7 +222,7 @@ def unrolled_gradient(
         Over the signals.
     n_threads : int, optional
         All cores by default. The results do not depend on it.
-    positive, weights, penalty, l1_ratio, groups, mask
+    positive, weights, penalty, l1_ratio, groups, mask, decay
         As in `encode`; the loss has weights and penalty, too. Factors below zero are for "l1" and "group".
 
     Returns

@@ -35,7 +35,7 @@ CASES = [
     (LEARN.replace("5", "9000000000000"), 2, "n_atoms = 9000000000000 with 16 features does not fit in memory"),
     (LEARN + "--n-layers 0", 2, "n_layers = 0, must be between 1 and 1000000"),
     (LEARN + "--method magic", 2,
-     "method = 'magic', must be 'unrolled', 'alternating', 'truncated', 'alternating_exact', 'stochastic' or 'online'"),
+     "method = 'magic', must be 'unrolled', 'alternating', 'truncated', 'alternating_exact', 'stochastic', 'online', 'pudle_dec', 'pudle_lasso', 'pudle_ls' or 'noodl'"),
     (LEARN + "--method truncated", 2, "method 'truncated' needs backprop, the layers to keep"),
     (LEARN + "--method truncated --backprop 21", 2, "backprop = 21, must be between 0 and n_layers = 20"),
     (LEARN + "--backprop 3", 2, "backprop is for method 'truncated' alone"),

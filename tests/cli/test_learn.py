@@ -53,7 +53,8 @@ def test_learns_a_planted_dictionary_and_says_so(riata, tmp_path, planted, safet
 
 @pytest.mark.parametrize("options", [
     ("--method", "alternating"), ("--method", "alternating_exact"), ("--method", "truncated", "--backprop", 5),
-    ("--method", "online", "--batch-size", 50), ("--method", "stochastic", "--batch-size", 50),
+    ("--method", "online", "--batch-size", 50), ("--method", "stochastic", "--batch-size", 50), ("--method", "pudle_lasso", "--learning-rate", 0.01),
+    ("--method", "noodl"),
     ("--learn-steps",), ("--algorithm", "ista"), ("--loss", "least_squares"), ("--positive",), ("--centre",),
     ("--constraint", "unit_ball"), ("--init", "random"), ("--init", "dct"), ("--init", "D.npy"), ("--n-layers", 5)])
 def test_every_choice_lowers_the_objective(riata, tmp_path, options, safetensors):

@@ -14,6 +14,8 @@ METHODS = {
     "alternating_exact": ("--method", "alternating_exact", "--max-iter", 120),
     "online": ("--method", "online", "--batch-size", 20, "--max-iter", 120),
     "stochastic": ("--method", "stochastic", "--batch-size", 20, "--max-iter", 60),
+    "pudle_ls": ("--method", "pudle_ls", "--threshold", "decay", "--batch-size", 20, "--max-iter", 60),
+    "noodl": ("--method", "noodl", "--batch-size", 20, "--max-iter", 60),
 }
 
 

@@ -184,9 +184,8 @@ TEST(ResolveRunReg, TakesAFractionOfTheQuantile_OfSignalsDrawnByTheSeed) {
 TEST(MiniBatchOptionsOfLearning, AreRefusedWhereTheyDoNotFit) {
   const auto with = [](const LearnOptions& options) { return [options] { options.validate(); }; };
   const BadInput table[] = {
-      {"batch_size and validation are for methods on mini-batches, 'stochastic' and 'online', not for 'unrolled'",
-       with({.batch_size = 10})},
-      {"batch_size and validation are for methods on mini-batches, 'stochastic' and 'online', not for 'alternating'",
+      {"batch_size and validation are for methods that take mini-batches, not for 'unrolled'", with({.batch_size = 10})},
+      {"batch_size and validation are for methods that take mini-batches, not for 'alternating'",
        with({.method = alternating, .validation = 0.1})},
       {"forgetting is for method 'online' alone", with({.method = stochastic, .forgetting = 1})},
       {"coder_tol is for methods of exact codes, 'alternating_exact' and 'online', not for 'stochastic'",

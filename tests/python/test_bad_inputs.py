@@ -317,7 +317,7 @@ LEARNING = [
     (
         lambda: learn(X, method="ksvd"),
         ValueError,
-        "method = 'ksvd', must be 'unrolled', 'alternating', 'truncated', 'alternating_exact', 'stochastic' or 'online'",
+        "method = 'ksvd', must be 'unrolled', 'alternating', 'truncated', 'alternating_exact', 'stochastic', 'online', 'pudle_dec', 'pudle_lasso', 'pudle_ls' or 'noodl'",
     ),
     (
         lambda: learn(X, method="truncated"),

@@ -93,6 +93,7 @@ RUNS = {
     "exact codes": learning(method="alternating_exact"),
     "online": learning(method="online", batch_size=20, validation=0.2),
     "stochastic": learning(method="stochastic", batch_size=20),
+    "pudle": learning(method="pudle_ls", threshold="hard", batch_size=20),
     "oneshot": training("step", positive_steps=True),
     "recursive": training("hessian", mode="recursive"),
     "rotations": training("facnet"),

@@ -247,6 +247,14 @@ def test_unfinished_codes_are_a_convergence_warning(problem):
         coder.set_params(transform_max_iter=10000).fit_transform(problem.signals)
 
 
+def test_a_fraction_is_a_number_once_it_is_fitted(problem):
+    model = DictionaryLearning(20, alpha="0.2max", max_iter=3, random_state=0).fit(problem.signals)
+    one = problem.signals[:1]
+    codes = riata.encode(10 * one, model.components_, model.alpha_, method="cd").codes
+    np.testing.assert_allclose(model.transform(10 * one), codes, atol=1e-3 * np.abs(codes).max())
+    assert model.alpha_ == riata.learn_dictionary(problem.signals, 20, "0.2max", max_iter=3).reg
+
+
 def test_they_work_in_a_pipeline(problem):
     pipeline = make_pipeline(StandardScaler(), DictionaryLearning(20, alpha=0.1, tol=1e-2, random_state=0))
     assert pipeline.fit_transform(problem.signals).shape == (150, 20)

@@ -237,7 +237,8 @@ def test_every_parameter_is_documented():
 
 NOT_IN_PYTHON = {"encode": {"check_every"}, "encode_stream": {"check_every", "record"}, "lasso_path": {"penalty", "l1_ratio", "groups"},
                  "implicit_gradient": {"penalty", "l1_ratio", "groups"},
-                 "unrolled_stability": {"return_extrapolated", "penalty", "l1_ratio", "groups"}}  # fmt: skip
+                 "unrolled_stability": {"return_extrapolated", "penalty", "l1_ratio", "groups", "decay"},
+                 "learn_dictionary": {"forgetting", "decay", "decay_every", "step", "learning_rate", "eps", "least_code"}}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", riata._riata.options)

@@ -15,7 +15,8 @@ void run_layers(const OracleNetwork& net, const OracleInput& in, OracleTrace& tr
     for (Eigen::Index i = 0; i < n_signals; ++i) {
       const Eigen::VectorXd r = in.D * y.col(i) - in.X.col(i);
       for (Eigen::Index j = 0; j < m; ++j) {
-        const double v = y(j, i) - alpha * in.D.col(j).dot(r), threshold = alpha * in.reg(i) * net.weights(j);
+        const double v = y(j, i) - alpha * in.D.col(j).dot(r),
+                     threshold = alpha * std::pow(net.decay, k) * in.reg(i) * net.weights(j);
         const double size = net.positive ? v : std::abs(v);
         trace.kink_distance = std::min(trace.kink_distance, std::abs(size - threshold));
         z(j, i) = size > threshold ? (v > 0 ? v - threshold : v + threshold) : 0;

@@ -20,6 +20,7 @@ struct OracleNetwork {
   bool lasso = true;  // the loss; else least squares
   bool mean = true;   // over the signals; else their sum
   double lipschitz = 1;
+  double decay = 1;         // of reg, from layer to layer
   Eigen::VectorXd weights;  // one per atom
 };
 

@@ -15,7 +15,7 @@ struct NetworkCase {
   Loss loss = Loss::lasso;
   Reduction reduction = Reduction::mean;
   bool return_extrapolated = false, positive = false, weighted = false, with_target = false, reg_per_signal = false;
-  bool own_lipschitz = false;
+  bool own_lipschitz = false, decays = false;
   int n_layers = 6, kept = 6;
 
   std::string describe() const {
@@ -23,8 +23,8 @@ struct NetworkCase {
     text << (algorithm == Layers::ista ? "ista" : "fista") << (loss == Loss::lasso ? ", lasso" : ", least squares")
          << (reduction == Reduction::mean ? ", mean" : ", sum") << (return_extrapolated ? ", extrapolated" : "")
          << (positive ? ", non-negative" : "") << (weighted ? ", weighted" : "") << (with_target ? ", target" : "")
-         << (reg_per_signal ? ", reg per signal" : "") << (own_lipschitz ? ", lipschitz given" : "") << ", last " << kept
-         << " of " << n_layers << " layers";
+         << (reg_per_signal ? ", reg per signal" : "") << (own_lipschitz ? ", lipschitz given" : "")
+         << (decays ? ", decaying" : "") << ", last " << kept << " of " << n_layers << " layers";
     return text.str();
   }
 };
@@ -69,12 +69,14 @@ inline DrawnNetwork draw_network(const NetworkCase& kind, std::uint64_t seed, In
                   .lasso = kind.loss == Loss::lasso,
                   .mean = kind.reduction == Reduction::mean,
                   .lipschitz = lipschitz_of(net.input.D) * (kind.own_lipschitz ? 1.37 : 1.0),
+                  .decay = kind.decays ? 0.8 : 1.0,
                   .weights = Eigen::Map<const Eigen::VectorXd>(weights.data(), n_atoms)};
     net.options = {.n_layers = kind.n_layers,
                    .algorithm = kind.algorithm,
                    .steps = std::vector<double>(net.input.steps.begin(), net.input.steps.end()),
                    .lipschitz = kind.own_lipschitz ? std::optional<double>(net.oracle.lipschitz) : std::nullopt,
                    .return_extrapolated = kind.return_extrapolated,
+                   .decay = net.oracle.decay,
                    .penalty = {.positive = kind.positive, .weights = kind.weighted ? weights : std::vector<double>()},
                    .execution = {}};
     net.gradient = {.loss = kind.loss,
@@ -104,7 +106,8 @@ void for_each_network_case(const Visit& visit) {
                       .weighted = bit(5),
                       .with_target = bit(6),
                       .reg_per_signal = bit(7),
-                      .own_lipschitz = bits % 3 == 0},
+                      .own_lipschitz = bits % 3 == 0,
+                      .decays = bits % 5 == 0},
           std::uint64_t{700} + bits);
   }
 }

@@ -1,8 +1,10 @@
 #include "riata/learning/direction.hpp"
 
+#include <cmath>
 #include <utility>
 
 #include "riata/core/check.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/linalg/norms.hpp"
 #include "riata/optim/checkpoint.hpp"
@@ -39,14 +41,20 @@ UnrolledDirection<T>::UnrolledDirection(const Dictionary<T>& D, double reg, Unro
   require(!options_.scale_by_usage || (D_->matrix() && parameters.contains("dictionary")),
           "scale_by_usage needs atoms, a matrix that is the parameter 'dictionary'; this dictionary has {}",
           names_in(parameters));
+  require(!options_.hard_threshold || (options_.loss == Loss::least_squares && options_.network.penalty == PenaltyOptions{}),
+          "threshold = 'hard' is for the loss 'least_squares' and the penalty 'l1' without positive and weights");
+  if (options_.hard_threshold) options_.network.penalty.kind = PenaltyKind::l0;
 }
 
 template <Scalar T>
-UnrolledOptions UnrolledDirection<T>::network_at(const Dictionary<T>& D, const Parameters<T>& parameters,
+UnrolledOptions UnrolledDirection<T>::network_at(const Dictionary<T>& D, const Question<T>& question,
                                                  const Execution& execution) const {
   UnrolledOptions network = options_.network;
   network.execution = execution;
-  if (const auto steps = parameters.find("steps"); steps != parameters.end()) {
+  network.decay = options_.decay.beta(question.iteration);
+  if (options_.step) network.lipschitz = 1 / *options_.step;
+  if (question.n_layers) network.n_layers = *question.n_layers;
+  if (const auto steps = question.at.find("steps"); steps != question.at.end()) {
     const Vector<double> factors = steps->second.template cast<double>();
     network.steps.assign(factors.begin(), factors.end());
   }
@@ -54,6 +62,7 @@ UnrolledOptions UnrolledDirection<T>::network_at(const Dictionary<T>& D, const P
     const double bound = frobenius_norm_of_gram(*D.matrix());
     if (bound > 0) network.lipschitz = bound;
   }
+  if (options_.hard_threshold && !network.lipschitz) network.lipschitz = D.squared_norm();
   return network;
 }
 
@@ -61,16 +70,17 @@ template <Scalar T>
 Sums<T> UnrolledDirection<T>::look(const Sample<T>& sample, const Question<T>& question, const Execution& execution) {
   const Batch<T>& batch = sample.batch;
   const auto D = D_->at(question.at);
-  UnrolledOptions network = network_at(*D, question.at, execution);
-  if (question.n_layers) network.n_layers = *question.n_layers;
+  const UnrolledOptions network = network_at(*D, question, execution);
+  // The prox of reg ||z||_0 / L keeps what is beyond sqrt(2 reg / L).
+  const double b = options_.hard_threshold.value_or(0), reg = options_.hard_threshold ? b * b / 2 * *network.lipschitz : reg_;
   Sums<T> sums;
   const bool wants_codes = question.codes || question.statistics, steps = question.gradient.contains("steps");
   if (question.gradient.empty() && !wants_codes) {
-    sums.value = unrolled_loss<T>(batch, *D, reg_, network, {.loss = options_.loss, .reduction = options_.reduction});
+    sums.value = unrolled_loss<T>(batch, *D, reg, network, {.loss = options_.loss, .reduction = options_.reduction});
     return sums;
   }
   const bool dictionary = question.gradient.size() > (steps ? 1 : 0), scales = dictionary && options_.scale_by_usage;
-  auto result = unrolled_gradient<T>(batch, *D, reg_, network,
+  auto result = unrolled_gradient<T>(batch, *D, reg, network,
                                      {.loss = options_.loss,
                                       .backprop = options_.backprop,
                                       .reduction = options_.reduction,
@@ -168,6 +178,72 @@ void ExactDirection<T>::restore(const NamedTensors& state, const Sample<T>& samp
           name);
 }
 
+void NoodlOptions::validate() const {
+  require(threshold > 0 && std::isfinite(threshold), "noodl: the threshold (reg) is {}, must be > 0 and finite", threshold);
+  require(!least_code || *least_code > 0, "noodl: least_code = {}, must be > 0", least_code.value_or(0));
+  require(!step || *step > 0, "noodl: step = {}, must be > 0", step.value_or(0));
+  require(n_layers >= 1, "noodl: n_layers = {}, must be >= 1", n_layers);
+}
+
+template <Scalar T>
+Matrix<T> NoodlDirection<T>::code(const Dictionary<T>& D, const ConstMatrixRef<T>& X) const {
+  const auto keep_beyond = [](Matrix<T>& Z, double threshold) {
+    Z = (Z.array().abs() > static_cast<T>(threshold)).select(Z, T(0));
+  };
+  const T eta = static_cast<T>(options_.step.value_or(1 / D.squared_norm()));
+  Matrix<T> Z(D.code_size(), X.cols()), R(X.rows(), X.cols()), pull(D.code_size(), X.cols());
+  D.adjoint(X, Z);
+  keep_beyond(Z, options_.least_code ? *options_.least_code / 2 : options_.threshold);
+  for (int k = 0; k < options_.n_layers; ++k) {
+    leave_if_stopped();
+    D.apply(Z, R);
+    R = X - R;
+    D.adjoint(R, pull);
+    pull = Z + eta * pull;
+    keep_beyond(pull, options_.threshold);
+    const bool settled = (pull - Z).norm() <= static_cast<T>(options_.tol) * pull.norm();
+    Z.swap(pull);
+    if (settled) break;
+  }
+  return Z;
+}
+
+template <Scalar T>
+Sums<T> NoodlDirection<T>::look(const Sample<T>& sample, const Question<T>& question, const Execution& execution) {
+  require(!sample.batch.is_weighted(), "method 'noodl' takes no mask");
+  const StopScope scope(execution);
+  const ConstMatrixRef<T>& X = sample.batch.X;
+  const auto D = D_->at(question.at);
+  Sums<T> sums;
+  const Index n = X.cols(), m = D->code_size();
+  Matrix<T> codes(question.codes ? m : 0, question.codes ? n : 0), signs = Matrix<T>::Zero(X.rows(), m);
+  double squares = 0, sizes = 0;
+  constexpr Index block = 1024;  // signals, whose codes are there at once
+  for (Index first = 0; first < n; first += block) {
+    const Index count = std::min(block, n - first);
+    const Matrix<T> Z = code(*D, X.middleCols(first, count));
+    Matrix<T> R(X.rows(), count);
+    D->apply(Z, R);
+    R = X.middleCols(first, count) - R;
+    squares += R.template cast<double>().squaredNorm();
+    sizes += Z.template cast<double>().cwiseAbs().sum();
+    if (!question.gradient.empty()) add_outer<T>(T(-1), R, Matrix<T>(Z.cwiseSign()), signs);
+    if (question.codes) codes.middleCols(first, count) = Z;
+    if (question.usage && sums.usage.size() == 0) sums.usage = Vector<double>::Zero(m);
+    if (question.usage) sums.usage += Z.template cast<double>().rowwise().squaredNorm();
+  }
+  sums.value = squares / 2 / static_cast<double>(n);
+  if (!question.gradient.empty()) {
+    if (sizes > 0) signs *= static_cast<T>(static_cast<double>(m) / sizes);
+    sums.gradient["dictionary"] = std::move(signs);
+    keep_asked(sums, question);
+  }
+  if (question.codes) sums.codes = std::move(codes);
+  return sums;
+}
+
+template class NoodlDirection<float>;
+template class NoodlDirection<double>;
 template class UnrolledDirection<float>;
 template class UnrolledDirection<double>;
 template class ExactDirection<float>;

@@ -1,6 +1,7 @@
 // A run's second part: from a batch and parameters to what the update asks for. It contains the coder.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <set>
 #include <string>
@@ -42,6 +43,13 @@ template <>
 inline constexpr Name<LipschitzBound> names<LipschitzBound>[] = {{LipschitzBound::spectral, "spectral"},
                                                                  {LipschitzBound::frobenius, "frobenius"}};
 
+/// The weight of layer k = 0, 1, ... is beta^k reg, where beta = max(1 - drop floor(iteration / every), 1/2); Tolooshams and Ba (2021).
+struct DecaySchedule {
+  double drop = 0;
+  Index every = 100;
+  double beta(Index iteration) const { return std::max(1 - drop * static_cast<double>(iteration / every), 0.5); }
+};
+
 /// The loss after N unrolled layers, differentiated through the last K of them: deep dictionary learning (K = N), truncated
 /// back-propagation, and alternating minimisation with N iterations from zero (K = 0).
 struct UnrolledDirectionOptions {
@@ -54,6 +62,9 @@ struct UnrolledDirectionOptions {
   /// are the columns of the parameter "dictionary".
   bool scale_by_usage = false;
   LipschitzBound lipschitz_bound = LipschitzBound::spectral;
+  std::optional<double> step = {};            ///< alpha of the layers; absent: 1 / L
+  std::optional<double> hard_threshold = {};  ///< b, for least squares: layers keep the entries beyond it, reg does not count
+  DecaySchedule decay = {};                   ///< of the layers' weights
 };
 
 template <Scalar T>
@@ -66,10 +77,38 @@ class UnrolledDirection final : public Direction<T> {
   Sums<T> look(const Sample<T>& sample, const Question<T>& question, const Execution& execution) override;
 
  private:
-  UnrolledOptions network_at(const Dictionary<T>& D, const Parameters<T>& parameters, const Execution& execution) const;
+  UnrolledOptions network_at(const Dictionary<T>& D, const Question<T>& question, const Execution& execution) const;
   std::unique_ptr<const Dictionary<T>> D_;
   double reg_;
   UnrolledDirectionOptions options_;
+};
+
+struct NoodlOptions {
+  double threshold = 0;                   ///< tau > 0
+  std::optional<double> least_code = {};  ///< C: the first codes are those of correlations above C/2; absent: above tau
+  std::optional<double> step = {};        ///< eta_x of the codes; absent: 1 / ||D||_2^2
+  int n_layers = 50;                      ///< steps of the codes, at most
+  double tol = 1e-10;                     ///< relative change of the codes of a batch that ends them
+  void validate() const;                  ///< @throws std::invalid_argument
+};
+
+/// NOODL; Rambhatla, Li and Haupt (2019), Algorithm 1: codes by iterative hard thresholding, and a direction by their signs,
+///
+///   z <- HT_tau( z - eta_x D^T (D z - x) ),      g = -mean (x - D z) sign(z)^T / mean |z|,
+///
+/// in units in which steps near 1 suit: the mean of |z| over all entries makes it a length. Departures: codes stop where they change
+/// no more (the published code asks how far they are from the true ones).
+template <Scalar T>
+class NoodlDirection final : public Direction<T> {
+ public:
+  NoodlDirection(const Dictionary<T>& D, const NoodlOptions& options) : D_(D.at({})), options_(options) { options_.validate(); }
+  std::set<Piece> produces() const override { return {Piece::value, Piece::gradient, Piece::codes}; }
+  Sums<T> look(const Sample<T>& sample, const Question<T>& question, const Execution& execution) override;
+
+ private:
+  Matrix<T> code(const Dictionary<T>& D, const ConstMatrixRef<T>& X) const;
+  std::unique_ptr<const Dictionary<T>> D_;
+  NoodlOptions options_;
 };
 
 enum class CodesOf {

@@ -9,7 +9,9 @@
 #include "riata/datasets/generators.hpp"
 #include "riata/learning/decided.hpp"
 #include "riata/operators/units.hpp"
+#include "riata/optim/adam.hpp"
 #include "riata/optim/block_coordinate.hpp"
+#include "riata/optim/fixed_step.hpp"
 #include "riata/optim/line_search.hpp"
 #include "riata/optim/stochastic_line_search.hpp"
 #include "riata/solvers/certificate.hpp"
@@ -27,14 +29,26 @@ Index batch_size_of(const LearnOptions& o, Index n_signals) {
 
 }  // namespace
 
+Layers algorithm_of(const LearnOptions& o) { return is_pudle(o.method) ? Layers::ista : o.algorithm; }
+
 void LearnOptions::validate() const {
   check_options(*this);
   require(method == LearningMethod::truncated || !backprop, "backprop is for method 'truncated' alone");
   const bool by_batches = is_by_batches(method),
              codes_are_exact = method == LearningMethod::alternating_exact || method == LearningMethod::online;
-  require(by_batches || (!batch_size && validation == 0),
-          "batch_size and validation are for methods on mini-batches, 'stochastic' and 'online', not for '{}'",
+  require(by_batches || may_be_by_batches(method) || (!batch_size && validation == 0),
+          "batch_size and validation are for methods that take mini-batches, not for '{}'", to_string(method));
+  require(is_pudle(method) || threshold == Threshold::soft, "threshold is for the methods 'pudle_*', not for '{}'",
           to_string(method));
+  require(may_be_by_batches(method) || (!step && !learning_rate),
+          "step and learning_rate are for 'pudle_*' and 'noodl', not for '{}'", to_string(method));
+  require(is_pudle(method) || !eps, "eps is for the methods 'pudle_*', not for '{}'", to_string(method));
+  require(method == LearningMethod::noodl || !least_code, "least_code is for method 'noodl' alone");
+  require(loss == Loss::lasso || !may_be_by_batches(method), "loss: method '{}' has its own", to_string(method));
+  require(threshold != Threshold::hard || method != LearningMethod::pudle_lasso,
+          "threshold = 'hard' has no lasso loss; choose 'pudle_ls' or 'pudle_dec'");
+  require((threshold != Threshold::hard && method != LearningMethod::noodl) || penalty == PenaltyOptions{},
+          "hard thresholds are for the penalty 'l1' without positive and weights");
   require(method == LearningMethod::online || !forgetting, "forgetting is for method 'online' alone");
   require(codes_are_exact || !coder_tol,
           "coder_tol is for methods of exact codes, 'alternating_exact' and 'online', not for '{}'", to_string(method));
@@ -100,6 +114,10 @@ Matrix<T> initial_dictionary(const ConstMatrixRef<T>& X, Index n_atoms, const Le
   return D;
 }
 
+DecaySchedule decay_of(const LearnOptions& o) {
+  return o.threshold == Threshold::decay ? DecaySchedule{.drop = o.decay, .every = o.decay_every} : DecaySchedule{};
+}
+
 template <Scalar T>
 std::unique_ptr<Direction<T>> make_direction(const Dictionary<T>& D, double reg, const LearnOptions& o) {
   if (o.method == LearningMethod::alternating_exact)
@@ -108,21 +126,33 @@ std::unique_ptr<Direction<T>> make_direction(const Dictionary<T>& D, double reg,
   if (o.method == LearningMethod::online)
     return std::make_unique<ExactDirection<T>>(D, reg, EncodeOptions{.tol = o.coder_tol.value_or(1e-2), .penalty = o.penalty},
                                                o.reduction, CodesOf::changing_batches);
+  if (o.method == LearningMethod::noodl)
+    return std::make_unique<NoodlDirection<T>>(
+        D, NoodlOptions{.threshold = reg, .least_code = o.least_code, .step = o.step, .n_layers = o.n_layers});
   std::optional<int> backprop = o.backprop;
-  if (o.method == LearningMethod::alternating) backprop = 0;
-  return std::make_unique<UnrolledDirection<T>>(D, reg,
-                                                UnrolledDirectionOptions{.network = {.n_layers = o.n_layers,
-                                                                                     .algorithm = o.algorithm,
-                                                                                     .return_extrapolated = o.return_extrapolated,
-                                                                                     .penalty = o.penalty},
-                                                                         .loss = o.loss,
-                                                                         .reduction = o.reduction,
-                                                                         .backprop = backprop,
-                                                                         .lipschitz_bound = o.lipschitz_bound});
+  if (o.method == LearningMethod::alternating || o.method == LearningMethod::pudle_dec) backprop = 0;
+  const bool hard = o.threshold == Threshold::hard;
+  const Loss loss = hard || o.method == LearningMethod::pudle_ls ? Loss::least_squares : o.loss;
+  return std::make_unique<UnrolledDirection<T>>(
+      D, reg,
+      UnrolledDirectionOptions{.network = {.n_layers = o.n_layers,
+                                           .algorithm = algorithm_of(o),
+                                           .return_extrapolated = o.return_extrapolated,
+                                           .penalty = o.penalty},
+                               .loss = loss,
+                               .reduction = o.reduction,
+                               .backprop = backprop,
+                               .lipschitz_bound = o.lipschitz_bound,
+                               .step = o.step,
+                               .hard_threshold = hard ? std::optional(reg) : std::nullopt,
+                               .decay = decay_of(o)});
 }
 
 template <Scalar T>
 std::unique_ptr<Sampler<T>> make_sampler(const Batch<T>& batch, const LearnOptions& o) {
+  if (may_be_by_batches(o.method))
+    return std::make_unique<MiniBatches<T>>(
+        batch, MiniBatchOptions{.batch_size = o.batch_size, .validation = o.validation, .seed = o.seed});
   if (!is_by_batches(o.method)) return std::make_unique<FullBatch<T>>(batch);
   const auto n_held = static_cast<Index>(std::lround(o.validation * static_cast<double>(batch.size())));
   const Index size = batch_size_of(o, batch.size() - n_held);
@@ -140,6 +170,8 @@ std::unique_ptr<Update<T>> make_update(Index n_signals, const LearnOptions& o) {
     return std::make_unique<StochasticLineSearch<T>>(StochasticLineSearchOptions{
         .slope = std::min(10.0 / static_cast<double>(size), 0.5), .per_epoch = (n_signals + size - 1) / size});
   }
+  if (is_pudle(o.method)) return std::make_unique<Adam<T>>(AdamOptions{.rate = o.learning_rate.value_or(1e-3), .eps = o.eps});
+  if (o.method == LearningMethod::noodl) return std::make_unique<FixedStep<T>>(o.learning_rate.value_or(0.5));
   return std::make_unique<LineSearch<T>>(LineSearchOptions{.first = 64});
 }
 
@@ -185,14 +217,14 @@ LearnResult<T> learn(const Batch<T>& batch, const Dictionary<T>& init, const Reg
   if (!o.checkpoint.empty()) checkpoint.fingerprint = fingerprint<T>(batch, *D, reg, o);
   Phase first;
   for (const auto& [name, values] : parameters) first.moves.insert(name);
-  if (o.method != LearningMethod::alternating_exact && o.method != LearningMethod::online)
-    parameters["steps"] = Matrix<T>::Ones(o.n_layers, 1);
+  if (has_layers(o.method)) parameters["steps"] = Matrix<T>::Ones(o.n_layers, 1);
   std::vector<Phase> phases{first};
   if (o.learn_steps) {
     phases.push_back(first);
     phases.back().moves.insert("steps");
   }
-  require(o.method != LearningMethod::online || has_atoms, "method 'online' needs a dictionary that is a matrix");
+  require((o.method != LearningMethod::online && o.method != LearningMethod::noodl) || has_atoms,
+          "method '{}' needs a dictionary that is a matrix", to_string(o.method));
   Run<T> run(make_sampler<T>(batch, o), make_direction<T>(*D, reg, o), make_update<T>(batch.size(), o), std::move(phases),
              std::move(parameters),
              {.max_iter = o.max_iter,

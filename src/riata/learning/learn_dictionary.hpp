@@ -16,12 +16,35 @@ enum class LearningMethod {
   truncated,          ///< gradient through the last K layers
   alternating_exact,  ///< warm-started exact codes, held while the dictionary moves
   stochastic,         ///< gradient through all N layers, on mini-batches, each with a line search of its own
-  online              ///< statistics of exact codes of mini-batches, and atom after atom by them; Mairal et al. (2010)
+  online,             ///< statistics of exact codes of mini-batches, and atom after atom by them; Mairal et al. (2010)
+  pudle_dec,          ///< PUDLE, Tolooshams and Ba (2021): layers of ISTA, and Adam by the gradient through none of them,
+  pudle_lasso,        ///< through all, of the lasso loss,
+  pudle_ls,           ///< through all, of least squares alone
+  noodl               ///< iterative hard thresholding, and fixed steps by the codes' signs; Rambhatla, Li and Haupt (2019)
 };
 
-/// Of mini-batches?
+/// What the layers of `pudle_*` do to small entries.
+enum class Threshold {
+  soft,  ///< shrink by reg / L
+  hard,  ///< keep what is beyond reg, as it is
+  decay  ///< shrink by beta^k reg / L in layer k, where beta falls as the run goes on
+};
+template <>
+inline constexpr Name<Threshold> names<Threshold>[] = {
+    {Threshold::soft, "soft"}, {Threshold::hard, "hard"}, {Threshold::decay, "decay"}};
+
+/// Always of mini-batches?
 inline bool is_by_batches(LearningMethod method) {
   return method == LearningMethod::stochastic || method == LearningMethod::online;
+}
+inline bool is_pudle(LearningMethod method) {
+  return method == LearningMethod::pudle_dec || method == LearningMethod::pudle_lasso || method == LearningMethod::pudle_ls;
+}
+/// Of mini-batches, if batch_size is given?
+inline bool may_be_by_batches(LearningMethod method) { return is_pudle(method) || method == LearningMethod::noodl; }
+/// Does it unroll layers of ISTA or FISTA?
+inline bool has_layers(LearningMethod method) {
+  return method != LearningMethod::alternating_exact && method != LearningMethod::online && method != LearningMethod::noodl;
 }
 
 enum class Init { data, random, dct };
@@ -30,22 +53,31 @@ template <>
 inline constexpr Name<LearningMethod> names<LearningMethod>[] = {
     {LearningMethod::unrolled, "unrolled"},     {LearningMethod::alternating, "alternating"},
     {LearningMethod::truncated, "truncated"},   {LearningMethod::alternating_exact, "alternating_exact"},
-    {LearningMethod::stochastic, "stochastic"}, {LearningMethod::online, "online"}};
+    {LearningMethod::stochastic, "stochastic"}, {LearningMethod::online, "online"},
+    {LearningMethod::pudle_dec, "pudle_dec"},   {LearningMethod::pudle_lasso, "pudle_lasso"},
+    {LearningMethod::pudle_ls, "pudle_ls"},     {LearningMethod::noodl, "noodl"}};
 template <>
 inline constexpr Name<Init> names<Init>[] = {{Init::data, "data"}, {Init::random, "random"}, {Init::dct, "dct"}};
 
 struct LearnOptions {
   LearningMethod method = LearningMethod::unrolled;
-  int n_layers = 20;  ///< N
-  Layers algorithm = Layers::fista;
+  int n_layers = 20;                 ///< N
+  Layers algorithm = Layers::fista;  ///< not of `pudle_*`, whose layers are ISTA's
   Loss loss = Loss::lasso;
   std::optional<int> backprop = {};  ///< K of `truncated`
   std::optional<Index> batch_size =
       {};  ///< signals of a mini-batch; absent: 500 of `online` and 2000 of `stochastic`, or all if there are fewer
   std::optional<double> forgetting = {};  ///< rho of `online`, see BlockCoordinate; absent: 10
-  double validation = 0;                  ///< share of the signals that mini-batches never hold and that tell the best dictionary
-  int max_no_improvement = 10;            ///< looks at those, every 10 iterations, without a better one that end the run
-  bool learn_steps = false;               ///< second phase: dictionary and step factors together
+  Threshold threshold = Threshold::soft;  ///< of `pudle_*`; `noodl` keeps what is beyond reg
+  double decay = 0.005;                   ///< of threshold = decay: beta = 1 - decay floor(iteration / decay_every), at least 1/2
+  Index decay_every = 100;
+  std::optional<double> step = {};  ///< alpha, of the layers of `pudle_*` and the codes of `noodl`; absent: 1 / ||D||_2^2
+  std::optional<double> learning_rate = {};  ///< of `pudle_*`, absent: 1e-3, and `noodl`, absent: 1/2, over the mean of |z|
+  std::optional<double> eps = {};            ///< of Adam in `pudle_*`; absent: relative (adam.hpp)
+  std::optional<double> least_code = {};     ///< C of `noodl`: no code is smaller; absent: not known
+  double validation = 0;        ///< share of the signals that mini-batches never hold and that tell the best dictionary
+  int max_no_improvement = 10;  ///< looks at those, every 10 iterations, without a better one that end the run
+  bool learn_steps = false;     ///< second phase: dictionary and step factors together
   LipschitzBound lipschitz_bound = LipschitzBound::spectral;
   bool return_extrapolated = false;       ///< replay of the published code: codes are FISTA's extrapolated points
   Reduction reduction = Reduction::mean;  ///< of `history.value`; the iterates are the same
@@ -75,13 +107,22 @@ inline constexpr auto described<LearnOptions> = std::tuple{
            "layers or "
            "by statistics of exact codes"},
     Option{"n_layers", &LearnOptions::n_layers, rule::some_layers, "Unrolled layers N"},
-    Option{"algorithm", &LearnOptions::algorithm, rule::anything, "What the layers are"},
+    Option{"algorithm", &LearnOptions::algorithm, rule::anything, "What the layers are; of 'pudle_*' always ista"},
     Option{"loss", &LearnOptions::loss, rule::anything, "What learning minimises"},
     Option{"backprop", &LearnOptions::backprop, rule::anything, "K: the layers that 'truncated' differentiates"},
     Option{"batch_size", &LearnOptions::batch_size, rule::at_least_one,
            "Signals of a mini-batch of 'stochastic' and 'online'; default: 2000 and 500"},
     Option{"forgetting", &LearnOptions::forgetting, rule::not_negative,
            "How fast 'online' forgets: of t batches the k-th counts (k/t)^forgetting; default: 10"},
+    Option{"threshold", &LearnOptions::threshold, rule::anything, "What the layers of 'pudle_*' do to small entries"},
+    Option{"decay", &LearnOptions::decay, Rule{[](double v) { return v > 0 && v < 0.5; }, "must be > 0 and < 0.5"},
+           "Of threshold 'decay': by how much the factor from layer to layer falls"},
+    Option{"decay_every", &LearnOptions::decay_every, rule::at_least_one, "After so many iterations"},
+    Option{"step", &LearnOptions::step, rule::positive, "Step of the codes of 'pudle_*' and 'noodl'; default: 1 / ||D||_2^2"},
+    Option{"learning_rate", &LearnOptions::learning_rate, rule::positive,
+           "Of the atoms, in 'pudle_*' (default: 1e-3) and 'noodl' (default: 0.5)"},
+    Option{"eps", &LearnOptions::eps, rule::positive, "Of Adam in 'pudle_*', in the gradient's unit"},
+    Option{"least_code", &LearnOptions::least_code, rule::positive, "C of 'noodl': no code that is not zero is smaller"},
     Option{"validation", &LearnOptions::validation, Rule{[](double v) { return v >= 0 && v < 1; }, "must be >= 0 and < 1"},
            "Share of the signals held out of mini-batches, by which the best dictionary is told"},
     Option{"max_no_improvement", &LearnOptions::max_no_improvement, rule::at_least_one,
@@ -124,6 +165,9 @@ struct LearnResult {
   /// where they do.
   Status status = Status::converged;
 };
+
+/// What the layers of such a run are.
+Layers algorithm_of(const LearnOptions& options);
 
 /// X is n_features x n_signals, or {X, mask}: the data fit of what was seen (terms/batch.hpp). reg as a fraction is of the
 /// 0.99 quantile of reg_max at the initial dictionary (resolve_run_reg).

@@ -151,6 +151,7 @@ const Question<T>* Run<T>::question() {
   if (question != nullptr) {
     question->n_layers = phase().n_layers;
     question->usage = follows_usage();
+    question->iteration = state_.iteration;
   }
   return question;
 }

@@ -76,6 +76,13 @@ Asking<T, Outcome<T>> Adam<T>::step(Position<T> from) {
 }
 
 template <Scalar T>
+void Adam<T>::forget_atoms(const std::vector<Index>& atoms) {
+  for (Parameters<T>* moments : {&moments_.m, &moments_.v})
+    if (const auto found = moments->find("dictionary"); found != moments->end())
+      for (const Index j : atoms) found->second.col(j).setZero();
+}
+
+template <Scalar T>
 NamedTensors Adam<T>::state() const {
   NamedTensors tensors{{"adam.t", to_tensor(moments_.t)}, {"adam.size", to_tensor(std::vector<double>{moments_.size})}};
   for (const auto& [name, m] : moments_.m) tensors["adam.m." + name] = to_tensor<T>(m);

@@ -30,6 +30,7 @@ class Adam final : public Update<T> {
   const char* name() const override { return "Adam"; }
   std::set<Piece> needs() const override { return {Piece::gradient}; }
   Asking<T, Outcome<T>> step(Position<T> from) override;
+  void forget_atoms(const std::vector<Index>& atoms) override;
   void reset() override { moments_ = {}; }
   NamedTensors state() const override;
   void restore(const NamedTensors& state, const Parameters<T>& parameters) override;

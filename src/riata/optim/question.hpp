@@ -38,6 +38,7 @@ struct Question {
   Coding coding = Coding::held;
   Look look = Look::batch;
   std::optional<int> n_layers = {};  ///< of the network, the first ones; by default all
+  Index iteration = 0;               ///< of the run
 };
 
 /// The answer. Value and gradient are means over the signals asked of: of parts of a batch, those of each count by its share of

@@ -32,10 +32,15 @@ double CoupledLayer<T>::alpha(int layer) const {
 }
 
 template <Scalar T>
-Thresholds<T> CoupledLayer<T>::thresholds(const TileInput<T>& input, T alpha) {
+double CoupledLayer<T>::reg_share(int layer) const {
+  return parts_.schedule != nullptr ? parts_.schedule->reg_share(layer) : 1;
+}
+
+template <Scalar T>
+Thresholds<T> CoupledLayer<T>::thresholds(const TileInput<T>& input, int layer) {
   if (parts_.threshold) return {input.reg, &parts_.threshold->values};
   auto rho = rho_.head(input.reg.size());
-  rho = alpha * input.reg;
+  rho = static_cast<T>(alpha(layer) * reg_share(layer)) * input.reg;
   return {rho};
 }
 
@@ -64,7 +69,7 @@ void CoupledLayer<T>::forward(const TileInput<T>& input, const LayerState<T>& be
   else
     D_.adjoint(r, pull);
   MatrixRef<T> z = after.z;
-  shrink_.forward(z, thresholds(input, alpha),
+  shrink_.forward(z, thresholds(input, before.number),
                   [&](Index i) { gradient_step(m, before.z.col(i).data(), alpha, pull.col(i).data(), z.col(i).data()); });
 }
 
@@ -80,8 +85,9 @@ void CoupledLayer<T>::backward(const TileInput<T>& input, const LayerState<T>& b
   const auto find = [&](const auto& part) { return part ? gradients.find(part->name) : nullptr; };
 
   const auto rho = std::span<double>(rho_gradient_).first(static_cast<std::size_t>(n));
-  shrink_.backward(after.z, thresholds(input, alpha), h, {.rho = rho, .theta = find(parts_.threshold)});
-  for (std::size_t i = 0; i < gradients.reg.size(); ++i) gradients.reg[i] += (parts_.threshold ? 1 : step) * rho[i];
+  shrink_.backward(after.z, thresholds(input, before.number), h, {.rho = rho, .theta = find(parts_.threshold)});
+  for (std::size_t i = 0; i < gradients.reg.size(); ++i)
+    gradients.reg[i] += (parts_.threshold ? 1 : step * reg_share(before.number)) * rho[i];
 
   const std::optional<MatrixView<T>> W = parts_.weight ? view_of(parts_.weight->values) : matrix_;
   if (W) h_.assign(h);
@@ -101,7 +107,8 @@ void CoupledLayer<T>::backward(const TileInput<T>& input, const LayerState<T>& b
   Matrix<T>* by_step = find(parts_.step);
   if (by_step != nullptr || !gradients.steps.empty()) {
     double along = -r.template cast<double>().cwiseProduct(Wh.template cast<double>()).sum();
-    if (!parts_.threshold) along += Eigen::Map<const Vector<double>>(rho.data(), n).dot(input.reg.template cast<double>());
+    if (!parts_.threshold)
+      along += reg_share(before.number) * Eigen::Map<const Vector<double>>(rho.data(), n).dot(input.reg.template cast<double>());
     if (by_step != nullptr) (*by_step)(0) += static_cast<T>(along);
     if (!gradients.steps.empty()) gradients.steps[static_cast<std::size_t>(before.number)] += along / parts_.schedule->lipschitz;
   }

@@ -2,7 +2,7 @@
 // learned.
 //
 //   r = w (D y - x)                                w: the data fit's weights, mostly ones
-//   z+ = shrink( y - alpha W^T r, theta rho )      ISTA, W = D: theta = alpha, rho = reg
+//   z+ = shrink( y - alpha W^T r, theta rho )      ISTA, W = D: theta = alpha, rho = reg, or beta^k reg in layer k
 //   y+ = z+ + m (z+ - z)                           m = 0 and y = z but for FISTA, m_k = (t_k - 1) / t_{k+1}
 //
 // Backward, with the cotangents of z+ and y+ at hand, and h that of the shrinkage's argument (terms/):
@@ -48,7 +48,8 @@ class CoupledLayer : public Layer<T> {
 
  private:
   double alpha(int layer) const;
-  Thresholds<T> thresholds(const TileInput<T>& input, T alpha);
+  double reg_share(int layer) const;
+  Thresholds<T> thresholds(const TileInput<T>& input, int layer);
   bool is_from_zero(int layer) const { return layer == 0 && starts_from_zero_; }
   auto residual(int layer, Index n) { return r_[static_cast<std::size_t>(std::max(0, layer - first_kept_))].leftCols(n); }
 

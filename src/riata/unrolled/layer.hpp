@@ -30,11 +30,14 @@ struct PassRoom {
   Index tile;  ///< the most signals at a time
 };
 
-/// The scalars of layers of ISTA or FISTA: alpha_k = s_k / L and m_k, one entry per layer.
+/// The scalars of layers of ISTA or FISTA: alpha_k = s_k / L and m_k, one entry per layer, and of which part of reg the layer's
+/// weight is.
 struct LayerSchedule {
   std::vector<double> steps;
   std::vector<double> momenta;
+  std::vector<double> reg_shares = {};  ///< empty: ones
   double lipschitz = 1;
+  double reg_share(int k) const { return reg_shares.empty() ? 1 : reg_shares[static_cast<std::size_t>(k)]; }
   int n_layers() const { return static_cast<int>(steps.size()); }
 };
 

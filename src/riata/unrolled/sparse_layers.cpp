@@ -34,7 +34,10 @@ GramProblem<T>::GramProblem(const MatrixView<T>& dictionary, const L1<T>& penalt
 
 template <Scalar T>
 SparseLayers<T>::SparseLayers(const GramProblem<T>& problem, const LayerSchedule& schedule, int stored)
-    : problem_(problem), schedule_(schedule), stored_(stored), equal_steps_(are_equal(schedule.steps)) {
+    : problem_(problem),
+      schedule_(schedule),
+      stored_(stored),
+      equal_steps_(are_equal(schedule.steps) && schedule.reg_shares.empty()) {
   const Index rows = problem.rows();
   y_.resize(rows);
   z_.resize(rows);
@@ -128,8 +131,9 @@ void SparseLayers<T>::forward(Index i, T reg, const ConstVectorRef<T>& z, const 
     const T alpha = static_cast<T>(schedule_.steps[static_cast<std::size_t>(k)]);
     const T momentum = static_cast<T>(schedule_.momenta[static_cast<std::size_t>(k)]);
     List next = open_list(k + 1);
-    next.count = layer({rows, problem_.G.data(), C_.col(i).data(), problem_.w.data(), alpha, alpha * reg, momentum,
-                        problem_.positive, y_.data(), z_.data(), state, next});
+    next.count = layer({rows, problem_.G.data(), C_.col(i).data(), problem_.w.data(), alpha,
+                        alpha * static_cast<T>(schedule_.reg_share(k)) * reg, momentum, problem_.positive, y_.data(), z_.data(),
+                        state, next});
     keep(i, k + 1, next);
     const bool settled = has_settled(state, next);
     state = next;
@@ -225,10 +229,11 @@ void SparseLayers<T>::backward(Index i, T reg, VectorRef<T> cotangent_z, VectorR
     if (!gradients.steps.empty()) {
       for (Index e = 0; e < before.count; ++e)
         along -= static_cast<double>(before.y[e]) * static_cast<double>(Gh_(before.in_U[e]));
-      along += static_cast<double>(reg) * threshold_cotangent;
+      along += schedule_.reg_share(k) * static_cast<double>(reg) * threshold_cotangent;
       gradients.steps[static_cast<std::size_t>(k)] += along / schedule_.lipschitz;
     }
-    if (gradients.reg != nullptr) *gradients.reg += schedule_.steps[static_cast<std::size_t>(k)] * threshold_cotangent;
+    if (gradients.reg != nullptr)
+      *gradients.reg += schedule_.steps[static_cast<std::size_t>(k)] * schedule_.reg_share(k) * threshold_cotangent;
     cotangent_y_.head(head) = -alpha * Gh_.head(head);
     for (Index e = 0; e < n_h; ++e) cotangent_y_(h_places_[static_cast<std::size_t>(e)]) += h_(e);
   }

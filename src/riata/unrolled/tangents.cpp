@@ -29,7 +29,7 @@ SignalTrace::SignalTrace(const Matrix<double>& D, const Vector<double>& x, doubl
     for (Index j = 0; j < y_k.size(); ++j)
       if (y_k(j) != 0) r += y_k(j) * D_.col(j);
     iterates_.col(k + 1).noalias() = y_k - step(k) * (D_.transpose() * r);
-    penalty.prox(iterates_.middleCols(k + 1, 1), Vector<double>::Constant(1, step(k) * reg));
+    penalty.prox(iterates_.middleCols(k + 1, 1), Vector<double>::Constant(1, step(k) * schedule.reg_share(k) * reg));
   }
 }
 

@@ -40,6 +40,7 @@ struct UnrolledOptions {
                                          ///< since learning may pass zero; empty: ones
   std::optional<double> lipschitz = {};  ///< L > 0; by default ||D||_2^2 to rounding. A constant in every derivative
   bool return_extrapolated = false;      ///< FISTA: the output is y_N instead of the prox point z_N
+  double decay = 1;                      ///< beta in (0, 1]: the weight of layer k = 0, 1, ... is beta^k reg
   PenaltyOptions penalty = {};
   Execution execution = {};
   void validate() const;  ///< @throws std::invalid_argument naming the field, its value and the rule
@@ -52,6 +53,7 @@ inline constexpr auto described<UnrolledOptions> =
                Option{"steps", &UnrolledOptions::steps},
                Option{"lipschitz", &UnrolledOptions::lipschitz, rule::positive},
                Option{"return_extrapolated", &UnrolledOptions::return_extrapolated},
+               Option{"decay", &UnrolledOptions::decay, Rule{[](double v) { return v > 0 && v <= 1; }, "must be > 0 and <= 1"}},
                Option{"penalty", &UnrolledOptions::penalty}};
 
 /// Codes after N layers, n_atoms x n_signals, of signals or of {signals, mask} (terms/batch.hpp), started from `init` (same

@@ -36,6 +36,8 @@ LayerSchedule make_schedule(const UnrolledOptions& options, const Dictionary<T>&
   schedule.momenta = layer_momenta(options.n_layers, options.algorithm == Layers::fista);
   schedule.steps.assign(static_cast<std::size_t>(options.n_layers), 1 / schedule.lipschitz);
   for (std::size_t i = 0; i < options.steps.size(); ++i) schedule.steps[i] *= options.steps[i];
+  if (options.decay != 1)
+    for (int k = 0; k < options.n_layers; ++k) schedule.reg_shares.push_back(std::pow(options.decay, k));
   return schedule;
 }
 
