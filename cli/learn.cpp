@@ -107,9 +107,10 @@ LearnResult<T> Learn::fit(const Matrix<T>& X) {
 /// The metadata hold no times: the same run gives the same file.
 template <Scalar T>
 void Learn::save(const LearnResult<T>& result, Index n_signals) const {
+  const bool is_hard = has_hard_threshold(options);
   Metadata metadata{{"riata_version", version},
                     {"method", to_string(options.method)},
-                    {"reg", formatted("{}", result.reg)},
+                    {is_hard ? "hard_threshold" : "reg", formatted("{}", result.reg)},
                     {"centred", centre ? "true" : "false"},
                     {"positive", options.penalty.positive ? "true" : "false"},
                     {"seed", formatted("{}", options.seed)},
@@ -120,8 +121,10 @@ void Learn::save(const LearnResult<T>& result, Index n_signals) const {
   if (has_layers(options.method)) {
     metadata["n_layers"] = formatted("{}", options.n_layers);
     metadata["algorithm"] = to_string(algorithm_of(options));
-    metadata["loss"] = to_string(options.loss);
+    metadata["loss"] = to_string(loss_of(options));
   }
+  if (is_pudle(options.method)) metadata["threshold"] = to_string(options.threshold);
+  if (options.step) metadata["step"] = formatted("{}", *options.step);
   if (options.backprop) metadata["backprop"] = formatted("{}", *options.backprop);
   if (has_pictures()) metadata["patch"] = formatted("{}", patches.patch);
   save_model<T>(output, {.dictionary = result.dictionary,

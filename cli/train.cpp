@@ -167,7 +167,7 @@ int Train::train(StoredNetwork<T> stored) {
 
   catch_interrupts();
   options.execution.stop_requested = interrupt_requested;
-  stored.reg = resolve_batch_reg<T>(*reg, X, net.dictionary(), net.penalty(), options.execution);
+  stored.reg = resolve_run_reg<T>(*reg, X, net.dictionary(), net.penalty(), options.seed, options.execution);
   // No times: the same run gives the same file. The last three are known when training ends.
   const auto note = [&stored](const Metadata& record) {
     for (const auto& [key, value] : record) stored.metadata[key] = value;
@@ -287,7 +287,8 @@ Task add_train(CLI::App& app) {
   add_output(app, command->output, "The network: .safetensors; or its parameters alone: .npz");
   add_network_options(app, *command);
   add_reg(app, command->reg,
-          "Weight of the penalty, or a fraction of the signals' reg_max, its 0.99 quantile: 0.1max; default: the model's or the network's");
+          "Weight of the penalty, or a fraction of the signals' reg_max, its 0.99 quantile: 0.1max; default: the model's or the "
+          "network's");
   app.add_flag("--centre", command->centre, "Subtract each signal's mean first (also if the model was learned so)");
   app.add_option("--max-patches", command->patches.max_patches, "Pictures: patches drawn at random; default: all");
   add_image(app, command->patches.image, "all pages");

@@ -173,13 +173,14 @@ void bind_network(nb::module_& m, const char* name) {
       .def(
           "resolve_reg",
           [](const Net& net, const Array2<T>& X, const PythonReg& reg, std::optional<int> n_threads,
-             const OptionalArray2<T>& mask) {
+             const OptionalArray2<T>& mask, std::uint64_t seed) {
             const Reg weight = to_reg(reg);
             return without_gil([&] {
-              return resolve_batch_reg<T>(weight, to_batch<T>(X, mask), net.dictionary(), net.penalty(), to_execution(n_threads));
+              return resolve_run_reg<T>(weight, to_batch<T>(X, mask), net.dictionary(), net.penalty(), seed,
+                                        to_execution(n_threads));
             });
           },
-          array_arg("X"), array_arg("reg"), nb::arg("n_threads").none(), array_arg("mask").none())
+          array_arg("X"), array_arg("reg"), nb::arg("n_threads").none(), array_arg("mask").none(), nb::arg("seed"))
       .def(
           "train",
           [](Net& net, const Array2<T>& X, const PythonReg& reg, const OptionalArray2<T>& targets, const OptionalArray2<T>& mask,

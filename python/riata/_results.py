@@ -499,7 +499,7 @@ class LearnResult(_Renamed):
     initial_value : float
         The objective before the first step; NaN if the run was stopped before it was known.
     reg : float
-        The weight used, as a number.
+        The weight used, as a number; of "noodl" and threshold="hard" the threshold.
     n_replaced : int
         Dead or duplicate atoms that were replaced.
     status : str
@@ -515,6 +515,8 @@ class LearnResult(_Renamed):
         Keywords of `encode` for the penalty that it was learned with, where they are not the defaults.
     steps_learned : bool
         Whether `steps` were learned; `save_model` keeps them then.
+    hard_threshold : bool
+        Whether `reg` is not a weight but the threshold beyond which codes stay as they are.
     """
 
     dictionary: Array
@@ -532,6 +534,7 @@ class LearnResult(_Renamed):
     return_extrapolated: bool = False
     penalty: dict[str, Any] = field(default_factory=dict)
     steps_learned: bool = False
+    hard_threshold: bool = False
     _before = {"layers": "n_layers"}
 
     def __repr__(self) -> str:

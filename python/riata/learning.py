@@ -118,7 +118,8 @@ def learn_dictionary(
         Seconds.
     tol : float
         Relative decrease between accepted iterations that ends a phase, unless the dictionary or the steps alone
-        still lower the loss by 1e-4; above 1e-4 `tol` ends it all the same, as "stalled".
+        still lower the loss by 1e-4; above 1e-4 `tol` ends it all the same, as "stalled". Methods on mini-batches,
+        "pudle_*" and "noodl" do not look at it.
     checkpoint : path, optional
         File from which a killed run resumes, bit for bit. One of another run is not overwritten unless
         `overwrite_checkpoint`; one of this same run that does not resume is, since it comes to the same bits.
@@ -165,13 +166,14 @@ def learn_dictionary(
         Which entries of X were seen, as booleans, or weights of the data fit in [0, 1], as in `encode`. `centre` subtracts
         the mean of what was seen.
     batch_size : int, optional
-        Signals of a mini-batch of "stochastic" and "online"; by default 2000 and 500, or all if there are fewer.
+        Signals of a mini-batch; by default 2000 of "stochastic" and 500 of "online", or all if there are fewer, and all
+        of "pudle_*" and "noodl".
     threshold : {"soft", "hard", "decay"}
         What the layers of "pudle_*" do to small entries: shrink by reg / L; keep what is beyond reg, as it is; shrink by
         beta**k reg / L in layer k, where beta falls as the run goes on.
     method_options : mapping, optional
         What single methods take. "online": `forgetting`, of t batches the k-th counts (k / t) ** forgetting (by default 10;
-        the paper's rule is about 1). "pudle_*": `learning_rate` (1e-3) and `eps` of Adam (relative to the first gradient),
+        the paper's rule is about 1). "pudle_*": `learning_rate` (1e-3) and `eps` of Adam (a number; by default 1e-8 of the first gradient),
         `step` of the layers (1 / ||D||_2^2), and of threshold="decay" `decay` (0.005) and `decay_every` (100): beta =
         1 - decay * (iteration // decay_every), at least 1/2. "noodl": `learning_rate` (0.5, over the mean of the codes'
         sizes), `step` of the codes, and `least_code`, below which no code is that is not zero.
@@ -184,7 +186,7 @@ def learn_dictionary(
     -------
     LearnResult
         dictionary, steps, history, initial_value, reg, n_replaced, status, positive, centred, n_layers,
-        algorithm, lipschitz_bound, return_extrapolated, penalty.
+        algorithm, lipschitz_bound, return_extrapolated, penalty, hard_threshold.
 
     Examples
     --------
@@ -222,6 +224,7 @@ def learn_dictionary(
     penalty = {name: options[name] for name in _riata.options["reg_max"] if name in options}
     fields["penalty"] = copy.deepcopy(penalty)  # its arrays may be the caller's
     fields["steps_learned"] = bool(learn_steps)
+    fields["hard_threshold"] = method == "noodl" or threshold == "hard"
     if method not in ("alternating_exact", "online", "noodl"):
         algorithm = "ista" if method.startswith("pudle") else algorithm
         layers = {"n_layers": n_layers, "algorithm": algorithm, "lipschitz_bound": lipschitz_bound}
@@ -388,7 +391,7 @@ def _record(result: LearnResult) -> dict[str, str]:
     if result.return_extrapolated:
         layers["return_extrapolated"] = "true"
     return layers | {
-        "reg": repr(float(result.reg)),
+        "hard_threshold" if result.hard_threshold else "reg": repr(float(result.reg)),
         "positive": "true" if result.positive else "false",
         "centred": "true" if result.centred else "false",
         "n_iter": str(len(values)),

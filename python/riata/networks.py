@@ -272,7 +272,7 @@ class Network:
         n_threads = options["n_threads"]
         core = self._core.copy()  # which takes its place at the end
         mask = as_mask(where, mask, X)
-        start, weight = core.parameters(), core.resolve_reg(X, as_reg(where, reg), n_threads, mask)
+        start, weight = core.parameters(), core.resolve_reg(X, as_reg(where, reg), n_threads, mask, options.get("seed", 0))
         targets = as_optional_like(where, "targets", targets, "X", X, _CODES)
         callback = as_callback(where, callback)
         record = {"loss": loss, "mode": mode, "optimizer": optimizer}

@@ -8,6 +8,7 @@
 #include "riata/datasets/generators.hpp"
 #include "riata/learning/learn_dictionary.hpp"
 #include "riata/learning/recovery.hpp"
+#include "riata/optim/adam.hpp"
 #include "riata/optim/block_coordinate.hpp"
 #include "riata/optim/stochastic_line_search.hpp"
 #include "riata/solvers/certificate.hpp"
@@ -47,12 +48,15 @@ TYPED_TEST(MiniBatchLearning, FindsAPlantedDictionary_FromRandomSignals) {
 TYPED_TEST(MiniBatchLearning, DoesNotDependOnTheUnitOfTheSignals_NorOnMeansOrSums) {
   using T = TypeParam;
   const T unit = std::ldexp(T(1), -40);
-  for (const LearningMethod method : {online, stochastic}) {
+  for (const LearningMethod method : {online, stochastic, pudle_lasso, noodl}) {
     LearnOptions options = this->options(method);
     options.max_iter = 20;
-    const auto plain = learn_dictionary<T>(this->problem.signals, 24, 0.2, options);
+    if (method == pudle_lasso) options.eps = static_cast<double>(unit * unit);  // in the gradient's unit, as the signals are
+    if (method == noodl) options.learning_rate = 0.05;
     const auto scaled =
         learn_dictionary<T>(Matrix<T>(unit * this->problem.signals), 24, 0.2 * static_cast<double>(unit), options);
+    if (method == pudle_lasso) options.eps = 1;
+    const auto plain = learn_dictionary<T>(this->problem.signals, 24, 0.2, options);
     EXPECT_TRUE(scaled.dictionary.isApprox(plain.dictionary, 1e3 * epsilon<T>)) << to_string(method);
     options.reduction = Reduction::sum;
     const auto sums = learn_dictionary<T>(this->problem.signals, 24, 0.2, options);
@@ -159,6 +163,57 @@ TEST(OnlineStatistics, WeighTheKthOfTBatchesAsAPowerOfItsShare_AndTheirSurrogate
     EXPECT_LE(surrogate(after), surrogate(before) + 1e-12 * std::abs(surrogate(before)));
   }
   EXPECT_EQ(std::ssize(all_A), 60);
+}
+
+TEST(RareAtoms, AreThoseFarBelowTheMedian_AndNoneWhereAllAreUnused) {
+  const AtomPolicy policy{.rare = 0.1};
+  EXPECT_EQ(rare_atoms(Vector<double>{{1e6, 2, 1, 0, 0.05, 3}}, policy),
+            (std::vector<bool>{false, false, false, true, true, false}));
+  EXPECT_TRUE(rare_atoms(Vector<double>::Zero(4), policy).empty());
+}
+
+TEST(UpdatesThatRemember, ForgetAtomsThatAreReplaced) {
+  const Driven driven;
+  for (const bool adam : {false, true}) {
+    std::unique_ptr<Update<double>> update;
+    if (adam)
+      update = std::make_unique<Adam<double>>();
+    else
+      update = std::make_unique<BlockCoordinate<double>>(BlockCoordinateOptions{.forgetting = 1});
+    auto* its = update.get();
+    auto run = driven.run(std::move(update), std::make_unique<ExactDirection<double>>(
+                                                 driven.start, 0.1, EncodeOptions{}, Reduction::mean, CodesOf::changing_batches));
+    run.fit();
+    its->forget_atoms({3});
+    const NamedTensors state = its->state();
+    for (const char* name : adam ? std::vector{"adam.m.dictionary", "adam.v.dictionary"} : std::vector{"A", "B"}) {
+      const Matrix<double> remembered = get_matrix<double>(state, name, "");
+      EXPECT_TRUE(remembered.col(3).isZero(0)) << name;
+      EXPECT_FALSE(remembered.col(4).isZero(0)) << name;
+    }
+  }
+}
+
+TYPED_TEST(MiniBatchLearning, LooksAtSignalsHeldOutAtTheEnd) {
+  using T = TypeParam;
+  LearnOptions options = this->options(online);
+  options.validation = 0.1;
+  options.max_iter = 9;  // before the second look
+  const Matrix<T> start = datasets::perturbed<T>(this->problem.dictionary, 1, 3);
+  const auto found = learn_dictionary<T>(this->problem.signals, start, 0.2, options);
+  EXPECT_GT(recovery_score<T>(found.dictionary, this->problem.dictionary),
+            0.1 + recovery_score<T>(start, this->problem.dictionary));
+}
+
+TYPED_TEST(MiniBatchLearning, LeavesTheAtomsWhereNoSignalUsesOne) {
+  using T = TypeParam;
+  for (const LearningMethod method : {online, pudle_dec}) {
+    LearnOptions options = this->options(method);
+    options.max_iter = 25;
+    if (method == pudle_dec) options.batch_size.reset();
+    const auto found = learn_dictionary<T>(this->problem.signals, this->problem.dictionary, 1e3, options);
+    EXPECT_TRUE(found.dictionary.isApprox(this->problem.dictionary, 10 * epsilon<T>)) << to_string(method);
+  }
 }
 
 TEST(ResolveRunReg, TakesAFractionOfTheQuantile_OfSignalsDrawnByTheSeed) {

@@ -87,25 +87,26 @@ struct Sparse {
 TEST(Pudle, LeastSquaresWithDecayOrHardThresholds_ComeNearTheDictionary_WherePlainShrinkageStays) {
   const Sparse problem(100, 130, 3, 2, 1500);
   const Matrix<double> start = datasets::perturbed<double>(problem.dictionary, 0.25, 5);
-  const auto error = [&](LearningMethod method, Threshold threshold, int max_iter) {
+  const auto error = [&](LearningMethod method, Threshold threshold) {
+    const bool is_decayed = threshold == Threshold::decay;
     return problem.error(learn_dictionary<double>(problem.signals, start, 0.2,
                                                   {.method = method,
                                                    .n_layers = 30,
                                                    .batch_size = 100,
                                                    .threshold = threshold,
-                                                   .decay = 0.01,
-                                                   .decay_every = 20,
+                                                   .decay = is_decayed ? std::optional(0.01) : std::nullopt,
+                                                   .decay_every = is_decayed ? std::optional<Index>(20) : std::nullopt,
                                                    .learning_rate = 4e-3,
-                                                   .max_iter = max_iter,
+                                                   .max_iter = 120,
                                                    .replace_atoms = false})
                              .dictionary);
   };
   using enum LearningMethod;
-  const double plain = error(pudle_ls, Threshold::soft, 150);
+  const double plain = error(pudle_ls, Threshold::soft);
   EXPECT_LT(plain, 0.05);
-  EXPECT_LT(plain, 0.5 * error(pudle_lasso, Threshold::soft, 50));
-  EXPECT_LT(error(pudle_ls, Threshold::decay, 150), 0.5 * plain);
-  EXPECT_LT(error(pudle_ls, Threshold::hard, 150), 0.5 * plain);
+  EXPECT_LT(plain, 0.5 * error(pudle_lasso, Threshold::soft));
+  EXPECT_LT(error(pudle_ls, Threshold::decay), 0.5 * plain);
+  EXPECT_LT(error(pudle_ls, Threshold::hard), 0.5 * plain);
 }
 
 TEST(Noodl, RecoversADictionaryToRounding_WithoutLookingAtIt) {
@@ -139,7 +140,15 @@ TEST(PudleAndNoodl, RefuseWhatDoesNotFit) {
       {"eps is for the methods 'pudle_*', not for 'noodl'", with({.method = noodl, .eps = 1e-8})},
       {"least_code is for method 'noodl' alone", with({.method = pudle_ls, .least_code = 1})},
       {"loss: method 'pudle_dec' has its own", with({.method = pudle_dec, .loss = Loss::least_squares})},
-      {"decay = 0.5, must be > 0 and < 0.5", with({.method = pudle_ls, .decay = 0.5})},
+      {"decay = 0.5, must be > 0 and < 0.5", with({.method = pudle_ls, .threshold = Threshold::decay, .decay = 0.5})},
+      {"decay and decay_every are for threshold = 'decay'", with({.method = pudle_ls, .decay = 0.01})},
+      {"step and lipschitz_bound = 'frobenius' exclude each other",
+       with({.method = pudle_ls, .step = 0.2, .lipschitz_bound = LipschitzBound::frobenius})},
+      {"method 'noodl' takes no mask; choose one by gradients: 'unrolled', 'stochastic', 'pudle_lasso'",
+       [] {
+         const Matrix<double> X = Matrix<double>::Ones(3, 8), seen = Matrix<double>::Constant(3, 8, 0.5);
+         learn_dictionary<double>({X, seen}, 4, 0.1, {.method = noodl});
+       }},
       {"decay = 1.1, must be > 0 and <= 1", [] { UnrolledOptions{.decay = 1.1}.validate(); }},
   };
   for (const BadInput& row : table) EXPECT_EQ(refusal_of(row.call), row.sentence);

@@ -8,7 +8,8 @@ Claims checked: plain shrinkage stays at a distance; decay and hard thresholds c
 update 1000 for s = 20, plain shrinkage is near 1e-2, and 1 000 updates take at most 25 minutes.
 
 Where the documents differ: the factor beta of the decay begins at 1, as in the published code (the paper does not say). The code's
-NOODL divides its step, 20, by the batch size twice; that is kept: 0.4 times the mean over the batch. The line of SPORCO is left out.
+NOODL divides its step, 20, by the batch size twice; that is kept: 0.4 times the mean over the batch. Its codes begin at zero,
+here at the correlations above 1/2, as in NOODL's own paper. The line of SPORCO is left out.
 """
 
 from __future__ import annotations

@@ -1,5 +1,8 @@
 #include "riata/learning/atoms.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 #include "riata/core/check.hpp"
 #include "riata/core/random.hpp"
 #include "riata/core/stopping.hpp"
@@ -18,8 +21,13 @@ void AtomPolicy::validate() const {
 }
 
 std::vector<bool> rare_atoms(const Vector<double>& usage, const AtomPolicy& policy) {
+  std::vector<double> used;
+  std::ranges::copy_if(usage, std::back_inserter(used), [](double u) { return u > 0; });
+  if (used.empty()) return {};
+  const auto middle = used.begin() + std::ssize(used) / 2;
+  std::ranges::nth_element(used, middle);
   std::vector<bool> rare;
-  for (const double u : usage) rare.push_back(u <= policy.rare * usage.mean());
+  for (const double u : usage) rare.push_back(u <= policy.rare * *middle);
   return rare;
 }
 
@@ -30,6 +38,7 @@ std::vector<bool> unused_atoms(const Sums<T>& answer) {
     for (Index j = 0; j < g->second.cols(); ++j) unused.push_back(g->second.col(j).isZero(0));
   else if (const auto A = answer.statistics.find("A"); A != answer.statistics.end())
     for (Index j = 0; j < A->second.cols(); ++j) unused.push_back(A->second(j, j) == T(0));
+  if (std::ranges::all_of(unused, [](bool is) { return is; })) unused.clear();  // no atom is better than another
   return unused;
 }
 

@@ -14,13 +14,13 @@ struct AtomPolicy {
   bool replace = true;      ///< try a random signal of the batch in their place; kept only if the value does not rise
   int check_every = 10;     ///< accepted iterations between checks
   double duplicate = 0.99;  ///< |cosine| above which the later of two atoms counts as a copy
-  double rare = 0.05;       ///< share of the mean usage below which an atom counts as unused, where batches change
+  double rare = 0.05;       ///< share of the median usage below which an atom counts as unused, where batches change
   std::uint64_t seed = 0;
   void validate() const;  ///< @throws std::invalid_argument
 };
 
 /// Which columns of D no signal uses, exactly: their gradient is zero, or no code of theirs in the statistics. Empty if an answer
-/// does not say.
+/// does not say, or if it is all of them.
 template <Scalar T>
 std::vector<bool> unused_atoms(const Sums<T>& answer);
 

@@ -186,11 +186,11 @@ void NoodlOptions::validate() const {
 }
 
 template <Scalar T>
-Matrix<T> NoodlDirection<T>::code(const Dictionary<T>& D, const ConstMatrixRef<T>& X) const {
+Matrix<T> NoodlDirection<T>::code(const Dictionary<T>& D, double step, const ConstMatrixRef<T>& X) const {
   const auto keep_beyond = [](Matrix<T>& Z, double threshold) {
     Z = (Z.array().abs() > static_cast<T>(threshold)).select(Z, T(0));
   };
-  const T eta = static_cast<T>(options_.step.value_or(1 / D.squared_norm()));
+  const T eta = static_cast<T>(step);
   Matrix<T> Z(D.code_size(), X.cols()), R(X.rows(), X.cols()), pull(D.code_size(), X.cols());
   D.adjoint(X, Z);
   keep_beyond(Z, options_.least_code ? *options_.least_code / 2 : options_.threshold);
@@ -200,6 +200,7 @@ Matrix<T> NoodlDirection<T>::code(const Dictionary<T>& D, const ConstMatrixRef<T
     R = X - R;
     D.adjoint(R, pull);
     pull = Z + eta * pull;
+    require(pull.allFinite(), "noodl: the codes diverge with step = {}; use a smaller one", step);
     keep_beyond(pull, options_.threshold);
     const bool settled = (pull - Z).norm() <= static_cast<T>(options_.tol) * pull.norm();
     Z.swap(pull);
@@ -218,10 +219,11 @@ Sums<T> NoodlDirection<T>::look(const Sample<T>& sample, const Question<T>& ques
   const Index n = X.cols(), m = D->code_size();
   Matrix<T> codes(question.codes ? m : 0, question.codes ? n : 0), signs = Matrix<T>::Zero(X.rows(), m);
   double squares = 0, sizes = 0;
+  const double step = options_.step.value_or(1 / D->squared_norm());
   constexpr Index block = 1024;  // signals, whose codes are there at once
   for (Index first = 0; first < n; first += block) {
     const Index count = std::min(block, n - first);
-    const Matrix<T> Z = code(*D, X.middleCols(first, count));
+    const Matrix<T> Z = code(*D, step, X.middleCols(first, count));
     Matrix<T> R(X.rows(), count);
     D->apply(Z, R);
     R = X.middleCols(first, count) - R;
@@ -232,7 +234,7 @@ Sums<T> NoodlDirection<T>::look(const Sample<T>& sample, const Question<T>& ques
     if (question.usage && sums.usage.size() == 0) sums.usage = Vector<double>::Zero(m);
     if (question.usage) sums.usage += Z.template cast<double>().rowwise().squaredNorm();
   }
-  sums.value = squares / 2 / static_cast<double>(n);
+  sums.value = squares / 2 / (options_.reduction == Reduction::mean ? static_cast<double>(n) : 1);
   if (!question.gradient.empty()) {
     if (sizes > 0) signs *= static_cast<T>(static_cast<double>(m) / sizes);
     sums.gradient["dictionary"] = std::move(signs);

@@ -88,7 +88,8 @@ struct NoodlOptions {
   std::optional<double> least_code = {};  ///< C: the first codes are those of correlations above C/2; absent: above tau
   std::optional<double> step = {};        ///< eta_x of the codes; absent: 1 / ||D||_2^2
   int n_layers = 50;                      ///< steps of the codes, at most
-  double tol = 1e-10;                     ///< relative change of the codes of a batch that ends them
+  double tol = 1e-10;                     ///< relative change of the codes of 1 024 signals that ends them
+  Reduction reduction = Reduction::mean;  ///< of the value; the direction is the same
   void validate() const;                  ///< @throws std::invalid_argument
 };
 
@@ -106,7 +107,7 @@ class NoodlDirection final : public Direction<T> {
   Sums<T> look(const Sample<T>& sample, const Question<T>& question, const Execution& execution) override;
 
  private:
-  Matrix<T> code(const Dictionary<T>& D, const ConstMatrixRef<T>& X) const;
+  Matrix<T> code(const Dictionary<T>& D, double step, const ConstMatrixRef<T>& X) const;
   std::unique_ptr<const Dictionary<T>> D_;
   NoodlOptions options_;
 };

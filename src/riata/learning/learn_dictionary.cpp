@@ -22,6 +22,11 @@
 namespace riata {
 namespace {
 
+/// Those that are not held out.
+Index n_trained_on(const LearnOptions& o, Index n_signals) {
+  return n_signals - static_cast<Index>(std::lround(o.validation * static_cast<double>(n_signals)));
+}
+
 /// Signals of a mini-batch: statistics remember what one lacks, steps do not.
 Index batch_size_of(const LearnOptions& o, Index n_signals) {
   return o.batch_size.value_or(std::min<Index>(o.method == LearningMethod::online ? 500 : 2000, n_signals));
@@ -30,6 +35,12 @@ Index batch_size_of(const LearnOptions& o, Index n_signals) {
 }  // namespace
 
 Layers algorithm_of(const LearnOptions& o) { return is_pudle(o.method) ? Layers::ista : o.algorithm; }
+
+bool has_hard_threshold(const LearnOptions& o) { return o.method == LearningMethod::noodl || o.threshold == Threshold::hard; }
+
+Loss loss_of(const LearnOptions& o) {
+  return has_hard_threshold(o) || o.method == LearningMethod::pudle_ls ? Loss::least_squares : o.loss;
+}
 
 void LearnOptions::validate() const {
   check_options(*this);
@@ -43,6 +54,8 @@ void LearnOptions::validate() const {
   require(may_be_by_batches(method) || (!step && !learning_rate),
           "step and learning_rate are for 'pudle_*' and 'noodl', not for '{}'", to_string(method));
   require(is_pudle(method) || !eps, "eps is for the methods 'pudle_*', not for '{}'", to_string(method));
+  require(threshold == Threshold::decay || (!decay && !decay_every), "decay and decay_every are for threshold = 'decay'");
+  require(lipschitz_bound == LipschitzBound::spectral || !step, "step and lipschitz_bound = 'frobenius' exclude each other");
   require(method == LearningMethod::noodl || !least_code, "least_code is for method 'noodl' alone");
   require(loss == Loss::lasso || !may_be_by_batches(method), "loss: method '{}' has its own", to_string(method));
   require(threshold != Threshold::hard || method != LearningMethod::pudle_lasso,
@@ -115,7 +128,8 @@ Matrix<T> initial_dictionary(const ConstMatrixRef<T>& X, Index n_atoms, const Le
 }
 
 DecaySchedule decay_of(const LearnOptions& o) {
-  return o.threshold == Threshold::decay ? DecaySchedule{.drop = o.decay, .every = o.decay_every} : DecaySchedule{};
+  return o.threshold == Threshold::decay ? DecaySchedule{.drop = o.decay.value_or(0.005), .every = o.decay_every.value_or(100)}
+                                         : DecaySchedule{};
 }
 
 template <Scalar T>
@@ -128,18 +142,18 @@ std::unique_ptr<Direction<T>> make_direction(const Dictionary<T>& D, double reg,
                                                o.reduction, CodesOf::changing_batches);
   if (o.method == LearningMethod::noodl)
     return std::make_unique<NoodlDirection<T>>(
-        D, NoodlOptions{.threshold = reg, .least_code = o.least_code, .step = o.step, .n_layers = o.n_layers});
+        D, NoodlOptions{
+               .threshold = reg, .least_code = o.least_code, .step = o.step, .n_layers = o.n_layers, .reduction = o.reduction});
   std::optional<int> backprop = o.backprop;
   if (o.method == LearningMethod::alternating || o.method == LearningMethod::pudle_dec) backprop = 0;
   const bool hard = o.threshold == Threshold::hard;
-  const Loss loss = hard || o.method == LearningMethod::pudle_ls ? Loss::least_squares : o.loss;
   return std::make_unique<UnrolledDirection<T>>(
       D, reg,
       UnrolledDirectionOptions{.network = {.n_layers = o.n_layers,
                                            .algorithm = algorithm_of(o),
                                            .return_extrapolated = o.return_extrapolated,
                                            .penalty = o.penalty},
-                               .loss = loss,
+                               .loss = loss_of(o),
                                .reduction = o.reduction,
                                .backprop = backprop,
                                .lipschitz_bound = o.lipschitz_bound,
@@ -154,14 +168,14 @@ std::unique_ptr<Sampler<T>> make_sampler(const Batch<T>& batch, const LearnOptio
     return std::make_unique<MiniBatches<T>>(
         batch, MiniBatchOptions{.batch_size = o.batch_size, .validation = o.validation, .seed = o.seed});
   if (!is_by_batches(o.method)) return std::make_unique<FullBatch<T>>(batch);
-  const auto n_held = static_cast<Index>(std::lround(o.validation * static_cast<double>(batch.size())));
-  const Index size = batch_size_of(o, batch.size() - n_held);
+  const Index size = batch_size_of(o, n_trained_on(o, batch.size()));
   return std::make_unique<MiniBatches<T>>(batch,
                                           MiniBatchOptions{.batch_size = size, .validation = o.validation, .seed = o.seed});
 }
 
 template <Scalar T>
-std::unique_ptr<Update<T>> make_update(Index n_signals, const LearnOptions& o) {
+std::unique_ptr<Update<T>> make_update(Index n_all, const LearnOptions& o) {
+  const Index n_signals = n_trained_on(o, n_all);
   if (o.method == LearningMethod::online)
     return std::make_unique<BlockCoordinate<T>>(
         BlockCoordinateOptions{.forgetting = o.forgetting.value_or(10), .constraint = o.constraint});
@@ -170,7 +184,9 @@ std::unique_ptr<Update<T>> make_update(Index n_signals, const LearnOptions& o) {
     return std::make_unique<StochasticLineSearch<T>>(StochasticLineSearchOptions{
         .slope = std::min(10.0 / static_cast<double>(size), 0.5), .per_epoch = (n_signals + size - 1) / size});
   }
-  if (is_pudle(o.method)) return std::make_unique<Adam<T>>(AdamOptions{.rate = o.learning_rate.value_or(1e-3), .eps = o.eps});
+  std::optional<double> eps = o.eps;  // of the gradient of means
+  if (eps && o.reduction == Reduction::sum) *eps *= static_cast<double>(o.batch_size.value_or(n_signals));
+  if (is_pudle(o.method)) return std::make_unique<Adam<T>>(AdamOptions{.rate = o.learning_rate.value_or(1e-3), .eps = eps});
   if (o.method == LearningMethod::noodl) return std::make_unique<FixedStep<T>>(o.learning_rate.value_or(0.5));
   return std::make_unique<LineSearch<T>>(LineSearchOptions{.first = 64});
 }
@@ -225,6 +241,8 @@ LearnResult<T> learn(const Batch<T>& batch, const Dictionary<T>& init, const Reg
   }
   require((o.method != LearningMethod::online && o.method != LearningMethod::noodl) || has_atoms,
           "method '{}' needs a dictionary that is a matrix", to_string(o.method));
+  require((o.method != LearningMethod::online && o.method != LearningMethod::noodl) || !batch.is_weighted(),
+          "method '{}' takes no mask; choose one by gradients: 'unrolled', 'stochastic', 'pudle_lasso'", to_string(o.method));
   Run<T> run(make_sampler<T>(batch, o), make_direction<T>(*D, reg, o), make_update<T>(batch.size(), o), std::move(phases),
              std::move(parameters),
              {.max_iter = o.max_iter,
@@ -238,7 +256,11 @@ LearnResult<T> learn(const Batch<T>& batch, const Dictionary<T>& init, const Reg
               .checkpoint = std::move(checkpoint),
               .execution = o.execution});
   RunResult<T> learned = run.fit(observer);
-  if (learned.best_value) learned.parameters = std::move(learned.best);
+  if (learned.best_value) {  // it was looked at last some iterations ago
+    const Question<T> last{.at = learned.parameters, .look = Look::held_out, .iteration = std::ssize(learned.history.value)};
+    if (!(run.answer(last, {.n_threads = o.execution.n_threads}).value < *learned.best_value))
+      learned.parameters = std::move(learned.best);
+  }
   LearnResult<T> result{.dictionary = {},
                         .parameters = std::move(learned.parameters),
                         .steps = {},

@@ -69,8 +69,9 @@ struct LearnOptions {
       {};  ///< signals of a mini-batch; absent: 500 of `online` and 2000 of `stochastic`, or all if there are fewer
   std::optional<double> forgetting = {};  ///< rho of `online`, see BlockCoordinate; absent: 10
   Threshold threshold = Threshold::soft;  ///< of `pudle_*`; `noodl` keeps what is beyond reg
-  double decay = 0.005;                   ///< of threshold = decay: beta = 1 - decay floor(iteration / decay_every), at least 1/2
-  Index decay_every = 100;
+  /// Of threshold = decay: beta = 1 - decay floor(iteration / decay_every), at least 1/2; absent: 0.005 and 100.
+  std::optional<double> decay = {};
+  std::optional<Index> decay_every = {};
   std::optional<double> step = {};  ///< alpha, of the layers of `pudle_*` and the codes of `noodl`; absent: 1 / ||D||_2^2
   std::optional<double> learning_rate = {};  ///< of `pudle_*`, absent: 1e-3, and `noodl`, absent: 1/2, over the mean of |z|
   std::optional<double> eps = {};            ///< of Adam in `pudle_*`; absent: relative (adam.hpp)
@@ -85,7 +86,7 @@ struct LearnOptions {
   Init init = Init::data;
   bool centre = false;  ///< subtract each signal's mean first; needs a copy of the signals
   int max_iter = 300;
-  double tol = 1e-6;  ///< relative decrease between accepted steps that ends a phase
+  double tol = 1e-6;  ///< relative decrease between accepted steps that ends a phase of the line search on all signals
   std::optional<double> max_time = {};
   bool replace_atoms = true;             ///< see AtomPolicy
   std::optional<double> coder_tol = {};  ///< relative gap of exact codes; absent: 1e-8, 1e-2 for `online`
@@ -103,21 +104,20 @@ struct LearnOptions {
 template <>
 inline constexpr auto described<LearnOptions> = std::tuple{
     Option{"method", &LearnOptions::method, rule::anything,
-           "Gradient through all layers, through none, through the last K; or exact codes; or, on mini-batches, through all "
-           "layers or "
-           "by statistics of exact codes"},
+           "By gradients through all layers, none, or the last K; by exact codes; on mini-batches, through all layers or by "
+           "statistics of exact codes; by PUDLE's three gradients; NOODL"},
     Option{"n_layers", &LearnOptions::n_layers, rule::some_layers, "Unrolled layers N"},
     Option{"algorithm", &LearnOptions::algorithm, rule::anything, "What the layers are; of 'pudle_*' always ista"},
     Option{"loss", &LearnOptions::loss, rule::anything, "What learning minimises"},
     Option{"backprop", &LearnOptions::backprop, rule::anything, "K: the layers that 'truncated' differentiates"},
     Option{"batch_size", &LearnOptions::batch_size, rule::at_least_one,
-           "Signals of a mini-batch of 'stochastic' and 'online'; default: 2000 and 500"},
+           "Signals of a mini-batch, of 'stochastic' (default: 2000), 'online' (500), and 'pudle_*' and 'noodl' (all)"},
     Option{"forgetting", &LearnOptions::forgetting, rule::not_negative,
            "How fast 'online' forgets: of t batches the k-th counts (k/t)^forgetting; default: 10"},
     Option{"threshold", &LearnOptions::threshold, rule::anything, "What the layers of 'pudle_*' do to small entries"},
     Option{"decay", &LearnOptions::decay, Rule{[](double v) { return v > 0 && v < 0.5; }, "must be > 0 and < 0.5"},
-           "Of threshold 'decay': by how much the factor from layer to layer falls"},
-    Option{"decay_every", &LearnOptions::decay_every, rule::at_least_one, "After so many iterations"},
+           "Of threshold 'decay': by how much the factor from layer to layer falls; default: 0.005"},
+    Option{"decay_every", &LearnOptions::decay_every, rule::at_least_one, "After so many iterations; default: 100"},
     Option{"step", &LearnOptions::step, rule::positive, "Step of the codes of 'pudle_*' and 'noodl'; default: 1 / ||D||_2^2"},
     Option{"learning_rate", &LearnOptions::learning_rate, rule::positive,
            "Of the atoms, in 'pudle_*' (default: 1e-3) and 'noodl' (default: 0.5)"},
@@ -166,8 +166,10 @@ struct LearnResult {
   Status status = Status::converged;
 };
 
-/// What the layers of such a run are.
+/// What the layers of such a run are, and what is minimised; is reg a threshold beyond which codes stay as they are?
 Layers algorithm_of(const LearnOptions& options);
+Loss loss_of(const LearnOptions& options);
+bool has_hard_threshold(const LearnOptions& options);
 
 /// X is n_features x n_signals, or {X, mask}: the data fit of what was seen (terms/batch.hpp). reg as a fraction is of the
 /// 0.99 quantile of reg_max at the initial dictionary (resolve_run_reg).

@@ -477,9 +477,9 @@ void Run<T>::restore(const NamedTensors& tensors, const std::string& where) {
   if (follows_usage()) {
     const auto usage = get_vector<double>(tensors, "usage", where);
     s.usage = Eigen::Map<const Vector<double>>(usage.data(), std::ssize(usage));
-    require((s.usage.size() == 0 && s.taken == 0) ||
-                (s.usage.size() == dictionary->second.cols() && s.usage.allFinite() && s.usage.minCoeff() >= 0),
-            "{}: tensor 'usage' is damaged", where);
+    require(
+        s.usage.size() == 0 || (s.usage.size() == dictionary->second.cols() && s.usage.allFinite() && s.usage.minCoeff() >= 0),
+        "{}: tensor 'usage' is damaged", where);
   }
   update_->restore(tensors, s.parameters);
   direction_->restore(tensors, sampler_->batch(s.iteration), s.parameters, where);

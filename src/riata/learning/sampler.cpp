@@ -61,14 +61,17 @@ template <Scalar T>
 Sample<T> MiniBatches<T>::batch(Index iteration) {
   if (!options_.batch_size && !held_out_) return all_;
   if (!options_.batch_size) iteration = 0;
-  if (iteration == std::exchange(iteration_, iteration)) return batch_->sample();
-  std::vector<Index> which = trained_on_;
+  if (batch_ && iteration == iteration_) return batch_->sample();
+  batch_.reset();
   if (options_.batch_size) {
     RandomStream random(options_.seed, batch_stream, static_cast<std::uint32_t>(iteration));
-    which = random.choose(std::ssize(trained_on_), *options_.batch_size);
+    std::vector<Index> which = random.choose(std::ssize(trained_on_), *options_.batch_size);
     for (Index& i : which) i = trained_on_[static_cast<std::size_t>(i)];
+    batch_.emplace(all_, which);
+  } else {
+    batch_.emplace(all_, trained_on_);
   }
-  batch_.emplace(all_, which);
+  iteration_ = iteration;
   return batch_->sample();
 }
 

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "riata/core/check.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/optim/checkpoint.hpp"
 
 namespace riata {
@@ -12,35 +13,51 @@ void BlockCoordinateOptions::validate() const {
           "block coordinate descent: forgetting = {}, must be >= 0 and finite", forgetting.value_or(0));
 }
 
-template <Scalar T>
-Asking<T, Outcome<T>> BlockCoordinate<T>::step(Position<T> from) {
-  require(from.parameters.contains("dictionary"), "{} moves atoms, the parameter 'dictionary', which is not among the parameters",
-          name());
-  const bool on_sphere = options_.constraint == Constraint::unit_sphere;
-  constexpr int sweeps = 2;  // codes hold for these atoms alone; more sweeps on them gain nothing
-  const Question<T> question{.at = from.parameters, .statistics = true};
-  Sums<T> sums = co_await question;
-  Matrix<T>&A = sums.statistics.at("A"), &B = sums.statistics.at("B");
-  const Index t = past_.t + 1;
-  if (past_.A.size() > 0) {
-    const T b = static_cast<T>(std::pow(1 - 1 / static_cast<double>(t), *options_.forgetting));
-    A += b * past_.A;
-    B += b * past_.B;
-  }
-  Outcome<T> outcome{.parameters = from.parameters, .moved = true, .value = sums.value, .step = 1};
-  Matrix<T>& D = outcome.parameters.at("dictionary");
-  for (int sweep = 0; sweep < sweeps; ++sweep)
+namespace {
+
+/// Two sweeps over the atoms; codes hold for those before alone, and more sweeps gain nothing.
+template <Scalar S>
+void move_atoms(Matrix<S>& D, const Matrix<S>& A, const Matrix<S>& B, Constraint constraint) {
+  const bool on_sphere = constraint == Constraint::unit_sphere;
+  const S least = A.diagonal().maxCoeff() * S(1e-25);  // what is left of codes long ago has no digits
+  for (int sweep = 0; sweep < 2; ++sweep)
     for (Index j = 0; j < D.cols(); ++j) {
-      if (A(j, j) == T(0)) continue;
-      const Vector<T> d = D.col(j) + (B.col(j) - D * A.col(j)) / A(j, j);
-      const T norm = d.norm();
-      if (norm > (on_sphere ? T(0) : T(1)))
+      if (j % 64 == 0) leave_if_stopped();
+      if (A(j, j) <= least) continue;
+      const Vector<S> d = D.col(j) + (B.col(j) - D * A.col(j)) / A(j, j);
+      const S norm = d.norm();
+      if (norm > (on_sphere ? S(0) : S(1)))
         D.col(j) = d / norm;
       else if (!on_sphere)
         D.col(j) = d;
     }
-  if (options_.forgetting)
-    outcome.keep = [this, past = Past{t, std::move(A), std::move(B)}]() mutable { past_ = std::move(past); };
+}
+
+}  // namespace
+
+template <Scalar T>
+Asking<T, Outcome<T>> BlockCoordinate<T>::step(Position<T> from) {
+  require(from.parameters.contains("dictionary"), "{} moves atoms, the parameter 'dictionary', which is not among the parameters",
+          name());
+  const Question<T> question{.at = from.parameters, .statistics = true};
+  Sums<T> sums = co_await question;
+  const Matrix<T>&A = sums.statistics.at("A"), &B = sums.statistics.at("B");
+  Outcome<T> outcome{.parameters = from.parameters, .moved = true, .value = sums.value, .step = 1};
+  Matrix<T>& D = outcome.parameters.at("dictionary");
+  if (!options_.forgetting) {
+    move_atoms(D, A, B, options_.constraint);
+    co_return outcome;
+  }
+  Past past{past_.t + 1, A.template cast<double>(), B.template cast<double>()};
+  if (past_.A.size() > 0) {
+    const double b = std::pow(1 - 1 / static_cast<double>(past.t), *options_.forgetting);
+    past.A += b * past_.A;
+    past.B += b * past_.B;
+  }
+  Matrix<double> moved = D.template cast<double>();
+  move_atoms(moved, past.A, past.B, options_.constraint);
+  D = moved.template cast<T>();
+  outcome.keep = [this, past = std::move(past)]() mutable { past_ = std::move(past); };
   co_return outcome;
 }
 
@@ -57,7 +74,7 @@ void BlockCoordinate<T>::forget_atoms(const std::vector<Index>& atoms) {
 template <Scalar T>
 NamedTensors BlockCoordinate<T>::state() const {
   if (!options_.forgetting) return {};
-  return {{"A", to_tensor<T>(past_.A)}, {"B", to_tensor<T>(past_.B)}, {"batches", to_tensor(std::int64_t{past_.t})}};
+  return {{"A", to_tensor<double>(past_.A)}, {"B", to_tensor<double>(past_.B)}, {"batches", to_tensor(std::int64_t{past_.t})}};
 }
 
 template <Scalar T>
@@ -68,8 +85,8 @@ void BlockCoordinate<T>::restore(const NamedTensors& state, const Parameters<T>&
   const std::int64_t t = stored_integer(state, "batches", 0, std::int64_t{1} << 53, where);
   if (t == 0) return;
   const Matrix<T>& D = parameters.at("dictionary");
-  past_ = {static_cast<Index>(t), stored_matrix<T>(state, "A", D.cols(), D.cols(), where),
-           stored_matrix<T>(state, "B", D.rows(), D.cols(), where)};
+  past_ = {static_cast<Index>(t), stored_matrix<double>(state, "A", D.cols(), D.cols(), where),
+           stored_matrix<double>(state, "B", D.rows(), D.cols(), where)};
 }
 
 template class BlockCoordinate<float>;

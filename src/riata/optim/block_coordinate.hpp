@@ -43,8 +43,8 @@ class BlockCoordinate final : public Update<T> {
 
  private:
   struct Past {
-    Index t = 0;     // batches
-    Matrix<T> A, B;  // 0 x 0 before the first
+    Index t = 0;          // batches
+    Matrix<double> A, B;  // 0 x 0 before the first; double, since early batches come to count almost nothing
   };
   BlockCoordinateOptions options_;
   Past past_;

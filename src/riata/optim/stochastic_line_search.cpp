@@ -54,8 +54,10 @@ Asking<T, Outcome<T>> StochasticLineSearch<T>::step(Position<T> from) {
     bool fits = true;
     for (const auto& [name, values] : trial.at) fits = fits && values.allFinite();
     if (!fits) continue;
+    if (trial.at == from.parameters) break;  // nor will shorter steps move anything
     const Sums<T> there = co_await trial;
-    if (!(there.value <= here.value - options_.slope * (eta * size) * size * sum)) continue;
+    const double least = options_.slope * (eta * size) * size * sum;
+    if (!(there.value < here.value && there.value <= here.value - least)) continue;
     outcome = {.parameters = std::move(trial.at), .moved = true, .value = there.value, .step = eta};
     eta_next = eta;
     break;

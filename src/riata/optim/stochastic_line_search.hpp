@@ -4,7 +4,7 @@
 //   p' = project(p - eta g)   until   loss_b(p') <= loss_b(p) - c eta ||g_tan||^2,   else eta <- shrink eta
 //
 // where loss_b is the loss of the batch, and g_tan is g without its part across the constraint (along the atoms on the sphere),
-// which lowers nothing. Searches begin at the largest eta in the first epoch, then at
+// which lowers nothing (of parameters other than atoms all of g). Searches begin at the largest eta in the first epoch, then at
 //
 //   min(largest, decay^(1 / iterations per epoch) eta / shrink),   eta the last accepted.
 //
@@ -25,7 +25,7 @@ struct StochasticLineSearchOptions {
   double slope = 5e-3;      ///< c; published: 10 / batch size
   double shrink = 0.5;      ///< factor between trials, in (0, 1)
   double decay = 0.5;       ///< of eta from one epoch to the next, in (0, 1]
-  Index per_epoch = 1;      ///< iterations that see all signals once
+  Index per_epoch = 1;      ///< iterations that see as many signals as there are
   bool relative = true;
   bool euclidean = false;
   void validate() const;  ///< @throws std::invalid_argument naming the field, its value and the rule
