@@ -373,3 +373,12 @@ def test_a_model_keeps_the_penalty_that_it_was_learned_with_and_steps_if_they_we
     assert not result.steps_learned and len(model.steps) == 0
     riata.save_model(path, riata.learn_dictionary(X, 4, 0.1, n_layers=3, max_iter=1, learn_steps=True))
     assert len(riata.load_model(path).steps) == 3
+
+
+def test_one_artefact_decides_no_weight(problem):
+    X = problem.signals.copy()
+    X[7] *= 1e9
+    largest = np.sort(riata.reg_max(X, problem.dictionary))[395]  # of 400 signals four lie above
+    learned = riata.learn_dictionary(X, 24, "0.5max", init=problem.dictionary, max_iter=1)
+    trained = riata.Network("step", problem.dictionary, 2).fit(X, "0.5max", max_iter=1)
+    assert learned.reg == pytest.approx(0.5 * largest) == trained.reg
