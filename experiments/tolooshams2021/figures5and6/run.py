@@ -30,11 +30,11 @@ import riata  # noqa: E402
 UPDATES = (1, 100, 200, 500, 1000)
 # The published curves at these updates, by s and method.
 PUBLISHED = {
-    10: {"ae-ls": (.1557, .0629, .0237, .0086, .0087), "decay": (None, .0226, 9.2e-4, 5.2e-6, None), "HT": (None, .0220, 8.2e-4, 2.9e-6, None),
+    10: {"ae-ls": (.1557, .0629, .0237, .0086, .0087), "decay": (None, None, .0226, 9.2e-4, 5.2e-6), "HT": (None, None, .0220, 8.2e-4, 2.9e-6),
          "NOODL": (.156, .108, .0748, .0246, .0039)},
-    20: {"ae-ls": (.1553, .0469, .0170, .0136, .0143), "decay": (None, .0131, 5.3e-4, 5.7e-6, None), "HT": (None, .0116, 1.9e-4, 4.8e-7, None),
+    20: {"ae-ls": (.1553, .0469, .0170, .0136, .0143), "decay": (None, None, .0131, 5.3e-4, 5.7e-6), "HT": (None, None, .0116, 1.9e-4, 4.8e-7),
          "NOODL": (.1556, .0795, .0403, .0052, 1.7e-4)},
-    40: {"ae-ls": (.155, .0461, .0227, .0236, .0263), "decay": (None, .0154, 1.3e-3, 4.0e-5, None), "HT": (None, .0125, 5.6e-4, 9.8e-6, None),
+    40: {"ae-ls": (.155, .0461, .0227, .0236, .0263), "decay": (None, None, .0154, 1.3e-3, 4.0e-5), "HT": (None, None, .0125, 5.6e-4, 9.8e-6),
          "NOODL": (.155, .0512, .0166, 5.7e-4, 2.3e-6)},
 }  # fmt: skip
 COLOURS = {"ae-ls": "C0", "decay": "C1", "HT": "C2", "NOODL": "C3"}
