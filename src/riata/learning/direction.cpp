@@ -10,6 +10,7 @@
 #include "riata/optim/checkpoint.hpp"
 #include "riata/optim/parameters.hpp"
 #include "riata/solvers/certificate.hpp"
+#include "riata/terms/l0.hpp"
 #include "riata/unrolled/differentiate.hpp"
 
 namespace riata {
@@ -92,7 +93,8 @@ Sums<T> UnrolledDirection<T>::look(const Sample<T>& sample, const Question<T>& q
                                       .usage = scales || question.usage});
   sums.value = result.value;
   sums.gradient = std::move(result.parameters);
-  if (question.usage) sums.usage = static_cast<double>(batch.size()) * result.usage;
+  const double counted = options_.reduction == Reduction::mean ? static_cast<double>(batch.size()) : 1;
+  if (question.usage) sums.usage = counted * result.usage;
   if (scales) {
     const double floor = 0.1 * result.usage.mean();
     for (Index j = 0; j < result.usage.size(); ++j)
@@ -187,13 +189,13 @@ void NoodlOptions::validate() const {
 
 template <Scalar T>
 Matrix<T> NoodlDirection<T>::code(const Dictionary<T>& D, double step, const ConstMatrixRef<T>& X) const {
-  const auto keep_beyond = [](Matrix<T>& Z, double threshold) {
-    Z = (Z.array().abs() > static_cast<T>(threshold)).select(Z, T(0));
-  };
+  const auto thresholds = [&](double t) { return Vector<T>::Constant(X.cols(), static_cast<T>(t)).eval(); };
+  const Vector<T> first = thresholds(options_.least_code ? *options_.least_code / 2 : options_.threshold),
+                  later = thresholds(options_.threshold);
   const T eta = static_cast<T>(step);
   Matrix<T> Z(D.code_size(), X.cols()), R(X.rows(), X.cols()), pull(D.code_size(), X.cols());
   D.adjoint(X, Z);
-  keep_beyond(Z, options_.least_code ? *options_.least_code / 2 : options_.threshold);
+  hard_threshold<T>(Z, first);
   for (int k = 0; k < options_.n_layers; ++k) {
     leave_if_stopped();
     D.apply(Z, R);
@@ -201,7 +203,7 @@ Matrix<T> NoodlDirection<T>::code(const Dictionary<T>& D, double step, const Con
     D.adjoint(R, pull);
     pull = Z + eta * pull;
     require(pull.allFinite(), "noodl: the codes diverge with step = {}; use a smaller one", step);
-    keep_beyond(pull, options_.threshold);
+    hard_threshold<T>(pull, later);
     const bool settled = (pull - Z).norm() <= static_cast<T>(options_.tol) * pull.norm();
     Z.swap(pull);
     if (settled) break;
