@@ -9,24 +9,26 @@ Exits with 1 if it does not hold.
 """
 
 import argparse
+import functools
 import os
 import sys
 import time
 
 import numpy as np
 
+from signals import normalised
+
 N_FEATURES, N_ATOMS, ENOUGH = 50, 100, 0.95
 SETTINGS = [(0.1, 0.1), (0.1, 0.3), (0.1, 0.6), (0.3, 0.1), (0.3, 0.3), (0.3, 0.6)]
 
 
 def problem(density, n_signals, seed):
-    rng = np.random.default_rng(seed)
-    D = rng.standard_normal((N_ATOMS, N_FEATURES))
-    D /= np.linalg.norm(D, axis=1, keepdims=True)
-    codes = rng.standard_normal((n_signals, N_ATOMS)) * (rng.random((n_signals, N_ATOMS)) < density)
-    X = codes @ D + 0.1 * rng.standard_normal((n_signals, N_FEATURES))
-    start = X[rng.choice(n_signals, N_ATOMS, replace=False)]
-    return X, D, start / np.linalg.norm(start, axis=1, keepdims=True)
+    import riata
+
+    planted = riata.datasets.planted(n_features=N_FEATURES, n_atoms=N_ATOMS, n_signals=n_signals, density=density, noise_std=0.1,
+                                     random_state=seed)  # fmt: skip
+    some = np.random.default_rng(seed).choice(n_signals, N_ATOMS, replace=False)
+    return planted.signals, planted.dictionary, normalised(planted.signals[some])
 
 
 def score(found, D):
@@ -49,12 +51,12 @@ def grow(learn, D, cap):
         batches += batches // 3 + 1
 
 
-def by_riata(X, D, start, reg, size, cap, threads):
+def by_riata(X, D, start, reg, size, cap, threads, **method_options):
     import riata
 
     X, start = X.astype(np.float32), start.astype(np.float32)
     return grow(lambda n: riata.learn_dictionary(X, N_ATOMS, reg, method="online", init=start, batch_size=size, max_iter=n,
-                                                 n_threads=threads).dictionary, D, cap)  # fmt: skip
+                                                 n_threads=threads, method_options=method_options).dictionary, D, cap)  # fmt: skip
 
 
 def by_spams(X, D, start, reg, size, cap, threads):
@@ -94,8 +96,10 @@ def main():
     parser.add_argument("--settings", nargs="+", default=[f"{d},{r}" for d, r in SETTINGS], help="density,reg")
     parser.add_argument("--learners", nargs="+", default=list(LEARNERS), choices=list(LEARNERS))
     parser.add_argument("--sizes", type=int, nargs="+", default=[500, 2000])
+    parser.add_argument("--forgetting", type=float, default=10, help="of riata; by the paper's rule 1")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     args = parser.parse_args()
+    LEARNERS["riata"] = functools.partial(by_riata, forgetting=args.forgetting)
     good = True
     print("seconds to a score of 0.95, of each seed; in brackets the score where it was not reached\n")
     print("| density | reg |" + "".join(f" {name} |" for name in args.learners) + "\n|---|---|" + "---|" * len(args.learners))
