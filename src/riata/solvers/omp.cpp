@@ -98,13 +98,14 @@ class Pursuit {
   void start(double x_sq, double target) {
     I_.clear();
     x_sq_ = error_ = x_sq;
+    x_norm_ = std::sqrt(x_sq);
     target_ = target;
   }
   bool goes_on() const { return size() < most_ && misses(error_, target_, x_sq_); }
 
   const Index most_;
   std::vector<int> I_;
-  double x_sq_ = 0, error_ = 0, target_ = 0;  // ||x||^2, ||r||^2
+  double x_sq_ = 0, x_norm_ = 0, error_ = 0, target_ = 0;  // error: ||r||^2
 };
 
 /// A pull on a vector of that norm that rounding in T may have made, as much of a signal.
@@ -311,7 +312,7 @@ class SinglePursuit : public GramFit<T> {
     if constexpr (std::same_as<T, double>)
       least = doubt = 2.1 * rounding(x.size(), size() > 0 ? scale * std::sqrt(static_cast<double>(size()) * grown_.z_sq) : 0);
     else
-      least = pull_of_rounding<float>(std::sqrt(this->x_sq_), std::sqrt(this->x_sq_));
+      least = pull_of_rounding<float>(this->x_norm_, this->x_norm_);
     const Index n_hardest =
         kernels_.pull_on_rest({rows_, alpha0, G.rows(), G.data(), size(), I_.data(), scaled_.data(), static_cast<float>(least),
                                static_cast<float>(doubt), pulls_.data(), hardest_.data()});
@@ -347,7 +348,7 @@ class GramPursuit : public GramFit<double> {
   bool code(const ConstVectorRef<double>& x, const ConstVectorRef<double>& alpha0, double target) {
     start(x, target);
     pulls_.start(alpha0);
-    least_ = pull_of_rounding<double>(std::sqrt(x_sq_), std::sqrt(x_sq_));
+    least_ = pull_of_rounding<double>(x_norm_, x_norm_);
     Index k = in_double_.hardest_pull(pulls_.question(least_));
     while (goes_on()) {
       leave_if_stopped();
@@ -394,7 +395,7 @@ class ExactPursuit : public Pursuit {
   bool advance() {
     while (goes_on()) {
       leave_if_stopped();
-      const Index k = kernels_.hardest_pull(pulls_.question(pull_of_rounding<T>(std::sqrt(x_sq_), r_.norm())));
+      const Index k = kernels_.hardest_pull(pulls_.question(pull_of_rounding<T>(x_norm_, r_.norm())));
       if (k < 0) return false;
       pulls_.may_choose(k) = T(0);
       if (append(k)) return true;
@@ -604,33 +605,39 @@ class PursuitTile {
     T* const code = result_.codes.col(column).data();
     std::fill_n(code, result_.codes.rows(), T(0));
     z_ = z;
+    bool is_finite = true;
+    int n_nonzero = 0;  // a code may underflow
     for (Index k = 0; k < z.size(); ++k) {
       const Index j = I[static_cast<std::size_t>(k)];
       const auto z_j = static_cast<T>(in_unit(z(k) / atoms_.norms(j), units_.signal(i)));
-      require(std::isfinite(z_j), "omp: the code of a signal overflows; scale signals or atoms");
+      is_finite &= std::isfinite(z_j);
+      n_nonzero += z_j != 0 ? 1 : 0;
       code[j] = z_j;
       z_(k) = in_unit(static_cast<double>(z_j), -units_.signal(i)) * atoms_.norms(j);
     }
+    require(is_finite, "omp: the code of a signal overflows; scale signals or atoms");
     const double error = (x_ - product(I, z_)).squaredNorm(), asked = target(i);
     result_.error(column) = in_unit(error, units_.objective(i));
-    result_.n_nonzero(column) =
-        static_cast<int>(std::ranges::count_if(z_, [](double v) { return v != 0; }));  // a code may underflow
-    const double code_rounding = sizeof(T) == 4 ? 1e-13 * x_.squaredNorm() : 0;
-    const bool missed = asked >= 0 && misses(error - code_rounding, asked, x_.squaredNorm());
-    result_.status[static_cast<std::size_t>(column)] = missed ? Status::max_iter_reached : Status::converged;
+    result_.n_nonzero(column) = n_nonzero;
+    constexpr double code_rounding = sizeof(T) == 4 ? 1e-13 : 0;  // over ||x||^2
+    const auto missed = [&](double x_sq) { return misses(error - code_rounding * x_sq, asked, x_sq); };
+    result_.status[static_cast<std::size_t>(column)] =
+        asked >= 0 && missed(x_.squaredNorm()) ? Status::max_iter_reached : Status::converged;
   }
 
   /// d_I z
   const Vector<double>& product(const std::vector<int>& I, const Vector<double>& z) {
-    product_.setZero(X_.rows());
-    if (atoms_.exact.size() > 0)
+    product_.resize(X_.rows());
+    if (atoms_.exact.size() > 0) {
       gram_kernels<double>().sum_columns(
           {X_.rows(), atoms_.exact.rows(), atoms_.exact.data(), z.size(), I.data(), z.data(), product_.data()});
-    else
-      for (Index k = 0; k < z.size(); ++k) {
-        const Index j = I[static_cast<std::size_t>(k)];
-        product_ += z(k) / atoms_.norms(j) * atoms_.D.atoms().col(j).template cast<double>();
-      }
+      return product_;
+    }
+    product_.setZero();
+    for (Index k = 0; k < z.size(); ++k) {
+      const Index j = I[static_cast<std::size_t>(k)];
+      product_ += z(k) / atoms_.norms(j) * atoms_.D.atoms().col(j).template cast<double>();
+    }
     return product_;
   }
 
@@ -801,7 +808,7 @@ void for_each_part(std::span<const Index> signals, const DenseDictionary<T>& D, 
                    const MakePass& make_pass, const Work& work) {
   constexpr double entries_in_cache = 1 << 16;
   const double entries = static_cast<double>(D.signal_size()) * static_cast<double>(D.code_size());
-  const Index most = entries > entries_in_cache && std::ssize(signals) >= 4096 ? 192 : 64;
+  const Index most = entries > entries_in_cache && std::ssize(signals) >= 4096 ? 192 : 128;
   const Index part = std::clamp<Index>(static_cast<Index>(entries_of_a_tile / static_cast<double>(D.code_size())), 1, most);
   const Index n_parts = (std::ssize(signals) + part - 1) / part;
   for_each_tile(Partition{.tile = part, .n_tiles = n_parts, .n_lanes = n_parts}, std::ssize(signals), execution, make_pass,
