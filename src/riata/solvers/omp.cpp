@@ -802,13 +802,12 @@ class ExactPass : public PursuitTile<T> {
   Matrix<T> products_, vectors_, fresh_;
 };
 
-/// work(so many of the signals, pass); the parts depend on the sizes alone. A large dictionary is to be read by more at a time.
+/// work(so many of the signals, pass). Parts depend on the sizes alone: enough for threads, and each large, as it reads the whole
+/// dictionary.
 template <Scalar T, class MakePass, class Work>
 void for_each_part(std::span<const Index> signals, const DenseDictionary<T>& D, const Execution& execution,
                    const MakePass& make_pass, const Work& work) {
-  constexpr double entries_in_cache = 1 << 16;
-  const double entries = static_cast<double>(D.signal_size()) * static_cast<double>(D.code_size());
-  const Index most = entries > entries_in_cache && std::ssize(signals) >= 4096 ? 192 : 128;
+  const Index most = std::clamp<Index>(std::ssize(signals) / 32, 64, 256);
   const Index part = std::clamp<Index>(static_cast<Index>(entries_of_a_tile / static_cast<double>(D.code_size())), 1, most);
   const Index n_parts = (std::ssize(signals) + part - 1) / part;
   for_each_tile(Partition{.tile = part, .n_tiles = n_parts, .n_lanes = n_parts}, std::ssize(signals), execution, make_pass,
