@@ -629,7 +629,7 @@ class PursuitTile {
   const Vector<double>& product(const std::vector<int>& I, const Vector<double>& z) {
     product_.resize(X_.rows());
     if (atoms_.exact.size() > 0) {
-      gram_kernels<double>().sum_columns(
+      in_double_.sum_columns(
           {X_.rows(), atoms_.exact.rows(), atoms_.exact.data(), z.size(), I.data(), z.data(), product_.data()});
       return product_;
     }
@@ -665,6 +665,7 @@ class PursuitTile {
   TileUnits<T> units_;
 
  private:
+  const GramKernels<double>& in_double_ = gram_kernels<double>();
   Index number(Index i) const { return signals_[static_cast<std::size_t>(i)]; }
 
   std::vector<Index> signals_;
