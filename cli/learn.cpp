@@ -58,6 +58,7 @@ void Learn::check() {
   patches.seed = options.seed;
   if (!groups.empty()) options.penalty.groups = read_labels(groups);
   options.validate();
+  require(reg || parts_of(options.method).codes == CodesBy::pursuit, "--reg is required");
   std::vector<std::string> files;
   for (const std::string& input : inputs) files.push_back(file_of(input));
   if (init_is_file()) files.push_back(file_of(init));
@@ -100,17 +101,15 @@ LearnResult<T> Learn::fit(const Matrix<T>& X) {
   };
   const Matrix<T> weights = mask.empty() ? Matrix<T>() : read_mask<T>(mask);
   const Batch<T> batch = mask.empty() ? Batch<T>(X) : Batch<T>(X, weights);
-  if (init_atoms_) return learn_dictionary<T>(batch, in_precision_of_signals<T>(*init_atoms_, init), *reg, options, watch);
-  return learn_dictionary<T>(batch, *n_atoms, *reg, options, watch);
+  if (init_atoms_) return learn_dictionary<T>(batch, in_precision_of_signals<T>(*init_atoms_, init), reg, options, watch);
+  return learn_dictionary<T>(batch, *n_atoms, reg, options, watch);
 }
 
 /// The metadata hold no times: the same run gives the same file.
 template <Scalar T>
 void Learn::save(const LearnResult<T>& result, Index n_signals) const {
-  const bool is_hard = has_hard_threshold(options);
   Metadata metadata{{"riata_version", version},
                     {"method", to_string(options.method)},
-                    {is_hard ? "hard_threshold" : "reg", formatted("{}", result.reg)},
                     {"centred", centre ? "true" : "false"},
                     {"positive", options.penalty.positive ? "true" : "false"},
                     {"seed", formatted("{}", options.seed)},
@@ -118,12 +117,16 @@ void Learn::save(const LearnResult<T>& result, Index n_signals) const {
                     {"n_iter", formatted("{}", result.history.value.size())},
                     {"value", formatted("{}", final_value(result))},
                     {"status", to_string(result.status)}};
-  if (has_layers(options.method)) {
+  if (result.n_nonzero)
+    metadata["n_nonzero"] = formatted("{}", *result.n_nonzero);
+  else
+    metadata[result.has_hard_threshold ? "hard_threshold" : "reg"] = formatted("{}", result.reg);
+  if (result.algorithm) {
     metadata["n_layers"] = formatted("{}", options.n_layers);
-    metadata["algorithm"] = to_string(algorithm_of(options));
+    metadata["algorithm"] = to_string(*result.algorithm);
     metadata["loss"] = to_string(loss_of(options));
   }
-  if (is_pudle(options.method)) metadata["threshold"] = to_string(options.threshold);
+  if (parts_of(options.method).moves == MovesBy::adam) metadata["threshold"] = to_string(options.threshold);
   if (options.step) metadata["step"] = formatted("{}", *options.step);
   if (options.backprop) metadata["backprop"] = formatted("{}", *options.backprop);
   if (has_pictures()) metadata["patch"] = formatted("{}", patches.patch);
@@ -164,7 +167,7 @@ int Learn::learn(const Matrix<T>& X) {
         {"dtype", to_string(precision_of<T>())},
         {"method", to_string(options.method)},
         {"n_layers", options.n_layers},
-        {"reg", result.reg},
+        {"reg", std::isnan(result.reg) ? nlohmann::ordered_json() : nlohmann::ordered_json(result.reg)},
         {"n_iter", result.history.value.size()},
         {"initial_value", result.initial_value},
         {"value", final_value(result)},
@@ -182,8 +185,9 @@ int Learn::learn(const Matrix<T>& X) {
 
 void add_model_options(CLI::App& app, Learn& command) {
   app.add_option("--n-atoms", command.n_atoms, "Atoms of the dictionary");
-  add_reg(app, command.reg, "Weight of the penalty, or a fraction of the signals' reg_max, its 0.99 quantile: 0.1max")
-      ->required();
+  add_reg(app, command.reg,
+          "Weight of the penalty, or a fraction of the signals' reg_max, its 0.99 quantile: 0.1max; methods on --n-nonzero atoms "
+          "take none");
   app.add_option("--init", command.init, "data, random, dct, or a file: .npy, .npz or a model")
       ->type_name("data|random|dct|FILE")
       ->capture_default_str();

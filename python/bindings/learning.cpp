@@ -1,5 +1,6 @@
 #include <nanobind/stl/map.h>
 
+#include <cmath>
 #include <map>
 
 #include "arrays.hpp"
@@ -20,7 +21,10 @@ nb::dict to_python(LearnResult<T>&& result) {
   fields["steps"] = to_numpy(std::move(result.steps));
   fields["history"] = history_to_python(std::move(result.history));
   fields["initial_value"] = result.initial_value;
-  fields["reg"] = result.reg;
+  fields["reg"] = std::isnan(result.reg) ? nb::none() : nb::object(nb::float_(result.reg));
+  fields["n_nonzero"] = result.n_nonzero ? nb::object(nb::int_(*result.n_nonzero)) : nb::none();
+  fields["algorithm"] = result.algorithm ? nb::object(nb::str(to_string(*result.algorithm))) : nb::none();
+  fields["hard_threshold"] = result.has_hard_threshold;
   fields["n_replaced"] = result.n_replaced;
   fields["status"] = to_string(result.status);
   return fields;
@@ -30,10 +34,10 @@ template <Scalar T>
 void bind_learn_dictionary(nb::module_& m) {
   m.def(
       "learn_dictionary",
-      [](const Array2<T>& X, Index n_atoms, const PythonReg& reg, const std::optional<Array2<T>>& init,
+      [](const Array2<T>& X, Index n_atoms, const std::optional<PythonReg>& reg, const std::optional<Array2<T>>& init,
          const std::optional<Array2<T>>& mask, const nb::object& callback, const nb::dict& given) {
         const auto options = to_options<LearnOptions>(given, OnInterrupt::stop);
-        const Reg weight = to_reg(reg);
+        const std::optional<Reg> weight = reg ? std::optional(to_reg(*reg)) : std::nullopt;
         const Observer observer = to_observer<IterationInfo>(callback, OnInterrupt::stop);
         return to_python<T>(without_gil([&] {
           const Batch<T> batch = to_batch<T>(X, mask);
@@ -41,7 +45,7 @@ void bind_learn_dictionary(nb::module_& m) {
           return learn_dictionary<T>(batch, Matrix<T>(view<T>(*init)), weight, options, observer);
         }));
       },
-      array_arg("X"), nb::arg("n_atoms"), array_arg("reg"), array_arg("init").none(), array_arg("mask").none(),
+      array_arg("X"), nb::arg("n_atoms"), array_arg("reg").none(), array_arg("init").none(), array_arg("mask").none(),
       nb::arg("callback").none(), nb::arg("options"));
 }
 

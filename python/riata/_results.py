@@ -498,8 +498,8 @@ class LearnResult(_Renamed):
         Value, accepted step, seconds and phase of every accepted iteration.
     initial_value : float
         The objective before the first step; NaN if the run was stopped before it was known.
-    reg : float
-        The weight used, as a number; of "noodl" and threshold="hard" the threshold.
+    reg : float or None
+        The weight used, as a number; of "noodl" and threshold="hard" the threshold; None of methods on `n_nonzero` atoms.
     n_replaced : int
         Dead or duplicate atoms that were replaced.
     status : str
@@ -517,13 +517,15 @@ class LearnResult(_Renamed):
         Whether `steps` were learned; `save_model` keeps them then.
     hard_threshold : bool
         Whether `reg` is not a weight but the threshold beyond which codes stay as they are.
+    n_nonzero : int or None
+        Atoms of a code, of "mod", "ksvd" and "aksvd".
     """
 
     dictionary: Array
     steps: Array
     history: History
     initial_value: float
-    reg: float
+    reg: float | None
     n_replaced: int
     status: str
     positive: bool = False
@@ -535,6 +537,7 @@ class LearnResult(_Renamed):
     penalty: dict[str, Any] = field(default_factory=dict)
     steps_learned: bool = False
     hard_threshold: bool = False
+    n_nonzero: int | None = None
     _before = {"layers": "n_layers"}
 
     def __repr__(self) -> str:

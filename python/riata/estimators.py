@@ -33,7 +33,8 @@ __all__ = ["LISTA", "DictionaryLearning", "SparseCoder"]
 
 _FLOATS = (np.float64, np.float32)
 _SOLVERS = {"lasso_cd": "cd", "lasso_fista": "fista"}
-_FIT_ALGORITHMS = ("unrolled", "alternating", "truncated", "alternating_exact")
+_PURSUITS = ("mod", "ksvd", "aksvd")
+_FIT_ALGORITHMS = ("unrolled", "alternating", "truncated", "alternating_exact", *_PURSUITS)
 
 
 class _Coder(CoderTags, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -56,10 +57,7 @@ class _Coder(CoderTags, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         elif name == "omp":
             if as_bool(where, "positive_code", self.positive_code):
                 raise ValueError("positive_code = True is for the algorithms of the Lasso, not for 'omp'")
-            n_nonzero = as_optional_int(where, "transform_n_nonzero_coefs", self.transform_n_nonzero_coefs)
-            if n_nonzero is None:
-                n_nonzero = min(max(1, X.shape[1] // 10), len(dictionary))  # scikit-learn's
-            codes = omp(X, dictionary, n_nonzero, n_threads=options["n_threads"]).codes
+            codes = omp(X, dictionary, self._n_nonzero(X, len(dictionary)), n_threads=options["n_threads"]).codes
         else:
             result = encode(
                 X, dictionary, alpha, method=_SOLVERS[name], max_iter=self.transform_max_iter, **options
@@ -74,6 +72,10 @@ class _Coder(CoderTags, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         if as_bool(where, "split_sign", self.split_sign):
             codes = np.hstack([np.maximum(codes, 0), -np.minimum(codes, 0)])
         return codes
+
+    def _n_nonzero(self, X: Array, n_atoms: int) -> int:
+        given = as_optional_int(type(self).__name__, "transform_n_nonzero_coefs", self.transform_n_nonzero_coefs)
+        return min(max(1, X.shape[1] // 10), n_atoms) if given is None else given  # scikit-learn's
 
     def _decode(self, codes: Any, dictionary: Array) -> Array:
         codes = check_array(codes, dtype=_FLOATS)
@@ -245,12 +247,14 @@ class DictionaryLearning(_Coder):
         Accepted iterations of the line search.
     tol : float
         Relative decrease of the objective that ends the fit.
-    fit_algorithm : {"unrolled", "alternating", "truncated", "alternating_exact"}
-        `method` of `learn_dictionary`.
+    fit_algorithm : {"unrolled", "alternating", "truncated", "alternating_exact", "mod", "ksvd", "aksvd"}
+        `method` of `learn_dictionary`. The last three code with `transform_n_nonzero_coefs` atoms, not with alpha, and
+        take all `max_iter` iterations.
     transform_algorithm : {"lasso_cd", "lasso_fista", "omp", "unrolled"}
         Exact codes, orthogonal matching pursuit, or the network of `n_layers` layers with the learned steps.
     transform_n_nonzero_coefs : int, optional
-        For "omp": atoms per signal; a tenth of the features by default, at least one.
+        For "omp", and for "mod", "ksvd" and "aksvd" in `fit`: atoms per signal; a tenth of the features by default, at
+        least one.
     transform_alpha : float or str, optional
         Weight when transforming by another; alpha by default.
     n_layers : int
@@ -288,8 +292,8 @@ class DictionaryLearning(_Coder):
         Objective after each iteration.
     n_iter_ : int
         Iterations run.
-    alpha_ : float
-        The weight used, as a number.
+    alpha_ : float or None
+        The weight used, as a number; None of "mod", "ksvd" and "aksvd".
     n_features_in_ : int
         Number of features seen in fit.
 
@@ -372,10 +376,13 @@ class DictionaryLearning(_Coder):
         init = "data" if self.dict_init is None else self.dict_init
         if not isinstance(init, str):
             init = as_matrix(type(self).__name__, "dict_init", init, "(n_components, n_features)").astype(X.dtype, copy=False)
+        n_atoms = X.shape[1] if self.n_components is None else self.n_components
+        by_pursuit = self.fit_algorithm in _PURSUITS
         result = learn_dictionary(
             X,
-            X.shape[1] if self.n_components is None else self.n_components,
-            self.alpha,
+            n_atoms,
+            None if by_pursuit else self.alpha,
+            n_nonzero=self._n_nonzero(X, n_atoms) if by_pursuit else None,
             n_layers=self.n_layers,
             method=self.fit_algorithm,
             backprop=self.backprop,
@@ -396,7 +403,7 @@ class DictionaryLearning(_Coder):
         # At once: others may be transforming. The iteration that found nothing better counts.
         n_iter = max(1, len(history))
         vars(self).update(components_=result.dictionary, steps_=steps, error_=history, n_iter_=n_iter, alpha_=result.reg)
-        if result.status == "max_iter":
+        if result.status == "max_iter" and not by_pursuit:
             _warn_not_converged(
                 f"the fit stopped at max_iter = {self.max_iter} before the relative decrease fell "
                 f"below tol = {self.tol}"
@@ -419,7 +426,7 @@ class DictionaryLearning(_Coder):
         """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=_FLOATS, order="C")
-        alpha = self.alpha_ if isinstance(self.alpha, str) else self.alpha
+        alpha = self.alpha_ if isinstance(self.alpha, str) and self.alpha_ is not None else self.alpha
         return self._encode(X, self.components_, alpha if self.transform_alpha is None else self.transform_alpha)
 
     def inverse_transform(self, X: Any) -> Array:

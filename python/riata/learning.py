@@ -37,7 +37,7 @@ _logger = logging.getLogger("riata")
 def learn_dictionary(
     X: Any,
     n_atoms: int,
-    reg: Any,
+    reg: Any = None,
     n_layers: int = 20,
     method: str = "unrolled",
     backprop: int | None = None,
@@ -77,6 +77,7 @@ def learn_dictionary(
     method_options: Mapping[str, Any] | None = None,
     validation: float = 0.0,
     max_no_improvement: int = 10,
+    n_nonzero: int | None = None,
 ) -> LearnResult:
     """Learn a dictionary: by projected gradient on the loss after N layers of sparse coding, by alternating minimisation, or online.
 
@@ -88,20 +89,24 @@ def learn_dictionary(
         Signals, taken as given (see `centre`).
     n_atoms : int
         Number of atoms.
-    reg : float or str
+    reg : float, str or None
         Weight of the penalty; a fraction such as "0.1max" is of the 0.99 quantile of `reg_max` at the initial
-        dictionary, over the signals that are not zero, of at most 10 000 drawn by the seed.
+        dictionary, over the signals that are not zero, of at most 10 000 drawn by the seed. None of methods on
+        `n_nonzero` atoms.
     n_layers : int
         Number of layers N.
     method : {"unrolled", "alternating", "truncated", "alternating_exact", "stochastic", "online",
-              "pudle_dec", "pudle_lasso", "pudle_ls", "noodl"}
+              "pudle_dec", "pudle_lasso", "pudle_ls", "noodl", "mod", "ksvd", "aksvd"}
         Gradient through all layers; with the codes held constant (K = 0); through the last `backprop`
         layers; or classical alternating minimisation on warm-started exact codes. On mini-batches, for many
         signals: "online", by the statistics of exact codes (Mairal et al., 2010); "stochastic", by the gradient
         through all layers with a line search on each batch (Malezieux et al., 2022). Adam on layers of ISTA (PUDLE,
         Tolooshams and Ba, 2021), by the gradient of the loss with codes held ("pudle_dec"), through all layers of the
         lasso ("pudle_lasso") or of least squares ("pudle_ls"). Hard thresholding with reg as the threshold, and steps by
-        the codes' signs ("noodl"; Rambhatla, Li and Haupt, 2019). These take mini-batches if `batch_size` is given.
+        the codes' signs ("noodl"; Rambhatla, Li and Haupt, 2019). The classics on codes of `n_nonzero` atoms by orthogonal
+        matching pursuit: all atoms at once by least squares ("mod"; Engan, Aase and Husoy, 1999); atom after atom with the
+        codes that use it ("ksvd"; Aharon, Elad and Bruckstein, 2006), by one step of its alternation ("aksvd"; Rubinstein,
+        Zibulevsky and Elad, 2008). From "pudle_dec" on all take mini-batches if `batch_size` is given.
     backprop : int, optional
         K of "truncated".
     learn_steps : bool
@@ -118,8 +123,8 @@ def learn_dictionary(
         Seconds.
     tol : float
         Relative decrease between accepted iterations that ends a phase, unless the dictionary or the steps alone
-        still lower the loss by 1e-4; above 1e-4 `tol` ends it all the same, as "stalled". Methods on mini-batches,
-        "pudle_*" and "noodl" do not look at it.
+        still lower the loss by 1e-4; above 1e-4 `tol` ends it all the same, as "stalled". Methods on mini-batches and
+        those from "pudle_dec" on do not look at it.
     checkpoint : path, optional
         File from which a killed run resumes, bit for bit. One of another run is not overwritten unless
         `overwrite_checkpoint`; one of this same run that does not resume is, since it comes to the same bits.
@@ -167,7 +172,7 @@ def learn_dictionary(
         the mean of what was seen.
     batch_size : int, optional
         Signals of a mini-batch; by default 2000 of "stochastic" and 500 of "online", or all if there are fewer, and all
-        of "pudle_*" and "noodl".
+        of the others that take some.
     threshold : {"soft", "hard", "decay"}
         What the layers of "pudle_*" do to small entries: shrink by reg / L; keep what is beyond reg, as it is; shrink by
         beta**k reg / L in layer k, where beta falls as the run goes on.
@@ -181,12 +186,14 @@ def learn_dictionary(
         Share of the signals that mini-batches never hold. The dictionary returned is the best on them.
     max_no_improvement : int
         Looks at those signals, every 10 mini-batches, without a better one that end the run, as "stalled".
+    n_nonzero : int, optional
+        Atoms of a code, of "mod", "ksvd" and "aksvd".
 
     Returns
     -------
     LearnResult
         dictionary, steps, history, initial_value, reg, n_replaced, status, positive, centred, n_layers,
-        algorithm, lipschitz_bound, return_extrapolated, penalty, hard_threshold.
+        algorithm, lipschitz_bound, return_extrapolated, penalty, hard_threshold, n_nonzero.
 
     Examples
     --------
@@ -214,7 +221,7 @@ def learn_dictionary(
         fields = _riata.learn_dictionary(
             X,
             as_size(where, "n_atoms", n_atoms),
-            as_reg(where, reg),
+            None if reg is None else as_reg(where, reg),
             start,
             as_mask(where, mask, X),
             observer,
@@ -224,11 +231,9 @@ def learn_dictionary(
     penalty = {name: options[name] for name in _riata.options["reg_max"] if name in options}
     fields["penalty"] = copy.deepcopy(penalty)  # its arrays may be the caller's
     fields["steps_learned"] = bool(learn_steps)
-    fields["hard_threshold"] = method == "noodl" or threshold == "hard"
-    if method not in ("alternating_exact", "online", "noodl"):
-        algorithm = "ista" if method.startswith("pudle") else algorithm
-        layers = {"n_layers": n_layers, "algorithm": algorithm, "lipschitz_bound": lipschitz_bound}
-        fields |= {name: options.get(name, value) for name, value in layers.items()} | {"algorithm": algorithm}
+    if fields["algorithm"] is not None:
+        layers = {"n_layers": n_layers, "lipschitz_bound": lipschitz_bound}
+        fields |= {name: options.get(name, value) for name, value in layers.items()}
         fields |= {"return_extrapolated": bool(return_extrapolated)}
     result = LearnResult(**fields)
     if result.status == "interrupted":
@@ -390,8 +395,11 @@ def _record(result: LearnResult) -> dict[str, str]:
         layers["lipschitz_bound"] = "frobenius"
     if result.return_extrapolated:
         layers["return_extrapolated"] = "true"
-    return layers | {
-        "hard_threshold" if result.hard_threshold else "reg": repr(float(result.reg)),
+    if result.reg is None:
+        weight = {"n_nonzero": str(result.n_nonzero)}
+    else:
+        weight = {"hard_threshold" if result.hard_threshold else "reg": repr(float(result.reg))}
+    return layers | weight | {
         "positive": "true" if result.positive else "false",
         "centred": "true" if result.centred else "false",
         "n_iter": str(len(values)),

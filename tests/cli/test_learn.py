@@ -54,12 +54,15 @@ def test_learns_a_planted_dictionary_and_says_so(riata, tmp_path, planted, safet
 @pytest.mark.parametrize("options", [
     ("--method", "alternating"), ("--method", "alternating_exact"), ("--method", "truncated", "--backprop", 5),
     ("--method", "online", "--batch-size", 50), ("--method", "stochastic", "--batch-size", 50), ("--method", "pudle_lasso", "--learning-rate", 0.01),
-    ("--method", "noodl"),
+    ("--method", "noodl"), ("--method", "mod", "--n-nonzero", 3), ("--method", "ksvd", "--n-nonzero", 3),
+    ("--method", "aksvd", "--n-nonzero", 3, "--batch-size", 100),
     ("--learn-steps",), ("--algorithm", "ista"), ("--loss", "least_squares"), ("--positive",), ("--centre",),
     ("--constraint", "unit_ball"), ("--init", "random"), ("--init", "dct"), ("--init", "D.npy"), ("--n-layers", 5)])
 def test_every_choice_lowers_the_objective(riata, tmp_path, options, safetensors):
-    report = riata.json("learn", "X.npy", "-o", "m.safetensors", *SHORT, "--reg", "0.1max", *options)
+    reg = () if "--n-nonzero" in options else ("--reg", "0.1max")
+    report = riata.json("learn", "X.npy", "-o", "m.safetensors", *SHORT, *reg, *options)
     assert report["value"] < report["initial_value"]
+    assert (report["reg"] is None) == ("--n-nonzero" in options)
     assert ("steps" in safetensors.read(tmp_path / "m.safetensors")[0]) == ("--learn-steps" in options)
 
 

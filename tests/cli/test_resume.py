@@ -16,12 +16,13 @@ METHODS = {
     "stochastic": ("--method", "stochastic", "--batch-size", 20, "--max-iter", 60),
     "pudle_ls": ("--method", "pudle_ls", "--threshold", "decay", "--batch-size", 20, "--max-iter", 60),
     "noodl": ("--method", "noodl", "--batch-size", 20, "--max-iter", 60),
+    "ksvd": ("--method", "ksvd", "--n-nonzero", 5, "--batch-size", 100, "--max-iter", 120),
 }
 
 
 def command(output, method):
-    return ("learn", "X.npy", "-o", output, "--n-atoms", 40, "--reg", 0.1, "--tol", 0, "--seed", 3, "--n-threads", 2,
-            *METHODS[method])
+    reg = () if method == "ksvd" else ("--reg", 0.1)
+    return ("learn", "X.npy", "-o", output, "--n-atoms", 40, *reg, "--tol", 0, "--seed", 3, "--n-threads", 2, *METHODS[method])
 
 
 def counted(iterations):

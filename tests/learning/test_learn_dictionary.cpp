@@ -27,7 +27,8 @@ class LearnDictionary : public ::testing::Test {
   const Matrix<T> start = datasets::perturbed<T>(problem.dictionary, 1, 3);
 
   LearnResult<T> learn(const LearnOptions& options, const Observer& observer = {}) const {
-    return learn_dictionary<T>(problem.signals, start, reg, options, observer);
+    const bool has_reg = parts_of(options.method).codes != CodesBy::pursuit;
+    return learn_dictionary<T>(problem.signals, start, has_reg ? std::optional<Reg>(reg) : std::nullopt, options, observer);
   }
   double score(const Matrix<T>& D) const { return recovery_score<T>(D, problem.dictionary); }
 };
@@ -46,7 +47,10 @@ std::vector<LearnOptions> all_methods(int max_iter) {
       {.method = online, .batch_size = 50, .validation = 0.2},
       {.method = pudle_ls, .batch_size = 50, .threshold = Threshold::decay, .decay_every = 20, .learning_rate = 0.03},
       {.method = pudle_dec, .threshold = Threshold::hard, .learning_rate = 0.03},
-      {.method = noodl, .learning_rate = 0.5}};
+      {.method = noodl, .learning_rate = 0.5},
+      {.method = mod, .n_nonzero = 2},
+      {.method = ksvd, .n_nonzero = 2},
+      {.method = aksvd, .batch_size = 50, .n_nonzero = 2}};
   for (LearnOptions& options : methods) {
     options.n_layers = 8;
     options.max_iter = max_iter;
@@ -67,10 +71,11 @@ TYPED_TEST(LearnDictionary, FindsAPlantedDictionary_ByEveryMethodUnderEachConstr
     for (const Constraint constraint : {Constraint::unit_sphere, Constraint::unit_ball}) {
       options.constraint = constraint;
       if (options.learn_steps) options.tol = 5e-3;  // steps move in the second phase
-      const bool falls = !is_by_batches(options.method) && !may_be_by_batches(options.method);
+      const BatchesOf batches = parts_of(options.method).batches;
+      const bool falls = batches == BatchesOf::all;
       if (!falls) options.max_iter = 80;
       const LearnResult<T> result = this->learn(options);
-      const double least = may_be_by_batches(options.method) ? this->score(this->start) : 0.9;  // they go slowly
+      const double least = batches == BatchesOf::all_unless_asked ? this->score(this->start) : 0.9;  // they go slowly
       EXPECT_GT(this->score(result.dictionary), least) << describe(options);
       const auto norms = result.dictionary.colwise().norm().eval();
       EXPECT_LE(norms.maxCoeff(), 1 + 4 * epsilon<T>) << describe(options);

@@ -315,9 +315,20 @@ LEARNING = [
     ),
     (lambda: learn(X * 0, reg="0.1max"), ValueError, "reg: reg_max of the batch is 0"),
     (
-        lambda: learn(X, method="ksvd"),
+        lambda: learn(X, method="magic"),
         ValueError,
-        "method = 'ksvd', must be 'unrolled', 'alternating', 'truncated', 'alternating_exact', 'stochastic', 'online', 'pudle_dec', 'pudle_lasso', 'pudle_ls' or 'noodl'",
+        "method = 'magic', must be 'unrolled', 'alternating', 'truncated', 'alternating_exact', 'stochastic', 'online', 'pudle_dec', 'pudle_lasso', 'pudle_ls', 'noodl', 'mod', 'ksvd' or 'aksvd'",
+    ),
+    (lambda: learn(X, method="mod"), ValueError, "method 'mod' needs n_nonzero, the atoms of a code"),
+    (
+        lambda: learn(X, method="aksvd", n_nonzero=2),
+        ValueError,
+        "method 'aksvd' takes n_nonzero, the atoms of a code, and no reg",
+    ),
+    (
+        lambda: learn(X, reg=None),
+        ValueError,
+        "reg is missing: method 'unrolled' needs it, as a number or a fraction such as 0.1max",
     ),
     (
         lambda: learn(X, method="truncated"),

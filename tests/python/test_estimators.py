@@ -217,6 +217,18 @@ def test_the_options_of_the_learner_pass_through(problem, options):
     assert codes.min() >= 0 or not options.get("positive_code")
 
 
+@pytest.mark.parametrize("algorithm", ["mod", "ksvd", "aksvd"])
+def test_the_classics_code_with_so_many_atoms_and_end_without_a_warning(problem, algorithm):
+    model = DictionaryLearning(20, fit_algorithm=algorithm, transform_algorithm="omp", transform_n_nonzero_coefs=3, max_iter=5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        codes = model.fit_transform(problem.signals)
+    assert (np.count_nonzero(codes, axis=1) == 3).all() and model.alpha_ is None and model.n_iter_ == 5
+    learned = riata.learn_dictionary(problem.signals, 20, method=algorithm, n_nonzero=3, max_iter=5)
+    error = np.linalg.norm(problem.signals - model.inverse_transform(codes))
+    assert error**2 / 2 / len(codes) < 0.8 * learned.initial_value
+
+
 def test_dict_init_and_callback_are_used(problem):
     seen = []
     model = DictionaryLearning(

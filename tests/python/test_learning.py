@@ -9,7 +9,7 @@ import riata
 
 METHODS = {"unrolled": {}, "alternating": {}, "truncated": {"backprop": 3}, "alternating_exact": {},
            "stochastic": {}, "online": {}, "pudle_dec": {}, "pudle_lasso": {"batch_size": 100},
-           "pudle_ls": {"threshold": "decay"}}
+           "pudle_ls": {"threshold": "decay"}, "mod": {"n_nonzero": 4}, "ksvd": {"n_nonzero": 4}, "aksvd": {"n_nonzero": 4}}
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def problem():
 def test_every_method_improves_dictionary_and_objective(problem, method):
     start = riata.datasets.perturbed(problem.dictionary, 0.5, random_state=1)
     result = riata.learn_dictionary(
-        problem.signals, 24, 0.1, method=method, init=start, max_iter=60, **METHODS[method]
+        problem.signals, 24, None if "n_nonzero" in METHODS[method] else 0.1, method=method, init=start, max_iter=60, **METHODS[method]
     )
     values = np.append(result.initial_value, result.history.value)
     assert values[-1] < values[0]
@@ -30,7 +30,7 @@ def test_every_method_improves_dictionary_and_objective(problem, method):
     assert riata.recovery_score(result.dictionary, problem.dictionary) > riata.recovery_score(
         start, problem.dictionary
     )
-    assert len(result.steps) == (0 if method in ("alternating_exact", "online") else 20)
+    assert len(result.steps) == (0 if method in ("alternating_exact", "online", "mod", "ksvd", "aksvd") else 20)
     assert result.status in ("converged", "max_iter")
 
 
@@ -286,6 +286,10 @@ def test_a_saved_result_names_the_layers_it_was_learned_with(problem, tmp_path):
     assert (exact.n_layers, exact.algorithm) == (None, None)
     riata.save_model(path, exact)
     assert not {"n_layers", "algorithm"} & riata.load_model(path).metadata.keys()
+    sparse = riata.learn_dictionary(problem.signals, 24, method="aksvd", n_nonzero=3, max_iter=1)
+    assert (sparse.reg, sparse.n_nonzero, sparse.algorithm) == (None, 3, None)
+    riata.save_model(path, sparse)
+    assert riata.load_model(path).metadata["n_nonzero"] == "3" and "reg" not in riata.load_model(path).metadata
 
 
 @pytest.mark.parametrize("algorithm", ["ista", "fista"])

@@ -103,7 +103,7 @@ KEPT = {
     "learn_dictionary": dict(
         X=NO_DEFAULT,
         n_atoms=NO_DEFAULT,
-        reg=NO_DEFAULT,
+        reg=None,
         n_layers=20,
         method="unrolled",
         backprop=None,

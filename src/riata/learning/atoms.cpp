@@ -38,6 +38,9 @@ std::vector<bool> unused_atoms(const Sums<T>& answer) {
     for (Index j = 0; j < g->second.cols(); ++j) unused.push_back(g->second.col(j).isZero(0));
   else if (const auto A = answer.statistics.find("A"); A != answer.statistics.end())
     for (Index j = 0; j < A->second.cols(); ++j) unused.push_back(A->second(j, j) == T(0));
+  else
+    for (std::size_t j = 1; j < answer.by_atom.starts.size(); ++j)
+      unused.push_back(answer.by_atom.starts[j] == answer.by_atom.starts[j - 1]);
   if (std::ranges::all_of(unused, [](bool is) { return is; })) unused.clear();  // no atom is better than another
   return unused;
 }

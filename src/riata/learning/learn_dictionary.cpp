@@ -8,10 +8,13 @@
 #include "riata/core/stopping.hpp"
 #include "riata/datasets/generators.hpp"
 #include "riata/learning/decided.hpp"
+#include "riata/learning/pursuit_direction.hpp"
 #include "riata/operators/units.hpp"
 #include "riata/optim/adam.hpp"
 #include "riata/optim/block_coordinate.hpp"
 #include "riata/optim/fixed_step.hpp"
+#include "riata/optim/ksvd.hpp"
+#include "riata/optim/least_squares.hpp"
 #include "riata/optim/line_search.hpp"
 #include "riata/optim/stochastic_line_search.hpp"
 #include "riata/solvers/certificate.hpp"
@@ -29,50 +32,56 @@ Index n_trained_on(const LearnOptions& o, Index n_signals) {
 
 /// Signals of a mini-batch: statistics remember what one lacks, steps do not.
 Index batch_size_of(const LearnOptions& o, Index n_signals) {
-  return o.batch_size.value_or(std::min<Index>(o.method == LearningMethod::online ? 500 : 2000, n_signals));
+  return o.batch_size.value_or(std::min<Index>(parts_of(o.method).moves == MovesBy::statistics ? 500 : 2000, n_signals));
+}
+
+Layers algorithm_of(const LearnOptions& o) { return parts_of(o.method).moves == MovesBy::adam ? Layers::ista : o.algorithm; }
+
+bool has_hard_threshold(const LearnOptions& o) {
+  return parts_of(o.method).codes == CodesBy::hard_thresholding || o.threshold == Threshold::hard;
 }
 
 }  // namespace
 
-Layers algorithm_of(const LearnOptions& o) { return is_pudle(o.method) ? Layers::ista : o.algorithm; }
-
-bool has_hard_threshold(const LearnOptions& o) { return o.method == LearningMethod::noodl || o.threshold == Threshold::hard; }
-
 Loss loss_of(const LearnOptions& o) {
-  return has_hard_threshold(o) || o.method == LearningMethod::pudle_ls ? Loss::least_squares : o.loss;
+  const bool is_lasso =
+      parts_of(o.method).codes != CodesBy::pursuit && !has_hard_threshold(o) && o.method != LearningMethod::pudle_ls;
+  return is_lasso ? o.loss : Loss::least_squares;
 }
 
 void LearnOptions::validate() const {
   check_options(*this);
+  const auto [codes, moves, batches] = parts_of(method);
+  const std::string_view name = to_string(method);
+  const bool is_pudle = moves == MovesBy::adam, has_step = is_pudle || moves == MovesBy::fixed_step,
+             is_exact = codes == CodesBy::exact, is_pursuit = codes == CodesBy::pursuit;
   require(method == LearningMethod::truncated || !backprop, "backprop is for method 'truncated' alone");
-  const bool by_batches = is_by_batches(method),
-             codes_are_exact = method == LearningMethod::alternating_exact || method == LearningMethod::online;
-  require(by_batches || may_be_by_batches(method) || (!batch_size && validation == 0),
-          "batch_size and validation are for methods that take mini-batches, not for '{}'", to_string(method));
-  require(is_pudle(method) || threshold == Threshold::soft, "threshold is for the methods 'pudle_*', not for '{}'",
-          to_string(method));
-  require(may_be_by_batches(method) || (!step && !learning_rate),
-          "step and learning_rate are for 'pudle_*' and 'noodl', not for '{}'", to_string(method));
-  require(is_pudle(method) || !eps, "eps is for the methods 'pudle_*', not for '{}'", to_string(method));
+  require(batches != BatchesOf::all || (!batch_size && validation == 0),
+          "batch_size and validation are for methods that take mini-batches, not for '{}'", name);
+  require(is_pursuit || !n_nonzero, "n_nonzero is for 'mod', 'ksvd' and 'aksvd', not for '{}'", name);
+  require(!is_pursuit || n_nonzero, "method '{}' needs n_nonzero, the atoms of a code", name);
+  require(!is_pursuit || penalty == PenaltyOptions{}, "method '{}' has no penalty, and its codes any sign", name);
+  require(is_pudle || threshold == Threshold::soft, "threshold is for the methods 'pudle_*', not for '{}'", name);
+  require(has_step || (!step && !learning_rate), "step and learning_rate are for 'pudle_*' and 'noodl', not for '{}'", name);
+  require(is_pudle || !eps, "eps is for the methods 'pudle_*', not for '{}'", name);
   require(threshold == Threshold::decay || (!decay && !decay_every), "decay and decay_every are for threshold = 'decay'");
   require(lipschitz_bound == LipschitzBound::spectral || !step, "step and lipschitz_bound = 'frobenius' exclude each other");
-  require(method == LearningMethod::noodl || !least_code, "least_code is for method 'noodl' alone");
-  require(loss == Loss::lasso || !may_be_by_batches(method), "loss: method '{}' has its own", to_string(method));
+  require(moves == MovesBy::fixed_step || !least_code, "least_code is for method 'noodl' alone");
+  require(loss == Loss::lasso || !(has_step || is_pursuit), "loss: method '{}' has its own", name);
   require(threshold != Threshold::hard || method != LearningMethod::pudle_lasso,
           "threshold = 'hard' has no lasso loss; choose 'pudle_ls' or 'pudle_dec'");
-  require((threshold != Threshold::hard && method != LearningMethod::noodl) || penalty == PenaltyOptions{},
+  require(!has_hard_threshold(*this) || penalty == PenaltyOptions{},
           "hard thresholds are for the penalty 'l1' without positive and weights");
-  require(method == LearningMethod::online || !forgetting, "forgetting is for method 'online' alone");
-  require(codes_are_exact || !coder_tol,
-          "coder_tol is for methods of exact codes, 'alternating_exact' and 'online', not for '{}'", to_string(method));
+  require(moves == MovesBy::statistics || !forgetting, "forgetting is for method 'online' alone");
+  require(is_exact || !coder_tol, "coder_tol is for methods of exact codes, 'alternating_exact' and 'online', not for '{}'",
+          name);
   require(method != LearningMethod::truncated || backprop, "method 'truncated' needs backprop, the layers to keep");
   kept_layers(backprop, n_layers);
   require(!learn_steps || method == LearningMethod::unrolled || method == LearningMethod::truncated,
           "learn_steps needs a method that differentiates layers ('unrolled' or 'truncated')");
   require(!learn_steps || penalty.kind == PenaltyKind::l1 || penalty.kind == PenaltyKind::group,
           "learn_steps is for the penalties 'l1' and 'group', not for '{}'", to_string(penalty.kind));
-  require(loss == Loss::lasso || !codes_are_exact, "loss = 'least_squares' needs unrolled layers; '{}' minimises the lasso loss",
-          to_string(method));
+  require(loss == Loss::lasso || !is_exact, "loss = 'least_squares' needs unrolled layers; '{}' minimises the lasso loss", name);
   checkpoint_of(*this).validate();
 }
 
@@ -80,15 +89,15 @@ namespace {
 
 /// Everything that decides the iterates; limits (max_iter, tol, max_time) and threads may change between runs.
 template <Scalar T>
-std::string fingerprint(const Batch<T>& batch, const Dictionary<T>& init, double reg, const LearnOptions& o) {
+std::string fingerprint(const Batch<T>& batch, const Dictionary<T>& init, std::optional<double> reg, const LearnOptions& o) {
   const ConstMatrixRef<T>& X = batch.X;
   nlohmann::json all = decided_by(o);
   all.update({{"dtype", sizeof(T) == 4 ? "float32" : "float64"},
               {"signals", X.cols()},
               {"signals_hash", hash_of<T>(X)},
               {"init_hash", hash_of_all<T>(init.parameters())},
-              {"n_atoms", init.code_size()},
-              {"reg", reg}});
+              {"n_atoms", init.code_size()}});
+  if (reg) all["reg"] = *reg;
   if (!init.matrix()) {  // equal parameters may be those of another map
     Matrix<T> image(init.signal_size(), 1);
     init.apply(datasets::gaussian_dictionary<T>(init.code_size(), 1, 0), image);
@@ -133,14 +142,17 @@ DecaySchedule decay_of(const LearnOptions& o) {
 }
 
 template <Scalar T>
-std::unique_ptr<Direction<T>> make_direction(const Dictionary<T>& D, double reg, const LearnOptions& o) {
-  if (o.method == LearningMethod::alternating_exact)
-    return std::make_unique<ExactDirection<T>>(D, reg, EncodeOptions{.tol = o.coder_tol.value_or(1e-8), .penalty = o.penalty},
-                                               o.reduction);
-  if (o.method == LearningMethod::online)
-    return std::make_unique<ExactDirection<T>>(D, reg, EncodeOptions{.tol = o.coder_tol.value_or(1e-2), .penalty = o.penalty},
-                                               o.reduction, CodesOf::changing_batches);
-  if (o.method == LearningMethod::noodl)
+std::unique_ptr<Direction<T>> make_direction(const Dictionary<T>& D, std::optional<double> weight, const LearnOptions& o) {
+  const auto [codes, moves, batches] = parts_of(o.method);
+  if (codes == CodesBy::pursuit) return std::make_unique<PursuitDirection<T>>(D, *o.n_nonzero, o.reduction);
+  const double reg = *weight;
+  if (codes == CodesBy::exact) {
+    const bool change = batches == BatchesOf::some;
+    return std::make_unique<ExactDirection<T>>(
+        D, reg, EncodeOptions{.tol = o.coder_tol.value_or(change ? 1e-2 : 1e-8), .penalty = o.penalty}, o.reduction,
+        change ? CodesOf::changing_batches : CodesOf::one_batch);
+  }
+  if (codes == CodesBy::hard_thresholding)
     return std::make_unique<NoodlDirection<T>>(
         D, NoodlOptions{
                .threshold = reg, .least_code = o.least_code, .step = o.step, .n_layers = o.n_layers, .reduction = o.reduction});
@@ -164,11 +176,10 @@ std::unique_ptr<Direction<T>> make_direction(const Dictionary<T>& D, double reg,
 
 template <Scalar T>
 std::unique_ptr<Sampler<T>> make_sampler(const Batch<T>& batch, const LearnOptions& o) {
-  if (may_be_by_batches(o.method))
-    return std::make_unique<MiniBatches<T>>(
-        batch, MiniBatchOptions{.batch_size = o.batch_size, .validation = o.validation, .seed = o.seed});
-  if (!is_by_batches(o.method)) return std::make_unique<FullBatch<T>>(batch);
-  const Index size = batch_size_of(o, n_trained_on(o, batch.size()));
+  const BatchesOf batches = parts_of(o.method).batches;
+  if (batches == BatchesOf::all) return std::make_unique<FullBatch<T>>(batch);
+  std::optional<Index> size = o.batch_size;
+  if (batches == BatchesOf::some) size = batch_size_of(o, n_trained_on(o, batch.size()));
   return std::make_unique<MiniBatches<T>>(batch,
                                           MiniBatchOptions{.batch_size = size, .validation = o.validation, .seed = o.seed});
 }
@@ -176,19 +187,30 @@ std::unique_ptr<Sampler<T>> make_sampler(const Batch<T>& batch, const LearnOptio
 template <Scalar T>
 std::unique_ptr<Update<T>> make_update(Index n_all, const LearnOptions& o) {
   const Index n_signals = n_trained_on(o, n_all);
-  if (o.method == LearningMethod::online)
-    return std::make_unique<BlockCoordinate<T>>(
-        BlockCoordinateOptions{.forgetting = o.forgetting.value_or(10), .constraint = o.constraint});
-  if (o.method == LearningMethod::stochastic) {
-    const Index size = batch_size_of(o, n_signals);
-    return std::make_unique<StochasticLineSearch<T>>(StochasticLineSearchOptions{
-        .slope = std::min(10.0 / static_cast<double>(size), 0.5), .per_epoch = (n_signals + size - 1) / size});
+  switch (parts_of(o.method).moves) {
+    case MovesBy::line_search:
+      return std::make_unique<LineSearch<T>>(LineSearchOptions{.first = 64});
+    case MovesBy::stochastic_line_search: {
+      const Index size = batch_size_of(o, n_signals);
+      return std::make_unique<StochasticLineSearch<T>>(StochasticLineSearchOptions{
+          .slope = std::min(10.0 / static_cast<double>(size), 0.5), .per_epoch = (n_signals + size - 1) / size});
+    }
+    case MovesBy::statistics:
+      return std::make_unique<BlockCoordinate<T>>(
+          BlockCoordinateOptions{.forgetting = o.forgetting.value_or(10), .constraint = o.constraint});
+    case MovesBy::adam: {
+      std::optional<double> eps = o.eps;  // of the gradient of means
+      if (eps && o.reduction == Reduction::sum) *eps *= static_cast<double>(o.batch_size.value_or(n_signals));
+      return std::make_unique<Adam<T>>(AdamOptions{.rate = o.learning_rate.value_or(1e-3), .eps = eps});
+    }
+    case MovesBy::fixed_step:
+      return std::make_unique<FixedStep<T>>(o.learning_rate.value_or(0.5));
+    case MovesBy::least_squares:
+      return std::make_unique<LeastSquares<T>>();
+    case MovesBy::rank_one:
+      return std::make_unique<KSvd<T>>(o.method == LearningMethod::ksvd ? RankOne::best : RankOne::alternation);
   }
-  std::optional<double> eps = o.eps;  // of the gradient of means
-  if (eps && o.reduction == Reduction::sum) *eps *= static_cast<double>(o.batch_size.value_or(n_signals));
-  if (is_pudle(o.method)) return std::make_unique<Adam<T>>(AdamOptions{.rate = o.learning_rate.value_or(1e-3), .eps = eps});
-  if (o.method == LearningMethod::noodl) return std::make_unique<FixedStep<T>>(o.learning_rate.value_or(0.5));
-  return std::make_unique<LineSearch<T>>(LineSearchOptions{.first = 64});
+  return {};
 }
 
 /// Of g the part along the sphere of each atom that lies on it; in the ball's inside all leads somewhere.
@@ -220,8 +242,13 @@ void check_parameters(const Dictionary<T>& D, const Parameters<T>& stored, Const
 }
 
 template <Scalar T>
-LearnResult<T> learn(const Batch<T>& batch, const Dictionary<T>& init, const Reg& weight, const LearnOptions& o,
+LearnResult<T> learn(const Batch<T>& batch, const Dictionary<T>& init, const std::optional<Reg>& weight, const LearnOptions& o,
                      const Observer& observer) {
+  const auto [codes, moves, batches] = parts_of(o.method);
+  const bool is_pursuit = codes == CodesBy::pursuit;
+  require(weight || is_pursuit, "reg is missing: method '{}' needs it, as a number or a fraction such as 0.1max",
+          to_string(o.method));
+  require(!weight || !is_pursuit, "method '{}' takes n_nonzero, the atoms of a code, and no reg", to_string(o.method));
   Checkpoint checkpoint = checkpoint_of(o);
   const ResumedKernels kernels(checkpoint);
   Parameters<T> parameters = init.parameters();
@@ -229,19 +256,20 @@ LearnResult<T> learn(const Batch<T>& batch, const Dictionary<T>& init, const Reg
   const auto D = init.at(parameters);
   with_penalty<T>(o.penalty, *D, [](const auto&) {});  // or it is refused here
   const bool has_atoms = D->matrix() && parameters.contains("dictionary");
-  const double reg = resolve_run_reg<T>(weight, batch, *D, o.penalty, o.seed, o.execution);
+  std::optional<double> reg;
+  if (weight) reg = resolve_run_reg<T>(*weight, batch, *D, o.penalty, o.seed, o.execution);
   if (!o.checkpoint.empty()) checkpoint.fingerprint = fingerprint<T>(batch, *D, reg, o);
   Phase first;
   for (const auto& [name, values] : parameters) first.moves.insert(name);
-  if (has_layers(o.method)) parameters["steps"] = Matrix<T>::Ones(o.n_layers, 1);
+  if (codes == CodesBy::layers) parameters["steps"] = Matrix<T>::Ones(o.n_layers, 1);
   std::vector<Phase> phases{first};
   if (o.learn_steps) {
     phases.push_back(first);
     phases.back().moves.insert("steps");
   }
-  require((o.method != LearningMethod::online && o.method != LearningMethod::noodl) || has_atoms,
-          "method '{}' needs a dictionary that is a matrix", to_string(o.method));
-  require((o.method != LearningMethod::online && o.method != LearningMethod::noodl) || !batch.is_weighted(),
+  const bool needs_atoms = is_pursuit || moves == MovesBy::statistics || moves == MovesBy::fixed_step;
+  require(!needs_atoms || has_atoms, "method '{}' needs a dictionary that is a matrix", to_string(o.method));
+  require(!needs_atoms || !batch.is_weighted(),
           "method '{}' takes no mask; choose one by gradients: 'unrolled', 'stochastic', 'pudle_lasso'", to_string(o.method));
   Run<T> run(make_sampler<T>(batch, o), make_direction<T>(*D, reg, o), make_update<T>(batch.size(), o), std::move(phases),
              std::move(parameters),
@@ -266,7 +294,10 @@ LearnResult<T> learn(const Batch<T>& batch, const Dictionary<T>& init, const Reg
                         .steps = {},
                         .history = std::move(learned.history),
                         .initial_value = learned.initial_value,
-                        .reg = reg,
+                        .reg = reg.value_or(std::numeric_limits<double>::quiet_NaN()),
+                        .n_nonzero = o.n_nonzero,
+                        .algorithm = codes == CodesBy::layers ? std::optional(algorithm_of(o)) : std::nullopt,
+                        .has_hard_threshold = has_hard_threshold(o),
                         .n_replaced = learned.n_replaced,
                         .status = learned.status};
   if (const auto steps = result.parameters.extract("steps"))
@@ -299,8 +330,8 @@ Matrix<T> centred(const SeenBatch<T>& seen) {
 }
 
 template <Scalar T>
-LearnResult<T> learn_from(const Batch<T>& batch, const Reg& reg, const LearnOptions& options, const Observer& observer,
-                          const auto& make_init) {
+LearnResult<T> learn_from(const Batch<T>& batch, const std::optional<Reg>& reg, const LearnOptions& options,
+                          const Observer& observer, const auto& make_init) {
   options.validate();
   const StopScope scope(options.execution);
   const SeenBatch<T> seen("learn_dictionary", batch);
@@ -314,7 +345,7 @@ LearnResult<T> learn_from(const Batch<T>& batch, const Reg& reg, const LearnOpti
 }  // namespace
 
 template <Scalar T>
-LearnResult<T> learn_dictionary(const Batch<T>& X, Index n_atoms, const Reg& reg, const LearnOptions& options,
+LearnResult<T> learn_dictionary(const Batch<T>& X, Index n_atoms, const std::optional<Reg>& reg, const LearnOptions& options,
                                 const Observer& observer) {
   return learn_from<T>(X, reg, options, observer, [&](const ConstMatrixRef<T>& signals) {
     return std::make_unique<DenseDictionary<T>>(initial_dictionary<T>(signals, n_atoms, options), options.constraint);
@@ -322,8 +353,8 @@ LearnResult<T> learn_dictionary(const Batch<T>& X, Index n_atoms, const Reg& reg
 }
 
 template <Scalar T>
-LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const NonDeduced<ConstMatrixRef<T>>& init, const Reg& reg,
-                                const LearnOptions& options, const Observer& observer) {
+LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const NonDeduced<ConstMatrixRef<T>>& init,
+                                const std::optional<Reg>& reg, const LearnOptions& options, const Observer& observer) {
   return learn_from<T>(X, reg, options, observer, [&](const ConstMatrixRef<T>& signals) {
     require(init.rows() == signals.rows(), "learn_dictionary: init has {} features but the signals have {}; they must be equal",
             init.rows(), signals.rows());
@@ -335,7 +366,7 @@ LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const NonDeduced<
 }
 
 template <Scalar T>
-LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const Dictionary<T>& init, const Reg& reg,
+LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const Dictionary<T>& init, const std::optional<Reg>& reg,
                                 const LearnOptions& options, const Observer& observer) {
   require(!options.centre, "learn_dictionary: centre is for a matrix of atoms; centre the signals, or leave it out");
   const Parameters<T> parameters = init.parameters();
@@ -357,12 +388,13 @@ LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const Dictionary<
   });
 }
 
-#define RIATA_INSTANTIATE(T)                                                                                              \
-  template LearnResult<T> learn_dictionary<T>(const Batch<T>&, Index, const Reg&, const LearnOptions&, const Observer&);  \
-  template LearnResult<T> learn_dictionary<T>(const Batch<T>&, const ConstMatrixRef<T>&, const Reg&, const LearnOptions&, \
-                                              const Observer&);                                                           \
-  template LearnResult<T> learn_dictionary<T>(const Batch<T>&, const Dictionary<T>&, const Reg&, const LearnOptions&,     \
-                                              const Observer&);
+#define RIATA_INSTANTIATE(T)                                                                                          \
+  template LearnResult<T> learn_dictionary<T>(const Batch<T>&, Index, const std::optional<Reg>&, const LearnOptions&, \
+                                              const Observer&);                                                       \
+  template LearnResult<T> learn_dictionary<T>(const Batch<T>&, const ConstMatrixRef<T>&, const std::optional<Reg>&,   \
+                                              const LearnOptions&, const Observer&);                                  \
+  template LearnResult<T> learn_dictionary<T>(const Batch<T>&, const Dictionary<T>&, const std::optional<Reg>&,       \
+                                              const LearnOptions&, const Observer&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
 #undef RIATA_INSTANTIATE

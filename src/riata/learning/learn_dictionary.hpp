@@ -20,7 +20,10 @@ enum class LearningMethod {
   pudle_dec,          ///< PUDLE, Tolooshams and Ba (2021): layers of ISTA, and Adam by the gradient through none of them,
   pudle_lasso,        ///< through all, of the lasso loss,
   pudle_ls,           ///< through all, of least squares alone
-  noodl               ///< iterative hard thresholding, and fixed steps by the codes' signs; Rambhatla, Li and Haupt (2019)
+  noodl,              ///< iterative hard thresholding, and fixed steps by the codes' signs; Rambhatla, Li and Haupt (2019)
+  mod,                ///< codes of n_nonzero atoms, and all atoms by least squares; Engan, Aase and Husoy (1999)
+  ksvd,               ///< codes of n_nonzero atoms, and atom after atom with its codes; Aharon, Elad and Bruckstein (2006)
+  aksvd               ///< approximate K-SVD; Rubinstein, Zibulevsky and Elad (2008)
 };
 
 /// What the layers of `pudle_*` do to small entries.
@@ -33,29 +36,74 @@ template <>
 inline constexpr Name<Threshold> names<Threshold>[] = {
     {Threshold::soft, "soft"}, {Threshold::hard, "hard"}, {Threshold::decay, "decay"}};
 
-/// Always of mini-batches?
-inline bool is_by_batches(LearningMethod method) {
-  return method == LearningMethod::stochastic || method == LearningMethod::online;
-}
-inline bool is_pudle(LearningMethod method) {
-  return method == LearningMethod::pudle_dec || method == LearningMethod::pudle_lasso || method == LearningMethod::pudle_ls;
-}
-/// Of mini-batches, if batch_size is given?
-inline bool may_be_by_batches(LearningMethod method) { return is_pudle(method) || method == LearningMethod::noodl; }
-/// Does it unroll layers of ISTA or FISTA?
-inline bool has_layers(LearningMethod method) {
-  return method != LearningMethod::alternating_exact && method != LearningMethod::online && method != LearningMethod::noodl;
+/// Where a method's codes are from.
+enum class CodesBy {
+  layers,             ///< of ISTA or FISTA, unrolled
+  exact,              ///< the lasso's, to a certificate
+  pursuit,            ///< orthogonal matching pursuit
+  hard_thresholding,  ///< iterative
+};
+/// What it does with them.
+enum class MovesBy { line_search, stochastic_line_search, statistics, adam, fixed_step, least_squares, rank_one };
+/// The signals of an iteration.
+enum class BatchesOf {
+  all,
+  some,
+  all_unless_asked  ///< those of a batch if batch_size is given
+};
+struct MethodParts {
+  CodesBy codes;
+  MovesBy moves;
+  BatchesOf batches;
+};
+
+/// A method is a row.
+constexpr MethodParts parts_of(LearningMethod method) {
+  using enum LearningMethod;
+  using enum MovesBy;
+  using enum BatchesOf;
+  switch (method) {
+    case unrolled:
+    case alternating:
+    case truncated:
+      return {CodesBy::layers, line_search, all};
+    case alternating_exact:
+      return {CodesBy::exact, line_search, all};
+    case stochastic:
+      return {CodesBy::layers, stochastic_line_search, some};
+    case online:
+      return {CodesBy::exact, statistics, some};
+    case pudle_dec:
+    case pudle_lasso:
+    case pudle_ls:
+      return {CodesBy::layers, adam, all_unless_asked};
+    case noodl:
+      return {CodesBy::hard_thresholding, fixed_step, all_unless_asked};
+    case mod:
+      return {CodesBy::pursuit, least_squares, all_unless_asked};
+    case ksvd:
+    case aksvd:
+      return {CodesBy::pursuit, rank_one, all_unless_asked};
+  }
+  return {CodesBy::layers, line_search, all};
 }
 
 enum class Init { data, random, dct };
 
 template <>
-inline constexpr Name<LearningMethod> names<LearningMethod>[] = {
-    {LearningMethod::unrolled, "unrolled"},     {LearningMethod::alternating, "alternating"},
-    {LearningMethod::truncated, "truncated"},   {LearningMethod::alternating_exact, "alternating_exact"},
-    {LearningMethod::stochastic, "stochastic"}, {LearningMethod::online, "online"},
-    {LearningMethod::pudle_dec, "pudle_dec"},   {LearningMethod::pudle_lasso, "pudle_lasso"},
-    {LearningMethod::pudle_ls, "pudle_ls"},     {LearningMethod::noodl, "noodl"}};
+inline constexpr Name<LearningMethod> names<LearningMethod>[] = {{LearningMethod::unrolled, "unrolled"},
+                                                                 {LearningMethod::alternating, "alternating"},
+                                                                 {LearningMethod::truncated, "truncated"},
+                                                                 {LearningMethod::alternating_exact, "alternating_exact"},
+                                                                 {LearningMethod::stochastic, "stochastic"},
+                                                                 {LearningMethod::online, "online"},
+                                                                 {LearningMethod::pudle_dec, "pudle_dec"},
+                                                                 {LearningMethod::pudle_lasso, "pudle_lasso"},
+                                                                 {LearningMethod::pudle_ls, "pudle_ls"},
+                                                                 {LearningMethod::noodl, "noodl"},
+                                                                 {LearningMethod::mod, "mod"},
+                                                                 {LearningMethod::ksvd, "ksvd"},
+                                                                 {LearningMethod::aksvd, "aksvd"}};
 template <>
 inline constexpr Name<Init> names<Init>[] = {{Init::data, "data"}, {Init::random, "random"}, {Init::dct, "dct"}};
 
@@ -67,6 +115,7 @@ struct LearnOptions {
   std::optional<int> backprop = {};  ///< K of `truncated`
   std::optional<Index> batch_size =
       {};  ///< signals of a mini-batch; absent: 500 of `online` and 2000 of `stochastic`, or all if there are fewer
+  std::optional<int> n_nonzero = {};      ///< atoms of a code of `mod`, `ksvd` and `aksvd`, which take no reg
   std::optional<double> forgetting = {};  ///< rho of `online`, see BlockCoordinate; absent: 10
   Threshold threshold = Threshold::soft;  ///< of `pudle_*`; `noodl` keeps what is beyond reg
   /// Of threshold = decay: beta = 1 - decay floor(iteration / decay_every), at least 1/2; absent: 0.005 and 100.
@@ -105,13 +154,16 @@ template <>
 inline constexpr auto described<LearnOptions> = std::tuple{
     Option{"method", &LearnOptions::method, rule::anything,
            "By gradients through all layers, none, or the last K; by exact codes; on mini-batches, through all layers or by "
-           "statistics of exact codes; by PUDLE's three gradients; NOODL"},
+           "statistics of exact codes; by PUDLE's three gradients; NOODL; MOD, K-SVD and approximate K-SVD on --n-nonzero atoms"},
     Option{"n_layers", &LearnOptions::n_layers, rule::some_layers, "Unrolled layers N"},
     Option{"algorithm", &LearnOptions::algorithm, rule::anything, "What the layers are; of 'pudle_*' always ista"},
     Option{"loss", &LearnOptions::loss, rule::anything, "What learning minimises"},
     Option{"backprop", &LearnOptions::backprop, rule::anything, "K: the layers that 'truncated' differentiates"},
     Option{"batch_size", &LearnOptions::batch_size, rule::at_least_one,
-           "Signals of a mini-batch, of 'stochastic' (default: 2000), 'online' (500), and 'pudle_*' and 'noodl' (all)"},
+           "Signals of a mini-batch, of 'stochastic' (default: 2000), 'online' (500), and those of 'pudle_*', 'noodl', 'mod', "
+           "'ksvd' and 'aksvd' (all)"},
+    Option{"n_nonzero", &LearnOptions::n_nonzero, rule::at_least_one,
+           "Atoms of a code of 'mod', 'ksvd' and 'aksvd', in place of --reg"},
     Option{"forgetting", &LearnOptions::forgetting, rule::not_negative,
            "How fast 'online' forgets: of t batches the k-th counts (k/t)^forgetting; default: 10"},
     Option{"threshold", &LearnOptions::threshold, rule::anything, "What the layers of 'pudle_*' do to small entries"},
@@ -159,44 +211,46 @@ struct LearnResult {
   std::vector<double> steps;  ///< step factors, one per layer; empty if the coder has none
   History history;
   double initial_value = std::numeric_limits<double>::quiet_NaN();  ///< the objective before the first step, if known
-  double reg = 0;                                                   ///< the weight used, as a number
-  int n_replaced = 0;                                               ///< dead or duplicate atoms replaced
+  double reg = std::numeric_limits<double>::quiet_NaN();  ///< the weight or threshold used, as a number; NaN where there is none
+  std::optional<int> n_nonzero = {};                      ///< atoms of a code, where the method has such a number
+  std::optional<Layers> algorithm = {};                   ///< of the layers, where the method has some
+  bool has_hard_threshold = false;                        ///< reg is a threshold beyond which codes stay as they are
+  int n_replaced = 0;                                     ///< dead or duplicate atoms replaced
   /// converged: neither dictionary nor steps alone, against their gradient, lower the loss by 1e-4 of it; stalled: tol ended it
   /// where they do.
   Status status = Status::converged;
 };
 
-/// What the layers of such a run are, and what is minimised; is reg a threshold beyond which codes stay as they are?
-Layers algorithm_of(const LearnOptions& options);
+/// What is minimised.
 Loss loss_of(const LearnOptions& options);
-bool has_hard_threshold(const LearnOptions& options);
 
 /// X is n_features x n_signals, or {X, mask}: the data fit of what was seen (terms/batch.hpp). reg as a fraction is of the
-/// 0.99 quantile of reg_max at the initial dictionary (resolve_run_reg).
+/// 0.99 quantile of reg_max at the initial dictionary (resolve_run_reg); methods on n_nonzero atoms take none.
 /// Same seed, same bits, for any number of threads, also after a kill and a resume.
 /// @throws std::invalid_argument for bad shapes, options, or a checkpoint of another run; riata::Error if a file fails
 template <Scalar T>
-LearnResult<T> learn_dictionary(const Batch<T>& X, Index n_atoms, const Reg& reg, const LearnOptions& options = {},
+LearnResult<T> learn_dictionary(const Batch<T>& X, Index n_atoms, const std::optional<Reg>& reg, const LearnOptions& options = {},
                                 const Observer& observer = {});
 template <MatrixExpression M>
-LearnResult<typename M::Scalar> learn_dictionary(const M& X, Index n_atoms, const Reg& reg, const LearnOptions& options = {},
-                                                 const Observer& observer = {}) {
+LearnResult<typename M::Scalar> learn_dictionary(const M& X, Index n_atoms, const std::optional<Reg>& reg,
+                                                 const LearnOptions& options = {}, const Observer& observer = {}) {
   return learn_dictionary<typename M::Scalar>(X, n_atoms, reg, options, observer);
 }
 
 /// The same from any dictionary, projected onto its own constraint first; the options' init and constraint are not looked at,
 /// centre is refused, and atoms are replaced in a matrix alone.
 template <Scalar T>
-LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const Dictionary<T>& init, const Reg& reg,
+LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const Dictionary<T>& init, const std::optional<Reg>& reg,
                                 const LearnOptions& options = {}, const Observer& observer = {});
 
 /// The same from given atoms, projected onto the options' constraint first. @throws std::invalid_argument if an atom is zero
 template <Scalar T>
-LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const NonDeduced<ConstMatrixRef<T>>& init, const Reg& reg,
-                                const LearnOptions& options = {}, const Observer& observer = {});
+LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const NonDeduced<ConstMatrixRef<T>>& init,
+                                const std::optional<Reg>& reg, const LearnOptions& options = {}, const Observer& observer = {});
 template <MatrixExpression M>
-LearnResult<typename M::Scalar> learn_dictionary(const NonDeduced<Batch<typename M::Scalar>>& X, const M& init, const Reg& reg,
-                                                 const LearnOptions& options = {}, const Observer& observer = {}) {
+LearnResult<typename M::Scalar> learn_dictionary(const NonDeduced<Batch<typename M::Scalar>>& X, const M& init,
+                                                 const std::optional<Reg>& reg, const LearnOptions& options = {},
+                                                 const Observer& observer = {}) {
   return learn_dictionary<typename M::Scalar>(X, init, reg, options, observer);
 }
 

@@ -12,6 +12,8 @@ const char* to_string(Piece piece) {
       return "statistics";
     case Piece::codes:
       return "codes";
+    case Piece::codes_by_atom:
+      return "codes by atom";
   }
   return "unknown";
 }

@@ -5,13 +5,14 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "riata/core/parameters.hpp"
 
 namespace riata {
 
 /// A direction says which it produces, an update which it needs; a pair that does not fit is refused when the run is built.
-enum class Piece { value, gradient, statistics, codes };
+enum class Piece { value, gradient, statistics, codes, codes_by_atom };
 const char* to_string(Piece piece);
 
 /// Of which signals.
@@ -33,12 +34,21 @@ template <Scalar T>
 struct Question {
   Parameters<T> at;
   std::set<std::string> gradient = {};  ///< by these parameters
-  bool statistics = false, codes = false;
+  bool statistics = false, codes = false, codes_by_atom = false;
   bool usage = false;  ///< where codes are found for gradient or statistics
   Coding coding = Coding::held;
   Look look = Look::batch;
   std::optional<int> n_layers = {};  ///< of the network, the first ones; by default all
   Index iteration = 0;               ///< of the run
+};
+
+/// Of each atom the signals whose code uses it, and what codes leave of the signals.
+template <Scalar T>
+struct CodesByAtom {
+  std::vector<Index> starts = {};  ///< of atom j in both lists, and the end
+  std::vector<int> signals = {};   ///< increasing
+  std::vector<T> values = {};      ///< their codes
+  Matrix<T> residual = {};         ///< X - D Z
 };
 
 /// The answer. Value and gradient are means over the signals asked of: of parts of a batch, those of each count by its share of
@@ -50,6 +60,7 @@ struct Sums {
   Parameters<T> statistics = {};  ///< "A", n_atoms x n_atoms, and "B", n_features x n_atoms
   Vector<double> usage = {};      ///< sum z_j^2 of each atom
   Matrix<T> codes = {};           ///< n_atoms x n_signals, of a batch that is one part
+  CodesByAtom<T> by_atom = {};    ///< likewise
 };
 
 }  // namespace riata
