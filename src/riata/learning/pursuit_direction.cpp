@@ -3,83 +3,61 @@
 #include "riata/core/check.hpp"
 #include "riata/core/stopping.hpp"
 #include "riata/core/sweep.hpp"
-#include "riata/linalg/gram_kernels.hpp"
-#include "riata/linalg/sparse_columns.hpp"
+#include "riata/linalg/kernels.hpp"
 
 namespace riata {
 namespace {
 
-/// Codes of some signals, their nonzeros in lists, and what is asked of them.
+/// Calls visit(atom, its code) for each that signal i uses.
+template <Scalar T, class Visit>
+void for_each_atom(const OmpLists<T>& codes, Index i, const Visit& visit) {
+  for (int k = 0; k < codes.n_nonzero(i); ++k) visit(Index{codes.atoms(k, i)}, codes.values(k, i));
+}
+
 template <Scalar T>
-class CodesOfSignals {
- public:
-  explicit CodesOfSignals(Index n_atoms) : n_atoms_(n_atoms) {}
-
-  void append(const Matrix<T>& codes, const Vector<int>& n_nonzero) {
-    const auto& list_nonzeros = gram_kernels<T>().list_nonzeros;
-    const auto n = static_cast<std::size_t>(n_nonzero.sum());
-    std::vector<int> places(static_cast<std::size_t>(n_atoms_));
-    std::vector<T> values(places.size());
-    atoms_.reserve(atoms_.size() + n);
-    values_.reserve(atoms_.size() + n);
-    for (Index i = 0; i < codes.cols(); ++i) {
-      const Index count = list_nonzeros({n_atoms_, codes.col(i).data(), places.data(), values.data()});
-      atoms_.insert(atoms_.end(), places.begin(), places.begin() + count);
-      values_.insert(values_.end(), values.begin(), values.begin() + count);
-      starts_.push_back(std::ssize(atoms_));
-    }
-  }
-
-  /// By atoms, signals in their order.
-  CodesByAtom<T> by_atom() const {
-    CodesByAtom<T> of{.starts = std::vector<Index>(static_cast<std::size_t>(n_atoms_) + 1),
-                      .signals = std::vector<int>(atoms_.size()),
-                      .values = std::vector<T>(atoms_.size())};
-    for (const int j : atoms_) ++of.starts[static_cast<std::size_t>(j) + 1];
-    for (std::size_t j = 1; j < of.starts.size(); ++j) of.starts[j] += of.starts[j - 1];
-    std::vector<Index> next(of.starts.begin(), of.starts.end() - 1);
-    for (std::size_t i = 0, k = 0; i + 1 < starts_.size(); ++i)
-      for (; std::cmp_less(k, starts_[i + 1]); ++k) {
-        const auto to = static_cast<std::size_t>(next[static_cast<std::size_t>(atoms_[k])]++);
-        of.signals[to] = static_cast<int>(i);
-        of.values[to] = values_[k];
-      }
-    return of;
-  }
-
-  /// R = X - D Z
-  void find_residual(const ConstMatrixRef<T>& X, const ConstMatrixRef<T>& D, const Execution& execution, Matrix<T>& R) const {
-    constexpr Index tile = 256;
-    const auto& sum_columns = gram_kernels<T>().sum_columns;
-    R.resize(X.rows(), X.cols());
-    for_each_tile(tile, X.cols(), execution, [&](Index first, Index n, int) {
-      for (Index i = first; i < first + n; ++i) {
-        const Index start = starts_[static_cast<std::size_t>(i)], end = starts_[static_cast<std::size_t>(i) + 1];
-        sum_columns(
-            {D.rows(), D.outerStride(), D.data(), end - start, atoms_.data() + start, values_.data() + start, R.col(i).data()});
-        R.col(i) = X.col(i) - R.col(i);
-      }
+Parameters<T> statistics_of(const ConstMatrixRef<T>& X, const OmpLists<T>& codes, Index n_atoms) {
+  Matrix<T> A = Matrix<T>::Zero(n_atoms, n_atoms), B = Matrix<T>::Zero(X.rows(), n_atoms);
+  for (Index i = 0; i < X.cols(); ++i) {
+    if (i % 1024 == 0) leave_if_stopped();
+    for_each_atom(codes, i, [&](Index j, T z) {
+      add_scaled(X.rows(), z, X.col(i).data(), B.col(j).data());
+      for_each_atom(codes, i, [&](Index l, T z_l) { A(l, j) += z * z_l; });
     });
   }
-
- private:
-  Index n_atoms_;
-  std::vector<Index> starts_{0};  // of each signal, and the end
-  std::vector<int> atoms_;
-  std::vector<T> values_;
-};
+  return {{"A", std::move(A)}, {"B", std::move(B)}};
+}
 
 template <Scalar T>
-void add_statistics(const ConstMatrixRef<T>& X, const Matrix<T>& Z, Parameters<T>& statistics) {
+CodesByAtom<T> by_atom(const OmpLists<T>& codes, Index n_atoms) {
+  const Index n_signals = codes.n_nonzero.size();
+  CodesByAtom<T> of{.starts = std::vector<Index>(static_cast<std::size_t>(n_atoms) + 1)};
+  for (Index i = 0; i < n_signals; ++i)
+    for_each_atom(codes, i, [&](Index j, T) { ++of.starts[static_cast<std::size_t>(j) + 1]; });
+  for (std::size_t j = 1; j < of.starts.size(); ++j) of.starts[j] += of.starts[j - 1];
+  of.signals.resize(static_cast<std::size_t>(of.starts.back()));
+  of.values.resize(of.signals.size());
+  std::vector<Index> next(of.starts.begin(), of.starts.end() - 1);
+  for (Index i = 0; i < n_signals; ++i)
+    for_each_atom(codes, i, [&](Index j, T z) {
+      const auto to = static_cast<std::size_t>(next[static_cast<std::size_t>(j)]++);
+      of.signals[to] = static_cast<int>(i);
+      of.values[to] = z;
+    });
+  return of;
+}
+
+/// X - D Z
+template <Scalar T>
+Matrix<T> residual_of(const ConstMatrixRef<T>& X, const OmpLists<T>& codes, const MatrixView<T>& D, const Execution& execution) {
   constexpr Index tile = 256;
-  SparseColumns<T> sparse(Z.rows(), std::min(tile, Z.cols()));
-  for (Index first = 0; first < Z.cols(); first += tile) {
-    leave_if_stopped();
-    const Index n = std::min(tile, Z.cols() - first);
-    sparse.assign(Z.middleCols(first, n));
-    sparse.add_outer(T(1), Z.middleCols(first, n), statistics.at("A"));
-    sparse.add_outer(T(1), X.middleCols(first, n), statistics.at("B"));
-  }
+  Matrix<T> R(X.rows(), X.cols());
+  for_each_tile(tile, X.cols(), execution, [&](Index first, Index n, int) {
+    for (Index i = first; i < first + n; ++i) {
+      R.col(i) = X.col(i);
+      for_each_atom(codes, i, [&](Index j, T z) { add_scaled(X.rows(), -z, D.col(j).data(), R.col(i).data()); });
+    }
+  });
+  return R;
 }
 
 }  // namespace
@@ -94,31 +72,28 @@ PursuitDirection<T>::PursuitDirection(const Dictionary<T>& D, int n_nonzero, Red
 template <Scalar T>
 Sums<T> PursuitDirection<T>::look(const Sample<T>& sample, const Question<T>& question, const Execution& execution) {
   require(!sample.batch.is_weighted(), "orthogonal matching pursuit takes no mask");
-  constexpr Index block = 16384;  // signals, whose codes are there at once
   const StopScope scope(execution);
   const ConstMatrixRef<T>& X = sample.batch.X;
   const auto at = D_->at(question.at);
   const auto D = DenseDictionary<T>::borrow(*at->matrix());
   const Index m = D.code_size(), n_signals = X.cols();
+  const OmpLists<T> codes = omp_lists<T>(X, D, {.n_nonzero = n_nonzero_, .execution = execution});
   Sums<T> sums;
-  if (question.usage) sums.usage = Vector<double>::Zero(m);
-  if (question.codes) sums.codes.resize(m, n_signals);
-  if (question.statistics) sums.statistics = {{"A", Matrix<T>::Zero(m, m)}, {"B", Matrix<T>::Zero(X.rows(), m)}};
-  CodesOfSignals<T> codes(m);
-  for (Index first = 0; first < n_signals; first += block) {
-    const Index n = std::min(block, n_signals - first);
-    const auto some = X.middleCols(first, n);
-    const OmpResult<T> found = omp<T>(some, D, {.n_nonzero = n_nonzero_, .execution = execution});
-    sums.value += found.error.sum() / 2;
-    if (question.usage) sums.usage += found.codes.template cast<double>().rowwise().squaredNorm();
-    if (question.codes) sums.codes.middleCols(first, n) = found.codes;
-    if (question.statistics) add_statistics<T>(some, found.codes, sums.statistics);
-    if (question.codes_by_atom) codes.append(found.codes, found.n_nonzero);
-  }
+  sums.value = codes.error.sum() / 2;
   if (reduction_ == Reduction::mean) sums.value /= static_cast<double>(n_signals);
+  if (question.usage) {
+    sums.usage = Vector<double>::Zero(m);
+    for (Index i = 0; i < n_signals; ++i)
+      for_each_atom(codes, i, [&](Index j, T z) { sums.usage(j) += static_cast<double>(z) * static_cast<double>(z); });
+  }
+  if (question.codes) {
+    sums.codes.setZero(m, n_signals);
+    for (Index i = 0; i < n_signals; ++i) for_each_atom(codes, i, [&](Index j, T z) { sums.codes(j, i) = z; });
+  }
+  if (question.statistics) sums.statistics = statistics_of<T>(X, codes, m);
   if (question.codes_by_atom) {
-    sums.by_atom = codes.by_atom();
-    codes.find_residual(X, D.atoms(), execution, sums.by_atom.residual);
+    sums.by_atom = by_atom(codes, m);
+    sums.by_atom.residual = residual_of<T>(X, codes, D.atoms(), execution);
   }
   return sums;
 }

@@ -7,7 +7,6 @@
 #include "riata/core/check.hpp"
 #include "riata/core/stopping.hpp"
 #include "riata/linalg/gram_kernels.hpp"
-#include "riata/linalg/kernels.hpp"
 
 namespace riata {
 namespace {
@@ -33,11 +32,7 @@ class Unexplained {
   }
   /// R_Omega <- E - u w^T,  z <- w
   void explain(const Vector<T>& d, const Vector<T>& u, const Vector<T>& w) {
-    for (Index i = 0; i < z_.size(); ++i) {
-      T* const r = R_.col(signals_[static_cast<std::size_t>(i)]).data();
-      add_scaled(R_.rows(), z_(i), d.data(), r);
-      add_scaled(R_.rows(), -w(i), u.data(), r);
-    }
+    for (Index i = 0; i < z_.size(); ++i) R_.col(signals_[static_cast<std::size_t>(i)]) += z_(i) * d - w(i) * u;
     z_ = w;
   }
   const auto& z() const { return z_; }

@@ -555,12 +555,19 @@ void add_units(PursuedAtoms<T>& atoms) {
 /// 2^e v; e is nearly always zero.
 double in_unit(double v, int e) { return e == 0 ? v : std::ldexp(v, e); }
 
+/// What becomes of the signals: their codes with all zeros or, where there is room for them, as lists.
+template <Scalar T>
+struct Codes : OmpLists<T> {
+  Matrix<T> dense = {};
+  bool are_lists() const { return this->atoms.size() > 0; }
+};
+
 /// A tile of signals, X's columns of those numbers, and what becomes of them.
 template <Scalar T>
 class PursuitTile {
  public:
   PursuitTile(const ConstMatrixRef<T>& X, const PursuedAtoms<T>& atoms, const OmpOptions& options, const OmpProducts<T>& known,
-              OmpResult<T>& result)
+              Codes<T>& result)
       : X_(X), atoms_(atoms), options_(options), known_(known), result_(result), units_(0, RegUnit::linear) {}
 
  protected:
@@ -602,8 +609,8 @@ class PursuitTile {
   /// Rounds the code z of the unit atoms I to T, and judges it as it is then. x_ is the signal.
   void deliver(const std::vector<int>& I, const ConstVectorRef<double>& z, Index i) {
     const Index column = number(i);
-    T* const code = result_.codes.col(column).data();
-    std::fill_n(code, result_.codes.rows(), T(0));
+    const bool are_lists = result_.are_lists();
+    if (!are_lists) std::fill_n(result_.dense.col(column).data(), result_.dense.rows(), T(0));
     z_ = z;
     bool is_finite = true;
     int n_nonzero = 0;  // a code may underflow
@@ -612,13 +619,18 @@ class PursuitTile {
       const auto z_j = static_cast<T>(in_unit(z(k) / atoms_.norms(j), units_.signal(i)));
       is_finite &= std::isfinite(z_j);
       n_nonzero += z_j != 0 ? 1 : 0;
-      code[j] = z_j;
+      if (are_lists) {
+        result_.atoms(k, column) = static_cast<int>(j);
+        result_.values(k, column) = z_j;
+      } else {
+        result_.dense(j, column) = z_j;
+      }
       z_(k) = in_unit(static_cast<double>(z_j), -units_.signal(i)) * atoms_.norms(j);
     }
     require(is_finite, "omp: the code of a signal overflows; scale signals or atoms");
     const double error = (x_ - product(I, z_)).squaredNorm(), asked = target(i);
     result_.error(column) = in_unit(error, units_.objective(i));
-    result_.n_nonzero(column) = n_nonzero;
+    result_.n_nonzero(column) = are_lists ? static_cast<int>(z.size()) : n_nonzero;
     constexpr double code_rounding = sizeof(T) == 4 ? 1e-13 : 0;  // over ||x||^2
     const auto missed = [&](double x_sq) { return misses(error - code_rounding * x_sq, asked, x_sq); };
     result_.status[static_cast<std::size_t>(column)] =
@@ -661,7 +673,7 @@ class PursuitTile {
   const PursuedAtoms<T>& atoms_;
   const OmpOptions& options_;
   const OmpProducts<T>& known_;
-  OmpResult<T>& result_;
+  Codes<T>& result_;
   TileUnits<T> units_;
 
  private:
@@ -850,6 +862,41 @@ std::optional<Matrix<To>> cast_of(const std::optional<From>& A) {
   return A->template cast<To>();
 }
 
+/// The codes of valid arguments, into the room that `result` has for them.
+template <Scalar T>
+void pursue(const ConstMatrixRef<T>& X, const DenseDictionary<T>& D, const OmpOptions& options, const OmpProducts<T>& known,
+            Codes<T>& result) {
+  const Index n_signals = X.cols(), m = D.code_size(), n = D.signal_size();
+  const Index most_atoms = std::min({options.n_nonzero ? static_cast<Index>(*options.n_nonzero) : m, m, n});
+  const Index expected = options.n_nonzero ? most_atoms : std::max<Index>(1, most_atoms / 4);
+  PursuedAtoms<T> atoms = make_atoms<T>(D, options.selection);
+  result.error.resize(n_signals);
+  result.n_nonzero.resize(n_signals);
+  result.status.resize(static_cast<std::size_t>(n_signals));
+  const PursuitTile<T> tile(X, atoms, options, known, result);
+
+  std::vector<Index> signals(static_cast<std::size_t>(n_signals));
+  std::iota(signals.begin(), signals.end(), Index{0});
+  const double entry = known.gram ? 4 : static_cast<double>(n);
+  if (options.selection == Selection::omp && gram_pays<float>(entry, n, m, n_signals, expected)) {
+    add_units(atoms);
+    atoms.single_gram =
+        known.gram ? unit_gram<float, T>(*known.gram, atoms, options.execution) : gram_of<float>(atoms.single, options.execution);
+    signals = code_in_single(signals, tile, atoms, most_atoms, options.execution);
+  }
+  if (signals.empty()) return;
+  if (!are_plain<T>(atoms.norms)) add_units(atoms);
+  if constexpr (std::same_as<T, double>)
+    if (gram_pays<double>(entry, n, m, std::ssize(signals), expected)) {
+      add_units(atoms);
+      atoms.gram = known.gram ? unit_gram<double, T>(*known.gram, atoms, options.execution)
+                              : gram_of<double>(atoms.exact, options.execution);
+    }
+  for_each_part<T>(
+      signals, D, options.execution, [&] { return std::make_unique<ExactPass<T>>(tile, atoms, most_atoms); },
+      [](std::span<const Index> part, ExactPass<T>& pass) { pass.code(part); });
+}
+
 }  // namespace
 
 void OmpOptions::validate() const {
@@ -867,7 +914,7 @@ OmpResult<T> omp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T
   options.validate();
   const StopScope scope(options.execution);
   require_signals<T>("omp", X, D);
-  const Index n_signals = X.cols(), m = D.code_size(), n = D.signal_size();
+  const Index n_signals = X.cols(), m = D.code_size();
   const auto n_errors = std::ssize(options.max_error);
   require(n_errors <= 1 || n_errors == n_signals, "omp: max_error has {} numbers, must be one, or one for each of the {} signals",
           n_errors, n_signals);
@@ -890,38 +937,32 @@ OmpResult<T> omp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T
           omp<double>(X.template cast<double>(), DenseDictionary<double>(D.atoms().template cast<double>()), options, in_double),
           X, D);
     }
-  const Index most_atoms = std::min({options.n_nonzero ? static_cast<Index>(*options.n_nonzero) : m, m, n});
-  const Index expected = options.n_nonzero ? most_atoms : std::max<Index>(1, most_atoms / 4);
-  PursuedAtoms<T> atoms = make_atoms<T>(D, options.selection);
-  OmpResult<T> result{.codes = {},
-                      .error = Vector<double>(n_signals),
-                      .n_nonzero = Vector<int>(n_signals),
-                      .status = std::vector<Status>(static_cast<std::size_t>(n_signals))};
-  make_room("omp", "codes", m, n_signals, "pass fewer signals at a time", result.codes);
-  const PursuitTile<T> tile(X, atoms, options, known, result);
-
-  std::vector<Index> signals(static_cast<std::size_t>(n_signals));
-  std::iota(signals.begin(), signals.end(), Index{0});
-  const double entry = known.gram ? 4 : static_cast<double>(n);
-  if (options.selection == Selection::omp && gram_pays<float>(entry, n, m, n_signals, expected)) {
-    add_units(atoms);
-    atoms.single_gram =
-        known.gram ? unit_gram<float, T>(*known.gram, atoms, options.execution) : gram_of<float>(atoms.single, options.execution);
-    signals = code_in_single(signals, tile, atoms, most_atoms, options.execution);
-  }
-  if (signals.empty()) return result;
-  if (!are_plain<T>(atoms.norms)) add_units(atoms);
-  if constexpr (std::same_as<T, double>)
-    if (gram_pays<double>(entry, n, m, std::ssize(signals), expected)) {
-      add_units(atoms);
-      atoms.gram = known.gram ? unit_gram<double, T>(*known.gram, atoms, options.execution)
-                              : gram_of<double>(atoms.exact, options.execution);
-    }
-  for_each_part<T>(
-      signals, D, options.execution, [&] { return std::make_unique<ExactPass<T>>(tile, atoms, most_atoms); },
-      [](std::span<const Index> part, ExactPass<T>& pass) { pass.code(part); });
-  return result;
+  Codes<T> codes;
+  make_room("omp", "codes", m, n_signals, "pass fewer signals at a time", codes.dense);
+  pursue<T>(X, D, options, known, codes);
+  return {.codes = std::move(codes.dense),
+          .error = std::move(codes.error),
+          .n_nonzero = std::move(codes.n_nonzero),
+          .status = std::move(codes.status)};
 }
+
+template <Scalar T>
+OmpLists<T> omp_lists(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const OmpOptions& options) {
+  options.validate();
+  require(options.n_nonzero && options.selection == Selection::omp && std::ssize(options.max_error) <= 1,
+          "omp: lists are for options with n_nonzero, selection = 'omp' and one max_error");
+  const StopScope scope(options.execution);
+  require_signals<T>("omp", X, D);
+  Codes<T> codes;
+  const Index most_atoms = std::min({static_cast<Index>(*options.n_nonzero), D.code_size(), D.signal_size()});
+  codes.atoms.resize(most_atoms, X.cols());
+  codes.values.resize(most_atoms, X.cols());
+  if (X.cols() > 0) pursue<T>(X, D, options, {}, codes);
+  return codes;
+}
+
+template OmpLists<float> omp_lists<float>(const ConstMatrixRef<float>&, const DenseDictionary<float>&, const OmpOptions&);
+template OmpLists<double> omp_lists<double>(const ConstMatrixRef<double>&, const DenseDictionary<double>&, const OmpOptions&);
 template OmpResult<float> omp<float>(const ConstMatrixRef<float>&, const DenseDictionary<float>&, const OmpOptions&,
                                      const OmpProducts<float>&);
 template OmpResult<double> omp<double>(const ConstMatrixRef<double>&, const DenseDictionary<double>&, const OmpOptions&,

@@ -50,6 +50,17 @@ struct OmpResult {
   std::vector<Status> status;  ///< max_iter_reached where an error was asked for and not met, else converged
 };
 
+/// The same codes without their zeros.
+template <Scalar T>
+struct OmpLists {
+  /// Of each signal those chosen, in the order of the pursuit; as many rows as there can be.
+  Matrix<int> atoms = {};
+  Matrix<T> values = {};            ///< likewise
+  Vector<double> error = {};        ///< as in OmpResult
+  Vector<int> n_nonzero = {};       ///< so many of a column count
+  std::vector<Status> status = {};  ///< as in OmpResult
+};
+
 /// X is n_features x n_signals. Of atoms that pull alike to rounding any may be chosen. The pursuit also ends where no atom outside
 /// the span of those chosen is left, or none that r is not orthogonal to, to rounding. An atom within 1e-4 of the span, relative to
 /// its norm, is passed over. Correlations are those of T, by `ols` of double; the fit on the atoms chosen and its residual are in
@@ -60,5 +71,9 @@ struct OmpResult {
 template <Scalar T>
 OmpResult<T> omp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const OmpOptions& options,
                  const NonDeduced<OmpProducts<T>>& known = {});
+
+/// The same, of options with n_nonzero and the selection `omp`.
+template <Scalar T>
+OmpLists<T> omp_lists(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const OmpOptions& options);
 
 }  // namespace riata
