@@ -1,5 +1,8 @@
 // riata learn: signals or pictures in, a dictionary out.
+#include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -19,6 +22,26 @@
 
 namespace riata::cli {
 namespace {
+
+template <Scalar T>
+using Source = std::shared_ptr<SignalSource<T>>;
+
+template <Scalar T>
+Index n_features(const Matrix<T>& X) {
+  return X.rows();
+}
+template <Scalar T>
+Index n_features(const Source<T>& X) {
+  return X->n_features();
+}
+template <Scalar T>
+Index n_signals(const Matrix<T>& X) {
+  return X.cols();
+}
+template <Scalar T>
+Index n_signals(const Source<T>& X) {
+  return X->n_signals();
+}
 
 /// After the last iteration, or at the start if there was none.
 template <Scalar T>
@@ -41,12 +64,18 @@ struct Learn {
 
  private:
   bool has_pictures() const { return !is_array_name(inputs.front()); }
+  bool is_stream() const;
   bool init_is_file() const { return is_array_name(init) || init.ends_with(".safetensors"); }
   void check();
-  template <Scalar T>
-  int learn(const Matrix<T>& X);
+  /// Signals are a Matrix<T>, or a Source<T>.
+  template <Scalar T, class Signals>
+  int learn(const Signals& X);
   template <Scalar T>
   LearnResult<T> fit(const Matrix<T>& X);
+  template <Scalar T>
+  LearnResult<T> fit(const Source<T>& X);
+  template <Scalar T, class Signals>
+  LearnResult<T> fit(const Signals& X, const Matrix<T>* atoms);
   template <Scalar T>
   void save(const LearnResult<T>& result, Index n_signals) const;
 
@@ -81,28 +110,52 @@ void Learn::check() {
   if (!reference.empty()) reference_atoms_ = read_dictionary(reference).atoms;
 }
 
+/// Are batches read from the files when they are due?
+bool Learn::is_stream() const {
+  const BatchesOf batches = parts_of(options.method).batches;
+  const bool by_batches = batches == BatchesOf::some || (batches == BatchesOf::all_unless_asked && options.batch_size);
+  const auto is_npy = [](const std::string& name) { return name.ends_with(".npy"); };
+  return by_batches && mask.empty() && !dtype && std::ranges::all_of(inputs, is_npy);
+}
+
 int Learn::run() {
   check();
+  if (is_stream()) {
+    options.centre = centre;
+    catch_interrupts();
+    const std::vector<std::filesystem::path> paths(inputs.begin(), inputs.end());
+    if (is_float32_npy(paths.front())) return learn<float>(Source<float>(std::make_shared<NpyShards<float>>(paths)));
+    return learn<double>(Source<double>(std::make_shared<NpyShards<double>>(paths)));
+  }
   if (!mask.empty()) patches.entries = Entries::any;
   AnyMatrix signals = read_signals(inputs, patches);
   if (dtype) signals = converted(std::move(signals), parse_precision(*dtype));
   options.centre = centre;  // with a mask by what was seen
   catch_interrupts();
-  return std::visit([this](const auto& X) { return learn(X); }, signals);
+  return std::visit([this]<class T>(const Matrix<T>& X) { return learn<T>(X); }, signals);
 }
 
-template <Scalar T>
-LearnResult<T> Learn::fit(const Matrix<T>& X) {
+template <Scalar T, class Signals>
+LearnResult<T> Learn::fit(const Signals& X, const Matrix<T>* atoms) {
   Progress progress(!talk.quiet, options.max_iter);
   options.execution.stop_requested = interrupt_requested;
   const auto watch = [&](const IterationInfo& info) {
     progress.show(info);
     return interrupt_requested() ? Action::stop : Action::keep_going;
   };
+  if (atoms != nullptr) return learn_dictionary<T>(X, *atoms, reg, options, watch);
+  return learn_dictionary<T>(X, *n_atoms, reg, options, watch);
+}
+
+template <Scalar T>
+LearnResult<T> Learn::fit(const Matrix<T>& X) {
   const Matrix<T> weights = mask.empty() ? Matrix<T>() : read_mask<T>(mask);
-  const Batch<T> batch = mask.empty() ? Batch<T>(X) : Batch<T>(X, weights);
-  if (init_atoms_) return learn_dictionary<T>(batch, in_precision_of_signals<T>(*init_atoms_, init), reg, options, watch);
-  return learn_dictionary<T>(batch, *n_atoms, reg, options, watch);
+  return fit<T>(mask.empty() ? Batch<T>(X) : Batch<T>(X, weights),
+                init_atoms_ ? &in_precision_of_signals<T>(*init_atoms_, init) : nullptr);
+}
+template <Scalar T>
+LearnResult<T> Learn::fit(const Source<T>& X) {
+  return fit<T>(X, init_atoms_ ? &in_precision_of_signals<T>(*init_atoms_, init) : nullptr);
 }
 
 /// The metadata hold no times: the same run gives the same file.
@@ -136,19 +189,20 @@ void Learn::save(const LearnResult<T>& result, Index n_signals) const {
                          .penalty = options.penalty});
 }
 
-template <Scalar T>
-int Learn::learn(const Matrix<T>& X) {
+template <Scalar T, class Signals>
+int Learn::learn(const Signals& X) {
+  const Index n = n_signals<T>(X), width = n_features<T>(X);
   if (reference_atoms_) {
-    const Index n_features = in_precision_of_signals<T>(*reference_atoms_, reference).rows();
-    require(n_features == X.rows(), "{} has {} features but the signals have {}; they must be equal", reference, n_features,
-            X.rows());
+    const Index of_reference = in_precision_of_signals<T>(*reference_atoms_, reference).rows();
+    require(of_reference == width, "{} has {} features but the signals have {}; they must be equal", reference, of_reference,
+            width);
   }
   const auto start = std::chrono::steady_clock::now();
   const LearnResult<T> result = fit<T>(X);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const bool is_stopped = result.status == Status::interrupted;
   if (is_stopped && result.history.value.empty()) throw Interrupted();
-  save(result, X.cols());
+  save(result, n);
   if (!trace.empty()) write_trace(trace, result.history);
 
   nlohmann::ordered_json score = nullptr;
@@ -156,14 +210,14 @@ int Learn::learn(const Matrix<T>& X) {
   std::string summary = formatted(
       "{}: {} atoms of {} features from {} signals, objective {:.6g} (at the start {:.6g}), {}, "
       "{}, {:.1f} s",
-      output, result.dictionary.cols(), X.rows(), X.cols(), final_value(result), result.initial_value,
+      output, result.dictionary.cols(), width, n, final_value(result), result.initial_value,
       counted(result.history.value.size(), "iteration"), to_string(result.status), seconds);
   if (reference_atoms_) summary += formatted(", recovery score {:.4f}", score.get<double>());
   tell(talk,
        {{"output", output},
         {"n_atoms", result.dictionary.cols()},
-        {"n_features", X.rows()},
-        {"n_signals", X.cols()},
+        {"n_features", width},
+        {"n_signals", n},
         {"dtype", to_string(precision_of<T>())},
         {"method", to_string(options.method)},
         {"n_layers", options.n_layers},

@@ -1,4 +1,5 @@
 #include <nanobind/stl/map.h>
+#include <nanobind/stl/vector.h>
 
 #include <cmath>
 #include <map>
@@ -47,6 +48,17 @@ void bind_learn_dictionary(nb::module_& m) {
       },
       array_arg("X"), nb::arg("n_atoms"), array_arg("reg").none(), array_arg("init").none(), array_arg("mask").none(),
       nb::arg("callback").none(), nb::arg("options"));
+}
+
+/// Of .npy files, one after another, from which batches are read when they are due.
+template <Scalar T>
+nb::dict learn_from_files(const std::vector<std::filesystem::path>& paths, Index n_atoms, const std::optional<Reg>& reg,
+                          const std::optional<Array2<double>>& init, const LearnOptions& options, const Observer& observer) {
+  return to_python<T>(without_gil([&] {
+    const std::shared_ptr<SignalSource<T>> signals = std::make_shared<NpyShards<T>>(paths);
+    if (!init) return learn_dictionary<T>(signals, n_atoms, reg, options, observer);
+    return learn_dictionary<T>(signals, Matrix<T>(view<double>(*init).template cast<T>()), reg, options, observer);
+  }));
 }
 
 /// The keywords of encode() that are not as by default.
@@ -102,6 +114,21 @@ void bind_learning(nb::module_& m) {
   describe_options<LearnOptions>(m, "learn_dictionary");
   bind_learning_in<float>(m);
   bind_learning_in<double>(m);
+  m.def(
+      "learn_dictionary_of_files",
+      [](const std::vector<Path>& paths, Index n_atoms, const std::optional<PythonReg>& reg,
+         const std::optional<Array2<double>>& init, const nb::object& callback, const nb::dict& given) {
+        const auto options = to_options<LearnOptions>(given, OnInterrupt::stop);
+        const std::optional<Reg> weight = reg ? std::optional(to_reg(*reg)) : std::nullopt;
+        const Observer observer = to_observer<IterationInfo>(callback, OnInterrupt::stop);
+        std::vector<std::filesystem::path> files;
+        for (const Path& path : paths) files.emplace_back(path.name);
+        const bool is_float = !files.empty() && without_gil([&] { return is_float32_npy(files.front()); });
+        return is_float ? learn_from_files<float>(files, n_atoms, weight, init, options, observer)
+                        : learn_from_files<double>(files, n_atoms, weight, init, options, observer);
+      },
+      nb::arg("paths"), nb::arg("n_atoms"), array_arg("reg").none(), array_arg("init").none(), nb::arg("callback").none(),
+      nb::arg("options"));
   m.def(
       "load_model",
       [](const Path& path) { return model_is_float32(path) ? load_model_in<float>(path) : load_model_in<double>(path); },

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from . import _riata
 from ._arguments import (
     as_bool,
@@ -85,8 +87,9 @@ def learn_dictionary(
 
     Parameters
     ----------
-    X : array (n_signals, n_features)
-        Signals, taken as given (see `centre`).
+    X : array (n_signals, n_features), or path or list of paths
+        Signals, taken as given (see `centre`). Of .npy files, read one after another, methods on mini-batches hold a batch at
+        a time, and the signals held out.
     n_atoms : int
         Number of atoms.
     reg : float, str or None
@@ -206,11 +209,17 @@ def learn_dictionary(
     True
     """
     where = "learn_dictionary"
-    X = as_matrix(where, "X", X)
-    given = {name: value for name, value in locals().items() if name != "method_options"}
+    files = _files(where, X)
+    X = None if files else as_matrix(where, "X", X)
+    given = {name: value for name, value in locals().items() if name not in ("method_options", "files")}
     given |= _method_options(where, method_options) | ({} if isinstance(init, str) else {"init": "data"})
     options = as_options(where, "learn_dictionary", given)
-    start = None if isinstance(init, str) else as_optional_like(where, "init", init, "X", X, "(n_atoms, n_features)")
+    start = None
+    if not isinstance(init, str):
+        shape = "(n_atoms, n_features)"
+        start = as_matrix(where, "init", init, shape) if files else as_optional_like(where, "init", init, "X", X, shape)
+    if files and mask is not None:
+        raise ValueError(f"{where}: mask is for signals in memory, and X names files")
     if start is None and not isinstance(init, str):
         raise TypeError(f"{where}: init = None, must be 'data', 'random', 'dct' or an array")
     if start is not None and as_size(where, "n_atoms", n_atoms) != len(start):
@@ -218,15 +227,12 @@ def learn_dictionary(
     callback = as_callback(where, callback)
     verbose, progress = as_verbosity(where, verbose), as_bool(where, "progress", progress)
     with _observer(callback, verbose, progress, options.get("max_iter", max_iter)) as observer:
-        fields = _riata.learn_dictionary(
-            X,
-            as_size(where, "n_atoms", n_atoms),
-            None if reg is None else as_reg(where, reg),
-            start,
-            as_mask(where, mask, X),
-            observer,
-            options,
-        )
+        n_atoms, weight = as_size(where, "n_atoms", n_atoms), None if reg is None else as_reg(where, reg)
+        if files:
+            start = None if start is None else start.astype(np.float64, copy=False)
+            fields = _riata.learn_dictionary_of_files(files, n_atoms, weight, start, observer, options)
+        else:
+            fields = _riata.learn_dictionary(X, n_atoms, weight, start, as_mask(where, mask, X), observer, options)
     fields |= {"history": History(**fields["history"]), "positive": bool(positive), "centred": bool(centre)}
     penalty = {name: options[name] for name in _riata.options["reg_max"] if name in options}
     fields["penalty"] = copy.deepcopy(penalty)  # its arrays may be the caller's
@@ -244,6 +250,15 @@ def learn_dictionary(
             "" if len(result.history.value) == 1 else "s",
         )
     return result
+
+
+def _files(where: str, X: Any) -> list[bytes]:
+    """The paths that X names, or none."""
+    if isinstance(X, (str, bytes, os.PathLike)):
+        X = [X]
+    if not isinstance(X, (list, tuple)) or not X or not all(isinstance(path, (str, bytes, os.PathLike)) for path in X):
+        return []
+    return [as_path(where, "X", path) for path in X]
 
 
 _METHOD_OPTIONS = ("forgetting", "learning_rate", "eps", "step", "decay", "decay_every", "least_code")

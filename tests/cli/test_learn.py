@@ -66,6 +66,17 @@ def test_every_choice_lowers_the_objective(riata, tmp_path, options, safetensors
     assert ("steps" in safetensors.read(tmp_path / "m.safetensors")[0]) == ("--learn-steps" in options)
 
 
+def test_several_files_are_one_stream_of_signals(riata, tmp_path):
+    X = np.load(tmp_path / "X.npy")
+    np.save(tmp_path / "a.npy", X[:130]), np.save(tmp_path / "b.npy", X[130:]), np.savez(tmp_path / "X.npz", X=X)
+    for name, inputs in (("parts", ("a.npy", "b.npy")), ("whole", ("X.npy",)), ("in_memory", ("X.npz",))):
+        report = riata.json("learn", *inputs, "-o", f"{name}.safetensors", *SHORT, "--reg", "0.1max", "--method", "online",
+                            "--batch-size", 100, "--centre", "--validation", 0.2)
+        assert report["n_signals"] == len(X)
+    one = (tmp_path / "parts.safetensors").read_bytes()
+    assert one == (tmp_path / "whole.safetensors").read_bytes() == (tmp_path / "in_memory.safetensors").read_bytes()
+
+
 def test_same_bits_for_one_and_two_threads_and_again(riata, tmp_path):
     for name, threads in (("a", 1), ("b", 2), ("c", 2)):
         riata("learn", "X32.npy", "-o", f"{name}.safetensors", *SHORT, "--reg", "0.1max", "--n-threads", threads)

@@ -181,6 +181,42 @@ def test_a_resumed_run_has_the_bits_of_an_uninterrupted_one(problem, tmp_path, m
     np.testing.assert_array_equal(resumed.history.value, whole.history.value)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_files_teach_what_arrays_teach_bit_for_bit(problem, tmp_path, dtype):
+    X = problem.signals.astype(dtype)
+    paths = [tmp_path / "a.npy", str(tmp_path / "b.npy")]
+    np.save(paths[0], X[:150]), np.save(paths[1], X[150:])
+    for method, options in {"online": {}, "ksvd": {"reg": None, "n_nonzero": 3}}.items():
+        options = {"reg": "0.1max", "method": method, "batch_size": 100, "max_iter": 15, "centre": True} | options
+        of_array = riata.learn_dictionary(X, 24, **options)
+        for signals in (paths, tuple(paths)):
+            of_files = riata.learn_dictionary(signals, 24, **options)
+            assert of_files.dictionary.dtype == dtype
+            np.testing.assert_array_equal(of_files.dictionary, of_array.dictionary)
+            assert of_files.reg == of_array.reg
+    init = problem.dictionary
+    np.testing.assert_array_equal(riata.learn_dictionary(paths, 24, **options, init=init).dictionary,
+                                  riata.learn_dictionary(X, 24, **options, init=init.astype(dtype)).dictionary)  # fmt: skip
+    one = riata.learn_dictionary(paths[1], 24, 0.1, method="stochastic", batch_size=50, max_iter=2)
+    assert one.dictionary.shape == (24, 16)
+
+
+def test_files_that_cannot_be_learned_from_are_refused_with_a_sentence(problem, tmp_path):
+    good, other, gone = tmp_path / "good.npy", tmp_path / "other.npy", tmp_path / "gone.npy"
+    np.save(good, problem.signals), np.save(other, problem.signals[:, :7])
+    learn = lambda *paths, **options: riata.learn_dictionary(list(paths), 24, 0.1, **{"method": "online", "batch_size": 50} | options)
+    for call, sentence in (
+        (lambda: learn(good, other), "has 7 features but .*good.npy has 16"),
+        (lambda: learn(good, method="unrolled", batch_size=None), "method 'unrolled' holds all signals in memory"),
+        (lambda: learn(good, mask=np.ones((400, 16))), "mask is for signals in memory, and X names files"),
+        (lambda: learn(good, init=problem.dictionary[:, :7]), "init has 7 features but the signals have 16"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            call()
+    with pytest.raises(OSError, match="cannot read .*gone.npy"):
+        learn(good, gone)
+
+
 def test_a_run_stopped_before_its_first_evaluation_claims_no_value(problem):
     result = riata.learn_dictionary(problem.signals, 24, 0.1, max_time=1e-12)
     assert result.status == "max_time" and len(result.history.value) == 0

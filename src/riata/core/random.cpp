@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numbers>
 #include <unordered_map>
+#include <utility>
 
 #include "riata/core/check.hpp"
 #include "riata/core/stopping.hpp"
@@ -62,6 +63,35 @@ std::vector<Index> RandomStream::choose(Index n, Index k) {
     moved[j] = at(i);
   }
   return chosen;
+}
+
+Shuffle::Shuffle(Index n, std::uint64_t seed, std::uint32_t stream, std::uint32_t iteration)
+    : n_(static_cast<std::uint64_t>(n)),
+      stream_(stream),
+      iteration_(iteration),
+      key_{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)} {
+  require(n >= 1, "shuffle: n = {}, must be >= 1", n);
+  while ((std::uint64_t{1} << 2 * half_bits_) < n_) ++half_bits_;
+}
+
+Index Shuffle::operator()(Index i) const {
+  auto place = static_cast<std::uint64_t>(i);
+  do place = permuted(place);
+  while (place >= n_);
+  return static_cast<Index>(place);
+}
+
+std::uint64_t Shuffle::permuted(std::uint64_t i) const {
+  constexpr std::uint32_t rounds = 6, kind = 1U << 31;  // no stream of numbers has such counters
+  const std::uint64_t mask = (std::uint64_t{1} << half_bits_) - 1;
+  std::uint64_t left = i >> half_bits_, right = i & mask;
+  for (std::uint32_t round = 0; round < rounds; ++round) {
+    const auto random =
+        r123::Philox4x32()({{static_cast<std::uint32_t>(right), kind | round, stream_, iteration_}}, {{key_[0], key_[1]}});
+    left ^= random[0] & mask;
+    std::swap(left, right);
+  }
+  return left << half_bits_ | right;
 }
 
 template <Scalar T>

@@ -29,6 +29,22 @@ class RandomStream {
   int used_ = 4;
 };
 
+/// A permutation of {0, ..., n-1} that takes no memory: a Feistel network of Philox on the next power of four, walked until it is
+/// below n.
+class Shuffle {
+ public:
+  /// @pre 1 <= n <= 2^62
+  explicit Shuffle(Index n, std::uint64_t seed, std::uint32_t stream = 0, std::uint32_t iteration = 0);
+  Index operator()(Index i) const;  ///< where the i-th goes
+
+ private:
+  std::uint64_t permuted(std::uint64_t i) const;
+  std::uint64_t n_;
+  int half_bits_ = 1;
+  std::uint32_t stream_, iteration_;
+  std::array<std::uint32_t, 2> key_;
+};
+
 /// Fills with independent standard normals, column after column.
 template <Scalar T>
 void fill_normal(RandomStream& random, Eigen::Ref<Matrix<T>> out);

@@ -57,12 +57,18 @@ void seek(std::FILE* file, const fs::path& path, std::uint64_t offset) {
   if (::fseeko(file, static_cast<off_t>(offset), SEEK_SET) != 0) fail_to_read(path, errno);
 }
 
-std::uint64_t size_of(std::FILE* file, const fs::path& path) {
+std::uint64_t position_of(std::FILE* file, const fs::path& path) {
   const off_t position = ::ftello(file);
-  if (position < 0 || ::fseeko(file, 0, SEEK_END) != 0) fail_to_read(path, errno);
-  const off_t size = ::ftello(file);
-  if (size < 0 || ::fseeko(file, position, SEEK_SET) != 0) fail_to_read(path, errno);
-  return static_cast<std::uint64_t>(size);
+  if (position < 0) fail_to_read(path, errno);
+  return static_cast<std::uint64_t>(position);
+}
+
+std::uint64_t size_of(std::FILE* file, const fs::path& path) {
+  const std::uint64_t position = position_of(file, path);
+  if (::fseeko(file, 0, SEEK_END) != 0) fail_to_read(path, errno);
+  const std::uint64_t size = position_of(file, path);
+  seek(file, path, position);
+  return size;
 }
 
 }  // namespace riata

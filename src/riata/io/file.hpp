@@ -28,6 +28,9 @@ std::size_t read_up_to(std::FILE* file, const std::filesystem::path& path, void*
 /// Moves to `offset` bytes from the start. @throws riata::Error, for one where a pipe cannot seek
 void seek(std::FILE* file, const std::filesystem::path& path, std::uint64_t offset);
 
+/// @throws riata::Error
+std::uint64_t position_of(std::FILE* file, const std::filesystem::path& path);
+
 /// Leaves the position where it was. @throws riata::Error
 std::uint64_t size_of(std::FILE* file, const std::filesystem::path& path);
 

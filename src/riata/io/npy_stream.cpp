@@ -1,5 +1,7 @@
 #include "riata/io/npy_stream.hpp"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -210,7 +212,17 @@ NpyRows::NpyRows(const std::filesystem::path& path)
   descr_ = header.descr;
   n_rows_ = header.shape[0];
   n_columns_ = header.shape[1];
-  is_float_ = stored_type(descr_, source_.name).memory_bytes == sizeof(float);
+  const StoredType& type = stored_type(descr_, source_.name);
+  is_float_ = type.memory_bytes == sizeof(float);
+  row_bytes_ = static_cast<std::uint64_t>(n_columns_) * type.item_bytes;
+  start_ = position_of(file_.get(), path);
+}
+
+void NpyRows::seek(Index row) { riata::seek(file_.get(), source_.name, start_ + static_cast<std::uint64_t>(row) * row_bytes_); }
+
+void NpyRows::announce(Index first, Index n) const {
+  ::posix_fadvise(::fileno(file_.get()), static_cast<off_t>(start_ + static_cast<std::uint64_t>(first) * row_bytes_),
+                  static_cast<off_t>(static_cast<std::uint64_t>(n) * row_bytes_), POSIX_FADV_WILLNEED);
 }
 
 decltype(Tensor::data) NpyRows::next(Index n) { return read_values(source_, descr_, static_cast<std::size_t>(n * n_columns_)); }

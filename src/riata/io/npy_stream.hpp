@@ -42,6 +42,13 @@ class NpyRows {
   Index n_columns() const { return n_columns_; }
   bool is_float() const { return is_float_; }  ///< float32 values; else float64
 
+  const std::string& name() const { return source_.name; }
+  std::uint64_t n_bytes() const { return source_.n_bytes; }  ///< of the file
+
+  /// The next row will be that one.
+  void seek(Index row);
+  /// That rows first, ..., first + n - 1 will be read soon: the system may fetch them meanwhile.
+  void announce(Index first, Index n) const;
   /// The next `n` rows, of those that are left. @throws std::invalid_argument "X is truncated", riata::Error
   decltype(Tensor::data) next(Index n);
 
@@ -50,6 +57,7 @@ class NpyRows {
   ByteSource source_;
   std::string descr_;
   Index n_rows_ = 0, n_columns_ = 0;
+  std::uint64_t start_ = 0, row_bytes_ = 0;
   bool is_float_ = false;
 };
 

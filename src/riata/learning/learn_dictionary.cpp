@@ -87,13 +87,22 @@ void LearnOptions::validate() const {
 
 namespace {
 
+/// What a run needs to know of its signals beside its batches of them.
+template <Scalar T>
+struct Signals {
+  Index n;
+  Batch<T> some;                                 ///< all of those in memory; of others those that resolve_run_reg would draw
+  std::shared_ptr<SignalSource<T>> source = {};  ///< null of those in memory
+};
+
 /// Everything that decides the iterates; limits (max_iter, tol, max_time) and threads may change between runs.
 template <Scalar T>
-std::string fingerprint(const Batch<T>& batch, const Dictionary<T>& init, std::optional<double> reg, const LearnOptions& o) {
+std::string fingerprint(const Signals<T>& signals, const Dictionary<T>& init, std::optional<double> reg, const LearnOptions& o) {
+  const Batch<T>& batch = signals.some;
   const ConstMatrixRef<T>& X = batch.X;
   nlohmann::json all = decided_by(o);
   all.update({{"dtype", sizeof(T) == 4 ? "float32" : "float64"},
-              {"signals", X.cols()},
+              {"signals", signals.n},
               {"signals_hash", hash_of<T>(X)},
               {"init_hash", hash_of_all<T>(init.parameters())},
               {"n_atoms", init.code_size()}});
@@ -118,20 +127,22 @@ void require_learnable(const ConstMatrixRef<T>& X) {
   require_squares<T>("learn_dictionary", X);
 }
 
+/// `signal` gives one by its number.
 template <Scalar T>
-Matrix<T> initial_dictionary(const ConstMatrixRef<T>& X, Index n_atoms, const LearnOptions& options) {
+Matrix<T> initial_dictionary(Index n_features, Index n_signals, const std::function<Vector<T>(Index)>& signal, Index n_atoms,
+                             const LearnOptions& options) {
   require(n_atoms >= 1, "n_atoms = {}, must be >= 1", n_atoms);
-  require(n_atoms <= (Index{1} << 40) / X.rows(), "n_atoms = {} with {} features does not fit in memory", n_atoms, X.rows());
-  if (options.init == Init::dct) return datasets::dct_dictionary<T>(X.rows(), n_atoms);
-  Matrix<T> D = datasets::gaussian_dictionary<T>(X.rows(), n_atoms, options.seed);
+  require(n_atoms <= (Index{1} << 40) / n_features, "n_atoms = {} with {} features does not fit in memory", n_atoms, n_features);
+  if (options.init == Init::dct) return datasets::dct_dictionary<T>(n_features, n_atoms);
+  Matrix<T> D = datasets::gaussian_dictionary<T>(n_features, n_atoms, options.seed);
   if (options.init == Init::random) return D;
   // Random signals, distinct while there are enough; zero signals leave the random atom in place.
   RandomStream random(options.seed, 100);
-  const auto order = random.choose(X.cols(), std::min(X.cols(), n_atoms));
+  const auto order = random.choose(n_signals, std::min(n_signals, n_atoms));
   for (Index j = 0; j < n_atoms; ++j) {
-    const Index i = j < std::ssize(order) ? order[static_cast<std::size_t>(j)]
-                                          : static_cast<Index>(random.below(static_cast<std::uint64_t>(X.cols())));
-    if (!X.col(i).isZero(0)) D.col(j) = X.col(i).stableNormalized();
+    const Vector<T> x = signal(j < std::ssize(order) ? order[static_cast<std::size_t>(j)]
+                                                     : static_cast<Index>(random.below(static_cast<std::uint64_t>(n_signals))));
+    if (!x.isZero(0)) D.col(j) = x.stableNormalized();
   }
   return D;
 }
@@ -175,13 +186,13 @@ std::unique_ptr<Direction<T>> make_direction(const Dictionary<T>& D, std::option
 }
 
 template <Scalar T>
-std::unique_ptr<Sampler<T>> make_sampler(const Batch<T>& batch, const LearnOptions& o) {
+std::unique_ptr<Sampler<T>> make_sampler(const Signals<T>& signals, const LearnOptions& o) {
   const BatchesOf batches = parts_of(o.method).batches;
-  if (batches == BatchesOf::all) return std::make_unique<FullBatch<T>>(batch);
-  std::optional<Index> size = o.batch_size;
-  if (batches == BatchesOf::some) size = batch_size_of(o, n_trained_on(o, batch.size()));
-  return std::make_unique<MiniBatches<T>>(batch,
-                                          MiniBatchOptions{.batch_size = size, .validation = o.validation, .seed = o.seed});
+  if (batches == BatchesOf::all) return std::make_unique<FullBatch<T>>(signals.some);
+  MiniBatchOptions options{.batch_size = o.batch_size, .validation = o.validation, .seed = o.seed};
+  if (batches == BatchesOf::some) options.batch_size = batch_size_of(o, n_trained_on(o, signals.n));
+  if (signals.source) return std::make_unique<StreamBatches<T>>(signals.source, options);
+  return std::make_unique<MiniBatches<T>>(signals.some, options);
 }
 
 template <Scalar T>
@@ -242,8 +253,8 @@ void check_parameters(const Dictionary<T>& D, const Parameters<T>& stored, Const
 }
 
 template <Scalar T>
-LearnResult<T> learn(const Batch<T>& batch, const Dictionary<T>& init, const std::optional<Reg>& weight, const LearnOptions& o,
-                     const Observer& observer) {
+LearnResult<T> learn(const Signals<T>& signals, const Dictionary<T>& init, const std::optional<Reg>& weight,
+                     const LearnOptions& o, const Observer& observer) {
   const auto [codes, moves, batches] = parts_of(o.method);
   const bool is_pursuit = codes == CodesBy::pursuit;
   require(weight || is_pursuit, "reg is missing: method '{}' needs it, as a number or a fraction such as 0.1max",
@@ -257,8 +268,8 @@ LearnResult<T> learn(const Batch<T>& batch, const Dictionary<T>& init, const std
   with_penalty<T>(o.penalty, *D, [](const auto&) {});  // or it is refused here
   const bool has_atoms = D->matrix() && parameters.contains("dictionary");
   std::optional<double> reg;
-  if (weight) reg = resolve_run_reg<T>(*weight, batch, *D, o.penalty, o.seed, o.execution);
-  if (!o.checkpoint.empty()) checkpoint.fingerprint = fingerprint<T>(batch, *D, reg, o);
+  if (weight) reg = resolve_run_reg<T>(*weight, signals.some, *D, o.penalty, o.seed, o.execution);
+  if (!o.checkpoint.empty()) checkpoint.fingerprint = fingerprint<T>(signals, *D, reg, o);
   Phase first;
   for (const auto& [name, values] : parameters) first.moves.insert(name);
   if (codes == CodesBy::layers) parameters["steps"] = Matrix<T>::Ones(o.n_layers, 1);
@@ -269,9 +280,9 @@ LearnResult<T> learn(const Batch<T>& batch, const Dictionary<T>& init, const std
   }
   const bool needs_atoms = is_pursuit || moves == MovesBy::statistics || moves == MovesBy::fixed_step;
   require(!needs_atoms || has_atoms, "method '{}' needs a dictionary that is a matrix", to_string(o.method));
-  require(!needs_atoms || !batch.is_weighted(),
+  require(!needs_atoms || !signals.some.is_weighted(),
           "method '{}' takes no mask; choose one by gradients: 'unrolled', 'stochastic', 'pudle_lasso'", to_string(o.method));
-  Run<T> run(make_sampler<T>(batch, o), make_direction<T>(*D, reg, o), make_update<T>(batch.size(), o), std::move(phases),
+  Run<T> run(make_sampler<T>(signals, o), make_direction<T>(*D, reg, o), make_update<T>(signals.n, o), std::move(phases),
              std::move(parameters),
              {.max_iter = o.max_iter,
               .tol = o.tol,
@@ -339,7 +350,59 @@ LearnResult<T> learn_from(const Batch<T>& batch, const std::optional<Reg>& reg, 
   const Matrix<T> without_means = options.centre ? centred(seen) : Matrix<T>();
   const ConstMatrixRef<T> X = options.centre ? ConstMatrixRef<T>(without_means) : ConstMatrixRef<T>(seen.X());
   const std::unique_ptr<const Dictionary<T>> init = make_init(X);
-  return learn<T>(seen.is_weighted() ? Batch<T>(X, *batch.weights) : Batch<T>(X), *init, reg, options, observer);
+  const Batch<T> seen_signals = seen.is_weighted() ? Batch<T>(X, *batch.weights) : Batch<T>(X);
+  return learn<T>({.n = X.cols(), .some = seen_signals}, *init, reg, options, observer);
+}
+
+/// Signals without their means.
+template <Scalar T>
+class Centred final : public SignalSource<T> {
+ public:
+  explicit Centred(std::shared_ptr<SignalSource<T>> signals) : signals_(std::move(signals)) {}
+  Index n_features() const override { return signals_->n_features(); }
+  Index n_signals() const override { return signals_->n_signals(); }
+  void read(Index first, MatrixRef<T> out) override {
+    Matrix<T> X(out.rows(), out.cols());
+    signals_->read(first, X);
+    out = X.rowwise() - X.colwise().mean().eval();
+  }
+  void announce(Index first, Index n) override { signals_->announce(first, n); }
+
+ private:
+  std::shared_ptr<SignalSource<T>> signals_;
+};
+
+template <Scalar T>
+LearnResult<T> learn_from_source(std::shared_ptr<SignalSource<T>> source, const std::optional<Reg>& reg,
+                                 const LearnOptions& options, const Observer& observer, const auto& make_init) {
+  require(source != nullptr, "learn_dictionary: X holds no signals");
+  options.validate();
+  const StopScope scope(options.execution);
+  const BatchesOf batches = parts_of(options.method).batches;
+  require(batches != BatchesOf::all,
+          "method '{}' holds all signals in memory; of a stream learn by 'online', 'stochastic' or another on mini-batches",
+          to_string(options.method));
+  require(batches == BatchesOf::some || options.batch_size,
+          "method '{}' on a stream needs batch_size, the signals that it holds at once", to_string(options.method));
+  if (options.centre) source = std::make_shared<Centred<T>>(std::move(source));
+  const Index n = source->n_signals();
+  std::vector<SignalRange> drawn;
+  for (const Index i : drawn_for_reg(n, options.seed)) drawn.push_back({i, 1});
+  const Matrix<T> some = read_signals(*source, drawn);
+  require_learnable<T>(some);
+  const auto signal = [&](Index i) -> Vector<T> { return read_signals(*source, {{i, 1}}); };
+  const std::unique_ptr<const Dictionary<T>> init = make_init(source->n_features(), n, signal);
+  return learn<T>({.n = n, .some = Batch<T>(some), .source = source}, *init, reg, options, observer);
+}
+
+template <Scalar T>
+std::unique_ptr<const Dictionary<T>> given_atoms(const ConstMatrixRef<T>& init, Index n_features, Constraint constraint) {
+  require(init.rows() == n_features, "learn_dictionary: init has {} features but the signals have {}; they must be equal",
+          init.rows(), n_features);
+  require(init.cols() >= 1, "learn_dictionary: init holds no atoms");
+  require_finite("learn_dictionary", "init", init, of_atoms);
+  require_atoms<T>(init);
+  return std::make_unique<DenseDictionary<T>>(init, constraint);
 }
 
 }  // namespace
@@ -348,7 +411,26 @@ template <Scalar T>
 LearnResult<T> learn_dictionary(const Batch<T>& X, Index n_atoms, const std::optional<Reg>& reg, const LearnOptions& options,
                                 const Observer& observer) {
   return learn_from<T>(X, reg, options, observer, [&](const ConstMatrixRef<T>& signals) {
-    return std::make_unique<DenseDictionary<T>>(initial_dictionary<T>(signals, n_atoms, options), options.constraint);
+    const auto signal = [&](Index i) -> Vector<T> { return signals.col(i); };
+    return std::make_unique<DenseDictionary<T>>(initial_dictionary<T>(signals.rows(), signals.cols(), signal, n_atoms, options),
+                                                options.constraint);
+  });
+}
+
+template <Scalar T>
+LearnResult<T> learn_dictionary(const std::shared_ptr<SignalSource<T>>& X, Index n_atoms, const std::optional<Reg>& reg,
+                                const LearnOptions& options, const Observer& observer) {
+  return learn_from_source<T>(X, reg, options, observer, [&](Index n_features, Index n_signals, const auto& signal) {
+    return std::make_unique<DenseDictionary<T>>(initial_dictionary<T>(n_features, n_signals, signal, n_atoms, options),
+                                                options.constraint);
+  });
+}
+
+template <Scalar T>
+LearnResult<T> learn_dictionary(const std::shared_ptr<SignalSource<T>>& X, const NonDeduced<ConstMatrixRef<T>>& init,
+                                const std::optional<Reg>& reg, const LearnOptions& options, const Observer& observer) {
+  return learn_from_source<T>(X, reg, options, observer, [&](Index n_features, Index, const auto&) {
+    return given_atoms<T>(init, n_features, options.constraint);
   });
 }
 
@@ -356,12 +438,7 @@ template <Scalar T>
 LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const NonDeduced<ConstMatrixRef<T>>& init,
                                 const std::optional<Reg>& reg, const LearnOptions& options, const Observer& observer) {
   return learn_from<T>(X, reg, options, observer, [&](const ConstMatrixRef<T>& signals) {
-    require(init.rows() == signals.rows(), "learn_dictionary: init has {} features but the signals have {}; they must be equal",
-            init.rows(), signals.rows());
-    require(init.cols() >= 1, "learn_dictionary: init holds no atoms");
-    require_finite("learn_dictionary", "init", init, of_atoms);
-    require_atoms<T>(init);
-    return std::make_unique<DenseDictionary<T>>(init, options.constraint);
+    return given_atoms<T>(init, signals.rows(), options.constraint);
   });
 }
 
@@ -388,12 +465,16 @@ LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const Dictionary<
   });
 }
 
-#define RIATA_INSTANTIATE(T)                                                                                          \
-  template LearnResult<T> learn_dictionary<T>(const Batch<T>&, Index, const std::optional<Reg>&, const LearnOptions&, \
-                                              const Observer&);                                                       \
-  template LearnResult<T> learn_dictionary<T>(const Batch<T>&, const ConstMatrixRef<T>&, const std::optional<Reg>&,   \
-                                              const LearnOptions&, const Observer&);                                  \
-  template LearnResult<T> learn_dictionary<T>(const Batch<T>&, const Dictionary<T>&, const std::optional<Reg>&,       \
+#define RIATA_INSTANTIATE(T)                                                                                             \
+  template LearnResult<T> learn_dictionary<T>(const std::shared_ptr<SignalSource<T>>&, Index, const std::optional<Reg>&, \
+                                              const LearnOptions&, const Observer&);                                     \
+  template LearnResult<T> learn_dictionary<T>(const std::shared_ptr<SignalSource<T>>&, const ConstMatrixRef<T>&,         \
+                                              const std::optional<Reg>&, const LearnOptions&, const Observer&);          \
+  template LearnResult<T> learn_dictionary<T>(const Batch<T>&, Index, const std::optional<Reg>&, const LearnOptions&,    \
+                                              const Observer&);                                                          \
+  template LearnResult<T> learn_dictionary<T>(const Batch<T>&, const ConstMatrixRef<T>&, const std::optional<Reg>&,      \
+                                              const LearnOptions&, const Observer&);                                     \
+  template LearnResult<T> learn_dictionary<T>(const Batch<T>&, const Dictionary<T>&, const std::optional<Reg>&,          \
                                               const LearnOptions&, const Observer&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "riata/learning/run.hpp"
+#include "riata/learning/signal_source.hpp"
 
 namespace riata {
 
@@ -236,6 +237,18 @@ LearnResult<typename M::Scalar> learn_dictionary(const M& X, Index n_atoms, cons
                                                  const LearnOptions& options = {}, const Observer& observer = {}) {
   return learn_dictionary<typename M::Scalar>(X, n_atoms, reg, options, observer);
 }
+
+/// The same of signals that are read when they are due, by a method on mini-batches. `data` draws atoms from them, and reg as a fraction
+/// is of those that resolve_run_reg draws; the signals held out stay in memory. The same bits as of signals in memory. A checkpoint goes on
+/// with a source of the same signals: it remembers those drawn for reg.
+/// @throws std::invalid_argument as above, for other methods, and naming a signal that cannot be learned from
+template <Scalar T>
+LearnResult<T> learn_dictionary(const std::shared_ptr<SignalSource<T>>& X, Index n_atoms, const std::optional<Reg>& reg,
+                                const LearnOptions& options = {}, const Observer& observer = {});
+/// From given atoms.
+template <Scalar T>
+LearnResult<T> learn_dictionary(const std::shared_ptr<SignalSource<T>>& X, const NonDeduced<ConstMatrixRef<T>>& init,
+                                const std::optional<Reg>& reg, const LearnOptions& options = {}, const Observer& observer = {});
 
 /// The same from any dictionary, projected onto its own constraint first; the options' init and constraint are not looked at,
 /// centre is refused, and atoms are replaced in a matrix alone.

@@ -14,21 +14,76 @@ namespace {
 
 constexpr std::uint32_t batch_stream = 200, validation_stream = 201;
 
-/// The columns of A in the order of `which`.
+/// The columns of A, one range after another.
 template <Scalar T>
-Matrix<T> columns(const ConstMatrixRef<T>& A, const std::vector<Index>& which) {
-  Matrix<T> chosen(A.rows(), std::ssize(which));
-  for (Index k = 0; k < chosen.cols(); ++k) {
+Matrix<T> columns(const ConstMatrixRef<T>& A, const std::vector<SignalRange>& which) {
+  Index n = 0, done = 0;
+  for (const SignalRange& range : which) n += range.n;
+  Matrix<T> chosen(A.rows(), n);
+  for (const SignalRange& range : which) {
     leave_if_stopped();
-    chosen.col(k) = A.col(which[static_cast<std::size_t>(k)]);
+    chosen.middleCols(done, range.n) = A.middleCols(range.first, range.n);
+    done += range.n;
   }
   return chosen;
 }
 
+/// Neighbours that stay together.
+Index run_of(Index n_signals, const MiniBatchOptions& options) {
+  constexpr Index enough = 1 << 16, most = 64;  // runs in all, signals in one
+  const Index run = std::clamp<Index>(n_signals / enough, 1, most);
+  return options.batch_size ? std::min(run, std::max<Index>(1, *options.batch_size / 16)) : run;
+}
+
+Index held_of(Index n_runs, double validation) {
+  return static_cast<Index>(std::lround(validation * static_cast<double>(n_runs)));
+}
+
 }  // namespace
 
+BatchOrder::BatchOrder(Index n, const MiniBatchOptions& options)
+    : seed_(options.seed),
+      run_(run_of(n, options)),
+      n_runs_(n / run_),
+      n_held_(held_of(n_runs_, options.validation)),
+      batch_size_(options.batch_size.value_or(n_trained_on())),
+      apart_(std::max<Index>(1, n_runs_), seed_, validation_stream) {
+  require(n_held_ < n_runs_, "validation = {} of {} signals leaves none to train on", options.validation, n);
+  require(n_held_ > 0 || options.validation == 0, "validation = {} of {} signals holds none out", options.validation, n);
+  require(batch_size_ >= 1 && batch_size_ <= n_trained_on(), "batch_size = {}, must be at most the {} signals to train on",
+          batch_size_, n_trained_on());
+}
+
+std::vector<SignalRange> BatchOrder::batch(Index iteration) const {
+  const Index n = n_runs_ - n_held_, per_epoch = n_trained_on() / batch_size_, epoch = iteration / per_epoch;
+  const Shuffle shuffle(n, seed_, batch_stream, static_cast<std::uint32_t>(epoch));
+  std::vector<SignalRange> ranges;
+  Index begin = iteration % per_epoch * batch_size_;
+  for (const Index end = begin + batch_size_; begin < end;) {  // of the epoch's signals
+    const Index in_run = begin % run_, some = std::min(run_ - in_run, end - begin);
+    ranges.push_back({apart_(n_held_ + shuffle(begin / run_)) * run_ + in_run, some});
+    begin += some;
+  }
+  return ranges;
+}
+
+std::vector<SignalRange> BatchOrder::held_out() const {
+  std::vector<SignalRange> ranges;
+  for (Index k = 0; k < n_held_; ++k) ranges.push_back({apart_(k) * run_, run_});
+  return ranges;
+}
+
+std::vector<SignalRange> BatchOrder::trained_on() const {
+  std::vector<bool> is_held(static_cast<std::size_t>(n_runs_));
+  for (Index k = 0; k < n_held_; ++k) is_held[static_cast<std::size_t>(apart_(k))] = true;
+  std::vector<SignalRange> ranges;
+  for (Index k = 0; k < n_runs_; ++k)
+    if (!is_held[static_cast<std::size_t>(k)]) ranges.push_back({k * run_, run_});
+  return ranges;
+}
+
 template <Scalar T>
-MiniBatches<T>::Chosen::Chosen(const Sample<T>& all, const std::vector<Index>& which) : X(columns<T>(all.batch.X, which)) {
+MiniBatches<T>::Chosen::Chosen(const Sample<T>& all, const std::vector<SignalRange>& which) : X(columns<T>(all.batch.X, which)) {
   if (all.batch.is_weighted()) weights = columns<T>(*all.batch.weights, which);
   if (all.targets) targets = columns<T>(*all.targets, which);
 }
@@ -42,19 +97,8 @@ Sample<T> MiniBatches<T>::Chosen::sample() const {
 template <Scalar T>
 MiniBatches<T>::MiniBatches(const NonDeduced<Batch<T>>& signals, const MiniBatchOptions& options,
                             const OptionalKeptRef<T>& targets)
-    : all_{signals, targets}, options_(options) {
-  const Index n = signals.size(), n_held = static_cast<Index>(std::lround(options.validation * static_cast<double>(n)));
-  require(n_held < n, "validation = {} of {} signals leaves none to train on", options.validation, n);
-  require(n_held > 0 || options.validation == 0, "validation = {} of {} signals holds none out", options.validation, n);
-  std::vector<bool> is_held(static_cast<std::size_t>(n));
-  const std::vector<Index> held = RandomStream(options.seed, validation_stream).choose(n, n_held);
-  for (const Index i : held) is_held[static_cast<std::size_t>(i)] = true;
-  for (Index i = 0; i < n; ++i)
-    if (!is_held[static_cast<std::size_t>(i)]) trained_on_.push_back(i);
-  if (n_held > 0) held_out_.emplace(all_, held);
-  if (options.batch_size)
-    require(*options.batch_size >= 1 && *options.batch_size <= std::ssize(trained_on_),
-            "batch_size = {}, must be at most the {} signals to train on", *options.batch_size, trained_on_.size());
+    : all_{signals, targets}, options_(options), order_(signals.size(), options) {
+  if (order_.n_held_out() > 0) held_out_.emplace(all_, order_.held_out());
 }
 
 template <Scalar T>
@@ -63,14 +107,7 @@ Sample<T> MiniBatches<T>::batch(Index iteration) {
   if (!options_.batch_size) iteration = 0;
   if (batch_ && iteration == iteration_) return batch_->sample();
   batch_.reset();
-  if (options_.batch_size) {
-    RandomStream random(options_.seed, batch_stream, static_cast<std::uint32_t>(iteration));
-    std::vector<Index> which = random.choose(std::ssize(trained_on_), *options_.batch_size);
-    for (Index& i : which) i = trained_on_[static_cast<std::size_t>(i)];
-    batch_.emplace(all_, which);
-  } else {
-    batch_.emplace(all_, trained_on_);
-  }
+  batch_.emplace(all_, options_.batch_size ? order_.batch(iteration) : order_.trained_on());
   iteration_ = iteration;
   return batch_->sample();
 }
@@ -79,6 +116,48 @@ template <Scalar T>
 std::optional<Sample<T>> MiniBatches<T>::held_out() {
   if (!held_out_) return {};
   return held_out_->sample();
+}
+
+template <Scalar T>
+Matrix<T> read_signals(SignalSource<T>& signals, const std::vector<SignalRange>& which) {
+  Index n = 0, done = 0;
+  for (const SignalRange& range : which) n += range.n;
+  Matrix<T> X(signals.n_features(), n);
+  for (const SignalRange& range : which) {
+    leave_if_stopped();
+    signals.read(range.first, X.middleCols(done, range.n));
+    done += range.n;
+  }
+  return X;
+}
+
+template <Scalar T>
+StreamBatches<T>::StreamBatches(std::shared_ptr<SignalSource<T>> signals, const MiniBatchOptions& options)
+    : signals_(std::move(signals)), order_(signals_->n_signals(), options) {
+  require(options.batch_size.has_value(), "a stream of signals is learned from in batches: give batch_size");
+  if (order_.n_held_out() > 0) held_out_ = read_signals(*signals_, order_.held_out());
+}
+
+template <Scalar T>
+Sample<T> StreamBatches<T>::batch(Index iteration) {
+  if (iteration != iteration_) {
+    iteration_ = -1;
+    batch_ = read_signals(*signals_, order_.batch(iteration));
+    iteration_ = iteration;
+    for (const SignalRange& next : order_.batch(iteration + 1)) signals_->announce(next.first, next.n);
+  }
+  return {Batch<T>(batch_)};
+}
+
+template <Scalar T>
+Sample<T> StreamBatches<T>::all() {
+  refuse("a stream of signals is never there as a whole");
+}
+
+template <Scalar T>
+std::optional<Sample<T>> StreamBatches<T>::held_out() {
+  if (held_out_.size() == 0) return {};
+  return Sample<T>{Batch<T>(held_out_)};
 }
 
 template <Scalar T>
@@ -102,6 +181,10 @@ PatchSampler<T>::PatchSampler(const T* image, Index height, Index width, const P
 
 template class MiniBatches<float>;
 template class MiniBatches<double>;
+template class StreamBatches<float>;
+template class StreamBatches<double>;
+template Matrix<float> read_signals<float>(SignalSource<float>&, const std::vector<SignalRange>&);
+template Matrix<double> read_signals<double>(SignalSource<double>&, const std::vector<SignalRange>&);
 template class PatchSampler<float>;
 template class PatchSampler<double>;
 

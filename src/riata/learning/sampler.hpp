@@ -2,9 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
+#include "riata/core/random.hpp"
+#include "riata/learning/signal_source.hpp"
 #include "riata/terms/batch.hpp"
 
 namespace riata {
@@ -49,7 +52,31 @@ struct MiniBatchOptions {
   std::uint64_t seed = 0;
 };
 
-/// Signals drawn anew for each iteration, without replacement. Borrows the signals and copies the batch.
+/// So many signals, one after another.
+struct SignalRange {
+  Index first, n;
+};
+
+/// Which signals are in which batch: a function of (seed, iteration) that takes no memory. Each epoch shuffles all that are not held out,
+/// and its batches are one piece of them after another; what makes no whole batch waits for another epoch. Of many signals, runs of up
+/// to 64 neighbours stay together, so that files are read in pieces, and the last few that make no run are left out.
+class BatchOrder {
+ public:
+  /// @throws std::invalid_argument if batch_size or validation leave no signals
+  BatchOrder(Index n_signals, const MiniBatchOptions& options);
+  std::vector<SignalRange> batch(Index iteration) const;
+  std::vector<SignalRange> held_out() const;
+  std::vector<SignalRange> trained_on() const;  ///< all that are not held out
+  Index n_held_out() const { return n_held_ * run_; }
+  Index n_trained_on() const { return (n_runs_ - n_held_) * run_; }
+
+ private:
+  std::uint64_t seed_;
+  Index run_, n_runs_, n_held_, batch_size_;
+  Shuffle apart_;  // runs of signals: those held out are the first
+};
+
+/// Batches of signals in memory, as BatchOrder says. Borrows the signals and copies the batch.
 template <Scalar T>
 class MiniBatches final : public Sampler<T> {
  public:
@@ -63,16 +90,37 @@ class MiniBatches final : public Sampler<T> {
  private:
   /// Copies of some of the signals.
   struct Chosen {
-    Chosen(const Sample<T>& all, const std::vector<Index>& which);
+    Chosen(const Sample<T>& all, const std::vector<SignalRange>& which);
     Sample<T> sample() const;
     Matrix<T> X, weights, targets;
   };
   Sample<T> all_;
   MiniBatchOptions options_;
-  std::vector<Index> trained_on_;
+  BatchOrder order_;
   std::optional<Chosen> held_out_, batch_;
   Index iteration_ = -1;  // of batch_
 };
+
+/// The same batches of signals that are read when they are due; the next ones are announced. Keeps a batch and the signals held out.
+template <Scalar T>
+class StreamBatches final : public Sampler<T> {
+ public:
+  /// @throws std::invalid_argument if there is no batch_size, or batch_size or validation leave no signals
+  StreamBatches(std::shared_ptr<SignalSource<T>> signals, const MiniBatchOptions& options);
+  Sample<T> batch(Index iteration) override;
+  Sample<T> all() override;  ///< refused
+  std::optional<Sample<T>> held_out() override;
+
+ private:
+  std::shared_ptr<SignalSource<T>> signals_;
+  BatchOrder order_;
+  Matrix<T> held_out_, batch_;
+  Index iteration_ = -1;  // of batch_
+};
+
+/// Some of the signals, in that order.
+template <Scalar T>
+Matrix<T> read_signals(SignalSource<T>& signals, const std::vector<SignalRange>& which);
 
 struct PatchSamplerOptions {
   Index patch = 8;           ///< side of the square patches

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <numeric>
 #include <variant>
 
 #include "riata/core/check.hpp"
@@ -611,17 +612,27 @@ double one_weight(const Reg& reg, const auto& find) {
 
 }  // namespace
 
+namespace {
+constexpr Index most_drawn = 10000;
+}
+
+std::vector<Index> drawn_for_reg(Index n_signals, std::uint64_t seed) {
+  constexpr std::uint32_t reg_stream = 300;
+  if (n_signals > most_drawn) return RandomStream(seed, reg_stream).choose(n_signals, most_drawn);
+  std::vector<Index> all(static_cast<std::size_t>(n_signals));
+  std::iota(all.begin(), all.end(), Index{0});
+  return all;
+}
+
 template <Scalar T>
 double resolve_run_reg(const Reg& reg, const NonDeduced<Batch<T>>& X, const Dictionary<T>& D, const PenaltyOptions& penalty,
                        std::uint64_t seed, const Execution& execution) {
-  constexpr Index most = 10000;  // signals
-  constexpr std::uint32_t reg_stream = 300;
   return one_weight<T>(reg, [&] {
     Vector<T> all;
-    if (X.size() <= most) {
+    if (X.size() <= most_drawn) {
       all = unchecked_reg_max<T>(X, D, penalty, execution);
     } else {
-      const std::vector<Index> drawn = RandomStream(seed, reg_stream).choose(X.size(), most);
+      const std::vector<Index> drawn = drawn_for_reg(X.size(), seed);
       const Matrix<T> some = X.X(Eigen::all, drawn);
       const Matrix<T> weights = X.is_weighted() ? Matrix<T>((*X.weights)(Eigen::all, drawn)) : Matrix<T>();
       all = unchecked_reg_max<T>(X.is_weighted() ? Batch<T>(some, weights) : Batch<T>(some), D, penalty, execution);

@@ -59,6 +59,9 @@ template <Scalar T>
 double resolve_run_reg(const Reg& reg, const NonDeduced<Batch<T>>& X, const Dictionary<T>& D, const PenaltyOptions& penalty,
                        std::uint64_t seed, const Execution& execution);
 
+/// The signals whose reg_max that is of: all of few, in their order.
+std::vector<Index> drawn_for_reg(Index n_signals, std::uint64_t seed);
+
 /// One weight for the batch: the number, or the fraction of the batch's largest reg_max.
 /// @throws std::invalid_argument for a weight per signal
 template <Scalar T>
