@@ -23,7 +23,7 @@ BUILD_PACKAGES := g++ cmake ninja-build ca-certificates python3 python3-dev pyth
 NEED := tools/need_packages.sh
 CONFIGURE = @mkdir -p build; $(CMAKE) --preset release > build/configure.log || { cat build/configure.log; exit 1; }
 
-.PHONY: help demo build test test-long test-cpp test-python test-torch test-asan test-tsan fuzz wheel sdist test-wheel bench bench-learners bench-networks bench-roofline bench-scaling \
+.PHONY: help demo build test test-long test-cpp test-python test-torch test-asan test-tsan fuzz wheel sdist test-wheel bench bench-classics bench-learners bench-networks bench-roofline bench-scaling \
   reproduce docs lint format install uninstall deb test-deb clean packages
 
 help: ## this list
@@ -109,6 +109,10 @@ bench-networks: build ## networks with their guards, and the certified coder bes
 bench-learners: build bench/.venv/ready ## time until a dictionary is recovered; ARGS="--settings 0.1,0.3 --seeds 1 --cap 20"
 	$(INSTALL_PEERS)
 	bench/.venv/bin/python bench/learners.py $(ARGS)
+
+bench-classics: build bench/.venv/ready ## K-SVD, approximate K-SVD and MOD beside dictlearn's; ARGS="--methods aksvd --rounds 2"
+	$(INSTALL_PEERS)
+	bench/.venv/bin/python bench/classics.py $(ARGS)
 
 bench-scaling: build ## time and memory against the number of signals, one thread against two
 	$(PY) bench/scaling.py

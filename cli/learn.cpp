@@ -115,7 +115,8 @@ bool Learn::is_stream() const {
   const BatchesOf batches = parts_of(options.method).batches;
   const bool by_batches = batches == BatchesOf::some || (batches == BatchesOf::all_unless_asked && options.batch_size);
   const auto is_npy = [](const std::string& name) { return name.ends_with(".npy"); };
-  return by_batches && mask.empty() && !dtype && std::ranges::all_of(inputs, is_npy);
+  return by_batches && mask.empty() && !dtype && std::ranges::all_of(inputs, is_npy) &&
+         std::ranges::all_of(inputs, [](const std::string& name) { return has_rows_in_order(name); });
 }
 
 int Learn::run() {

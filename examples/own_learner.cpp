@@ -31,9 +31,9 @@ class Epochs final : public Sampler<T> {
 //   A <- beta A + sum z z^T,   B <- beta B + sum x z^T,   then atom after atom
 //   d_j <- d_j + (b_j - D a_j) / A_jj,   into the unit ball
 template <Scalar T>
-class BlockCoordinate final : public Update<T> {
+class OnlineAtoms final : public Update<T> {
  public:
-  explicit BlockCoordinate(T beta) : beta_(beta) {}
+  explicit OnlineAtoms(T beta) : beta_(beta) {}
   const char* name() const override { return "block coordinate descent"; }
   std::set<Piece> needs() const override { return {Piece::statistics}; }
 
@@ -69,7 +69,7 @@ RunResult<double> learn(const Matrix<double>& X, const DenseDictionary<double>& 
                         const Checkpoint& checkpoint) {
   Run<double> run(std::make_unique<Epochs<double>>(X, 50, 7),
                   std::make_unique<UnrolledDirection<double>>(start, 0.1, UnrolledDirectionOptions{.network = {.n_layers = 60}}),
-                  std::make_unique<BlockCoordinate<double>>(0.95), {{.moves = {"dictionary"}}}, start.parameters(),
+                  std::make_unique<OnlineAtoms<double>>(0.95), {{.moves = {"dictionary"}}}, start.parameters(),
                   {.max_iter = max_iter,
                    .project = [&](Parameters<double>& p) { start.project(p); },
                    .atoms = {.check_every = 20},

@@ -215,13 +215,18 @@ Calls Problem::learners() const {
                                                                           {"truncated", LearningMethod::truncated},
                                                                           {"exact", LearningMethod::alternating_exact},
                                                                           {"online", LearningMethod::online},
-                                                                          {"stochastic", LearningMethod::stochastic}})
+                                                                          {"stochastic", LearningMethod::stochastic},
+                                                                          {"mod", LearningMethod::mod},
+                                                                          {"ksvd", LearningMethod::ksvd},
+                                                                          {"aksvd", LearningMethod::aksvd}})
     calls["learn_dictionary " + name] = [=, this, method = method](const Execution& e) {
+      const bool by_pursuit = parts_of(method).codes == CodesBy::pursuit;
       throw_if_stopped(
-          learn_dictionary<double>(X, D.atoms(), reg,
+          learn_dictionary<double>(X, D.atoms(), by_pursuit ? std::nullopt : std::optional<Reg>(reg),
                                    {.method = method,
                                     .n_layers = std::min(layers, 10000),
                                     .backprop = method == LearningMethod::truncated ? std::optional(1) : std::nullopt,
+                                    .n_nonzero = by_pursuit ? std::optional(3) : std::nullopt,
                                     .max_iter = max_iter,
                                     .tol = tol,
                                     .execution = e}));

@@ -2,6 +2,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <cmath>
+#include <cstring>
 #include <map>
 
 #include "arrays.hpp"
@@ -15,6 +16,8 @@
 namespace riata::python {
 namespace {
 
+nb::object number_or_none(double v) { return std::isnan(v) ? nb::none() : nb::object(nb::float_(v)); }
+
 template <Scalar T>
 nb::dict to_python(LearnResult<T>&& result) {
   nb::dict fields;
@@ -22,7 +25,7 @@ nb::dict to_python(LearnResult<T>&& result) {
   fields["steps"] = to_numpy(std::move(result.steps));
   fields["history"] = history_to_python(std::move(result.history));
   fields["initial_value"] = result.initial_value;
-  fields["reg"] = std::isnan(result.reg) ? nb::none() : nb::object(nb::float_(result.reg));
+  fields["reg"] = number_or_none(result.reg);
   fields["n_nonzero"] = result.n_nonzero ? nb::object(nb::int_(*result.n_nonzero)) : nb::none();
   fields["algorithm"] = result.algorithm ? nb::object(nb::str(to_string(*result.algorithm))) : nb::none();
   fields["hard_threshold"] = result.has_hard_threshold;
@@ -86,6 +89,65 @@ nb::dict load_model_in(const Path& path) {
   return fields;
 }
 
+/// name -> (shape, which type, bytes): for pickle alone.
+nb::dict to_python(const NamedTensors& tensors) {
+  nb::dict fields;
+  for (const auto& [name, tensor] : tensors)
+    std::visit(
+        [&](const auto& values) {
+          fields[name.c_str()] =
+              nb::make_tuple(tensor.shape, tensor.data.index(), nb::bytes(values.data(), values.size() * sizeof(values[0])));
+        },
+        tensor.data);
+  return fields;
+}
+NamedTensors to_tensors(const nb::dict& fields) {
+  NamedTensors tensors;
+  for (const auto& [name, field] : fields) {
+    const auto of = nb::cast<nb::tuple>(field);
+    const auto bytes = nb::cast<nb::bytes>(of[2]);
+    Tensor tensor{.shape = nb::cast<std::vector<Index>>(of[0]), .data = {}};
+    const auto kind = nb::cast<std::size_t>(of[1]);
+    if (kind == 1) tensor.data = std::vector<double>();
+    if (kind == 2) tensor.data = std::vector<std::int64_t>();
+    std::visit(
+        [&](auto& values) {
+          values.resize(bytes.size() / sizeof(values[0]));
+          std::memcpy(values.data(), bytes.c_str(), values.size() * sizeof(values[0]));
+        },
+        tensor.data);
+    tensors[nb::cast<std::string>(name)] = std::move(tensor);
+  }
+  return tensors;
+}
+
+template <Scalar T>
+void bind_learner(nb::module_& m, const char* name) {
+  using Learner = DictionaryLearner<T>;
+  nb::class_<Learner>(m, name, "Learns in one precision from batches as they come; use riata.MiniBatchDictionaryLearning.")
+      .def(
+          "__init__",
+          [](Learner* self, Index n_atoms, const std::optional<PythonReg>& reg, const std::optional<Array2<T>>& init,
+             const nb::dict& given) {
+            const auto options = to_options<LearnOptions>(given);
+            const std::optional<Reg> weight = reg ? std::optional(to_reg(*reg)) : std::nullopt;
+            if (init)
+              new (self) Learner(view<T>(*init), weight, options);
+            else
+              new (self) Learner(n_atoms, weight, options);
+          },
+          nb::arg("n_atoms"), array_arg("reg").none(), array_arg("init").none(), nb::arg("options"))
+      .def(
+          "partial_fit", [](Learner& self, const Array2<T>& X) { without_gil([&] { self.partial_fit(view<T>(X)); }); },
+          array_arg("X"))
+      .def("dictionary", [](const Learner& self) { return to_numpy(Matrix<T>(self.dictionary())); })
+      .def("reg", [](const Learner& self) { return number_or_none(self.reg()); })
+      .def("result", [](const Learner& self) { return to_python<T>(self.result()); })
+      .def("state", [](const Learner& self) { return to_python(self.state()); })
+      .def(
+          "restore", [](Learner& self, const nb::dict& state) { self.restore(to_tensors(state)); }, nb::arg("state"));
+}
+
 template <Scalar T>
 void bind_learning_in(nb::module_& m) {
   bind_learn_dictionary<T>(m);
@@ -114,6 +176,8 @@ void bind_learning(nb::module_& m) {
   describe_options<LearnOptions>(m, "learn_dictionary");
   bind_learning_in<float>(m);
   bind_learning_in<double>(m);
+  bind_learner<float>(m, "DictionaryLearner32");
+  bind_learner<double>(m, "DictionaryLearner64");
   m.def(
       "learn_dictionary_of_files",
       [](const std::vector<Path>& paths, Index n_atoms, const std::optional<PythonReg>& reg,

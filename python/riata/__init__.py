@@ -4,7 +4,7 @@ Signals are rows: X (n_signals, n_features), dictionary D (n_atoms, n_features),
 n_atoms), and the objective per signal is 1/2 ||x - z D||^2 + reg ||z||_1. float32 stays float32, integers
 become float64, and arrays in C order are read in place.
 
-Estimators with scikit-learn's interface: `SparseCoder`, `DictionaryLearning`, `LISTA`. Pictures: `riata.plot`.
+Estimators with scikit-learn's interface: `SparseCoder`, `DictionaryLearning`, `MiniBatchDictionaryLearning`, `LISTA`. Pictures: `riata.plot`.
 Inside PyTorch models: `riata.torch`. With MNE-Python's objects: `riata.mne`.
 """
 
@@ -45,7 +45,7 @@ from .unrolling import UnrolledEncoder, unrolled_encode, unrolled_gradient
 
 if TYPE_CHECKING:
     from . import plot
-    from .estimators import LISTA, DictionaryLearning, SparseCoder
+    from .estimators import LISTA, DictionaryLearning, MiniBatchDictionaryLearning, SparseCoder
 
 __all__ = [
     "LISTA",
@@ -59,6 +59,7 @@ __all__ = [
     "JointResult",
     "LassoPath",
     "LearnResult",
+    "MiniBatchDictionaryLearning",
     "Model",
     "Network",
     "NetworkGradient",
@@ -110,6 +111,7 @@ __all__ = [
 _LAZY = {
     "LISTA": ".estimators",
     "DictionaryLearning": ".estimators",
+    "MiniBatchDictionaryLearning": ".estimators",
     "SparseCoder": ".estimators",
     "mne": ".mne",
     "plot": ".plot",

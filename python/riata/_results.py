@@ -495,7 +495,8 @@ class LearnResult(_Renamed):
     steps : ndarray (n_layers,)
         Step factors of the layers; ones unless they were learned, empty for exact codes.
     history : History
-        Value, accepted step, seconds and phase of every accepted iteration.
+        Value, accepted step, seconds and phase of every accepted iteration. Where steps are not verified, as on mini-batches
+        and in "mod", "ksvd" and "aksvd", the value is that of the iteration's signals at the dictionary before its step.
     initial_value : float
         The objective before the first step; NaN if the run was stopped before it was known.
     reg : float or None

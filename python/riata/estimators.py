@@ -19,21 +19,24 @@ from ._arguments import (
     as_int,
     as_matrix,
     as_optional_int,
+    as_size,
     as_text,
     as_verbosity,
     renamed,
 )
 from ._sklearn_compat import CoderTags, validate_data
 from .coding import encode, omp
-from .learning import learn_dictionary
+from .learning import learn_dictionary, learner
 from .networks import Network
 from .unrolling import unrolled_encode
 
-__all__ = ["LISTA", "DictionaryLearning", "SparseCoder"]
+__all__ = ["LISTA", "DictionaryLearning", "MiniBatchDictionaryLearning", "SparseCoder"]
 
 _FLOATS = (np.float64, np.float32)
 _SOLVERS = {"lasso_cd": "cd", "lasso_fista": "fista"}
 _PURSUITS = ("mod", "ksvd", "aksvd")
+_BY_BATCHES = ("online", "stochastic", "pudle_dec", "pudle_lasso", "pudle_ls", "noodl", *_PURSUITS)
+_ENOUGH_TO_HOLD_OUT, _MOST_STEPS = 100, 2**31 - 1
 _FIT_ALGORITHMS = ("unrolled", "alternating", "truncated", "alternating_exact", *_PURSUITS)
 
 
@@ -376,7 +379,7 @@ class DictionaryLearning(_Coder):
         init = "data" if self.dict_init is None else self.dict_init
         if not isinstance(init, str):
             init = as_matrix(type(self).__name__, "dict_init", init, "(n_components, n_features)").astype(X.dtype, copy=False)
-        n_atoms = X.shape[1] if self.n_components is None else self.n_components
+        n_atoms = X.shape[1] if self.n_components is None else as_size(type(self).__name__, "n_components", self.n_components)
         by_pursuit = self.fit_algorithm in _PURSUITS
         result = learn_dictionary(
             X,
@@ -410,6 +413,249 @@ class DictionaryLearning(_Coder):
             )
         elif result.status == "stalled":
             _warn_not_converged(f"the fit stopped at tol = {self.tol} where the dictionary alone still lowers the loss by 1e-4")
+        return self
+
+    def transform(self, X: Any) -> Array:
+        """Codes of the signals in the learned dictionary.
+
+        Parameters
+        ----------
+        X : array (n_samples, n_features)
+            Signals.
+
+        Returns
+        -------
+        ndarray (n_samples, n_components), or twice as many columns with split_sign
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=_FLOATS, order="C")
+        alpha = self.alpha_ if isinstance(self.alpha, str) and self.alpha_ is not None else self.alpha
+        return self._encode(X, self.components_, alpha if self.transform_alpha is None else self.transform_alpha)
+
+    def inverse_transform(self, X: Any) -> Array:
+        """Signals from codes: X @ components_.
+
+        Parameters
+        ----------
+        X : array (n_samples, n_components)
+            Codes.
+
+        Returns
+        -------
+        ndarray (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        return self._decode(X, self.components_)
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.components_) * (2 if self.split_sign else 1)
+
+
+class MiniBatchDictionaryLearning(_Coder):
+    """Dictionary learning from mini-batches, with scikit-learn's interface, also batch by batch.
+
+    Departures from scikit-learn: `fit_algorithm` names riata's methods ("lars" and "cd", its own, are "online"); `fit` ends when a
+    tenth of the samples, held out if there are at least 100, is coded no better for `max_no_improvement` looks, every 10
+    batches; `partial_fit` does not look at it, nor at `batch_size` and `max_iter`.
+
+    Parameters
+    ----------
+    n_components : int, optional
+        Number of atoms; n_features by default.
+    alpha : float or str
+        Weight of the l1 norm, or a fraction of reg_max such as "0.1max": of its 0.99 quantile over the samples of `fit`, or of
+        the first `partial_fit`.
+    max_iter : int
+        Passes over the samples, at most.
+    fit_algorithm : {"online", "stochastic", "pudle_dec", "pudle_lasso", "pudle_ls", "noodl", "mod", "ksvd", "aksvd"}
+        `method` of `learn_dictionary`. The last three code with `transform_n_nonzero_coefs` atoms, not with alpha.
+    batch_size : int
+        Samples of a mini-batch, or all if there are fewer.
+    transform_algorithm : {"lasso_cd", "lasso_fista", "omp"}
+        Exact codes, or orthogonal matching pursuit.
+    transform_n_nonzero_coefs : int, optional
+        For "omp", and for "mod", "ksvd" and "aksvd": atoms per signal; a tenth of the features by default, at least one.
+    transform_alpha : float or str, optional
+        Weight when transforming by another; alpha by default.
+    dict_init : array (n_components, n_features) or {"data", "random", "dct"}, optional
+        Start; random samples by default.
+    callback : callable, optional
+        As in `learn_dictionary`, in `fit`.
+    verbose : bool or int
+        Print a line per iteration of `fit`.
+    split_sign : bool
+        Return positive and negative parts side by side.
+    random_state : int, RandomState, Generator or None
+        Seed.
+    positive_code : bool
+        Codes must be >= 0.
+    n_jobs : int, optional
+        Threads; all by default, -1 likewise, -2 all but one. The results do not depend on it.
+    transform_max_iter : int
+        Iterations when transforming.
+    max_no_improvement : int or None
+        None: `fit` holds nothing out, and takes all passes.
+    method_options : mapping, optional
+        As in `learn_dictionary`.
+
+    Attributes
+    ----------
+    components_ : ndarray (n_components, n_features)
+        The dictionary.
+    n_iter_ : int
+        Passes over the samples, begun ones too.
+    n_steps_ : int
+        Mini-batches.
+    alpha_ : float or None
+        The weight used, as a number; None of "mod", "ksvd" and "aksvd".
+    n_features_in_ : int
+        Number of features.
+
+    Examples
+    --------
+    >>> import riata
+    >>> X = riata.datasets.planted(n_features=10, n_atoms=15, n_signals=2000, density=0.2).signals
+    >>> model = riata.MiniBatchDictionaryLearning(15, alpha=0.1, batch_size=100, max_iter=3, random_state=0).fit(X)
+    >>> model.components_.shape
+    (15, 10)
+    >>> model = riata.MiniBatchDictionaryLearning(15, alpha=0.1, random_state=0)
+    >>> for first in range(0, 2000, 100):
+    ...     model = model.partial_fit(X[first : first + 100])
+    >>> model.n_steps_
+    20
+    """
+
+    def __init__(
+        self,
+        n_components: int | None = None,
+        *,
+        alpha: Any = 1,
+        max_iter: int = 1000,
+        fit_algorithm: str = "online",
+        n_jobs: int | None = None,
+        batch_size: int = 256,
+        dict_init: Any = None,
+        transform_algorithm: str = "omp",
+        transform_n_nonzero_coefs: int | None = None,
+        transform_alpha: Any = None,
+        verbose: bool = False,
+        split_sign: bool = False,
+        random_state: Any = None,
+        positive_code: bool = False,
+        transform_max_iter: int = 1000,
+        callback: Callable[[Any], Any] | None = None,
+        max_no_improvement: int | None = 10,
+        method_options: Any = None,
+    ) -> None:
+        self.n_components = n_components
+        self.alpha = alpha
+        self.max_iter = max_iter
+        self.fit_algorithm = fit_algorithm
+        self.n_jobs = n_jobs
+        self.batch_size = batch_size
+        self.dict_init = dict_init
+        self.transform_algorithm = transform_algorithm
+        self.transform_n_nonzero_coefs = transform_n_nonzero_coefs
+        self.transform_alpha = transform_alpha
+        self.verbose = verbose
+        self.split_sign = split_sign
+        self.random_state = random_state
+        self.positive_code = positive_code
+        self.transform_max_iter = transform_max_iter
+        self.callback = callback
+        self.max_no_improvement = max_no_improvement
+        self.method_options = method_options
+
+    def _how(self, X: Array) -> tuple[int, Any, dict[str, Any]]:
+        """Number of atoms, weight, and keywords of `learn_dictionary`."""
+        where = type(self).__name__
+        method = as_text(where, "fit_algorithm", self.fit_algorithm)
+        if method not in (*_BY_BATCHES, "lars", "cd"):
+            raise ValueError(f"fit_algorithm = {method!r}, must be one of {', '.join(map(repr, _BY_BATCHES))}")
+        n_atoms = as_size(where, "n_components", X.shape[1] if self.n_components is None else self.n_components)
+        by_pursuit = method in _PURSUITS
+        init = "data" if self.dict_init is None else self.dict_init
+        if not isinstance(init, str):
+            init = as_matrix(where, "dict_init", init, "(n_components, n_features)").astype(X.dtype, copy=False)
+        options = {
+            "method": "online" if method in ("lars", "cd") else method,
+            "n_nonzero": self._n_nonzero(X, n_atoms) if by_pursuit else None,
+            "init": init,
+            "random_state": self.random_state,
+            "n_threads": _n_threads(self),
+            "positive": self.positive_code,
+            "method_options": self.method_options,
+        }
+        return n_atoms, None if by_pursuit else self.alpha, options
+
+    def fit(self, X: Any, y: Any = None) -> MiniBatchDictionaryLearning:
+        """Learn the dictionary anew.
+
+        Parameters
+        ----------
+        X : array (n_samples, n_features)
+            Signals.
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        where = type(self).__name__
+        X = validate_data(self, X, dtype=_FLOATS, order="C")
+        n_atoms, alpha, options = self._how(X)
+        patience = as_optional_int(where, "max_no_improvement", self.max_no_improvement)
+        max_iter, batch_size = as_int(where, "max_iter", self.max_iter), as_int(where, "batch_size", self.batch_size)
+        validation = 0.1 if patience is not None and len(X) >= _ENOUGH_TO_HOLD_OUT else 0.0
+        n_trained_on = len(X) - round(validation * len(X))
+        batch_size = min(batch_size, n_trained_on)
+        if max_iter < 1 or batch_size < 1:
+            raise ValueError(f"{where}: max_iter = {max_iter} and batch_size = {batch_size}, must be >= 1")
+        per_pass = n_trained_on // batch_size
+        result = learn_dictionary(
+            X,
+            n_atoms,
+            alpha,
+            batch_size=batch_size,
+            max_iter=min(max_iter * per_pass, _MOST_STEPS),
+            validation=validation,
+            max_no_improvement=patience or 1,
+            callback=_printing(self),
+            **options,
+        )
+        _print_end(self, result)
+        if result.status == "interrupted" and len(result.history["value"]) == 0 and self.callback is None:
+            raise KeyboardInterrupt  # nothing was learned that could be kept
+        n_steps = max(1, len(result.history.value))
+        vars(self).pop("_learner", None)
+        vars(self).update(components_=result.dictionary, alpha_=result.reg, n_steps_=n_steps, n_iter_=-(-n_steps // per_pass))
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None) -> MiniBatchDictionaryLearning:
+        """An iteration with these signals; the first goes on from where `fit` ended, without the memory of its batches.
+
+        Parameters
+        ----------
+        X : array (n_samples, n_features)
+            Signals of a mini-batch.
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        is_first = not hasattr(self, "components_")
+        X = validate_data(self, X, reset=is_first, dtype=_FLOATS, order="C")
+        if not hasattr(self, "_learner"):
+            n_atoms, alpha, options = self._how(X)
+            if not is_first:
+                options["init"], n_atoms = self.components_.astype(X.dtype, copy=False), len(self.components_)
+                alpha = self.alpha_ if isinstance(alpha, str) and self.alpha_ is not None else alpha
+            self._learner = learner(n_atoms, alpha, X.dtype, **options)
+        self._learner.partial_fit(X)
+        vars(self).update(components_=self._learner.dictionary(), alpha_=self._learner.reg, n_steps_=getattr(self, "n_steps_", 0) + 1)
+        self.n_iter_ = getattr(self, "n_iter_", 1)
         return self
 
     def transform(self, X: Any) -> Array:

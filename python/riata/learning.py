@@ -7,7 +7,7 @@ import copy
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -88,8 +88,8 @@ def learn_dictionary(
     Parameters
     ----------
     X : array (n_signals, n_features), or path or list of paths
-        Signals, taken as given (see `centre`). Of .npy files, read one after another, methods on mini-batches hold a batch at
-        a time, and the signals held out.
+        Signals, taken as given (see `centre`). Of .npy files, which are one stream, methods on mini-batches hold a batch at a
+        time, beside the signals held out and those that a fraction as `reg` is of.
     n_atoms : int
         Number of atoms.
     reg : float, str or None
@@ -256,9 +256,48 @@ def _files(where: str, X: Any) -> list[bytes]:
     """The paths that X names, or none."""
     if isinstance(X, (str, bytes, os.PathLike)):
         X = [X]
-    if not isinstance(X, (list, tuple)) or not X or not all(isinstance(path, (str, bytes, os.PathLike)) for path in X):
+    if isinstance(X, Iterator):
+        raise TypeError(f"{where}: X is an iterator, which is read once; give files, or batches to MiniBatchDictionaryLearning.partial_fit")
+    if not isinstance(X, (list, tuple)) or not any(isinstance(path, (str, bytes, os.PathLike)) for path in X):
         return []
-    return [as_path(where, "X", path) for path in X]
+    return [as_path(where, f"X[{k}]", path) for k, path in enumerate(X)]
+
+
+class Learner:
+    """A dictionary that learns batch by batch; what `MiniBatchDictionaryLearning.partial_fit` keeps. Pickled, it goes on bit for bit."""
+
+    def __init__(self, arguments: tuple[Any, ...], is_float32: bool) -> None:
+        self._arguments, self._is_float32 = arguments, is_float32
+        self._core = (_riata.DictionaryLearner32 if is_float32 else _riata.DictionaryLearner64)(*arguments)
+
+    def partial_fit(self, X: Any) -> None:
+        self._core.partial_fit(np.ascontiguousarray(X, dtype=np.float32 if self._is_float32 else np.float64))
+
+    def dictionary(self) -> Any:
+        return self._core.dictionary()
+
+    @property
+    def reg(self) -> float | None:
+        return self._core.reg()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"arguments": self._arguments, "is_float32": self._is_float32, "state": self._core.state()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Learner.__init__(self, state["arguments"], state["is_float32"])
+        self._core.restore(state["state"])
+
+
+def learner(n_atoms: int, reg: Any, dtype: Any, **options: Any) -> Learner:
+    """Keywords as in `learn_dictionary`."""
+    where, init = "partial_fit", options.pop("init")
+    given = {"n_atoms": n_atoms} | options | _method_options(where, options.pop("method_options"))
+    given |= {"init": init if isinstance(init, str) else "data"}
+    given = as_options(where, "learn_dictionary", given)
+    start = None if isinstance(init, str) else init
+    if start is not None and len(start) != n_atoms:
+        raise ValueError(f"{where}: init has {len(start)} atoms but n_atoms = {n_atoms}; they must be equal")
+    return Learner((n_atoms, None if reg is None else as_reg(where, reg), start, given), dtype == np.float32)
 
 
 _METHOD_OPTIONS = ("forgetting", "learning_rate", "eps", "step", "decay", "decay_every", "least_code")

@@ -73,7 +73,11 @@ def test_several_files_are_one_stream_of_signals(riata, tmp_path):
         report = riata.json("learn", *inputs, "-o", f"{name}.safetensors", *SHORT, "--reg", "0.1max", "--method", "online",
                             "--batch-size", 100, "--centre", "--validation", 0.2)
         assert report["n_signals"] == len(X)
+    np.save(tmp_path / "F.npy", np.asfortranarray(X))
+    riata("learn", "F.npy", "-o", "columns.safetensors", *SHORT, "--reg", "0.1max", "--method", "online", "--batch-size", 100,
+          "--centre", "--validation", 0.2)  # fmt: skip
     one = (tmp_path / "parts.safetensors").read_bytes()
+    assert one == (tmp_path / "columns.safetensors").read_bytes()
     assert one == (tmp_path / "whole.safetensors").read_bytes() == (tmp_path / "in_memory.safetensors").read_bytes()
 
 

@@ -12,7 +12,9 @@
 #include "riata/core/random.hpp"
 #include "riata/datasets/generators.hpp"
 #include "riata/io/arrays.hpp"
+#include "riata/io/safetensors.hpp"
 #include "riata/learning/learn_dictionary.hpp"
+#include "riata/learning/recovery.hpp"
 #include "riata/learning/sampler.hpp"
 #include "support/precision.hpp"
 #include "support/random_arrays.hpp"
@@ -91,7 +93,7 @@ template <class T>
 class Streams : public ::testing::Test {
  protected:
   const datasets::Planted<T> problem =
-      datasets::planted<T>({.n_features = 12, .n_atoms = 16, .n_signals = 700, .density = 0.15, .noise_std = 0.05, .seed = 5});
+      datasets::planted<T>({.n_features = 7, .n_atoms = 12, .n_signals = 700, .density = 0.15, .noise_std = 0.05, .seed = 5});
   const Matrix<T>& X = problem.signals;
   const fs::path folder = fs::path(::testing::TempDir()) / ("streams" + std::to_string(sizeof(T)));
   std::vector<fs::path> shards;
@@ -132,11 +134,11 @@ TYPED_TEST(Streams, ReadAnySignalsOfAnyShards) {
   using T = TypeParam;
   NpyShards<T> signals(this->shards);
   EXPECT_EQ(signals.n_signals(), 700);
-  EXPECT_EQ(signals.n_features(), 12);
+  EXPECT_EQ(signals.n_features(), 7);
   Draw draw(1);
   for (int k = 0; k < 60; ++k) {
     const Index first = draw.integer(0, 699), n = draw.integer(0, static_cast<int>(700 - first));
-    Matrix<T> some(12, n);
+    Matrix<T> some(7, n);
     signals.announce(first, n);
     signals.read(first, some);
     EXPECT_EQ(some, this->X.middleCols(first, n));
@@ -151,8 +153,8 @@ TYPED_TEST(Streams, TeachWhatArraysTeach_BitForBit) {
       LearnOptions options = this->options(method);
       options.centre = more;
       options.validation = more ? 0.1 : 0;
-      const auto of_arrays = learn_dictionary<T>(this->X, 16, this->reg(options), options);
-      const auto of_files = learn_dictionary<T>(this->stream(), 16, this->reg(options), options);
+      const auto of_arrays = learn_dictionary<T>(this->X, 12, this->reg(options), options);
+      const auto of_files = learn_dictionary<T>(this->stream(), 12, this->reg(options), options);
       expect_same(of_files, of_arrays, std::string(to_string(method)));
       const Matrix<T> init = this->problem.dictionary;
       expect_same(learn_dictionary<T>(this->stream(), init, this->reg(options), options),
@@ -160,17 +162,50 @@ TYPED_TEST(Streams, TeachWhatArraysTeach_BitForBit) {
     }
 }
 
+/// Signals in memory, as a source of the caller's own.
+template <class T>
+class InMemory final : public SignalSource<T> {
+ public:
+  explicit InMemory(Matrix<T> X) : X_(std::move(X)) {}
+  Index n_features() const override { return X_.rows(); }
+  Index n_signals() const override { return X_.cols(); }
+  void read(Index first, MatrixRef<T> out) override { out = X_.middleCols(first, out.cols()); }
+  void announce(Index, Index) override { throw Error("nobody needs to know"); }
+  Matrix<T> X_;
+};
+
+TYPED_TEST(Streams, OfManySignals_InRuns_TeachWhatArraysTeach) {
+  using T = TypeParam;
+  constexpr Index n = 140001;
+  Matrix<T> X(5, n);
+  RandomStream random(4);
+  fill_normal<T>(random, X);
+  LearnOptions options = this->options(LearningMethod::online);
+  options.centre = true;
+  options.max_iter = 4;
+  const auto source = std::make_shared<InMemory<T>>(X);
+  expect_same(learn_dictionary<T>(std::shared_ptr<SignalSource<T>>(source), 8, this->reg(options), options),
+              learn_dictionary<T>(X, 8, this->reg(options), options), "in runs");
+  options = this->options(LearningMethod::aksvd);
+  options.max_iter = 1;
+  options.batch_size = n;  // all of them
+  EXPECT_EQ(learn_dictionary<T>(X, 8, {}, options).history.value.size(), 1U);
+  source->X_.row(2).setConstant(std::numeric_limits<T>::infinity());
+  const std::string sentence = refusal_of([&] { learn_dictionary<T>(std::shared_ptr<SignalSource<T>>(source), 8, {}, options); });
+  EXPECT_TRUE(sentence.starts_with("learn_dictionary: X holds inf at signal ")) << sentence;
+}
+
 TYPED_TEST(Streams, GoOnBitForBit_AlsoAfterABrokenShardIsMended) {
   using T = TypeParam;
   using enum LearningMethod;
   for (const LearningMethod method : {online, stochastic, ksvd}) {
     LearnOptions options = this->options(method);
-    const auto whole = learn_dictionary<T>(this->stream(), 16, this->reg(options), options);
+    const auto whole = learn_dictionary<T>(this->stream(), 12, this->reg(options), options);
     options.checkpoint = (this->folder / "run.checkpoint").string();
     options.overwrite_checkpoint = true;
-    options.checkpoint_every = 1;
+    options.checkpoint_every = 20;
     options.max_iter = 7;
-    learn_dictionary<T>(this->stream(), 16, this->reg(options), options);
+    learn_dictionary<T>(this->stream(), 12, this->reg(options), options);
     options.overwrite_checkpoint = false;
     options.resume = true;
     options.max_iter = 25;
@@ -187,12 +222,65 @@ TYPED_TEST(Streams, GoOnBitForBit_AlsoAfterABrokenShardIsMended) {
       return Action::keep_going;
     };
     const auto signals = this->stream();
-    const std::string sentence = refusal_of([&] { learn_dictionary<T>(signals, 16, this->reg(options), options, breaks); });
+    const std::string sentence = refusal_of([&] { learn_dictionary<T>(signals, 12, this->reg(options), options, breaks); });
     EXPECT_TRUE(sentence.starts_with(last.string() + ": it holds nan at signal ")) << sentence;
     EXPECT_TRUE(sentence.ends_with(", feature 4; expected finite numbers")) << sentence;
+    const NamedTensors kept = read_safetensors(options.checkpoint).tensors;  // of all that came before
+    EXPECT_EQ(get_integer(kept, "iteration", "checkpoint"), 10) << to_string(method);
     this->overwrite(last, good);
-    expect_same(learn_dictionary<T>(this->stream(), 16, this->reg(options), options), whole, std::string(to_string(method)));
+    expect_same(learn_dictionary<T>(this->stream(), 12, this->reg(options), options), whole, std::string(to_string(method)));
   }
+}
+
+TYPED_TEST(Streams, OfBatchesThatComeOneByOne_TeachTheSame) {
+  using T = TypeParam;
+  using enum LearningMethod;
+  for (const LearningMethod method : {online, pudle_lasso, noodl, mod, ksvd, aksvd}) {
+    LearnOptions options = this->options(method);
+    const std::optional<Reg> reg = options.n_nonzero ? std::nullopt : std::optional<Reg>(0.2);
+    const Matrix<T> init = this->problem.dictionary;
+    const auto whole = learn_dictionary<T>(this->X, init, reg, options);
+    const BatchOrder order(this->X.cols(), {.batch_size = options.batch_size, .seed = options.seed});
+    options.batch_size = {};
+    DictionaryLearner<T> learner(init, reg, options), other(init, reg, options);
+    EXPECT_EQ(refusal_of([&] { learner.result(); }), "partial_fit: nothing is learned yet");
+    for (Index t = 0; t < 25; ++t) {
+      Matrix<T> batch(7, 0);
+      for (const SignalRange& range : order.batch(t)) {
+        batch.conservativeResize(7, batch.cols() + range.n);
+        batch.rightCols(range.n) = this->X.middleCols(range.first, range.n);
+      }
+      if (t == 12) {
+        other.restore(learner.state());
+        std::swap(learner, other);
+      }
+      Matrix<T> bad = batch;
+      bad(3, 7) = std::numeric_limits<T>::quiet_NaN();
+      EXPECT_EQ(refusal_of([&] { learner.partial_fit(bad); }),
+                "learn_dictionary: X holds nan at signal 7, feature 3; expected finite numbers");
+      learner.partial_fit(batch);
+    }
+    EXPECT_EQ(learner.dictionary(), whole.dictionary) << to_string(method);
+    EXPECT_EQ(learner.result().history.value, whole.history.value) << to_string(method);
+    EXPECT_EQ(refusal_of([&] { learner.partial_fit(Matrix<T>::Ones(11, 3)); }),
+              "partial_fit: X has 11 features but had 7 before; they must be equal");
+  }
+}
+
+TYPED_TEST(Streams, OfBatchesThatComeOneByOne_BeginWithTheFirst) {
+  using T = TypeParam;
+  DictionaryLearner<T> learner(12, Reg::fraction_of_max(0.2), {.method = LearningMethod::stochastic, .n_layers = 8, .seed = 3});
+  EXPECT_TRUE(learner.state().empty());
+  for (int t = 0; t < 60; ++t) learner.partial_fit(this->X.middleCols(100 * (t % 7), 100));
+  const auto first = learn_dictionary<T>(this->X.leftCols(100), 12, Reg::fraction_of_max(0.2),
+                                         {.method = LearningMethod::stochastic, .n_layers = 8, .max_iter = 1, .seed = 3});
+  EXPECT_EQ(learner.reg(), first.reg);
+  EXPECT_NEAR(learner.result().initial_value, first.initial_value, 1e-6 * first.initial_value);  // sums in another order
+  EXPECT_GT(recovery_score<T>(learner.dictionary(), this->problem.dictionary), 0.8);
+  EXPECT_EQ(refusal_of([] { DictionaryLearner<T> of(12, 0.1, {.method = LearningMethod::unrolled}); }),
+            "partial_fit: method 'unrolled' takes all signals at once");
+  EXPECT_EQ(refusal_of([] { DictionaryLearner<T> of(12, 0.1, {.method = LearningMethod::online, .validation = 0.1}); }),
+            "partial_fit: checkpoint, validation, batch_size and max_time are the caller's");
 }
 
 TYPED_TEST(Streams, SayWhatIsWrongWithWhichShard) {
@@ -204,22 +292,25 @@ TYPED_TEST(Streams, SayWhatIsWrongWithWhichShard) {
   EXPECT_EQ(refusal_of([] { NpyShards<T> signals({}); }), "signals: no file is given");
 
   fs::resize_file(this->shards[3], fs::file_size(this->shards[3]) - 5);
-  const std::size_t n_bytes = 399 * 12 * sizeof(T);
+  const std::size_t n_bytes = 399 * 7 * sizeof(T);
   EXPECT_EQ(refusal_of(open), name(3) + " is truncated: header promises " + std::to_string(n_bytes) + " bytes, file holds " +
                                   std::to_string(n_bytes - 5));
   this->write(this->shards[3], Matrix<T>::Ones(11, 4));
-  EXPECT_EQ(refusal_of(open), name(3) + " has 11 features but " + name(0) + " has 12; they must be equal");
-  const std::vector<Other> ones(24, 1);
-  write_npy(this->shards[3], {{2, 12}, ones});
+  EXPECT_EQ(refusal_of(open), name(3) + " has 11 features but " + name(0) + " has 7; they must be equal");
+  const std::vector<Other> ones(14, 1);
+  write_npy(this->shards[3], {{2, 7}, ones});
   EXPECT_EQ(refusal_of(open), name(3) + " is " + others + " but " + name(0) + " is " + own + "; they must be equal");
   fs::remove(this->shards[3]);
   EXPECT_THROW(open(), Error);
+  NpyShards<T> first({this->shards[0]});
+  Matrix<T> two(7, 2);
+  for (const Index at : {-1, 299, 300}) EXPECT_NE(refusal_of([&] { first.read(at, two); }), "") << at;
 
   this->shards.resize(1);
   const auto signals = this->stream();
-  this->write(this->shards[0], Matrix<T>::Ones(12, 299));
+  this->write(this->shards[0], Matrix<T>::Ones(7, 299));
   EXPECT_EQ(refusal_of([&] {
-              Matrix<T> some(12, 5);
+              Matrix<T> some(7, 5);
               signals->read(0, some);
             }),
             name(0) + " is not the file that it was when the run began");
@@ -229,13 +320,13 @@ TYPED_TEST(Streams, AreForMethodsOnMiniBatches) {
   using T = TypeParam;
   LearnOptions options = this->options(LearningMethod::ksvd);
   options.batch_size = {};
-  EXPECT_EQ(refusal_of([&] { learn_dictionary<T>(this->stream(), 16, {}, options); }),
+  EXPECT_EQ(refusal_of([&] { learn_dictionary<T>(this->stream(), 12, {}, options); }),
             "method 'ksvd' on a stream needs batch_size, the signals that it holds at once");
   EXPECT_EQ(
-      refusal_of([&] { learn_dictionary<T>(this->stream(), 16, 0.1, {.method = LearningMethod::unrolled}); }),
+      refusal_of([&] { learn_dictionary<T>(this->stream(), 12, 0.1, {.method = LearningMethod::unrolled}); }),
       "method 'unrolled' holds all signals in memory; of a stream learn by 'online', 'stochastic' or another on mini-batches");
   EXPECT_EQ(
-      refusal_of([&] { learn_dictionary<T>(std::shared_ptr<SignalSource<T>>(), 16, 0.1, {.method = LearningMethod::online}); }),
+      refusal_of([&] { learn_dictionary<T>(std::shared_ptr<SignalSource<T>>(), 12, 0.1, {.method = LearningMethod::online}); }),
       "learn_dictionary: X holds no signals");
 }
 

@@ -221,7 +221,7 @@ TYPED_TEST(GramKernelsOf, DeflateAsPlainLoopsDo_AndFindTheHardestPull) {
 TYPED_TEST(GramKernelsOf, ListTheHardestPullsOnWhatAFitLeaves) {
   using T = TypeParam;
   Draw draw(37);
-  for (const Index n_lines : {1, 3, 4, 13})
+  for (const Index n_lines : {1, 3, 4, 13, 16, 17, 40})
     for (const int count : {0, 1, 6}) {
       const Index rows = n_lines * gram_line<T>, stride = rows + 5;
       Matrix<T> G = draw.normal_matrix(stride, 20).template cast<T>();

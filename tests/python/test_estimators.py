@@ -1,6 +1,7 @@
 """SparseCoder, DictionaryLearning and LISTA keep scikit-learn's contract."""
 
 import pickle
+import re
 import warnings
 
 import numpy as np
@@ -12,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import riata
-from riata import LISTA, DictionaryLearning, SparseCoder
+from riata import LISTA, DictionaryLearning, MiniBatchDictionaryLearning, SparseCoder
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ def problem():
     return riata.datasets.planted(n_features=12, n_atoms=20, n_signals=150)
 
 
-@parametrize_with_checks([DictionaryLearning()])
+@parametrize_with_checks([DictionaryLearning(), MiniBatchDictionaryLearning(), MiniBatchDictionaryLearning(fit_algorithm="aksvd")])
 def test_dictionary_learning_passes_every_check(estimator, check):
     check(estimator)
 
@@ -227,6 +228,66 @@ def test_the_classics_code_with_so_many_atoms_and_end_without_a_warning(problem,
     learned = riata.learn_dictionary(problem.signals, 20, method=algorithm, n_nonzero=3, max_iter=5)
     error = np.linalg.norm(problem.signals - model.inverse_transform(codes))
     assert error**2 / 2 / len(codes) < 0.8 * learned.initial_value
+
+
+def many(n_signals=3000):
+    return riata.datasets.planted(n_features=12, n_atoms=20, n_signals=n_signals, density=0.1, noise_std=0.05)
+
+
+@pytest.mark.parametrize("algorithm", ["online", "stochastic", "aksvd", "lars"])
+def test_mini_batches_recover_the_atoms_and_fit_ends_by_samples_held_out(algorithm):
+    problem = many()
+    model = MiniBatchDictionaryLearning(20, alpha=0.1, fit_algorithm=algorithm, batch_size=100, max_iter=10, random_state=0,
+                                        transform_n_nonzero_coefs=2)  # fmt: skip
+    model.fit(problem.signals)
+    assert riata.recovery_score(model.components_, problem.dictionary) > 0.8
+    assert 1 <= model.n_iter_ <= 10 and model.n_steps_ <= 10 * 27
+    codes = model.transform(problem.signals)
+    assert (np.count_nonzero(codes, axis=1) <= 2).all()
+    assert np.linalg.norm(problem.signals - model.inverse_transform(codes)) < np.linalg.norm(problem.signals)
+
+
+@pytest.mark.parametrize("algorithm", ["online", "stochastic", "ksvd"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_partial_fit_goes_on_bit_for_bit_from_a_pickle(algorithm, dtype):
+    problem = many()
+    batches = np.split(problem.signals.astype(dtype), 30)
+    one = MiniBatchDictionaryLearning(20, alpha="0.1max", fit_algorithm=algorithm, random_state=0, transform_n_nonzero_coefs=2)
+    other = clone(one)
+    for k, batch in enumerate(batches):
+        one.partial_fit(batch)
+        other.partial_fit(batch)
+        if k == 11:
+            other = pickle.loads(pickle.dumps(other))
+    np.testing.assert_array_equal(one.components_, other.components_)
+    assert one.components_.dtype == dtype and one.n_steps_ == other.n_steps_ == 30 and one.alpha_ == other.alpha_
+    assert (one.alpha_ is None) == (algorithm == "ksvd")
+    assert riata.recovery_score(one.components_.astype(float), problem.dictionary) > 0.8
+
+
+def test_partial_fit_after_fit_begins_where_that_ended(problem):
+    model = MiniBatchDictionaryLearning(20, alpha="0.2max", max_iter=2, batch_size=50, random_state=0).fit(problem.signals)
+    components, alpha = model.components_, model.alpha_
+    model.partial_fit(problem.signals[:40])
+    assert model.alpha_ == alpha and 0.8 < riata.recovery_score(components, model.components_) < 1
+    with pytest.raises(ValueError, match="X has 3 features"):
+        model.partial_fit(np.ones((5, 3)))
+    assert not hasattr(model.fit(problem.signals), "_learner")
+    np.testing.assert_array_equal(model.components_, components)
+
+
+def test_mini_batches_refuse_what_they_cannot_do(problem):
+    for parameters, sentence in (
+        (dict(fit_algorithm="unrolled"), "fit_algorithm = 'unrolled', must be one of 'online', 'stochastic'"),
+        (dict(batch_size=0), "max_iter = 1000 and batch_size = 0, must be >= 1"),
+        (dict(alpha=-1), "reg = -1, must be > 0 and finite"),
+        (dict(dict_init=np.ones((3, 12))), "init has 3 atoms but n_atoms = 20; they must be equal"),
+    ):
+        for fit in ("fit", "partial_fit"):
+            if "batch_size" in parameters and fit == "partial_fit":
+                continue
+            with pytest.raises(ValueError, match=re.escape(sentence)):
+                getattr(MiniBatchDictionaryLearning(20).set_params(**parameters), fit)(problem.signals)
 
 
 def test_dict_init_and_callback_are_used(problem):

@@ -209,9 +209,11 @@ def test_files_that_cannot_be_learned_from_are_refused_with_a_sentence(problem, 
         (lambda: learn(good, other), "has 7 features but .*good.npy has 16"),
         (lambda: learn(good, method="unrolled", batch_size=None), "method 'unrolled' holds all signals in memory"),
         (lambda: learn(good, mask=np.ones((400, 16))), "mask is for signals in memory, and X names files"),
+        (lambda: learn(good, problem.signals), r"X\[1\] = .*, must be a path"),
+        (lambda: riata.learn_dictionary(iter([problem.signals]), 24, 0.1), "X is an iterator, which is read once"),
         (lambda: learn(good, init=problem.dictionary[:, :7]), "init has 7 features but the signals have 16"),
     ):
-        with pytest.raises(ValueError, match=sentence):
+        with pytest.raises((ValueError, TypeError), match=sentence):
             call()
     with pytest.raises(OSError, match="cannot read .*gone.npy"):
         learn(good, gone)

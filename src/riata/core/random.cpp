@@ -82,7 +82,7 @@ Index Shuffle::operator()(Index i) const {
 }
 
 std::uint64_t Shuffle::permuted(std::uint64_t i) const {
-  constexpr std::uint32_t rounds = 6, kind = 1U << 31;  // no stream of numbers has such counters
+  constexpr std::uint32_t rounds = 10, kind = 1U << 31;  // no stream of numbers has such counters
   const std::uint64_t mask = (std::uint64_t{1} << half_bits_) - 1;
   std::uint64_t left = i >> half_bits_, right = i & mask;
   for (std::uint32_t round = 0; round < rounds; ++round) {

@@ -200,13 +200,28 @@ ArrayHeader parse_npy_type(const ByteSource& source) {
   return {header.shape, type ? type->name : type_name(header.descr), type != nullptr};
 }
 
-NpyRows::NpyRows(const std::filesystem::path& path)
-    : file_(open_to_read(path)),
-      source_{path.string(), size_of(file_.get(), path), size_of(file_.get(), path),
-              [file = file_.get(), path](void* out, std::size_t n_bytes) { return read_up_to(file, path, out, n_bytes); }} {
+namespace {
+
+bool are_in_order(const NpyHeader& header) {
+  return !header.fortran_order || header.shape.size() != 2 || header.shape[0] <= 1 || header.shape[1] <= 1;
+}
+
+ByteSource source_of(std::FILE* file, const std::filesystem::path& path) {
+  return {path.string(), size_of(file, path), size_of(file, path),
+          [file, path](void* out, std::size_t n_bytes) { return read_up_to(file, path, out, n_bytes); }};
+}
+
+}  // namespace
+
+bool NpyRows::are_in_order(const std::filesystem::path& path) {
+  const File file = open_to_read(path);
+  return riata::are_in_order(read_header(source_of(file.get(), path)));
+}
+
+NpyRows::NpyRows(const std::filesystem::path& path) : file_(open_to_read(path)), source_(source_of(file_.get(), path)) {
   const NpyHeader header = read_header(source_);
   require(header.shape.size() == 2, "{} has shape {}, expected two dimensions", source_.name, shown(to_text(header.shape)));
-  require(!header.fortran_order || header.shape[0] <= 1 || header.shape[1] <= 1,
+  require(riata::are_in_order(header),
           "{} is in Fortran order, so its rows cannot be read one after another; save numpy.ascontiguousarray of it",
           source_.name);
   descr_ = header.descr;

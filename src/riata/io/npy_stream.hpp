@@ -38,6 +38,9 @@ class NpyRows {
   /// @throws std::invalid_argument for what read_npy() refuses, other ranks and Fortran order; riata::Error
   explicit NpyRows(const std::filesystem::path& path);
 
+  /// Is it in no Fortran order? @throws as the constructor, for what is wrong besides
+  static bool are_in_order(const std::filesystem::path& path);
+
   Index n_rows() const { return n_rows_; }
   Index n_columns() const { return n_columns_; }
   bool is_float() const { return is_float_; }  ///< float32 values; else float64

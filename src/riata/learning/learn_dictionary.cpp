@@ -204,7 +204,7 @@ std::unique_ptr<Update<T>> make_update(Index n_all, const LearnOptions& o) {
     case MovesBy::stochastic_line_search: {
       const Index size = batch_size_of(o, n_signals);
       return std::make_unique<StochasticLineSearch<T>>(StochasticLineSearchOptions{
-          .slope = std::min(10.0 / static_cast<double>(size), 0.5), .per_epoch = (n_signals + size - 1) / size});
+          .slope = std::min(10.0 / static_cast<double>(size), 0.5), .per_epoch = std::max<Index>(1, n_signals / size)});
     }
     case MovesBy::statistics:
       return std::make_unique<BlockCoordinate<T>>(
@@ -252,19 +252,23 @@ void check_parameters(const Dictionary<T>& D, const Parameters<T>& stored, Const
   }
 }
 
+/// A run that may begin, and what its result needs to say.
 template <Scalar T>
-LearnResult<T> learn(const Signals<T>& signals, const Dictionary<T>& init, const std::optional<Reg>& weight,
-                     const LearnOptions& o, const Observer& observer) {
+struct Prepared {
+  std::shared_ptr<const Dictionary<T>> D;
+  double reg;  // NaN: none
+  bool has_atoms;
+  std::unique_ptr<Run<T>> run;
+};
+
+/// `max_iter` may be others than the options'.
+template <Scalar T>
+Prepared<T> prepare(const Signals<T>& signals, const Dictionary<T>& init, const std::optional<Reg>& weight, const LearnOptions& o,
+                    std::unique_ptr<Sampler<T>> sampler, Checkpoint checkpoint) {
   const auto [codes, moves, batches] = parts_of(o.method);
-  const bool is_pursuit = codes == CodesBy::pursuit;
-  require(weight || is_pursuit, "reg is missing: method '{}' needs it, as a number or a fraction such as 0.1max",
-          to_string(o.method));
-  require(!weight || !is_pursuit, "method '{}' takes n_nonzero, the atoms of a code, and no reg", to_string(o.method));
-  Checkpoint checkpoint = checkpoint_of(o);
-  const ResumedKernels kernels(checkpoint);
   Parameters<T> parameters = init.parameters();
   init.project(parameters);
-  const auto D = init.at(parameters);
+  const std::shared_ptr<const Dictionary<T>> D = init.at(parameters);
   with_penalty<T>(o.penalty, *D, [](const auto&) {});  // or it is refused here
   const bool has_atoms = D->matrix() && parameters.contains("dictionary");
   std::optional<double> reg;
@@ -278,44 +282,80 @@ LearnResult<T> learn(const Signals<T>& signals, const Dictionary<T>& init, const
     phases.push_back(first);
     phases.back().moves.insert("steps");
   }
-  const bool needs_atoms = is_pursuit || moves == MovesBy::statistics || moves == MovesBy::fixed_step;
+  const bool needs_atoms = codes == CodesBy::pursuit || moves == MovesBy::statistics || moves == MovesBy::fixed_step;
   require(!needs_atoms || has_atoms, "method '{}' needs a dictionary that is a matrix", to_string(o.method));
   require(!needs_atoms || !signals.some.is_weighted(),
           "method '{}' takes no mask; choose one by gradients: 'unrolled', 'stochastic', 'pudle_lasso'", to_string(o.method));
-  Run<T> run(make_sampler<T>(signals, o), make_direction<T>(*D, reg, o), make_update<T>(signals.n, o), std::move(phases),
-             std::move(parameters),
-             {.max_iter = o.max_iter,
-              .tol = o.tol,
-              .max_time = o.max_time,
-              .project = [&D](Parameters<T>& p) { D->project(p); },
-              .make_tangent = has_atoms ? make_tangent<T> : Position<T>::as_it_is,
-              .check = [&](const Parameters<T>& p, const std::string& where) { check_parameters(*D, p, o.constraint, where); },
-              .atoms = {.replace = o.replace_atoms && has_atoms, .seed = o.seed},
-              .validation = {.patience = 10 * o.max_no_improvement},
-              .checkpoint = std::move(checkpoint),
-              .execution = o.execution});
+  auto run = std::make_unique<Run<T>>(
+      std::move(sampler), make_direction<T>(*D, reg, o), make_update<T>(signals.n, o), std::move(phases), std::move(parameters),
+      RunOptions<T>{
+          .max_iter = o.max_iter,
+          .tol = o.tol,
+          .max_time = o.max_time,
+          .project = [D](Parameters<T>& p) { D->project(p); },
+          .make_tangent = has_atoms ? make_tangent<T> : Position<T>::as_it_is,
+          .check = [D, constraint = o.constraint](const Parameters<T>& p,
+                                                  const std::string& where) { check_parameters(*D, p, constraint, where); },
+          .atoms = {.replace = o.replace_atoms && has_atoms, .seed = o.seed},
+          .validation = {.patience = 10 * o.max_no_improvement},
+          .checkpoint = std::move(checkpoint),
+          .execution = o.execution});
+  return {D, reg.value_or(std::numeric_limits<double>::quiet_NaN()), has_atoms, std::move(run)};
+}
+
+template <Scalar T>
+LearnResult<T> result_of(const Prepared<T>& prepared, RunResult<T> learned, const LearnOptions& o) {
+  LearnResult<T> result{.dictionary = {},
+                        .parameters = std::move(learned.parameters),
+                        .steps = {},
+                        .history = std::move(learned.history),
+                        .initial_value = learned.initial_value,
+                        .reg = prepared.reg,
+                        .n_nonzero = o.n_nonzero,
+                        .algorithm = parts_of(o.method).codes == CodesBy::layers ? std::optional(algorithm_of(o)) : std::nullopt,
+                        .has_hard_threshold = has_hard_threshold(o),
+                        .n_replaced = learned.n_replaced,
+                        .status = learned.status};
+  if (const auto steps = result.parameters.extract("steps"))
+    result.steps.assign(steps.mapped().data(), steps.mapped().data() + steps.mapped().size());
+  if (prepared.has_atoms) result.dictionary = std::move(result.parameters.extract("dictionary").mapped());
+  return result;
+}
+
+void require_reg_or_atoms(const std::optional<Reg>& weight, const LearnOptions& o) {
+  const bool is_pursuit = parts_of(o.method).codes == CodesBy::pursuit;
+  require(weight || is_pursuit, "reg is missing: method '{}' needs it, as a number or a fraction such as 0.1max",
+          to_string(o.method));
+  require(!weight || !is_pursuit, "method '{}' takes n_nonzero, the atoms of a code, and no reg", to_string(o.method));
+}
+
+template <Scalar T>
+LearnResult<T> learn(const Signals<T>& signals, const Dictionary<T>& init, const std::optional<Reg>& weight,
+                     const LearnOptions& o, const Observer& observer) {
+  require_reg_or_atoms(weight, o);
+  Checkpoint checkpoint = checkpoint_of(o);
+  const ResumedKernels kernels(checkpoint);
+  const Prepared<T> prepared = prepare<T>(signals, init, weight, o, make_sampler<T>(signals, o), std::move(checkpoint));
+  Run<T>& run = *prepared.run;
   RunResult<T> learned = run.fit(observer);
   if (learned.best_value) {  // it was looked at last some iterations ago
     const Question<T> last{.at = learned.parameters, .look = Look::held_out, .iteration = std::ssize(learned.history.value)};
     if (!(run.answer(last, {.n_threads = o.execution.n_threads}).value < *learned.best_value))
       learned.parameters = std::move(learned.best);
   }
-  LearnResult<T> result{.dictionary = {},
-                        .parameters = std::move(learned.parameters),
-                        .steps = {},
-                        .history = std::move(learned.history),
-                        .initial_value = learned.initial_value,
-                        .reg = reg.value_or(std::numeric_limits<double>::quiet_NaN()),
-                        .n_nonzero = o.n_nonzero,
-                        .algorithm = codes == CodesBy::layers ? std::optional(algorithm_of(o)) : std::nullopt,
-                        .has_hard_threshold = has_hard_threshold(o),
-                        .n_replaced = learned.n_replaced,
-                        .status = learned.status};
-  if (const auto steps = result.parameters.extract("steps"))
-    result.steps.assign(steps.mapped().data(), steps.mapped().data() + steps.mapped().size());
-  if (has_atoms) result.dictionary = std::move(result.parameters.extract("dictionary").mapped());
-  return result;
+  return result_of<T>(prepared, std::move(learned), o);
 }
+
+/// Whatever batch it was given last.
+template <Scalar T>
+class GivenBatch final : public Sampler<T> {
+ public:
+  void give(const ConstMatrixRef<T>& X) { X_ = X; }
+  Sample<T> batch(Index) override { return {Batch<T>(X_)}; }
+
+ private:
+  Matrix<T> X_;
+};
 
 template <Scalar T>
 void require_atoms(const Matrix<T>& init) {
@@ -323,12 +363,22 @@ void require_atoms(const Matrix<T>& init) {
     require(!init.col(j).isZero(0), "learn_dictionary: atom {} of init is zero; expected atoms with a direction", j);
 }
 
+/// Takes its mean from each signal, summed in an order that does not depend on where it lies, as Eigen's does.
+template <Scalar T>
+void centre_signals(MatrixRef<T> X) {
+  for (Index i = 0; i < X.cols(); ++i) {
+    double sum = 0;
+    for (Index k = 0; k < X.rows(); ++k) sum += static_cast<double>(X(k, i));
+    X.col(i).array() -= static_cast<T>(sum / static_cast<double>(X.rows()));
+  }
+}
+
 /// Without the mean of each signal, of what was seen of it.
 template <Scalar T>
 Matrix<T> centred(const SeenBatch<T>& seen) {
   Matrix<T> X = seen.X();
   if (!seen.is_weighted()) {
-    X.rowwise() -= X.colwise().mean().eval();  // not of the caller's: the order of Eigen's sums depends on where that lies
+    centre_signals<T>(X);
     return X;
   }
   const Matrix<T> W = seen.weights(0, X.cols());
@@ -362,9 +412,8 @@ class Centred final : public SignalSource<T> {
   Index n_features() const override { return signals_->n_features(); }
   Index n_signals() const override { return signals_->n_signals(); }
   void read(Index first, MatrixRef<T> out) override {
-    Matrix<T> X(out.rows(), out.cols());
-    signals_->read(first, X);
-    out = X.rowwise() - X.colwise().mean().eval();
+    signals_->read(first, out);
+    centre_signals<T>(out);
   }
   void announce(Index first, Index n) override { signals_->announce(first, n); }
 
@@ -388,6 +437,8 @@ LearnResult<T> learn_from_source(std::shared_ptr<SignalSource<T>> source, const 
   const Index n = source->n_signals();
   std::vector<SignalRange> drawn;
   for (const Index i : drawn_for_reg(n, options.seed)) drawn.push_back({i, 1});
+  constexpr std::size_t few = 100;  // to know the signals by, where reg needs none
+  if (!reg || !std::holds_alternative<Reg::FractionOfMax>(reg->value())) drawn.resize(std::min(drawn.size(), few));
   const Matrix<T> some = read_signals(*source, drawn);
   require_learnable<T>(some);
   const auto signal = [&](Index i) -> Vector<T> { return read_signals(*source, {{i, 1}}); };
@@ -464,6 +515,123 @@ LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const Dictionary<
     return init.at({});
   });
 }
+
+template <Scalar T>
+struct DictionaryLearner<T>::Begun {
+  GivenBatch<T>* batch;  // the run's
+  Prepared<T> prepared;
+  Index batch_size;  // of the first
+};
+
+template <Scalar T>
+DictionaryLearner<T>::DictionaryLearner(Index n_atoms, const std::optional<Reg>& reg, const LearnOptions& options)
+    : n_atoms_(n_atoms), reg_(reg), options_(options) {
+  options_.validate();
+  require_reg_or_atoms(reg_, options_);
+  require(parts_of(options_.method).batches != BatchesOf::all, "partial_fit: method '{}' takes all signals at once",
+          to_string(options_.method));
+  require(options_.checkpoint.empty() && options_.validation == 0 && !options_.batch_size && !options_.max_time,
+          "partial_fit: checkpoint, validation, batch_size and max_time are the caller's");
+  options_.max_iter = std::numeric_limits<int>::max();
+}
+
+template <Scalar T>
+DictionaryLearner<T>::DictionaryLearner(const NonDeduced<ConstMatrixRef<T>>& init, const std::optional<Reg>& reg,
+                                        const LearnOptions& options)
+    : DictionaryLearner(init.cols(), reg, options) {
+  init_ = init;
+}
+
+template <Scalar T>
+DictionaryLearner<T>::~DictionaryLearner() = default;
+template <Scalar T>
+DictionaryLearner<T>::DictionaryLearner(DictionaryLearner&&) noexcept = default;
+template <Scalar T>
+DictionaryLearner<T>& DictionaryLearner<T>::operator=(DictionaryLearner&&) noexcept = default;
+
+template <Scalar T>
+void DictionaryLearner<T>::begin(Matrix<T> init, const std::optional<Reg>& reg, Index batch_size, const Batch<T>& some) {
+  auto sampler = std::make_unique<GivenBatch<T>>();
+  LearnOptions own = options_;
+  own.batch_size = batch_size;
+  GivenBatch<T>* const batch = sampler.get();
+  const auto D = given_atoms<T>(init, init.rows(), options_.constraint);
+  begun_ = std::make_unique<Begun>(
+      Begun{batch, prepare<T>({.n = batch_size, .some = some}, *D, reg, own, std::move(sampler), {}), batch_size});
+}
+
+template <Scalar T>
+void DictionaryLearner<T>::partial_fit(const NonDeduced<ConstMatrixRef<T>>& given) {
+  const StopScope scope(options_.execution);
+  require_learnable<T>(given);
+  Matrix<T> X = given;
+  if (options_.centre) centre_signals<T>(X);
+  if (!begun_) {
+    const auto signal = [&](Index i) -> Vector<T> { return X.col(i); };
+    const bool has_init = init_.size() > 0;
+    if (has_init) given_atoms<T>(init_, X.rows(), options_.constraint);
+    begin(has_init ? init_ : initial_dictionary<T>(X.rows(), X.cols(), signal, n_atoms_, options_), reg_, X.cols(), Batch<T>(X));
+  }
+  Run<T>& run = *begun_->prepared.run;
+  const Index n_features = begun_->prepared.D->signal_size();
+  require(X.rows() == n_features, "partial_fit: X has {} features but had {} before; they must be equal", X.rows(), n_features);
+  begun_->batch->give(X);
+  try {
+    do run.tell(run.answer(*run.question(), options_.execution));
+    while (run.n_told() > 0);
+  } catch (...) {
+    run.drop();
+    throw;
+  }
+}
+
+template <Scalar T>
+const Matrix<T>& DictionaryLearner<T>::dictionary() const {
+  require(begun_ != nullptr, "partial_fit: nothing is learned yet");
+  return begun_->prepared.run->so_far().parameters.at("dictionary");
+}
+
+template <Scalar T>
+double DictionaryLearner<T>::reg() const {
+  require(begun_ != nullptr, "partial_fit: nothing is learned yet");
+  return begun_->prepared.reg;
+}
+
+template <Scalar T>
+LearnResult<T> DictionaryLearner<T>::result() const {
+  require(begun_ != nullptr, "partial_fit: nothing is learned yet");
+  RunResult<T> so_far = begun_->prepared.run->so_far();
+  so_far.status = Status::max_iter_reached;
+  return result_of<T>(begun_->prepared, std::move(so_far), options_);
+}
+
+template <Scalar T>
+NamedTensors DictionaryLearner<T>::state() const {
+  if (!begun_) return {};
+  NamedTensors tensors = begun_->prepared.run->state();
+  tensors["learner.reg"] = to_tensor(std::vector<double>{begun_->prepared.reg});
+  tensors["learner.batch_size"] = to_tensor(std::int64_t{begun_->batch_size});
+  return tensors;
+}
+
+template <Scalar T>
+void DictionaryLearner<T>::restore(const NamedTensors& state, const std::string& where) {
+  begun_.reset();
+  if (state.empty()) return;
+  const Matrix<T> D = get_matrix<T>(state, "parameter.dictionary", where);
+  require(D.cols() == n_atoms_ && (init_.size() == 0 || init_.rows() == D.rows()), "{}: it holds {} atoms, the learner has {}",
+          where, D.cols(), n_atoms_);
+  require_atoms<T>(D);
+  const double reg = stored_numbers(state, "learner.reg", 1, where)[0];
+  const Index batch_size = static_cast<Index>(stored_integer(state, "learner.batch_size", 1, std::int64_t{1} << 53, where));
+  require(std::isnan(reg) == !reg_.has_value(), "{}: tensor 'learner.reg' is damaged", where);
+  begin(D, reg_ ? std::optional<Reg>(reg) : std::nullopt, batch_size, Batch<T>(D));
+  begun_->batch->give(D);  // any batch: the next call gives its own
+  begun_->prepared.run->restore(state, where);
+}
+
+template class DictionaryLearner<float>;
+template class DictionaryLearner<double>;
 
 #define RIATA_INSTANTIATE(T)                                                                                             \
   template LearnResult<T> learn_dictionary<T>(const std::shared_ptr<SignalSource<T>>&, Index, const std::optional<Reg>&, \

@@ -267,4 +267,41 @@ LearnResult<typename M::Scalar> learn_dictionary(const NonDeduced<Batch<typename
   return learn_dictionary<typename M::Scalar>(X, init, reg, options, observer);
 }
 
+/// Learning from batches as they come, an iteration of a method on mini-batches with each.
+template <Scalar T>
+class DictionaryLearner {
+ public:
+  /// The first batch decides the first atoms, and what reg is as a fraction. Checkpoints, validation, max_iter and max_time are the
+  /// caller's. @throws std::invalid_argument for other methods, and options that need all signals
+  DictionaryLearner(Index n_atoms, const std::optional<Reg>& reg, const LearnOptions& options = {});
+  DictionaryLearner(const NonDeduced<ConstMatrixRef<T>>& init, const std::optional<Reg>& reg, const LearnOptions& options = {});
+  ~DictionaryLearner();
+  DictionaryLearner(DictionaryLearner&&) noexcept;
+  DictionaryLearner& operator=(DictionaryLearner&&) noexcept;
+
+  /// X is n_features x n_signals; an iteration that is interrupted leaves no trace.
+  /// @throws std::invalid_argument for bad signals, or others than before
+  void partial_fit(const NonDeduced<ConstMatrixRef<T>>& X);
+  /// After a first batch.
+  const Matrix<T>& dictionary() const;
+  double reg() const;  ///< as in LearnResult
+  /// Likewise. The history has the loss of each batch, of those that came.
+  LearnResult<T> result() const;
+
+  /// All that it has learned; empty before the first batch. Goes on bit for bit in a learner of the same options.
+  NamedTensors state() const;
+  /// @throws std::invalid_argument, beginning with `where`, if that is not the state of such a learner
+  void restore(const NamedTensors& state, const std::string& where = "state");
+
+ private:
+  struct Begun;
+  void begin(Matrix<T> init, const std::optional<Reg>& reg, Index batch_size, const Batch<T>& some);
+
+  Index n_atoms_;
+  Matrix<T> init_;  // 0 x 0: of the first batch
+  std::optional<Reg> reg_;
+  LearnOptions options_;
+  std::unique_ptr<Begun> begun_;
+};
+
 }  // namespace riata

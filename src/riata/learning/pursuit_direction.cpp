@@ -1,5 +1,7 @@
 #include "riata/learning/pursuit_direction.hpp"
 
+#include <limits>
+
 #include "riata/core/check.hpp"
 #include "riata/core/stopping.hpp"
 #include "riata/core/sweep.hpp"
@@ -16,15 +18,18 @@ void for_each_atom(const OmpLists<T>& codes, Index i, const Visit& visit) {
 
 template <Scalar T>
 Parameters<T> statistics_of(const ConstMatrixRef<T>& X, const OmpLists<T>& codes, Index n_atoms) {
-  Matrix<T> A = Matrix<T>::Zero(n_atoms, n_atoms), B = Matrix<T>::Zero(X.rows(), n_atoms);
+  Matrix<double> A = Matrix<double>::Zero(n_atoms, n_atoms), B = Matrix<double>::Zero(X.rows(), n_atoms);
+  Vector<double> x;
   for (Index i = 0; i < X.cols(); ++i) {
     if (i % 1024 == 0) leave_if_stopped();
-    for_each_atom(codes, i, [&](Index j, T z) {
-      add_scaled(X.rows(), z, X.col(i).data(), B.col(j).data());
-      for_each_atom(codes, i, [&](Index l, T z_l) { A(l, j) += z * z_l; });
+    x = X.col(i).template cast<double>();
+    for_each_atom(codes, i, [&](Index j, T z_j) {
+      const auto z = static_cast<double>(z_j);
+      add_scaled(X.rows(), z, x.data(), B.col(j).data());
+      for_each_atom(codes, i, [&](Index l, T z_l) { A(l, j) += z * static_cast<double>(z_l); });
     });
   }
-  return {{"A", std::move(A)}, {"B", std::move(B)}};
+  return {{"A", A.template cast<T>()}, {"B", B.template cast<T>()}};
 }
 
 template <Scalar T>
@@ -77,6 +82,9 @@ Sums<T> PursuitDirection<T>::look(const Sample<T>& sample, const Question<T>& qu
   const auto at = D_->at(question.at);
   const auto D = DenseDictionary<T>::borrow(*at->matrix());
   const Index m = D.code_size(), n_signals = X.cols();
+  require(n_signals <= std::numeric_limits<int>::max(), "learn_dictionary: a batch of {} signals, must be at most 2^31 - 1",
+          n_signals);
+  require_summable<T>(X);
   const OmpLists<T> codes = omp_lists<T>(X, D, {.n_nonzero = n_nonzero_, .execution = execution});
   Sums<T> sums;
   sums.value = codes.error.sum() / 2;

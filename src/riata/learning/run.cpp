@@ -123,7 +123,16 @@ RunResult<T> Run<T>::fit_and_keep_failure(const Observer& observer) {
   try {
     const Question<T>* next = nullptr;
     while (!failure && (next = question()) != nullptr) {
-      if (!tell(answer(*next, execution))) continue;
+      std::optional<Sample<T>> sample;
+      try {
+        sample.emplace(sample_for(*next));
+      } catch (const Interrupted&) {
+        throw;
+      } catch (...) {  // a file that cannot be read, say: what was done until now is sound
+        failure = std::current_exception();
+        break;
+      }
+      if (!tell(direction_->look(*sample, *next, execution))) continue;
       keep_failure(failure, tell_of_iteration);
       if (action == Action::stop && !(state_.ended && is_last())) break;
     }
@@ -157,12 +166,15 @@ const Question<T>* Run<T>::question() {
 }
 
 template <Scalar T>
+Sample<T> Run<T>::sample_for(const Question<T>& question) {
+  if (question.look == Look::batch) return sampler_->batch(state_.iteration);
+  return question.look == Look::all ? sampler_->all() : sampler_->held_out().value();
+}
+
+template <Scalar T>
 Sums<T> Run<T>::answer(const Question<T>& question, const Execution& execution) {
   const StopScope scope(execution);
-  const Sample<T> sample = question.look == Look::batch ? sampler_->batch(state_.iteration)
-                           : question.look == Look::all ? sampler_->all()
-                                                        : sampler_->held_out().value();
-  return direction_->look(sample, question, execution);
+  return direction_->look(sample_for(question), question, execution);
 }
 
 template <Scalar T>

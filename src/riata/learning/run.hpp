@@ -109,6 +109,8 @@ class Run {
   /// codes.
   NamedTensors state() const;
   int n_told() const { return n_told_; }
+  /// What the last complete iteration has led to.
+  const RunResult<T>& so_far() const { return state_; }
   /// @throws std::invalid_argument, beginning with `where`, if the state is not that of such a run
   void restore(const NamedTensors& state, const std::string& where = "state");
   /// Goes on where the run stood after these answers, in the middle of an iteration.
@@ -124,6 +126,7 @@ class Run {
     Vector<double> usage;  // running, of atoms, where batches change
     int n_accepted() const { return static_cast<int>(this->history.value.size()); }
   };
+  Sample<T> sample_for(const Question<T>& question);
   Asking<T, Status> play();
   Asking<T, bool> verify_stored_value();
   Asking<T, bool> look_first();

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <exception>
 #include <utility>
 
 #include "riata/core/check.hpp"
 #include "riata/core/random.hpp"
 #include "riata/core/stopping.hpp"
 #include "riata/operators/patches.hpp"
+#include "riata/operators/units.hpp"
 
 namespace riata {
 namespace {
@@ -32,7 +34,8 @@ Matrix<T> columns(const ConstMatrixRef<T>& A, const std::vector<SignalRange>& wh
 Index run_of(Index n_signals, const MiniBatchOptions& options) {
   constexpr Index enough = 1 << 16, most = 64;  // runs in all, signals in one
   const Index run = std::clamp<Index>(n_signals / enough, 1, most);
-  return options.batch_size ? std::min(run, std::max<Index>(1, *options.batch_size / 16)) : run;
+  if (!options.batch_size) return run;
+  return *options.batch_size > n_signals / 2 ? 1 : std::min(run, std::max<Index>(1, *options.batch_size / 16));
 }
 
 Index held_of(Index n_runs, double validation) {
@@ -120,13 +123,22 @@ std::optional<Sample<T>> MiniBatches<T>::held_out() {
 
 template <Scalar T>
 Matrix<T> read_signals(SignalSource<T>& signals, const std::vector<SignalRange>& which) {
-  Index n = 0, done = 0;
-  for (const SignalRange& range : which) n += range.n;
-  Matrix<T> X(signals.n_features(), n);
+  struct Piece {
+    SignalRange range;
+    Index column;
+  };
+  std::vector<Piece> pieces;
+  Index n = 0;
   for (const SignalRange& range : which) {
-    leave_if_stopped();
-    signals.read(range.first, X.middleCols(done, range.n));
-    done += range.n;
+    pieces.push_back({range, n});
+    n += range.n;
+  }
+  std::ranges::sort(pieces, {}, [](const Piece& piece) { return piece.range.first; });  // as files lie
+  Matrix<T> X(signals.n_features(), n);
+  for (const auto& [range, column] : pieces) {
+    auto some = X.middleCols(column, range.n);
+    signals.read(range.first, some);
+    require_in_range<T>("learn_dictionary", "X", some, of_signals, range.first);
   }
   return X;
 }
@@ -142,9 +154,15 @@ template <Scalar T>
 Sample<T> StreamBatches<T>::batch(Index iteration) {
   if (iteration != iteration_) {
     iteration_ = -1;
+    batch_.resize(0, 0);
     batch_ = read_signals(*signals_, order_.batch(iteration));
     iteration_ = iteration;
-    for (const SignalRange& next : order_.batch(iteration + 1)) signals_->announce(next.first, next.n);
+    auto soon = order_.batch(iteration + 1);
+    std::ranges::sort(soon, {}, &SignalRange::first);
+    try {
+      for (const SignalRange& next : soon) signals_->announce(next.first, next.n);
+    } catch (const std::exception&) {  // if it cannot be read, that is soon enough to say when it must be
+    }
   }
   return {Batch<T>(batch_)};
 }

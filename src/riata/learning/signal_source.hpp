@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "riata/core/types.hpp"
-#include "riata/io/npy_stream.hpp"
 
 namespace riata {
 
@@ -32,29 +31,21 @@ class NpyShards final : public SignalSource<T> {
   /// Reads the headers. @throws std::invalid_argument naming the file, if there is none, one is of another width or precision, or
   /// damaged; riata::Error if one cannot be read
   explicit NpyShards(const std::vector<std::filesystem::path>& paths);
+  ~NpyShards() override;
 
-  Index n_features() const override { return n_features_; }
-  Index n_signals() const override { return shards_.back().first + shards_.back().n; }
+  Index n_features() const override;
+  Index n_signals() const override;
   void read(Index first, MatrixRef<T> out) override;
   void announce(Index first, Index n) override;
 
  private:
-  struct Shard {
-    std::filesystem::path path;
-    std::uint64_t n_bytes;
-    Index first, n;  // signals
-  };
-  /// Calls use(its rows, first of them, n) for each shard that holds some of these signals.
-  template <class Use>
-  void for_each_part(Index first, Index n, const Use& use);
-  NpyRows& open(const Shard& shard);
-
-  std::vector<Shard> shards_;
-  Index n_features_ = 0;
-  std::vector<std::pair<Index, NpyRows>> open_;  // first signal of the shard, and the shard; the last is the one used last
+  struct Files;
+  std::unique_ptr<Files> files_;
 };
 
-/// Are the values of that .npy file float32? @throws as NpyRows
+/// Are the values of that .npy file float32? @throws as NpyShards
 bool is_float32_npy(const std::filesystem::path& path);
+/// Are its rows one after another, not its columns? @throws as NpyShards
+bool has_rows_in_order(const std::filesystem::path& path);
 
 }  // namespace riata

@@ -1,24 +1,38 @@
 #include "riata/optim/least_squares.hpp"
 
 #include <Eigen/Cholesky>
-#include <Eigen/Eigenvalues>
+#include <cmath>
+#include <optional>
 
 #include "riata/core/check.hpp"
 #include "riata/core/stopping.hpp"
+#include "riata/linalg/blas.hpp"
+#include "riata/linalg/decompositions.hpp"
 
 namespace riata {
 namespace {
 
+Matrix<double> product(const Matrix<double>& A, const Matrix<double>& B) {
+  Matrix<double> out(A.rows(), B.cols());
+  multiply<double>(A, B, out);
+  return out;
+}
+
 /// R A^+, of the symmetric A.
 Matrix<double> divided(const Matrix<double>& R, const Matrix<double>& A) {
   constexpr double digits_left = 1e-10;  // of the condition, where Cholesky's factor says all
-  const Eigen::LLT<Eigen::MatrixXd> factor(A);
-  if (factor.info() == Eigen::Success && factor.rcond() > digits_left) return factor.solve(R.transpose()).transpose();
-  leave_if_stopped();
-  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> of(A);
-  const double least = static_cast<double>(A.cols()) * 0x1p-52 * of.eigenvalues().maxCoeff();
-  const Eigen::VectorXd inverse = (of.eigenvalues().array() > least).select(of.eigenvalues().cwiseInverse(), 0.0);
-  return R * of.eigenvectors() * inverse.asDiagonal() * of.eigenvectors().transpose();
+  const double cubed = std::pow(static_cast<double>(A.rows()), 3);
+  const auto solved =
+      run_stoppable(cubed + 2 * static_cast<double>(R.size() * A.rows()), [R, A]() -> std::optional<Matrix<double>> {
+        const Eigen::LLT<Eigen::MatrixXd> factor(A);
+        if (factor.info() != Eigen::Success || !(factor.rcond() > digits_left)) return {};
+        return factor.solve(R.transpose()).transpose();
+      });
+  if (solved) return *solved;
+  const SymmetricEigen of = symmetric_eigen(A);
+  const double least = static_cast<double>(A.cols()) * 0x1p-52 * of.values.maxCoeff();
+  const Vector<double> inverse = (of.values.array() > least).select(of.values.cwiseInverse(), 0.0);
+  return product(product(R, of.vectors) * inverse.asDiagonal(), of.vectors.transpose());
 }
 
 }  // namespace
@@ -33,7 +47,7 @@ Matrix<double> least_squares_atoms(const NonDeduced<ConstMatrixRef<double>>& D, 
   Matrix<double> C = unit.asDiagonal() * A * unit.asDiagonal();
   for (Index j = 0; j < C.cols(); ++j)
     if (size(j) == 0) C(j, j) = 1;
-  return D + divided((B - D * A) * unit.asDiagonal(), C) * unit.asDiagonal();
+  return D + divided((B - product(D, A)) * unit.asDiagonal(), C) * unit.asDiagonal();
 }
 
 template <Scalar T>
@@ -47,7 +61,7 @@ Asking<T, Outcome<T>> LeastSquares<T>::step(Position<T> from) {
   const Matrix<double> moved = least_squares_atoms(D.template cast<double>(), sums.statistics.at("A").template cast<double>(),
                                                    sums.statistics.at("B").template cast<double>());
   for (Index j = 0; j < D.cols(); ++j)
-    if (const double norm = moved.col(j).norm(); norm > 0) D.col(j) = (moved.col(j) / norm).template cast<T>();
+    if (!moved.col(j).isZero(0)) D.col(j) = moved.col(j).template cast<T>();
   from.project(outcome.parameters);
   co_return outcome;
 }
