@@ -228,7 +228,51 @@ class SparseCoder(_GivenDictionary, _Coder):
         return len(self._atoms()) * (2 if self.split_sign else 1)
 
 
-class DictionaryLearning(_Coder):
+class _Learner(_Coder):
+    """What the estimators share that learn their dictionary."""
+
+    alpha: Any
+    alpha_: float | None
+    components_: Array
+
+    def transform(self, X: Any) -> Array:
+        """Codes of the signals in the learned dictionary.
+
+        Parameters
+        ----------
+        X : array (n_samples, n_features)
+            Signals.
+
+        Returns
+        -------
+        ndarray (n_samples, n_components), or twice as many columns with split_sign
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=_FLOATS, order="C")
+        alpha = self.alpha_ if isinstance(self.alpha, str) and self.alpha_ is not None else self.alpha
+        return self._encode(X, self.components_, alpha if self.transform_alpha is None else self.transform_alpha)
+
+    def inverse_transform(self, X: Any) -> Array:
+        """Signals from codes: X @ components_.
+
+        Parameters
+        ----------
+        X : array (n_samples, n_components)
+            Codes.
+
+        Returns
+        -------
+        ndarray (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        return self._decode(X, self.components_)
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.components_) * (2 if self.split_sign else 1)
+
+
+class DictionaryLearning(_Learner):
     """Dictionary learning through unrolled sparse coding, with scikit-learn's interface.
 
     Minimises the mean over the samples of 1/2 ||x - z D||^2 + alpha ||z||_1 over unit-norm atoms.
@@ -415,44 +459,8 @@ class DictionaryLearning(_Coder):
             _warn_not_converged(f"the fit stopped at tol = {self.tol} where the dictionary alone still lowers the loss by 1e-4")
         return self
 
-    def transform(self, X: Any) -> Array:
-        """Codes of the signals in the learned dictionary.
 
-        Parameters
-        ----------
-        X : array (n_samples, n_features)
-            Signals.
-
-        Returns
-        -------
-        ndarray (n_samples, n_components), or twice as many columns with split_sign
-        """
-        check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=_FLOATS, order="C")
-        alpha = self.alpha_ if isinstance(self.alpha, str) and self.alpha_ is not None else self.alpha
-        return self._encode(X, self.components_, alpha if self.transform_alpha is None else self.transform_alpha)
-
-    def inverse_transform(self, X: Any) -> Array:
-        """Signals from codes: X @ components_.
-
-        Parameters
-        ----------
-        X : array (n_samples, n_components)
-            Codes.
-
-        Returns
-        -------
-        ndarray (n_samples, n_features)
-        """
-        check_is_fitted(self)
-        return self._decode(X, self.components_)
-
-    @property
-    def _n_features_out(self) -> int:
-        return len(self.components_) * (2 if self.split_sign else 1)
-
-
-class MiniBatchDictionaryLearning(_Coder):
+class MiniBatchDictionaryLearning(_Learner):
     """Dictionary learning from mini-batches, with scikit-learn's interface, also batch by batch.
 
     Departures from scikit-learn: `fit_algorithm` names riata's methods ("lars" and "cd", its own, are "online"); `fit` ends when a
@@ -657,42 +665,6 @@ class MiniBatchDictionaryLearning(_Coder):
         vars(self).update(components_=self._learner.dictionary(), alpha_=self._learner.reg, n_steps_=getattr(self, "n_steps_", 0) + 1)
         self.n_iter_ = getattr(self, "n_iter_", 1)
         return self
-
-    def transform(self, X: Any) -> Array:
-        """Codes of the signals in the learned dictionary.
-
-        Parameters
-        ----------
-        X : array (n_samples, n_features)
-            Signals.
-
-        Returns
-        -------
-        ndarray (n_samples, n_components), or twice as many columns with split_sign
-        """
-        check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=_FLOATS, order="C")
-        alpha = self.alpha_ if isinstance(self.alpha, str) and self.alpha_ is not None else self.alpha
-        return self._encode(X, self.components_, alpha if self.transform_alpha is None else self.transform_alpha)
-
-    def inverse_transform(self, X: Any) -> Array:
-        """Signals from codes: X @ components_.
-
-        Parameters
-        ----------
-        X : array (n_samples, n_components)
-            Codes.
-
-        Returns
-        -------
-        ndarray (n_samples, n_features)
-        """
-        check_is_fitted(self)
-        return self._decode(X, self.components_)
-
-    @property
-    def _n_features_out(self) -> int:
-        return len(self.components_) * (2 if self.split_sign else 1)
 
 
 class LISTA(_GivenDictionary, _Coder):
