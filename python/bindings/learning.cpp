@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <mutex>
 
 #include "arrays.hpp"
 #include "history.hpp"
@@ -121,9 +122,28 @@ NamedTensors to_tensors(const nb::dict& fields) {
   return tensors;
 }
 
+/// One thread at a time.
+template <Scalar T>
+class GuardedLearner {
+ public:
+  explicit GuardedLearner(DictionaryLearner<T> learner) : learner_(std::move(learner)) {}
+  /// use(learner), without the GIL.
+  template <class Use>
+  auto with(const Use& use) {
+    return without_gil([&] {
+      const std::lock_guard guard(mutex_);
+      return use(learner_);
+    });
+  }
+
+ private:
+  std::mutex mutex_;
+  DictionaryLearner<T> learner_;
+};
+
 template <Scalar T>
 void bind_learner(nb::module_& m, const char* name) {
-  using Learner = DictionaryLearner<T>;
+  using Learner = GuardedLearner<T>;
   nb::class_<Learner>(m, name, "Learns in one precision from batches as they come; use riata.MiniBatchDictionaryLearning.")
       .def(
           "__init__",
@@ -132,20 +152,25 @@ void bind_learner(nb::module_& m, const char* name) {
             const auto options = to_options<LearnOptions>(given);
             const std::optional<Reg> weight = reg ? std::optional(to_reg(*reg)) : std::nullopt;
             if (init)
-              new (self) Learner(view<T>(*init), weight, options);
+              new (self) Learner(DictionaryLearner<T>(view<T>(*init), weight, options));
             else
-              new (self) Learner(n_atoms, weight, options);
+              new (self) Learner(DictionaryLearner<T>(n_atoms, weight, options));
           },
           nb::arg("n_atoms"), array_arg("reg").none(), array_arg("init").none(), nb::arg("options"))
       .def(
-          "partial_fit", [](Learner& self, const Array2<T>& X) { without_gil([&] { self.partial_fit(view<T>(X)); }); },
+          "partial_fit",
+          [](Learner& self, const Array2<T>& X) { self.with([&](DictionaryLearner<T>& of) { of.partial_fit(view<T>(X)); }); },
           array_arg("X"))
-      .def("dictionary", [](const Learner& self) { return to_numpy(Matrix<T>(self.dictionary())); })
-      .def("reg", [](const Learner& self) { return number_or_none(self.reg()); })
-      .def("result", [](const Learner& self) { return to_python<T>(self.result()); })
-      .def("state", [](const Learner& self) { return to_python(self.state()); })
+      .def("dictionary",
+           [](Learner& self) { return to_numpy(self.with([](DictionaryLearner<T>& of) { return Matrix<T>(of.dictionary()); })); })
+      .def("reg", [](Learner& self) { return number_or_none(self.with([](DictionaryLearner<T>& of) { return of.reg(); })); })
+      .def("state", [](Learner& self) { return to_python(self.with([](DictionaryLearner<T>& of) { return of.state(); })); })
       .def(
-          "restore", [](Learner& self, const nb::dict& state) { self.restore(to_tensors(state)); }, nb::arg("state"));
+          "restore",
+          [](Learner& self, const nb::dict& state) {
+            self.with([tensors = to_tensors(state)](DictionaryLearner<T>& of) { of.restore(tensors); });
+          },
+          nb::arg("state"));
 }
 
 template <Scalar T>

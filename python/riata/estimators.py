@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from ._arguments import (
     as_text,
     as_verbosity,
     renamed,
+    shown,
 )
 from ._sklearn_compat import CoderTags, validate_data
 from .coding import encode, omp
@@ -36,6 +38,7 @@ _FLOATS = (np.float64, np.float32)
 _SOLVERS = {"lasso_cd": "cd", "lasso_fista": "fista"}
 _PURSUITS = ("mod", "ksvd", "aksvd")
 _BY_BATCHES = ("online", "stochastic", "pudle_dec", "pudle_lasso", "pudle_ls", "noodl", *_PURSUITS)
+_DECIDING = ("n_components", "alpha", "fit_algorithm", "dict_init", "transform_n_nonzero_coefs", "positive_code", "method_options")
 _ENOUGH_TO_HOLD_OUT, _MOST_STEPS = 100, 2**31 - 1
 _FIT_ALGORITHMS = ("unrolled", "alternating", "truncated", "alternating_exact", *_PURSUITS)
 
@@ -514,7 +517,7 @@ class MiniBatchDictionaryLearning(_Learner):
     n_iter_ : int
         Passes over the samples, begun ones too.
     n_steps_ : int
-        Mini-batches.
+        Mini-batches: of `fit` those that moved the atoms, and those of `partial_fit`.
     alpha_ : float or None
         The weight used, as a number; None of "mod", "ksvd" and "aksvd".
     n_features_in_ : int
@@ -616,7 +619,7 @@ class MiniBatchDictionaryLearning(_Learner):
         patience = as_optional_int(where, "max_no_improvement", self.max_no_improvement)
         max_iter, batch_size = as_int(where, "max_iter", self.max_iter), as_int(where, "batch_size", self.batch_size)
         validation = 0.1 if patience is not None and len(X) >= _ENOUGH_TO_HOLD_OUT else 0.0
-        n_trained_on = len(X) - round(validation * len(X))
+        n_trained_on = len(X) - math.floor(validation * len(X) + 0.5)
         batch_size = min(batch_size, n_trained_on)
         if max_iter < 1 or batch_size < 1:
             raise ValueError(f"{where}: max_iter = {max_iter} and batch_size = {batch_size}, must be >= 1")
@@ -628,7 +631,7 @@ class MiniBatchDictionaryLearning(_Learner):
             batch_size=batch_size,
             max_iter=min(max_iter * per_pass, _MOST_STEPS),
             validation=validation,
-            max_no_improvement=patience or 1,
+            max_no_improvement=1 if patience is None else patience,
             callback=_printing(self),
             **options,
         )
@@ -643,6 +646,8 @@ class MiniBatchDictionaryLearning(_Learner):
     def partial_fit(self, X: Any, y: Any = None) -> MiniBatchDictionaryLearning:
         """An iteration with these signals; the first goes on from where `fit` ended, without the memory of its batches.
 
+        What decides the atoms (alpha, say) may not change between calls.
+
         Parameters
         ----------
         X : array (n_samples, n_features)
@@ -655,15 +660,20 @@ class MiniBatchDictionaryLearning(_Learner):
         """
         is_first = not hasattr(self, "components_")
         X = validate_data(self, X, reset=is_first, dtype=_FLOATS, order="C")
-        if not hasattr(self, "_learner"):
+        asked = {name: value for name, value in self.get_params(deep=False).items() if name in _DECIDING}
+        going, was_asked = getattr(self, "_learner", (None, asked))
+        for name, value in was_asked.items():
+            if asked[name] is not value and not np.array_equal(asked[name], value):
+                raise ValueError(f"{name} was {shown(value)} at the first partial_fit and is {shown(asked[name])}; fit anew, or clone")
+        if going is None:
             n_atoms, alpha, options = self._how(X)
             if not is_first:
                 options["init"], n_atoms = self.components_.astype(X.dtype, copy=False), len(self.components_)
                 alpha = self.alpha_ if isinstance(alpha, str) and self.alpha_ is not None else alpha
-            self._learner = learner(n_atoms, alpha, X.dtype, **options)
-        self._learner.partial_fit(X)
-        vars(self).update(components_=self._learner.dictionary(), alpha_=self._learner.reg, n_steps_=getattr(self, "n_steps_", 0) + 1)
-        self.n_iter_ = getattr(self, "n_iter_", 1)
+            going = learner(n_atoms, alpha, X.dtype, **options)
+        going.partial_fit(X)
+        vars(self).update(_learner=(going, asked), components_=going.dictionary(), alpha_=going.reg)
+        vars(self).update(n_steps_=getattr(self, "n_steps_", 0) + 1, n_iter_=getattr(self, "n_iter_", 1))
         return self
 
 

@@ -214,9 +214,9 @@ TEST(ClassicsOptions, SayWhatTheyTake) {
       {"n_nonzero is for 'mod', 'ksvd' and 'aksvd', not for 'online'", [&] { learn(0.1, {.method = online, .n_nonzero = 2}); }},
       {"method 'aksvd' has no penalty, and its codes any sign",
        [&] { learn({}, {.method = aksvd, .n_nonzero = 2, .penalty = {.positive = true}}); }},
-      {"learn_dictionary: the largest entry of X is 1e+15, must be at most 1e+14 for statistics of codes; choose another unit",
+      {"learn_dictionary: the largest entry of X is 1e+15, must be at most 1e+14 for method 'mod'; choose another unit",
        [&] { learn_dictionary<float>(Matrix<float>::Constant(4, 10, 1e15F), 6, {}, {.method = mod, .n_nonzero = 2}); }},
-      {"learn_dictionary: the largest entry of X is 1e+15, must be at most 1e+14 for statistics of codes; choose another unit",
+      {"learn_dictionary: the largest entry of X is 1e+15, must be at most 1e+14 for method 'online'; choose another unit",
        [&] { learn_dictionary<float>(Matrix<float>::Constant(4, 10, 1e15F), 6, Reg::fraction_of_max(0.1), {.method = online}); }},
       {"method 'ksvd' takes no mask; choose one by gradients: 'unrolled', 'stochastic', 'pudle_lasso'",
        [&] { learn_dictionary<double>(Batch<double>(X, mask), 6, {}, {.method = ksvd, .n_nonzero = 2}); }}};

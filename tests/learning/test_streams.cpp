@@ -10,6 +10,7 @@
 #include "learning/results.hpp"
 #include "riata/core/error.hpp"
 #include "riata/core/random.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/datasets/generators.hpp"
 #include "riata/io/arrays.hpp"
 #include "riata/io/safetensors.hpp"
@@ -244,6 +245,23 @@ TYPED_TEST(Streams, OfBatchesThatComeOneByOne_TeachTheSame) {
     options.batch_size = {};
     DictionaryLearner<T> learner(init, reg, options), other(init, reg, options);
     EXPECT_EQ(refusal_of([&] { learner.result(); }), "partial_fit: nothing is learned yet");
+    const std::optional<Reg> fraction = reg ? std::optional(Reg::fraction_of_max(0.1)) : reg;
+    DictionaryLearner<T> fresh(12, fraction, options);
+    fresh.partial_fit(this->X.leftCols(40));
+    for (int stop_at = 0; stop_at < 12; ++stop_at) {
+      int n = 0;
+      LearnOptions stopped = options;
+      stopped.execution.stop_requested = [&] { return n++ == stop_at; };
+      DictionaryLearner<T> stoppable(12, fraction, stopped);
+      try {
+        stoppable.partial_fit(T(100) * this->X.rightCols(50));
+        continue;  // it looked less often
+      } catch (const Interrupted&) {
+      }
+      stoppable.partial_fit(this->X.leftCols(40));
+      EXPECT_EQ(stoppable.dictionary(), fresh.dictionary()) << "a first batch that is interrupted leaves no trace";
+    }
+    EXPECT_NE(refusal_of([&] { DictionaryLearner<T>(12, 0.3, {.method = stochastic}).restore(fresh.state()); }), "");
     for (Index t = 0; t < 25; ++t) {
       Matrix<T> batch(7, 0);
       for (const SignalRange& range : order.batch(t)) {

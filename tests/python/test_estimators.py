@@ -3,6 +3,7 @@
 import pickle
 import re
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -276,15 +277,39 @@ def test_partial_fit_after_fit_begins_where_that_ended(problem):
     np.testing.assert_array_equal(model.components_, components)
 
 
+def test_fit_takes_any_number_of_samples(problem):
+    for n in (*range(1, 6), *range(97, 150, 4)):
+        model = MiniBatchDictionaryLearning(3, alpha=0.1, max_iter=1).fit(problem.signals[:n])
+        assert model.components_.shape == (3, 12) and model.n_iter_ == 1
+
+
+def test_what_a_first_partial_fit_was_refused_for_can_be_mended_and_what_decides_stays(problem):
+    model = MiniBatchDictionaryLearning(3, alpha=0.1, dict_init=np.zeros((3, 12)))
+    with pytest.raises(ValueError, match="atom 0 of init is zero"):
+        model.partial_fit(problem.signals)
+    model.set_params(dict_init=problem.signals[:3]).partial_fit(problem.signals)
+    model.set_params(verbose=True, transform_alpha=0.3).partial_fit(problem.signals)
+    with pytest.raises(ValueError, match="alpha was 0.1 at the first partial_fit and is 5.0; fit anew, or clone"):
+        model.set_params(alpha=5.0).partial_fit(problem.signals)
+
+
+def test_threads_may_call_partial_fit_of_one_learner(problem):
+    model = MiniBatchDictionaryLearning(20, alpha=0.1, n_jobs=1, random_state=0)
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda k: model.partial_fit(problem.signals[k % 100 : k % 100 + 50]) and None, range(120)))
+    assert np.isfinite(model.components_).all()
+
+
 def test_mini_batches_refuse_what_they_cannot_do(problem):
     for parameters, sentence in (
         (dict(fit_algorithm="unrolled"), "fit_algorithm = 'unrolled', must be one of 'online', 'stochastic'"),
         (dict(batch_size=0), "max_iter = 1000 and batch_size = 0, must be >= 1"),
         (dict(alpha=-1), "reg = -1, must be > 0 and finite"),
+        (dict(max_no_improvement=0), "max_no_improvement = 0, must be >= 1"),
         (dict(dict_init=np.ones((3, 12))), "init has 3 atoms but n_atoms = 20; they must be equal"),
     ):
         for fit in ("fit", "partial_fit"):
-            if "batch_size" in parameters and fit == "partial_fit":
+            if {"batch_size", "max_no_improvement"} & parameters.keys() and fit == "partial_fit":
                 continue
             with pytest.raises(ValueError, match=re.escape(sentence)):
                 getattr(MiniBatchDictionaryLearning(20).set_params(**parameters), fit)(problem.signals)

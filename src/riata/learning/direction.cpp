@@ -7,7 +7,6 @@
 #include "riata/core/stopping.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/linalg/norms.hpp"
-#include "riata/operators/units.hpp"
 #include "riata/optim/checkpoint.hpp"
 #include "riata/optim/parameters.hpp"
 #include "riata/solvers/certificate.hpp"
@@ -15,25 +14,11 @@
 #include "riata/unrolled/differentiate.hpp"
 
 namespace riata {
-
-template <Scalar T>
-void require_summable(const NonDeduced<ConstMatrixRef<T>>& X) {
-  constexpr double most = sizeof(T) == 4 ? 1e14 : 1e140;
-  const double largest = static_cast<double>(largest_entry<T>(X));
-  require(
-      largest <= most,
-      "learn_dictionary: the largest entry of X is {:.2g}, must be at most {:.0e} for statistics of codes; choose another unit",
-      largest, most);
-}
-template void require_summable<float>(const ConstMatrixRef<float>&);
-template void require_summable<double>(const ConstMatrixRef<double>&);
-
 namespace {
 
 /// A = sum z z^T and B = sum x z^T, which say all that plain least squares sees of the codes.
 template <Scalar T>
 Parameters<T> statistics_of(const Batch<T>& batch, const Matrix<T>& Z) {
-  require_summable<T>(batch.X);
   require(!batch.is_weighted(), "statistics A, B of the codes do not hold with weights or a mask; use a method by gradients");
   Parameters<T> statistics{{"A", Matrix<T>::Zero(Z.rows(), Z.rows())}, {"B", Matrix<T>::Zero(batch.X.rows(), Z.rows())}};
   add_outer<T>(T(1), Z, Z, statistics.at("A"));

@@ -34,10 +34,6 @@ class Direction {
                        const std::string& /*where*/) {}
 };
 
-/// Refuses signals of which sums of squares, over many, may be no numbers.
-template <Scalar T>
-void require_summable(const NonDeduced<ConstMatrixRef<T>>& X);
-
 /// The bound behind the layers' steps.
 enum class LipschitzBound {
   spectral,  ///< ||D||_2^2

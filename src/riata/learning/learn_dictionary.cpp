@@ -120,11 +120,24 @@ std::string fingerprint(const Signals<T>& signals, const Dictionary<T>& init, st
   return all.dump();
 }
 
+/// Sums of squares over many signals must be numbers, for methods that make them.
 template <Scalar T>
-void require_learnable(const ConstMatrixRef<T>& X) {
+void require_summable(const NonDeduced<ConstMatrixRef<T>>& X, LearningMethod method) {
+  const auto [codes, moves, batches] = parts_of(method);
+  if (codes != CodesBy::pursuit && moves != MovesBy::statistics) return;
+  constexpr double most = sizeof(T) == 4 ? 1e14 : 1e140;
+  const double largest = static_cast<double>(largest_entry<T>(X));
+  require(largest <= most || !std::isfinite(largest),  // which another sentence says
+          "learn_dictionary: the largest entry of X is {:.2g}, must be at most {:.0e} for method '{}'; choose another unit",
+          largest, most, to_string(method));
+}
+
+template <Scalar T>
+void require_learnable(const ConstMatrixRef<T>& X, LearningMethod method) {
   require(X.cols() > 0 && X.rows() > 0, "learn_dictionary: X holds no signals");
   require_in_range<T>("learn_dictionary", "X", X);
   require_squares<T>("learn_dictionary", X);
+  require_summable<T>(X, method);
 }
 
 /// `signal` gives one by its number.
@@ -396,7 +409,7 @@ LearnResult<T> learn_from(const Batch<T>& batch, const std::optional<Reg>& reg, 
   options.validate();
   const StopScope scope(options.execution);
   const SeenBatch<T> seen("learn_dictionary", batch);
-  require_learnable<T>(seen.X());
+  require_learnable<T>(seen.X(), options.method);
   const Matrix<T> without_means = options.centre ? centred(seen) : Matrix<T>();
   const ConstMatrixRef<T> X = options.centre ? ConstMatrixRef<T>(without_means) : ConstMatrixRef<T>(seen.X());
   const std::unique_ptr<const Dictionary<T>> init = make_init(X);
@@ -404,21 +417,25 @@ LearnResult<T> learn_from(const Batch<T>& batch, const std::optional<Reg>& reg, 
   return learn<T>({.n = X.cols(), .some = seen_signals}, *init, reg, options, observer);
 }
 
-/// Signals without their means.
+/// Signals as the options want them.
 template <Scalar T>
-class Centred final : public SignalSource<T> {
+class ForLearning final : public SignalSource<T> {
  public:
-  explicit Centred(std::shared_ptr<SignalSource<T>> signals) : signals_(std::move(signals)) {}
+  ForLearning(std::shared_ptr<SignalSource<T>> signals, const LearnOptions& o)
+      : signals_(std::move(signals)), method_(o.method), centre_(o.centre) {}
   Index n_features() const override { return signals_->n_features(); }
   Index n_signals() const override { return signals_->n_signals(); }
   void read(Index first, MatrixRef<T> out) override {
     signals_->read(first, out);
-    centre_signals<T>(out);
+    require_summable<T>(out, method_);
+    if (centre_) centre_signals<T>(out);
   }
   void announce(Index first, Index n) override { signals_->announce(first, n); }
 
  private:
   std::shared_ptr<SignalSource<T>> signals_;
+  LearningMethod method_;
+  bool centre_;
 };
 
 template <Scalar T>
@@ -433,14 +450,14 @@ LearnResult<T> learn_from_source(std::shared_ptr<SignalSource<T>> source, const 
           to_string(options.method));
   require(batches == BatchesOf::some || options.batch_size,
           "method '{}' on a stream needs batch_size, the signals that it holds at once", to_string(options.method));
-  if (options.centre) source = std::make_shared<Centred<T>>(std::move(source));
+  source = std::make_shared<ForLearning<T>>(std::move(source), options);
   const Index n = source->n_signals();
   std::vector<SignalRange> drawn;
   for (const Index i : drawn_for_reg(n, options.seed)) drawn.push_back({i, 1});
   constexpr std::size_t few = 100;  // to know the signals by, where reg needs none
   if (!reg || !std::holds_alternative<Reg::FractionOfMax>(reg->value())) drawn.resize(std::min(drawn.size(), few));
   const Matrix<T> some = read_signals(*source, drawn);
-  require_learnable<T>(some);
+  require_learnable<T>(some, options.method);
   const auto signal = [&](Index i) -> Vector<T> { return read_signals(*source, {{i, 1}}); };
   const std::unique_ptr<const Dictionary<T>> init = make_init(source->n_features(), n, signal);
   return learn<T>({.n = n, .some = Batch<T>(some), .source = source}, *init, reg, options, observer);
@@ -550,27 +567,32 @@ template <Scalar T>
 DictionaryLearner<T>& DictionaryLearner<T>::operator=(DictionaryLearner&&) noexcept = default;
 
 template <Scalar T>
-void DictionaryLearner<T>::begin(Matrix<T> init, const std::optional<Reg>& reg, Index batch_size, const Batch<T>& some) {
+std::unique_ptr<typename DictionaryLearner<T>::Begun> DictionaryLearner<T>::make_begun(const Matrix<T>& init,
+                                                                                       const std::optional<Reg>& reg,
+                                                                                       Index batch_size,
+                                                                                       const Batch<T>& some) const {
   auto sampler = std::make_unique<GivenBatch<T>>();
   LearnOptions own = options_;
   own.batch_size = batch_size;
   GivenBatch<T>* const batch = sampler.get();
   const auto D = given_atoms<T>(init, init.rows(), options_.constraint);
-  begun_ = std::make_unique<Begun>(
+  return std::make_unique<Begun>(
       Begun{batch, prepare<T>({.n = batch_size, .some = some}, *D, reg, own, std::move(sampler), {}), batch_size});
 }
 
 template <Scalar T>
 void DictionaryLearner<T>::partial_fit(const NonDeduced<ConstMatrixRef<T>>& given) {
   const StopScope scope(options_.execution);
-  require_learnable<T>(given);
+  require_learnable<T>(given, options_.method);
   Matrix<T> X = given;
   if (options_.centre) centre_signals<T>(X);
-  if (!begun_) {
+  const bool is_first = !begun_;
+  if (is_first) {
     const auto signal = [&](Index i) -> Vector<T> { return X.col(i); };
     const bool has_init = init_.size() > 0;
     if (has_init) given_atoms<T>(init_, X.rows(), options_.constraint);
-    begin(has_init ? init_ : initial_dictionary<T>(X.rows(), X.cols(), signal, n_atoms_, options_), reg_, X.cols(), Batch<T>(X));
+    begun_ = make_begun(has_init ? init_ : initial_dictionary<T>(X.rows(), X.cols(), signal, n_atoms_, options_), reg_, X.cols(),
+                        Batch<T>(X));
   }
   Run<T>& run = *begun_->prepared.run;
   const Index n_features = begun_->prepared.D->signal_size();
@@ -580,7 +602,10 @@ void DictionaryLearner<T>::partial_fit(const NonDeduced<ConstMatrixRef<T>>& give
     do run.tell(run.answer(*run.question(), options_.execution));
     while (run.n_told() > 0);
   } catch (...) {
-    run.drop();
+    if (is_first)
+      begun_.reset();
+    else
+      run.drop();
     throw;
   }
 }
@@ -611,23 +636,34 @@ NamedTensors DictionaryLearner<T>::state() const {
   NamedTensors tensors = begun_->prepared.run->state();
   tensors["learner.reg"] = to_tensor(std::vector<double>{begun_->prepared.reg});
   tensors["learner.batch_size"] = to_tensor(std::int64_t{begun_->batch_size});
+  tensors["learner.method"] = to_tensor(static_cast<std::int64_t>(options_.method));
   return tensors;
 }
 
 template <Scalar T>
 void DictionaryLearner<T>::restore(const NamedTensors& state, const std::string& where) {
-  begun_.reset();
-  if (state.empty()) return;
+  if (state.empty()) {
+    begun_.reset();
+    return;
+  }
   const Matrix<T> D = get_matrix<T>(state, "parameter.dictionary", where);
   require(D.cols() == n_atoms_ && (init_.size() == 0 || init_.rows() == D.rows()), "{}: it holds {} atoms, the learner has {}",
           where, D.cols(), n_atoms_);
   require_atoms<T>(D);
+  const std::int64_t method = get_integer(state, "learner.method", where);
+  require(method == static_cast<std::int64_t>(options_.method), "{}: it is that of another method than '{}'", where,
+          to_string(options_.method));
   const double reg = stored_numbers(state, "learner.reg", 1, where)[0];
+  require(std::isnan(reg) == !reg_.has_value() && (std::isnan(reg) || (reg > 0 && std::isfinite(reg))),
+          "{}: tensor 'learner.reg' is damaged", where);
+  const double* const own_reg = reg_ ? std::get_if<double>(&reg_->value()) : nullptr;
+  require(own_reg == nullptr || *own_reg == reg, "{}: it was learned with reg = {}, the learner has {}", where, reg,
+          own_reg == nullptr ? 0 : *own_reg);
   const Index batch_size = static_cast<Index>(stored_integer(state, "learner.batch_size", 1, std::int64_t{1} << 53, where));
-  require(std::isnan(reg) == !reg_.has_value(), "{}: tensor 'learner.reg' is damaged", where);
-  begin(D, reg_ ? std::optional<Reg>(reg) : std::nullopt, batch_size, Batch<T>(D));
-  begun_->batch->give(D);  // any batch: the next call gives its own
-  begun_->prepared.run->restore(state, where);
+  auto restored = make_begun(D, reg_ ? std::optional<Reg>(reg) : std::nullopt, batch_size, Batch<T>(D));
+  restored->batch->give(D);  // any: the next call gives its own
+  restored->prepared.run->restore(state, where);
+  begun_ = std::move(restored);
 }
 
 template class DictionaryLearner<float>;

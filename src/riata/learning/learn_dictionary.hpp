@@ -267,7 +267,7 @@ LearnResult<typename M::Scalar> learn_dictionary(const NonDeduced<Batch<typename
   return learn_dictionary<typename M::Scalar>(X, init, reg, options, observer);
 }
 
-/// Learning from batches as they come, an iteration of a method on mini-batches with each.
+/// Learning from batches as they come, an iteration of a method on mini-batches with each. For one thread at a time.
 template <Scalar T>
 class DictionaryLearner {
  public:
@@ -285,7 +285,7 @@ class DictionaryLearner {
   /// After a first batch.
   const Matrix<T>& dictionary() const;
   double reg() const;  ///< as in LearnResult
-  /// Likewise. The history has the loss of each batch, of those that came.
+  /// Likewise. The history has the loss of each batch that moved it, before the step.
   LearnResult<T> result() const;
 
   /// All that it has learned; empty before the first batch. Goes on bit for bit in a learner of the same options.
@@ -295,7 +295,8 @@ class DictionaryLearner {
 
  private:
   struct Begun;
-  void begin(Matrix<T> init, const std::optional<Reg>& reg, Index batch_size, const Batch<T>& some);
+  std::unique_ptr<Begun> make_begun(const Matrix<T>& init, const std::optional<Reg>& reg, Index batch_size,
+                                    const Batch<T>& some) const;
 
   Index n_atoms_;
   Matrix<T> init_;  // 0 x 0: of the first batch

@@ -84,7 +84,6 @@ Sums<T> PursuitDirection<T>::look(const Sample<T>& sample, const Question<T>& qu
   const Index m = D.code_size(), n_signals = X.cols();
   require(n_signals <= std::numeric_limits<int>::max(), "learn_dictionary: a batch of {} signals, must be at most 2^31 - 1",
           n_signals);
-  require_summable<T>(X);
   const OmpLists<T> codes = omp_lists<T>(X, D, {.n_nonzero = n_nonzero_, .execution = execution});
   Sums<T> sums;
   sums.value = codes.error.sum() / 2;

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <exception>
+#include <stdexcept>
 #include <utility>
 
 #include "riata/core/check.hpp"
+#include "riata/core/error.hpp"
 #include "riata/core/random.hpp"
 #include "riata/core/stopping.hpp"
 #include "riata/operators/patches.hpp"
@@ -161,7 +162,8 @@ Sample<T> StreamBatches<T>::batch(Index iteration) {
     std::ranges::sort(soon, {}, &SignalRange::first);
     try {
       for (const SignalRange& next : soon) signals_->announce(next.first, next.n);
-    } catch (const std::exception&) {  // if it cannot be read, that is soon enough to say when it must be
+    } catch (const std::invalid_argument&) {  // what cannot be read is said when it must be
+    } catch (const Error&) {
     }
   }
   return {Batch<T>(batch_)};
