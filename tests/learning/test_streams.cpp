@@ -96,7 +96,8 @@ class Streams : public ::testing::Test {
   const datasets::Planted<T> problem =
       datasets::planted<T>({.n_features = 7, .n_atoms = 12, .n_signals = 700, .density = 0.15, .noise_std = 0.05, .seed = 5});
   const Matrix<T>& X = problem.signals;
-  const fs::path folder = fs::path(::testing::TempDir()) / ("streams" + std::to_string(sizeof(T)));
+  const fs::path folder = fs::path(::testing::TempDir()) / ("streams" + std::to_string(sizeof(T)) +
+                                                            ::testing::UnitTest::GetInstance()->current_test_info()->name());
   std::vector<fs::path> shards;
 
   void SetUp() override {
