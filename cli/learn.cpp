@@ -26,23 +26,6 @@ namespace {
 template <Scalar T>
 using Source = std::shared_ptr<SignalSource<T>>;
 
-template <Scalar T>
-Index n_features(const Matrix<T>& X) {
-  return X.rows();
-}
-template <Scalar T>
-Index n_features(const Source<T>& X) {
-  return X->n_features();
-}
-template <Scalar T>
-Index n_signals(const Matrix<T>& X) {
-  return X.cols();
-}
-template <Scalar T>
-Index n_signals(const Source<T>& X) {
-  return X->n_signals();
-}
-
 /// After the last iteration, or at the start if there was none.
 template <Scalar T>
 double final_value(const LearnResult<T>& result) {
@@ -67,9 +50,11 @@ struct Learn {
   bool is_stream() const;
   bool init_is_file() const { return is_array_name(init) || init.ends_with(".safetensors"); }
   void check();
-  /// Signals are a Matrix<T>, or a Source<T>.
+  template <Scalar T>
+  int learn_stream(const std::vector<std::filesystem::path>& paths);
+  /// `n` signals of `width` features: a Matrix<T>, or a Source<T>.
   template <Scalar T, class Signals>
-  int learn(const Signals& X);
+  int learn(const Signals& X, Index width, Index n);
   template <Scalar T>
   LearnResult<T> fit(const Matrix<T>& X);
   template <Scalar T>
@@ -125,15 +110,14 @@ int Learn::run() {
     options.centre = centre;
     catch_interrupts();
     const std::vector<std::filesystem::path> paths(inputs.begin(), inputs.end());
-    if (is_float32_npy(paths.front())) return learn<float>(Source<float>(std::make_shared<NpyShards<float>>(paths)));
-    return learn<double>(Source<double>(std::make_shared<NpyShards<double>>(paths)));
+    return is_float32_npy(paths.front()) ? learn_stream<float>(paths) : learn_stream<double>(paths);
   }
   if (!mask.empty()) patches.entries = Entries::any;
   AnyMatrix signals = read_signals(inputs, patches);
   if (dtype) signals = converted(std::move(signals), parse_precision(*dtype));
   options.centre = centre;  // with a mask by what was seen
   catch_interrupts();
-  return std::visit([this]<class T>(const Matrix<T>& X) { return learn<T>(X); }, signals);
+  return std::visit([this]<class T>(const Matrix<T>& X) { return learn<T>(X, X.rows(), X.cols()); }, signals);
 }
 
 template <Scalar T, class Signals>
@@ -190,9 +174,14 @@ void Learn::save(const LearnResult<T>& result, Index n_signals) const {
                          .penalty = options.penalty});
 }
 
+template <Scalar T>
+int Learn::learn_stream(const std::vector<std::filesystem::path>& paths) {
+  const Source<T> X = std::make_shared<NpyShards<T>>(paths);
+  return learn<T>(X, X->n_features(), X->n_signals());
+}
+
 template <Scalar T, class Signals>
-int Learn::learn(const Signals& X) {
-  const Index n = n_signals<T>(X), width = n_features<T>(X);
+int Learn::learn(const Signals& X, Index width, Index n) {
   if (reference_atoms_) {
     const Index of_reference = in_precision_of_signals<T>(*reference_atoms_, reference).rows();
     require(of_reference == width, "{} has {} features but the signals have {}; they must be equal", reference, of_reference,

@@ -17,6 +17,10 @@
 namespace riata::python {
 namespace {
 
+std::optional<Reg> to_optional_reg(const std::optional<PythonReg>& reg) {
+  return reg ? std::optional(to_reg(*reg)) : std::nullopt;
+}
+
 nb::object number_or_none(double v) { return std::isnan(v) ? nb::none() : nb::object(nb::float_(v)); }
 
 template <Scalar T>
@@ -42,7 +46,7 @@ void bind_learn_dictionary(nb::module_& m) {
       [](const Array2<T>& X, Index n_atoms, const std::optional<PythonReg>& reg, const std::optional<Array2<T>>& init,
          const std::optional<Array2<T>>& mask, const nb::object& callback, const nb::dict& given) {
         const auto options = to_options<LearnOptions>(given, OnInterrupt::stop);
-        const std::optional<Reg> weight = reg ? std::optional(to_reg(*reg)) : std::nullopt;
+        const std::optional<Reg> weight = to_optional_reg(reg);
         const Observer observer = to_observer<IterationInfo>(callback, OnInterrupt::stop);
         return to_python<T>(without_gil([&] {
           const Batch<T> batch = to_batch<T>(X, mask);
@@ -150,7 +154,7 @@ void bind_learner(nb::module_& m, const char* name) {
           [](Learner* self, Index n_atoms, const std::optional<PythonReg>& reg, const std::optional<Array2<T>>& init,
              const nb::dict& given) {
             const auto options = to_options<LearnOptions>(given);
-            const std::optional<Reg> weight = reg ? std::optional(to_reg(*reg)) : std::nullopt;
+            const std::optional<Reg> weight = to_optional_reg(reg);
             if (init)
               new (self) Learner(DictionaryLearner<T>(view<T>(*init), weight, options));
             else
@@ -208,7 +212,7 @@ void bind_learning(nb::module_& m) {
       [](const std::vector<Path>& paths, Index n_atoms, const std::optional<PythonReg>& reg,
          const std::optional<Array2<double>>& init, const nb::object& callback, const nb::dict& given) {
         const auto options = to_options<LearnOptions>(given, OnInterrupt::stop);
-        const std::optional<Reg> weight = reg ? std::optional(to_reg(*reg)) : std::nullopt;
+        const std::optional<Reg> weight = to_optional_reg(reg);
         const Observer observer = to_observer<IterationInfo>(callback, OnInterrupt::stop);
         std::vector<std::filesystem::path> files;
         for (const Path& path : paths) files.emplace_back(path.name);

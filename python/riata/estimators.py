@@ -234,9 +234,22 @@ class SparseCoder(_GivenDictionary, _Coder):
 class _Learner(_Coder):
     """What the estimators share that learn their dictionary."""
 
+    n_components: int | None
     alpha: Any
+    fit_algorithm: str
+    dict_init: Any
     alpha_: float | None
     components_: Array
+
+    def _start(self, X: Array) -> tuple[int, Any, dict[str, Any]]:
+        """Number of atoms, weight, and what else `learn_dictionary` codes by and begins from."""
+        where, init = type(self).__name__, "data" if self.dict_init is None else self.dict_init
+        if not isinstance(init, str):
+            init = as_matrix(where, "dict_init", init, "(n_components, n_features)").astype(X.dtype, copy=False)
+        n_atoms = X.shape[1] if self.n_components is None else as_size(where, "n_components", self.n_components)
+        if self.fit_algorithm in _PURSUITS:
+            return n_atoms, None, {"init": init, "n_nonzero": self._n_nonzero(X, n_atoms)}
+        return n_atoms, self.alpha, {"init": init}
 
     def transform(self, X: Any) -> Array:
         """Codes of the signals in the learned dictionary.
@@ -423,21 +436,16 @@ class DictionaryLearning(_Learner):
                 f"{', '.join(map(repr, _FIT_ALGORITHMS))}"
             )
         X = validate_data(self, X, dtype=_FLOATS, order="C")
-        init = "data" if self.dict_init is None else self.dict_init
-        if not isinstance(init, str):
-            init = as_matrix(type(self).__name__, "dict_init", init, "(n_components, n_features)").astype(X.dtype, copy=False)
-        n_atoms = X.shape[1] if self.n_components is None else as_size(type(self).__name__, "n_components", self.n_components)
-        by_pursuit = self.fit_algorithm in _PURSUITS
+        n_atoms, alpha, start = self._start(X)
         result = learn_dictionary(
             X,
             n_atoms,
-            None if by_pursuit else self.alpha,
-            n_nonzero=self._n_nonzero(X, n_atoms) if by_pursuit else None,
+            alpha,
             n_layers=self.n_layers,
             method=self.fit_algorithm,
             backprop=self.backprop,
             learn_steps=self.learn_steps,
-            init=init,
+            **start,
             max_iter=self.max_iter,
             tol=self.tol,
             random_state=self.random_state,
@@ -446,14 +454,12 @@ class DictionaryLearning(_Learner):
             constraint=self.constraint,
             positive=self.positive_code,
         )
-        _print_end(self, result)
-        if result.status == "interrupted" and len(result.history["value"]) == 0 and self.callback is None:
-            raise KeyboardInterrupt  # nothing was learned that could be kept
+        _tell_end(self, result)
         steps, history = result.steps if len(result.steps) else np.ones(self.n_layers), result.history.value
         # At once: others may be transforming. The iteration that found nothing better counts.
         n_iter = max(1, len(history))
         vars(self).update(components_=result.dictionary, steps_=steps, error_=history, n_iter_=n_iter, alpha_=result.reg)
-        if result.status == "max_iter" and not by_pursuit:
+        if result.status == "max_iter" and self.fit_algorithm not in _PURSUITS:
             _warn_not_converged(
                 f"the fit stopped at max_iter = {self.max_iter} before the relative decrease fell "
                 f"below tol = {self.tol}"
@@ -584,21 +590,15 @@ class MiniBatchDictionaryLearning(_Learner):
         method = as_text(where, "fit_algorithm", self.fit_algorithm)
         if method not in (*_BY_BATCHES, "lars", "cd"):
             raise ValueError(f"fit_algorithm = {method!r}, must be one of {', '.join(map(repr, _BY_BATCHES))}")
-        n_atoms = as_size(where, "n_components", X.shape[1] if self.n_components is None else self.n_components)
-        by_pursuit = method in _PURSUITS
-        init = "data" if self.dict_init is None else self.dict_init
-        if not isinstance(init, str):
-            init = as_matrix(where, "dict_init", init, "(n_components, n_features)").astype(X.dtype, copy=False)
-        options = {
+        n_atoms, alpha, start = self._start(X)
+        options = start | {
             "method": "online" if method in ("lars", "cd") else method,
-            "n_nonzero": self._n_nonzero(X, n_atoms) if by_pursuit else None,
-            "init": init,
             "random_state": self.random_state,
             "n_threads": _n_threads(self),
             "positive": self.positive_code,
             "method_options": self.method_options,
         }
-        return n_atoms, None if by_pursuit else self.alpha, options
+        return n_atoms, alpha, options
 
     def fit(self, X: Any, y: Any = None) -> MiniBatchDictionaryLearning:
         """Learn the dictionary anew.
@@ -635,9 +635,7 @@ class MiniBatchDictionaryLearning(_Learner):
             callback=_printing(self),
             **options,
         )
-        _print_end(self, result)
-        if result.status == "interrupted" and len(result.history["value"]) == 0 and self.callback is None:
-            raise KeyboardInterrupt  # nothing was learned that could be kept
+        _tell_end(self, result)
         n_steps = max(1, len(result.history.value))
         vars(self).pop("_learner", None)
         vars(self).update(components_=result.dictionary, alpha_=result.reg, n_steps_=n_steps, n_iter_=-(-n_steps // per_pass))
@@ -823,9 +821,7 @@ class LISTA(_GivenDictionary, _Coder):
         passed += ("random_state", "validation", "validate_every", "patience")
         options = {name: getattr(self, name) for name in passed} | {"callback": _printing(self)}
         result = network.fit(X, self.reg, self.loss, targets, n_threads=_n_threads(self), **options)
-        _print_end(self, result)
-        if result.status == "interrupted" and len(result.history.value) == 0 and self.callback is None:
-            raise KeyboardInterrupt  # nothing was learned that could be kept
+        _tell_end(self, result)
         history = result.history.value
         vars(self).update(network_=network, loss_=history, n_iter_=max(1, len(history)))  # at once: others may be transforming
         return self
@@ -908,11 +904,13 @@ def _printing(estimator: Any) -> Callable[[Any], Any] | None:
     return observe
 
 
-def _print_end(estimator: Any, result: Any) -> None:
+def _tell_end(estimator: Any, result: Any) -> None:
     if as_verbosity(type(estimator).__name__, estimator.verbose):
         values = result.history.value
         last = values[-1] if len(values) else result.initial_value
         _print_line(estimator, f"{result.status} after {len(values)} iterations: loss {last:.6g}")
+    if result.status == "interrupted" and len(result.history.value) == 0 and estimator.callback is None:
+        raise KeyboardInterrupt  # nothing was learned that could be kept
 
 
 def _print_line(estimator: Any, text: str) -> None:

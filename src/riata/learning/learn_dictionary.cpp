@@ -274,7 +274,6 @@ struct Prepared {
   std::unique_ptr<Run<T>> run;
 };
 
-/// `max_iter` may be others than the options'.
 template <Scalar T>
 Prepared<T> prepare(const Signals<T>& signals, const Dictionary<T>& init, const std::optional<Reg>& weight, const LearnOptions& o,
                     std::unique_ptr<Sampler<T>> sampler, Checkpoint checkpoint) {
@@ -575,7 +574,7 @@ std::unique_ptr<typename DictionaryLearner<T>::Begun> DictionaryLearner<T>::make
   LearnOptions own = options_;
   own.batch_size = batch_size;
   GivenBatch<T>* const batch = sampler.get();
-  const auto D = given_atoms<T>(init, init.rows(), options_.constraint);
+  const auto D = given_atoms<T>(init, some.X.rows(), options_.constraint);
   return std::make_unique<Begun>(
       Begun{batch, prepare<T>({.n = batch_size, .some = some}, *D, reg, own, std::move(sampler), {}), batch_size});
 }
@@ -590,7 +589,6 @@ void DictionaryLearner<T>::partial_fit(const NonDeduced<ConstMatrixRef<T>>& give
   if (is_first) {
     const auto signal = [&](Index i) -> Vector<T> { return X.col(i); };
     const bool has_init = init_.size() > 0;
-    if (has_init) given_atoms<T>(init_, X.rows(), options_.constraint);
     begun_ = make_begun(has_init ? init_ : initial_dictionary<T>(X.rows(), X.cols(), signal, n_atoms_, options_), reg_, X.cols(),
                         Batch<T>(X));
   }

@@ -5,6 +5,7 @@
 #include "riata/core/check.hpp"
 #include "riata/core/stopping.hpp"
 #include "riata/optim/checkpoint.hpp"
+#include "riata/optim/parameters.hpp"
 
 namespace riata {
 
@@ -37,8 +38,7 @@ void move_atoms(Matrix<S>& D, const Matrix<S>& A, const Matrix<S>& B, Constraint
 
 template <Scalar T>
 Asking<T, Outcome<T>> BlockCoordinate<T>::step(Position<T> from) {
-  require(from.parameters.contains("dictionary"), "{} moves atoms, the parameter 'dictionary', which is not among the parameters",
-          name());
+  require_atoms_among<T>(from.parameters, name());
   const Question<T> question{.at = from.parameters, .statistics = true};
   Sums<T> sums = co_await question;
   const Matrix<T>&A = sums.statistics.at("A"), &B = sums.statistics.at("B");

@@ -7,6 +7,7 @@
 #include "riata/core/check.hpp"
 #include "riata/core/stopping.hpp"
 #include "riata/linalg/gram_kernels.hpp"
+#include "riata/optim/parameters.hpp"
 
 namespace riata {
 namespace {
@@ -127,8 +128,7 @@ void refit_atoms(Matrix<T>& D, CodesByAtom<T>& codes, RankOne rank_one) {
 
 template <Scalar T>
 Asking<T, Outcome<T>> KSvd<T>::step(Position<T> from) {
-  require(from.parameters.contains("dictionary"), "{} moves atoms, the parameter 'dictionary', which is not among the parameters",
-          name());
+  require_atoms_among<T>(from.parameters, name());
   const Question<T> question{.at = from.parameters, .codes_by_atom = true};
   Sums<T> sums = co_await question;
   Outcome<T> outcome{.parameters = from.parameters, .moved = true, .value = sums.value, .step = 1};

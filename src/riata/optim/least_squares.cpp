@@ -8,6 +8,7 @@
 #include "riata/core/stopping.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/linalg/decompositions.hpp"
+#include "riata/optim/parameters.hpp"
 
 namespace riata {
 namespace {
@@ -52,8 +53,7 @@ Matrix<double> least_squares_atoms(const NonDeduced<ConstMatrixRef<double>>& D, 
 
 template <Scalar T>
 Asking<T, Outcome<T>> LeastSquares<T>::step(Position<T> from) {
-  require(from.parameters.contains("dictionary"), "{} moves atoms, the parameter 'dictionary', which is not among the parameters",
-          name());
+  require_atoms_among<T>(from.parameters, name());
   const Question<T> question{.at = from.parameters, .statistics = true};
   const Sums<T> sums = co_await question;
   Outcome<T> outcome{.parameters = from.parameters, .moved = true, .value = sums.value, .step = 1};

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string>
 
+#include "riata/core/check.hpp"
 #include "riata/core/parameters.hpp"
 
 namespace riata {
@@ -28,6 +29,13 @@ ScaledSquares scaled_squares(const Parameters<T>& gradient, const auto& weight_o
   if (largest == 0) return squares;
   for (const auto& [name, g] : gradient) squares.sum += weight_of(name) * (g.template cast<double>() / largest).squaredNorm();
   return squares;
+}
+
+/// For updates that move atoms, the columns of a matrix: refuses where there are none. `name`: the update's.
+template <Scalar T>
+void require_atoms_among(const Parameters<T>& parameters, const char* name) {
+  require(parameters.contains("dictionary"), "{} moves atoms, the parameter 'dictionary', which is not among the parameters",
+          name);
 }
 
 }  // namespace riata
