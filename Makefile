@@ -19,7 +19,7 @@ PY := .venv/bin/python
 
 BUILD_PACKAGES := g++ cmake ninja-build ca-certificates python3 python3-dev python3-venv libeigen3-dev \
   libopenblas-openmp-dev libfmt-dev nlohmann-json3-dev libpng-dev libjpeg-dev libtiff-dev zlib1g-dev \
-  librandom123-dev libcli11-dev libgtest-dev libgmock-dev pkgconf
+  librandom123-dev libcli11-dev libgtest-dev libgmock-dev libhdf5-dev pkgconf
 NEED := tools/need_packages.sh
 CONFIGURE = @mkdir -p build; $(CMAKE) --preset release > build/configure.log || { cat build/configure.log; exit 1; }
 

@@ -17,6 +17,7 @@
 #include "riata/linalg/norms.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/encode_stream.hpp"
+#include "riata/solvers/omp.hpp"
 #include "riata/unrolled/unrolled.hpp"
 
 namespace riata::cli {
@@ -26,8 +27,9 @@ struct Encode {
   std::string dictionary, input, output, atom_weights, groups, mask;
   Index n_weighted_signals = 0;  // where each has weights of its own
   std::optional<Reg> reg;
-  std::optional<int> n_layers;
+  std::optional<int> n_layers, n_nonzero;
   const CLI::Option* penalty_flag = nullptr;
+  std::vector<const CLI::Option*> solver_flags;
   bool centre = false, stream = false;
   EncodeOptions options;
   ReadImageOptions image;
@@ -45,6 +47,10 @@ struct Encode {
   template <Scalar T>
   int encode(const LoadedDictionary& loaded, const Matrix<T>& X);
   template <Scalar T>
+  int pursue(const LoadedDictionary& loaded, const Matrix<T>& X) const;
+  template <Scalar T>
+  const Matrix<T>& atoms_for(const LoadedDictionary& loaded, const Matrix<T>& X) const;
+  template <Scalar T>
   EncodeResult<T> code(const LoadedDictionary& loaded, const Matrix<T>& X) const;
   template <Scalar T>
   EncodeResult<T> unroll(const LoadedDictionary& loaded, const Batch<T>& batch) const;
@@ -53,6 +59,16 @@ struct Encode {
 /// What the model was learned with holds where the command line says nothing.
 void Encode::adopt(const LoadedDictionary& loaded) {
   const Metadata& metadata = loaded.metadata;
+  if (text_of(metadata, "centred") == "true") centre = true;
+  if (const std::string text = text_of(metadata, "n_nonzero"); !reg && !n_nonzero && !n_layers && !text.empty())
+    n_nonzero = std::stoi(text);
+  if (n_nonzero) {
+    OmpOptions{.n_nonzero = n_nonzero}.validate();
+    require(!reg, "--reg and --n-nonzero exclude each other");
+    for (const CLI::Option* const flag : solver_flags)
+      require(flag->count() == 0, "{} is for codes by --reg, not for those of --n-nonzero atoms", flag->get_name());
+    return;
+  }
   if (const std::string text = text_of(metadata, "reg"); !reg && !text.empty()) reg = Reg::parse(text);
   require(reg.has_value(), "--reg is required: {} does not say with which weight it was learned", dictionary);
   PenaltyOptions& penalty = options.penalty;
@@ -68,7 +84,6 @@ void Encode::adopt(const LoadedDictionary& loaded) {
         to_string(penalty.kind), dictionary, to_string(loaded.penalty.kind)));
   }
   options.validate();  // does the method fit?
-  if (text_of(metadata, "centred") == "true") centre = true;
   if (n_layers && options.method == Solver::automatic)
     options.method = text_of(metadata, "algorithm") == "ista" ? Solver::ista : Solver::fista;
 }
@@ -113,7 +128,7 @@ int Encode::run() {
   catch_interrupts();
   options.execution.stop_requested = interrupt_requested;
   if (stream) return std::visit([&](const auto& atoms) { return encode_blocks(atoms); }, loaded.atoms);
-  return std::visit([&](const auto& X) { return encode(loaded, X); }, signals);
+  return std::visit([&](const auto& X) { return n_nonzero ? pursue(loaded, X) : encode(loaded, X); }, signals);
 }
 
 void Encode::warn_of_open(Index n_open, Index n_signals) const {
@@ -183,10 +198,42 @@ EncodeResult<T> Encode::unroll(const LoadedDictionary& loaded, const Batch<T>& b
 }
 
 template <Scalar T>
-EncodeResult<T> Encode::code(const LoadedDictionary& loaded, const Matrix<T>& X) const {
-  const auto& atoms = in_precision_of_signals<T>(loaded.atoms, dictionary);
+const Matrix<T>& Encode::atoms_for(const LoadedDictionary& loaded, const Matrix<T>& X) const {
+  const Matrix<T>& atoms = in_precision_of_signals<T>(loaded.atoms, dictionary);
   require(atoms.rows() == X.rows(), "{} has {} features but the atoms of {} have {}; they must be equal", input, X.rows(),
           dictionary, atoms.rows());
+  return atoms;
+}
+
+/// Codes of n_nonzero atoms.
+template <Scalar T>
+int Encode::pursue(const LoadedDictionary& loaded, const Matrix<T>& X) const {
+  const auto start = std::chrono::steady_clock::now();
+  const DenseDictionary<T> D(atoms_for<T>(loaded, X));
+  const OmpResult<T> result = omp<T>(X, D, {.n_nonzero = n_nonzero, .execution = options.execution});
+  write_codes(output, result);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double explained = 1 - result.error.sum() / X.template cast<double>().squaredNorm();
+  tell(talk,
+       {{"output", output},
+        {"n_signals", X.cols()},
+        {"n_features", X.rows()},
+        {"n_atoms", D.code_size()},
+        {"dtype", to_string(precision_of<T>())},
+        {"method", "omp"},
+        {"n_nonzero", *n_nonzero},
+        {"error", result.error.mean()},
+        {"seconds", seconds},
+        {"status", to_string(Status::converged)}},
+       formatted("{}: codes of {} signals, of {} of {} atoms each, mean error {:.6g}, {:.1f} % of the signals' energy explained, "
+                 "{:.1f} s",
+                 output, X.cols(), *n_nonzero, D.code_size(), result.error.mean(), 100 * explained, seconds));
+  return ok;
+}
+
+template <Scalar T>
+EncodeResult<T> Encode::code(const LoadedDictionary& loaded, const Matrix<T>& X) const {
+  const auto& atoms = atoms_for<T>(loaded, X);
   const Matrix<T> weights = mask.empty() ? Matrix<T>() : read_mask<T>(mask);
   const Batch<T> batch = mask.empty() ? Batch<T>(X) : Batch<T>(X, weights);
   if (n_layers) return unroll<T>(loaded, batch);
@@ -236,24 +283,32 @@ Task add_encode(CLI::App& app) {
   app.add_option("IN", command->input, ".npy, .npz or .npz:KEY of shape (n_signals, n_features), or a picture: all its patches")
       ->type_name("FILE")
       ->required();
-  add_output(app, command->output, "The codes: .npy, or .npz with codes, objective, gap and n_iter");
+  add_output(app, command->output,
+             "The codes: .npy, or .npz with codes, objective, gap and n_iter, of --n-nonzero with codes and error");
   add_reg(app, command->reg, "Weight of the penalty, or a fraction of each signal's reg_max: 0.1max; default: the model's");
+  std::vector<const CLI::Option*>& of_solvers = command->solver_flags;
   add_options(app, options, [&](const CLI::Option* option) {
     if (option->get_name() == "--penalty") command->penalty_flag = option;
+    of_solvers.push_back(option);
   });
-  app.add_option("--n-layers", command->n_layers, "Run exactly N layers, with the model's step factors, instead of a solver");
-  app.add_option(
-         "--weights", command->atom_weights,
-         "Factors of --reg, (n_atoms,), one per group, or (n_signals, n_atoms): inf excludes an atom, 0 lets it cost nothing. "
-         ".npy, .npz or .npz:KEY")
-      ->type_name("FILE");
-  add_groups(app, command->groups);
-  app.add_option("--mask", command->mask,
-                 "What was seen of IN: zeros and ones (or weights between) of its shape, .npy or .npz:KEY; the rest may be NaN")
-      ->type_name("FILE");
+  app.add_option("--n-nonzero", command->n_nonzero,
+                 "Codes of so many atoms by orthogonal matching pursuit, without --reg (also if the model was learned so)");
+  of_solvers.push_back(app.add_option("--n-layers", command->n_layers,
+                                      "Run exactly N layers, with the model's step factors, instead of a solver"));
+  of_solvers.push_back(app.add_option("--weights", command->atom_weights,
+                                      "Factors of --reg, (n_atoms,), one per group, or (n_signals, n_atoms): inf excludes an "
+                                      "atom, 0 lets it cost nothing. "
+                                      ".npy, .npz or .npz:KEY")
+                           ->type_name("FILE"));
+  of_solvers.push_back(add_groups(app, command->groups));
+  of_solvers.push_back(
+      app.add_option(
+             "--mask", command->mask,
+             "What was seen of IN: zeros and ones (or weights between) of its shape, .npy or .npz:KEY; the rest may be NaN")
+          ->type_name("FILE"));
   app.add_flag("--centre", command->centre, "Subtract each signal's mean first (also if the model was learned so)");
-  app.add_flag("--stream", command->stream,
-               "Read IN (.npy) block by block and write sparse codes for scipy.sparse.load_npz (.npz)");
+  of_solvers.push_back(app.add_flag("--stream", command->stream,
+                                    "Read IN (.npy) block by block and write sparse codes for scipy.sparse.load_npz (.npz)"));
   add_image(app, command->image, "all pages");
   add_threads(app, options.execution.n_threads);
   add_talk(app, command->talk);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "hdf5.hpp"
 #include "riata/core/check.hpp"
 #include "riata/core/sentence.hpp"
 #include "riata/imaging/denoise.hpp"
@@ -135,15 +136,17 @@ AnyMatrix converted(AnyMatrix matrix, Precision precision) {
 }
 
 bool is_array_name(const std::string& name) {
-  return name.ends_with(".npy") || name.ends_with(".npz") || name.find(archive_key) != std::string::npos;
+  return name.ends_with(".npy") || name.ends_with(".npz") || name.find(archive_key) != std::string::npos || is_hdf5_name(name);
 }
 
 std::string file_of(const std::string& name) {
+  if (const auto colon = hdf5_colon(name); colon != std::string::npos) return name.substr(0, colon);
   const auto at = name.rfind(archive_key);
   return at == std::string::npos ? name : name.substr(0, at + archive_key.size() - 1);
 }
 
 Tensor read_array(const std::string& name) {
+  if (is_hdf5_name(name)) return read_hdf5(name);
   const std::string file = file_of(name);
   if (!file.ends_with(".npz")) return read_npy(file);
   std::vector<std::string> keys = npz_names(file);

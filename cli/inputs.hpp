@@ -1,6 +1,6 @@
 // What commands read: signals from arrays and pictures, dictionaries from models and arrays.
 //
-// A name ending in .npy, .npz or .npz:KEY is an array (n_signals, n_features); anything else must be a
+// A name ending in .npy, .npz, .npz:KEY or .h5:DATASET is an array (n_signals, n_features); anything else must be a
 // picture, whose overlapping square patches, channel after channel, are the signals, in 8-bit grey levels; those of a
 // floating-point TIFF in its own unit.
 #pragma once

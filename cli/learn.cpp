@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.hpp"
+#include "hdf5.hpp"
 #include "inputs.hpp"
 #include "interrupt.hpp"
 #include "kernels.hpp"
@@ -51,7 +52,7 @@ struct Learn {
   bool init_is_file() const { return is_array_name(init) || init.ends_with(".safetensors"); }
   void check();
   template <Scalar T>
-  int learn_stream(const std::vector<std::filesystem::path>& paths);
+  int learn_stream(const Source<T>& X);
   /// `n` signals of `width` features: a Matrix<T>, or a Source<T>.
   template <Scalar T, class Signals>
   int learn(const Signals& X, Index width, Index n);
@@ -99,6 +100,7 @@ void Learn::check() {
 bool Learn::is_stream() const {
   const BatchesOf batches = parts_of(options.method).batches;
   const bool by_batches = batches == BatchesOf::some || (batches == BatchesOf::all_unless_asked && options.batch_size);
+  if (inputs.size() == 1 && is_hdf5_name(inputs.front())) return by_batches && mask.empty() && !dtype;
   const auto is_npy = [](const std::string& name) { return name.ends_with(".npy"); };
   return by_batches && mask.empty() && !dtype && std::ranges::all_of(inputs, is_npy) &&
          std::ranges::all_of(inputs, [](const std::string& name) { return has_rows_in_order(name); });
@@ -109,8 +111,12 @@ int Learn::run() {
   if (is_stream()) {
     options.centre = centre;
     catch_interrupts();
+    if (const std::string& name = inputs.front(); is_hdf5_name(name))
+      return precision_of_hdf5(name) == Precision::float32 ? learn_stream<float>(hdf5_signals<float>(name))
+                                                           : learn_stream<double>(hdf5_signals<double>(name));
     const std::vector<std::filesystem::path> paths(inputs.begin(), inputs.end());
-    return is_float32_npy(paths.front()) ? learn_stream<float>(paths) : learn_stream<double>(paths);
+    return is_float32_npy(paths.front()) ? learn_stream<float>(std::make_shared<NpyShards<float>>(paths))
+                                         : learn_stream<double>(std::make_shared<NpyShards<double>>(paths));
   }
   if (!mask.empty()) patches.entries = Entries::any;
   AnyMatrix signals = read_signals(inputs, patches);
@@ -175,8 +181,7 @@ void Learn::save(const LearnResult<T>& result, Index n_signals) const {
 }
 
 template <Scalar T>
-int Learn::learn_stream(const std::vector<std::filesystem::path>& paths) {
-  const Source<T> X = std::make_shared<NpyShards<T>>(paths);
+int Learn::learn_stream(const Source<T>& X) {
   return learn<T>(X, X->n_features(), X->n_signals());
 }
 

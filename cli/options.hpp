@@ -59,9 +59,10 @@ inline CLI::Option* add_reg(CLI::App& app, std::optional<Reg>& reg, const char* 
       ->type_name("NUMBER|FRACTIONmax");
 }
 
-inline void add_groups(CLI::App& app, std::string& file) {
-  app.add_option("--groups", file,
-                 "Integers >= 0 of shape (n_atoms,): atoms with equal numbers are a group. .npy, .npz or .npz:KEY")
+inline CLI::Option* add_groups(CLI::App& app, std::string& file) {
+  return app
+      .add_option("--groups", file,
+                  "Integers >= 0 of shape (n_atoms,): atoms with equal numbers are a group. .npy, .npz or .npz:KEY")
       ->type_name("FILE");
 }
 

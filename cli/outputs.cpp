@@ -62,10 +62,13 @@ void write_trace(const std::string& path, const History& history) {
   write_atomically(path, text);
 }
 
+namespace {
+std::vector<double> per_signal(const Vector<double>& values) { return {values.begin(), values.end()}; }
+}  // namespace
+
 template <Scalar T>
 void write_codes(const std::string& path, const EncodeResult<T>& result) {
   if (path.ends_with(".npy")) return write_npy(path, to_tensor<T>(result.codes));
-  const auto per_signal = [](const auto& values) { return std::vector<double>(values.begin(), values.end()); };
   const std::vector<std::int64_t> n_iter(result.n_iter.begin(), result.n_iter.end());
   write_npz(path, {{"codes", to_tensor<T>(result.codes)},
                    {"objective", to_tensor(per_signal(result.objective))},
@@ -73,6 +76,14 @@ void write_codes(const std::string& path, const EncodeResult<T>& result) {
                    {"n_iter", Tensor{{std::ssize(n_iter)}, n_iter}}});
 }
 
+template <Scalar T>
+void write_codes(const std::string& path, const OmpResult<T>& result) {
+  if (path.ends_with(".npy")) return write_npy(path, to_tensor<T>(result.codes));
+  write_npz(path, {{"codes", to_tensor<T>(result.codes)}, {"error", to_tensor(per_signal(result.error))}});
+}
+
+template void write_codes<float>(const std::string&, const OmpResult<float>&);
+template void write_codes<double>(const std::string&, const OmpResult<double>&);
 template void write_codes<float>(const std::string&, const EncodeResult<float>&);
 template void write_codes<double>(const std::string&, const EncodeResult<double>&);
 

@@ -10,6 +10,7 @@
 #include "options.hpp"
 #include "riata/optim/checkpoint.hpp"
 #include "riata/solvers/encode.hpp"
+#include "riata/solvers/omp.hpp"
 
 namespace riata::cli {
 
@@ -32,6 +33,9 @@ void write_trace(const std::string& path, const History& history);
 /// .npy: the codes; .npz: codes, objective, gap and n_iter.
 template <Scalar T>
 void write_codes(const std::string& path, const EncodeResult<T>& result);
+/// .npy: the codes; .npz: codes and error.
+template <Scalar T>
+void write_codes(const std::string& path, const OmpResult<T>& result);
 
 /// A line on stderr. That it cannot be written is no failure of the run, whose exit code still tells.
 void say(const std::string& line);

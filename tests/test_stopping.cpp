@@ -218,7 +218,9 @@ Calls Problem::learners() const {
                                                                           {"stochastic", LearningMethod::stochastic},
                                                                           {"mod", LearningMethod::mod},
                                                                           {"ksvd", LearningMethod::ksvd},
-                                                                          {"aksvd", LearningMethod::aksvd}})
+                                                                          {"aksvd", LearningMethod::aksvd},
+                                                                          {"arora_unbiased", LearningMethod::arora_unbiased},
+                                                                          {"admm", LearningMethod::admm}})
     calls["learn_dictionary " + name] = [=, this, method = method](const Execution& e) {
       const bool by_pursuit = parts_of(method).codes == CodesBy::pursuit;
       throw_if_stopped(

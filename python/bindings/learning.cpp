@@ -10,9 +10,11 @@
 #include "history.hpp"
 #include "module.hpp"
 #include "options.hpp"
+#include "riata/core/check.hpp"
 #include "riata/learning/learn_dictionary.hpp"
 #include "riata/learning/model.hpp"
 #include "riata/learning/recovery.hpp"
+#include "riata/learning/validation_curve.hpp"
 
 namespace riata::python {
 namespace {
@@ -58,12 +60,40 @@ void bind_learn_dictionary(nb::module_& m) {
       nb::arg("callback").none(), nb::arg("options"));
 }
 
-/// Of .npy files, one after another, from which batches are read when they are due.
+/// What a Python function reads: read(first, n) -> array (n, n_features).
 template <Scalar T>
-nb::dict learn_from_files(const std::vector<std::filesystem::path>& paths, Index n_atoms, const std::optional<Reg>& reg,
-                          const std::optional<Array2<double>>& init, const LearnOptions& options, const Observer& observer) {
+class PythonSignals final : public SignalSource<T> {
+ public:
+  PythonSignals(nb::callable read, Index n_signals, Index n_features)
+      : read_(std::move(read)), n_signals_(n_signals), n_features_(n_features) {}
+  PythonSignals(const PythonSignals&) = delete;
+  PythonSignals& operator=(const PythonSignals&) = delete;
+  ~PythonSignals() override {
+    const nb::gil_scoped_acquire gil;
+    read_.reset();
+  }
+  Index n_features() const override { return n_features_; }
+  Index n_signals() const override { return n_signals_; }
+  void read(Index first, MatrixRef<T> out) override {
+    const nb::gil_scoped_acquire gil;
+    const auto some = nb::cast<Array2<T>>(read_(first, out.cols()));
+    require(static_cast<Index>(some.shape(0)) == out.cols() && static_cast<Index>(some.shape(1)) == n_features_,
+            "learn_dictionary: signals {} to {} of X came with shape ({}, {}), must be ({}, {})", first, first + out.cols() - 1,
+            some.shape(0), some.shape(1), out.cols(), n_features_);
+    out = view<T>(some);
+  }
+
+ private:
+  nb::object read_;
+  Index n_signals_, n_features_;
+};
+
+/// Of signals from which batches are read when they are due.
+template <Scalar T>
+nb::dict learn_from_source(const auto& make_source, Index n_atoms, const std::optional<Reg>& reg,
+                           const std::optional<Array2<double>>& init, const LearnOptions& options, const Observer& observer) {
   return to_python<T>(without_gil([&] {
-    const std::shared_ptr<SignalSource<T>> signals = std::make_shared<NpyShards<T>>(paths);
+    const std::shared_ptr<SignalSource<T>> signals = make_source();
     if (!init) return learn_dictionary<T>(signals, n_atoms, reg, options, observer);
     return learn_dictionary<T>(signals, Matrix<T>(view<double>(*init).template cast<T>()), reg, options, observer);
   }));
@@ -168,6 +198,8 @@ void bind_learner(nb::module_& m, const char* name) {
       .def("dictionary",
            [](Learner& self) { return to_numpy(self.with([](DictionaryLearner<T>& of) { return Matrix<T>(of.dictionary()); })); })
       .def("reg", [](Learner& self) { return number_or_none(self.with([](DictionaryLearner<T>& of) { return of.reg(); })); })
+      .def("result",
+           [](Learner& self) { return to_python<T>(self.with([](DictionaryLearner<T>& of) { return of.result(); })); })
       .def("state", [](Learner& self) { return to_python(self.with([](DictionaryLearner<T>& of) { return of.state(); })); })
       .def(
           "restore",
@@ -177,9 +209,41 @@ void bind_learner(nb::module_& m, const char* name) {
           nb::arg("state"));
 }
 
+/// A list of points, each as (n_atoms, reg, objective, explained, n_nonzero, stability).
+template <Scalar T>
+void bind_validation_curve(nb::module_& m) {
+  m.def(
+      "validation_curve",
+      [](const Array2<T>& X, const std::vector<Index>& n_atoms, const std::vector<PythonReg>& regs, double validation, int n_runs,
+         const nb::object& progress, const nb::dict& given) {
+        ValidationCurveOptions options{.validation = validation, .n_runs = n_runs, .learn = to_options<LearnOptions>(given)};
+        std::vector<Reg> weights;
+        for (const PythonReg& reg : regs) weights.push_back(to_reg(reg));
+        const auto to_tuple = [](const ValidationPoint& of) {
+          return nb::make_tuple(of.n_atoms, to_numpy(std::vector<double>(of.reg)), to_numpy(std::vector<double>(of.objective)),
+                                to_numpy(std::vector<double>(of.explained)), to_numpy(std::vector<double>(of.n_nonzero)),
+                                of.stability);
+        };
+        const auto observe = [&](const ValidationPoint& point) {
+          const nb::gil_scoped_acquire gil;
+          return nb::cast<bool>(nb::bool_(progress(to_tuple(point)))) ? Action::stop : Action::keep_going;
+        };
+        const auto points = without_gil([&] {
+          if (progress.is_none()) return validation_curve<T>(view<T>(X), n_atoms, weights, options);
+          return validation_curve<T>(view<T>(X), n_atoms, weights, options, observe);
+        });
+        nb::list all;
+        for (const ValidationPoint& point : points) all.append(to_tuple(point));
+        return all;
+      },
+      array_arg("X"), nb::arg("n_atoms"), nb::arg("regs"), nb::arg("validation"), nb::arg("n_runs"), nb::arg("progress").none(),
+      nb::arg("options"));
+}
+
 template <Scalar T>
 void bind_learning_in(nb::module_& m) {
   bind_learn_dictionary<T>(m);
+  bind_validation_curve<T>(m);
   m.def(
       "recovery_score",
       [](const Array2<T>& D, const Array2<T>& reference) {
@@ -217,11 +281,30 @@ void bind_learning(nb::module_& m) {
         std::vector<std::filesystem::path> files;
         for (const Path& path : paths) files.emplace_back(path.name);
         const bool is_float = !files.empty() && without_gil([&] { return is_float32_npy(files.front()); });
-        return is_float ? learn_from_files<float>(files, n_atoms, weight, init, options, observer)
-                        : learn_from_files<double>(files, n_atoms, weight, init, options, observer);
+        const auto learn = [&]<Scalar T>(T) {
+          return learn_from_source<T>([&] { return std::make_shared<NpyShards<T>>(files); }, n_atoms, weight, init, options,
+                                      observer);
+        };
+        return is_float ? learn(float()) : learn(double());
       },
       nb::arg("paths"), nb::arg("n_atoms"), array_arg("reg").none(), array_arg("init").none(), nb::arg("callback").none(),
       nb::arg("options"));
+  m.def(
+      "learn_dictionary_of_source",
+      [](const nb::callable& read, Index n_signals, Index n_features, bool is_float, Index n_atoms,
+         const std::optional<PythonReg>& reg, const std::optional<Array2<double>>& init, const nb::object& callback,
+         const nb::dict& given) {
+        const auto options = to_options<LearnOptions>(given, OnInterrupt::stop);
+        const std::optional<Reg> weight = to_optional_reg(reg);
+        const Observer observer = to_observer<IterationInfo>(callback, OnInterrupt::stop);
+        const auto learn = [&]<Scalar T>(T) {
+          const auto signals = std::make_shared<PythonSignals<T>>(read, n_signals, n_features);
+          return learn_from_source<T>([&] { return signals; }, n_atoms, weight, init, options, observer);
+        };
+        return is_float ? learn(float()) : learn(double());
+      },
+      nb::arg("read"), nb::arg("n_signals"), nb::arg("n_features"), nb::arg("is_float"), nb::arg("n_atoms"),
+      array_arg("reg").none(), array_arg("init").none(), nb::arg("callback").none(), nb::arg("options"));
   m.def(
       "load_model",
       [](const Path& path) { return model_is_float32(path) ? load_model_in<float>(path) : load_model_in<double>(path); },

@@ -35,14 +35,17 @@ void bind_encode(nb::module_& m) {
       array_arg("X"), array_arg("D"), array_arg("reg"), array_arg("init").none(), array_arg("mask").none(), nb::arg("options"));
 }
 
+/// As (values, indices, indptr).
+template <Scalar T>
+nb::tuple to_python(CsrRows<T>&& rows) {
+  return nb::make_tuple(to_numpy(std::move(rows.values)), to_numpy(std::move(rows.indices)), to_numpy(std::move(rows.indptr)));
+}
+
 /// The block's first signal, its codes as (values, indices, indptr), objective, gap, n_iter, status.
 template <Scalar T>
 nb::tuple to_python(CodeBlock<T>&& block) {
-  return nb::make_tuple(block.first,
-                        nb::make_tuple(to_numpy(std::move(block.codes.values)), to_numpy(std::move(block.codes.indices)),
-                                       to_numpy(std::move(block.codes.indptr))),
-                        to_numpy(std::move(block.objective)), to_numpy(std::move(block.gap)), to_numpy(std::move(block.n_iter)),
-                        to_python(block.status));
+  return nb::make_tuple(block.first, to_python(std::move(block.codes)), to_numpy(std::move(block.objective)),
+                        to_numpy(std::move(block.gap)), to_numpy(std::move(block.n_iter)), to_python(block.status));
 }
 
 /// X is an array or the name of a file, output the name of a file or a callable that takes a block.
@@ -107,20 +110,53 @@ void bind_omp(nb::module_& m) {
   m.def(
       "omp",
       [](const Array2<T>& X, const Array2<T>& D, const std::optional<Array2<T>>& gram, const std::optional<Array2<T>>& covariance,
-         const nb::dict& given) {
+         bool as_csr, const nb::dict& given) {
         const auto options = to_options<OmpOptions>(given);
         OmpProducts<T> known;
         if (gram) known.gram.emplace(view<T>(*gram));
         if (covariance) known.covariance.emplace(view<T>(*covariance));
-        OmpResult<T> result = without_gil([&] { return omp<T>(view<T>(X), borrow_dictionary<T>(D), options, known); });
+        const auto dictionary = borrow_dictionary<T>(D);
+        nb::dict fields;
+        const auto tell = [&](auto& result) {
+          fields["error"] = to_numpy(std::move(result.error));
+          fields["n_nonzero"] = to_numpy(std::move(result.n_nonzero));
+          fields["status"] = to_python(result.status);
+        };
+        if (as_csr) {
+          CsrRows<T> rows;
+          OmpLists<T> lists = without_gil([&] {
+            auto codes = omp_lists<T>(view<T>(X), dictionary, options, known);
+            rows = to_csr(codes, dictionary.code_size());
+            return codes;
+          });
+          fields["codes"] = to_python(std::move(rows));
+          tell(lists);
+        } else {
+          OmpResult<T> result = without_gil([&] { return omp<T>(view<T>(X), dictionary, options, known); });
+          fields["codes"] = to_numpy(std::move(result.codes));
+          tell(result);
+        }
+        return fields;
+      },
+      array_arg("X"), array_arg("D"), array_arg("gram").none(), array_arg("covariance").none(), nb::arg("as_csr"),
+      nb::arg("options"));
+}
+
+template <Scalar T>
+void bind_lars(nb::module_& m) {
+  m.def(
+      "lars",
+      [](const Array2<T>& X, const Array2<T>& D, const nb::dict& given) {
+        const auto options = to_options<LarsOptions>(given);
+        LarsResult<T> result = without_gil([&] { return lars<T>(view<T>(X), borrow_dictionary<T>(D), options); });
         nb::dict fields;
         fields["codes"] = to_numpy(std::move(result.codes));
-        fields["error"] = to_numpy(std::move(result.error));
-        fields["n_nonzero"] = to_numpy(std::move(result.n_nonzero));
+        fields["regs"] = to_numpy(std::move(result.regs));
+        fields["gap"] = to_numpy(std::move(result.gap));
         fields["status"] = to_python(result.status);
         return fields;
       },
-      array_arg("X"), array_arg("D"), array_arg("gram").none(), array_arg("covariance").none(), nb::arg("options"));
+      array_arg("X"), array_arg("D"), nb::arg("options"));
 }
 
 /// One of lasso_objective, duality_gap, kkt_violation: they share their signature.
@@ -156,6 +192,7 @@ void bind_solvers_in(nb::module_& m) {
   bind_encode_stream<T>(m);
   bind_lasso_path<T>(m);
   bind_omp<T>(m);
+  bind_lars<T>(m);
   bind_certificate<T, lasso_objective<T>>(m, "lasso_objective");
   bind_certificate<T, duality_gap<T>>(m, "duality_gap");
   bind_certificate<T, kkt_violation<T>>(m, "kkt_violation");
@@ -170,6 +207,7 @@ void bind_solvers(nb::module_& m) {
   describe_options<StreamOptions>(m, "encode_stream");
   describe_options<PathOptions>(m, "lasso_path");
   describe_options<OmpOptions>(m, "omp");
+  describe_options<LarsOptions>(m, "lars");
   bind_solvers_in<float>(m);
   bind_solvers_in<double>(m);
 }

@@ -21,6 +21,7 @@ from ._results import (
     HyperGradient,
     ImplicitGradient,
     JointResult,
+    LarsResult,
     LassoPath,
     LearnResult,
     Model,
@@ -32,13 +33,14 @@ from ._results import (
     TrainingResult,
     UnrolledGradient,
     UnrolledStability,
+    ValidationCurve,
 )
 from ._riata import version as __version__
-from .coding import duality_gap, encode, encode_stream, kkt_violation, lasso_objective, lasso_path, omp, reg_max
+from .coding import duality_gap, encode, encode_stream, kkt_violation, lars, lasso_objective, lasso_path, omp, reg_max
 from .derivatives import code_jacobian, hypergradient, implicit_gradient, implicit_jvp, unrolled_stability
 from .imaging import DenoiseResult, average_patches, denoise, extract_patches, psnr
 from .joint import joint_certificate, joint_encode, joint_reg_max
-from .learning import learn_dictionary, load_model, recovery_score, save_model
+from .learning import learn_dictionary, load_model, recovery_score, save_model, validation_curve
 from .networks import Network, analytic_weight, load_network
 from .neuro import sparse_inverse, whitener
 from .unrolling import UnrolledEncoder, unrolled_encode, unrolled_gradient
@@ -57,6 +59,7 @@ __all__ = [
     "HyperGradient",
     "ImplicitGradient",
     "JointResult",
+    "LarsResult",
     "LassoPath",
     "LearnResult",
     "MiniBatchDictionaryLearning",
@@ -72,6 +75,7 @@ __all__ = [
     "UnrolledEncoder",
     "UnrolledGradient",
     "UnrolledStability",
+    "ValidationCurve",
     "__version__",
     "analytic_weight",
     "average_patches",
@@ -89,6 +93,7 @@ __all__ = [
     "joint_encode",
     "joint_reg_max",
     "kkt_violation",
+    "lars",
     "lasso_objective",
     "lasso_path",
     "learn_dictionary",
@@ -104,6 +109,7 @@ __all__ = [
     "unrolled_encode",
     "unrolled_gradient",
     "unrolled_stability",
+    "validation_curve",
     "whitener",
 ]
 

@@ -75,12 +75,75 @@ class LassoPath:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class ValidationCurve:
+    """How dictionaries fare on signals that they have not seen; returned by `validation_curve`.
+
+    Attributes
+    ----------
+    n_atoms : ndarray (n_sizes,)
+        Numbers of atoms.
+    regs : tuple (n_regs,)
+        Weights as they were given; empty of methods on n_nonzero atoms, for which n_regs is one below.
+    reg : ndarray (n_sizes, n_regs, n_runs)
+        The weights as numbers; NaN where there is none.
+    objective : ndarray (n_sizes, n_regs, n_runs)
+        Mean over the signals held out, at exact codes; without reg that of 1/2 ||x - z D||^2.
+    explained : ndarray (n_sizes, n_regs, n_runs)
+        Share of those signals' energy that is explained.
+    n_nonzero : ndarray (n_sizes, n_regs, n_runs)
+        Atoms that a code uses, in the mean.
+    stability : ndarray (n_sizes, n_regs)
+        Mean recovery score between the dictionaries of two runs; NaN of one run.
+
+    Pairs that were not reached are NaN.
+    """
+
+    n_atoms: Array
+    regs: tuple[Any, ...]
+    reg: Array
+    objective: Array
+    explained: Array
+    n_nonzero: Array
+    stability: Array
+
+    def __repr__(self) -> str:
+        n_sizes, n_regs, n_runs = self.objective.shape
+        return f"ValidationCurve({n_sizes} numbers of atoms, {n_regs} weights, {n_runs} runs)"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LarsResult:
+    """Codes of so many atoms on the Lasso's path; returned by `lars`.
+
+    Attributes
+    ----------
+    codes : ndarray (n_signals, n_atoms)
+        In the precision of the signals.
+    regs : ndarray (n_signals,)
+        The weight at which each code is the Lasso's solution.
+    gap : ndarray (n_signals,)
+        Duality gap there, in float64, recomputed at the codes; at reg = 0, where no dual point is feasible, 1/2 ||r||^2.
+    status : ndarray (n_signals,)
+        "converged", or "stalled" where rounding ended a path before it had so many atoms.
+    """
+
+    codes: Array
+    regs: Array
+    gap: Array
+    status: Array
+
+    def __repr__(self) -> str:
+        n_signals, n_atoms = self.codes.shape
+        return f"LarsResult({n_signals} signals, {n_atoms} atoms, {np.count_nonzero(self.codes) / max(1, n_signals):.3g} on average)"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class OmpResult:
     """Codes by orthogonal matching pursuit; returned by `omp`.
 
     Attributes
     ----------
-    codes : ndarray (n_signals, n_atoms)
+    codes : ndarray (n_signals, n_atoms), or scipy.sparse.csr_matrix for output="csr"
         In the precision of the signals.
     error : ndarray (n_signals,)
         ||x - z D||^2 in float64, recomputed at the codes.
@@ -496,11 +559,11 @@ class LearnResult(_Renamed):
         Step factors of the layers; ones unless they were learned, empty for exact codes.
     history : History
         Value, accepted step, seconds and phase of every accepted iteration. Where steps are not verified, as on mini-batches
-        and in "mod", "ksvd" and "aksvd", the value is that of the iteration's signals at the dictionary before its step.
+        and in "mod", "ksvd", "aksvd" and "admm", the value is that of the iteration's signals at the dictionary before its step.
     initial_value : float
         The objective before the first step; NaN if the run was stopped before it was known.
     reg : float or None
-        The weight used, as a number; of "noodl" and threshold="hard" the threshold; None of methods on `n_nonzero` atoms.
+        The weight used, as a number; of "noodl", "arora*" and threshold="hard" the threshold; None of methods on `n_nonzero` atoms.
     n_replaced : int
         Dead or duplicate atoms that were replaced.
     status : str

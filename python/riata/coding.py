@@ -25,7 +25,7 @@ from ._arguments import (
     require_same_precision,
     shown,
 )
-from ._results import CodeBlock, EncodeResult, LassoPath, OmpResult, StepTrace, StreamResult
+from ._results import CodeBlock, EncodeResult, LarsResult, LassoPath, OmpResult, StepTrace, StreamResult
 
 _STATUS_NAMES = np.array(_riata.status_names)
 _PATHS = (str, bytes, os.PathLike)
@@ -139,13 +139,11 @@ def encode(
     >>> bool((result.status == "converged").all())
     True
     """
-    if as_text("encode", "output", output) not in ("dense", "csr"):
-        raise ValueError(f"encode: output = {output!r}, must be 'dense' or 'csr'")
     X, D = as_matrices("encode", X=X, D=D)
     weights = as_weights("encode", weights, X, D)
     per_signal = weights is not None and weights.size > len(D)
     options = as_options("encode", "encode", locals())
-    if output == "csr":
+    if _is_csr("encode", output):
         refused = {"record": record, "init": init is not None, "mask": mask is not None}
         for name, given in {**refused, "weights per signal": per_signal}.items():
             if given:
@@ -264,6 +262,12 @@ def encode_stream(
     return StreamResult(**fields)
 
 
+def _is_csr(where: str, output: Any) -> bool:
+    if as_text(where, "output", output) not in ("dense", "csr"):
+        raise ValueError(f"{where}: output = {output!r}, must be 'dense' or 'csr'")
+    return bool(output == "csr")
+
+
 def _csr(codes: tuple[Array, Array, Array], n_atoms: int) -> Any:
     import scipy.sparse  # importing riata does not
 
@@ -364,6 +368,7 @@ def omp(
     selection: str = "omp",
     gram: Any = None,
     covariance: Any = None,
+    output: str = "dense",
 ) -> OmpResult:
     """Orthogonal matching pursuit: atoms are chosen one by one, codes are the least-squares fit on those chosen.
 
@@ -392,6 +397,8 @@ def omp(
         D D^T, where you have it already. Atoms are chosen by it; fits and errors are those of D.
     covariance : array (n_signals, n_atoms), optional
         X D^T, where you have it already.
+    output : {"dense", "csr"}
+        Codes as an array, or as a scipy.sparse.csr_matrix with the same numbers, without an array of them in between.
 
     Returns
     -------
@@ -409,15 +416,64 @@ def omp(
         max_error = [max_error]
     if max_error is not None and np.size(max_error) == 0:
         raise ValueError(f"omp: max_error has 0 numbers, must be one, or one for each of the {len(X)} signals")
+    as_csr = _is_csr("omp", output)
     fields = _riata.omp(
         X,
         D,
         as_optional_like("omp", "gram", gram, "D", D, "(n_atoms, n_atoms)"),
         as_optional_like("omp", "covariance", covariance, "D", D, "(n_signals, n_atoms)"),
+        as_csr,
         as_options("omp", "omp", locals()),
     )
+    if as_csr:
+        fields["codes"] = _csr(fields["codes"], len(D))
     fields["status"] = _STATUS_NAMES[fields["status"]]
     return OmpResult(**fields)
+
+
+def lars(
+    X: Any,
+    D: Any,
+    n_nonzero: int,
+    n_threads: int | None = None,
+    *,
+    positive: bool = False,
+    weights: Any = None,
+) -> LarsResult:
+    """Codes of so many atoms on the Lasso's path of each signal: the solution at the first knot that has them.
+
+    Where no atom leaves the path on the way, this is least angle regression after n_nonzero steps (Efron, Hastie, Johnstone and
+    Tibshirani, 2004): scikit-learn's "lars".
+
+    Parameters
+    ----------
+    X : array (n_signals, n_features)
+        Signals, float32 or float64; integers become float64.
+    D : array (n_atoms, n_features)
+        Dictionary, in the precision of X.
+    n_nonzero : int
+        Where each path ends; at reg = 0 if it never has so many.
+    n_threads : int, optional
+        All cores by default. The results do not depend on it.
+    positive, weights
+        As in `encode`; weights are above 0 and one per atom.
+
+    Returns
+    -------
+    LarsResult
+        codes, regs, gap and status per signal.
+
+    Examples
+    --------
+    >>> import numpy as np, riata
+    >>> result = riata.lars(np.array([[3.0, -1.0]]), np.eye(2), n_nonzero=1)
+    >>> result.codes, result.regs
+    (array([[2., 0.]]), array([1.]))
+    """
+    X, D = as_matrices("lars", X=X, D=D)
+    fields = _riata.lars(X, D, as_options("lars", "lars", locals()))
+    fields["status"] = _STATUS_NAMES[fields["status"]]
+    return LarsResult(**fields)
 
 
 def lasso_objective(

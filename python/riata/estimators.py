@@ -27,7 +27,7 @@ from ._arguments import (
     shown,
 )
 from ._sklearn_compat import CoderTags, validate_data
-from .coding import encode, omp
+from .coding import encode, lars, omp
 from .learning import learn_dictionary, learner
 from .networks import Network
 from .unrolling import unrolled_encode
@@ -35,18 +35,20 @@ from .unrolling import unrolled_encode
 __all__ = ["LISTA", "DictionaryLearning", "MiniBatchDictionaryLearning", "SparseCoder"]
 
 _FLOATS = (np.float64, np.float32)
-_SOLVERS = {"lasso_cd": "cd", "lasso_fista": "fista"}
+_SOLVERS = {"lasso_cd": "cd", "lasso_lars": "lars", "lasso_fista": "fista"}
 _PURSUITS = ("mod", "ksvd", "aksvd")
 _BY_BATCHES = ("online", "stochastic", "pudle_dec", "pudle_lasso", "pudle_ls", "noodl", *_PURSUITS)
-_DECIDING = ("n_components", "alpha", "fit_algorithm", "dict_init", "transform_n_nonzero_coefs", "positive_code", "method_options")
+_DECIDING = ("n_components", "alpha", "fit_algorithm", "dict_init", "transform_n_nonzero_coefs", "positive_code", "positive_dict",
+             "method_options")  # fmt: skip
 _ENOUGH_TO_HOLD_OUT, _MOST_STEPS = 100, 2**31 - 1
 _FIT_ALGORITHMS = ("unrolled", "alternating", "truncated", "alternating_exact", *_PURSUITS)
+_THEIRS = ("lars", "cd")  # scikit-learn's names of two ways to exact codes
 
 
 class _Coder(CoderTags, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """What the estimators share: coding with a dictionary, and the way back."""
 
-    _algorithms: tuple[str, ...] = (*_SOLVERS, "omp")
+    _algorithms: tuple[str, ...] = (*_SOLVERS, "omp", "lars", "threshold")
     split_sign = False
 
     def _encode(self, X: Array, dictionary: Array, alpha: Any) -> Array:
@@ -57,13 +59,17 @@ class _Coder(CoderTags, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                 f"transform_algorithm = {name!r}, must be one of {', '.join(map(repr, self._algorithms))}"
             )
         dictionary = dictionary.astype(X.dtype, copy=False)
-        options = {"positive": self.positive_code, "n_threads": _n_threads(self)}
+        positive = as_bool(where, "positive_code", self.positive_code)
+        options = {"positive": positive, "n_threads": _n_threads(self)}
         if name == "unrolled":
             codes = unrolled_encode(X, dictionary, alpha, self.n_layers, steps=self.steps_, **options)
-        elif name == "omp":
-            if as_bool(where, "positive_code", self.positive_code):
-                raise ValueError("positive_code = True is for the algorithms of the Lasso, not for 'omp'")
-            codes = omp(X, dictionary, self._n_nonzero(X, len(dictionary)), n_threads=options["n_threads"]).codes
+        elif name in ("omp", "lars"):
+            if positive:
+                raise ValueError(f"Positive constraint not supported for '{name}' coding method.")  # scikit-learn's words
+            code = omp if name == "omp" else lars
+            codes = code(X, dictionary, self._n_nonzero(X, len(dictionary)), n_threads=options["n_threads"]).codes
+        elif name == "threshold":  # of X D^T: a layer from zero whose step is one
+            codes = unrolled_encode(X, dictionary, alpha, 1, algorithm="ista", lipschitz=1.0, **options)
         else:
             result = encode(
                 X, dictionary, alpha, method=_SOLVERS[name], max_iter=self.transform_max_iter, **options
@@ -87,7 +93,7 @@ class _Coder(CoderTags, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         codes = check_array(codes, dtype=_FLOATS)
         expected = len(dictionary) * (2 if self.split_sign else 1)
         if codes.shape[1] != expected:
-            raise ValueError(f"the codes have {codes.shape[1]} columns, expected {expected}")
+            raise ValueError(f"The codes have the wrong number of columns. Expected {expected}, got {codes.shape[1]}.")
         if self.split_sign:
             codes = codes[:, : len(dictionary)] - codes[:, len(dictionary) :]
         return codes @ dictionary.astype(codes.dtype, copy=False)
@@ -114,18 +120,19 @@ class _GivenDictionary:
 class SparseCoder(_GivenDictionary, _Coder):
     """Sparse codes of signals in a given dictionary, with scikit-learn's interface.
 
-    Departures from scikit-learn: `transform_algorithm` defaults to "lasso_cd" where scikit-learn's is "omp", and is none of "lars",
-    "lasso_lars" and "threshold"; codes are certified, to a relative duality gap of 1e-6; `transform_alpha` may be a
-    fraction of `reg_max`; and `n_jobs` counts threads of this process.
+    Departures from scikit-learn: `transform_algorithm` defaults to "lasso_cd" where scikit-learn's is "omp"; codes of the Lasso are
+    certified, to a relative duality gap of 1e-6; `transform_alpha` may be a fraction of `reg_max`; and `n_jobs` counts threads of
+    this process.
 
     Parameters
     ----------
     dictionary : array (n_components, n_features)
         The atoms.
-    transform_algorithm : {"lasso_cd", "lasso_fista", "omp"}
-        Coordinate descent or FISTA, to the same certified tolerance, or orthogonal matching pursuit.
+    transform_algorithm : {"lasso_cd", "lasso_lars", "lasso_fista", "omp", "lars", "threshold"}
+        Codes of the Lasso by coordinate descent, its path or FISTA, to the same certified tolerance; orthogonal matching pursuit;
+        least angle regression (`riata.lars`); or products with the atoms, shrunk by `transform_alpha`.
     transform_n_nonzero_coefs : int, optional
-        For "omp": atoms per signal; a tenth of the features by default, at least one.
+        For "omp" and "lars": atoms per signal; a tenth of the features by default, at least one.
     transform_alpha : float or str, optional
         For the others: weight of the l1 norm, or a fraction of each signal's `reg_max` such as "0.1max"; 1 by default.
     split_sign : bool
@@ -293,11 +300,10 @@ class DictionaryLearning(_Learner):
 
     Minimises the mean over the samples of 1/2 ||x - z D||^2 + alpha ||z||_1 over unit-norm atoms.
 
-    Departures from scikit-learn: `fit_algorithm` names riata's methods; `transform_algorithm` defaults to "lasso_cd"
-    where scikit-learn's is "omp", and is none of "lars", "lasso_lars" and "threshold"; max_iter is 300 instead of 1000
-    and counts steps of a line search, tol is 1e-6 instead of 1e-8 and relative; there is no `positive_dict` and no
-    `code_init` (a start is given by `dict_init`); `alpha` may be a fraction of `reg_max`; and `n_jobs` counts
-    threads of this process.
+    Departures from scikit-learn: `fit_algorithm` names riata's methods ("lars" and "cd", its own, are "alternating_exact");
+    `transform_algorithm` defaults to "lasso_cd" where scikit-learn's is "omp"; max_iter is 300 instead of 1000 and counts steps of
+    a line search, tol is 1e-6 instead of 1e-8 and relative; there is no `code_init` (a start is given by `dict_init`); `alpha` may
+    be a fraction of `reg_max`; and `n_jobs` counts threads of this process.
 
     Parameters
     ----------
@@ -313,10 +319,10 @@ class DictionaryLearning(_Learner):
     fit_algorithm : {"unrolled", "alternating", "truncated", "alternating_exact", "mod", "ksvd", "aksvd"}
         `method` of `learn_dictionary`. The last three code with `transform_n_nonzero_coefs` atoms, not with alpha, and
         take all `max_iter` iterations.
-    transform_algorithm : {"lasso_cd", "lasso_fista", "omp", "unrolled"}
-        Exact codes, orthogonal matching pursuit, or the network of `n_layers` layers with the learned steps.
+    transform_algorithm : {"lasso_cd", "lasso_lars", "lasso_fista", "omp", "lars", "threshold", "unrolled"}
+        As in `SparseCoder`, or the network of `n_layers` layers with the learned steps.
     transform_n_nonzero_coefs : int, optional
-        For "omp", and for "mod", "ksvd" and "aksvd" in `fit`: atoms per signal; a tenth of the features by default, at
+        For "omp" and "lars", and for "mod", "ksvd" and "aksvd" in `fit`: atoms per signal; a tenth of the features by default, at
         least one.
     transform_alpha : float or str, optional
         Weight when transforming by another; alpha by default.
@@ -326,8 +332,10 @@ class DictionaryLearning(_Learner):
         Layers that "truncated" differentiates.
     learn_steps : bool
         Learn the step factors too.
-    constraint : {"unit_sphere", "unit_ball"}
+    constraint : {"unit_sphere", "unit_ball", "non_negative"}
         Of the atoms.
+    positive_dict : bool
+        Entries of the atoms must be >= 0, and their norms at most one: constraint="non_negative".
     dict_init : array (n_components, n_features) or {"data", "random", "dct"}, optional
         Start; random samples by default.
     callback : callable, optional
@@ -393,6 +401,7 @@ class DictionaryLearning(_Learner):
         split_sign: bool = False,
         random_state: Any = None,
         positive_code: bool = False,
+        positive_dict: bool = False,
         n_jobs: int | None = None,
         transform_max_iter: int = 1000,
     ) -> None:
@@ -414,6 +423,7 @@ class DictionaryLearning(_Learner):
         self.split_sign = split_sign
         self.random_state = random_state
         self.positive_code = positive_code
+        self.positive_dict = positive_dict
         self.n_jobs = n_jobs
         self.transform_max_iter = transform_max_iter
 
@@ -430,19 +440,23 @@ class DictionaryLearning(_Learner):
         -------
         self
         """
-        if as_text("DictionaryLearning", "fit_algorithm", self.fit_algorithm) not in _FIT_ALGORITHMS:
+        where = "DictionaryLearning"
+        if as_text(where, "fit_algorithm", self.fit_algorithm) not in (*_FIT_ALGORITHMS, *_THEIRS):
             raise ValueError(
                 f"fit_algorithm = {self.fit_algorithm!r}, must be one of "
                 f"{', '.join(map(repr, _FIT_ALGORITHMS))}"
             )
         X = validate_data(self, X, dtype=_FLOATS, order="C")
         n_atoms, alpha, start = self._start(X)
+        positive_dict = as_bool(where, "positive_dict", self.positive_dict)
+        if positive_dict and self.constraint not in ("unit_sphere", "non_negative"):
+            raise ValueError(f"positive_dict = True and constraint = {self.constraint!r} exclude each other")
         result = learn_dictionary(
             X,
             n_atoms,
             alpha,
             n_layers=self.n_layers,
-            method=self.fit_algorithm,
+            method="alternating_exact" if self.fit_algorithm in _THEIRS else self.fit_algorithm,
             backprop=self.backprop,
             learn_steps=self.learn_steps,
             **start,
@@ -451,7 +465,7 @@ class DictionaryLearning(_Learner):
             random_state=self.random_state,
             n_threads=_n_threads(self),
             callback=_printing(self),
-            constraint=self.constraint,
+            constraint="non_negative" if positive_dict else self.constraint,
             positive=self.positive_code,
         )
         _tell_end(self, result)
@@ -489,10 +503,12 @@ class MiniBatchDictionaryLearning(_Learner):
         `method` of `learn_dictionary`. The last three code with `transform_n_nonzero_coefs` atoms, not with alpha.
     batch_size : int
         Samples of a mini-batch, or all if there are fewer.
-    transform_algorithm : {"lasso_cd", "lasso_fista", "omp"}
-        Exact codes, or orthogonal matching pursuit.
+    shuffle : bool
+        False: mini-batches are the samples in their order, and none are held out.
+    transform_algorithm : {"omp", "lasso_cd", "lasso_lars", "lasso_fista", "lars", "threshold"}
+        As in `SparseCoder`.
     transform_n_nonzero_coefs : int, optional
-        For "omp", and for "mod", "ksvd" and "aksvd": atoms per signal; a tenth of the features by default, at least one.
+        For "omp" and "lars", and for "mod", "ksvd" and "aksvd": atoms per signal; a tenth of the features by default, at least one.
     transform_alpha : float or str, optional
         Weight when transforming by another; alpha by default.
     dict_init : array (n_components, n_features) or {"data", "random", "dct"}, optional
@@ -507,10 +523,14 @@ class MiniBatchDictionaryLearning(_Learner):
         Seed.
     positive_code : bool
         Codes must be >= 0.
+    positive_dict : bool
+        Entries of the atoms must be >= 0, and their norms at most one.
     n_jobs : int, optional
         Threads; all by default, -1 likewise, -2 all but one. The results do not depend on it.
     transform_max_iter : int
         Iterations when transforming.
+    tol : float
+        A look at the samples held out finds better codes where their objective is lower by more than this share of the best one.
     max_no_improvement : int or None
         None: `fit` holds nothing out, and takes all passes.
     method_options : mapping, optional
@@ -552,6 +572,7 @@ class MiniBatchDictionaryLearning(_Learner):
         fit_algorithm: str = "online",
         n_jobs: int | None = None,
         batch_size: int = 256,
+        shuffle: bool = True,
         dict_init: Any = None,
         transform_algorithm: str = "omp",
         transform_n_nonzero_coefs: int | None = None,
@@ -560,8 +581,10 @@ class MiniBatchDictionaryLearning(_Learner):
         split_sign: bool = False,
         random_state: Any = None,
         positive_code: bool = False,
+        positive_dict: bool = False,
         transform_max_iter: int = 1000,
         callback: Callable[[Any], Any] | None = None,
+        tol: float = 1e-3,
         max_no_improvement: int | None = 10,
         method_options: Any = None,
     ) -> None:
@@ -571,6 +594,7 @@ class MiniBatchDictionaryLearning(_Learner):
         self.fit_algorithm = fit_algorithm
         self.n_jobs = n_jobs
         self.batch_size = batch_size
+        self.shuffle = shuffle
         self.dict_init = dict_init
         self.transform_algorithm = transform_algorithm
         self.transform_n_nonzero_coefs = transform_n_nonzero_coefs
@@ -579,8 +603,10 @@ class MiniBatchDictionaryLearning(_Learner):
         self.split_sign = split_sign
         self.random_state = random_state
         self.positive_code = positive_code
+        self.positive_dict = positive_dict
         self.transform_max_iter = transform_max_iter
         self.callback = callback
+        self.tol = tol
         self.max_no_improvement = max_no_improvement
         self.method_options = method_options
 
@@ -588,11 +614,12 @@ class MiniBatchDictionaryLearning(_Learner):
         """Number of atoms, weight, and keywords of `learn_dictionary`."""
         where = type(self).__name__
         method = as_text(where, "fit_algorithm", self.fit_algorithm)
-        if method not in (*_BY_BATCHES, "lars", "cd"):
+        if method not in (*_BY_BATCHES, *_THEIRS):
             raise ValueError(f"fit_algorithm = {method!r}, must be one of {', '.join(map(repr, _BY_BATCHES))}")
         n_atoms, alpha, start = self._start(X)
         options = start | {
-            "method": "online" if method in ("lars", "cd") else method,
+            "method": "online" if method in _THEIRS else method,
+            "constraint": "non_negative" if as_bool(where, "positive_dict", self.positive_dict) else "unit_sphere",
             "random_state": self.random_state,
             "n_threads": _n_threads(self),
             "positive": self.positive_code,
@@ -618,7 +645,8 @@ class MiniBatchDictionaryLearning(_Learner):
         n_atoms, alpha, options = self._how(X)
         patience = as_optional_int(where, "max_no_improvement", self.max_no_improvement)
         max_iter, batch_size = as_int(where, "max_iter", self.max_iter), as_int(where, "batch_size", self.batch_size)
-        validation = 0.1 if patience is not None and len(X) >= _ENOUGH_TO_HOLD_OUT else 0.0
+        shuffle = as_bool(where, "shuffle", self.shuffle)
+        validation = 0.1 if shuffle and patience is not None and len(X) >= _ENOUGH_TO_HOLD_OUT else 0.0
         n_trained_on = len(X) - math.floor(validation * len(X) + 0.5)
         batch_size = min(batch_size, n_trained_on)
         if max_iter < 1 or batch_size < 1:
@@ -632,6 +660,8 @@ class MiniBatchDictionaryLearning(_Learner):
             max_iter=min(max_iter * per_pass, _MOST_STEPS),
             validation=validation,
             max_no_improvement=1 if patience is None else patience,
+            least_gain=self.tol,
+            shuffle=shuffle,
             callback=_printing(self),
             **options,
         )

@@ -7,7 +7,9 @@ import copy
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from . import _riata
 from ._arguments import (
     as_bool,
     as_callback,
+    as_float,
     as_like,
     as_mask,
     as_matrix,
@@ -24,13 +27,14 @@ from ._arguments import (
     as_options,
     as_path,
     as_reg,
+    as_seed,
     as_size,
     as_vector,
     as_verbosity,
     renamed,
     shown,
 )
-from ._results import History, LearnResult, Model
+from ._results import History, LearnResult, Model, ValidationCurve
 
 _logger = logging.getLogger("riata")
 
@@ -80,6 +84,8 @@ def learn_dictionary(
     validation: float = 0.0,
     max_no_improvement: int = 10,
     n_nonzero: int | None = None,
+    least_gain: float = 0.0,
+    shuffle: bool = True,
 ) -> LearnResult:
     """Learn a dictionary: by projected gradient on the loss after N layers of sparse coding, by alternating minimisation, or online.
 
@@ -87,9 +93,11 @@ def learn_dictionary(
 
     Parameters
     ----------
-    X : array (n_signals, n_features), or path or list of paths
-        Signals, taken as given (see `centre`). Of .npy files, which are one stream, methods on mini-batches hold a batch at a
-        time, beside the signals held out and those that a fraction as `reg` is of.
+    X : array (n_signals, n_features), path, list of paths or of arrays, h5py or zarr dataset, Dask array, or iterator
+        Signals, taken as given (see `centre`). Of .npy files or arrays in a list, which are one stream, and of datasets, methods on
+        mini-batches hold a batch at a time, beside the signals held out and those that a fraction as `reg` is of. A Dask array is
+        computed chunk by chunk, in an order that each pass changes. Each array that an iterator gives is a mini-batch; of
+        both, `reg` is a fraction of the first batch's, and as they are read once there is no checkpoint and no `validation`.
     n_atoms : int
         Number of atoms.
     reg : float, str or None
@@ -99,7 +107,7 @@ def learn_dictionary(
     n_layers : int
         Number of layers N.
     method : {"unrolled", "alternating", "truncated", "alternating_exact", "stochastic", "online",
-              "pudle_dec", "pudle_lasso", "pudle_ls", "noodl", "mod", "ksvd", "aksvd"}
+              "pudle_dec", "pudle_lasso", "pudle_ls", "noodl", "mod", "ksvd", "aksvd", "arora", "arora_unbiased", "admm"}
         Gradient through all layers; with the codes held constant (K = 0); through the last `backprop`
         layers; or classical alternating minimisation on warm-started exact codes. On mini-batches, for many
         signals: "online", by the statistics of exact codes (Mairal et al., 2010); "stochastic", by the gradient
@@ -109,7 +117,10 @@ def learn_dictionary(
         the codes' signs ("noodl"; Rambhatla, Li and Haupt, 2019). The classics on codes of `n_nonzero` atoms by orthogonal
         matching pursuit: all atoms at once by least squares ("mod"; Engan, Aase and Husoy, 1999); atom after atom with the
         codes that use it ("ksvd"; Aharon, Elad and Bruckstein, 2006), by one step of its alternation ("aksvd"; Rubinstein,
-        Zibulevsky and Elad, 2008). From "pudle_dec" on all take mini-batches if `batch_size` is given.
+        Zibulevsky and Elad, 2008). NOODL's forerunners, whose codes are the correlations beyond reg ("arora"), found anew for
+        each atom without the others' part of it ("arora_unbiased"; Arora, Ge, Ma and Moitra, 2015). From "pudle_dec" on all
+        these take mini-batches if `batch_size` is given. Steps of ADMM for the codes of all signals and for the atoms in turns
+        ("admm"; Wohlberg, 2016).
     backprop : int, optional
         K of "truncated".
     learn_steps : bool
@@ -152,8 +163,8 @@ def learn_dictionary(
         What is minimised.
     reduction : {"mean", "sum"}
         Of the values in the history; the dictionary is the same.
-    constraint : {"unit_sphere", "unit_ball"}
-        Of the atoms.
+    constraint : {"unit_sphere", "unit_ball", "non_negative"}
+        Of the atoms: norm one; at most one; or at most one and no entry below zero.
     centre : bool
         Subtract each signal's mean first.
     replace_atoms : bool
@@ -184,13 +195,18 @@ def learn_dictionary(
         the paper's rule is about 1). "pudle_*": `learning_rate` (1e-3) and `eps` of Adam (a number; by default 1e-8 of the first gradient),
         `step` of the layers (1 / ||D||_2^2), and of threshold="decay" `decay` (0.005) and `decay_every` (100): beta =
         1 - decay * (iteration // decay_every), at least 1/2. "noodl": `learning_rate` (0.5, over the mean of the codes'
-        sizes), `step` of the codes, and `least_code`, below which no code is that is not zero.
+        sizes), `step` of the codes, and `least_code`, below which no code is that is not zero; "arora*" likewise, without
+        `step`.
     validation : float
         Share of the signals that mini-batches never hold. The dictionary returned is the best on them.
     max_no_improvement : int
         Looks at those signals, every 10 mini-batches, without a better one that end the run, as "stalled".
     n_nonzero : int, optional
         Atoms of a code, of "mod", "ksvd" and "aksvd".
+    least_gain : float
+        A look is better where the objective is lower by more than this share of the best one.
+    shuffle : bool
+        False: mini-batches are the signals in their order, again and again, and none are held out.
 
     Returns
     -------
@@ -209,17 +225,19 @@ def learn_dictionary(
     True
     """
     where = "learn_dictionary"
-    files = _files(where, X)
-    X = None if files else as_matrix(where, "X", X)
-    given = {name: value for name, value in locals().items() if name not in ("method_options", "files")}
+    files, shards = _files(where, X), _Shards.of(where, X)
+    batches = X if isinstance(X, Iterator) else _batches_of_chunks(where, X, batch_size, random_state)
+    is_stream = bool(files) or shards is not None or batches is not None
+    X = None if is_stream else as_matrix(where, "X", X)
+    given = {name: value for name, value in locals().items() if name not in ("method_options", "files", "shards", "batches", "is_stream")}
     given |= _method_options(where, method_options) | ({} if isinstance(init, str) else {"init": "data"})
     options = as_options(where, "learn_dictionary", given)
     start = None
     if not isinstance(init, str):
         shape = "(n_atoms, n_features)"
-        start = as_matrix(where, "init", init, shape) if files else as_optional_like(where, "init", init, "X", X, shape)
-    if files and mask is not None:
-        raise ValueError(f"{where}: mask is for signals in memory, and X names files")
+        start = as_matrix(where, "init", init, shape) if is_stream else as_optional_like(where, "init", init, "X", X, shape)
+    if is_stream and mask is not None:
+        raise ValueError(f"{where}: mask is for signals in memory, and X is a stream")
     if start is None and not isinstance(init, str):
         raise TypeError(f"{where}: init = None, must be 'data', 'random', 'dct' or an array")
     if start is not None and as_size(where, "n_atoms", n_atoms) != len(start):
@@ -228,9 +246,16 @@ def learn_dictionary(
     verbose, progress = as_verbosity(where, verbose), as_bool(where, "progress", progress)
     with _observer(callback, verbose, progress, options.get("max_iter", max_iter)) as observer:
         n_atoms, weight = as_size(where, "n_atoms", n_atoms), None if reg is None else as_reg(where, reg)
+        if is_stream and batches is None and start is not None:
+            start = start.astype(np.float64, copy=False)
         if files:
-            start = None if start is None else start.astype(np.float64, copy=False)
             fields = _riata.learn_dictionary_of_files(files, n_atoms, weight, start, observer, options)
+        elif shards is not None:
+            fields = _riata.learn_dictionary_of_source(
+                shards.read, *shards.shape, shards.dtype == np.float32, n_atoms, weight, start, observer, options
+            )
+        elif batches is not None:
+            fields = _learn_from_batches(where, batches, n_atoms, weight, start, observer, options, options.pop("max_iter", max_iter))
         else:
             fields = _riata.learn_dictionary(X, n_atoms, weight, start, as_mask(where, mask, X), observer, options)
     fields |= {"history": History(**fields["history"]), "positive": bool(positive), "centred": bool(centre)}
@@ -256,11 +281,107 @@ def _files(where: str, X: Any) -> list[bytes]:
     """The paths that X names, or none."""
     if isinstance(X, (str, bytes, os.PathLike)):
         X = [X]
-    if isinstance(X, Iterator):
-        raise TypeError(f"{where}: X is an iterator, which is read once; give files, or batches to MiniBatchDictionaryLearning.partial_fit")
     if not isinstance(X, (list, tuple)) or not any(isinstance(path, (str, bytes, os.PathLike)) for path in X):
         return []
     return [as_path(where, f"X[{k}]", path) for k, path in enumerate(X)]
+
+
+class _Shards:
+    """Arrays whose rows are one stream of signals, read by slices."""
+
+    def __init__(self, where: str, arrays: list[Any]) -> None:
+        widths = [int(array.shape[1]) for array in arrays]
+        for k, width in enumerate(widths):
+            if width != widths[0]:
+                raise ValueError(f"{where}: X[{k}] has {width} features but X[0] has {widths[0]}; they must be equal")
+        for k, array in enumerate(arrays):
+            if np.dtype(array.dtype).kind not in "fiub":
+                raise TypeError(f"{where}: X[{k}] holds {array.dtype}; expected float32, float64 or integers")
+        self._arrays, self._ends = arrays, np.cumsum([int(array.shape[0]) for array in arrays])
+        self.shape = int(self._ends[-1]), widths[0]
+        self.dtype = np.float32 if all(array.dtype == np.float32 for array in arrays) else np.float64
+
+    @staticmethod
+    def of(where: str, X: Any) -> _Shards | None:
+        """If X is a list of two-dimensional arrays, or one that is not in memory (of h5py, of zarr)."""
+        if isinstance(X, (list, tuple)) and X and all(_is_table(array) for array in X):
+            return _Shards(where, list(X))
+        if _is_table(X) and hasattr(X, "chunks") and not hasattr(X, "dask"):
+            return _Shards(where, [X])
+        return None
+
+    def read(self, first: int, n: int) -> Any:
+        signals = np.empty((n, self.shape[1]), self.dtype)
+        done, shard = 0, int(np.searchsorted(self._ends, first, side="right"))
+        while done < n:
+            begin = first + done - (int(self._ends[shard - 1]) if shard else 0)
+            some = np.asarray(self._arrays[shard][begin : begin + n - done])
+            signals[done : done + len(some)] = some
+            done, shard = done + len(some), shard + 1
+        return signals
+
+
+def _is_table(X: Any) -> bool:
+    return len(getattr(X, "shape", ())) == 2 and hasattr(X, "dtype") and hasattr(X, "__getitem__")
+
+
+def _batches_of_chunks(where: str, X: Any, batch_size: int | None, random_state: Any) -> Iterator[Any] | None:
+    """Of a Dask array: its chunks again and again, each pass in another order."""
+    if not (_is_table(X) and hasattr(X, "dask") and hasattr(X, "rechunk")):
+        return None
+    if any(np.isnan(size) for size in (*X.chunks[0], *X.chunks[1])):
+        raise ValueError(f"{where}: X is a Dask array of unknown shape; call its compute_chunk_sizes() first")
+    if batch_size is None:
+        raise ValueError(f"{where}: of a Dask array learn in batches: give batch_size")
+    size, seed = as_size(where, "batch_size", batch_size), as_seed(where, random_state)
+
+    def batches() -> Iterator[Any]:
+        rows, random = X.rechunk({1: -1}), np.random.default_rng(seed)
+        while True:
+            for k in random.permutation(rows.numblocks[0]):
+                chunk = np.asarray(rows.blocks[int(k)])
+                chunk = chunk[random.permutation(len(chunk))]
+                for first in range(0, len(chunk), size):
+                    yield chunk[first : first + size]
+
+    return batches()
+
+
+def _learn_from_batches(
+    where: str, batches: Iterator[Any], n_atoms: int, reg: Any, start: Any, observer: Any, options: dict[str, Any], max_iter: int
+) -> dict[str, Any]:
+    """An iteration for each batch, until they end, or the run does."""
+    for name in ("checkpoint", "validation", "resume"):
+        if options.pop(name, None):
+            raise ValueError(f"{where}: {name} is for signals that can be read again; X is read once")
+    max_time = options.pop("max_time", None)
+    options.pop("batch_size", None)
+    began, going, n_done, status = time.monotonic(), None, 0, ""
+    try:
+        for batch in batches:
+            X = as_matrix(where, "a batch of X", batch, "(n_signals, n_features)")
+            if going is None:
+                first = None if start is None else start.astype(X.dtype, copy=False)
+                going = Learner((n_atoms, reg, first, options), X.dtype == np.float32)
+            going.partial_fit(X)
+            n_done += 1
+            seconds = time.monotonic() - began
+            if observer is not None:
+                last = {name: values[-1] for name, values in going.result()["history"].items() if name in ("value", "step")}
+                if observer(SimpleNamespace(phase=0, iteration=n_done, seconds=seconds, **last)):
+                    status = "interrupted"
+            if max_time is not None and seconds >= max_time:
+                status = status or "max_time"
+            if status or n_done >= max_iter:
+                break
+    except KeyboardInterrupt:
+        if n_done == 0:
+            raise
+        status = "interrupted"
+    if going is None:
+        raise ValueError(f"{where}: X is an iterator that gave no batch")
+    fields = going.result()
+    return fields | {"status": status or fields["status"]}
 
 
 class Learner:
@@ -275,6 +396,10 @@ class Learner:
 
     def dictionary(self) -> Any:
         return self._core.dictionary()
+
+    def result(self) -> dict[str, Any]:
+        """The fields of a LearnResult."""
+        return self._core.result()
 
     @property
     def reg(self) -> float | None:
@@ -348,6 +473,86 @@ def _progress_bar(total: int) -> Any:
     except ImportError:
         return None
     return tqdm(total=total, unit="iteration", leave=False)
+
+
+def validation_curve(
+    X: Any,
+    n_atoms: Any,
+    reg: Any = None,
+    *,
+    method: str = "online",
+    validation: float = 0.2,
+    n_runs: int = 2,
+    n_nonzero: int | None = None,
+    max_iter: int = 300,
+    max_time: float | None = None,
+    batch_size: int | None = None,
+    n_layers: int = 20,
+    positive: bool = False,
+    constraint: str = "unit_sphere",
+    method_options: Mapping[str, Any] | None = None,
+    random_state: Any = 0,
+    n_threads: int | None = None,
+    callback: Callable[[Any], Any] | None = None,
+) -> ValidationCurve:
+    """How dictionaries fare on signals that they have not seen, over a grid: what to choose the weight and the number of atoms by.
+
+    Of each pair `n_runs` dictionaries are learned from the same signals, from other seeds. Objectives of different weights are not
+    to be compared: choose the number of atoms by them, and the weight by what it explains with how many atoms, and by the
+    stability. `riata.plot.validation_curve` draws it.
+
+    Parameters
+    ----------
+    X : array (n_signals, n_features)
+        Signals.
+    n_atoms : int or sequence of int
+        Numbers of atoms.
+    reg : float, str or a sequence of them, optional
+        Weights, or fractions such as "0.1max"; none of methods on `n_nonzero` atoms.
+    validation : float
+        Share of the signals held out.
+    n_runs : int
+        Dictionaries of each pair.
+    max_time : float, optional
+        Seconds of each dictionary.
+    method, n_nonzero, max_iter, batch_size, n_layers, positive, constraint, method_options, n_threads
+        As in `learn_dictionary`.
+    random_state : int, RandomState, Generator or None
+        Seed of the first run, and of what is held out; those of the others follow.
+    callback : callable, optional
+        Called after each pair with a dict of its numbers: n_atoms, reg, objective, explained, n_nonzero, stability. Returning
+        True ends with the pairs so far.
+
+    Returns
+    -------
+    ValidationCurve
+
+    Examples
+    --------
+    >>> import riata
+    >>> X = riata.datasets.planted(n_features=10, n_atoms=15, n_signals=500, density=0.2).signals
+    >>> curve = riata.validation_curve(X, [10, 15], [0.1, 0.2], batch_size=100, max_iter=30)
+    >>> curve.objective.shape, curve.stability.shape
+    ((2, 2, 2), (2, 2))
+    """
+    where = "validation_curve"
+    X = as_matrix(where, "X", X)
+    atoms = [as_size(where, "n_atoms", m) for m in np.atleast_1d(n_atoms).tolist()]
+    asked = [] if reg is None else [reg] if isinstance(reg, (str, int, float)) else list(reg)
+    regs = [as_reg(where, r) for r in asked]
+    given = {name: value for name, value in locals().items() if name not in ("n_atoms", "validation", "method_options")}
+    options = as_options(where, "learn_dictionary", given | _method_options(where, method_options))
+    names = ("n_atoms", "reg", "objective", "explained", "n_nonzero", "stability")
+    callback = as_callback(where, callback)
+    observer = None if callback is None else lambda point: bool(callback(dict(zip(names, point))))
+    n_runs = as_size(where, "n_runs", n_runs)
+    points = _riata.validation_curve(X, atoms, regs, as_float(where, "validation", validation), n_runs, observer, options)
+    shape = len(atoms), max(1, len(regs))
+    columns = [np.full((*shape, n_runs), np.nan) for _ in range(4)] + [np.full(shape, np.nan)]
+    for k, (_, *values) in enumerate(points):
+        for column, value in zip(columns, values):
+            column[k // shape[1], k % shape[1]] = value
+    return ValidationCurve(np.array(atoms), tuple(asked), *columns)
 
 
 def recovery_score(D: Any, D_ref: Any) -> float:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from ._arguments import Array, as_int, as_matrix, as_pair, as_size, as_text, shown
+from ._results import ValidationCurve
 
-__all__ = ["convergence", "dictionary", "mosaic"]
+__all__ = ["convergence", "dictionary", "mosaic", "validation_curve"]
 
 
 def mosaic(
@@ -129,6 +130,54 @@ def convergence(results: Any, ax: Any = None, against: str = "iterations") -> An
     if len(named) > 1:
         ax.legend()
     return ax
+
+
+def validation_curve(curve: ValidationCurve, axes: Any = None) -> Any:
+    """Draw what to choose the weight and the number of atoms by: objective, stability, what is explained, and by how many atoms.
+
+    Parameters
+    ----------
+    curve : ValidationCurve
+        Of `riata.validation_curve`. A line is a weight, or all numbers of atoms where there is one number alone; bars reach from the
+        smallest to the largest of the runs.
+    axes : four matplotlib Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    array of four matplotlib Axes
+
+    Examples
+    --------
+    >>> import riata
+    >>> X = riata.datasets.planted(n_features=10, n_atoms=15, n_signals=500, density=0.2).signals
+    >>> curve = riata.validation_curve(X, [10, 15], [0.1, 0.2], batch_size=100, max_iter=30)
+    >>> len(riata.plot.validation_curve(curve))  # doctest: +SKIP
+    4
+    """
+    if axes is None:
+        _new_axes().remove()
+        import matplotlib.pyplot as plt
+
+        figure = plt.gcf()
+        figure.set_layout_engine("constrained")
+        axes = figure.subplots(2, 2).ravel()
+    by_reg = len(curve.n_atoms) == 1 and len(curve.regs) > 1
+    drawn = {"objective, held out": curve.objective, "stability": curve.stability[..., None],
+             "energy explained": curve.explained, "atoms per signal": curve.n_nonzero}  # fmt: skip
+    for ax, (name, values) in zip(axes, drawn.items()):
+        lines = [values[0]] if by_reg else [values[:, k] for k in range(values.shape[1])]
+        x = np.arange(len(curve.regs)) if by_reg else curve.n_atoms
+        for k, line in enumerate(lines):
+            mean, low, high = line.mean(axis=1), line.min(axis=1), line.max(axis=1)
+            label = None if by_reg or not curve.regs else f"reg = {curve.regs[k]}"
+            ax.errorbar(x, mean, [mean - low, high - mean], fmt="o-", ms=3, capsize=2, label=label)
+        if by_reg:
+            ax.set_xticks(x, [str(reg) for reg in curve.regs])
+        ax.set(xlabel="reg" if by_reg else "number of atoms", ylabel=name)
+    if not by_reg and len(curve.regs) > 1:
+        axes[0].legend(fontsize="small")
+    return axes
 
 
 def _new_axes() -> Any:

@@ -41,6 +41,33 @@ def test_codes_carry_their_certificate(riata, tmp_path, planted, method):
     assert report["status"] == "converged" and report["n_not_converged"] == 0
 
 
+def test_codes_of_so_many_atoms_need_no_reg(riata, tmp_path, planted):
+    package = pytest.importorskip("riata")
+    X, D = planted
+    report = riata.json("encode", "D.npy", "X.npy", "-o", "c.npz", "--n-nonzero", 3)
+    expected = package.omp(X, D, 3)
+    with np.load(tmp_path / "c.npz") as file:
+        assert set(file) == {"codes", "error"}
+        np.testing.assert_array_equal(file["codes"], expected.codes)
+        np.testing.assert_array_equal(file["error"], expected.error)
+    assert report["method"] == "omp" and report["error"] == pytest.approx(expected.error.mean())
+    riata("learn", "X.npy", "-o", "k.safetensors", "--method", "ksvd", "--n-nonzero", 2, "--n-atoms", 20, "--max-iter", 3, "--centre")
+    assert "codes of 600 signals, of 2 of 20 atoms each" in riata("encode", "k.safetensors", "X.npy", "-o", "k.npy")
+    centred = X - X.mean(axis=1, keepdims=True)
+    atoms = package.load_model(tmp_path / "k.safetensors").dictionary
+    np.testing.assert_allclose(np.load(tmp_path / "k.npy"), package.omp(centred, atoms, 2).codes, atol=1e-12)
+    riata("encode", "k.safetensors", "X.npy", "-o", "l.npy", "--reg", 0.3)
+    assert ((np.load(tmp_path / "l.npy") != 0).sum(axis=1) > 2).any()
+    for options, sentence in (
+        (("--n-nonzero", 0), "n_nonzero = 0, must be >= 1"),
+        (("--n-nonzero", 2, "--reg", 0.1), "--reg and --n-nonzero exclude each other"),
+        (("--n-nonzero", 2, "--tol", 1e-3), "--tol is for codes by --reg, not for those of --n-nonzero atoms"),
+        (("--n-nonzero", 2, "--stream"), "--stream is for codes by --reg, not for those of --n-nonzero atoms"),
+    ):
+        done = riata.run("encode", "D.npy", "X.npy", "-o", "d.npy", *options)
+        assert done.returncode == 2 and sentence in done.stderr
+
+
 def test_npy_holds_the_codes_alone_and_threads_do_not_matter(riata, tmp_path):
     for threads in (1, 2):
         riata("encode", "D.npy", "X.npy", "-o", f"{threads}.npy", "--reg", "0.1max", "--n-threads", threads)

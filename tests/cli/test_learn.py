@@ -56,6 +56,7 @@ def test_learns_a_planted_dictionary_and_says_so(riata, tmp_path, planted, safet
     ("--method", "online", "--batch-size", 50), ("--method", "stochastic", "--batch-size", 50), ("--method", "pudle_lasso", "--learning-rate", 0.01),
     ("--method", "noodl"), ("--method", "mod", "--n-nonzero", 3), ("--method", "ksvd", "--n-nonzero", 3),
     ("--method", "aksvd", "--n-nonzero", 3, "--batch-size", 100),
+    ("--method", "arora"), ("--method", "arora_unbiased"), ("--method", "admm"), ("--constraint", "non_negative"),
     ("--learn-steps",), ("--algorithm", "ista"), ("--loss", "least_squares"), ("--positive",), ("--centre",),
     ("--constraint", "unit_ball"), ("--init", "random"), ("--init", "dct"), ("--init", "D.npy"), ("--n-layers", 5)])
 def test_every_choice_lowers_the_objective(riata, tmp_path, options, safetensors):
@@ -79,6 +80,34 @@ def test_several_files_are_one_stream_of_signals(riata, tmp_path):
     one = (tmp_path / "parts.safetensors").read_bytes()
     assert one == (tmp_path / "columns.safetensors").read_bytes()
     assert one == (tmp_path / "whole.safetensors").read_bytes() == (tmp_path / "in_memory.safetensors").read_bytes()
+
+
+def test_a_dataset_of_an_hdf5_file_is_a_stream_and_an_array(riata, tmp_path):
+    h5py = pytest.importorskip("h5py")
+    X = np.load(tmp_path / "X.npy")
+    with h5py.File(tmp_path / "X.h5", "w") as file:
+        file["recording/signals"] = X
+        file.create_dataset("single", data=X.astype(np.float32), chunks=(7, 5), compression="gzip")
+        file["flat"], file["words"], file["bad"] = X[0], [["a", "b"]], np.where(np.arange(len(X))[:, None] == 41, np.nan, X)
+    batches = (*SHORT, "--reg", "0.1max", "--method", "online", "--batch-size", 100, "--centre", "--validation", 0.2)
+    for options in (batches, (*SHORT, "--reg", "0.1max")):  # read when due, and read whole
+        for name, file in (("a", "X.npy"), ("b", "X.h5:recording/signals")):
+            riata("learn", file, "-o", f"{name}.safetensors", *options)
+        assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+    assert riata.json("learn", "X.h5:single", "-o", "m.safetensors", *batches)["dtype"] == "float32"
+    riata("encode", "b.safetensors", "X.h5:recording/signals", "-o", "Z.npy")
+    (tmp_path / "none.h5").write_bytes(b"no HDF5")
+    for name, sentence in (
+        ("X.h5", "X.h5 holds datasets; choose one, as in X.h5:/signals"),
+        ("X.h5:/gone", "X.h5 has no dataset '/gone'"),
+        ("X.h5:flat", "X.h5:flat has 1 dimensions; expected 2: (n_signals, n_features)"),
+        ("X.h5:words", "X.h5:words holds no numbers; expected floating-point numbers or integers"),
+        ("X.h5:bad", "signal 41"),
+        ("none.h5:/signals", "none.h5 is no HDF5 file, or a damaged one"),
+        ("gone.h5:/signals", "gone.h5: no such file"),
+    ):
+        done = riata.run("learn", name, "-o", "n.safetensors", *batches)
+        assert done.returncode in (1, 2) and sentence in done.stderr and not (tmp_path / "n.safetensors").exists(), name
 
 
 def test_same_bits_for_one_and_two_threads_and_again(riata, tmp_path):

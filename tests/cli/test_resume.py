@@ -16,6 +16,7 @@ METHODS = {
     "stochastic": ("--method", "stochastic", "--batch-size", 20, "--max-iter", 60),
     "pudle_ls": ("--method", "pudle_ls", "--threshold", "decay", "--batch-size", 20, "--max-iter", 60),
     "noodl": ("--method", "noodl", "--batch-size", 100, "--max-iter", 300),
+    "admm": ("--method", "admm", "--max-iter", 200),
     "ksvd": ("--method", "ksvd", "--n-nonzero", 5, "--batch-size", 100, "--max-iter", 120),
 }
 

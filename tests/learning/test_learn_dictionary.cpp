@@ -12,6 +12,7 @@
 #include "riata/learning/recovery.hpp"
 #include "support/lasso_oracle.hpp"
 #include "support/precision.hpp"
+#include "support/random_arrays.hpp"
 
 namespace riata::testing {
 namespace {
@@ -50,7 +51,9 @@ std::vector<LearnOptions> all_methods(int max_iter) {
       {.method = noodl, .learning_rate = 0.5},
       {.method = mod, .n_nonzero = 2},
       {.method = ksvd, .n_nonzero = 2},
-      {.method = aksvd, .batch_size = 50, .n_nonzero = 2}};
+      {.method = aksvd, .batch_size = 50, .n_nonzero = 2},
+      {.method = arora, .learning_rate = 0.05, .least_code = 1.5},
+      {.method = LearningMethod::admm}};
   for (LearnOptions& options : methods) {
     options.n_layers = 8;
     options.max_iter = max_iter;
@@ -64,6 +67,41 @@ std::string describe(const LearnOptions& o) {
          (o.constraint == Constraint::unit_ball ? ", ball" : ", sphere");
 }
 
+TYPED_TEST(LearnDictionary, FindsANonNegativeDictionary_WhoseAtomsNeverFallBelowZero) {
+  using T = TypeParam;
+  Matrix<T> truth = datasets::gaussian_dictionary<T>(12, 10, 8);
+  project_atoms(truth, Constraint::non_negative);
+  truth.colwise().normalize();
+  Draw draw(6);
+  const Matrix<T> X = truth * (2 * draw.sparse_matrix(10, 800, 0.15)).template cast<T>();
+  Matrix<T> start = (truth.template cast<double>() + 0.25 * draw.normal_matrix(12, 10)).template cast<T>();
+  start = start.cwiseMax(T(0)).eval();
+  start.colwise().normalize();
+  const double score = recovery_score<T>(start, truth);
+  ASSERT_LT(score, 0.93);
+  for (LearnOptions options : all_methods(60)) {
+    const auto [codes, moves, batches] = parts_of(options.method);
+    if (codes == CodesBy::pursuit || codes == CodesBy::hard_thresholding || options.learn_steps) continue;
+    options.constraint = Constraint::non_negative;
+    const LearnResult<T> result = learn_dictionary<T>(X, start, 0.05, options);
+    EXPECT_GE(result.dictionary.minCoeff(), T(0)) << to_string(options.method);
+    EXPECT_LE(result.dictionary.colwise().norm().maxCoeff(), 1 + 4 * epsilon<T>) << to_string(options.method);
+    const bool is_slow =
+        codes == CodesBy::layers && moves != MovesBy::stochastic_line_search && options.method != LearningMethod::unrolled;
+    EXPECT_GT(recovery_score<T>(result.dictionary, truth), is_slow ? score : 0.96) << to_string(options.method);
+  }
+  for (const Init init : {Init::data, Init::random, Init::dct}) {
+    const auto result = learn_dictionary<T>(
+        Matrix<T>(-X), 10, 0.05,
+        {.method = LearningMethod::online, .constraint = Constraint::non_negative, .init = init, .max_iter = 3});
+    EXPECT_GE(result.dictionary.minCoeff(), T(0));
+    EXPECT_GT(result.dictionary.colwise().norm().minCoeff(), T(0));
+  }
+  EXPECT_THROW(
+      learn_dictionary<T>(X, 10, {}, {.method = LearningMethod::ksvd, .n_nonzero = 2, .constraint = Constraint::non_negative}),
+      std::invalid_argument);
+}
+
 TYPED_TEST(LearnDictionary, FindsAPlantedDictionary_ByEveryMethodUnderEachConstraint) {
   using T = TypeParam;
   ASSERT_LT(this->score(this->start), 0.8);
@@ -72,7 +110,7 @@ TYPED_TEST(LearnDictionary, FindsAPlantedDictionary_ByEveryMethodUnderEachConstr
       options.constraint = constraint;
       if (options.learn_steps) options.tol = 5e-3;  // steps move in the second phase
       const BatchesOf batches = parts_of(options.method).batches;
-      const bool falls = batches == BatchesOf::all;
+      const bool falls = parts_of(options.method).moves == MovesBy::line_search;
       if (!falls) options.max_iter = 80;
       const LearnResult<T> result = this->learn(options);
       const double least = batches == BatchesOf::all_unless_asked ? this->score(this->start) : 0.9;  // they go slowly

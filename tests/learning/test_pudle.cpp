@@ -127,6 +127,57 @@ TEST(Noodl, RecoversADictionaryToRounding_WithoutLookingAtIt) {
   EXPECT_EQ(learned(0x1p-60, 3), learned(1, 3));
 }
 
+TEST(Arora, DirectionsAreThoseThatAreWritten) {
+  Draw draw(23);
+  const Real64 D = draw.atoms(6, 9), X = draw.normal_matrix(6, 40);
+  const double least = 0.6;
+  for (const bool unbiased : {false, true}) {
+    Real64 g = Real64::Zero(6, 9);
+    double size = 0;
+    for (int k = 0; k < 40; ++k) {
+      const auto beyond = [&](const Eigen::VectorXd& c) -> Eigen::VectorXd {
+        return (c.array().abs() > least / 2).select(c, 0.0);
+      };
+      const Eigen::VectorXd x = X.col(k), z = beyond(D.transpose() * x);
+      size += z.cwiseAbs().sum();
+      for (int i = 0; i < 9; ++i) {
+        Real64 B = D;
+        if (unbiased)
+          for (int j = 0; j < 9; ++j)
+            if (j != i) B.col(j) -= D.col(i).dot(D.col(j)) * D.col(i);
+        const Eigen::VectorXd z_i = beyond(B.transpose() * x);
+        if (z_i(i) != 0) g.col(i) -= std::copysign(1.0, z_i(i)) * (x - B * z_i);
+      }
+    }
+    g *= 9 / size;
+    NoodlDirection<double> direction(DenseDictionary<double>(D),
+                                     {.threshold = 0.1, .least_code = least, .n_layers = 0, .unbiased = unbiased});
+    const Sums<double> sums = direction.look({Matrix<double>(X)}, {.at = {{"dictionary", D}}, .gradient = {"dictionary"}}, {});
+    EXPECT_LE((sums.gradient.at("dictionary") - g).norm(), 1e-12 * g.norm()) << unbiased;
+  }
+}
+
+TEST(Arora, ComesNearTheDictionary_AndWithoutBiasNearer_WhereNoodlGoesOn) {
+  const Sparse problem(80, 100, 2, 1, 3000);
+  const Matrix<double> start = datasets::perturbed<double>(problem.dictionary, 0.3, 5);
+  const auto error = [&](LearningMethod method) {
+    return problem.error(learn_dictionary<double>(problem.signals, start, 0.1,
+                                                  {.method = method,
+                                                   .n_layers = 60,
+                                                   .batch_size = 500,
+                                                   .learning_rate = 0.1,
+                                                   .least_code = 1,
+                                                   .max_iter = 80,
+                                                   .replace_atoms = false})
+                             .dictionary);
+  };
+  using enum LearningMethod;
+  const double biased = error(arora), unbiased = error(arora_unbiased);
+  EXPECT_LT(biased, 0.1);
+  EXPECT_LT(unbiased, 0.7 * biased);
+  EXPECT_LT(error(noodl), 0.1 * unbiased);
+}
+
 TEST(PudleAndNoodl, RefuseWhatDoesNotFit) {
   using enum LearningMethod;
   const auto with = [](const LearnOptions& options) { return [options] { options.validate(); }; };
@@ -136,9 +187,9 @@ TEST(PudleAndNoodl, RefuseWhatDoesNotFit) {
        with({.method = pudle_lasso, .threshold = Threshold::hard})},
       {"hard thresholds are for the penalty 'l1' without positive and weights",
        with({.method = noodl, .penalty = {.positive = true}})},
-      {"step and learning_rate are for 'pudle_*' and 'noodl', not for 'online'", with({.method = online, .step = 0.1})},
+      {"step and learning_rate are for 'pudle_*', 'noodl' and 'arora*', not for 'online'", with({.method = online, .step = 0.1})},
       {"eps is for the methods 'pudle_*', not for 'noodl'", with({.method = noodl, .eps = 1e-8})},
-      {"least_code is for method 'noodl' alone", with({.method = pudle_ls, .least_code = 1})},
+      {"least_code is for the methods 'noodl' and 'arora*', not for 'pudle_ls'", with({.method = pudle_ls, .least_code = 1})},
       {"loss: method 'pudle_dec' has its own", with({.method = pudle_dec, .loss = Loss::least_squares})},
       {"decay = 0.5, must be > 0 and < 0.5", with({.method = pudle_ls, .threshold = Threshold::decay, .decay = 0.5})},
       {"decay and decay_every are for threshold = 'decay'", with({.method = pudle_ls, .decay = 0.01})},

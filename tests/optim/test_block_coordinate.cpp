@@ -15,7 +15,7 @@ class BlockCoordinateDescent : public ::testing::Test {
   Matrix<T> step(const Matrix<T>& D) {
     const Parameters<T> start{{"dictionary", D}};
     const std::set<std::string> moves{"dictionary"};
-    BlockCoordinate<T> update;
+    BlockCoordinate<T> update(options_);
     const auto outcome =
         answered<T, Outcome<T>>(update.step({.parameters = start, .moves = moves}), [&](const Question<T>& question) {
           EXPECT_TRUE(question.statistics && question.at.at("dictionary") == D);
@@ -26,6 +26,7 @@ class BlockCoordinateDescent : public ::testing::Test {
   }
   double residual(const Matrix<T>& D) const { return (X_ - D * Z_).template cast<double>().squaredNorm(); }
 
+  BlockCoordinateOptions options_;
   Draw draw_{5};
   Matrix<T> Z_ = draw_.sparse_matrix(8, 60, 0.4).template cast<T>();
   Matrix<T> X_ = draw_.normal_matrix(5, 60).template cast<T>();
@@ -50,6 +51,27 @@ TYPED_TEST(BlockCoordinateDescent, LowersTheResidual_ToWhereNoAtomAloneLowersIt)
       other.col(j) = (D.col(j).template cast<double>() + this->draw_.log_uniform(0.01, 1) * this->draw_.normal_vector(5))
                          .normalized()
                          .template cast<T>();
+      EXPECT_GE(this->residual(other), value * (1 - 1e-5));
+    }
+}
+
+TYPED_TEST(BlockCoordinateDescent, KeepsAtomsFromFallingBelowZero_WhereNoNonNegativeAtomIsBetter) {
+  using T = TypeParam;
+  this->options_.constraint = Constraint::non_negative;
+  Matrix<T> D = this->D_.cwiseAbs();
+  double value = this->residual(D);
+  for (int k = 0; k < 60; ++k) {
+    D = this->step(D);
+    EXPECT_GE(D.minCoeff(), T(0));
+    EXPECT_LE(D.colwise().norm().maxCoeff(), T(1 + 1e-6));
+    EXPECT_LE(this->residual(D), value * (1 + 1e-6));
+    value = this->residual(D);
+  }
+  for (Index j = 0; j < D.cols(); ++j)
+    for (int k = 0; k < 50; ++k) {
+      Matrix<T> other = D;
+      other.col(j) += (this->draw_.log_uniform(0.01, 1) * this->draw_.normal_vector(5)).template cast<T>();
+      project_atoms(other, Constraint::non_negative);
       EXPECT_GE(this->residual(other), value * (1 - 1e-5));
     }
 }

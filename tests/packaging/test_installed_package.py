@@ -121,7 +121,7 @@ def test_internal_headers_stay_home(prefix):
     assert "riata/version.hpp" in installed
     assert not {"riata/core/check.hpp", "riata/linalg/blas.hpp", "riata/solvers/tile_solver.hpp"} & installed
     reached = run("g++", "-std=c++20", "-isystem", EIGEN, f"-I{prefix}/include", "-MM", prefix / "include/riata/riata.hpp")
-    assert installed == set(re.findall(r"include/(riata/\S+)", reached.stdout))
+    assert installed == set(re.findall(r"include/(riata/\S+)", reached.stdout)) | {"riata/learning/hdf5_signals.hpp"}
 
 
 @pytest.mark.parametrize(
@@ -129,6 +129,7 @@ def test_internal_headers_stay_home(prefix):
     [
         ("TIFF", ["-DCOMPONENT=images"], "riata needs TIFF; on Debian: apt install libtiff-dev"),
         ("PNG", [], "riata needs PNG; on Debian: apt install libpng-dev"),
+        ("HDF5", ["-DCOMPONENT=hdf5"], "riata needs HDF5; on Debian: apt install libhdf5-dev"),
         ("Eigen3", ["-DCOMPONENT=core"], "riata needs Eigen3; on Debian: apt install libeigen3-dev"),
         ("OpenMP", ["-DCMAKE_CXX_COMPILER=clang++"], "riata needs OpenMP; on Debian: apt install libomp-dev"),
     ],
@@ -143,7 +144,7 @@ def test_what_is_missing_is_named_with_its_package(prefix, tmp_path, missing, mo
 
 def test_an_unknown_component_is_refused(prefix, tmp_path):
     done = configure(prefix, tmp_path, "", "-DCOMPONENT=imagse")
-    assert done.returncode != 0 and "riata has no component 'imagse'; there are core and images" in done.stderr
+    assert done.returncode != 0 and "riata has no component 'imagse'; there are core, images and hdf5" in done.stderr
 
 
 def test_pkg_config(prefix, version, tmp_path):

@@ -317,7 +317,7 @@ LEARNING = [
     (
         lambda: learn(X, method="magic"),
         ValueError,
-        "method = 'magic', must be 'unrolled', 'alternating', 'truncated', 'alternating_exact', 'stochastic', 'online', 'pudle_dec', 'pudle_lasso', 'pudle_ls', 'noodl', 'mod', 'ksvd' or 'aksvd'",
+        "method = 'magic', must be 'unrolled', 'alternating', 'truncated', 'alternating_exact', 'stochastic', 'online', 'pudle_dec', 'pudle_lasso', 'pudle_ls', 'noodl', 'mod', 'ksvd', 'aksvd', 'arora', 'arora_unbiased' or 'admm'",
     ),
     (lambda: learn(X, method="mod"), ValueError, "method 'mod' needs n_nonzero, the atoms of a code"),
     (
@@ -376,7 +376,7 @@ LEARNING = [
     (
         lambda: learn(X, constraint="simplex"),
         ValueError,
-        "constraint = 'simplex', must be 'unit_sphere' or 'unit_ball'",
+        "constraint = 'simplex', must be 'unit_sphere', 'unit_ball' or 'non_negative'",
     ),
     (lambda: learn(X, max_iter=0), ValueError, "max_iter = 0, must be >= 1"),
     (lambda: learn(X, max_time=0.0), ValueError, "max_time = 0, must be > 0 seconds"),

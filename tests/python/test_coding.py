@@ -224,6 +224,24 @@ def test_pursuit_agrees_with_scikit_learn(problem):
     assert set(riata.omp(X, D, n_nonzero=1, tol=1e-3).status) == {"max_iter"}
 
 
+@pytest.mark.parametrize("precision", [np.float32, np.float64])
+@pytest.mark.parametrize("options", [dict(n_nonzero=4), dict(tol=0.1), dict(n_nonzero=3, selection="ols"),
+                                     dict(max_error=0.5, selection="ols"), dict(n_nonzero=4, gram=True)])
+def test_pursuit_returns_sparse_rows_of_the_same_numbers(problem, precision, options):
+    scipy_sparse = pytest.importorskip("scipy.sparse")
+    X, D = problem.signals.astype(precision), problem.dictionary.astype(precision)
+    options = {name: D @ D.T if name == "gram" else value for name, value in options.items()}
+    X[3] = 0
+    dense, sparse = riata.omp(X, D, **options), riata.omp(X, D, **options, output="csr")
+    assert isinstance(sparse.codes, scipy_sparse.csr_matrix) and sparse.codes.dtype == precision
+    sparse.codes.check_format(full_check=True)
+    assert sparse.codes.has_sorted_indices and (sparse.codes.data != 0).all()
+    np.testing.assert_array_equal(sparse.codes.toarray(), dense.codes)
+    for name in ("n_nonzero", "status"):
+        np.testing.assert_array_equal(getattr(sparse, name), getattr(dense, name))
+    np.testing.assert_allclose(sparse.error, dense.error, rtol=1e-13)  # atoms are summed in another order
+
+
 def test_codes_that_do_not_fit_are_named_with_their_shape_and_a_way_around():
     X, D = np.broadcast_to(np.ones((1, 2)), (1 << 22, 2)).copy(), np.ones((1 << 12, 2))
     for call, words in ((lambda: riata.encode(X, D, 0.1), "encode_stream"), (lambda: riata.omp(X, D, n_nonzero=1), "fewer")):

@@ -362,12 +362,12 @@ def test_they_work_in_a_pipeline(problem):
     "make, sentence",
     [
         (
-            lambda p: SparseCoder(p.dictionary, transform_algorithm="lars").fit_transform(p.signals),
-            "transform_algorithm = 'lars', must be one of 'lasso_cd', 'lasso_fista', 'omp'",
+            lambda p: SparseCoder(p.dictionary, transform_algorithm="cd").fit_transform(p.signals),
+            "transform_algorithm = 'cd', must be one of 'lasso_cd', 'lasso_lars', 'lasso_fista', 'omp', 'lars', 'threshold'",
         ),
         (
             lambda p: SparseCoder(p.dictionary, transform_algorithm="omp", positive_code=True).fit_transform(p.signals),
-            "positive_code = True is for the algorithms of the Lasso, not for 'omp'",
+            "Positive constraint not supported for 'omp' coding method.",
         ),
         (
             lambda p: SparseCoder(p.dictionary, transform_algorithm="omp", transform_n_nonzero_coefs=0).fit_transform(p.signals),
@@ -379,11 +379,11 @@ def test_they_work_in_a_pipeline(problem):
         ),
         (
             lambda p: SparseCoder(p.dictionary).inverse_transform(np.ones((2, 3))),
-            "the codes have 3 columns, expected 20",
+            "Expected 20, got 3.",
         ),
         (
-            lambda p: DictionaryLearning(fit_algorithm="lars").fit(p.signals),
-            "fit_algorithm = 'lars', must be one of 'unrolled', 'alternating', 'truncated'",
+            lambda p: DictionaryLearning(fit_algorithm="exact").fit(p.signals),
+            "fit_algorithm = 'exact', must be one of 'unrolled', 'alternating', 'truncated'",
         ),
         (
             lambda p: DictionaryLearning(dict_init=np.ones((3, 12)), n_components=4).fit(p.signals),
@@ -398,7 +398,7 @@ def test_they_work_in_a_pipeline(problem):
         ),
         (
             lambda p: LISTA(p.dictionary, max_iter=1).fit(p.signals).inverse_transform(np.ones((2, 3))),
-            "the codes have 3 columns, expected 20",
+            "Expected 20, got 3.",
         ),
         (lambda p: DictionaryLearning(alpha=-1).fit(p.signals), "reg = -1, must be > 0 and finite"),
     ],

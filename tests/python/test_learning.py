@@ -9,7 +9,8 @@ import riata
 
 METHODS = {"unrolled": {}, "alternating": {}, "truncated": {"backprop": 3}, "alternating_exact": {},
            "stochastic": {}, "online": {}, "pudle_dec": {}, "pudle_lasso": {"batch_size": 100},
-           "pudle_ls": {"threshold": "decay"}, "mod": {"n_nonzero": 4}, "ksvd": {"n_nonzero": 4}, "aksvd": {"n_nonzero": 4}}
+           "pudle_ls": {"threshold": "decay"}, "mod": {"n_nonzero": 4}, "ksvd": {"n_nonzero": 4}, "aksvd": {"n_nonzero": 4},
+           "admm": {}}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def test_every_method_improves_dictionary_and_objective(problem, method):
     assert riata.recovery_score(result.dictionary, problem.dictionary) > riata.recovery_score(
         start, problem.dictionary
     )
-    assert len(result.steps) == (0 if method in ("alternating_exact", "online", "mod", "ksvd", "aksvd") else 20)
+    assert len(result.steps) == (0 if method in ("alternating_exact", "online", "mod", "ksvd", "aksvd", "admm") else 20)
     assert result.status in ("converged", "max_iter")
 
 
@@ -208,15 +209,136 @@ def test_files_that_cannot_be_learned_from_are_refused_with_a_sentence(problem, 
     for call, sentence in (
         (lambda: learn(good, other), "has 7 features but .*good.npy has 16"),
         (lambda: learn(good, method="unrolled", batch_size=None), "method 'unrolled' holds all signals in memory"),
-        (lambda: learn(good, mask=np.ones((400, 16))), "mask is for signals in memory, and X names files"),
+        (lambda: learn(good, mask=np.ones((400, 16))), "mask is for signals in memory, and X is a stream"),
         (lambda: learn(good, problem.signals), r"X\[1\] = .*, must be a path"),
-        (lambda: riata.learn_dictionary(iter([problem.signals]), 24, 0.1), "X is an iterator, which is read once"),
         (lambda: learn(good, init=problem.dictionary[:, :7]), "init has 7 features but the signals have 16"),
     ):
         with pytest.raises((ValueError, TypeError), match=sentence):
             call()
     with pytest.raises(OSError, match="cannot read .*gone.npy"):
         learn(good, gone)
+
+
+class Sliced:
+    """What h5py's and zarr's datasets have of an array; what is read of it at once."""
+
+    chunks = None
+
+    def __init__(self, rows):
+        self.rows, self.shape, self.dtype, self.largest = rows, rows.shape, rows.dtype, 0
+
+    def __getitem__(self, key):
+        self.largest = max(self.largest, key.stop - key.start)
+        return self.rows[key]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16])
+def test_arrays_in_a_list_and_datasets_are_learned_from_like_an_array(problem, dtype, tmp_path):
+    X = (100 * problem.signals).astype(dtype)
+    options = dict(reg="0.1max", method="online", batch_size=50, max_iter=12, validation=0.2, centre=True)
+    whole = riata.learn_dictionary(X, 24, **options)
+    dataset = Sliced(X)
+    for signals in ([X[:130], X[130:131], X[131:]], dataset, [Sliced(X[:200]), X[200:]]):
+        found = riata.learn_dictionary(signals, 24, **options)
+        np.testing.assert_array_equal(found.dictionary, whole.dictionary)
+        assert found.reg == whole.reg
+    assert dataset.largest <= 50
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "X.h5", "w") as file:
+        file["signals"] = X
+        np.testing.assert_array_equal(riata.learn_dictionary(file["signals"], 24, **options).dictionary, whole.dictionary)
+        paths = dict(checkpoint=tmp_path / "c", checkpoint_every=4)
+        riata.learn_dictionary(file["signals"], 24, **options | dict(max_iter=5), **paths)
+        resumed = riata.learn_dictionary(file["signals"], 24, **options, **paths, resume=True)
+        np.testing.assert_array_equal(resumed.dictionary, whole.dictionary)
+
+
+def test_batches_of_an_iterator_are_learned_from_as_they_come(problem):
+    X = problem.signals
+    pieces = lambda: (X[k : k + 40] for k in range(0, 400, 40))
+    options = dict(method="online", random_state=3, init=riata.datasets.perturbed(problem.dictionary, 0.5))
+    found = riata.learn_dictionary(pieces(), 24, 0.1, **options)
+    assert found.status == "max_iter" and len(found.history.value) == 10 and found.reg == 0.1
+    in_order = riata.learn_dictionary(X, 24, 0.1, **options, batch_size=40, shuffle=False, max_iter=10)
+    np.testing.assert_allclose(found.dictionary, in_order.dictionary, atol=1e-12)
+    seen = []
+    stopped = riata.learn_dictionary(pieces(), 24, "0.1max", **options, callback=lambda info: seen.append(info) or len(seen) == 4)
+    assert stopped.status == "interrupted" and [info.iteration for info in seen] == [1, 2, 3, 4]
+    np.testing.assert_array_equal([info.value for info in seen], stopped.history.value)
+    assert len(riata.learn_dictionary(pieces(), 24, 0.1, **options, max_iter=3).history.value) == 3
+    assert riata.learn_dictionary(pieces(), 24, 0.1, **options, max_time=1e-9).status == "max_time"
+    for call, sentence in (
+        (lambda: riata.learn_dictionary(pieces(), 24, 0.1, **options, checkpoint="c"), "checkpoint is for signals that can be read again"),
+        (lambda: riata.learn_dictionary(pieces(), 24, 0.1, **options, validation=0.1), "validation is for signals that can be read"),
+        (lambda: riata.learn_dictionary(iter([]), 24, 0.1, **options), "an iterator that gave no batch"),
+        (lambda: riata.learn_dictionary(iter([X[0]]), 24, 0.1, **options), r"a batch of X has shape \(16,\)"),
+        (lambda: riata.learn_dictionary(iter([X, X[:, :7]]), 24, 0.1, **options), "X has 7 features but had 16 before"),
+        (lambda: riata.learn_dictionary(iter([X]), 24, 0.1), "method 'unrolled' takes all signals at once"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            call()
+
+
+def test_a_dask_array_is_learned_from_chunk_by_chunk(problem):
+    da = pytest.importorskip("dask.array")
+    X = np.vstack([problem.signals] * 5)
+    made = []
+    blocks = [da.from_delayed(_delayed(X[k : k + 250], made), (250, 16), float) for k in range(0, 2000, 250)]
+    signals = da.concatenate(blocks).rechunk({1: 8})
+    options = dict(reg=0.1, method="online", batch_size=50, random_state=1)
+    found = riata.learn_dictionary(signals, 24, **options, max_iter=60)
+    assert riata.recovery_score(found.dictionary, problem.dictionary) > 0.9
+    assert 2000 // 250 < len(made) <= 2 * 2000 // 250
+    np.testing.assert_array_equal(riata.learn_dictionary(signals, 24, **options, max_iter=60).dictionary, found.dictionary)
+    for call, sentence in (
+        (lambda: riata.learn_dictionary(signals, 24, 0.1, method="online"), "of a Dask array learn in batches: give batch_size"),
+        (lambda: riata.learn_dictionary(signals[signals[:, 0] > 0], 24, **options), "a Dask array of unknown shape"),
+        (lambda: riata.learn_dictionary(signals, 24, **options, resume=True, checkpoint="c"), "X is read once"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            call()
+
+
+def _delayed(rows, made):
+    import dask
+
+    return dask.delayed(lambda: made.append(1) or rows)()
+
+
+def test_arrays_that_are_no_stream_are_refused_with_a_sentence(problem):
+    X = problem.signals
+    learn = lambda signals: riata.learn_dictionary(signals, 24, 0.1, method="online", batch_size=50, max_iter=20)
+    nan = X.copy()
+    nan[37, 3] = np.nan
+    for signals, sentence in (
+        ([X, X[:, :7]], r"X\[1\] has 7 features but X\[0\] has 16"),
+        ([X, X.astype(complex)], r"X\[1\] holds complex128"),
+        ([X, nan], "signal 437"),
+        (Sliced(np.empty((0, 16))), "X holds no signals"),
+    ):
+        with pytest.raises((ValueError, TypeError), match=sentence):
+            learn(signals)
+
+
+def test_atoms_may_be_kept_from_falling_below_zero(problem):
+    for method in ("online", "alternating_exact", "unrolled"):
+        found = riata.learn_dictionary(np.abs(problem.signals), 24, 0.1, method=method, constraint="non_negative", max_iter=20)
+        assert found.dictionary.min() >= 0 and np.linalg.norm(found.dictionary, axis=1).max() <= 1 + 1e-12
+
+
+def test_the_validation_curve_tells_the_number_of_atoms(problem):
+    X, seen = np.vstack([problem.signals] * 4), []
+    curve = riata.validation_curve(X, [6, 24], ["0.05max", 0.2], batch_size=100, max_iter=40, n_runs=2, callback=seen.append)
+    assert curve.objective.shape == curve.reg.shape == (2, 2, 2) and curve.stability.shape == (2, 2)
+    assert (curve.objective[1] < curve.objective[0]).all() and (curve.explained[1] > curve.explained[0]).all()
+    assert (curve.reg[:, 1] == 0.2).all() and [point["n_atoms"] for point in seen] == [6, 6, 24, 24]
+    np.testing.assert_array_equal([point["stability"] for point in seen], curve.stability.ravel())
+    stopped = riata.validation_curve(X, [6, 24], 0.2, batch_size=100, max_iter=5, callback=lambda point: True)
+    assert np.isnan(stopped.objective[1]).all() and not np.isnan(stopped.objective[0]).any()
+    classic = riata.validation_curve(X, 24, method="ksvd", n_nonzero=3, batch_size=400, max_iter=5)
+    assert (classic.n_nonzero <= 3).all() and np.isnan(classic.reg).all()
+    with pytest.raises(ValueError, match="validation = 1, must be > 0 and < 1"):
+        riata.validation_curve(X, 24, 0.1, validation=1)
 
 
 def test_a_run_stopped_before_its_first_evaluation_claims_no_value(problem):

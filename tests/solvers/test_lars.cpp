@@ -10,6 +10,7 @@
 #include "support/dependent_atoms.hpp"
 #include "support/lasso_problems.hpp"
 #include "support/precision.hpp"
+#include "support/random_arrays.hpp"
 #include "support/sentences.hpp"
 
 namespace riata::testing {
@@ -151,6 +152,38 @@ TEST(LassoPathBadInput, IsRefusedInOneSentence) {
        [&] { lasso_path<double>(x, D, {.penalty = {.positive = false, .weights = {1}}}); }},
   };
   for (const BadInput& row : table) EXPECT_EQ(refusal_of(row.call), row.sentence);
+}
+
+TEST(Lars, EndsEachPathAtItsFirstKnotWithSoManyAtoms_InAnyUnitAndPrecision) {
+  Draw draw(61);
+  const Matrix<double> D = draw.normal_matrix(14, 30), X = draw.normal_matrix(14, 300);
+  for (const PenaltyOptions& penalty :
+       {PenaltyOptions{}, PenaltyOptions{.positive = true}, PenaltyOptions{.weights = std::vector<double>(30, 0.5)}}) {
+    const auto found = lars<double>(X, D, {.n_nonzero = 4, .penalty = penalty, .execution = {.n_threads = 2}});
+    const auto alone = lars<double>(X, D, {.n_nonzero = 4, .penalty = penalty, .execution = {.n_threads = 1}});
+    EXPECT_EQ(found.codes, alone.codes);
+    for (Index i = 0; i < 12; ++i) {
+      const auto path = lasso_path<double>(X.col(i), D, {.penalty = penalty});
+      Index knot = 0;
+      while ((path.codes.col(knot).array() != 0).count() < 4 && path.regs(knot) > 0) ++knot;
+      EXPECT_EQ(found.codes.col(i), path.codes.col(knot));
+      EXPECT_EQ(found.regs(i), path.regs(knot));
+    }
+    const auto in_float = lars<float>(X.cast<float>(), Matrix<float>(D.cast<float>()), {.n_nonzero = 4, .penalty = penalty});
+    EXPECT_LE((in_float.codes.cast<double>() - found.codes).cwiseAbs().maxCoeff(), 1e-4);
+    const auto scaled =
+        lars<double>(Matrix<double>(0x1p-300 * X), Matrix<double>(0x1p200 * D), {.n_nonzero = 4, .penalty = penalty});
+    EXPECT_EQ(scaled.codes, Matrix<double>(0x1p-500 * found.codes));
+    for (Index i = 0; i < 300; ++i) {
+      EXPECT_EQ((found.codes.col(i).array() != 0).count(), 4);
+      EXPECT_LE(found.gap(i), 1e-12 * X.col(i).squaredNorm());
+      EXPECT_EQ(found.status[static_cast<std::size_t>(i)], Status::converged);
+    }
+  }
+  const auto whole = lars<double>(X.leftCols(3), D, {.n_nonzero = 99});
+  EXPECT_EQ(whole.regs.maxCoeff(), 0);
+  EXPECT_EQ(lars<double>(Matrix<double>::Zero(14, 2), D, {.n_nonzero = 2}).codes, Matrix<double>::Zero(30, 2));
+  EXPECT_THROW(lars<double>(X, D, {.n_nonzero = 0}), std::invalid_argument);
 }
 
 }  // namespace

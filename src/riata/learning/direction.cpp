@@ -16,7 +16,14 @@
 namespace riata {
 namespace {
 
-/// A = sum z z^T and B = sum x z^T, which say all that plain least squares sees of the codes.
+/// Leaves the gradients that were asked for.
+template <Scalar T>
+void keep_asked(Sums<T>& sums, const Question<T>& question) {
+  std::erase_if(sums.gradient, [&](const auto& entry) { return !question.gradient.contains(entry.first); });
+}
+
+}  // namespace
+
 template <Scalar T>
 Parameters<T> statistics_of(const Batch<T>& batch, const Matrix<T>& Z) {
   require(!batch.is_weighted(), "statistics A, B of the codes do not hold with weights or a mask; use a method by gradients");
@@ -25,14 +32,6 @@ Parameters<T> statistics_of(const Batch<T>& batch, const Matrix<T>& Z) {
   add_outer<T>(T(1), batch.X, Z, statistics.at("B"));
   return statistics;
 }
-
-/// Leaves the gradients that were asked for.
-template <Scalar T>
-void keep_asked(Sums<T>& sums, const Question<T>& question) {
-  std::erase_if(sums.gradient, [&](const auto& entry) { return !question.gradient.contains(entry.first); });
-}
-
-}  // namespace
 
 template <Scalar T>
 UnrolledDirection<T>::UnrolledDirection(const Dictionary<T>& D, double reg, UnrolledDirectionOptions options)
@@ -184,7 +183,8 @@ void NoodlOptions::validate() const {
   require(threshold > 0 && std::isfinite(threshold), "noodl: the threshold (reg) is {}, must be > 0 and finite", threshold);
   require(!least_code || *least_code > 0, "noodl: least_code = {}, must be > 0", least_code.value_or(0));
   require(!step || *step > 0, "noodl: step = {}, must be > 0", step.value_or(0));
-  require(n_layers >= 1, "noodl: n_layers = {}, must be >= 1", n_layers);
+  require(n_layers >= 0, "noodl: n_layers = {}, must be >= 0", n_layers);
+  require(!unbiased || n_layers == 0, "noodl: unbiased is for n_layers = 0");
 }
 
 template <Scalar T>
@@ -211,6 +211,37 @@ Matrix<T> NoodlDirection<T>::code(const Dictionary<T>& D, double step, const Con
   return Z;
 }
 
+/// signs_i -= sum over signals of (x - B z^i) sign(z^i_i)
+template <Scalar T>
+void NoodlDirection<T>::add_unbiased(const MatrixView<T>& D, const ConstMatrixRef<T>& X, Matrix<T>& signs) const {
+  const T least = static_cast<T>(options_.least_code ? *options_.least_code / 2 : options_.threshold);
+  const Index m = D.cols();
+  Matrix<T> C(m, X.cols());
+  multiply_transposed<T>(D, X, C);
+  const Matrix<T> G = D.transpose() * D;
+  Vector<T> z(m), by_atom(m), pulled(X.rows());  // z^i; sum z^i sign(z^i_i), sum x sign(z^i_i)
+  for (Index i = 0; i < m; ++i) {
+    leave_if_stopped();
+    by_atom.setZero();
+    pulled.setZero();
+    for (Index k = 0; k < X.cols(); ++k) {
+      const T c = C(i, k);
+      if (!(std::abs(c) > least)) continue;
+      z = C.col(k) - c * G.col(i);
+      z = (z.array().abs() > least).select(z, T(0));
+      z(i) = c - (G.col(i).dot(z) - G(i, i) * z(i));  // of d_i itself, which all of B's columns but its own have lost
+      if (c > 0) {
+        by_atom += z;
+        pulled += X.col(k);
+      } else {
+        by_atom -= z;
+        pulled -= X.col(k);
+      }
+    }
+    signs.col(i) -= pulled - D * by_atom;
+  }
+}
+
 template <Scalar T>
 Sums<T> NoodlDirection<T>::look(const Sample<T>& sample, const Question<T>& question, const Execution& execution) {
   require(!sample.batch.is_weighted(), "method 'noodl' takes no mask");
@@ -231,7 +262,10 @@ Sums<T> NoodlDirection<T>::look(const Sample<T>& sample, const Question<T>& ques
     R = X.middleCols(first, count) - R;
     squares += R.template cast<double>().squaredNorm();
     sizes += Z.template cast<double>().cwiseAbs().sum();
-    if (!question.gradient.empty()) add_outer<T>(T(-1), R, Matrix<T>(Z.cwiseSign()), signs);
+    if (!question.gradient.empty() && options_.unbiased)
+      add_unbiased(*D->matrix(), X.middleCols(first, count), signs);
+    else if (!question.gradient.empty())
+      add_outer<T>(T(-1), R, Matrix<T>(Z.cwiseSign()), signs);
     if (question.codes) codes.middleCols(first, count) = Z;
     if (question.usage && sums.usage.size() == 0) sums.usage = Vector<double>::Zero(m);
     if (question.usage) sums.usage += Z.template cast<double>().rowwise().squaredNorm();
@@ -246,6 +280,8 @@ Sums<T> NoodlDirection<T>::look(const Sample<T>& sample, const Question<T>& ques
   return sums;
 }
 
+template Parameters<float> statistics_of<float>(const Batch<float>&, const Matrix<float>&);
+template Parameters<double> statistics_of<double>(const Batch<double>&, const Matrix<double>&);
 template class NoodlDirection<float>;
 template class NoodlDirection<double>;
 template class UnrolledDirection<float>;

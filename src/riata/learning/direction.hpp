@@ -83,11 +83,16 @@ class UnrolledDirection final : public Direction<T> {
   UnrolledDirectionOptions options_;
 };
 
+/// A = sum z z^T and B = sum x z^T. @throws std::invalid_argument if the batch is weighted
+template <Scalar T>
+Parameters<T> statistics_of(const Batch<T>& batch, const Matrix<T>& Z);
+
 struct NoodlOptions {
   double threshold = 0;                   ///< tau > 0
   std::optional<double> least_code = {};  ///< C: the first codes are those of correlations above C/2; absent: above tau
   std::optional<double> step = {};        ///< eta_x of the codes; absent: 1 / ||D||_2^2
-  int n_layers = 50;                      ///< steps of the codes, at most
+  int n_layers = 50;                      ///< steps of the codes, at most; 0: the first codes, as Arora et al. (2015)
+  bool unbiased = false;                  ///< their second direction, for n_layers = 0
   double tol = 1e-10;                     ///< relative change of the codes of 1 024 signals that ends them
   Reduction reduction = Reduction::mean;  ///< of the value; the direction is the same
   void validate() const;                  ///< @throws std::invalid_argument
@@ -99,6 +104,11 @@ struct NoodlOptions {
 ///
 /// in units in which steps near 1 suit: the mean of |z| over all entries makes it a length. Departures: codes stop where they change
 /// no more (the published code asks how far they are from the true ones).
+///
+/// With no step of the codes it is the neural algorithm of Arora, Ge, Ma and Moitra (2015). Their second direction codes anew for each
+/// atom i, in atoms without its part, B = (d_j - (d_i^T d_j) d_i for j != i, d_i):
+///
+///   z^i = HT_{C/2}( B^T x ),      g_i = -mean (x - B z^i) sign(z^i_i) / mean |z|
 template <Scalar T>
 class NoodlDirection final : public Direction<T> {
  public:
@@ -108,6 +118,7 @@ class NoodlDirection final : public Direction<T> {
 
  private:
   Matrix<T> code(const Dictionary<T>& D, double step, const ConstMatrixRef<T>& X) const;
+  void add_unbiased(const MatrixView<T>& D, const ConstMatrixRef<T>& X, Matrix<T>& signs) const;
   std::unique_ptr<const Dictionary<T>> D_;
   NoodlOptions options_;
 };

@@ -7,10 +7,12 @@
 #include "riata/core/random.hpp"
 #include "riata/core/stopping.hpp"
 #include "riata/datasets/generators.hpp"
+#include "riata/learning/admm_direction.hpp"
 #include "riata/learning/decided.hpp"
 #include "riata/learning/pursuit_direction.hpp"
 #include "riata/operators/units.hpp"
 #include "riata/optim/adam.hpp"
+#include "riata/optim/admm.hpp"
 #include "riata/optim/block_coordinate.hpp"
 #include "riata/optim/fixed_step.hpp"
 #include "riata/optim/ksvd.hpp"
@@ -61,12 +63,17 @@ void LearnOptions::validate() const {
   require(is_pursuit || !n_nonzero, "n_nonzero is for 'mod', 'ksvd' and 'aksvd', not for '{}'", name);
   require(!is_pursuit || n_nonzero, "method '{}' needs n_nonzero, the atoms of a code", name);
   require(!is_pursuit || penalty == PenaltyOptions{}, "method '{}' has no penalty, and its codes any sign", name);
+  require(!is_pursuit || constraint != Constraint::non_negative, "method '{}' has atoms of any sign", name);
+  require(shuffle || batches != BatchesOf::all, "shuffle is for methods that take mini-batches, not for '{}'", name);
+  require(shuffle || validation == 0, "shuffle = false takes all signals in their order, and holds none out for validation");
   require(is_pudle || threshold == Threshold::soft, "threshold is for the methods 'pudle_*', not for '{}'", name);
-  require(has_step || (!step && !learning_rate), "step and learning_rate are for 'pudle_*' and 'noodl', not for '{}'", name);
+  require(has_step || (!step && !learning_rate), "step and learning_rate are for 'pudle_*', 'noodl' and 'arora*', not for '{}'",
+          name);
+  require(is_pudle || method == LearningMethod::noodl || !step, "step is that of the codes, which '{}' finds without one", name);
   require(is_pudle || !eps, "eps is for the methods 'pudle_*', not for '{}'", name);
   require(threshold == Threshold::decay || (!decay && !decay_every), "decay and decay_every are for threshold = 'decay'");
   require(lipschitz_bound == LipschitzBound::spectral || !step, "step and lipschitz_bound = 'frobenius' exclude each other");
-  require(moves == MovesBy::fixed_step || !least_code, "least_code is for method 'noodl' alone");
+  require(moves == MovesBy::fixed_step || !least_code, "least_code is for the methods 'noodl' and 'arora*', not for '{}'", name);
   require(loss == Loss::lasso || !(has_step || is_pursuit), "loss: method '{}' has its own", name);
   require(threshold != Threshold::hard || method != LearningMethod::pudle_lasso,
           "threshold = 'hard' has no lasso loss; choose 'pudle_ls' or 'pudle_dec'");
@@ -81,7 +88,8 @@ void LearnOptions::validate() const {
           "learn_steps needs a method that differentiates layers ('unrolled' or 'truncated')");
   require(!learn_steps || penalty.kind == PenaltyKind::l1 || penalty.kind == PenaltyKind::group,
           "learn_steps is for the penalties 'l1' and 'group', not for '{}'", to_string(penalty.kind));
-  require(loss == Loss::lasso || !is_exact, "loss = 'least_squares' needs unrolled layers; '{}' minimises the lasso loss", name);
+  require(loss == Loss::lasso || !(is_exact || codes == CodesBy::admm),
+          "loss = 'least_squares' needs unrolled layers; '{}' minimises the lasso loss", name);
   checkpoint_of(*this).validate();
 }
 
@@ -124,7 +132,7 @@ std::string fingerprint(const Signals<T>& signals, const Dictionary<T>& init, st
 template <Scalar T>
 void require_summable(const NonDeduced<ConstMatrixRef<T>>& X, LearningMethod method) {
   const auto [codes, moves, batches] = parts_of(method);
-  if (codes != CodesBy::pursuit && moves != MovesBy::statistics) return;
+  if (codes != CodesBy::pursuit && codes != CodesBy::admm && moves != MovesBy::statistics) return;
   constexpr double most = sizeof(T) == 4 ? 1e14 : 1e140;
   const double largest = static_cast<double>(largest_entry<T>(X));
   require(largest <= most || !std::isfinite(largest),  // which another sentence says
@@ -146,8 +154,10 @@ Matrix<T> initial_dictionary(Index n_features, Index n_signals, const std::funct
                              const LearnOptions& options) {
   require(n_atoms >= 1, "n_atoms = {}, must be >= 1", n_atoms);
   require(n_atoms <= (Index{1} << 40) / n_features, "n_atoms = {} with {} features does not fit in memory", n_atoms, n_features);
+  const bool any_sign = options.constraint != Constraint::non_negative;
   if (options.init == Init::dct) return datasets::dct_dictionary<T>(n_features, n_atoms);
   Matrix<T> D = datasets::gaussian_dictionary<T>(n_features, n_atoms, options.seed);
+  if (!any_sign) D = D.cwiseAbs().eval();
   if (options.init == Init::random) return D;
   // Random signals, distinct while there are enough; zero signals leave the random atom in place.
   RandomStream random(options.seed, 100);
@@ -155,7 +165,7 @@ Matrix<T> initial_dictionary(Index n_features, Index n_signals, const std::funct
   for (Index j = 0; j < n_atoms; ++j) {
     const Vector<T> x = signal(j < std::ssize(order) ? order[static_cast<std::size_t>(j)]
                                                      : static_cast<Index>(random.below(static_cast<std::uint64_t>(n_signals))));
-    if (!x.isZero(0)) D.col(j) = x.stableNormalized();
+    if (any_sign ? !x.isZero(0) : (x.array() > 0).any()) D.col(j) = x.stableNormalized();
   }
   return D;
 }
@@ -176,10 +186,14 @@ std::unique_ptr<Direction<T>> make_direction(const Dictionary<T>& D, std::option
         D, reg, EncodeOptions{.tol = o.coder_tol.value_or(change ? 1e-2 : 1e-8), .penalty = o.penalty}, o.reduction,
         change ? CodesOf::changing_batches : CodesOf::one_batch);
   }
+  if (codes == CodesBy::admm) return std::make_unique<AdmmDirection<T>>(D, reg, o.penalty, o.reduction);
   if (codes == CodesBy::hard_thresholding)
-    return std::make_unique<NoodlDirection<T>>(
-        D, NoodlOptions{
-               .threshold = reg, .least_code = o.least_code, .step = o.step, .n_layers = o.n_layers, .reduction = o.reduction});
+    return std::make_unique<NoodlDirection<T>>(D, NoodlOptions{.threshold = reg,
+                                                               .least_code = o.least_code,
+                                                               .step = o.step,
+                                                               .n_layers = o.method == LearningMethod::noodl ? o.n_layers : 0,
+                                                               .unbiased = o.method == LearningMethod::arora_unbiased,
+                                                               .reduction = o.reduction});
   std::optional<int> backprop = o.backprop;
   if (o.method == LearningMethod::alternating || o.method == LearningMethod::pudle_dec) backprop = 0;
   const bool hard = o.threshold == Threshold::hard;
@@ -202,7 +216,7 @@ template <Scalar T>
 std::unique_ptr<Sampler<T>> make_sampler(const Signals<T>& signals, const LearnOptions& o) {
   const BatchesOf batches = parts_of(o.method).batches;
   if (batches == BatchesOf::all) return std::make_unique<FullBatch<T>>(signals.some);
-  MiniBatchOptions options{.batch_size = o.batch_size, .validation = o.validation, .seed = o.seed};
+  MiniBatchOptions options{.batch_size = o.batch_size, .validation = o.validation, .shuffle = o.shuffle, .seed = o.seed};
   if (batches == BatchesOf::some) options.batch_size = batch_size_of(o, n_trained_on(o, signals.n));
   if (signals.source) return std::make_unique<StreamBatches<T>>(signals.source, options);
   return std::make_unique<MiniBatches<T>>(signals.some, options);
@@ -231,18 +245,22 @@ std::unique_ptr<Update<T>> make_update(Index n_all, const LearnOptions& o) {
       return std::make_unique<FixedStep<T>>(o.learning_rate.value_or(0.5));
     case MovesBy::least_squares:
       return std::make_unique<LeastSquares<T>>();
+    case MovesBy::multipliers:
+      return std::make_unique<Admm<T>>();
     case MovesBy::rank_one:
       return std::make_unique<KSvd<T>>(o.method == LearningMethod::ksvd ? RankOne::best : RankOne::alternation);
   }
   return {};
 }
 
-/// Of g the part along the sphere of each atom that lies on it; in the ball's inside all leads somewhere.
+/// Of g the part that leads somewhere: along the sphere of each atom that lies on it, and not below entries that must not fall.
 template <Scalar T>
-void make_tangent(const Parameters<T>& at, Parameters<T>& g) {
+void make_tangent(const Parameters<T>& at, Parameters<T>& g, Constraint constraint) {
   const auto moves = g.find("dictionary");
   if (moves == g.end()) return;
   const Matrix<T>& D = at.at("dictionary");
+  if (constraint == Constraint::non_negative)
+    moves->second = (D.array() == T(0) && moves->second.array() > T(0)).select(T(0), moves->second);
   for (Index j = 0; j < D.cols(); ++j) {
     const T square = D.col(j).squaredNorm(), along = D.col(j).dot(moves->second.col(j));
     if (square > T(0.999)) moves->second.col(j) -= along / square * D.col(j);
@@ -294,7 +312,8 @@ Prepared<T> prepare(const Signals<T>& signals, const Dictionary<T>& init, const 
     phases.push_back(first);
     phases.back().moves.insert("steps");
   }
-  const bool needs_atoms = codes == CodesBy::pursuit || moves == MovesBy::statistics || moves == MovesBy::fixed_step;
+  const bool needs_atoms =
+      codes == CodesBy::pursuit || codes == CodesBy::admm || moves == MovesBy::statistics || moves == MovesBy::fixed_step;
   require(!needs_atoms || has_atoms, "method '{}' needs a dictionary that is a matrix", to_string(o.method));
   require(!needs_atoms || !signals.some.is_weighted(),
           "method '{}' takes no mask; choose one by gradients: 'unrolled', 'stochastic', 'pudle_lasso'", to_string(o.method));
@@ -305,11 +324,14 @@ Prepared<T> prepare(const Signals<T>& signals, const Dictionary<T>& init, const 
           .tol = o.tol,
           .max_time = o.max_time,
           .project = [D](Parameters<T>& p) { D->project(p); },
-          .make_tangent = has_atoms ? make_tangent<T> : Position<T>::as_it_is,
+          .make_tangent =
+              [has_atoms, constraint = o.constraint](const Parameters<T>& at, Parameters<T>& g) {
+                if (has_atoms) make_tangent(at, g, constraint);
+              },
           .check = [D, constraint = o.constraint](const Parameters<T>& p,
                                                   const std::string& where) { check_parameters(*D, p, constraint, where); },
           .atoms = {.replace = o.replace_atoms && has_atoms, .seed = o.seed},
-          .validation = {.patience = 10 * o.max_no_improvement},
+          .validation = {.patience = 10 * o.max_no_improvement, .least_gain = o.least_gain},
           .checkpoint = std::move(checkpoint),
           .execution = o.execution});
   return {D, reg.value_or(std::numeric_limits<double>::quiet_NaN()), has_atoms, std::move(run)};

@@ -24,7 +24,10 @@ enum class LearningMethod {
   noodl,              ///< iterative hard thresholding, and fixed steps by the codes' signs; Rambhatla, Li and Haupt (2019)
   mod,                ///< codes of n_nonzero atoms, and all atoms by least squares; Engan, Aase and Husoy (1999)
   ksvd,               ///< codes of n_nonzero atoms, and atom after atom with its codes; Aharon, Elad and Bruckstein (2006)
-  aksvd               ///< approximate K-SVD; Rubinstein, Zibulevsky and Elad (2008)
+  aksvd,              ///< approximate K-SVD; Rubinstein, Zibulevsky and Elad (2008)
+  arora,              ///< NOODL without its iterations: codes are the correlations beyond reg; Arora, Ge, Ma and Moitra (2015)
+  arora_unbiased,     ///< the same, coded anew for each atom without the others' part of it
+  admm                ///< one step of ADMM for the codes of all signals, one for the atoms; Wohlberg (2016), SPORCO
 };
 
 /// What the layers of `pudle_*` do to small entries.
@@ -43,9 +46,10 @@ enum class CodesBy {
   exact,              ///< the lasso's, to a certificate
   pursuit,            ///< orthogonal matching pursuit
   hard_thresholding,  ///< iterative
+  admm,               ///< those of its last step
 };
 /// What it does with them.
-enum class MovesBy { line_search, stochastic_line_search, statistics, adam, fixed_step, least_squares, rank_one };
+enum class MovesBy { line_search, stochastic_line_search, statistics, adam, fixed_step, least_squares, rank_one, multipliers };
 /// The signals of an iteration.
 enum class BatchesOf {
   all,
@@ -79,12 +83,16 @@ constexpr MethodParts parts_of(LearningMethod method) {
     case pudle_ls:
       return {CodesBy::layers, adam, all_unless_asked};
     case noodl:
+    case arora:
+    case arora_unbiased:
       return {CodesBy::hard_thresholding, fixed_step, all_unless_asked};
     case mod:
       return {CodesBy::pursuit, least_squares, all_unless_asked};
     case ksvd:
     case aksvd:
       return {CodesBy::pursuit, rank_one, all_unless_asked};
+    case admm:
+      return {CodesBy::admm, multipliers, all};
   }
   return {CodesBy::layers, line_search, all};
 }
@@ -104,7 +112,10 @@ inline constexpr Name<LearningMethod> names<LearningMethod>[] = {{LearningMethod
                                                                  {LearningMethod::noodl, "noodl"},
                                                                  {LearningMethod::mod, "mod"},
                                                                  {LearningMethod::ksvd, "ksvd"},
-                                                                 {LearningMethod::aksvd, "aksvd"}};
+                                                                 {LearningMethod::aksvd, "aksvd"},
+                                                                 {LearningMethod::arora, "arora"},
+                                                                 {LearningMethod::arora_unbiased, "arora_unbiased"},
+                                                                 {LearningMethod::admm, "admm"}};
 template <>
 inline constexpr Name<Init> names<Init>[] = {{Init::data, "data"}, {Init::random, "random"}, {Init::dct, "dct"}};
 
@@ -123,12 +134,15 @@ struct LearnOptions {
   std::optional<double> decay = {};
   std::optional<Index> decay_every = {};
   std::optional<double> step = {};  ///< alpha, of the layers of `pudle_*` and the codes of `noodl`; absent: 1 / ||D||_2^2
-  std::optional<double> learning_rate = {};  ///< of `pudle_*`, absent: 1e-3, and `noodl`, absent: 1/2, over the mean of |z|
-  std::optional<double> eps = {};            ///< of Adam in `pudle_*`; absent: relative (adam.hpp)
-  std::optional<double> least_code = {};     ///< C of `noodl`: no code is smaller; absent: not known
-  double validation = 0;        ///< share of the signals that mini-batches never hold and that tell the best dictionary
-  int max_no_improvement = 10;  ///< looks at those, every 10 iterations, without a better one that end the run
-  bool learn_steps = false;     ///< second phase: dictionary and step factors together
+  std::optional<double> learning_rate =
+      {};                                 ///< of `pudle_*`, absent: 1e-3; `noodl` and `arora*`, absent: 1/2, over the mean of |z|
+  std::optional<double> eps = {};         ///< of Adam in `pudle_*`; absent: relative (adam.hpp)
+  std::optional<double> least_code = {};  ///< C of `noodl` and `arora*`: no code is smaller; absent: not known
+  double validation = 0;                  ///< share of the signals that mini-batches never hold and that tell the best dictionary
+  int max_no_improvement = 10;            ///< looks at those, every 10 iterations, without a better one that end the run
+  double least_gain = 0;                  ///< a look is better by more than that share of the best one
+  bool shuffle = true;                    ///< false: mini-batches are all signals in their order, again and again
+  bool learn_steps = false;               ///< second phase: dictionary and step factors together
   LipschitzBound lipschitz_bound = LipschitzBound::spectral;
   bool return_extrapolated = false;       ///< replay of the published code: codes are FISTA's extrapolated points
   Reduction reduction = Reduction::mean;  ///< of `history.value`; the iterates are the same
@@ -155,14 +169,16 @@ template <>
 inline constexpr auto described<LearnOptions> = std::tuple{
     Option{"method", &LearnOptions::method, rule::anything,
            "By gradients through all layers, none, or the last K; by exact codes; on mini-batches, through all layers or by "
-           "statistics of exact codes; by PUDLE's three gradients; NOODL; MOD, K-SVD and approximate K-SVD on --n-nonzero atoms"},
+           "statistics of exact codes; by PUDLE's three gradients; NOODL and what came before it; MOD, K-SVD and approximate "
+           "K-SVD on "
+           "--n-nonzero atoms; ADMM"},
     Option{"n_layers", &LearnOptions::n_layers, rule::some_layers, "Unrolled layers N"},
     Option{"algorithm", &LearnOptions::algorithm, rule::anything, "What the layers are; of 'pudle_*' always ista"},
     Option{"loss", &LearnOptions::loss, rule::anything, "What learning minimises"},
     Option{"backprop", &LearnOptions::backprop, rule::anything, "K: the layers that 'truncated' differentiates"},
     Option{"batch_size", &LearnOptions::batch_size, rule::at_least_one,
-           "Signals of a mini-batch, of 'stochastic' (default: 2000), 'online' (500), and those of 'pudle_*', 'noodl', 'mod', "
-           "'ksvd' and 'aksvd' (all)"},
+           "Signals of a mini-batch, of 'stochastic' (default: 2000), 'online' (500), and those of 'pudle_*', 'noodl', "
+           "'arora*', 'mod', 'ksvd' and 'aksvd' (all)"},
     Option{"n_nonzero", &LearnOptions::n_nonzero, rule::at_least_one,
            "Atoms of a code of 'mod', 'ksvd' and 'aksvd', in place of --reg"},
     Option{"forgetting", &LearnOptions::forgetting, rule::not_negative,
@@ -173,13 +189,17 @@ inline constexpr auto described<LearnOptions> = std::tuple{
     Option{"decay_every", &LearnOptions::decay_every, rule::at_least_one, "After so many iterations; default: 100"},
     Option{"step", &LearnOptions::step, rule::positive, "Step of the codes of 'pudle_*' and 'noodl'; default: 1 / ||D||_2^2"},
     Option{"learning_rate", &LearnOptions::learning_rate, rule::positive,
-           "Of the atoms, in 'pudle_*' (default: 1e-3) and 'noodl' (default: 0.5)"},
+           "Of the atoms, in 'pudle_*' (default: 1e-3), 'noodl' and 'arora*' (default: 0.5)"},
     Option{"eps", &LearnOptions::eps, rule::positive, "Of Adam in 'pudle_*', in the gradient's unit"},
-    Option{"least_code", &LearnOptions::least_code, rule::positive, "C of 'noodl': no code that is not zero is smaller"},
+    Option{"least_code", &LearnOptions::least_code, rule::positive,
+           "C of 'noodl' and 'arora*': no code that is not zero is smaller"},
     Option{"validation", &LearnOptions::validation, Rule{[](double v) { return v >= 0 && v < 1; }, "must be >= 0 and < 1"},
            "Share of the signals held out of mini-batches, by which the best dictionary is told"},
     Option{"max_no_improvement", &LearnOptions::max_no_improvement, rule::at_least_one,
            "Looks at the signals held out, every 10 iterations, without a better one that end the run", Role::limits},
+    Option{"least_gain", &LearnOptions::least_gain, rule::not_negative,
+           "A look is better by more than that share of the best objective", Role::limits},
+    Option{"shuffle", &LearnOptions::shuffle},
     Option{"learn_steps", &LearnOptions::learn_steps, rule::anything, "Then learn dictionary and step factors together"},
     Option{"lipschitz_bound", &LearnOptions::lipschitz_bound},
     Option{"return_extrapolated", &LearnOptions::return_extrapolated},

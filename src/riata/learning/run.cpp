@@ -299,7 +299,7 @@ Asking<T, bool> Run<T>::look_at_held_out() {
   State& s = state_;
   const Question<T> here{.at = s.parameters, .look = Look::held_out};
   const Sums<T> found = co_await here;
-  if (s.best_value && !(found.value < *s.best_value)) co_return false;
+  if (s.best_value && !(found.value < *s.best_value - options_.validation.least_gain * std::abs(*s.best_value))) co_return false;
   s.best_value = found.value;
   s.best = s.parameters;
   s.best_taken = s.taken;
@@ -345,6 +345,7 @@ Asking<T, bool> Run<T>::iterate(bool is_function) {
     atoms = replace_atoms(replaced.at.at("dictionary"), unused, sampler_->batch(s.iteration).batch, options_.atoms,
                           s.n_accepted() + 1);
     if (!atoms.empty()) {
+      options_.project(replaced.at);
       double value = outcome.value;
       if (!update_->verifies()) {
         const Sums<T> found = co_await now;

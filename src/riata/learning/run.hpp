@@ -33,6 +33,7 @@ struct Phase {
 struct Validation {
   int every = 10;         ///< iterations between looks
   int patience = 4000;    ///< iterations without a better look that end a phase
+  double least_gain = 0;  ///< a look is better by more than that share of the best one
   void validate() const;  ///< @throws std::invalid_argument
 };
 

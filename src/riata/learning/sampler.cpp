@@ -17,22 +17,9 @@ namespace {
 
 constexpr std::uint32_t batch_stream = 200, validation_stream = 201;
 
-/// The columns of A, one range after another.
-template <Scalar T>
-Matrix<T> columns(const ConstMatrixRef<T>& A, const std::vector<SignalRange>& which) {
-  Index n = 0, done = 0;
-  for (const SignalRange& range : which) n += range.n;
-  Matrix<T> chosen(A.rows(), n);
-  for (const SignalRange& range : which) {
-    leave_if_stopped();
-    chosen.middleCols(done, range.n) = A.middleCols(range.first, range.n);
-    done += range.n;
-  }
-  return chosen;
-}
-
 /// Neighbours that stay together.
 Index run_of(Index n_signals, const MiniBatchOptions& options) {
+  if (!options.shuffle) return 1;
   constexpr Index enough = 1 << 16, most = 64;  // runs in all, signals in one
   const Index run = std::clamp<Index>(n_signals / enough, 1, most);
   if (!options.batch_size) return run;
@@ -45,13 +32,28 @@ Index held_of(Index n_runs, double validation) {
 
 }  // namespace
 
+template <Scalar T>
+Matrix<T> chosen_signals(const NonDeduced<ConstMatrixRef<T>>& A, const std::vector<SignalRange>& which) {
+  Index n = 0, done = 0;
+  for (const SignalRange& range : which) n += range.n;
+  Matrix<T> chosen(A.rows(), n);
+  for (const SignalRange& range : which) {
+    leave_if_stopped();
+    chosen.middleCols(done, range.n) = A.middleCols(range.first, range.n);
+    done += range.n;
+  }
+  return chosen;
+}
+
 BatchOrder::BatchOrder(Index n, const MiniBatchOptions& options)
-    : seed_(options.seed),
+    : shuffles_(options.shuffle),
+      seed_(options.seed),
       run_(run_of(n, options)),
       n_runs_(n / run_),
       n_held_(held_of(n_runs_, options.validation)),
       batch_size_(options.batch_size.value_or(n_trained_on())),
       apart_(std::max<Index>(1, n_runs_), seed_, validation_stream) {
+  require(shuffles_ || n_held_ == 0, "shuffle = false holds no signals out for validation");
   require(n_held_ < n_runs_, "validation = {} of {} signals leaves none to train on", options.validation, n);
   require(n_held_ > 0 || options.validation == 0, "validation = {} of {} signals holds none out", options.validation, n);
   require(batch_size_ >= 1 && batch_size_ <= n_trained_on(), "batch_size = {}, must be at most the {} signals to train on",
@@ -60,6 +62,7 @@ BatchOrder::BatchOrder(Index n, const MiniBatchOptions& options)
 
 std::vector<SignalRange> BatchOrder::batch(Index iteration) const {
   const Index n = n_runs_ - n_held_, per_epoch = n_trained_on() / batch_size_, epoch = iteration / per_epoch;
+  if (!shuffles_) return {{iteration % per_epoch * batch_size_, batch_size_}};
   const Shuffle shuffle(n, seed_, batch_stream, static_cast<std::uint32_t>(epoch));
   std::vector<SignalRange> ranges;
   Index begin = iteration % per_epoch * batch_size_;
@@ -87,9 +90,10 @@ std::vector<SignalRange> BatchOrder::trained_on() const {
 }
 
 template <Scalar T>
-MiniBatches<T>::Chosen::Chosen(const Sample<T>& all, const std::vector<SignalRange>& which) : X(columns<T>(all.batch.X, which)) {
-  if (all.batch.is_weighted()) weights = columns<T>(*all.batch.weights, which);
-  if (all.targets) targets = columns<T>(*all.targets, which);
+MiniBatches<T>::Chosen::Chosen(const Sample<T>& all, const std::vector<SignalRange>& which)
+    : X(chosen_signals<T>(all.batch.X, which)) {
+  if (all.batch.is_weighted()) weights = chosen_signals<T>(*all.batch.weights, which);
+  if (all.targets) targets = chosen_signals<T>(*all.targets, which);
 }
 
 template <Scalar T>
@@ -124,19 +128,19 @@ std::optional<Sample<T>> MiniBatches<T>::held_out() {
 
 template <Scalar T>
 Matrix<T> read_signals(SignalSource<T>& signals, const std::vector<SignalRange>& which) {
-  struct Piece {
+  struct Place {
     SignalRange range;
     Index column;
   };
-  std::vector<Piece> pieces;
+  std::vector<Place> places;
   Index n = 0;
   for (const SignalRange& range : which) {
-    pieces.push_back({range, n});
+    places.push_back({range, n});
     n += range.n;
   }
-  std::ranges::sort(pieces, {}, [](const Piece& piece) { return piece.range.first; });  // as files lie
+  std::ranges::sort(places, {}, [](const Place& place) { return place.range.first; });  // as files lie
   Matrix<T> X(signals.n_features(), n);
-  for (const auto& [range, column] : pieces) {
+  for (const auto& [range, column] : places) {
     auto some = X.middleCols(column, range.n);
     signals.read(range.first, some);
     require_in_range<T>("learn_dictionary", "X", some, of_signals, range.first);
@@ -207,5 +211,8 @@ template Matrix<float> read_signals<float>(SignalSource<float>&, const std::vect
 template Matrix<double> read_signals<double>(SignalSource<double>&, const std::vector<SignalRange>&);
 template class PatchSampler<float>;
 template class PatchSampler<double>;
+
+template Matrix<float> chosen_signals<float>(const ConstMatrixRef<float>&, const std::vector<SignalRange>&);
+template Matrix<double> chosen_signals<double>(const ConstMatrixRef<double>&, const std::vector<SignalRange>&);
 
 }  // namespace riata

@@ -49,6 +49,7 @@ class FullBatch final : public Sampler<T> {
 struct MiniBatchOptions {
   std::optional<Index> batch_size = {};  ///< >= 1; absent: all that are not held out, every time
   double validation = 0;                 ///< share of the signals held out, in [0, 1)
+  bool shuffle = true;                   ///< false: all signals in their order, in every epoch; none may be held out
   std::uint64_t seed = 0;
 };
 
@@ -71,6 +72,7 @@ class BatchOrder {
   Index n_trained_on() const { return (n_runs_ - n_held_) * run_; }
 
  private:
+  bool shuffles_;
   std::uint64_t seed_;
   Index run_, n_runs_, n_held_, batch_size_;
   Shuffle apart_;  // runs of signals: those held out are the first
@@ -119,6 +121,8 @@ class StreamBatches final : public Sampler<T> {
 };
 
 /// Some of the signals, in that order.
+template <Scalar T>
+Matrix<T> chosen_signals(const NonDeduced<ConstMatrixRef<T>>& X, const std::vector<SignalRange>& which);
 template <Scalar T>
 Matrix<T> read_signals(SignalSource<T>& signals, const std::vector<SignalRange>& which);
 

@@ -104,6 +104,7 @@ template <Scalar T>
 void project_atoms(Matrix<T>& atoms, Constraint constraint) {
   for (Index j = 0; j < atoms.cols(); ++j) {
     leave_if_stopped();
+    if (constraint == Constraint::non_negative) atoms.col(j) = atoms.col(j).cwiseMax(T(0));  // then scaled: the nearest
     const T norm = atoms.col(j).stableNorm();
     const bool scale = constraint == Constraint::unit_sphere ? norm > T(0) : norm > T(1);
     if (scale) atoms.col(j) /= norm;

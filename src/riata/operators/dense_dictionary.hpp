@@ -12,11 +12,12 @@ namespace riata {
 /// What the atoms of a learned dictionary obey.
 enum class Constraint {
   unit_sphere,  ///< ||D_j|| = 1; a zero atom stays zero
-  unit_ball     ///< ||D_j|| <= 1
+  unit_ball,    ///< ||D_j|| <= 1
+  non_negative  ///< D_j >= 0, ||D_j|| <= 1
 };
 template <>
-inline constexpr Name<Constraint> names<Constraint>[] = {{Constraint::unit_sphere, "unit_sphere"},
-                                                         {Constraint::unit_ball, "unit_ball"}};
+inline constexpr Name<Constraint> names<Constraint>[] = {
+    {Constraint::unit_sphere, "unit_sphere"}, {Constraint::unit_ball, "unit_ball"}, {Constraint::non_negative, "non_negative"}};
 
 /// D, n_features x n_atoms (NumPy's C-ordered (n_atoms, n_features)), a parameter called "dictionary" whose columns keep the
 /// constraint. Its atoms never change: copies share them.

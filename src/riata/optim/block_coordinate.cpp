@@ -25,7 +25,8 @@ void move_atoms(Matrix<S>& D, const Matrix<S>& A, const Matrix<S>& B, Constraint
     for (Index j = 0; j < D.cols(); ++j) {
       if (j % 64 == 0) leave_if_stopped();
       if (A(j, j) <= least) continue;
-      const Vector<S> d = D.col(j) + (B.col(j) - D * A.col(j)) / A(j, j);
+      Vector<S> d = D.col(j) + (B.col(j) - D * A.col(j)) / A(j, j);
+      if (constraint == Constraint::non_negative) d = d.cwiseMax(S(0));
       const S norm = d.norm();
       if (norm > (on_sphere ? S(0) : S(1)))
         D.col(j) = d / norm;

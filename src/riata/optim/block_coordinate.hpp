@@ -3,7 +3,7 @@
 //   1/2 sum ||x - D z||^2 = 1/2 tr(D^T D A) - tr(D^T B) + constant
 //
 // is least over unit atoms d_j, the others fixed, at d_j + (b_j - D a_j) / A_jj, put onto the sphere or
-// into the ball.
+// into the ball, or the part of it that is non-negative.
 //
 // Online, the statistics of earlier batches, whose codes are of earlier atoms, count less and less:
 //

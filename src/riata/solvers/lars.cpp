@@ -575,6 +575,86 @@ LassoPath<T> lasso_path(const NonDeduced<ConstVectorRef<T>>& x_given, const Dens
 template LassoPath<float> lasso_path<float>(const ConstVectorRef<float>&, const DenseDictionary<float>&, const PathOptions&);
 template LassoPath<double> lasso_path<double>(const ConstVectorRef<double>&, const DenseDictionary<double>&, const PathOptions&);
 
+void LarsOptions::validate() const {
+  require_l1("lars", penalty);
+  check_options(*this);
+}
+
+namespace {
+
+/// The work of one thread. Borrows all.
+template <Scalar T>
+class FirstKnots {
+ public:
+  FirstKnots(const UnitAtoms<T>& unit_atoms, const Dictionary<double>* exact, const MatrixView<double>& unweighted,
+             const L1<T>& penalty)
+      : D_(*exact->matrix()),
+        penalty_(penalty),
+        path_(unweighted, penalty.positive()),
+        certificate_(unit_atoms.dictionary(), exact, penalty),
+        units_(unit_atoms.exponent(), RegUnit::linear) {}
+
+  void find(const ConstMatrixRef<T>& X, Index n_nonzero, Index first, LarsResult<T>& result) {
+    const Index n = X.cols();
+    const Vector<T> no_regs = Vector<T>::Zero(n);
+    units_.open(X, no_regs);
+    Matrix<T> codes(D_.cols(), n);
+    Vector<T> regs(n);
+    for (Index i = 0; i < n; ++i) {
+      const Vector<double> x = units_.X().col(i).template cast<double>();
+      path_.start(x);
+      bool is_lost = false;
+      while (!is_lost && path_.reg() > 0 && (path_.codes().array() != 0).count() < n_nonzero) is_lost = !path_.advance(0);
+      codes.col(i) = weighted<T>(path_, x, D_, penalty_).template cast<T>();
+      regs(i) = static_cast<T>(path_.reg());
+      result.status[static_cast<std::size_t>(first + i)] = is_lost ? Status::stalled : Status::converged;
+    }
+    certificate_.evaluate(units_.X(), codes, regs);
+    for (Index i = 0; i < n; ++i) {
+      result.codes.col(first + i) = shifted(Vector<T>(codes.col(i)), units_.code(i));
+      result.regs(first + i) = std::ldexp(regs(i), units_.weight(i));
+      result.gap(first + i) = std::ldexp(certificate_.gap(i), units_.objective(i));
+    }
+  }
+
+ private:
+  const MatrixView<double> D_;
+  const L1<T>& penalty_;
+  Homotopy path_;
+  TileCertificate<L1<T>> certificate_;
+  TileUnits<T> units_;
+};
+
+}  // namespace
+
+template <Scalar T>
+LarsResult<T> lars(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const LarsOptions& options) {
+  options.validate();
+  const StopScope scope(options.execution);
+  require_signals<T>("lars", X, D);
+  require(!options.penalty.has_weights_per_signal(D.code_size()), "lars: weights: {} entries for {} atoms; they must be equal",
+          options.penalty.weights.size(), D.code_size());
+  const L1<T> penalty(options.penalty, D.code_size(), Weights::or_infinite);
+  const UnitAtoms<T> unit_atoms(D);
+  const auto exact = unit_atoms.dictionary().in_double();
+  const UnweightedAtoms atoms(*exact->matrix(), penalty);
+  const Index n_signals = X.cols(), n_tiles = (n_signals + solver_tile - 1) / solver_tile;
+  LarsResult<T> result;
+  make_room("lars", "codes", D.code_size(), n_signals, "pass fewer signals at a time", result.codes);
+  result.regs.resize(n_signals);
+  result.gap.resize(n_signals);
+  result.status.resize(static_cast<std::size_t>(n_signals));
+  for_each_tile(
+      Partition{.tile = solver_tile, .n_tiles = n_tiles, .n_lanes = n_tiles}, n_signals, options.execution,
+      [&] { return std::make_unique<FirstKnots<T>>(unit_atoms, exact.get(), atoms.view(), penalty); },
+      [&](Index first, Index n, FirstKnots<T>& knots) { knots.find(X.middleCols(first, n), options.n_nonzero, first, result); });
+  require(result.codes.allFinite() && result.regs.allFinite() && result.gap.allFinite(),
+          "lars: the codes or their objective overflow; scale X or D");
+  return result;
+}
+template LarsResult<float> lars<float>(const ConstMatrixRef<float>&, const DenseDictionary<float>&, const LarsOptions&);
+template LarsResult<double> lars<double>(const ConstMatrixRef<double>&, const DenseDictionary<double>&, const LarsOptions&);
+
 template <Scalar T>
 std::unique_ptr<TileSolver<T>> make_lars(const SharedProblem<L1<T>>& problem, const PathGram* gram) {
   return std::make_unique<Lars<T>>(problem, gram);

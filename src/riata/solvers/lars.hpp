@@ -38,4 +38,30 @@ struct LassoPath {
 template <Scalar T>
 LassoPath<T> lasso_path(const NonDeduced<ConstVectorRef<T>>& x, const DenseDictionary<T>& D, const PathOptions& options = {});
 
+struct LarsOptions {
+  int n_nonzero = 1;  ///< where each path ends
+  PenaltyOptions penalty = {};
+  Execution execution = {};
+  void validate() const;  ///< @throws std::invalid_argument
+};
+
+template <>
+inline constexpr auto described<LarsOptions> =
+    std::tuple{Option{"n_nonzero", &LarsOptions::n_nonzero, rule::at_least_one}, Option{"penalty", &LarsOptions::penalty}};
+
+template <Scalar T>
+struct LarsResult {
+  Matrix<T> codes;             ///< n_atoms x n_signals
+  Vector<T> regs;              ///< of each signal, where its code is the solution
+  Vector<double> gap;          ///< as in LassoPath
+  std::vector<Status> status;  ///< converged; stalled where rounding ended a path before it had n_nonzero atoms
+};
+
+/// The code of each signal at the first knot of its path with n_nonzero atoms, or at reg = 0 if there is none. Where no atom leaves the
+/// path on the way, this is least angle regression after n_nonzero steps (Efron et al., 2004). X is n_features x n_signals.
+/// The results do not depend on the number of threads.
+/// @throws as lasso_path
+template <Scalar T>
+LarsResult<T> lars(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const LarsOptions& options);
+
 }  // namespace riata

@@ -844,13 +844,24 @@ std::vector<Index> code_in_single(std::span<const Index> signals, const PursuitT
 }
 
 /// Codes of double precision as those of single, and their errors.
-OmpResult<float> in_single(const OmpResult<double>& of, const ConstMatrixRef<float>& X, const DenseDictionary<float>& D) {
-  OmpResult<float> result{.codes = of.codes.cast<float>(), .error = of.error, .n_nonzero = of.n_nonzero, .status = of.status};
-  require(result.codes.allFinite(), "omp: the code of a signal overflows; scale signals or atoms");
+Codes<float> in_single(Codes<double>&& of, const ConstMatrixRef<float>& X, const DenseDictionary<float>& D) {
+  Codes<float> result;
+  result.atoms = std::move(of.atoms);
+  result.values = of.values.cast<float>();
+  result.dense = of.dense.cast<float>();
+  result.error = std::move(of.error);
+  result.n_nonzero = std::move(of.n_nonzero);
+  result.status = std::move(of.status);
   for (Index i = 0; i < X.cols(); ++i) {
     Vector<double> r = X.col(i).cast<double>();
-    for (Index j = 0; j < result.codes.rows(); ++j)
-      if (const double z = result.codes(j, i); z != 0) r -= z * D.atoms().col(j).cast<double>();
+    const auto explain = [&](double z, Index j) {
+      require(std::isfinite(z), "omp: the code of a signal overflows; scale signals or atoms");
+      if (z != 0) r -= z * D.atoms().col(j).cast<double>();
+    };
+    if (result.are_lists())
+      for (Index k = 0; k < result.n_nonzero(i); ++k) explain(result.values(k, i), result.atoms(k, i));
+    else
+      for (Index j = 0; j < result.dense.rows(); ++j) explain(result.dense(j, i), j);
     result.error(i) = r.squaredNorm();
   }
   return result;
@@ -862,12 +873,18 @@ std::optional<Matrix<To>> cast_of(const std::optional<From>& A) {
   return A->template cast<To>();
 }
 
+/// The most atoms that a signal can have.
+template <Scalar T>
+Index most_atoms_of(const DenseDictionary<T>& D, const OmpOptions& options) {
+  const Index most = std::min(D.code_size(), D.signal_size());
+  return options.n_nonzero ? std::min<Index>(*options.n_nonzero, most) : most;
+}
+
 /// The codes of valid arguments, into the room that `result` has for them.
 template <Scalar T>
-void pursue(const ConstMatrixRef<T>& X, const DenseDictionary<T>& D, const OmpOptions& options, const OmpProducts<T>& known,
-            Codes<T>& result) {
-  const Index n_signals = X.cols(), m = D.code_size(), n = D.signal_size();
-  const Index most_atoms = std::min({options.n_nonzero ? static_cast<Index>(*options.n_nonzero) : m, m, n});
+void pursue_all(const ConstMatrixRef<T>& X, const DenseDictionary<T>& D, const OmpOptions& options, const OmpProducts<T>& known,
+                Codes<T>& result) {
+  const Index n_signals = X.cols(), m = D.code_size(), n = D.signal_size(), most_atoms = most_atoms_of(D, options);
   const Index expected = options.n_nonzero ? most_atoms : std::max<Index>(1, most_atoms / 4);
   PursuedAtoms<T> atoms = make_atoms<T>(D, options.selection);
   result.error.resize(n_signals);
@@ -897,20 +914,11 @@ void pursue(const ConstMatrixRef<T>& X, const DenseDictionary<T>& D, const OmpOp
       [](std::span<const Index> part, ExactPass<T>& pass) { pass.code(part); });
 }
 
-}  // namespace
-
-void OmpOptions::validate() const {
-  require(n_nonzero || tol || !max_error.empty(),
-          "omp: give n_nonzero, tol or max_error; without any of them nothing stops the pursuit");
-  check_options(*this);
-  for (std::size_t i = 0; i < max_error.size(); ++i)
-    require(max_error[i] >= 0 && std::isfinite(max_error[i]), "omp: max_error {} is {}, must be >= 0 and finite", i,
-            max_error[i]);
-}
+enum class CodesAs { dense, lists };
 
 template <Scalar T>
-OmpResult<T> omp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const OmpOptions& options,
-                 const NonDeduced<OmpProducts<T>>& known) {
+Codes<T> pursue(const ConstMatrixRef<T>& X, const DenseDictionary<T>& D, const OmpOptions& options, const OmpProducts<T>& known,
+                CodesAs form) {
   options.validate();
   const StopScope scope(options.execution);
   require_signals<T>("omp", X, D);
@@ -933,13 +941,36 @@ OmpResult<T> omp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T
       OmpProducts<double> in_double;
       if (gram) in_double.gram.emplace(*gram);
       if (covariance) in_double.covariance.emplace(*covariance);
-      return in_single(
-          omp<double>(X.template cast<double>(), DenseDictionary<double>(D.atoms().template cast<double>()), options, in_double),
-          X, D);
+      const DenseDictionary<double> dictionary(D.atoms().template cast<double>());
+      return in_single(pursue<double>(X.template cast<double>(), dictionary, options, in_double, form), X, D);
     }
   Codes<T> codes;
-  make_room("omp", "codes", m, n_signals, "pass fewer signals at a time", codes.dense);
-  pursue<T>(X, D, options, known, codes);
+  if (form == CodesAs::dense) {
+    make_room("omp", "codes", m, n_signals, "pass fewer signals at a time", codes.dense);
+  } else {
+    const Index most_atoms = most_atoms_of(D, options);
+    make_room("omp", "codes", most_atoms, n_signals, "pass fewer signals at a time", codes.values);
+    codes.atoms.resize(most_atoms, n_signals);
+  }
+  pursue_all<T>(X, D, options, known, codes);
+  return codes;
+}
+
+}  // namespace
+
+void OmpOptions::validate() const {
+  require(n_nonzero || tol || !max_error.empty(),
+          "omp: give n_nonzero, tol or max_error; without any of them nothing stops the pursuit");
+  check_options(*this);
+  for (std::size_t i = 0; i < max_error.size(); ++i)
+    require(max_error[i] >= 0 && std::isfinite(max_error[i]), "omp: max_error {} is {}, must be >= 0 and finite", i,
+            max_error[i]);
+}
+
+template <Scalar T>
+OmpResult<T> omp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const OmpOptions& options,
+                 const NonDeduced<OmpProducts<T>>& known) {
+  Codes<T> codes = pursue<T>(X, D, options, known, CodesAs::dense);
   return {.codes = std::move(codes.dense),
           .error = std::move(codes.error),
           .n_nonzero = std::move(codes.n_nonzero),
@@ -947,22 +978,44 @@ OmpResult<T> omp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T
 }
 
 template <Scalar T>
-OmpLists<T> omp_lists(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const OmpOptions& options) {
-  options.validate();
-  require(options.n_nonzero && options.selection == Selection::omp && std::ssize(options.max_error) <= 1,
-          "omp: lists are for options with n_nonzero, selection = 'omp' and one max_error");
-  const StopScope scope(options.execution);
-  require_signals<T>("omp", X, D);
-  Codes<T> codes;
-  const Index most_atoms = std::min({static_cast<Index>(*options.n_nonzero), D.code_size(), D.signal_size()});
-  codes.atoms.resize(most_atoms, X.cols());
-  codes.values.resize(most_atoms, X.cols());
-  if (X.cols() > 0) pursue<T>(X, D, options, {}, codes);
-  return codes;
+OmpLists<T> omp_lists(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const OmpOptions& options,
+                      const NonDeduced<OmpProducts<T>>& known) {
+  return pursue<T>(X, D, options, known, CodesAs::lists);
 }
 
-template OmpLists<float> omp_lists<float>(const ConstMatrixRef<float>&, const DenseDictionary<float>&, const OmpOptions&);
-template OmpLists<double> omp_lists<double>(const ConstMatrixRef<double>&, const DenseDictionary<double>&, const OmpOptions&);
+template <Scalar T>
+CsrRows<T> to_csr(const OmpLists<T>& codes, Index n_atoms) {
+  CsrRows<T> rows{.n_columns = n_atoms, .indptr = {0}, .indices = {}, .values = {}};
+  const auto most = static_cast<std::size_t>(codes.n_nonzero.template cast<Index>().sum());
+  rows.indptr.reserve(static_cast<std::size_t>(codes.n_nonzero.size()) + 1);
+  rows.indices.resize(most);
+  rows.values.resize(most);
+  std::size_t end = 0;
+  for (Index i = 0; i < codes.n_nonzero.size(); ++i) {
+    const std::size_t begin = end;
+    for (Index k = 0; k < codes.n_nonzero(i); ++k) {
+      if (codes.values(k, i) == T(0)) continue;  // it underflowed
+      std::size_t place = end++;
+      for (; place > begin && rows.indices[place - 1] > codes.atoms(k, i); --place) {
+        rows.indices[place] = rows.indices[place - 1];
+        rows.values[place] = rows.values[place - 1];
+      }
+      rows.indices[place] = codes.atoms(k, i);
+      rows.values[place] = codes.values(k, i);
+    }
+    rows.indptr.push_back(static_cast<std::int64_t>(end));
+  }
+  rows.indices.resize(end);
+  rows.values.resize(end);
+  return rows;
+}
+
+template CsrRows<float> to_csr<float>(const OmpLists<float>&, Index);
+template CsrRows<double> to_csr<double>(const OmpLists<double>&, Index);
+template OmpLists<float> omp_lists<float>(const ConstMatrixRef<float>&, const DenseDictionary<float>&, const OmpOptions&,
+                                          const OmpProducts<float>&);
+template OmpLists<double> omp_lists<double>(const ConstMatrixRef<double>&, const DenseDictionary<double>&, const OmpOptions&,
+                                            const OmpProducts<double>&);
 template OmpResult<float> omp<float>(const ConstMatrixRef<float>&, const DenseDictionary<float>&, const OmpOptions&,
                                      const OmpProducts<float>&);
 template OmpResult<double> omp<double>(const ConstMatrixRef<double>&, const DenseDictionary<double>&, const OmpOptions&,

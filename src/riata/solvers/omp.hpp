@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "riata/core/csr.hpp"
 #include "riata/core/names.hpp"
 #include "riata/core/option.hpp"
 #include "riata/core/status.hpp"
@@ -72,8 +73,13 @@ template <Scalar T>
 OmpResult<T> omp(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const OmpOptions& options,
                  const NonDeduced<OmpProducts<T>>& known = {});
 
-/// The same, of options with n_nonzero and the selection `omp`.
+/// The same.
 template <Scalar T>
-OmpLists<T> omp_lists(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const OmpOptions& options);
+OmpLists<T> omp_lists(const NonDeduced<ConstMatrixRef<T>>& X, const DenseDictionary<T>& D, const OmpOptions& options,
+                      const NonDeduced<OmpProducts<T>>& known = {});
+
+/// Signals are rows, as sparse ones.
+template <Scalar T>
+CsrRows<T> to_csr(const OmpLists<T>& codes, Index n_atoms);
 
 }  // namespace riata
