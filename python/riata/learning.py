@@ -196,7 +196,7 @@ def learn_dictionary(
         `step` of the layers (1 / ||D||_2^2), and of threshold="decay" `decay` (0.005) and `decay_every` (100): beta =
         1 - decay * (iteration // decay_every), at least 1/2. "noodl": `learning_rate` (0.5, over the mean of the codes'
         sizes), `step` of the codes, and `least_code`, below which no code is that is not zero; "arora*" likewise, without
-        `step`.
+        `step`, and with 0.05.
     validation : float
         Share of the signals that mini-batches never hold. The dictionary returned is the best on them.
     max_no_improvement : int

@@ -70,6 +70,7 @@ CALLS = {
        for penalty in ("elastic_net", "group", "l0")},
     "lasso_path": lambda X, D: riata.lasso_path(X[0], D, 0.05),
     "omp": lambda X, D: riata.omp(X, D, n_nonzero=4),
+    "lars": lambda X, D: riata.lars(X, D, n_nonzero=4),
     "reg_max": lambda X, D, WEIGHTS: (riata.reg_max(X, D), riata.reg_max(X, D, weights=WEIGHTS)),
     "lasso_objective": lambda X, D, Z: riata.lasso_objective(X, D, Z, 0.1),
     "duality_gap": lambda X, D, Z: riata.duality_gap(X, D, Z, 0.1),
@@ -88,7 +89,8 @@ CALLS = {
     "hypergradient": lambda X, D, T, E: riata.hypergradient(X[:FEW], D, 0.1, X_held_out=T[:FEW], D_held_out=E),
     **{f"learn_dictionary {method}": lambda X, method=method: riata.learn_dictionary(
         X, 30, 0.1, n_layers=4, max_iter=3, method=method, centre=True, **({"backprop": 2} if method == "truncated" else {}))
-       for method in ("unrolled", "alternating", "truncated", "alternating_exact", "stochastic", "online")},
+       for method in ("unrolled", "alternating", "truncated", "alternating_exact", "stochastic", "online", "admm")},
+    "validation_curve": lambda X: riata.validation_curve(X, [10, 20], 0.1, batch_size=10, max_iter=3),
     "learn_dictionary init": lambda X, D: riata.learn_dictionary(X, 45, "0.1max", n_layers=4, max_iter=3, init=D, learn_steps=True),
     "recovery_score": lambda D, E: riata.recovery_score(D, E),
     **{f"Network {kind}": lambda X, D, kind=kind: fit(kind, D, X)

@@ -242,7 +242,7 @@ std::unique_ptr<Update<T>> make_update(Index n_all, const LearnOptions& o) {
       return std::make_unique<Adam<T>>(AdamOptions{.rate = o.learning_rate.value_or(1e-3), .eps = eps});
     }
     case MovesBy::fixed_step:
-      return std::make_unique<FixedStep<T>>(o.learning_rate.value_or(0.5));
+      return std::make_unique<FixedStep<T>>(o.learning_rate.value_or(o.method == LearningMethod::noodl ? 0.5 : 0.05));
     case MovesBy::least_squares:
       return std::make_unique<LeastSquares<T>>();
     case MovesBy::multipliers:

@@ -134,15 +134,14 @@ struct LearnOptions {
   std::optional<double> decay = {};
   std::optional<Index> decay_every = {};
   std::optional<double> step = {};  ///< alpha, of the layers of `pudle_*` and the codes of `noodl`; absent: 1 / ||D||_2^2
-  std::optional<double> learning_rate =
-      {};                                 ///< of `pudle_*`, absent: 1e-3; `noodl` and `arora*`, absent: 1/2, over the mean of |z|
-  std::optional<double> eps = {};         ///< of Adam in `pudle_*`; absent: relative (adam.hpp)
-  std::optional<double> least_code = {};  ///< C of `noodl` and `arora*`: no code is smaller; absent: not known
-  double validation = 0;                  ///< share of the signals that mini-batches never hold and that tell the best dictionary
-  int max_no_improvement = 10;            ///< looks at those, every 10 iterations, without a better one that end the run
-  double least_gain = 0;                  ///< a look is better by more than that share of the best one
-  bool shuffle = true;                    ///< false: mini-batches are all signals in their order, again and again
-  bool learn_steps = false;               ///< second phase: dictionary and step factors together
+  std::optional<double> learning_rate = {};  ///< of `pudle_*`, absent: 1e-3; over the mean of |z| `noodl`, 0.5, `arora*`, 0.05
+  std::optional<double> eps = {};            ///< of Adam in `pudle_*`; absent: relative (adam.hpp)
+  std::optional<double> least_code = {};     ///< C of `noodl` and `arora*`: no code is smaller; absent: not known
+  double validation = 0;        ///< share of the signals that mini-batches never hold and that tell the best dictionary
+  int max_no_improvement = 10;  ///< looks at those, every 10 iterations, without a better one that end the run
+  double least_gain = 0;        ///< a look is better by more than that share of the best one
+  bool shuffle = true;          ///< false: mini-batches are all signals in their order, again and again
+  bool learn_steps = false;     ///< second phase: dictionary and step factors together
   LipschitzBound lipschitz_bound = LipschitzBound::spectral;
   bool return_extrapolated = false;       ///< replay of the published code: codes are FISTA's extrapolated points
   Reduction reduction = Reduction::mean;  ///< of `history.value`; the iterates are the same
@@ -189,7 +188,7 @@ inline constexpr auto described<LearnOptions> = std::tuple{
     Option{"decay_every", &LearnOptions::decay_every, rule::at_least_one, "After so many iterations; default: 100"},
     Option{"step", &LearnOptions::step, rule::positive, "Step of the codes of 'pudle_*' and 'noodl'; default: 1 / ||D||_2^2"},
     Option{"learning_rate", &LearnOptions::learning_rate, rule::positive,
-           "Of the atoms, in 'pudle_*' (default: 1e-3), 'noodl' and 'arora*' (default: 0.5)"},
+           "Of the atoms, in 'pudle_*' (default: 1e-3), 'noodl' (0.5) and 'arora*' (0.05)"},
     Option{"eps", &LearnOptions::eps, rule::positive, "Of Adam in 'pudle_*', in the gradient's unit"},
     Option{"least_code", &LearnOptions::least_code, rule::positive,
            "C of 'noodl' and 'arora*': no code that is not zero is smaller"},
