@@ -32,7 +32,7 @@ def nonnegative(n_signals, n_features, n_atoms, seed):
     return in_unit(np.abs(rng.standard_normal((n_signals, n_features))), D)
 
 
-def _patches(n_patches, n_features, pictures, seed):
+def picture_patches(n_patches, n_features, pictures, seed):
     """Centred square patches, none of them flat, as many from each picture, in a random order."""
     from matplotlib.image import imread
     from numpy.lib.stride_tricks import sliding_window_view
@@ -51,7 +51,7 @@ def _patches(n_patches, n_features, pictures, seed):
 
 def patches(n_signals, n_features, n_atoms, seed):
     """Patches of a photograph, and others of it as atoms."""
-    P = _patches(n_signals + n_atoms, n_features, ["camera"], seed)
+    P = picture_patches(n_signals + n_atoms, n_features, ["camera"], seed)
     return in_unit(P[n_atoms:], normalised(P[:n_atoms]))
 
 
@@ -59,7 +59,7 @@ def patches(n_signals, n_features, n_atoms, seed):
 def _learned(n_features, n_atoms, pictures, seed):
     import riata
 
-    training = _patches(1_000, n_features, pictures, seed + 1)
+    training = picture_patches(1_000, n_features, pictures, seed + 1)
     return riata.learn_dictionary(training, n_atoms, "0.1max", method="alternating_exact", max_iter=5,
                                   random_state=seed).dictionary
 
@@ -67,7 +67,8 @@ def _learned(n_features, n_atoms, pictures, seed):
 def learned(n_signals, n_features, n_atoms, seed):
     """Patches of several pictures in a dictionary learned from others of them."""
     pictures = ("camera", "ascent", "coins")
-    return in_unit(_patches(n_signals, n_features, pictures, seed), normalised(_learned(n_features, n_atoms, pictures, seed)))
+    P = picture_patches(n_signals, n_features, pictures, seed)
+    return in_unit(P, normalised(_learned(n_features, n_atoms, pictures, seed)))
 
 
 def digits(n_signals, n_features, n_atoms, seed):
