@@ -106,7 +106,7 @@ bench-roofline: .venv/ready ## how far from the processor's limits: the tables o
 bench-networks: build ## networks with their guards, and the certified coder beside them; ARGS="--kinds step --layers 20"
 	$(PY) bench/networks.py $(ARGS)
 
-bench-learners: build bench/.venv/ready ## time until a dictionary is recovered; ARGS="--settings 0.1,0.3 --seeds 1 --cap 20"
+bench-learners: build bench/.venv/ready ## mini-batches against the clock: recovery and patches; ARGS="--settings 0.1,0.3 --seeds 0 --cap 20"
 	$(INSTALL_PEERS)
 	bench/.venv/bin/python bench/learners.py $(ARGS)
 
