@@ -1,4 +1,4 @@
-"""The signals and dictionaries of Malezieux, Moreau and Kowalski (ICLR 2022), Figures 1, 2, 3, 5, B and C."""
+"""The signals and dictionaries of Malezieux, Moreau and Kowalski (ICLR 2022), Figures 1, 2, 3, 5, 6 and B to E."""
 
 from __future__ import annotations
 
@@ -22,6 +22,15 @@ def perturbed_gaussian(n_signals: int, seed: int, noise_std: float = 0.1) -> tup
                                      random_state=seed)
     noise = np.random.default_rng(seed).standard_normal(problem.dictionary.shape)
     return problem.signals, problem.dictionary + 0.5 * problem.dictionary.std() * noise
+
+
+def recovery_problem(n_features: int, n_atoms: int, n_signals: int, density: float, seed: int) -> tuple[np.ndarray, ...]:
+    """Signals of a Gaussian dictionary with Bernoulli-Gaussian codes and noise of standard deviation 0.1, that dictionary, and a
+    start of Gaussian atoms that knows nothing of it, in single precision."""
+    problem = riata.datasets.planted(n_features=n_features, n_atoms=n_atoms, n_signals=n_signals, density=density, noise_std=0.1,
+                                     random_state=seed, dtype=np.float32)
+    start = np.random.default_rng(seed).standard_normal(problem.dictionary.shape)
+    return problem.signals, problem.dictionary, unit_atoms(start).astype(np.float32)
 
 
 def photograph(name: str, reduction: int = 4) -> np.ndarray:
