@@ -112,7 +112,8 @@ def curve(run: Riata | Literal, D: np.ndarray, start: np.ndarray, batch_size: in
     rows, updates, done, spent = [], 0, 0, 0.0
     rows.append({"updates": 0, "signals": 0, "seconds": 0.0, "score": riata.recovery_score(start, D)})
     while done == updates < most and spent < seconds:
-        updates = min(most, updates + max(1, updates // 3))
+        fitting = updates * (seconds - spent) / spent if spent else np.inf
+        updates = min(most, updates + max(1, int(min(updates // 3, fitting))))
         began = time.perf_counter()
         found, done = run.until(updates)
         spent += time.perf_counter() - began
