@@ -9,7 +9,7 @@ All start from the same signals as atoms, have the same reg and threads, and flo
 process for each learner; imports, layout and compilation come before its clock, which stands while the dictionary is looked at.
 SPAMS learns in one call: its runs grow by a third, from an eighth of the cap on they double, and each is counted from its call to
 its return. Between two looks the time is interpolated. Each learner has the best of its variants; one ends when it takes longer
-than an earlier one that got there. Curves go to a CSV, where they take the place of older ones of the same question, so that parts
+than an earlier one that got there, and with --give-up N a peer's after N times what riata took. Curves go to a CSV, where they take the place of older ones of the same question, so that parts
 of the whole add up. Claim: riata is the first wherever anybody gets there. Exits with 1 if it does not hold.
 """
 
@@ -299,6 +299,12 @@ def seconds_of(runs, ours):
     return min((seconds for name, (seconds, _) in runs.items() if is_ours(name) == ours), default=math.inf)
 
 
+def ours_so_far(path, setting, seed):
+    """riata's seconds in the file, or infinity."""
+    learners = curves_of(read(path)).get(setting, {}).get(str(seed), {})
+    return seconds_of({name: best(variants, ENOUGH) for name, variants in learners.items()}, ours=True)
+
+
 def ratio_of(seeds):
     """Of the fastest peer's time to riata's, the median of the seeds."""
     pairs = [(seconds_of(runs, ours=False), seconds_of(runs, ours=True)) for runs in seeds]
@@ -370,6 +376,7 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--signals", type=int, default=100_000)
     parser.add_argument("--cap", type=float, help="seconds after which nobody goes on (60, at density 0.3 and reg 0.1 150)")
+    parser.add_argument("--give-up", type=float, default=math.inf, help="planted: peers go on for so many times what riata took")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--only-tell", action="store_true", help="table and picture of what the CSV holds")
     parser.add_argument("-o", "--output", type=Path, default=Path(__file__).parent / "results/latest.learners.csv")
@@ -377,6 +384,8 @@ def main():
     pools = {} if args.only_tell else {name: process(LEARNERS[name], args.threads) for name in args.learners}
     for setting, seed, name in itertools.product(args.settings, args.seeds, pools):
         cap = args.cap or CAPS[setting]
+        if not is_ours(name) and setting != "patches":
+            cap = min(cap, max(1, args.give_up * ours_so_far(args.output, setting, seed)))
         try:
             measured = pools[name].submit(measure, name, setting, args.signals, seed, args.threads, cap).result()
         except Exception as failure:  # a peer that is not installed or fails stops nobody
