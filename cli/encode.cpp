@@ -1,6 +1,7 @@
 // riata encode: a dictionary and signals in, sparse codes out, each with its certificate.
 #include "riata/solvers/encode.hpp"
 
+#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
@@ -60,13 +61,19 @@ struct Encode {
 void Encode::adopt(const LoadedDictionary& loaded) {
   const Metadata& metadata = loaded.metadata;
   if (text_of(metadata, "centred") == "true") centre = true;
-  if (const std::string text = text_of(metadata, "n_nonzero"); !reg && !n_nonzero && !n_layers && !text.empty())
-    n_nonzero = std::stoi(text);
+  if (const std::string text = text_of(metadata, "n_nonzero"); !reg && !n_nonzero && !n_layers && !text.empty()) {
+    int n = 0;
+    require(std::from_chars(text.data(), text.data() + text.size(), n).ptr == text.data() + text.size(),
+            "{} says n_nonzero = '{}', must be an integer", dictionary, shown(text));
+    n_nonzero = n;
+  }
   if (n_nonzero) {
     OmpOptions{.n_nonzero = n_nonzero}.validate();
     require(!reg, "--reg and --n-nonzero exclude each other");
     for (const CLI::Option* const flag : solver_flags)
       require(flag->count() == 0, "{} is for codes by --reg, not for those of --n-nonzero atoms", flag->get_name());
+    if (loaded.penalty != PenaltyOptions{} && !talk.quiet)
+      say(formatted("riata encode: --n-nonzero takes the place of the penalty that {} was learned with", dictionary));
     return;
   }
   if (const std::string text = text_of(metadata, "reg"); !reg && !text.empty()) reg = Reg::parse(text);
@@ -213,7 +220,8 @@ int Encode::pursue(const LoadedDictionary& loaded, const Matrix<T>& X) const {
   const OmpResult<T> result = omp<T>(X, D, {.n_nonzero = n_nonzero, .execution = options.execution});
   write_codes(output, result);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  const double explained = 1 - result.error.sum() / X.template cast<double>().squaredNorm();
+  const double energy = X.template cast<double>().squaredNorm();
+  const Index most = std::min<Index>(*n_nonzero, D.code_size());
   tell(talk,
        {{"output", output},
         {"n_signals", X.cols()},
@@ -227,7 +235,8 @@ int Encode::pursue(const LoadedDictionary& loaded, const Matrix<T>& X) const {
         {"status", to_string(Status::converged)}},
        formatted("{}: codes of {} signals, of {} of {} atoms each, mean error {:.6g}, {:.1f} % of the signals' energy explained, "
                  "{:.1f} s",
-                 output, X.cols(), *n_nonzero, D.code_size(), result.error.mean(), 100 * explained, seconds));
+                 output, X.cols(), most, D.code_size(), result.error.mean(),
+                 energy > 0 ? 100 * (1 - result.error.sum() / energy) : 100.0, seconds));
   return ok;
 }
 
@@ -280,7 +289,8 @@ Task add_encode(CLI::App& app) {
          "A model (.safetensors), whose penalty holds unless --penalty is given, or an array (n_atoms, n_features): .npy, .npz")
       ->type_name("FILE")
       ->required();
-  app.add_option("IN", command->input, ".npy, .npz or .npz:KEY of shape (n_signals, n_features), or a picture: all its patches")
+  app.add_option("IN", command->input,
+                 ".npy, .npz, .npz:KEY or .h5:DATASET of shape (n_signals, n_features), or a picture: all its patches")
       ->type_name("FILE")
       ->required();
   add_output(app, command->output,

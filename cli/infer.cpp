@@ -93,7 +93,8 @@ Task add_infer(CLI::App& app) {
   app.add_option("NETWORK", command->network, "What riata train wrote, or riata learn --learn-steps: .safetensors")
       ->type_name("FILE")
       ->required();
-  app.add_option("IN", command->input, ".npy, .npz or .npz:KEY of shape (n_signals, n_features), or a picture: all its patches")
+  app.add_option("IN", command->input,
+                 ".npy, .npz, .npz:KEY or .h5:DATASET of shape (n_signals, n_features), or a picture: all its patches")
       ->type_name("FILE")
       ->required();
   add_output(app, command->output, "The codes: .npy, or .npz with codes, objective, gap and n_iter");

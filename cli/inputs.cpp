@@ -178,7 +178,7 @@ AnyMatrix read_matrix(const std::string& name, const Axes& axes, Entries entries
 }
 
 std::vector<std::int64_t> read_labels(const std::string& name) {
-  require(is_array_name(name), "{} is no array (.npy, .npz)", name);
+  require(is_array_name(name) && !is_hdf5_name(name), "{} is no array (.npy, .npz)", name);
   const Tensor array = read_array(name);
   require(array.shape.size() == 1, "{} has {} dimensions; expected 1: (n_atoms,)", name, array.shape.size());
   std::vector<std::int64_t> labels;  // integers come as float64
@@ -196,7 +196,7 @@ std::vector<std::int64_t> read_labels(const std::string& name) {
 }
 
 std::vector<double> read_weights(const std::string& name, Index n_atoms, Index& n_rows) {
-  require(is_array_name(name), "{} is no array (.npy, .npz)", name);
+  require(is_array_name(name) && !is_hdf5_name(name), "{} is no array (.npy, .npz)", name);
   const Tensor array = read_array(name);
   const std::vector<Index> shape(array.shape.begin(), array.shape.end());
   const bool is_matrix = shape.size() == 2 && shape[1] == n_atoms;

@@ -96,14 +96,33 @@ void Learn::check() {
   if (!reference.empty()) reference_atoms_ = read_dictionary(reference).atoms;
 }
 
+Precision precision_of_input(const std::string& name) {
+  if (is_hdf5_name(name)) return precision_of_hdf5(name);
+  return is_float32_npy(name) ? Precision::float32 : Precision::float64;
+}
+
+/// .npy files and datasets, one after another.
+template <Scalar T>
+Source<T> source_of(const std::vector<std::string>& names) {
+  if (std::ranges::none_of(names, is_hdf5_name))
+    return std::make_shared<NpyShards<T>>(std::vector<std::filesystem::path>(names.begin(), names.end()));
+  std::vector<Source<T>> sources;
+  for (const std::string& name : names) {
+    require(precision_of_input(name) == precision_of<T>(), "{} is {} but {} is {}; they must be equal", name,
+            to_string(precision_of_input(name)), names.front(), to_string(precision_of<T>()));
+    sources.push_back(is_hdf5_name(name) ? hdf5_signals<T>(name) : source_of<T>({name}));
+  }
+  return sources.size() == 1 ? sources.front() : std::make_shared<JoinedSignals<T>>(std::move(sources));
+}
+
 /// Are batches read from the files when they are due?
 bool Learn::is_stream() const {
   const BatchesOf batches = parts_of(options.method).batches;
   const bool by_batches = batches == BatchesOf::some || (batches == BatchesOf::all_unless_asked && options.batch_size);
-  if (inputs.size() == 1 && is_hdf5_name(inputs.front())) return by_batches && mask.empty() && !dtype;
-  const auto is_npy = [](const std::string& name) { return name.ends_with(".npy"); };
-  return by_batches && mask.empty() && !dtype && std::ranges::all_of(inputs, is_npy) &&
-         std::ranges::all_of(inputs, [](const std::string& name) { return has_rows_in_order(name); });
+  const auto is_read_in_pieces = [](const std::string& name) {
+    return is_hdf5_name(name) || (name.ends_with(".npy") && has_rows_in_order(name));
+  };
+  return by_batches && mask.empty() && !dtype && std::ranges::all_of(inputs, is_read_in_pieces);
 }
 
 int Learn::run() {
@@ -111,12 +130,8 @@ int Learn::run() {
   if (is_stream()) {
     options.centre = centre;
     catch_interrupts();
-    if (const std::string& name = inputs.front(); is_hdf5_name(name))
-      return precision_of_hdf5(name) == Precision::float32 ? learn_stream<float>(hdf5_signals<float>(name))
-                                                           : learn_stream<double>(hdf5_signals<double>(name));
-    const std::vector<std::filesystem::path> paths(inputs.begin(), inputs.end());
-    return is_float32_npy(paths.front()) ? learn_stream<float>(std::make_shared<NpyShards<float>>(paths))
-                                         : learn_stream<double>(std::make_shared<NpyShards<double>>(paths));
+    return precision_of_input(inputs.front()) == Precision::float32 ? learn_stream(source_of<float>(inputs))
+                                                                    : learn_stream(source_of<double>(inputs));
   }
   if (!mask.empty()) patches.entries = Entries::any;
   AnyMatrix signals = read_signals(inputs, patches);
@@ -270,7 +285,7 @@ void add_run_options(CLI::App& app, Learn& command) {
 Task add_learn(CLI::App& app) {
   const auto command = std::make_shared<Learn>();
   app.add_option("IN", command->inputs,
-                 ".npy, .npz or .npz:KEY of shape (n_signals, n_features), or pictures: their patches, in "
+                 ".npy, .npz, .npz:KEY or .h5:DATASET of shape (n_signals, n_features), or pictures: their patches, in "
                  "8-bit grey levels")
       ->type_name("FILE")
       ->required();

@@ -1,4 +1,5 @@
 #include <nanobind/stl/map.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/vector.h>
 
 #include <cmath>
@@ -11,6 +12,7 @@
 #include "module.hpp"
 #include "options.hpp"
 #include "riata/core/check.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/learning/learn_dictionary.hpp"
 #include "riata/learning/model.hpp"
 #include "riata/learning/recovery.hpp"
@@ -76,7 +78,7 @@ class PythonSignals final : public SignalSource<T> {
   Index n_signals() const override { return n_signals_; }
   void read(Index first, MatrixRef<T> out) override {
     const nb::gil_scoped_acquire gil;
-    const auto some = nb::cast<Array2<T>>(read_(first, out.cols()));
+    const auto some = nb::cast<Array2<T>>(read_rows(first, out.cols()));
     require(static_cast<Index>(some.shape(0)) == out.cols() && static_cast<Index>(some.shape(1)) == n_features_,
             "learn_dictionary: signals {} to {} of X came with shape ({}, {}), must be ({}, {})", first, first + out.cols() - 1,
             some.shape(0), some.shape(1), out.cols(), n_features_);
@@ -84,6 +86,15 @@ class PythonSignals final : public SignalSource<T> {
   }
 
  private:
+  /// Ctrl-C stops the run here as it does elsewhere.
+  nb::object read_rows(Index first, Index n) const {
+    try {
+      return read_(first, n);
+    } catch (const nb::python_error& error) {
+      if (error.matches(PyExc_KeyboardInterrupt)) throw Interrupted();
+      throw;
+    }
+  }
   nb::object read_;
   Index n_signals_, n_features_;
 };
@@ -198,8 +209,12 @@ void bind_learner(nb::module_& m, const char* name) {
       .def("dictionary",
            [](Learner& self) { return to_numpy(self.with([](DictionaryLearner<T>& of) { return Matrix<T>(of.dictionary()); })); })
       .def("reg", [](Learner& self) { return number_or_none(self.with([](DictionaryLearner<T>& of) { return of.reg(); })); })
-      .def("result",
-           [](Learner& self) { return to_python<T>(self.with([](DictionaryLearner<T>& of) { return of.result(); })); })
+      .def("last",
+           [](Learner& self) {
+             return self.with(
+                 [](DictionaryLearner<T>& of) { return std::pair(of.history().value.back(), of.history().step.back()); });
+           })
+      .def("result", [](Learner& self) { return to_python<T>(self.with([](DictionaryLearner<T>& of) { return of.result(); })); })
       .def("state", [](Learner& self) { return to_python(self.with([](DictionaryLearner<T>& of) { return of.state(); })); })
       .def(
           "restore",

@@ -124,7 +124,7 @@ class LarsResult:
     gap : ndarray (n_signals,)
         Duality gap there, in float64, recomputed at the codes; at reg = 0, where no dual point is feasible, 1/2 ||r||^2.
     status : ndarray (n_signals,)
-        "converged", or "stalled" where rounding ended a path before it had so many atoms.
+        "converged", or "stalled" where rounding ended a path before it had so many atoms, or a code is no solution.
     """
 
     codes: Array

@@ -398,7 +398,8 @@ def omp(
     covariance : array (n_signals, n_atoms), optional
         X D^T, where you have it already.
     output : {"dense", "csr"}
-        Codes as an array, or as a scipy.sparse.csr_matrix with the same numbers, without an array of them in between.
+        Codes as an array, or as a scipy.sparse.csr_matrix with the same numbers; with `n_nonzero` no array of n_atoms per
+        signal is in between.
 
     Returns
     -------
@@ -452,7 +453,7 @@ def lars(
     D : array (n_atoms, n_features)
         Dictionary, in the precision of X.
     n_nonzero : int
-        Where each path ends; at reg = 0 if it never has so many.
+        Where each path ends; at reg = 0 if it never has so many. Atoms that tie enter together, and then there are more.
     n_threads : int, optional
         All cores by default. The results do not depend on it.
     positive, weights

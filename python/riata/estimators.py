@@ -17,6 +17,7 @@ from ._arguments import (
     Array,
     as_bool,
     as_callback,
+    as_float,
     as_int,
     as_matrix,
     as_optional_int,
@@ -67,7 +68,11 @@ class _Coder(CoderTags, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             if positive:
                 raise ValueError(f"Positive constraint not supported for '{name}' coding method.")  # scikit-learn's words
             code = omp if name == "omp" else lars
-            codes = code(X, dictionary, self._n_nonzero(X, len(dictionary)), n_threads=options["n_threads"]).codes
+            found = code(X, dictionary, self._n_nonzero(X, len(dictionary)), n_threads=options["n_threads"])
+            lost = int(np.sum(found.status != "converged"))
+            if lost:
+                _warn_not_converged(f"rounding ended the paths of {lost} of {len(X)} signals")
+            codes = found.codes
         elif name == "threshold":  # of X D^T: a layer from zero whose step is one
             codes = unrolled_encode(X, dictionary, alpha, 1, algorithm="ista", lipschitz=1.0, **options)
         else:
@@ -645,13 +650,15 @@ class MiniBatchDictionaryLearning(_Learner):
         n_atoms, alpha, options = self._how(X)
         patience = as_optional_int(where, "max_no_improvement", self.max_no_improvement)
         max_iter, batch_size = as_int(where, "max_iter", self.max_iter), as_int(where, "batch_size", self.batch_size)
-        shuffle = as_bool(where, "shuffle", self.shuffle)
+        shuffle, tol = as_bool(where, "shuffle", self.shuffle), as_float(where, "tol", self.tol)
+        if not (tol >= 0 and math.isfinite(tol)):
+            raise ValueError(f"{where}: tol = {tol:g}, must be >= 0 and finite")
         validation = 0.1 if shuffle and patience is not None and len(X) >= _ENOUGH_TO_HOLD_OUT else 0.0
         n_trained_on = len(X) - math.floor(validation * len(X) + 0.5)
         batch_size = min(batch_size, n_trained_on)
         if max_iter < 1 or batch_size < 1:
             raise ValueError(f"{where}: max_iter = {max_iter} and batch_size = {batch_size}, must be >= 1")
-        per_pass = n_trained_on // batch_size
+        per_pass = n_trained_on // batch_size if shuffle else -(-n_trained_on // batch_size)
         result = learn_dictionary(
             X,
             n_atoms,
@@ -660,7 +667,7 @@ class MiniBatchDictionaryLearning(_Learner):
             max_iter=min(max_iter * per_pass, _MOST_STEPS),
             validation=validation,
             max_no_improvement=1 if patience is None else patience,
-            least_gain=self.tol,
+            least_gain=tol if validation else 0.0,
             shuffle=shuffle,
             callback=_printing(self),
             **options,

@@ -19,6 +19,7 @@ from ._arguments import (
     as_bool,
     as_callback,
     as_float,
+    as_float_array,
     as_like,
     as_mask,
     as_matrix,
@@ -96,8 +97,9 @@ def learn_dictionary(
     X : array (n_signals, n_features), path, list of paths or of arrays, h5py or zarr dataset, Dask array, or iterator
         Signals, taken as given (see `centre`). Of .npy files or arrays in a list, which are one stream, and of datasets, methods on
         mini-batches hold a batch at a time, beside the signals held out and those that a fraction as `reg` is of. A Dask array is
-        computed chunk by chunk, in an order that each pass changes. Each array that an iterator gives is a mini-batch; of
-        both, `reg` is a fraction of the first batch's, and as they are read once there is no checkpoint and no `validation`.
+        computed chunk by chunk, in an order that each pass changes. Each array that an iterator gives is a mini-batch, and
+        where they end the run does, as "max_iter"; of both, `reg` is a fraction of the first batch's, and as they are read
+        once there is no checkpoint and no `validation`.
     n_atoms : int
         Number of atoms.
     reg : float, str or None
@@ -226,7 +228,9 @@ def learn_dictionary(
     """
     where = "learn_dictionary"
     files, shards = _files(where, X), _Shards.of(where, X)
-    batches = X if isinstance(X, Iterator) else _batches_of_chunks(where, X, batch_size, random_state)
+    if isinstance(X, Iterator) and batch_size is not None:
+        raise ValueError(f"{where}: batch_size is for signals that can be cut; of an iterator each array is a mini-batch")
+    batches = X if isinstance(X, Iterator) else _batches_of_chunks(where, X, batch_size, random_state, shuffle)
     is_stream = bool(files) or shards is not None or batches is not None
     X = None if is_stream else as_matrix(where, "X", X)
     given = {name: value for name, value in locals().items() if name not in ("method_options", "files", "shards", "batches", "is_stream")}
@@ -294,12 +298,12 @@ class _Shards:
         for k, width in enumerate(widths):
             if width != widths[0]:
                 raise ValueError(f"{where}: X[{k}] has {width} features but X[0] has {widths[0]}; they must be equal")
-        for k, array in enumerate(arrays):
-            if np.dtype(array.dtype).kind not in "fiub":
-                raise TypeError(f"{where}: X[{k}] holds {array.dtype}; expected float32, float64 or integers")
+        dtypes = [as_float_array(where, f"X[{k}]", array[0:0]).dtype for k, array in enumerate(arrays)]
+        for k, dtype in enumerate(dtypes):
+            if dtype != dtypes[0]:
+                raise TypeError(f"{where}: X[{k}] is {dtype} but X[0] is {dtypes[0]}; they must be equal (convert one with astype)")
         self._arrays, self._ends = arrays, np.cumsum([int(array.shape[0]) for array in arrays])
-        self.shape = int(self._ends[-1]), widths[0]
-        self.dtype = np.float32 if all(array.dtype == np.float32 for array in arrays) else np.float64
+        self.shape, self.dtype = (int(self._ends[-1]), widths[0]), dtypes[0]
 
     @staticmethod
     def of(where: str, X: Any) -> _Shards | None:
@@ -316,6 +320,8 @@ class _Shards:
         while done < n:
             begin = first + done - (int(self._ends[shard - 1]) if shard else 0)
             some = np.asarray(self._arrays[shard][begin : begin + n - done])
+            if len(some) == 0 and begin < self._arrays[shard].shape[0]:
+                raise ValueError(f"learn_dictionary: X[{shard}] gives no rows at {begin}, of {self._arrays[shard].shape[0]}")
             signals[done : done + len(some)] = some
             done, shard = done + len(some), shard + 1
         return signals
@@ -325,22 +331,27 @@ def _is_table(X: Any) -> bool:
     return len(getattr(X, "shape", ())) == 2 and hasattr(X, "dtype") and hasattr(X, "__getitem__")
 
 
-def _batches_of_chunks(where: str, X: Any, batch_size: int | None, random_state: Any) -> Iterator[Any] | None:
+def _batches_of_chunks(
+    where: str, X: Any, batch_size: int | None, random_state: Any, shuffle: bool
+) -> Iterator[Any] | None:
     """Of a Dask array: its chunks again and again, each pass in another order."""
     if not (_is_table(X) and hasattr(X, "dask") and hasattr(X, "rechunk")):
         return None
     if any(np.isnan(size) for size in (*X.chunks[0], *X.chunks[1])):
         raise ValueError(f"{where}: X is a Dask array of unknown shape; call its compute_chunk_sizes() first")
+    if X.shape[0] == 0:
+        raise ValueError(f"{where}: X holds no signals")
     if batch_size is None:
         raise ValueError(f"{where}: of a Dask array learn in batches: give batch_size")
     size, seed = as_size(where, "batch_size", batch_size), as_seed(where, random_state)
 
     def batches() -> Iterator[Any]:
         rows, random = X.rechunk({1: -1}), np.random.default_rng(seed)
+        order = random.permutation if shuffle else np.arange
         while True:
-            for k in random.permutation(rows.numblocks[0]):
+            for k in order(rows.numblocks[0]):
                 chunk = np.asarray(rows.blocks[int(k)])
-                chunk = chunk[random.permutation(len(chunk))]
+                chunk = chunk[order(len(chunk))]
                 for first in range(0, len(chunk), size):
                     yield chunk[first : first + size]
 
@@ -367,8 +378,8 @@ def _learn_from_batches(
             n_done += 1
             seconds = time.monotonic() - began
             if observer is not None:
-                last = {name: values[-1] for name, values in going.result()["history"].items() if name in ("value", "step")}
-                if observer(SimpleNamespace(phase=0, iteration=n_done, seconds=seconds, **last)):
+                value, step = going.last()
+                if observer(SimpleNamespace(phase=0, iteration=n_done, value=value, step=step, seconds=seconds)):
                     status = "interrupted"
             if max_time is not None and seconds >= max_time:
                 status = status or "max_time"
@@ -396,6 +407,10 @@ class Learner:
 
     def dictionary(self) -> Any:
         return self._core.dictionary()
+
+    def last(self) -> tuple[float, float]:
+        """The last batch's loss before its step, and the step."""
+        return self._core.last()
 
     def result(self) -> dict[str, Any]:
         """The fields of a LearnResult."""
@@ -538,7 +553,7 @@ def validation_curve(
     where = "validation_curve"
     X = as_matrix(where, "X", X)
     atoms = [as_size(where, "n_atoms", m) for m in np.atleast_1d(n_atoms).tolist()]
-    asked = [] if reg is None else [reg] if isinstance(reg, (str, int, float)) else list(reg)
+    asked = [] if reg is None else [reg] if isinstance(reg, str) or np.ndim(reg) == 0 else list(reg)
     regs = [as_reg(where, r) for r in asked]
     given = {name: value for name, value in locals().items() if name not in ("n_atoms", "validation", "method_options")}
     options = as_options(where, "learn_dictionary", given | _method_options(where, method_options))

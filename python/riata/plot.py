@@ -162,6 +162,7 @@ def validation_curve(curve: ValidationCurve, axes: Any = None) -> Any:
         figure = plt.gcf()
         figure.set_layout_engine("constrained")
         axes = figure.subplots(2, 2).ravel()
+    axes = np.ravel(axes)
     by_reg = len(curve.n_atoms) == 1 and len(curve.regs) > 1
     drawn = {"objective, held out": curve.objective, "stability": curve.stability[..., None],
              "energy explained": curve.explained, "atoms per signal": curve.n_nonzero}  # fmt: skip
@@ -171,7 +172,7 @@ def validation_curve(curve: ValidationCurve, axes: Any = None) -> Any:
         for k, line in enumerate(lines):
             mean, low, high = line.mean(axis=1), line.min(axis=1), line.max(axis=1)
             label = None if by_reg or not curve.regs else f"reg = {curve.regs[k]}"
-            ax.errorbar(x, mean, [mean - low, high - mean], fmt="o-", ms=3, capsize=2, label=label)
+            ax.errorbar(x, mean, np.maximum(0, [mean - low, high - mean]), fmt="o-", ms=3, capsize=2, label=label)
         if by_reg:
             ax.set_xticks(x, [str(reg) for reg in curve.regs])
         ax.set(xlabel="reg" if by_reg else "number of atoms", ylabel=name)

@@ -96,13 +96,21 @@ def test_a_dataset_of_an_hdf5_file_is_a_stream_and_an_array(riata, tmp_path):
         assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
     assert riata.json("learn", "X.h5:single", "-o", "m.safetensors", *batches)["dtype"] == "float32"
     riata("encode", "b.safetensors", "X.h5:recording/signals", "-o", "Z.npy")
+    np.save(tmp_path / "a.npy", X[:130])
+    with h5py.File(tmp_path / "rest.h5", "w") as file:
+        file["x"] = X[130:]
+    for name, inputs in (("one", ("X.npy",)), ("two", ("a.npy", "rest.h5:x"))):
+        riata("learn", *inputs, "-o", f"{name}.safetensors", *batches)
+    assert (tmp_path / "one.safetensors").read_bytes() == (tmp_path / "two.safetensors").read_bytes()
+    done = riata.run("learn", "X.npy", "X.h5:single", "-o", "n.safetensors", *batches)
+    assert done.returncode == 2 and "X.h5:single is float32 but X.npy is float64; they must be equal" in done.stderr
     (tmp_path / "none.h5").write_bytes(b"no HDF5")
     for name, sentence in (
         ("X.h5", "X.h5 holds datasets; choose one, as in X.h5:/signals"),
         ("X.h5:/gone", "X.h5 has no dataset '/gone'"),
         ("X.h5:flat", "X.h5:flat has 1 dimensions; expected 2: (n_signals, n_features)"),
         ("X.h5:words", "X.h5:words holds no numbers; expected floating-point numbers or integers"),
-        ("X.h5:bad", "signal 41"),
+        ("X.h5:bad", "X.h5:bad: signal 41 has an entry that is not finite"),
         ("none.h5:/signals", "none.h5 is no HDF5 file, or a damaged one"),
         ("gone.h5:/signals", "gone.h5: no such file"),
     ):

@@ -176,7 +176,7 @@ TYPED_TEST(Samplers, WithoutAShuffle_BatchesAreTheSignalsInTheirOrder) {
   MiniBatches<T> sampler(Batch<T>(all.X, all.W), {.batch_size = 5, .shuffle = false}, OptionalKeptRef<T>(all.Z));
   for (Index iteration = 0; iteration < 10; ++iteration) {
     const std::vector<Index> numbers = Numbered<T>::numbers(sampler.batch(iteration), 23);
-    for (Index k = 0; k < 5; ++k) EXPECT_EQ(numbers[static_cast<std::size_t>(k)], iteration % 4 * 5 + k);
+    for (Index k = 0; k < 5; ++k) EXPECT_EQ(numbers[static_cast<std::size_t>(k)], (iteration * 5 + k) % 23);
   }
   EXPECT_EQ(refusal_of([&] { BatchOrder(100, {.batch_size = 5, .validation = 0.2, .shuffle = false}); }),
             "shuffle = false holds no signals out for validation");

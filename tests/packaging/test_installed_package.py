@@ -142,6 +142,11 @@ def test_what_is_missing_is_named_with_its_package(prefix, tmp_path, missing, mo
     assert sentence in re.sub(r"\s+", " ", done.stderr)
 
 
+def test_the_component_of_hdf5_is_found(prefix, tmp_path):
+    done = configure(prefix, tmp_path, "", "-DCOMPONENT=core;hdf5")
+    assert done.returncode == 0, done.stderr
+
+
 def test_an_unknown_component_is_refused(prefix, tmp_path):
     done = configure(prefix, tmp_path, "", "-DCOMPONENT=imagse")
     assert done.returncode != 0 and "riata has no component 'imagse'; there are core, images and hdf5" in done.stderr

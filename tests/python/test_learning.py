@@ -274,6 +274,7 @@ def test_batches_of_an_iterator_are_learned_from_as_they_come(problem):
         (lambda: riata.learn_dictionary(iter([X[0]]), 24, 0.1, **options), r"a batch of X has shape \(16,\)"),
         (lambda: riata.learn_dictionary(iter([X, X[:, :7]]), 24, 0.1, **options), "X has 7 features but had 16 before"),
         (lambda: riata.learn_dictionary(iter([X]), 24, 0.1), "method 'unrolled' takes all signals at once"),
+        (lambda: riata.learn_dictionary(iter([X]), 24, 0.1, batch_size=3), "of an iterator each array is a mini-batch"),
     ):
         with pytest.raises(ValueError, match=sentence):
             call()
@@ -292,6 +293,7 @@ def test_a_dask_array_is_learned_from_chunk_by_chunk(problem):
     np.testing.assert_array_equal(riata.learn_dictionary(signals, 24, **options, max_iter=60).dictionary, found.dictionary)
     for call, sentence in (
         (lambda: riata.learn_dictionary(signals, 24, 0.1, method="online"), "of a Dask array learn in batches: give batch_size"),
+        (lambda: riata.learn_dictionary(signals[:0], 24, **options), "X holds no signals"),
         (lambda: riata.learn_dictionary(signals[signals[:, 0] > 0], 24, **options), "a Dask array of unknown shape"),
         (lambda: riata.learn_dictionary(signals, 24, **options, resume=True, checkpoint="c"), "X is read once"),
     ):
@@ -313,6 +315,8 @@ def test_arrays_that_are_no_stream_are_refused_with_a_sentence(problem):
     for signals, sentence in (
         ([X, X[:, :7]], r"X\[1\] has 7 features but X\[0\] has 16"),
         ([X, X.astype(complex)], r"X\[1\] holds complex128"),
+        ([X, X.astype(np.float32)], r"X\[1\] is float32 but X\[0\] is float64; they must be equal"),
+        ([X, np.ma.masked_array(X)], r"X\[1\] is a masked array"),
         ([X, nan], "signal 437"),
         (Sliced(np.empty((0, 16))), "X holds no signals"),
     ):
@@ -320,10 +324,38 @@ def test_arrays_that_are_no_stream_are_refused_with_a_sentence(problem):
             learn(signals)
 
 
+def test_ctrl_c_while_signals_are_read_returns_what_there_is(problem):
+    class Interrupting(Sliced):
+        n_reads = 0
+
+        def __getitem__(self, key):
+            self.n_reads += 1
+            if self.n_reads == 520:  # 402 before the first iteration
+                raise KeyboardInterrupt
+            return super().__getitem__(key)
+
+    signals = Interrupting(problem.signals)
+    found = riata.learn_dictionary(signals, 24, "0.1max", method="online", batch_size=4, max_iter=1000)
+    assert found.status == "interrupted" and 0 < len(found.history.value) < 1000
+
+
+def test_a_look_is_better_only_by_more_than_the_least_gain(problem):
+    learn = lambda gain: riata.learn_dictionary(
+        problem.signals, 24, 0.1, method="online", batch_size=50, max_iter=2000, validation=0.2, max_no_improvement=2, least_gain=gain
+    )
+    patient, strict = learn(0.0), learn(0.5)
+    assert len(strict.history.value) < len(patient.history.value) and strict.status == "stalled"
+    with pytest.raises(ValueError, match="least_gain is for signals held out; give validation"):
+        riata.learn_dictionary(problem.signals, 24, 0.1, method="online", least_gain=0.1)
+
+
 def test_atoms_may_be_kept_from_falling_below_zero(problem):
     for method in ("online", "alternating_exact", "unrolled"):
         found = riata.learn_dictionary(np.abs(problem.signals), 24, 0.1, method=method, constraint="non_negative", max_iter=20)
         assert found.dictionary.min() >= 0 and np.linalg.norm(found.dictionary, axis=1).max() <= 1 + 1e-12
+    below = -np.abs(problem.dictionary)
+    with pytest.raises(ValueError, match="atom 0 of init has no entry above zero"):
+        riata.learn_dictionary(problem.signals, 24, 0.1, constraint="non_negative", init=below)
 
 
 def test_the_validation_curve_tells_the_number_of_atoms(problem):

@@ -85,7 +85,9 @@ typename AdmmDirection<T>::Iterate AdmmDirection<T>::stepped(Iterate from, const
   });
   AdmmResiduals all;
   for (const AdmmResiduals& part : parts) all += part;
-  const double factor = ++from.n_steps % AdmmResiduals::every == 0 ? all.factor() : 1;
+  constexpr double least = 1e-3, most = 1e6;  // rho, of unit atoms
+  double factor = ++from.n_steps % AdmmResiduals::every == 0 ? all.factor() : 1;
+  if (from.rho * factor < least || from.rho * factor > most) factor = 1;
   from.rho *= factor;
   from.U /= static_cast<T>(factor);
   return from;

@@ -3,7 +3,7 @@
 //
 //   Z <- (D^T D + rho I)^-1 (D^T X + rho (Y - U)),    Z_r = 1.8 Z - 0.8 Y,    Y <- prox_{reg g / rho}(Z_r + U),    U <- U + Z_r - Y
 //
-// Every ten steps rho doubles where ||Z - Y|| / max(||Z||, ||Y||) is ten times ||change of Y|| / ||U||, and halves where it is a tenth.
+// rho begins at one (SPORCO's begins at 50 reg + 1, which has a unit). Every ten steps rho doubles where ||Z - Y|| / max(||Z||, ||Y||) is ten times ||change of Y|| / ||U||, and halves where it is a tenth.
 #pragma once
 
 #include "riata/learning/direction.hpp"

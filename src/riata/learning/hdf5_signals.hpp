@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <utility>
 
@@ -37,6 +38,22 @@ class Handle {
   herr_t (*close_)(hid_t) = nullptr;
 };
 
+/// As long as it lives the library prints no errors: they are said here, in one sentence.
+class Silence {
+ public:
+  Silence() {
+    H5Eget_auto2(H5E_DEFAULT, &print_, &data_);
+    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+  }
+  Silence(const Silence&) = delete;
+  Silence& operator=(const Silence&) = delete;
+  ~Silence() { H5Eset_auto2(H5E_DEFAULT, print_, data_); }
+
+ private:
+  H5E_auto2_t print_ = nullptr;
+  void* data_ = nullptr;
+};
+
 /// A dataset of numbers, (n_signals, n_features).
 struct Table {
   std::string name;
@@ -46,8 +63,9 @@ struct Table {
 
   /// @throws std::invalid_argument naming what is wrong; riata::Error if the file cannot be read
   Table(const std::filesystem::path& path, const std::string& key) : name(path.string() + ":" + key) {
-    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);  // its errors are said here, in one sentence
     if (!std::filesystem::exists(path)) throw Error(path.string() + ": no such file");
+    if (!std::ifstream(path)) throw Error("cannot read " + path.string());
+    const Silence silence;
     file = {H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose};
     if (!file.is_open()) throw std::invalid_argument(path.string() + " is no HDF5 file, or a damaged one");
     Handle access(H5Pcreate(H5P_DATASET_ACCESS), H5Pclose);
@@ -83,14 +101,17 @@ class Hdf5Signals final : public SignalSource<T> {
   void read(Index first, MatrixRef<T> out) override {
     const hsize_t start[2] = {static_cast<hsize_t>(first), 0}, count[2] = {static_cast<hsize_t>(out.cols()), table_.shape[1]};
     const hdf5::Handle memory(H5Screate_simple(2, count, nullptr), H5Sclose);
+    const hdf5::Silence silence;
     Matrix<T> some(out.rows(), out.cols());
-    const bool is_read =
-        H5Sselect_hyperslab(table_.space, H5S_SELECT_SET, start, nullptr, count, nullptr) >= 0 &&
-        H5Dread(table_.dataset, sizeof(T) == 4 ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE, memory, table_.space, H5P_DEFAULT,
-                some.data()) >= 0;
+    const bool is_read = H5Sselect_hyperslab(table_.space, H5S_SELECT_SET, start, nullptr, count, nullptr) >= 0 &&
+                         H5Dread(table_.dataset, sizeof(T) == 4 ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE, memory, table_.space,
+                                 H5P_DEFAULT, some.data()) >= 0;
     if (!is_read)
       throw std::invalid_argument(table_.name + ": signals " + std::to_string(first) + " to " +
                                   std::to_string(first + out.cols() - 1) + " cannot be read; is the file damaged?");
+    for (Index i = 0; i < some.cols(); ++i)
+      if (!some.col(i).allFinite())
+        throw std::invalid_argument(table_.name + ": signal " + std::to_string(first + i) + " has an entry that is not finite");
     out = some;
   }
 

@@ -66,6 +66,7 @@ void LearnOptions::validate() const {
   require(!is_pursuit || constraint != Constraint::non_negative, "method '{}' has atoms of any sign", name);
   require(shuffle || batches != BatchesOf::all, "shuffle is for methods that take mini-batches, not for '{}'", name);
   require(shuffle || validation == 0, "shuffle = false takes all signals in their order, and holds none out for validation");
+  require(least_gain == 0 || validation > 0, "least_gain is for signals held out; give validation");
   require(is_pudle || threshold == Threshold::soft, "threshold is for the methods 'pudle_*', not for '{}'", name);
   require(has_step || (!step && !learning_rate), "step and learning_rate are for 'pudle_*', 'noodl' and 'arora*', not for '{}'",
           name);
@@ -484,6 +485,7 @@ LearnResult<T> learn_from_source(std::shared_ptr<SignalSource<T>> source, const 
   return learn<T>({.n = n, .some = Batch<T>(some), .source = source}, *init, reg, options, observer);
 }
 
+/// Atoms that the constraint leaves nothing of have no direction either.
 template <Scalar T>
 std::unique_ptr<const Dictionary<T>> given_atoms(const ConstMatrixRef<T>& init, Index n_features, Constraint constraint) {
   require(init.rows() == n_features, "learn_dictionary: init has {} features but the signals have {}; they must be equal",
@@ -491,6 +493,9 @@ std::unique_ptr<const Dictionary<T>> given_atoms(const ConstMatrixRef<T>& init, 
   require(init.cols() >= 1, "learn_dictionary: init holds no atoms");
   require_finite("learn_dictionary", "init", init, of_atoms);
   require_atoms<T>(init);
+  for (Index j = 0; j < init.cols(); ++j)
+    require(constraint != Constraint::non_negative || (init.col(j).array() > T(0)).any(),
+            "learn_dictionary: atom {} of init has no entry above zero, which constraint = 'non_negative' asks for", j);
   return std::make_unique<DenseDictionary<T>>(init, constraint);
 }
 
@@ -596,9 +601,9 @@ std::unique_ptr<typename DictionaryLearner<T>::Begun> DictionaryLearner<T>::make
   LearnOptions own = options_;
   own.batch_size = batch_size;
   GivenBatch<T>* const batch = sampler.get();
-  const auto D = given_atoms<T>(init, some.X.rows(), options_.constraint);
+  const DenseDictionary<T> D(init, options_.constraint);
   return std::make_unique<Begun>(
-      Begun{batch, prepare<T>({.n = batch_size, .some = some}, *D, reg, own, std::move(sampler), {}), batch_size});
+      Begun{batch, prepare<T>({.n = batch_size, .some = some}, D, reg, own, std::move(sampler), {}), batch_size});
 }
 
 template <Scalar T>
@@ -611,6 +616,7 @@ void DictionaryLearner<T>::partial_fit(const NonDeduced<ConstMatrixRef<T>>& give
   if (is_first) {
     const auto signal = [&](Index i) -> Vector<T> { return X.col(i); };
     const bool has_init = init_.size() > 0;
+    if (has_init) given_atoms<T>(init_, X.rows(), options_.constraint);  // or they are refused here
     begun_ = make_begun(has_init ? init_ : initial_dictionary<T>(X.rows(), X.cols(), signal, n_atoms_, options_), reg_, X.cols(),
                         Batch<T>(X));
   }
@@ -643,6 +649,12 @@ double DictionaryLearner<T>::reg() const {
 }
 
 template <Scalar T>
+const History& DictionaryLearner<T>::history() const {
+  require(begun_ != nullptr, "partial_fit: nothing is learned yet");
+  return begun_->prepared.run->so_far().history;
+}
+
+template <Scalar T>
 LearnResult<T> DictionaryLearner<T>::result() const {
   require(begun_ != nullptr, "partial_fit: nothing is learned yet");
   RunResult<T> so_far = begun_->prepared.run->so_far();
@@ -669,7 +681,6 @@ void DictionaryLearner<T>::restore(const NamedTensors& state, const std::string&
   const Matrix<T> D = get_matrix<T>(state, "parameter.dictionary", where);
   require(D.cols() == n_atoms_ && (init_.size() == 0 || init_.rows() == D.rows()), "{}: it holds {} atoms, the learner has {}",
           where, D.cols(), n_atoms_);
-  require_atoms<T>(D);
   const std::int64_t method = get_integer(state, "learner.method", where);
   require(method == static_cast<std::int64_t>(options_.method), "{}: it is that of another method than '{}'", where,
           to_string(options_.method));

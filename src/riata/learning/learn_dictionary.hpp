@@ -304,7 +304,8 @@ class DictionaryLearner {
   /// After a first batch.
   const Matrix<T>& dictionary() const;
   double reg() const;  ///< as in LearnResult
-  /// Likewise. The history has the loss of each batch that moved it, before the step.
+  /// Likewise, of each batch that moved it the loss before the step.
+  const History& history() const;
   LearnResult<T> result() const;
 
   /// All that it has learned; empty before the first batch. Goes on bit for bit in a learner of the same options.

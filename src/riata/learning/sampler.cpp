@@ -62,7 +62,11 @@ BatchOrder::BatchOrder(Index n, const MiniBatchOptions& options)
 
 std::vector<SignalRange> BatchOrder::batch(Index iteration) const {
   const Index n = n_runs_ - n_held_, per_epoch = n_trained_on() / batch_size_, epoch = iteration / per_epoch;
-  if (!shuffles_) return {{iteration % per_epoch * batch_size_, batch_size_}};
+  if (!shuffles_) {  // round and round
+    const Index first = iteration % n * (batch_size_ % n) % n, to_end = std::min(batch_size_, n - first);
+    if (to_end == batch_size_) return {{first, batch_size_}};
+    return {{first, to_end}, {0, batch_size_ - to_end}};
+  }
   const Shuffle shuffle(n, seed_, batch_stream, static_cast<std::uint32_t>(epoch));
   std::vector<SignalRange> ranges;
   Index begin = iteration % per_epoch * batch_size_;

@@ -49,7 +49,7 @@ class FullBatch final : public Sampler<T> {
 struct MiniBatchOptions {
   std::optional<Index> batch_size = {};  ///< >= 1; absent: all that are not held out, every time
   double validation = 0;                 ///< share of the signals held out, in [0, 1)
-  bool shuffle = true;                   ///< false: all signals in their order, in every epoch; none may be held out
+  bool shuffle = true;                   ///< false: all signals in their order, round and round; none may be held out
   std::uint64_t seed = 0;
 };
 

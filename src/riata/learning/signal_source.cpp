@@ -115,6 +115,31 @@ void NpyShards<T>::announce(Index first, Index n) {
   files_->for_each_part(first, n, [](NpyRows& rows, Index in_shard, Index some) { rows.announce(in_shard, some); });
 }
 
+template <Scalar T>
+JoinedSignals<T>::JoinedSignals(std::vector<std::shared_ptr<SignalSource<T>>> sources) : sources_(std::move(sources)) {
+  require(!sources_.empty(), "learn_dictionary: X holds no signals");
+  Index end = 0;
+  for (std::size_t k = 0; k < sources_.size(); ++k) {
+    const Index n = sources_[k]->n_features();
+    require(n == n_features(), "learn_dictionary: input {} has {} features but the first has {}; they must be equal", k, n,
+            n_features());
+    ends_.push_back(end += sources_[k]->n_signals());
+  }
+}
+
+template <Scalar T>
+void JoinedSignals<T>::read(Index first, MatrixRef<T> out) {
+  for (Index done = 0; done < out.cols();) {
+    const auto at = std::upper_bound(ends_.begin(), ends_.end(), first + done);
+    const auto k = static_cast<std::size_t>(at - ends_.begin());
+    const Index begin = k > 0 ? ends_[k - 1] : 0, n = std::min(out.cols() - done, *at - first - done);
+    sources_[k]->read(first + done - begin, out.middleCols(done, n));
+    done += n;
+  }
+}
+
+template class JoinedSignals<float>;
+template class JoinedSignals<double>;
 template class NpyShards<float>;
 template class NpyShards<double>;
 

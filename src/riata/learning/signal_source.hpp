@@ -43,6 +43,21 @@ class NpyShards final : public SignalSource<T> {
   std::unique_ptr<Files> files_;
 };
 
+/// Several sources, one after another.
+template <Scalar T>
+class JoinedSignals final : public SignalSource<T> {
+ public:
+  /// @throws std::invalid_argument if there is none, or features differ
+  explicit JoinedSignals(std::vector<std::shared_ptr<SignalSource<T>>> sources);
+  Index n_features() const override { return sources_.front()->n_features(); }
+  Index n_signals() const override { return ends_.back(); }
+  void read(Index first, MatrixRef<T> out) override;
+
+ private:
+  std::vector<std::shared_ptr<SignalSource<T>>> sources_;
+  std::vector<Index> ends_;
+};
+
 /// Are the values of that .npy file float32? @throws as NpyShards
 bool is_float32_npy(const std::filesystem::path& path);
 /// Are its rows one after another, not its columns? @throws as NpyShards

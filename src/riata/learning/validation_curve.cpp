@@ -18,6 +18,8 @@ void ValidationCurveOptions::validate() const {
   require(n_runs >= 1, "validation_curve: n_runs = {}, must be >= 1", n_runs);
   require(learn.checkpoint.empty() && learn.validation == 0,
           "validation_curve: checkpoint is for one run, and signals are held out by validation_curve itself");
+  require(parts_of(learn.method).codes != CodesBy::hard_thresholding && learn.threshold != Threshold::hard,
+          "validation_curve: the threshold of '{}' is no weight that exact codes could have", to_string(learn.method));
   require(!learn.centre, "validation_curve: centre is for signals of one run; centre them before");
   learn.validate();
 }

@@ -30,9 +30,10 @@ Asking<T, Outcome<T>> Admm<T>::step(Position<T> from) {
   const Sums<T> sums = co_await question;
   const Matrix<double> A = sums.statistics.at("A").template cast<double>(), B = sums.statistics.at("B").template cast<double>();
   Outcome<T> outcome{.parameters = from.parameters, .moved = true, .value = sums.value, .step = 1};
-  constexpr double weight = 0.05;  // of the mean curvature of an atom, at first
+  constexpr double weight = 0.05, least = 1e-6;  // of the mean curvature of an atom: at first, and ever
+  const double curvature = A.trace() / static_cast<double>(A.rows());
   Past past = past_;
-  if (!(past.sigma > 0)) past.sigma = weight * A.trace() / static_cast<double>(A.rows());
+  if (!(past.sigma > 0)) past.sigma = weight * curvature;
   if (past.sigma > 0) {  // some code is not zero
     const Matrix<double> before = from.parameters.at("dictionary").template cast<double>();
     if (past.H.size() == 0) past.H = Matrix<double>::Zero(before.rows(), before.cols());
@@ -42,7 +43,8 @@ Asking<T, Outcome<T>> Admm<T>::step(Position<T> from) {
     const Matrix<double> D = outcome.parameters.at("dictionary").template cast<double>();
     past.H += C - D;
     if (++past.n_steps % AdmmResiduals::every == 0) {
-      const double factor = AdmmResiduals::of<double>(C, D, before, past.H).factor();
+      double factor = AdmmResiduals::of<double>(C, D, before, past.H).factor();
+      if (factor < 1 && past.sigma * factor < least * curvature) factor = 1;
       past.sigma *= factor;
       past.H /= factor;
     }

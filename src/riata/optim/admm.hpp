@@ -2,6 +2,8 @@
 // which the dictionary is there twice, C without constraint and D with it; Wohlberg (2016):
 //
 //   C <- (B + sigma (D - H)) (A + sigma I)^-1,    D <- project(C + H),    H <- H + C - D
+//
+// sigma begins at 0.05 of the mean of A's diagonal (SPORCO's at a 500th of the number of signals, in the codes' unit).
 #pragma once
 
 #include <algorithm>
@@ -20,7 +22,7 @@ struct AdmmResiduals {
   template <Scalar T>
   static AdmmResiduals of(const ConstMatrixRef<T>& first, const ConstMatrixRef<T>& second, const ConstMatrixRef<T>& second_before,
                           const ConstMatrixRef<T>& multipliers) {
-    const auto square = [](const auto& A) { return static_cast<double>(A.squaredNorm()); };
+    const auto square = [](const auto& A) { return A.template cast<double>().squaredNorm(); };
     return {square(first - second), square(second - second_before), square(first), square(second), square(multipliers)};
   }
   AdmmResiduals& operator+=(const AdmmResiduals& other) {
@@ -33,8 +35,9 @@ struct AdmmResiduals {
   }
   /// What the weight is multiplied by: relative residuals ten times apart are brought together.
   double factor() const {
-    const double primal_sq = apart_sq * multipliers_sq, dual_sq = moved_sq * std::max(first_sq, second_sq);
-    return primal_sq > 100 * dual_sq ? 2 : dual_sq > 100 * primal_sq ? 0.5 : 1;
+    const double primal = std::sqrt(apart_sq) * std::sqrt(multipliers_sq),
+                 dual = std::sqrt(moved_sq) * std::sqrt(std::max(first_sq, second_sq));
+    return primal > 10 * dual ? 2 : dual > 10 * primal ? 0.5 : 1;
   }
 };
 

@@ -27,6 +27,7 @@ void move_atoms(Matrix<S>& D, const Matrix<S>& A, const Matrix<S>& B, Constraint
       if (A(j, j) <= least) continue;
       Vector<S> d = D.col(j) + (B.col(j) - D * A.col(j)) / A(j, j);
       if (constraint == Constraint::non_negative) d = d.cwiseMax(S(0));
+      if (d.isZero(0)) continue;  // an atom of zeros would have no code again
       const S norm = d.norm();
       if (norm > (on_sphere ? S(0) : S(1)))
         D.col(j) = d / norm;

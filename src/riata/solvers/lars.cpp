@@ -603,8 +603,14 @@ class FirstKnots {
     for (Index i = 0; i < n; ++i) {
       const Vector<double> x = units_.X().col(i).template cast<double>();
       path_.start(x);
+      constexpr int most_knots = PathOptions{}.max_knots;
       bool is_lost = false;
-      while (!is_lost && path_.reg() > 0 && (path_.codes().array() != 0).count() < n_nonzero) is_lost = !path_.advance(0);
+      for (int knot = 0; path_.reg() > 0 && (path_.codes().array() != 0).count() < n_nonzero; ++knot)
+        if (knot == most_knots || !path_.advance(0)) {
+          is_lost = true;
+          break;
+        }
+      is_lost |= !(path_.violation() <= 1);
       codes.col(i) = weighted<T>(path_, x, D_, penalty_).template cast<T>();
       regs(i) = static_cast<T>(path_.reg());
       result.status[static_cast<std::size_t>(first + i)] = is_lost ? Status::stalled : Status::converged;

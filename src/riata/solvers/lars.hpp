@@ -51,13 +51,14 @@ inline constexpr auto described<LarsOptions> =
 
 template <Scalar T>
 struct LarsResult {
-  Matrix<T> codes;             ///< n_atoms x n_signals
-  Vector<T> regs;              ///< of each signal, where its code is the solution
-  Vector<double> gap;          ///< as in LassoPath
-  std::vector<Status> status;  ///< converged; stalled where rounding ended a path before it had n_nonzero atoms
+  Matrix<T> codes;     ///< n_atoms x n_signals
+  Vector<T> regs;      ///< of each signal, where its code is the solution
+  Vector<double> gap;  ///< as in LassoPath
+  std::vector<Status>
+      status;  ///< converged; stalled where rounding ended a path before it had n_nonzero atoms, or a code is no solution
 };
 
-/// The code of each signal at the first knot of its path with n_nonzero atoms, or at reg = 0 if there is none. Where no atom leaves the
+/// The code of each signal at the first knot of its path with n_nonzero atoms, more if some enter together, or at reg = 0 if there is none. Where no atom leaves the
 /// path on the way, this is least angle regression after n_nonzero steps (Efron et al., 2004). X is n_features x n_signals.
 /// The results do not depend on the number of threads.
 /// @throws as lasso_path
