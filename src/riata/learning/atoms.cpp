@@ -59,7 +59,10 @@ std::vector<Index> replace_atoms(Matrix<T>& D, const std::vector<bool>& unused, 
     if (!unused[static_cast<std::size_t>(j)] && !copy) continue;
     const auto signal = seen.X().col(static_cast<Index>(random.below(static_cast<std::uint64_t>(batch.size()))));
     if (signal.isZero(0)) continue;
-    D.col(j) = signal.stableNormalized();
+    Vector<T> atom = signal.stableNormalized();
+    if (policy.non_negative) atom = atom.cwiseMax(T(0)).eval();
+    if (atom.isZero(0)) continue;
+    D.col(j) = atom;
     replaced.push_back(j);
   }
   return replaced;

@@ -11,10 +11,11 @@
 namespace riata {
 
 struct AtomPolicy {
-  bool replace = true;      ///< try a random signal of the batch in their place; kept only if the value does not rise
-  int check_every = 10;     ///< accepted iterations between checks
-  double duplicate = 0.99;  ///< |cosine| above which the later of two atoms counts as a copy
-  double rare = 0.05;       ///< share of the median usage below which an atom counts as unused, where batches change
+  bool replace = true;        ///< try a random signal of the batch in their place; kept only if the value does not rise
+  int check_every = 10;       ///< accepted iterations between checks
+  double duplicate = 0.99;    ///< |cosine| above which the later of two atoms counts as a copy
+  double rare = 0.05;         ///< share of the median usage below which an atom counts as unused, where batches change
+  bool non_negative = false;  ///< no entry below zero in what is put in their place
   std::uint64_t seed = 0;
   void validate() const;  ///< @throws std::invalid_argument
 };

@@ -331,7 +331,9 @@ Prepared<T> prepare(const Signals<T>& signals, const Dictionary<T>& init, const 
               },
           .check = [D, constraint = o.constraint](const Parameters<T>& p,
                                                   const std::string& where) { check_parameters(*D, p, constraint, where); },
-          .atoms = {.replace = o.replace_atoms && has_atoms, .seed = o.seed},
+          .atoms = {.replace = o.replace_atoms && has_atoms,
+                    .non_negative = o.constraint == Constraint::non_negative,
+                    .seed = o.seed},
           .validation = {.patience = 10 * o.max_no_improvement, .least_gain = o.least_gain},
           .checkpoint = std::move(checkpoint),
           .execution = o.execution});

@@ -345,7 +345,6 @@ Asking<T, bool> Run<T>::iterate(bool is_function) {
     atoms = replace_atoms(replaced.at.at("dictionary"), unused, sampler_->batch(s.iteration).batch, options_.atoms,
                           s.n_accepted() + 1);
     if (!atoms.empty()) {
-      options_.project(replaced.at);
       double value = outcome.value;
       if (!update_->verifies()) {
         const Sums<T> found = co_await now;

@@ -603,7 +603,7 @@ class FirstKnots {
     for (Index i = 0; i < n; ++i) {
       const Vector<double> x = units_.X().col(i).template cast<double>();
       path_.start(x);
-      constexpr int most_knots = PathOptions{}.max_knots;
+      constexpr int most_knots = 10'000;
       bool is_lost = false;
       for (int knot = 0; path_.reg() > 0 && (path_.codes().array() != 0).count() < n_nonzero; ++knot)
         if (knot == most_knots || !path_.advance(0)) {

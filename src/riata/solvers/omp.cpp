@@ -950,7 +950,7 @@ Codes<T> pursue(const ConstMatrixRef<T>& X, const DenseDictionary<T>& D, const O
   } else {
     const Index most_atoms = most_atoms_of(D, options);
     make_room("omp", "codes", most_atoms, n_signals, "pass fewer signals at a time", codes.values);
-    make_room("omp", "codes", most_atoms, n_signals, "pass fewer signals at a time", codes.atoms);
+    codes.atoms.resize(most_atoms, n_signals);
   }
   pursue_all<T>(X, D, options, known, codes);
   return codes;
