@@ -20,20 +20,19 @@ stops pursuits by no error; the paper stops them at the error above there too.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from pictures import set12_or_crops  # noqa: E402
 from reproduction import Reproduction, column  # noqa: E402
 
 import riata  # noqa: E402
 
-ROOT = Path(__file__).resolve().parents[3]
+CROPS = {"ascent.png": (300, 200), "camera.png": (60, 130), "coins.png": (100, 150)}
 SIGMA, PATCH, N_NONZERO, ITERATIONS = 25, 8, 3, 10
 MAX_ERROR = PATCH**2 * (1.15 * SIGMA) ** 2
 PUBLISHED = 29.2  # K-SVD, mean of Set12
@@ -61,25 +60,10 @@ def learned_by_ksvd(noisy: np.ndarray, start: np.ndarray, seed: int) -> np.ndarr
                                   random_state=seed).dictionary
 
 
-def pictures(experiment: Reproduction) -> list[tuple[str, np.ndarray]]:
-    if experiment.paper_size:
-        data = Path(os.environ.get("RIATA_DATA", ROOT.parent / "shared" / "data")) / "images" / "Set12"
-        if not data.is_dir():
-            print(f"skipped: Set12 not found at {data}")
-            sys.exit(0)
-        return [(path.stem, np.asarray(Image.open(path))) for path in sorted(data.glob("*.png"))]
-    side = 64 if experiment.size == "tiny" else 96
-    chosen = (("ascent.png", (300, 200)), ("camera.png", (60, 130)), ("coins.png", (100, 150)))
-    crops = []
-    for name, (top, left) in chosen[:1] if experiment.size == "tiny" else chosen:
-        picture = np.asarray(Image.open(ROOT / "examples" / "images" / name).convert("L"))
-        crops.append((name.removesuffix(".png"), picture[top : top + side, left : left + side]))
-    return crops
-
-
 def measure(experiment: Reproduction) -> tuple[list[dict], dict[str, np.ndarray]]:
     n_atoms, rows, shown = 100 if experiment.size == "tiny" else 256, [], {}
-    for index, (name, picture) in enumerate(pictures(experiment)):
+    side = 64 if experiment.size == "tiny" else 96
+    for index, (name, picture) in enumerate(set12_or_crops(experiment, CROPS, side)):
         truth = picture.astype(float)
         noisy = truth + SIGMA * np.random.default_rng(1000 + index + experiment.seed).standard_normal(truth.shape)
         cosines = riata.datasets.dct_dictionary(PATCH**2, n_atoms)

@@ -13,21 +13,20 @@ from); known pixels keep their value.
 from __future__ import annotations
 
 import csv
-import os
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from scipy.interpolate import griddata
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from pictures import set12_or_crops  # noqa: E402
 from reproduction import Reproduction, column  # noqa: E402
 
 import riata  # noqa: E402
 
-ROOT = Path(__file__).resolve().parents[3]
+CROPS = {"coins.png": (100, 150), "camera.png": (60, 200), "ascent.png": (300, 200)}
 PEERS = ("linear", "cubic", "biharmonic")
 
 
@@ -50,22 +49,6 @@ def rounded(image: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
 
-def pictures(experiment: Reproduction) -> list[tuple[str, np.ndarray]]:
-    if experiment.paper_size:
-        data = Path(os.environ.get("RIATA_DATA", ROOT.parent / "shared" / "data")) / "images" / "Set12"
-        if not data.is_dir():
-            print(f"skipped: Set12 not found at {data}")
-            sys.exit(0)
-        return [(path.stem, np.asarray(Image.open(path))) for path in sorted(data.glob("*.png"))]
-    side = 48 if experiment.size == "tiny" else 128
-    chosen = (("coins.png", (100, 150)), ("camera.png", (60, 200)), ("ascent.png", (300, 200)))
-    crops = []
-    for name, (top, left) in chosen[:1] if experiment.size == "tiny" else chosen:
-        picture = np.asarray(Image.open(ROOT / "examples" / "images" / name).convert("L"))
-        crops.append((name.removesuffix(".png"), picture[top : top + side, left : left + side]))
-    return crops
-
-
 def stored_peers(experiment: Reproduction) -> dict[str, dict[str, float]]:
     if not experiment.paper_size or experiment.seed != 0:
         return {}
@@ -76,7 +59,8 @@ def stored_peers(experiment: Reproduction) -> dict[str, dict[str, float]]:
 def main() -> None:
     experiment = Reproduction(__file__, __doc__.splitlines()[0])
     stored, rows, shown, keeps = stored_peers(experiment), [], None, True
-    for index, (name, clean) in enumerate(pictures(experiment)):
+    side = 48 if experiment.size == "tiny" else 128
+    for index, (name, clean) in enumerate(set12_or_crops(experiment, CROPS, side)):
         known = np.random.default_rng(2000 + index + experiment.seed).random(clean.shape) < 0.5
         begin = time.perf_counter()
         filled = riata.denoise(np.where(known, clean, 0).astype(np.uint8), mask=known).image
