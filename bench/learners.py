@@ -131,7 +131,7 @@ def by_dictlearn(X, start, reg, threads, size, coder, forgetting):
 
 
 def by_pytorch(X, start, reg, threads, size, learning_rate):
-    """The lasso after 30 layers, by autograd. Adam: in its place the line search of riata's "stochastic" took longer."""
+    """The lasso after 30 layers, by autograd and Adam."""
     import torch
 
     torch.set_num_threads(threads)
