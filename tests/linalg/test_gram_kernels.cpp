@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <Eigen/QR>
+
 #include <limits>
 #include <vector>
 
@@ -294,6 +296,76 @@ TYPED_TEST(GramKernelsOf, GrowTheLeastSquaresFit) {
                     .grow_fit({40, stride, g.data(), D.col(7).dot(x), V.data(), V_transposed.data(), w.data(), z.data()})
                     .rho_sq,
                 0, rounding);
+  }
+}
+
+TYPED_TEST(GramKernelsOf, MatchAtomsAndFitThem) {
+  using T = TypeParam;
+  Draw draw(39);
+  const double rounding = 1e3 * static_cast<double>(std::numeric_limits<T>::epsilon());
+  for (const Index n_lines : {1, 3, 8, 9, 13, 16, 17, 40}) {
+    const Index rows = n_lines * gram_line<T>, m = rows - 3, n = 70, most = std::min<Index>(m, 9);
+    const Matrix<double> D = draw.atoms(n, m);
+    const Vector<double> x = draw.normal_vector(n);
+    Matrix<T> G = Matrix<T>::Zero(rows + 5, m);
+    G.topRows(m) = (D.transpose() * D).template cast<T>();
+    Vector<T> alpha0 = Vector<T>::Zero(rows);
+    alpha0.head(m) = (D.transpose() * x).template cast<T>();
+    std::vector<int> plain;  // the pursuit, atom by atom, by its definition
+    Vector<double> r = x, z;
+    double error_before_last = 0;
+    for (Index k = 0; k < most; ++k) {
+      Index hardest = 0;
+      error_before_last = r.squaredNorm();
+      (D.transpose() * r).cwiseAbs().maxCoeff(&hardest);
+      plain.push_back(static_cast<int>(hardest));
+      const Matrix<double> D_I = D(Eigen::all, plain);
+      z = D_I.colPivHouseholderQr().solve(x);
+      r = x - D_I * z;
+    }
+    for (const auto set : available_sets())
+      for (const Index stop : {most, Index{1}, Index{4}}) {  // and goes on
+        Vector<T> alpha(rows), w(most);
+        Matrix<T> P(rows + 2, most);
+        Matrix<double> R = Matrix<double>::Zero(most + 1, most);
+        Vector<double> y(most);
+        std::vector<int> places(static_cast<std::size_t>(most), -1);
+        double error = x.squaredNorm();
+        MatchingPursuit<T> pursuit{rows,     G.rows(), G.data(), alpha0.data(), alpha.data(),  P.rows(), P.data(),
+                                   w.data(), R.rows(), R.data(), y.data(),      places.data(), 0,        stop,
+                                   &error,   -1.0,     T(1e-4),  1e-2,          1e-9,          0.0};
+        const Index first = std::min(stop, most);
+        ASSERT_EQ(gram_kernels<T>(set).match(pursuit), first);
+        pursuit.count = first;
+        pursuit.until = most;
+        if (first < most) {
+          ASSERT_EQ(gram_kernels<T>(set).match(pursuit), most);
+        }
+        EXPECT_EQ(places, plain) << n_lines << " " << stop;
+        EXPECT_NEAR(error, r.squaredNorm(), rounding * x.squaredNorm());
+        constexpr Index stride = round_up_to_block<double>(10);
+        Matrix<double> V = Matrix<double>::Zero(stride, stride), V_transposed = V;
+        Vector<double> scratch = Vector<double>::Zero(stride), fitted = scratch;
+        gram_kernels<double>(set).fit_factor(
+            {most, stride, R.rows(), R.data(), y.data(), V.data(), V_transposed.data(), scratch.data(), fitted.data()});
+        const Matrix<double> Q = D(Eigen::all, plain) * V.topLeftCorner(most, most);
+        EXPECT_LE((Q.transpose() * Q - Matrix<double>::Identity(most, most)).norm(), rounding);
+        EXPECT_EQ(V_transposed, V.transpose());
+        EXPECT_LE((fitted.head(most) - z).norm(), rounding * z.norm());
+        EXPECT_TRUE(fitted.tail(stride - most).isZero(0));
+
+        pursuit.count = 0;
+        pursuit.until = most;
+        error = x.squaredNorm();
+        pursuit.target = (r.squaredNorm() + error_before_last) / 2;
+        EXPECT_EQ(gram_kernels<T>(set).match(pursuit), most);
+        error = x.squaredNorm();
+        pursuit.nearest_target = error_before_last - r.squaredNorm();
+        EXPECT_EQ(gram_kernels<T>(set).match(pursuit), -1);
+        error = x.squaredNorm();
+        pursuit.least_rho_sq = 1;
+        EXPECT_EQ(gram_kernels<T>(set).match(pursuit), -1);
+      }
   }
 }
 

@@ -138,6 +138,37 @@ struct FitGrown {
   T column_sq, z_sq;  ///< ||V_k||^2, ||z||^2
 };
 
+/// Orthogonal matching pursuit of one signal on unit atoms with the Gram matrix G, until `until` atoms are taken or
+/// ||r||^2 <= target:
+///   k = argmax_j |alpha_j|,   w_i = P_i(k) / rho_i^2,   rho^2 = 1 - sum_i w_i P_i(k),   ||r||^2 -= alpha_k^2 / rho^2,
+///   P_k = G_k - sum_i w_i P_i,   alpha -= alpha_k / rho^2 P_k
+/// The first P is a column of G and not stored. A pursuit of `count` atoms goes on where it stopped.
+template <class T>
+struct MatchingPursuit {
+  Index rows, stride;  ///< a multiple of gram_line; of G
+  const T *G, *alpha0;
+  T* alpha;  ///< what all but the last of `count` > 1 atoms leave of alpha0
+  Index stride_P;
+  T *P, *w;
+  Index stride_R;
+  double *R, *y;  ///< R_ik = P_i(k), R_kk = 1 / rho_k^2, y_k = alpha_k
+  int* places;
+  Index count, until;
+  double* error;  ///< ||r||^2
+  double target;
+  T least;                                           ///< an atom is taken if it pulls by more
+  double least_rho_sq, least_error, nearest_target;  ///< below these T is too coarse to go on
+};
+
+/// The least-squares fit on the `count` atoms that a MatchingPursuit took:   V V^T = (d_I^T d_I)^-1,   z = V V^T d_I^T x
+template <class T>
+struct FactorFit {
+  Index count, stride;  ///< as FitGrowth's
+  Index stride_R;
+  const T *R, *y;
+  T *V, *V_transposed, *w, *z;
+};
+
 template <class T>
 struct GramKernels {
   Index (*layer)(const GramLayer<T>&);  ///< returns out.count
@@ -149,6 +180,8 @@ struct GramKernels {
   Index (*deflate_and_pull)(const Deflation<T>&, const HardestPull<T>&);  ///< both, of the same alpha and energy, in one pass
   Index (*pull_on_rest)(const PullOnRest<T>&);                            ///< returns how many
   FitGrown<T> (*grow_fit)(const FitGrowth<T>&);                           ///< y and z only where rho^2 > 0
+  Index (*match)(const MatchingPursuit<T>&);  ///< returns how many atoms there are, -1 where T is too coarse to go on
+  void (*fit_factor)(const FactorFit<T>&);
 };
 
 /// @pre the processor has that instruction set

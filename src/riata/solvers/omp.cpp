@@ -7,17 +7,18 @@
 // Pati, Rezaiifar and Krishnaprasad (1993); ols: Chen, Billings and Luo (1989). With the Gram matrix G = d^T d no q is needed,
 // which is Batch OMP (Rubinstein, Zibulevsky and Elad, 2008), with V = R^-1 where theirs is Cholesky's factor:
 //
-//   w = V^T G_Ik,   rho^2 = 1 - ||w||^2,   V <- ( V, -V w / rho; 0, 1 / rho ),   y = alpha_k / rho,   z_I <- z_I + y V_k
+//   p = ( G_k - sum_i w_i p_i ) / rho,   w_i = p_i(k),   rho^2 = 1 - ||w||^2,   y = alpha_k / rho,   z_I = V y
 //
-// SinglePursuit chooses by alpha = d^T x - G_I z_I in single precision, m |I| per atom. Where T is double, its fit is too, and
-// atoms that rounding may have put in the wrong order are compared in double. GramPursuit, in double, codes what is left, and all
-// of `ols`:
+// MatchingInSingle is that in single precision, for signals of it. SinglePursuit, for signals in double, knows what rounding may do:
+// it chooses by alpha = d^T x - G_I z_I in single precision, fits in double, and compares atoms in double that rounding may have
+// put in the wrong order:
 //
-//   p = ( G_k - sum_i w_i p_i ) / rho,   w_i = p_i(k)
+//   w = V^T G_Ik,   V <- ( V, -V w / rho; 0, 1 / rho ),   z_I <- z_I + y V_k
 //
-// Both refine their code in double with the residual itself. Where that is too coarse, an atom being near the span of those
-// chosen, r nearly zero, or an error near the one asked for, ExactPursuit codes the signal: q, r and R in double, alpha and p
-// afresh as products with d, n m per atom; that is also the one for few signals of many atoms.
+// GramPursuit, in double, codes what is left of those, and all of `ols`. All refine their code in double with the residual itself.
+// Where that is too coarse, an atom being near the span of those chosen, r nearly zero, or an error near the one asked for,
+// ExactPursuit codes the signal: q, r and R in double, alpha and p afresh as products with d, n m per atom; that is also the one
+// for few signals of many atoms.
 #include "riata/solvers/omp.hpp"
 
 #include <Eigen/Core>
@@ -53,7 +54,7 @@ struct PursuedAtoms {
   Vector<T> may_choose;       ///< 1, or 0 for atoms of zeros
   Matrix<double> exact;       ///< d, rows padded with zeros, or 0 x 0: products with D itself are divided by the norms then
   Matrix<float> single;       ///< d, where `exact` is there
-  Matrix<float> single_gram;  ///< G for SinglePursuit, or 0 x 0; rows padded with zeros
+  Matrix<float> single_gram;  ///< G for the pursuits in single precision, or 0 x 0; rows padded with zeros
   Matrix<T> gram;             ///< G for GramPursuit, likewise
 
   Index n_rows() const { return may_choose.size(); }
@@ -153,6 +154,10 @@ class GramFit : public Pursuit {
   auto coefficients() const { return z_.head(size()); }  ///< z_I, of the unit atoms
 
  protected:
+  static constexpr double too_near = sizeof(T) == 4 ? 1e-2 : 1e-4;    // rho^2
+  static constexpr double too_small = sizeof(T) == 4 ? 1e-4 : 1e-12;  // ||r||^2 over ||x||^2
+  static constexpr double too_close = sizeof(T) == 4 ? 1e-5 : 1e-12;  // to the error asked for, over ||x||^2
+
   void start(const ConstVectorRef<double>& x, double target) {
     Pursuit::start(x.squaredNorm(), target);
     if (stride_ == 0) reserve(std::min<Index>(most_, 16));
@@ -173,6 +178,14 @@ class GramFit : public Pursuit {
     error_ -= grown_.y * grown_.y;
     I_.push_back(static_cast<int>(k));
     return error_ > too_small * x_sq_ && std::abs(error_ - target_) > too_close * x_sq_;
+  }
+
+  /// d_I, as a MatchingPursuit found R and y.
+  void fit(std::span<const int> I, const Matrix<double>& R, const Vector<double>& y) {
+    I_.assign(I.begin(), I.end());
+    used_ = size();
+    while (used_ >= stride_) reserve(std::min(most_, 2 * stride_));
+    in_double_.fit_factor({used_, stride_, R.rows(), R.data(), y.data(), V_.data(), V_transposed_.data(), w_.data(), z_.data()});
   }
 
   /// z_I <- z_I + V V^T d_I^T (x - d_I z_I)   until it stands.
@@ -229,11 +242,7 @@ class GramFit : public Pursuit {
     in_double_.sum_columns({rows, stride_, A.data(), size(), places_.data(), a.data(), out.data()});
   }
 
-  static constexpr bool is_single = sizeof(T) == 4;
-  static constexpr double too_near = is_single ? 1e-2 : 1e-4;    // rho^2
-  static constexpr double too_small = is_single ? 1e-4 : 1e-12;  // ||r||^2 over ||x||^2
-  static constexpr double too_close = is_single ? 1e-5 : 1e-12;  // to the error asked for, over ||x||^2
-  static constexpr double settled = is_single ? 1e-5 : 1e-8;     // the next step would be smaller than rounding
+  static constexpr double settled = sizeof(T) == 4 ? 1e-5 : 1e-8;  // the next step would be smaller than rounding
   static constexpr int most_refinements = 4;
 
   Matrix<double> V_, V_transposed_;  // zeros on the other side of the diagonal
@@ -242,43 +251,94 @@ class GramFit : public Pursuit {
   std::vector<int> places_;      // 0, 1, 2, ...
 };
 
-/// By the Gram matrix in single precision. Signals of T = double are in the unit of their norm there.
-template <Scalar T>
-class SinglePursuit : public GramFit<T> {
+/// By the Gram matrix in single precision.
+class MatchingInSingle : public GramFit<float> {
  public:
-  SinglePursuit(const PursuedAtoms<T>& atoms, Index most_atoms)
-      : GramFit<T>(atoms, most_atoms),
+  MatchingInSingle(const PursuedAtoms<float>& atoms, Index most_atoms)
+      : GramFit<float>(atoms, most_atoms), alpha_(round_up_to_line<float>(atoms.norms.size())) {}
+
+  /// `alpha0` = d^T x. False where single precision is too coarse to tell.
+  bool code(const ConstVectorRef<double>& x, const float* alpha0, double target) {
+    start(x, target);
+    const Matrix<float>& G = atoms_.single_gram;
+    Index n = 0;
+    while (n < most_ && misses(error_, target, x_sq_)) {
+      if (n > 0) leave_if_stopped();
+      const Index until = std::min(most_, n + std::max<Index>(1, multiplications_at_once / (alpha_.size() * (n + 16))));
+      make_room(until);
+      n = kernels_.match({alpha_.size(),
+                          G.rows(),
+                          G.data(),
+                          alpha0,
+                          alpha_.data(),
+                          P_.rows(),
+                          P_.data(),
+                          w_in_single_.data(),
+                          R_.rows(),
+                          R_.data(),
+                          y_.data(),
+                          places_.data(),
+                          n,
+                          until,
+                          &error_,
+                          target,
+                          static_cast<float>(pull_of_rounding<float>(x_norm_, x_norm_)),
+                          too_near,
+                          too_small * x_sq_,
+                          too_close * x_sq_});
+      if (n < 0) return false;
+    }
+    fit(std::span(places_).first(static_cast<std::size_t>(n)), R_, y_);
+    return refine(x);
+  }
+
+ private:
+  void make_room(Index atoms) {
+    if (atoms <= R_.cols()) return;
+    const Index columns = std::min(most_, std::max(atoms, 2 * R_.cols()));
+    P_.conservativeResize(alpha_.size() + gram_line<float>, columns);
+    R_.conservativeResize(columns, columns);
+    y_.conservativeResize(columns);
+    w_in_single_.resize(columns);
+    places_.resize(static_cast<std::size_t>(columns));
+  }
+
+  static constexpr Index multiplications_at_once = 1 << 24;
+  const GramKernels<float>& kernels_ = gram_kernels<float>();
+  Vector<float> alpha_, w_in_single_;
+  Matrix<float> P_;
+  Matrix<double> R_;
+  Vector<double> y_;
+  std::vector<int> places_;
+};
+
+/// By the Gram matrix in single precision, of signals in double, in the unit of their norm there.
+class SinglePursuit : public GramFit<double> {
+ public:
+  SinglePursuit(const PursuedAtoms<double>& atoms, Index most_atoms)
+      : GramFit<double>(atoms, most_atoms),
         rows_(round_up_to_line<float>(atoms.norms.size())),
         pulls_(rows_),
         hardest_(static_cast<std::size_t>(rows_) + 1) {}
 
   /// `alpha0` = scale d^T x. False where single precision is too coarse to tell.
   bool code(const ConstVectorRef<double>& x, const float* alpha0, double scale, double target) {
-    this->start(x, target);
-    while (this->goes_on()) {
+    start(x, target);
+    while (goes_on()) {
       leave_if_long();
       const Index k = next(x, alpha0, scale);
       if (k < 0) return false;
       fetch(k);
-      if constexpr (std::same_as<T, float>) {
-        for (Index i = 0; i < size(); ++i) g_(i) = static_cast<double>(atoms_.single_gram(k, I_[static_cast<std::size_t>(i)]));
-        if (!this->append(k, static_cast<double>(alpha0[k]))) return false;
-      } else {
-        const double* const atom = atoms_.exact.col(k).data();
-        this->multiply_atoms(I_, atom, g_.data());
-        const int number = static_cast<int>(k);
-        double product = 0;
-        this->multiply_atoms({&number, 1}, x.data(), &product);
-        if (!this->append(k, product)) return false;
-      }
+      multiply_atoms(I_, atoms_.exact.col(k).data(), g_.data());
+      const int number = static_cast<int>(k);
+      double product = 0;
+      multiply_atoms({&number, 1}, x.data(), &product);
+      if (!append(k, product)) return false;
     }
-    return this->refine(x);
+    return refine(x);
   }
 
  private:
-  using GramFit<T>::atoms_, GramFit<T>::in_double_, GramFit<T>::g_, GramFit<T>::z_, GramFit<T>::r_, GramFit<T>::I_,
-      GramFit<T>::size, GramFit<T>::grown_;
-
   /// Steps are many and most of them short.
   void leave_if_long() {
     constexpr Index soon_done = 1 << 20;
@@ -297,8 +357,8 @@ class SinglePursuit : public GramFit<T> {
   /// Of these.
   Index hardest_in_double(const ConstVectorRef<double>& x, std::span<const int> atoms) {
     products_.resize(std::ssize(atoms));
-    this->find_residual(x);
-    this->multiply_atoms(atoms, r_.data(), products_.data());
+    find_residual(x);
+    multiply_atoms(atoms, r_.data(), products_.data());
     Index place = 0;
     products_.cwiseAbs().maxCoeff(&place);
     return atoms[static_cast<std::size_t>(place)];
@@ -308,17 +368,12 @@ class SinglePursuit : public GramFit<T> {
     const Matrix<float>& G = atoms_.single_gram;
     scaled_.resize(std::max(scaled_.size(), size()));
     for (Index i = 0; i < size(); ++i) scaled_(i) = static_cast<float>(scale * z_(i));
-    double least = 0, doubt = 0;
-    if constexpr (std::same_as<T, double>)
-      least = doubt = 2.1 * rounding(x.size(), size() > 0 ? scale * std::sqrt(static_cast<double>(size()) * grown_.z_sq) : 0);
-    else
-      least = pull_of_rounding<float>(this->x_norm_, this->x_norm_);
-    const Index n_hardest =
-        kernels_.pull_on_rest({rows_, alpha0, G.rows(), G.data(), size(), I_.data(), scaled_.data(), static_cast<float>(least),
-                               static_cast<float>(doubt), pulls_.data(), hardest_.data()});
+    const auto doubt = static_cast<float>(
+        2.1 * rounding(x.size(), size() > 0 ? scale * std::sqrt(static_cast<double>(size()) * grown_.z_sq) : 0));
+    const Index n_hardest = kernels_.pull_on_rest(
+        {rows_, alpha0, G.rows(), G.data(), size(), I_.data(), scaled_.data(), doubt, doubt, pulls_.data(), hardest_.data()});
     if (n_hardest == 0) return -1;
-    return doubt == 0 || n_hardest == 1 ? hardest_[0]
-                                        : hardest_in_double(x, std::span(hardest_).first(static_cast<std::size_t>(n_hardest)));
+    return n_hardest == 1 ? hardest_[0] : hardest_in_double(x, std::span(hardest_).first(static_cast<std::size_t>(n_hardest)));
   }
 
   /// What alpha may be off by, of a signal of norm 1: x and d are rounded and n products of theirs summed, which is so of G_I too;
@@ -327,7 +382,7 @@ class SinglePursuit : public GramFit<T> {
   double rounding(Index n_features, double sum) const {
     constexpr double u = 0x1p-24, u_of_double = 0x1p-53;
     const auto n = static_cast<double>(n_features), k = static_cast<double>(size());
-    return u * (n + k + 3) * (1 + 2 * sum) + 4 * u_of_double * (n + k) * this->trace_ * sum;
+    return u * (n + k + 3) * (1 + 2 * sum) + 4 * u_of_double * (n + k) * trace_ * sum;
   }
 
   static constexpr Index most_fetched = 1024;
@@ -699,7 +754,7 @@ class SinglePass : public PursuitTile<T> {
     correlate_in_single();
     for (Index i = 0; i < std::ssize(signals); ++i) {
       const Vector<double>& x = this->enter(i);
-      if (pursuit_.code(x, products_.col(i).data(), scales_(i), this->target(i)))
+      if (code_one(x, i))
         this->deliver(pursuit_.atoms(), pursuit_.coefficients(), i);
       else
         is_open[static_cast<std::size_t>(signals[static_cast<std::size_t>(i)])] = 1;
@@ -707,6 +762,12 @@ class SinglePass : public PursuitTile<T> {
   }
 
  private:
+  bool code_one(const Vector<double>& x, Index i) {
+    if constexpr (std::same_as<T, float>)
+      return pursuit_.code(x, products_.col(i).data(), this->target(i));
+    else
+      return pursuit_.code(x, products_.col(i).data(), scales_(i), this->target(i));
+  }
   void correlate_in_single() {
     const auto& X = this->units_.X();
     const auto& atoms = this->atoms_;
@@ -730,7 +791,7 @@ class SinglePass : public PursuitTile<T> {
     }
   }
 
-  SinglePursuit<T> pursuit_;
+  std::conditional_t<std::same_as<T, float>, MatchingInSingle, SinglePursuit> pursuit_;
   Matrix<float> signals_in_single_, products_;
   Vector<double> scales_;  // of those
   Matrix<T> exact_products_;
