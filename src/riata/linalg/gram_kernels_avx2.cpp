@@ -2,4 +2,5 @@
 #define RIATA_ISA avx2
 #include "riata/linalg/gram_kernels.inc"
 #include "riata/linalg/path_kernels.inc"
+#include "riata/linalg/convolution_kernels.inc"
 #endif

@@ -1,0 +1,330 @@
+#include "riata/solvers/conv_encode.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "riata/core/check.hpp"
+#include "riata/core/memory.hpp"
+#include "riata/linalg/convolution_kernels.hpp"
+#include "riata/operators/units.hpp"
+#include "riata/solvers/certificate.hpp"
+#include "riata/solvers/encode.hpp"
+#include "riata/solvers/tile_certificate.hpp"
+
+namespace riata {
+namespace {
+
+/// The problem in unit atoms, d_k / ||d_k||, whose activations are ||d_k|| z_k and have weights reg / ||d_k||.
+struct UnitTranslates {
+  Index n_positions, n_atoms, length;
+  bool wraps, positive;
+  Vector<double> norms;
+  Matrix<double> G;  ///< lagged, of unit atoms
+  Index n_lags() const { return 2 * length - 1; }
+
+  template <Scalar T>
+  UnitTranslates(const ConvolutionalDictionary<T>& D, bool positive_)
+      : n_positions(D.n_positions()),
+        n_atoms(D.n_atoms()),
+        length(D.atom_times()),
+        wraps(D.shape().boundary == Boundary::circular),
+        positive(positive_),
+        norms(D.n_atoms()),
+        G(lagged_gram(D)) {
+    for (Index k = 0; k < n_atoms; ++k) norms(k) = std::sqrt(std::max(0.0, G(k * n_lags() + length - 1, k)));
+    for (Index k = 0; k < n_atoms; ++k)
+      for (Index j = 0; j < n_atoms; ++j) {
+        const double product = norms(j) * norms(k);
+        if (product > 0)
+          G.col(k).segment(j * n_lags(), n_lags()) /= product;
+        else
+          G.col(k).segment(j * n_lags(), n_lags()).setZero();
+      }
+    if (wraps && n_lags() > n_positions) fold_lags();
+  }
+
+ private:
+  /// Of a circle shorter than the lags several lead to one place: G keeps their sum at the first of them.
+  void fold_lags() {
+    for (Index k = 0; k < n_atoms; ++k)
+      for (Index j = 0; j < n_atoms; ++j) {
+        auto lags = G.col(k).segment(j * n_lags(), n_lags());
+        for (Index s = n_positions; s < n_lags(); ++s) {
+          lags(s - n_positions) += lags(s);
+          lags(s) = 0;
+        }
+      }
+  }
+};
+
+/// One signal: c = d^T r + z, so that ST(c, threshold) is where an activation is best alone.
+struct ActivationState {
+  Matrix<double> c, z;  ///< n_positions x n_atoms
+  Vector<double> thresholds;
+  double reg = 0, x_sq = 0, least_move = 0;
+  double residual_sq = 0;  ///< as the moves changed it
+  Index n_updates = 0;
+  int n_rounds = 0;
+  bool is_done = false;
+};
+
+/// Of one signal: cuts it, runs a block.
+class GreedyBlocks {
+ public:
+  explicit GreedyBlocks(const UnitTranslates& atoms) : atoms_(atoms) {
+    const Index n = atoms.n_positions, least = std::max<Index>(2 * atoms.length, 64);
+    n_blocks_ = std::max<Index>(1, n / (4 * least));
+    if (atoms.wraps && n_blocks_ > 1) n_blocks_ -= n_blocks_ % 2;  // neighbours have different parities
+    segment_ = std::max<Index>(16, atoms.length / 2);
+  }
+  Index n_blocks() const { return n_blocks_; }
+
+  struct Found {
+    double decrease_of_residual = 0;
+    Index n_updates = 0;
+  };
+  /// Until no activation of the block moves by more than the threshold.
+  Found run(ActivationState& state, Index block) const {
+    const Index begin = first(block), n_segments = (first(block + 1) - begin + segment_ - 1) / segment_;
+    std::vector<char> is_open(static_cast<std::size_t>(n_segments), 1);
+    Vector<double> of_row(atoms_.n_atoms);
+    Found found;
+    const auto length_of = [&](Index s) { return std::min(segment_, first(block + 1) - begin - s * segment_); };
+    for (bool moved = true; moved;) {
+      moved = false;
+      for (Index s = 0; s < n_segments; ++s) {
+        if (is_open[static_cast<std::size_t>(s)] == 0) continue;
+        is_open[static_cast<std::size_t>(s)] = 0;
+        const Index from = begin + s * segment_;
+        for (;;) {
+          const Move<double> move =
+              kernels_.largest_move({atoms_.n_atoms, length_of(s), state.c.rows(), &state.c(from, 0), &state.z(from, 0),
+                                     state.thresholds.data(), atoms_.positive, of_row.data()});
+          if (!(move.size > state.least_move)) break;
+          leave_if_stopped();
+          found.decrease_of_residual += apply(state, move.row, from + move.at);
+          ++found.n_updates;
+          moved = true;
+          const Index before = (from + move.at - atoms_.length + 1 - begin) / segment_,
+                      after = (from + move.at + atoms_.length - 1 - begin) / segment_;
+          for (Index other = std::max<Index>(0, before); other <= std::min(n_segments - 1, after); ++other)
+            is_open[static_cast<std::size_t>(other)] = other != s ? 1 : 0;
+        }
+      }
+    }
+    return found;
+  }
+
+  /// The largest move, over the whole signal.
+  double largest(const ActivationState& state) const {
+    Vector<double> of_row(atoms_.n_atoms);
+    return kernels_
+        .largest_move({atoms_.n_atoms, atoms_.n_positions, state.c.rows(), state.c.data(), state.z.data(),
+                       state.thresholds.data(), atoms_.positive, of_row.data()})
+        .size;
+  }
+
+ private:
+  Index first(Index block) const { return block * atoms_.n_positions / n_blocks_; }
+
+  /// Moves one activation to where it is best alone. Returns by how much ||r||^2 falls.
+  double apply(ActivationState& state, Index k, Index t) const {
+    const double c = state.c(t, k), z = state.z(t, k), threshold = state.thresholds(k);
+    double target = std::max(c - threshold, 0.0);
+    if (!atoms_.positive && -c > threshold) target = c + threshold;
+    const double step = target - z;
+    state.z(t, k) = target;
+    const Index n = atoms_.n_positions, L = atoms_.length;
+    const auto subtract = [&](Index at, Index lag, Index count) {
+      kernels_.step({atoms_.n_atoms, count, step, atoms_.n_lags(), &atoms_.G(lag, k), state.c.rows(), &state.c(at, 0)});
+    };
+    const Index begin = t - L + 1, end = t + L;
+    if (!atoms_.wraps) {
+      const Index from = std::max<Index>(0, begin);
+      subtract(from, from - begin, std::min(n, end) - from);
+    } else {
+      const Index n_lags = std::min(atoms_.n_lags(), n);  // beyond it they are folded
+      Index at = ((begin % n) + n) % n;
+      for (Index done = 0; done < n_lags;) {
+        const Index count = std::min(n_lags - done, n - at);
+        subtract(at, done, count);
+        done += count;
+        at = 0;
+      }
+    }
+    state.c(t, k) = c;  // what r lost, z gained
+    return 2 * step * (c - z) - step * step;
+  }
+
+  const UnitTranslates& atoms_;
+  const ConvolutionKernels<double>& kernels_ = convolution_kernels<double>();
+  Index n_blocks_, segment_;
+};
+
+/// The gap as c and z say it; that which is returned is found afresh.
+double gap_of(const ActivationState& state, const UnitTranslates& atoms) {
+  double largest = 0, z_c = 0, z_sum = 0;  // of |d^T r| over the thresholds; z^T d^T r; reg ||z||_1
+  for (Index k = 0; k < atoms.n_atoms; ++k) {
+    if (atoms.norms(k) == 0) continue;
+    const double* const c = state.c.col(k).data();
+    const double* const z = state.z.col(k).data();
+    double most = 0, least = 0, sum = 0;
+    for (Index t = 0; t < atoms.n_positions; ++t) {
+      const double pull = c[t] - z[t];
+      most = std::max(most, pull);
+      least = std::min(least, pull);
+      if (z[t] == 0) continue;
+      z_c += z[t] * pull;
+      sum += std::abs(z[t]);
+    }
+    z_sum += state.thresholds(k) * sum;
+    largest = std::max(largest, (atoms.positive ? most : std::max(most, -least)) / state.thresholds(k));
+  }
+  const double s = largest > 1 ? 1 / largest : 1;
+  return z_sum - s * z_c + (1 - s) * (1 - s) / 2 * state.residual_sq;
+}
+
+/// c = d^T (x - d z) + z, afresh.
+template <Scalar T>
+void refresh(ActivationState& state, const Vector<double>& x, const ConvolutionalDictionary<double>& D,
+             const UnitTranslates& atoms) {
+  Matrix<double> r = x;
+  const auto column = [](Matrix<double>& A) { return Eigen::Map<Matrix<double>>(A.data(), A.size(), 1); };
+  if (!state.z.isZero(0)) {
+    Matrix<double> z = state.z;
+    for (Index k = 0; k < atoms.n_atoms; ++k)
+      if (atoms.norms(k) > 0) z.col(k) /= atoms.norms(k);
+    Matrix<double> explained(x.size(), 1);
+    D.apply(column(z), explained);
+    r -= explained;
+  }
+  state.residual_sq = r.squaredNorm();
+  state.c.resize(atoms.n_positions, atoms.n_atoms);
+  D.adjoint(r, column(state.c));
+  for (Index k = 0; k < atoms.n_atoms; ++k) {
+    if (atoms.norms(k) > 0)
+      state.c.col(k) /= atoms.norms(k);
+    else
+      state.c.col(k).setZero();
+  }
+  state.c += state.z;
+}
+
+/// Signals first, ... of X in memory at once.
+template <Scalar T>
+void code_group(const ConstMatrixRef<T>& X, Index first, Index n, const Vector<T>& reg, const UnitTranslates& atoms,
+                const ConvolutionalDictionary<double>& D, const ConvEncodeOptions& options, ConvEncodeResult<T>& result) {
+  const GreedyBlocks blocks(atoms);
+  std::vector<ActivationState> states(static_cast<std::size_t>(n));
+  parallel_for(n, options.execution, [&](Index i, int) {
+    ActivationState& state = states[static_cast<std::size_t>(i)];
+    const Vector<double> x = X.col(first + i).template cast<double>();
+    state.z.setZero(atoms.n_positions, atoms.n_atoms);
+    state.reg = static_cast<double>(reg(first + i));
+    state.x_sq = x.squaredNorm();
+    state.thresholds = (atoms.norms.array() > 0).select(state.reg / atoms.norms.array(), std::numeric_limits<double>::max());
+    refresh<T>(state, x, D, atoms);
+    state.least_move = blocks.largest(state);
+    state.is_done = !(state.least_move > 0);
+  });
+  std::vector<Index> open(states.size());
+  std::iota(open.begin(), open.end(), Index{0});
+  const auto state_of = [&](Index i) -> ActivationState& { return states[static_cast<std::size_t>(i)]; };
+  std::vector<GreedyBlocks::Found> found(static_cast<std::size_t>(n * blocks.n_blocks()));
+  while (std::erase_if(open, [&](Index i) { return state_of(i).is_done; }), !open.empty()) {
+    for (const Index i : open) state_of(i).least_move *= 0.4;
+    for (const Index parity : {0, 1}) {
+      const Index of_signal = (blocks.n_blocks() + 1 - parity) / 2;
+      parallel_for(std::ssize(open) * of_signal, options.execution, [&](Index task, int) {
+        const Index i = open[static_cast<std::size_t>(task / of_signal)], block = 2 * (task % of_signal) + parity;
+        found[static_cast<std::size_t>(i * blocks.n_blocks() + block)] = blocks.run(state_of(i), block);
+      });
+    }
+    parallel_for(std::ssize(open), options.execution, [&](Index task, int) {
+      const Index i = open[static_cast<std::size_t>(task)];
+      ActivationState& state = state_of(i);
+      Index moved = 0;
+      for (Index block = 0; block < blocks.n_blocks(); ++block) {
+        const GreedyBlocks::Found& of_block = found[static_cast<std::size_t>(i * blocks.n_blocks() + block)];
+        state.residual_sq -= of_block.decrease_of_residual;
+        moved += of_block.n_updates;
+      }
+      state.n_updates += moved;
+      ++state.n_rounds;
+      const double rounding = 1e-15 * std::sqrt(state.x_sq);
+      state.is_done = state.n_rounds >= options.max_iter || state.least_move < rounding ||
+                      gap_of(state, atoms) <= 0.5 * options.tol * state.x_sq * 0.9;
+    });
+  }
+  for (Index i = 0; i < n; ++i) {
+    const ActivationState& state = state_of(i);
+    Eigen::Map<Matrix<T>> code(result.codes.col(first + i).data(), atoms.n_positions, atoms.n_atoms);
+    for (Index k = 0; k < atoms.n_atoms; ++k)
+      if (atoms.norms(k) > 0)
+        code.col(k) = (state.z.col(k) / atoms.norms(k)).template cast<T>();
+      else
+        code.col(k).setZero();
+    result.n_updates[static_cast<std::size_t>(first + i)] = state.n_updates;
+  }
+}
+
+}  // namespace
+
+void ConvEncodeOptions::validate() const { check_options(*this); }
+
+template <Scalar T>
+ConvEncodeResult<T> conv_encode(const NonDeduced<ConstMatrixRef<T>>& X, const ConvolutionalDictionary<T>& D, const Reg& reg,
+                                const ConvEncodeOptions& options) {
+  options.validate();
+  const StopScope scope(options.execution);
+  require_signals<T>("conv_encode", X, D);
+  const bool is_full = D.shape().boundary == Boundary::full;
+  require(options.method != ConvSolver::lgcd || !is_full,
+          "conv_encode: method = 'lgcd' is for the boundaries 'valid' and 'circular'; choose 'fista' for 'full'");
+  const PenaltyOptions penalty{.positive = options.positive};
+  ConvEncodeResult<T> result;
+  if (options.method == ConvSolver::fista || is_full) {
+    EncodeResult<T> coded = encode<T>(X, D, reg,
+                                      {.method = Solver::fista,
+                                       .tol = options.tol,
+                                       .max_iter = options.max_iter,
+                                       .penalty = penalty,
+                                       .execution = options.execution});
+    result = {std::move(coded.codes),
+              std::move(coded.objective),
+              std::move(coded.gap),
+              {coded.n_iter.begin(), coded.n_iter.end()},
+              std::move(coded.status)};
+    return result;
+  }
+  const Index n_signals = X.cols();
+  const Vector<T> regs = resolve_reg<T>(reg, X, D, penalty, options.execution);
+  const UnitTranslates atoms(D, options.positive);
+  const std::unique_ptr<Dictionary<double>> exact = D.in_double();
+  make_room("conv_encode", "codes", D.code_size(), n_signals, "pass fewer signals at a time", result.codes);
+  result.n_updates.resize(static_cast<std::size_t>(n_signals));
+  constexpr Index entries_at_once = Index{1} << 23;
+  const Index at_once = std::clamp<Index>(entries_at_once / D.code_size(), 1, n_signals);
+  for (Index first = 0; first < n_signals; first += at_once)
+    code_group<T>(X, first, std::min(at_once, n_signals - first), regs, atoms,
+                  dynamic_cast<const ConvolutionalDictionary<double>&>(*exact), options, result);
+  std::vector<double> weights;
+  for (const T weight : regs) weights.push_back(static_cast<double>(weight));
+  LassoCertificate certificate = lasso_certificate<T>(X, D, result.codes, Reg(weights), penalty, options.execution);
+  for (Index i = 0; i < n_signals; ++i)
+    result.status.push_back(certificate.gap(i) <= 0.5 * options.tol * X.col(i).template cast<double>().squaredNorm()
+                                ? Status::converged
+                                : Status::max_iter_reached);
+  result.objective = std::move(certificate.objective);
+  result.gap = std::move(certificate.gap);
+  return result;
+}
+
+template ConvEncodeResult<float> conv_encode(const ConstMatrixRef<float>&, const ConvolutionalDictionary<float>&, const Reg&,
+                                             const ConvEncodeOptions&);
+template ConvEncodeResult<double> conv_encode(const ConstMatrixRef<double>&, const ConvolutionalDictionary<double>&, const Reg&,
+                                              const ConvEncodeOptions&);
+
+}  // namespace riata
