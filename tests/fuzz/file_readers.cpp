@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "riata/io/arrays.hpp"
+#include "riata/io/edf.hpp"
 #include "riata/io/images.hpp"
 #include "riata/io/npy_stream.hpp"
 #include "riata/io/safetensors.hpp"
@@ -35,6 +36,15 @@ void read_rows(const fs::path& path) {
   for (Index left = rows.n_rows(), n = 0; left > 0 && rows.n_columns() > 0; left -= n) rows.next(n = std::min<Index>(left, 64));
 }
 
+void read_recording(const fs::path& path) {
+  const EdfRecording recording(path);
+  for (Index c = 0; c < std::ssize(recording.channels()); ++c) {
+    Matrix<float> last(1, std::min<Index>(recording.n_times({&c, 1}), 64));
+    recording.read(recording.n_times({&c, 1}) - last.cols(), {&c, 1}, last);
+  }
+  recording.read_annotations();
+}
+
 }  // namespace
 
 std::string bytes_of(const fs::path& path) {
@@ -62,6 +72,7 @@ std::vector<Reader> file_readers(const fs::path& folder) {
          read_npz(path);
        }},
       {"safetensors", Container::safetensors, fixtures({".safetensors"}), [](const fs::path& path) { read_safetensors(path); }},
+      {"edf", Container::none, fixtures({".edf", ".bdf"}), read_recording},
       {"png", Container::png, fixtures({".png"}), image},
       {"jpeg", Container::none, fixtures({".jpg"}), image},
       {"tiff", Container::none, tiffs(), image},

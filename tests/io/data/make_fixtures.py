@@ -1,10 +1,14 @@
-"""Writes the files of this folder with NumPy, Pillow, tifffile and safetensors. Run once; the tests read the results."""
+"""Writes the files of this folder with NumPy, Pillow, tifffile, pyedflib and safetensors.
+
+Run once; the tests read the results."""
 
 import struct
 import zlib
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+import pyedflib
 import tifffile
 from PIL import Image
 from safetensors.numpy import save_file
@@ -82,3 +86,21 @@ Image.fromarray(np.full((8, 8, 3), 128, dtype=np.uint8)).save(here / "ycbcr.tif"
 save_file({"steps": np.array([1.0, 0.5, 0.25], dtype=np.float32), "dictionary": counting,
            "iteration": np.array(7, dtype=np.int64)}, here / "model.safetensors", metadata={"kind": "dense", "name": "é"})
 save_file({"half": counting.astype(np.float16)}, here / "half.safetensors")
+
+
+def write_recording(name, kind, digital_max):
+    """Two channels of 16 Hz in two records of a second, two annotations, with pyedflib 0.1.42."""
+    with pyedflib.EdfWriter(str(here / name), 2, file_type=kind) as file:
+        for c, unit in enumerate(("uV", "mV")):
+            file.setSignalHeader(c, {"label": f"EEG C{c}", "dimension": unit, "sample_frequency": 16,
+                                     "physical_min": -200 - c, "physical_max": 100.5, "transducer": "",
+                                     "digital_min": -digital_max - 1, "digital_max": digital_max, "prefilter": ""})
+        file.setStartdatetime(datetime(2002, 3, 2, 13, 36, 5))
+        ramp = np.arange(32, dtype=np.int32)
+        file.writeSamples([digital_max - 1000 * ramp, 300 * ramp - 9000], digital=True)
+        file.writeAnnotation(0.25, -1, "blink")
+        file.writeAnnotation(1.5, 0.5, "élan")
+
+
+write_recording("edf_plus.edf", pyedflib.FILETYPE_EDFPLUS, 32767)
+write_recording("bdf_plus.bdf", pyedflib.FILETYPE_BDFPLUS, 8388607)
