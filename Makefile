@@ -23,7 +23,7 @@ BUILD_PACKAGES := g++ cmake ninja-build ca-certificates python3 python3-dev pyth
 NEED := tools/need_packages.sh
 CONFIGURE = @mkdir -p build; $(CMAKE) --preset release > build/configure.log || { cat build/configure.log; exit 1; }
 
-.PHONY: help demo build test test-long test-cpp test-python test-torch test-asan test-tsan fuzz wheel sdist test-wheel bench bench-classics bench-learners bench-networks bench-roofline bench-scaling \
+.PHONY: help demo build test test-long test-cpp test-python test-torch test-asan test-tsan fuzz wheel sdist test-wheel bench bench-classics bench-convolution bench-learners bench-networks bench-roofline bench-scaling \
   reproduce docs lint format install uninstall deb test-deb clean packages
 
 help: ## this list
@@ -113,6 +113,10 @@ bench-learners: build bench/.venv/ready ## mini-batches against the clock: recov
 bench-classics: build bench/.venv/ready ## K-SVD, approximate K-SVD and MOD beside dictlearn's; ARGS="--methods aksvd --rounds 2"
 	$(INSTALL_PEERS)
 	bench/.venv/bin/python bench/classics.py $(ARGS)
+
+bench-convolution: build bench/.venv/ready ## activations of patterns in a recording, beside alphacsc; ARGS="--n-times 30000 --rounds 3"
+	bench/.venv/bin/python -m pip install -q alphacsc==0.4.1
+	bench/.venv/bin/python bench/convolution.py $(ARGS)
 
 bench-scaling: build ## time and memory against the number of signals, one thread against two
 	$(PY) bench/scaling.py

@@ -1,10 +1,11 @@
-// EncodeResult as the fields of Python's.
+// EncodeResult, and what results have in common, as Python's.
 #pragma once
 
 #include <utility>
 #include <vector>
 
 #include "arrays.hpp"
+#include "riata/core/csr.hpp"
 #include "riata/solvers/encode.hpp"
 
 namespace riata::python {
@@ -14,6 +15,12 @@ inline nb::object to_python(const std::vector<Status>& statuses) {
   std::vector<signed char> status(statuses.size());
   for (std::size_t i = 0; i < status.size(); ++i) status[i] = static_cast<signed char>(statuses[i]);
   return to_numpy(std::move(status));
+}
+
+/// As (values, indices, indptr).
+template <Scalar T>
+nb::tuple to_python(CsrRows<T>&& rows) {
+  return nb::make_tuple(to_numpy(std::move(rows.values)), to_numpy(std::move(rows.indices)), to_numpy(std::move(rows.indptr)));
 }
 
 /// (objective, step, accepted) per signal.

@@ -9,6 +9,7 @@ NB_MODULE(_riata, m) {
   riata::python::bind_datasets(m);
   riata::python::bind_solvers(m);
   riata::python::bind_implicit(m);
+  riata::python::bind_convolution(m);
   riata::python::bind_joint(m);
   riata::python::bind_unrolled(m);
   riata::python::bind_networks(m);

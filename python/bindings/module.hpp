@@ -9,6 +9,7 @@ void bind_core(nanobind::module_& m);
 void bind_datasets(nanobind::module_& m);
 void bind_imaging(nanobind::module_& m);
 void bind_implicit(nanobind::module_& m);
+void bind_convolution(nanobind::module_& m);
 void bind_joint(nanobind::module_& m);
 void bind_learning(nanobind::module_& m);
 void bind_networks(nanobind::module_& m);

@@ -35,12 +35,6 @@ void bind_encode(nb::module_& m) {
       array_arg("X"), array_arg("D"), array_arg("reg"), array_arg("init").none(), array_arg("mask").none(), nb::arg("options"));
 }
 
-/// As (values, indices, indptr).
-template <Scalar T>
-nb::tuple to_python(CsrRows<T>&& rows) {
-  return nb::make_tuple(to_numpy(std::move(rows.values)), to_numpy(std::move(rows.indices)), to_numpy(std::move(rows.indptr)));
-}
-
 /// The block's first signal, its codes as (values, indices, indptr), objective, gap, n_iter, status.
 template <Scalar T>
 nb::tuple to_python(CodeBlock<T>&& block) {

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from . import datasets
 from ._results import (
     CodeBlock,
+    ConvEncodeResult,
     EncodeResult,
     History,
     HyperGradient,
@@ -37,6 +38,7 @@ from ._results import (
 )
 from ._riata import version as __version__
 from .coding import duality_gap, encode, encode_stream, kkt_violation, lars, lasso_objective, lasso_path, omp, reg_max
+from .convolution import conv_decode, conv_encode, conv_reg_max
 from .derivatives import code_jacobian, hypergradient, implicit_gradient, implicit_jvp, unrolled_stability
 from .imaging import DenoiseResult, average_patches, denoise, extract_patches, psnr
 from .joint import joint_certificate, joint_encode, joint_reg_max
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LISTA",
     "CodeBlock",
+    "ConvEncodeResult",
     "DenoiseResult",
     "DictionaryLearning",
     "EncodeResult",
@@ -80,6 +83,9 @@ __all__ = [
     "analytic_weight",
     "average_patches",
     "code_jacobian",
+    "conv_decode",
+    "conv_encode",
+    "conv_reg_max",
     "datasets",
     "denoise",
     "duality_gap",

@@ -264,6 +264,33 @@ class StreamResult:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class ConvEncodeResult:
+    """Activations of patterns in recordings, and what they are worth; returned by `conv_encode`.
+
+    Attributes
+    ----------
+    codes : ndarray (n_trials, n_atoms, n_positions), or scipy.sparse.csr_matrix (n_trials * n_atoms, n_positions)
+        In the precision of the trials.
+    objective, gap : ndarray (n_trials,)
+        Objective and duality gap in float64, recomputed at the codes; the gap is in units of the objective.
+    n_updates : ndarray (n_trials,)
+        Of activations, or iterations of FISTA.
+    status : ndarray (n_trials,)
+        "converged", or "max_iter" where the gap is still above the tolerance.
+    """
+
+    codes: Array
+    objective: Array
+    gap: Array
+    n_updates: Array
+    status: Array
+
+    def __repr__(self) -> str:
+        n_active = self.codes.nnz if hasattr(self.codes, "nnz") else int((self.codes != 0).sum())
+        return f"ConvEncodeResult({len(self.gap)} trials, {n_active} activations, largest gap {self.gap.max():.2g})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class JointResult:
     """Codes that share their support; returned by `joint_encode`.
 

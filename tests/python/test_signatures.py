@@ -76,6 +76,9 @@ KEPT = {
     "duality_gap": dict(X=NO_DEFAULT, D=NO_DEFAULT, Z=NO_DEFAULT, reg=NO_DEFAULT),
     "kkt_violation": dict(X=NO_DEFAULT, D=NO_DEFAULT, Z=NO_DEFAULT, reg=NO_DEFAULT),
     "reg_max": dict(X=NO_DEFAULT, D=NO_DEFAULT),
+    "conv_encode": dict(X=NO_DEFAULT, atoms=NO_DEFAULT, reg=NO_DEFAULT, positive=True, boundary="valid", tol=1e-6, method="auto", output="dense", n_threads=None),
+    "conv_reg_max": dict(X=NO_DEFAULT, atoms=NO_DEFAULT, positive=True, boundary="valid"),
+    "conv_decode": dict(Z=NO_DEFAULT, atoms=NO_DEFAULT, n_times=None, boundary="valid"),
     "joint_encode": dict(X=NO_DEFAULT, D=NO_DEFAULT, reg=NO_DEFAULT, tol=1e-6, max_iter=100000),
     "joint_reg_max": dict(X=NO_DEFAULT, D=NO_DEFAULT, group_size=1),
     "joint_certificate": dict(X=NO_DEFAULT, D=NO_DEFAULT, Z=NO_DEFAULT, reg=NO_DEFAULT, group_size=1),
@@ -224,7 +227,7 @@ def test_everything_public_has_a_docstring_and_type_hints():
 
 
 def test_every_parameter_is_documented():
-    for name in [*PENALISED[:3], *PENALISED[7:], "lasso_path", "omp", "lars", "validation_curve", "denoise", "joint_encode", "sparse_inverse"]:
+    for name in [*PENALISED[:3], *PENALISED[7:], "lasso_path", "omp", "lars", "validation_curve", "denoise", "conv_encode", "joint_encode", "sparse_inverse"]:
         section = inspect.getdoc(function(name)).split("Returns\n")[0]
         documented = {
             word.strip()

@@ -1,5 +1,6 @@
 #include "riata/solvers/conv_encode.hpp"
 
+#include <Eigen/Cholesky>
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -66,53 +67,44 @@ struct ActivationState {
   double reg = 0, x_sq = 0, least_move = 0;
   double residual_sq = 0;  ///< as the moves changed it
   Index n_updates = 0;
-  int n_rounds = 0;
   bool is_done = false;
 };
 
-/// Of one signal: cuts it, runs a block.
+/// Of one signal: cuts it, runs a block. There are two cuts, whose bounds lie in the middle of each other's blocks.
 class GreedyBlocks {
  public:
-  explicit GreedyBlocks(const UnitTranslates& atoms) : atoms_(atoms) {
+  GreedyBlocks(const UnitTranslates& atoms, bool shifted) : atoms_(atoms) {
     const Index n = atoms.n_positions, least = std::max<Index>(2 * atoms.length, 64);
-    n_blocks_ = std::max<Index>(1, n / (4 * least));
-    if (atoms.wraps && n_blocks_ > 1) n_blocks_ -= n_blocks_ % 2;  // neighbours have different parities
+    const Index n_whole = std::max<Index>(1, n / (4 * least)), half = n / (2 * n_whole);
+    bounds_.push_back(0);
+    for (Index block = shifted ? 0 : 1; block < n_whole; ++block) bounds_.push_back(block * n / n_whole + (shifted ? half : 0));
+    bounds_.push_back(n);
     segment_ = std::max<Index>(16, atoms.length / 2);
   }
-  Index n_blocks() const { return n_blocks_; }
+  Index n_blocks() const { return std::ssize(bounds_) - 1; }
+  static constexpr int n_phases = 3;
+  /// Blocks of one phase are not neighbours: even ones, odd ones, and the last if a circle makes it a neighbour of the first.
+  std::vector<Index> blocks_of(int phase) const {
+    std::vector<Index> blocks;
+    for (Index block = 0; block < n_blocks(); ++block) {
+      const bool closes = atoms_.wraps && block > 0 && block == n_blocks() - 1 && block % 2 == 0;
+      if ((closes ? 2 : block % 2) == phase) blocks.push_back(block);
+    }
+    return blocks;
+  }
 
   struct Found {
     double decrease_of_residual = 0;
     Index n_updates = 0;
   };
-  /// Until no activation of the block moves by more than the threshold.
+  /// Until no activation of the block moves by more than the threshold, with those that are not zero where they are best together.
   Found run(ActivationState& state, Index block) const {
-    const Index begin = first(block), n_segments = (first(block + 1) - begin + segment_ - 1) / segment_;
-    std::vector<char> is_open(static_cast<std::size_t>(n_segments), 1);
-    Vector<double> of_row(atoms_.n_atoms);
     Found found;
-    const auto length_of = [&](Index s) { return std::min(segment_, first(block + 1) - begin - s * segment_); };
-    for (bool moved = true; moved;) {
-      moved = false;
-      for (Index s = 0; s < n_segments; ++s) {
-        if (is_open[static_cast<std::size_t>(s)] == 0) continue;
-        is_open[static_cast<std::size_t>(s)] = 0;
-        const Index from = begin + s * segment_;
-        for (;;) {
-          const Move<double> move =
-              kernels_.largest_move({atoms_.n_atoms, length_of(s), state.c.rows(), &state.c(from, 0), &state.z(from, 0),
-                                     state.thresholds.data(), atoms_.positive, of_row.data()});
-          if (!(move.size > state.least_move)) break;
-          leave_if_stopped();
-          found.decrease_of_residual += apply(state, move.row, from + move.at);
-          ++found.n_updates;
-          moved = true;
-          const Index before = (from + move.at - atoms_.length + 1 - begin) / segment_,
-                      after = (from + move.at + atoms_.length - 1 - begin) / segment_;
-          for (Index other = std::max<Index>(0, before); other <= std::min(n_segments - 1, after); ++other)
-            is_open[static_cast<std::size_t>(other)] = other != s ? 1 : 0;
-        }
-      }
+    for (int pass = 0; pass < most_passes; ++pass) {
+      const Index before = found.n_updates;
+      move_one_by_one(state, block, found);
+      if (pass > 0 && found.n_updates == before) break;
+      move_together(state, block, found);
     }
     return found;
   }
@@ -127,40 +119,131 @@ class GreedyBlocks {
   }
 
  private:
-  Index first(Index block) const { return block * atoms_.n_positions / n_blocks_; }
+  struct Place {
+    Index t, k;
+  };
+  Index first(Index block) const { return bounds_[static_cast<std::size_t>(block)]; }
 
-  /// Moves one activation to where it is best alone. Returns by how much ||r||^2 falls.
-  double apply(ActivationState& state, Index k, Index t) const {
-    const double c = state.c(t, k), z = state.z(t, k), threshold = state.thresholds(k);
-    double target = std::max(c - threshold, 0.0);
-    if (!atoms_.positive && -c > threshold) target = c + threshold;
-    const double step = target - z;
+  void move_one_by_one(ActivationState& state, Index block, Found& found) const {
+    const Index begin = first(block), n_segments = (first(block + 1) - begin + segment_ - 1) / segment_;
+    std::vector<char> is_open(static_cast<std::size_t>(n_segments), 1);
+    Vector<double> of_row(atoms_.n_atoms);
+    for (bool moved = true; moved;) {
+      moved = false;
+      for (Index s = 0; s < n_segments; ++s) {
+        if (is_open[static_cast<std::size_t>(s)] == 0) continue;
+        is_open[static_cast<std::size_t>(s)] = 0;
+        const Index from = begin + s * segment_, count = std::min(segment_, first(block + 1) - from);
+        for (;;) {
+          const Move<double> move =
+              kernels_.largest_move({atoms_.n_atoms, count, state.c.rows(), &state.c(from, 0), &state.z(from, 0),
+                                     state.thresholds.data(), atoms_.positive, of_row.data()});
+          if (!(move.size > state.least_move)) break;
+          leave_if_stopped();
+          const Index t = from + move.at;
+          apply(state, {t, move.row}, best_alone(state, {t, move.row}), found);
+          moved = true;
+          const Index before = std::max<Index>(0, t - atoms_.length + 1 - begin) / segment_,
+                      after = std::min(n_segments - 1, (t + atoms_.length - 1 - begin) / segment_);
+          for (Index other = before; other <= after; ++other) is_open[static_cast<std::size_t>(other)] = other != s ? 1 : 0;
+        }
+      }
+    }
+  }
+
+  /// Newton's method on the activations that are not zero, as far as none changes its sign; those that become zero leave.
+  void move_together(ActivationState& state, Index block, Found& found) const {
+    std::vector<Place> active;
+    for (Index k = 0; k < atoms_.n_atoms; ++k)
+      for (Index t = first(block); t < first(block + 1); ++t)
+        if (state.z(t, k) != 0) active.push_back({t, k});
+    const Index n = std::ssize(active);
+    if (n < 2 || n > most_together) return;
+    Vector<double> z(n), slope(n);  // slope: of the objective, downwards
+    Matrix<double> gram(n, n);
+    for (Index i = 0; i < n; ++i) {
+      const Place& at = active[static_cast<std::size_t>(i)];
+      z(i) = state.z(at.t, at.k);
+      slope(i) = state.c(at.t, at.k) - z(i) - std::copysign(state.thresholds(at.k), z(i));
+      for (Index j = 0; j <= i; ++j) gram(i, j) = gram(j, i) = product(at, active[static_cast<std::size_t>(j)]);
+    }
+    std::vector<Index> moving(static_cast<std::size_t>(n));
+    std::iota(moving.begin(), moving.end(), Index{0});
+    while (!moving.empty()) {
+      leave_if_stopped();
+      Matrix<double> of_moving = gram(moving, moving);
+      of_moving.diagonal() *= 1 + 1e-12;
+      const Eigen::LLT<Matrix<double>> factor(of_moving);
+      if (factor.info() != Eigen::Success) break;
+      const Vector<double> direction = factor.solve(slope(moving));
+      if (!direction.allFinite()) break;
+      double length = 1;
+      for (Index i = 0; i < direction.size(); ++i) {
+        const double from = z(moving[static_cast<std::size_t>(i)]);
+        if (from * (from + direction(i)) < 0) length = std::min(length, -from / direction(i));
+      }
+      for (Index i = 0; i < direction.size(); ++i) {
+        double& from = z(moving[static_cast<std::size_t>(i)]);
+        const double to = from + length * direction(i);
+        const bool leaves = from * (from + direction(i)) < 0 && -from / direction(i) <= length;
+        from = leaves ? 0 : to;
+      }
+      slope(moving) *= 1 - length;
+      if (length == 1) break;
+      std::erase_if(moving, [&](Index i) { return z(i) == 0; });
+    }
+    for (Index i = 0; i < n; ++i) {
+      const Place& at = active[static_cast<std::size_t>(i)];
+      if (z(i) != state.z(at.t, at.k)) apply(state, at, z(i), found);
+    }
+  }
+
+  double best_alone(const ActivationState& state, Place at) const {
+    const double c = state.c(at.t, at.k), threshold = state.thresholds(at.k);
+    if (c > threshold) return c - threshold;
+    return !atoms_.positive && -c > threshold ? c + threshold : 0;
+  }
+
+  /// Of two unit translates.
+  double product(Place of, Place with) const {
+    Index lag = of.t - with.t + atoms_.length - 1, n_lags = atoms_.n_lags();
+    if (atoms_.wraps) {
+      lag = (lag + atoms_.n_positions) % atoms_.n_positions;
+      n_lags = std::min(n_lags, atoms_.n_positions);
+    }
+    return lag < 0 || lag >= n_lags ? 0 : atoms_.G(of.k * atoms_.n_lags() + lag, with.k);
+  }
+
+  void apply(ActivationState& state, Place at, double target, Found& found) const {
+    const auto [t, k] = at;
+    const double c = state.c(t, k), z = state.z(t, k), step = target - z;
+    const Index n = atoms_.n_positions, begin = t - atoms_.length + 1, end = t + atoms_.length;
     state.z(t, k) = target;
-    const Index n = atoms_.n_positions, L = atoms_.length;
-    const auto subtract = [&](Index at, Index lag, Index count) {
-      kernels_.step({atoms_.n_atoms, count, step, atoms_.n_lags(), &atoms_.G(lag, k), state.c.rows(), &state.c(at, 0)});
+    const auto subtract = [&](Index from, Index lag, Index count) {
+      kernels_.step({atoms_.n_atoms, count, step, atoms_.n_lags(), &atoms_.G(lag, k), state.c.rows(), &state.c(from, 0)});
     };
-    const Index begin = t - L + 1, end = t + L;
     if (!atoms_.wraps) {
       const Index from = std::max<Index>(0, begin);
       subtract(from, from - begin, std::min(n, end) - from);
     } else {
       const Index n_lags = std::min(atoms_.n_lags(), n);  // beyond it they are folded
-      Index at = ((begin % n) + n) % n;
-      for (Index done = 0; done < n_lags;) {
-        const Index count = std::min(n_lags - done, n - at);
-        subtract(at, done, count);
+      for (Index done = 0, from = (begin + n) % n; done < n_lags; from = 0) {
+        const Index count = std::min(n_lags - done, n - from);
+        subtract(from, done, count);
         done += count;
-        at = 0;
       }
     }
     state.c(t, k) = c;  // what r lost, z gained
-    return 2 * step * (c - z) - step * step;
+    found.decrease_of_residual += 2 * step * (c - z) - step * step;
+    ++found.n_updates;
   }
 
+  static constexpr int most_passes = 3;
+  static constexpr Index most_together = 512;
   const UnitTranslates& atoms_;
   const ConvolutionKernels<double>& kernels_ = convolution_kernels<double>();
-  Index n_blocks_, segment_;
+  std::vector<Index> bounds_;
+  Index segment_;
 };
 
 /// The gap as c and z say it; that which is returned is found afresh.
@@ -216,7 +299,7 @@ void refresh(ActivationState& state, const Vector<double>& x, const Convolutiona
 template <Scalar T>
 void code_group(const ConstMatrixRef<T>& X, Index first, Index n, const Vector<T>& reg, const UnitTranslates& atoms,
                 const ConvolutionalDictionary<double>& D, const ConvEncodeOptions& options, ConvEncodeResult<T>& result) {
-  const GreedyBlocks blocks(atoms);
+  const GreedyBlocks cuts[] = {{atoms, false}, {atoms, true}};
   std::vector<ActivationState> states(static_cast<std::size_t>(n));
   parallel_for(n, options.execution, [&](Index i, int) {
     ActivationState& state = states[static_cast<std::size_t>(i)];
@@ -226,35 +309,36 @@ void code_group(const ConstMatrixRef<T>& X, Index first, Index n, const Vector<T
     state.x_sq = x.squaredNorm();
     state.thresholds = (atoms.norms.array() > 0).select(state.reg / atoms.norms.array(), std::numeric_limits<double>::max());
     refresh<T>(state, x, D, atoms);
-    state.least_move = blocks.largest(state);
+    state.least_move = cuts[0].largest(state);
     state.is_done = !(state.least_move > 0);
   });
   std::vector<Index> open(states.size());
   std::iota(open.begin(), open.end(), Index{0});
   const auto state_of = [&](Index i) -> ActivationState& { return states[static_cast<std::size_t>(i)]; };
-  std::vector<GreedyBlocks::Found> found(static_cast<std::size_t>(n * blocks.n_blocks()));
-  while (std::erase_if(open, [&](Index i) { return state_of(i).is_done; }), !open.empty()) {
-    for (const Index i : open) state_of(i).least_move *= 0.4;
-    for (const Index parity : {0, 1}) {
-      const Index of_signal = (blocks.n_blocks() + 1 - parity) / 2;
-      parallel_for(std::ssize(open) * of_signal, options.execution, [&](Index task, int) {
-        const Index i = open[static_cast<std::size_t>(task / of_signal)], block = 2 * (task % of_signal) + parity;
-        found[static_cast<std::size_t>(i * blocks.n_blocks() + block)] = blocks.run(state_of(i), block);
+  for (int round = 0; std::erase_if(open, [&](Index i) { return state_of(i).is_done; }), !open.empty(); ++round) {
+    const GreedyBlocks& blocks = cuts[round % 2];
+    if (round % 2 == 0)
+      for (const Index i : open) state_of(i).least_move *= 0.3;
+    std::vector<std::vector<GreedyBlocks::Found>> found(
+        states.size(), std::vector<GreedyBlocks::Found>(static_cast<std::size_t>(blocks.n_blocks())));
+    for (int phase = 0; phase < GreedyBlocks::n_phases; ++phase) {
+      const std::vector<Index> of_phase = blocks.blocks_of(phase);
+      const Index n_blocks = std::ssize(of_phase);
+      parallel_for(std::ssize(open) * n_blocks, options.execution, [&](Index task, int) {
+        const Index i = open[static_cast<std::size_t>(task / n_blocks)],
+                    block = of_phase[static_cast<std::size_t>(task % n_blocks)];
+        found[static_cast<std::size_t>(i)][static_cast<std::size_t>(block)] = blocks.run(state_of(i), block);
       });
     }
     parallel_for(std::ssize(open), options.execution, [&](Index task, int) {
       const Index i = open[static_cast<std::size_t>(task)];
       ActivationState& state = state_of(i);
-      Index moved = 0;
-      for (Index block = 0; block < blocks.n_blocks(); ++block) {
-        const GreedyBlocks::Found& of_block = found[static_cast<std::size_t>(i * blocks.n_blocks() + block)];
+      for (const GreedyBlocks::Found& of_block : found[static_cast<std::size_t>(i)]) {
         state.residual_sq -= of_block.decrease_of_residual;
-        moved += of_block.n_updates;
+        state.n_updates += of_block.n_updates;
       }
-      state.n_updates += moved;
-      ++state.n_rounds;
       const double rounding = 1e-15 * std::sqrt(state.x_sq);
-      state.is_done = state.n_rounds >= options.max_iter || state.least_move < rounding ||
+      state.is_done = round + 1 >= options.max_iter || state.least_move < rounding ||
                       gap_of(state, atoms) <= 0.5 * options.tol * state.x_sq * 0.9;
     });
   }
@@ -322,6 +406,15 @@ ConvEncodeResult<T> conv_encode(const NonDeduced<ConstMatrixRef<T>>& X, const Co
   return result;
 }
 
+template <Scalar T>
+CsrRows<T> activations_to_csr(const NonDeduced<ConstMatrixRef<T>>& codes, const ConvolutionalDictionary<T>& D) {
+  require(codes.rows() == D.code_size(), "activations_to_csr: codes have {} entries, must have {}", codes.rows(), D.code_size());
+  if (codes.outerStride() != codes.rows()) return activations_to_csr<T>(Matrix<T>(codes), D);
+  return to_csr<T>(Eigen::Map<const Matrix<T>>(codes.data(), D.n_positions(), D.n_atoms() * codes.cols()));
+}
+
+template CsrRows<float> activations_to_csr(const ConstMatrixRef<float>&, const ConvolutionalDictionary<float>&);
+template CsrRows<double> activations_to_csr(const ConstMatrixRef<double>&, const ConvolutionalDictionary<double>&);
 template ConvEncodeResult<float> conv_encode(const ConstMatrixRef<float>&, const ConvolutionalDictionary<float>&, const Reg&,
                                              const ConvEncodeOptions&);
 template ConvEncodeResult<double> conv_encode(const ConstMatrixRef<double>&, const ConvolutionalDictionary<double>&, const Reg&,

@@ -4,11 +4,13 @@
 //
 // by locally greedy coordinate descent; Moreau, Oudre and Vayatis (2018): of a segment of time the activation moves that has farthest
 // to go, to where it is best alone, and the correlations of all activations within L samples follow by the atoms' lagged Gram matrix.
-// Departures: a segment goes on until none of its moves exceeds a threshold, which falls from round to round; and segments lie in
-// blocks, at least two kernels long, of which first the even ones run, then the odd ones. Blocks of one parity touch nothing in
-// common and their bounds depend on the signal's length alone, so threads need no locks and change no bit.
+// Departures. A segment goes on until none of its moves exceeds a threshold, which falls from round to round. Neighbouring activations
+// of a smooth kernel are nearly the same, and one by one they would trade amplitudes for ever: so what is not zero in a block of
+// segments then moves together, by Newton's method. Blocks are many kernels long; first the even ones run, then the odd ones. Those of
+// one parity touch nothing in common and their bounds depend on the signal's length alone, so threads need no locks and change no bit.
 #pragma once
 
+#include "riata/core/csr.hpp"
 #include "riata/core/names.hpp"
 #include "riata/core/option.hpp"
 #include "riata/core/status.hpp"
@@ -57,5 +59,10 @@ struct ConvEncodeResult {
 template <Scalar T>
 ConvEncodeResult<T> conv_encode(const NonDeduced<ConstMatrixRef<T>>& X, const ConvolutionalDictionary<T>& D, const Reg& reg,
                                 const ConvEncodeOptions& options = {});
+
+/// Activations as sparse rows, (n_signals n_atoms) x n_positions as NumPy sees them: those of one atom in one signal are a row.
+/// @throws std::invalid_argument if codes are not of this size
+template <Scalar T>
+CsrRows<T> activations_to_csr(const NonDeduced<ConstMatrixRef<T>>& codes, const ConvolutionalDictionary<T>& D);
 
 }  // namespace riata

@@ -67,10 +67,10 @@ JointTerms joint_terms(const JointArrays& given, const Matrix<double>& Z, Index 
 }
 
 /// The gap with what rounding may hide of it, as in TileCertificate.
-double joint_gap(const JointTerms& terms, const JointArrays& given, double reg, double roundoff) {
+double joint_gap(const JointTerms& terms, const JointArrays& given, double reg, double unit_error) {
   if (terms.norms == 0) return terms.gap(reg, 0);
-  const double error = roundoff * (std::sqrt(static_cast<double>(given.atoms.rows())) * std::sqrt(2 * terms.fit) +
-                                   std::sqrt(static_cast<double>(terms.n_used)) * (given.X.norm() + terms.length));
+  const double error = unit_error * (std::sqrt(static_cast<double>(given.atoms.rows())) * std::sqrt(2 * terms.fit) +
+                                     std::sqrt(static_cast<double>(terms.n_used)) * (given.X.norm() + terms.length));
   return std::max(terms.gap(reg, error * terms.largest_atoms), 0.0) + error * terms.length;
 }
 
