@@ -144,6 +144,10 @@ def conv_decode(Z: Any, atoms: Any, n_times: int | None = None, boundary: str = 
     codes = as_float_array(where, "Z", Z)
     if codes.ndim != 3:
         raise ValueError(f"{where}: Z has shape {codes.shape}, expected (n_trials, n_atoms, n_positions)")
+    if codes.size == 0:
+        raise ValueError(f"{where}: Z has shape {codes.shape} and holds no activations")
+    if not np.isfinite(codes).all():
+        raise ValueError(f"{where}: Z holds NaN or infinity; expected finite numbers")
     n_channels = _channels_of(where, atoms)
     flat = codes.reshape(len(codes), -1)
     kernels, u = as_atoms(where, atoms, flat, n_channels, "Z")
@@ -152,6 +156,8 @@ def conv_decode(Z: Any, atoms: Any, n_times: int | None = None, boundary: str = 
     length = kernels.shape[1] // (n_channels if u is None else 1)
     more = {"valid": length - 1, "full": 1 - length, "circular": 0}.get(as_text(where, "boundary", boundary), 0)
     expected = codes.shape[2] + more
+    if expected < 1:
+        raise ValueError(f"{where}: Z has {codes.shape[2]} positions, boundary 'full' has at least {length}, as atoms have samples")
     if n_times is not None and as_size(where, "n_times", n_times) != expected:
         raise ValueError(
             f"{where}: n_times = {n_times}, must be {expected} for {codes.shape[2]} positions of {length} samples, boundary {boundary!r}"

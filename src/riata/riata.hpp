@@ -11,6 +11,7 @@
 #include "riata/io/safetensors.hpp"
 #include "riata/learning/admm_direction.hpp"
 #include "riata/learning/learn_dictionary.hpp"
+#include "riata/learning/learn_patterns.hpp"
 #include "riata/learning/model.hpp"
 #include "riata/learning/network_direction.hpp"
 #include "riata/learning/pursuit_direction.hpp"

@@ -113,6 +113,26 @@ def test_many_trials_are_what_each_is_alone():
         assert (riata.conv_encode(X[i : i + 1], (u, v), 0.3, n_threads=1).codes == together.codes[i]).all()
 
 
+@pytest.mark.parametrize("atoms_of", ["doubled", "smooth"])
+def test_hard_problems_end(atoms_of):
+    """Atoms that double each other, or as many activations as samples: rounds are bounded, and what is reached is said."""
+    rng = np.random.default_rng(1)
+    if atoms_of == "doubled":
+        atoms = rng.standard_normal((3, 1, 6)).cumsum(2)
+        atoms[1], atoms[2] = atoms[0], -atoms[0]
+        x, reg = rng.standard_normal((1, 1, 60)), "0.01max"
+    else:
+        t = np.arange(32) - 15.5
+        atoms = np.stack([np.exp(-(t**2) / 100) * np.cos(f * t) for f in (0.1, 0.2, 0.3, 0.4, 0.5)])[:, None]
+        x, reg = rng.standard_normal((1, 1, 1500)).cumsum(2), "1e-3max"
+    for max_iter in (30, 300):
+        coded = riata.conv_encode(x, atoms, reg, positive=False, tol=0, max_iter=max_iter)
+        assert coded.n_updates[0] < 20_000 * max_iter
+        reached = gap(x, coded.codes, atoms, float(reg[:-3]) * riata.conv_reg_max(x, atoms, positive=False), False, "valid")
+        assert -1e-12 * (x**2).sum() <= coded.gap[0] - reached[0] <= 1e-10 * (x**2).sum()  # with what rounding may hide
+    assert coded.gap[0] <= 1e-5 * 0.5 * (x**2).sum()
+
+
 X, U, V, _ = planted(n_trials=1)
 
 
@@ -129,6 +149,10 @@ X, U, V, _ = planted(n_trials=1)
         (lambda: riata.conv_encode(np.where(np.arange(400) == 7, np.nan, X), (U, V), 0.1), "holds nan"),
         (lambda: riata.conv_encode(X, (U, V), 0.1, output="coo"), "output = 'coo', must be 'dense' or 'csr'"),
         (lambda: riata.conv_decode(np.ones((1, 3, 5)), (U, V)), "Z has activations of 3 atoms, but there are 4"),
+        (lambda: riata.conv_decode(np.ones((0, 4, 5)), (U, V)), "Z has shape (0, 4, 5) and holds no activations"),
+        (lambda: riata.conv_decode(np.ones((1, 4, 5)), (U, V), boundary="full"), "Z has 5 positions, boundary 'full' has at least 25"),
+        (lambda: riata.conv_decode(np.full((1, 4, 5), np.nan), (U, V)), "Z holds NaN or infinity"),
+        (lambda: riata.conv_encode(X, (1e-160 * U, V), "0.1max"), "atom 0 has norm"),
         (lambda: riata.conv_decode(np.ones((1, 4, 5)), (U, V), n_times=5), "n_times = 5, must be 29 for 5 positions"),
     ],
 )

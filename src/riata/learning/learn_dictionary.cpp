@@ -326,8 +326,11 @@ Prepared<T> prepare(const Signals<T>& signals, const Dictionary<T>& init, const 
           .max_time = o.max_time,
           .project = [D](Parameters<T>& p) { D->project(p); },
           .make_tangent =
-              [has_atoms, constraint = o.constraint](const Parameters<T>& at, Parameters<T>& g) {
-                if (has_atoms) make_tangent(at, g, constraint);
+              [D, has_atoms, constraint = o.constraint](const Parameters<T>& at, Parameters<T>& g) {
+                if (has_atoms)
+                  make_tangent(at, g, constraint);
+                else
+                  D->make_tangent(at, g);
               },
           .check = [D, constraint = o.constraint](const Parameters<T>& p,
                                                   const std::string& where) { check_parameters(*D, p, constraint, where); },
@@ -538,9 +541,11 @@ LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const NonDeduced<
   });
 }
 
+namespace {
+
+/// Whether it has atoms, as a matrix that learns.
 template <Scalar T>
-LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const Dictionary<T>& init, const std::optional<Reg>& reg,
-                                const LearnOptions& options, const Observer& observer) {
+bool require_parameters(const Dictionary<T>& init, const LearnOptions& options) {
   require(!options.centre, "learn_dictionary: centre is for a matrix of atoms; centre the signals, or leave it out");
   const Parameters<T> parameters = init.parameters();
   const bool has_atoms = init.matrix().has_value() && parameters.contains("dictionary");
@@ -550,6 +555,26 @@ LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const Dictionary<
   require(!parameters.contains("steps"), "learn_dictionary: 'steps' names the layers' steps, not a parameter of init");
   require(has_atoms || !parameters.contains("dictionary"),
           "learn_dictionary: the parameter 'dictionary' names the atoms of a matrix, which init is not; name it otherwise");
+  return has_atoms;
+}
+
+}  // namespace
+
+template <Scalar T>
+LearnResult<T> learn_dictionary(const std::shared_ptr<SignalSource<T>>& X, const Dictionary<T>& init,
+                                const std::optional<Reg>& reg, const LearnOptions& options, const Observer& observer) {
+  require_parameters(init, options);
+  return learn_from_source<T>(X, reg, options, observer, [&](Index n_features, Index, const auto&) {
+    require(init.signal_size() == n_features,
+            "learn_dictionary: init has {} features but the signals have {}; they must be equal", init.signal_size(), n_features);
+    return std::unique_ptr<const Dictionary<T>>(init.at({}));
+  });
+}
+
+template <Scalar T>
+LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const Dictionary<T>& init, const std::optional<Reg>& reg,
+                                const LearnOptions& options, const Observer& observer) {
+  const bool has_atoms = require_parameters(init, options);
   LearnOptions own = options;
   if (const auto* dense = dynamic_cast<const DenseDictionary<T>*>(&init)) own.constraint = dense->constraint();
   return learn_from<T>(X, reg, own, observer, [&](const ConstMatrixRef<T>& signals) {
@@ -711,6 +736,8 @@ template class DictionaryLearner<double>;
                                               const Observer&);                                                          \
   template LearnResult<T> learn_dictionary<T>(const Batch<T>&, const ConstMatrixRef<T>&, const std::optional<Reg>&,      \
                                               const LearnOptions&, const Observer&);                                     \
+  template LearnResult<T> learn_dictionary<T>(const std::shared_ptr<SignalSource<T>>&, const Dictionary<T>&,             \
+                                              const std::optional<Reg>&, const LearnOptions&, const Observer&);          \
   template LearnResult<T> learn_dictionary<T>(const Batch<T>&, const Dictionary<T>&, const std::optional<Reg>&,          \
                                               const LearnOptions&, const Observer&);
 RIATA_INSTANTIATE(float)

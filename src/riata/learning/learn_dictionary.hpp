@@ -275,6 +275,10 @@ template <Scalar T>
 LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const Dictionary<T>& init, const std::optional<Reg>& reg,
                                 const LearnOptions& options = {}, const Observer& observer = {});
 
+template <Scalar T>
+LearnResult<T> learn_dictionary(const std::shared_ptr<SignalSource<T>>& X, const Dictionary<T>& init,
+                                const std::optional<Reg>& reg, const LearnOptions& options = {}, const Observer& observer = {});
+
 /// The same from given atoms, projected onto the options' constraint first. @throws std::invalid_argument if an atom is zero
 template <Scalar T>
 LearnResult<T> learn_dictionary(const NonDeduced<Batch<T>>& X, const NonDeduced<ConstMatrixRef<T>>& init,

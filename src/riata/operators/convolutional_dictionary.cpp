@@ -319,6 +319,17 @@ void ConvolutionalDictionary<T>::project(Parameters<T>& parameters) const {
 }
 
 template <Scalar T>
+void ConvolutionalDictionary<T>::make_tangent(const Parameters<T>& at, Parameters<T>& direction) const {
+  for (const char* const name : {"u", "v", "kernels"})
+    if (const auto own = direction.find(name); own != direction.end() && at.contains(name))
+      for (Index k = 0; k < own->second.cols(); ++k) {
+        const auto column = at.at(name).col(k);
+        if (const T square = column.squaredNorm(); square > T(0))
+          own->second.col(k) -= column.dot(own->second.col(k)) / square * column;
+      }
+}
+
+template <Scalar T>
 std::unique_ptr<Dictionary<T>> ConvolutionalDictionary<T>::at(const Parameters<T>& parameters) const {
   const auto take = [&](const char* name, const Matrix<T>& own) -> const Matrix<T>& {
     const auto found = parameters.find(name);

@@ -61,6 +61,7 @@ class ConvolutionalDictionary final : public Dictionary<T> {
   void accumulate_gradient(T scale, const ConstMatrixRef<T>& R, const ConstMatrixRef<T>& Z,
                            Parameters<T>& gradient) const override;
   void project(Parameters<T>& parameters) const override;
+  void make_tangent(const Parameters<T>& at, Parameters<T>& direction) const override;
   std::unique_ptr<Dictionary<T>> at(const Parameters<T>& parameters) const override;
   std::unique_ptr<Dictionary<double>> in_double() const override;
 

@@ -31,6 +31,8 @@ class Dictionary {
                                    Parameters<T>& gradient) const = 0;
   /// Puts parameters onto its constraint; names that are not its own are left alone.
   virtual void project(Parameters<T>& parameters) const = 0;
+  /// Takes from a direction at parameters what leads off that constraint, for searches that look at its length.
+  virtual void make_tangent(const Parameters<T>& /*at*/, Parameters<T>& /*direction*/) const {}
   /// The same map with those of its parameters that the pack holds.
   virtual std::unique_ptr<Dictionary> at(const Parameters<T>& parameters) const = 0;
   /// The same map in double, for certificates; of a matrix, its very entries.

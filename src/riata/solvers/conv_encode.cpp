@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <span>
 
 #include "riata/core/check.hpp"
 #include "riata/core/memory.hpp"
@@ -64,10 +65,12 @@ struct UnitTranslates {
 struct ActivationState {
   Matrix<double> c, z;  ///< n_positions x n_atoms
   Vector<double> thresholds;
-  double reg = 0, x_sq = 0, least_move = 0;
+  double x_sq = 0, least_move = 0;
+  bool is_settled = true;
   double residual_sq = 0;  ///< as the moves changed it
   Index n_updates = 0;
   bool is_done = false;
+  double rounding() const { return 4e-15 * std::sqrt(x_sq); }  ///< moves that say nothing
 };
 
 /// Of one signal: cuts it, runs a block. There are two cuts, whose bounds lie in the middle of each other's blocks.
@@ -96,15 +99,17 @@ class GreedyBlocks {
   struct Found {
     double decrease_of_residual = 0;
     Index n_updates = 0;
+    bool is_settled = false;  ///< no activation alone moves by more than the threshold
   };
-  /// Until no activation of the block moves by more than the threshold, with those that are not zero where they are best together.
+  /// Until no activation of the block moves by more than the threshold, with those that are not zero where they are best together;
+  /// or until that has been tried a few times.
   Found run(ActivationState& state, Index block) const {
     Found found;
     for (int pass = 0; pass < most_passes; ++pass) {
       const Index before = found.n_updates;
-      move_one_by_one(state, block, found);
+      found.is_settled = move_one_by_one(state, block, found);
       if (pass > 0 && found.n_updates == before) break;
-      move_together(state, block, found);
+      move_together(state, block, pass, found);
     }
     return found;
   }
@@ -124,8 +129,10 @@ class GreedyBlocks {
   };
   Index first(Index block) const { return bounds_[static_cast<std::size_t>(block)]; }
 
-  void move_one_by_one(ActivationState& state, Index block, Found& found) const {
+  /// False where that takes more moves than those together cost.
+  bool move_one_by_one(ActivationState& state, Index block, Found& found) const {
     const Index begin = first(block), n_segments = (first(block + 1) - begin + segment_ - 1) / segment_;
+    const Index most_moves = found.n_updates + 64 + 4 * n_segments * atoms_.n_atoms;
     std::vector<char> is_open(static_cast<std::size_t>(n_segments), 1);
     Vector<double> of_row(atoms_.n_atoms);
     for (bool moved = true; moved;) {
@@ -139,6 +146,7 @@ class GreedyBlocks {
               kernels_.largest_move({atoms_.n_atoms, count, state.c.rows(), &state.c(from, 0), &state.z(from, 0),
                                      state.thresholds.data(), atoms_.positive, of_row.data()});
           if (!(move.size > state.least_move)) break;
+          if (found.n_updates == most_moves) return false;
           leave_if_stopped();
           const Index t = from + move.at;
           apply(state, {t, move.row}, best_alone(state, {t, move.row}), found);
@@ -149,16 +157,28 @@ class GreedyBlocks {
         }
       }
     }
+    return true;
   }
 
-  /// Newton's method on the activations that are not zero, as far as none changes its sign; those that become zero leave.
-  void move_together(ActivationState& state, Index block, Found& found) const {
+  /// All that are not zero, so many at a time, cut elsewhere from pass to pass.
+  void move_together(ActivationState& state, Index block, int pass, Found& found) const {
     std::vector<Place> active;
     for (Index k = 0; k < atoms_.n_atoms; ++k)
       for (Index t = first(block); t < first(block + 1); ++t)
         if (state.z(t, k) != 0) active.push_back({t, k});
+    std::sort(active.begin(), active.end(), [](Place a, Place b) { return a.t != b.t ? a.t < b.t : a.k < b.k; });
+    Index next = pass % 2 == 0 ? most_together : most_together / 2;
+    for (Index begin = 0; begin < std::ssize(active); begin = next, next += most_together) {
+      const Index end = std::min(next, std::ssize(active));
+      move_some_together(state, std::span(active).subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)),
+                         found);
+    }
+  }
+
+  /// Newton's method, as far as none changes its sign; those that become zero leave.
+  void move_some_together(ActivationState& state, std::span<const Place> active, Found& found) const {
     const Index n = std::ssize(active);
-    if (n < 2 || n > most_together) return;
+    if (n < 2) return;
     Vector<double> z(n), slope(n);  // slope: of the objective, downwards
     Matrix<double> gram(n, n);
     for (Index i = 0; i < n; ++i) {
@@ -169,14 +189,10 @@ class GreedyBlocks {
     }
     std::vector<Index> moving(static_cast<std::size_t>(n));
     std::iota(moving.begin(), moving.end(), Index{0});
-    while (!moving.empty()) {
+    for (int step = 0; step < most_steps && !moving.empty(); ++step) {
       leave_if_stopped();
-      Matrix<double> of_moving = gram(moving, moving);
-      of_moving.diagonal() *= 1 + 1e-12;
-      const Eigen::LLT<Matrix<double>> factor(of_moving);
-      if (factor.info() != Eigen::Success) break;
-      const Vector<double> direction = factor.solve(slope(moving));
-      if (!direction.allFinite()) break;
+      const Vector<double> direction = newton_direction(gram(moving, moving), slope(moving));
+      if (direction.size() == 0) break;
       double length = 1;
       for (Index i = 0; i < direction.size(); ++i) {
         const double from = z(moving[static_cast<std::size_t>(i)]);
@@ -196,6 +212,19 @@ class GreedyBlocks {
       const Place& at = active[static_cast<std::size_t>(i)];
       if (z(i) != state.z(at.t, at.k)) apply(state, at, z(i), found);
     }
+  }
+
+  /// G^-1 slope; of a G that is singular to rounding with as little on its diagonal as it takes, which makes steps shorter and no
+  /// wrong ones. Empty where nothing helps.
+  static Vector<double> newton_direction(const Matrix<double>& G, const Vector<double>& slope) {
+    for (const double ridge : {1e-13, 1e-10, 1e-7}) {
+      Matrix<double> lifted = G;
+      lifted.diagonal() *= 1 + ridge;
+      const Eigen::LLT<Matrix<double>> factor(lifted);
+      if (factor.info() != Eigen::Success) continue;
+      if (Vector<double> direction = factor.solve(slope); direction.allFinite()) return direction;
+    }
+    return {};
   }
 
   double best_alone(const ActivationState& state, Place at) const {
@@ -238,8 +267,8 @@ class GreedyBlocks {
     ++found.n_updates;
   }
 
-  static constexpr int most_passes = 3;
-  static constexpr Index most_together = 512;
+  static constexpr int most_passes = 3, most_steps = 32;
+  static constexpr Index most_together = 256;
   const UnitTranslates& atoms_;
   const ConvolutionKernels<double>& kernels_ = convolution_kernels<double>();
   std::vector<Index> bounds_;
@@ -270,7 +299,6 @@ double gap_of(const ActivationState& state, const UnitTranslates& atoms) {
 }
 
 /// c = d^T (x - d z) + z, afresh.
-template <Scalar T>
 void refresh(ActivationState& state, const Vector<double>& x, const ConvolutionalDictionary<double>& D,
              const UnitTranslates& atoms) {
   Matrix<double> r = x;
@@ -305,10 +333,10 @@ void code_group(const ConstMatrixRef<T>& X, Index first, Index n, const Vector<T
     ActivationState& state = states[static_cast<std::size_t>(i)];
     const Vector<double> x = X.col(first + i).template cast<double>();
     state.z.setZero(atoms.n_positions, atoms.n_atoms);
-    state.reg = static_cast<double>(reg(first + i));
     state.x_sq = x.squaredNorm();
-    state.thresholds = (atoms.norms.array() > 0).select(state.reg / atoms.norms.array(), std::numeric_limits<double>::max());
-    refresh<T>(state, x, D, atoms);
+    state.thresholds = (atoms.norms.array() > 0)
+                           .select(static_cast<double>(reg(first + i)) / atoms.norms.array(), std::numeric_limits<double>::max());
+    refresh(state, x, D, atoms);
     state.least_move = cuts[0].largest(state);
     state.is_done = !(state.least_move > 0);
   });
@@ -317,8 +345,9 @@ void code_group(const ConstMatrixRef<T>& X, Index first, Index n, const Vector<T
   const auto state_of = [&](Index i) -> ActivationState& { return states[static_cast<std::size_t>(i)]; };
   for (int round = 0; std::erase_if(open, [&](Index i) { return state_of(i).is_done; }), !open.empty(); ++round) {
     const GreedyBlocks& blocks = cuts[round % 2];
-    if (round % 2 == 0)
-      for (const Index i : open) state_of(i).least_move *= 0.3;
+    for (const Index i : open)
+      if (ActivationState& state = state_of(i); round % 2 == 0 && state.is_settled)
+        state.least_move = std::max(0.3 * state.least_move, state.rounding());
     std::vector<std::vector<GreedyBlocks::Found>> found(
         states.size(), std::vector<GreedyBlocks::Found>(static_cast<std::size_t>(blocks.n_blocks())));
     for (int phase = 0; phase < GreedyBlocks::n_phases; ++phase) {
@@ -333,13 +362,14 @@ void code_group(const ConstMatrixRef<T>& X, Index first, Index n, const Vector<T
     parallel_for(std::ssize(open), options.execution, [&](Index task, int) {
       const Index i = open[static_cast<std::size_t>(task)];
       ActivationState& state = state_of(i);
+      state.is_settled = true;
       for (const GreedyBlocks::Found& of_block : found[static_cast<std::size_t>(i)]) {
         state.residual_sq -= of_block.decrease_of_residual;
         state.n_updates += of_block.n_updates;
+        state.is_settled = state.is_settled && of_block.is_settled;
       }
-      const double rounding = 1e-15 * std::sqrt(state.x_sq);
-      state.is_done = round + 1 >= options.max_iter || state.least_move < rounding ||
-                      gap_of(state, atoms) <= 0.5 * options.tol * state.x_sq * 0.9;
+      const bool stands = state.is_settled && round % 2 == 1 && state.least_move <= state.rounding();
+      state.is_done = round + 1 >= options.max_iter || stands || gap_of(state, atoms) <= 0.9 * options.tol * state.x_sq / 2;
     });
   }
   for (Index i = 0; i < n; ++i) {
@@ -386,6 +416,9 @@ ConvEncodeResult<T> conv_encode(const NonDeduced<ConstMatrixRef<T>>& X, const Co
   const Index n_signals = X.cols();
   const Vector<T> regs = resolve_reg<T>(reg, X, D, penalty, options.execution);
   const UnitTranslates atoms(D, options.positive);
+  for (Index k = 0; k < atoms.n_atoms; ++k)
+    require(atoms.norms(k) == 0 ? D.atoms().col(k).isZero(0) : atoms.norms(k) > 1e-100,
+            "conv_encode: atom {} has norm {:.3g}, whose square is no number; choose another unit", k, atoms.norms(k));
   const std::unique_ptr<Dictionary<double>> exact = D.in_double();
   make_room("conv_encode", "codes", D.code_size(), n_signals, "pass fewer signals at a time", result.codes);
   result.n_updates.resize(static_cast<std::size_t>(n_signals));

@@ -7,7 +7,7 @@
 // Departures. A segment goes on until none of its moves exceeds a threshold, which falls from round to round. Neighbouring activations
 // of a smooth kernel are nearly the same, and one by one they would trade amplitudes for ever: so what is not zero in a block of
 // segments then moves together, by Newton's method. Blocks are many kernels long; first the even ones run, then the odd ones. Those of
-// one parity touch nothing in common and their bounds depend on the signal's length alone, so threads need no locks and change no bit.
+// one phase touch nothing in common and their bounds depend on the signal's length alone, so threads need no locks and change no bit.
 #pragma once
 
 #include "riata/core/csr.hpp"

@@ -299,7 +299,7 @@ class MatchingInSingle : public GramFit<float> {
     P_.conservativeResize(alpha_.size() + gram_line<float>, columns);
     R_.conservativeResize(columns, columns);
     y_.conservativeResize(columns);
-    w_in_single_.resize(columns);
+    w_in_single_.conservativeResize(columns);
     places_.resize(static_cast<std::size_t>(columns));
   }
 

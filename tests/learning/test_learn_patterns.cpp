@@ -1,0 +1,149 @@
+#include "riata/learning/learn_patterns.hpp"
+
+#include <gtest/gtest.h>
+
+#include "riata/unrolled/unrolled.hpp"
+#include "support/random_arrays.hpp"
+
+namespace riata::testing {
+namespace {
+
+struct Planted {
+  Matrix<double> X, u, v;
+};
+
+/// Two trials of two channels, two smooth patterns of 12 samples.
+Planted planted(double noise) {
+  Draw draw(1);
+  Planted made{.X = {}, .u = draw.normal_matrix(2, 2), .v = Matrix<double>(12, 2)};
+  for (Index l = 0; l < 12; ++l) {
+    made.v(l, 0) = std::sin(3.14159 * static_cast<double>(l) / 11);
+    made.v(l, 1) = std::sin(4 * 3.14159 * static_cast<double>(l) / 11);
+  }
+  made.u.colwise().normalize();
+  made.v.colwise().normalize();
+  const auto D = ConvolutionalDictionary<double>::rank_one(made.u, made.v, {2, 300});
+  Matrix<double> Z = Matrix<double>::Zero(D.code_size(), 2);
+  for (int i = 0; i < 80; ++i) Z(draw.integer(0, static_cast<int>(Z.rows()) - 1), i % 2) += draw.uniform(1, 2);
+  made.X.resize(600, 2);
+  D.apply(Z, made.X);
+  made.X += noise * draw.normal_matrix(600, 2);
+  return made;
+}
+
+/// The mean over the planted patterns of the best |correlation|, at any shift.
+double recovery(const Matrix<double>& of, const Matrix<double>& planted, bool shifts) {
+  double sum = 0;
+  for (Index j = 0; j < planted.cols(); ++j) {
+    double best = 0;
+    for (Index k = 0; k < of.cols(); ++k)
+      for (Index s = shifts ? 1 - of.rows() : 0; s < (shifts ? of.rows() : 1); ++s) {
+        double product = 0;
+        for (Index l = 0; l < of.rows(); ++l)
+          if (l + s >= 0 && l + s < of.rows()) product += of(l + s, k) * planted(l, j);
+        best = std::max(best, std::abs(product));
+      }
+    sum += best;
+  }
+  return sum / static_cast<double>(planted.cols());
+}
+
+TEST(LearnPatterns, FindsPlantedOnes) {
+  const Planted made = planted(0.02);
+  for (const LearningMethod method : {LearningMethod::stochastic, LearningMethod::unrolled})
+    for (const bool rank_one : {true, false}) {
+      double best = 0, least = std::numeric_limits<double>::infinity();
+      for (std::uint64_t seed = 0; seed < 3; ++seed) {
+        PatternOptions options{.rank_one = rank_one};
+        options.learn.method = method;
+        options.learn.max_iter = 60;
+        options.learn.seed = seed;
+        const auto learned = learn_patterns<double>(made.X, 2, 2, 12, Reg::fraction_of_max(0.1), options);
+        const double value = learned.learned.history.value.back();
+        EXPECT_LT(value, learned.learned.history.value.front());
+        EXPECT_LE((learned.atoms.colwise().norm().array() - 1).abs().maxCoeff(), 1e-12);
+        if (value < least) {
+          least = value;
+          best = rank_one ? (recovery(learned.u, made.u, false) + recovery(learned.v, made.v, true)) / 2 : 1;
+        }
+      }
+      EXPECT_GE(best, 0.95) << to_string(method) << " " << rank_one;
+    }
+}
+
+TEST(LearnPatterns, GradientThroughLayersIsThatOfFiniteDifferences) {
+  Draw draw(3);
+  for (const Boundary boundary : {Boundary::valid, Boundary::full, Boundary::circular})
+    for (const bool window : {false, true}) {
+      const RecordingShape shape{2, 40, boundary};
+      const auto D = ConvolutionalDictionary<double>::rank_one(draw.atoms(2, 3), draw.atoms(7, 3), shape,
+                                                               window ? tukey_window<double>(7) : Vector<double>());
+      const Matrix<double> X = draw.normal_matrix(80, 2);
+      Matrix<double> mask = Matrix<double>::Ones(80, 2);
+      for (Index j = 0; j < mask.size(); j += 7) mask.data()[j] = 0;
+      const UnrolledOptions layers{
+          .n_layers = 5, .steps = {0.9, 1.0, 1.1, 1.0, 0.8}, .lipschitz = D.squared_norm(), .penalty = {.positive = true}};
+      for (const Batch<double>& batch : {Batch<double>(X), Batch<double>(X, mask)}) {
+        const auto found = unrolled_gradient<double>(batch, D, 0.2, layers);
+        for (const auto& [name, values] : D.parameters())
+          for (Index j = 0; j < values.size(); ++j) {
+            const auto loss = [&](double h) {
+              Parameters<double> moved = D.parameters();
+              moved.at(name).data()[j] += h;
+              return unrolled_loss<double>(batch, *D.at(moved), 0.2, layers);
+            };
+            const double h = 1e-6, difference = (loss(h) - loss(-h)) / (2 * h);
+            EXPECT_NEAR(found.parameters.at(name).data()[j], difference, 1e-7) << name << " " << j;
+          }
+        for (std::size_t k = 0; k < 5; ++k) {
+          const auto loss = [&](double h) {
+            UnrolledOptions moved = layers;
+            moved.steps[k] += h;
+            return unrolled_loss<double>(batch, D, 0.2, moved);
+          };
+          EXPECT_NEAR(found.steps(static_cast<Index>(k)), (loss(1e-5) - loss(-1e-5)) / 2e-5, 1e-7);
+        }
+        EXPECT_NEAR(
+            found.reg(0),
+            (unrolled_loss<double>(batch, D, 0.2 + 1e-5, layers) - unrolled_loss<double>(batch, D, 0.2 - 1e-5, layers)) / 2e-5,
+            1e-7);
+      }
+    }
+}
+
+TEST(RecordingWindows, LieWithinTheRecordingAndAreTheSameWhenReadAgain) {
+  Matrix<double> X(2 * 50, 3);
+  for (Index j = 0; j < X.size(); ++j) X.data()[j] = static_cast<double>(j);
+  RecordingWindows<double> windows(X, 2, 8, 3000, 5);
+  Matrix<double> all(16, 3000), one(16, 1);
+  windows.read(0, all);
+  std::vector<int> starts(3 * 43);
+  for (Index i = 0; i < 3000; ++i) {
+    const auto first = static_cast<Index>(all(0, i)), trial = first / 100, start = first % 100;
+    ASSERT_LT(start, 43);
+    ++starts[static_cast<std::size_t>(trial * 43 + start)];
+    for (Index c = 0; c < 2; ++c)
+      for (Index t = 0; t < 8; ++t) ASSERT_EQ(all(c * 8 + t, i), X(c * 50 + start + t, trial));
+  }
+  double chi_squared = 0;
+  for (const int count : starts) chi_squared += std::pow(count - 3000.0 / 129, 2) / (3000.0 / 129);
+  EXPECT_LT(chi_squared, 190);  // of 128 degrees of freedom: beyond it once in 3 000 times
+  windows.read(1234, one);
+  EXPECT_EQ(one, all.col(1234));
+}
+
+TEST(LearnPatterns, RefusesWhatDoesNotFit) {
+  const Matrix<double> X = Matrix<double>::Ones(60, 1);
+  PatternOptions options;
+  EXPECT_THROW(learn_patterns<double>(X, 7, 2, 5, 0.1), std::invalid_argument);
+  EXPECT_THROW(learn_patterns<double>(X, 2, 2, 31, 0.1), std::invalid_argument);
+  EXPECT_THROW(learn_patterns<double>(X, 2, 0, 5, 0.1), std::invalid_argument);
+  options.learn.method = LearningMethod::online;
+  EXPECT_THROW(learn_patterns<double>(X, 2, 2, 5, 0.1, options), std::invalid_argument);
+  options.learn.method = LearningMethod::unrolled;
+  options.n_times_window = 20;
+  EXPECT_THROW(learn_patterns<double>(X, 2, 2, 5, 0.1, options), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace riata::testing
