@@ -1,7 +1,7 @@
 // Learning the patterns of recordings: presets of learn_dictionary over convolutional dictionaries.
 //
-// `stochastic` is the method of Malezieux, Moreau and Kowalski (2022), section 4: each iteration takes windows that begin anywhere, the
-// gradient through unrolled layers by u and v, or by the kernels, and a stochastic line search.
+// `stochastic` is the method of Malezieux, Moreau and Kowalski (2022), section 4: each iteration takes windows that begin
+// anywhere, the gradient through unrolled layers by u and v, or by the kernels, and a stochastic line search.
 #pragma once
 
 #include "riata/learning/learn_dictionary.hpp"

@@ -2,9 +2,9 @@
 //
 //   x_c(t) = sum_k sum_l d_k(c, l) z_k(t - l),
 //
-// of kernels that are free, or of rank one, d_k = u_k (w v_k)^T: a pattern u_k over channels times one v_k in time, which a window w
-// may bring to zero at its ends; Dupré la Tour, Moreau, Jas and Gramfort (2018). A signal is a recording or a window of one, channel
-// after channel; its code the activations of one kernel after another.
+// of kernels that are free, or of rank one, d_k = u_k (w v_k)^T: a pattern u_k over channels times one v_k in time, which a
+// window w may bring to zero at its ends; Dupré la Tour, Moreau, Jas and Gramfort (2018). A signal is a recording or a window of
+// one, channel after channel; its code the activations of one kernel after another.
 #pragma once
 
 #include <memory>

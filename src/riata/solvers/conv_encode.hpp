@@ -2,12 +2,15 @@
 //
 //   min over z of  1/2 || x - sum_k d_k * z_k ||^2 + reg ||z||_1,   z >= 0 if `positive`
 //
-// by locally greedy coordinate descent; Moreau, Oudre and Vayatis (2018): of a segment of time the activation moves that has farthest
-// to go, to where it is best alone, and the correlations of all activations within L samples follow by the atoms' lagged Gram matrix.
-// Departures. A segment goes on until none of its moves exceeds a threshold, which falls from round to round. Neighbouring activations
-// of a smooth kernel are nearly the same, and one by one they would trade amplitudes for ever: so what is not zero in a block of
-// segments then moves together, by Newton's method. Blocks are many kernels long; first the even ones run, then the odd ones. Those of
-// one phase touch nothing in common and their bounds depend on the signal's length alone, so threads need no locks and change no bit.
+// by locally greedy coordinate descent; Moreau, Oudre and Vayatis (2018): of a segment of time the activation moves that has
+// farthest to go, to where it is best alone, and the correlations of all activations within L samples follow by the atoms' lagged
+// Gram matrix.
+//
+// Departures. A segment goes on until none of its moves exceeds a threshold, which falls from round to round. Neighbouring
+// activations of a smooth kernel are nearly the same, and one by one they would trade amplitudes for ever: so what is not zero in
+// a block of segments then moves together, by Newton's method. Blocks are many kernels long; first the even ones run, then the
+// odd ones. Those of one phase touch nothing in common and their bounds depend on the signal's length alone, so threads need no
+// locks and change no bit.
 #pragma once
 
 #include "riata/core/csr.hpp"

@@ -9,9 +9,9 @@
 //
 //   p = ( G_k - sum_i w_i p_i ) / rho,   w_i = p_i(k),   rho^2 = 1 - ||w||^2,   y = alpha_k / rho,   z_I = V y
 //
-// MatchingInSingle is that in single precision, for signals of it. SinglePursuit, for signals in double, knows what rounding may do:
-// it chooses by alpha = d^T x - G_I z_I in single precision, fits in double, and compares atoms in double that rounding may have
-// put in the wrong order:
+// MatchingInSingle is that in single precision, for signals of it. SinglePursuit, for signals in double, knows what rounding may
+// do: it chooses by alpha = d^T x - G_I z_I in single precision, fits in double, and compares atoms in double that rounding may
+// have put in the wrong order:
 //
 //   w = V^T G_Ik,   V <- ( V, -V w / rho; 0, 1 / rho ),   z_I <- z_I + y V_k
 //
