@@ -57,17 +57,27 @@ struct PursuedAtoms {
   Matrix<float> single_gram;  ///< G for the pursuits in single precision, or 0 x 0; rows padded with zeros
   Matrix<T> gram;             ///< G for GramPursuit, likewise
 
+  std::optional<int> n_threads = {};  ///< of a product, where there are too few signals to share
+
   Index n_rows() const { return may_choose.size(); }
   /// d^T R, first rows of `out`.
   void correlate(const ConstMatrixRef<T>& R, MatrixRef<T> out) const {
-    const auto products = out.topRows(norms.size());
+    constexpr Index block = Index{1} << 13;  // atoms
+    const Index m = norms.size();
+    auto products = out.topRows(m);
+    const auto multiply_block = [&](const auto& A) {
+      if (!n_threads) return multiply_transposed<T>(A, R, products);
+      for_each_tile(block, m, {.n_threads = *n_threads}, [&](Index first, Index n, int) {
+        multiply_transposed<T>(A.middleCols(first, n), R, products.middleRows(first, n));
+      });
+    };
     if (exact.size() > 0) {
       if constexpr (std::same_as<T, float>)
-        multiply_transposed<T>(single, R, products);
+        multiply_block(single);
       else
-        multiply_transposed<T>(exact.topRows(R.rows()), R, products);
+        multiply_block(exact.topRows(R.rows()));
     } else {
-      multiply_transposed<T>(D.atoms(), R, products);
+      multiply_block(D.atoms());
       divide_by_norms(out);
     }
   }
@@ -593,7 +603,8 @@ PursuedAtoms<T> make_atoms(const DenseDictionary<T>& D, Selection selection) {
                         .exact = {},
                         .single = {},
                         .single_gram = {},
-                        .gram = {}};
+                        .gram = {},
+                        .n_threads = {}};
   for (Index j = 0; j < m; ++j)
     if (atoms.norms(j) > 0) atoms.may_choose(j) = T(1);
   return atoms;
@@ -876,13 +887,17 @@ class ExactPass : public PursuitTile<T> {
   Matrix<T> products_, vectors_, fresh_;
 };
 
-/// work(so many of the signals, pass). Parts depend on the sizes alone: enough for threads, and each large, as it reads the whole
-/// dictionary.
+/// Signals of a part. It depends on the sizes alone: enough parts for threads, and each large, as it reads the whole dictionary.
+Index signals_of_part(Index n_signals, Index n_atoms) {
+  const Index most = std::clamp<Index>(n_signals / 32, 64, 256);
+  return std::clamp<Index>(static_cast<Index>(entries_of_a_tile / static_cast<double>(n_atoms)), 1, most);
+}
+
+/// work(so many of the signals, pass)
 template <Scalar T, class MakePass, class Work>
 void for_each_part(std::span<const Index> signals, const DenseDictionary<T>& D, const Execution& execution,
                    const MakePass& make_pass, const Work& work) {
-  const Index most = std::clamp<Index>(std::ssize(signals) / 32, 64, 256);
-  const Index part = std::clamp<Index>(static_cast<Index>(entries_of_a_tile / static_cast<double>(D.code_size())), 1, most);
+  const Index part = signals_of_part(std::ssize(signals), D.code_size());
   const Index n_parts = (std::ssize(signals) + part - 1) / part;
   for_each_tile(Partition{.tile = part, .n_tiles = n_parts, .n_lanes = n_parts}, std::ssize(signals), execution, make_pass,
                 [&](Index first, Index n, auto& pass) {
@@ -970,6 +985,7 @@ void pursue_all(const ConstMatrixRef<T>& X, const DenseDictionary<T>& D, const O
       atoms.gram = known.gram ? unit_gram<double, T>(*known.gram, atoms, options.execution)
                               : gram_of<double>(atoms.exact, options.execution);
     }
+  if (std::ssize(signals) <= signals_of_part(std::ssize(signals), m)) atoms.n_threads = options.execution.n_threads;
   for_each_part<T>(
       signals, D, options.execution, [&] { return std::make_unique<ExactPass<T>>(tile, atoms, most_atoms); },
       [](std::span<const Index> part, ExactPass<T>& pass) { pass.code(part); });
