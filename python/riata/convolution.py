@@ -80,7 +80,7 @@ def conv_encode(
     array([0., 0., 1., 0., 0., 0., 3., 0.])
     """
     where = "conv_encode"
-    signals, n_channels, _ = as_trials(where, X)
+    signals, n_channels, n_times = as_trials(where, X)
     kernels, u = as_atoms(where, atoms, signals, n_channels)
     n_atoms = len(kernels)
     as_csr = _is_csr(where, output)
@@ -95,7 +95,6 @@ def conv_encode(
         as_options(where, where, locals()),
     )
     if as_csr:
-        n_times = signals.shape[1] // n_channels
         length = kernels.shape[1] // (n_channels if u is None else 1)
         n_positions = {"valid": n_times - length + 1, "full": n_times + length - 1, "circular": n_times}[boundary]
         fields["codes"] = _csr(fields["codes"], n_positions)

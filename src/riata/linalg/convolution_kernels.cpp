@@ -1,5 +1,7 @@
 #include "riata/linalg/convolution_kernels.hpp"
 
+#include "riata/linalg/by_instruction_set.hpp"
+
 namespace riata {
 
 namespace baseline {
@@ -15,23 +17,20 @@ namespace avx512 {
 extern const ConvolutionKernels<float> convolution_kernels_float;
 extern const ConvolutionKernels<double> convolution_kernels_double;
 }  // namespace avx512
+#else
+namespace avx2 = baseline;
+namespace avx512 = baseline;
 #endif
 
 template <>
 const ConvolutionKernels<float>& convolution_kernels(InstructionSet set) {
-#if defined(__x86_64__)
-  if (set == InstructionSet::avx512) return avx512::convolution_kernels_float;
-  if (set == InstructionSet::avx2) return avx2::convolution_kernels_float;
-#endif
-  return baseline::convolution_kernels_float;
+  return pick_by_set(set, baseline::convolution_kernels_float, avx2::convolution_kernels_float,
+                     avx512::convolution_kernels_float);
 }
 template <>
 const ConvolutionKernels<double>& convolution_kernels(InstructionSet set) {
-#if defined(__x86_64__)
-  if (set == InstructionSet::avx512) return avx512::convolution_kernels_double;
-  if (set == InstructionSet::avx2) return avx2::convolution_kernels_double;
-#endif
-  return baseline::convolution_kernels_double;
+  return pick_by_set(set, baseline::convolution_kernels_double, avx2::convolution_kernels_double,
+                     avx512::convolution_kernels_double);
 }
 
 }  // namespace riata

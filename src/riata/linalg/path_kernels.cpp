@@ -1,5 +1,7 @@
 #include "riata/linalg/path_kernels.hpp"
 
+#include "riata/linalg/by_instruction_set.hpp"
+
 namespace riata {
 
 namespace baseline {
@@ -22,16 +24,6 @@ extern const InverseFactorKernels factor_kernels;
 namespace avx2 = baseline;
 namespace avx512 = baseline;
 #endif
-
-namespace {
-
-template <class Kernels>
-const Kernels& pick_by_set(InstructionSet set, const Kernels& of_baseline, const Kernels& of_avx2, const Kernels& of_avx512) {
-  if (set == InstructionSet::avx512) return of_avx512;
-  return set == InstructionSet::avx2 ? of_avx2 : of_baseline;
-}
-
-}  // namespace
 
 template <>
 const PathKernels<float>& path_kernels(InstructionSet set) {
