@@ -88,6 +88,7 @@ Options to_options(const nb::dict& given, OnInterrupt on_interrupt = OnInterrupt
   if constexpr (requires { options.execution; }) options.execution = execution;
   if constexpr (requires { options.encode.execution; }) options.encode.execution = execution;
   if constexpr (requires { options.network.execution; }) options.network.execution = execution;
+  if constexpr (requires { options.learn.execution; }) options.learn.execution = execution;
   return options;
 }
 

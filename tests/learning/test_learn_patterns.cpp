@@ -114,7 +114,7 @@ TEST(LearnPatterns, GradientThroughLayersIsThatOfFiniteDifferences) {
 TEST(RecordingWindows, LieWithinTheRecordingAndAreTheSameWhenReadAgain) {
   Matrix<double> X(2 * 50, 3);
   for (Index j = 0; j < X.size(); ++j) X.data()[j] = static_cast<double>(j);
-  RecordingWindows<double> windows(X, 2, 8, 3000, 5);
+  RecordingWindows<double> windows(std::make_shared<RecordingInMemory<double>>(X, 2), 8, 3000, 5);
   Matrix<double> all(16, 3000), one(16, 1);
   windows.read(0, all);
   std::vector<int> starts(3 * 43);
@@ -138,7 +138,8 @@ TEST(LearnPatterns, RefusesWhatDoesNotFit) {
   EXPECT_THROW(learn_patterns<double>(X, 7, 2, 5, 0.1), std::invalid_argument);
   EXPECT_THROW(learn_patterns<double>(X, 2, 2, 31, 0.1), std::invalid_argument);
   EXPECT_THROW(learn_patterns<double>(X, 2, 0, 5, 0.1), std::invalid_argument);
-  options.learn.method = LearningMethod::online;
+  options.learn.method = LearningMethod::mod;
+  options.learn.n_nonzero = 2;
   EXPECT_THROW(learn_patterns<double>(X, 2, 2, 5, 0.1, options), std::invalid_argument);
   options.learn.method = LearningMethod::unrolled;
   options.n_times_window = 20;
