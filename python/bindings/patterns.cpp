@@ -68,15 +68,15 @@ template <Scalar T>
 void bind_patterns_in(nb::module_& m) {
   m.def(
       "learn_patterns",
-      [](const Array2<T>& X, Index n_channels, Index n_atoms, Index n_times_atom, const PythonReg& reg,
+      [](const Array2<T>& X, Index n_channels, Index n_atoms, Index n_times_atom, const std::optional<PythonReg>& reg,
          const nb::object& callback, const nb::dict& given) {
         const auto options = to_options<PatternOptions>(given, OnInterrupt::stop);
-        const Reg weight = to_reg(reg);
+        const std::optional<Reg> weight = reg ? std::optional(to_reg(*reg)) : std::nullopt;
         const Observer observer = to_observer<IterationInfo>(callback, OnInterrupt::stop);
         return to_python<T>(without_gil(
             [&] { return learn_patterns<T>(view<T>(X), n_channels, n_atoms, n_times_atom, weight, options, observer); }));
       },
-      array_arg("X"), nb::arg("n_channels"), nb::arg("n_atoms"), nb::arg("n_times_atom"), array_arg("reg"),
+      array_arg("X"), nb::arg("n_channels"), nb::arg("n_atoms"), nb::arg("n_times_atom"), array_arg("reg").none(),
       nb::arg("callback").none(), nb::arg("options"));
 }
 
@@ -89,9 +89,9 @@ void bind_patterns(nb::module_& m) {
   m.def(
       "learn_patterns_of_source",
       [](const nb::callable& read, Index n_trials, Index n_channels, Index n_times, bool is_float, Index n_atoms,
-         Index n_times_atom, const PythonReg& reg, const nb::object& callback, const nb::dict& given) {
+         Index n_times_atom, const std::optional<PythonReg>& reg, const nb::object& callback, const nb::dict& given) {
         const auto options = to_options<PatternOptions>(given, OnInterrupt::stop);
-        const Reg weight = to_reg(reg);
+        const std::optional<Reg> weight = reg ? std::optional(to_reg(*reg)) : std::nullopt;
         const Observer observer = to_observer<IterationInfo>(callback, OnInterrupt::stop);
         const auto learn = [&]<Scalar T>(T) {
           const auto recording = std::make_shared<PythonRecording<T>>(read, n_trials, n_channels, n_times);
@@ -101,7 +101,7 @@ void bind_patterns(nb::module_& m) {
         return is_float ? learn(float()) : learn(double());
       },
       nb::arg("read"), nb::arg("n_trials"), nb::arg("n_channels"), nb::arg("n_times"), nb::arg("is_float"), nb::arg("n_atoms"),
-      nb::arg("n_times_atom"), array_arg("reg"), nb::arg("callback").none(), nb::arg("options"));
+      nb::arg("n_times_atom"), array_arg("reg").none(), nb::arg("callback").none(), nb::arg("options"));
 }
 
 }  // namespace riata::python

@@ -34,7 +34,9 @@ std::vector<bool> rare_atoms(const Vector<double>& usage, const AtomPolicy& poli
 template <Scalar T>
 std::vector<bool> unused_atoms(const Sums<T>& answer) {
   std::vector<bool> unused;
-  if (const auto g = answer.gradient.find("dictionary"); g != answer.gradient.end())
+  if (answer.usage.size() > 0)
+    for (const double u : answer.usage) unused.push_back(u == 0);
+  else if (const auto g = answer.gradient.find("dictionary"); g != answer.gradient.end())
     for (Index j = 0; j < g->second.cols(); ++j) unused.push_back(g->second.col(j).isZero(0));
   else if (const auto A = answer.statistics.find("A"); A != answer.statistics.end())
     for (Index j = 0; j < A->second.cols(); ++j) unused.push_back(A->second(j, j) == T(0));

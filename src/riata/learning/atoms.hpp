@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <string>
 #include <vector>
 
 #include "riata/optim/question.hpp"
@@ -18,6 +20,14 @@ struct AtomPolicy {
   bool non_negative = false;  ///< no entry below zero in what is put in their place
   std::uint64_t seed = 0;
   void validate() const;  ///< @throws std::invalid_argument
+};
+
+/// How atoms are replaced, where they are not the columns of "dictionary".
+template <Scalar T>
+struct AtomReplacement {
+  std::string parameter = "dictionary";  ///< which has a column for each atom
+  /// Puts others in their place, of atoms that are unused or whatever else it finds; which. Absent: replace_atoms.
+  std::function<std::vector<Index>(Parameters<T>&, const std::vector<bool>& unused, const Batch<T>&, Index iteration)> put = {};
 };
 
 /// Which columns of D no signal uses, exactly: their gradient is zero, or no code of theirs in the statistics. Empty if an answer

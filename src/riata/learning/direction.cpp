@@ -93,7 +93,8 @@ Sums<T> UnrolledDirection<T>::look(const Sample<T>& sample, const Question<T>& q
   sums.value = result.value;
   sums.gradient = std::move(result.parameters);
   const double counted = options_.reduction == Reduction::mean ? static_cast<double>(batch.size()) : 1;
-  if (question.usage) sums.usage = counted * result.usage;
+  if (question.usage)
+    sums.usage = counted * result.usage.reshaped(result.usage.size() / D->n_atoms(), D->n_atoms()).colwise().sum().transpose();
   if (scales) {
     const double floor = 0.1 * result.usage.mean();
     for (Index j = 0; j < result.usage.size(); ++j)

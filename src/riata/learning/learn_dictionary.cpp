@@ -7,8 +7,11 @@
 #include "riata/core/random.hpp"
 #include "riata/core/stopping.hpp"
 #include "riata/datasets/generators.hpp"
+#include "riata/learning/activation_direction.hpp"
 #include "riata/learning/admm_direction.hpp"
 #include "riata/learning/decided.hpp"
+#include "riata/learning/pattern_atoms.hpp"
+#include "riata/learning/pattern_pursuit_direction.hpp"
 #include "riata/learning/pursuit_direction.hpp"
 #include "riata/operators/units.hpp"
 #include "riata/optim/adam.hpp"
@@ -18,6 +21,8 @@
 #include "riata/optim/ksvd.hpp"
 #include "riata/optim/least_squares.hpp"
 #include "riata/optim/line_search.hpp"
+#include "riata/optim/pattern_descent.hpp"
+#include "riata/optim/pattern_ksvd.hpp"
 #include "riata/optim/stochastic_line_search.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/tile_certificate.hpp"
@@ -62,7 +67,7 @@ void LearnOptions::validate() const {
           "batch_size and validation are for methods that take mini-batches, not for '{}'", name);
   require(is_pursuit || !n_nonzero, "n_nonzero is for 'mod', 'ksvd' and 'aksvd', not for '{}'", name);
   require(!is_pursuit || n_nonzero, "method '{}' needs n_nonzero, the atoms of a code", name);
-  require(!is_pursuit || penalty == PenaltyOptions{}, "method '{}' has no penalty, and its codes any sign", name);
+  require(!is_pursuit || penalty == PenaltyOptions{.positive = penalty.positive}, "method '{}' has no penalty", name);
   require(!is_pursuit || constraint != Constraint::non_negative, "method '{}' has atoms of any sign", name);
   require(shuffle || batches != BatchesOf::all, "shuffle is for methods that take mini-batches, not for '{}'", name);
   require(shuffle || validation == 0, "shuffle = false takes all signals in their order, and holds none out for validation");
@@ -176,13 +181,30 @@ DecaySchedule decay_of(const LearnOptions& o) {
                                          : DecaySchedule{};
 }
 
+/// D where exact codes are those of patterns, of which lagged correlations are the statistics.
+template <Scalar T>
+const ConvolutionalDictionary<T>* as_patterns(const Dictionary<T>& D) {
+  const auto* const patterns = dynamic_cast<const ConvolutionalDictionary<T>*>(&D);
+  return patterns != nullptr && patterns->shape().boundary == Boundary::valid ? patterns : nullptr;
+}
+
+ConvPursuitOptions pursuit_of(const LearnOptions& o) {
+  return {.n_nonzero = *o.n_nonzero, .positive = o.penalty.positive, .execution = o.execution};
+}
+
 template <Scalar T>
 std::unique_ptr<Direction<T>> make_direction(const Dictionary<T>& D, std::optional<double> weight, const LearnOptions& o) {
   const auto [codes, moves, batches] = parts_of(o.method);
+  if (const auto* const patterns = as_patterns(D); patterns != nullptr && codes == CodesBy::pursuit)
+    return std::make_unique<PatternPursuitDirection<T>>(*patterns, pursuit_of(o), o.reduction);
   if (codes == CodesBy::pursuit) return std::make_unique<PursuitDirection<T>>(D, *o.n_nonzero, o.reduction);
   const double reg = *weight;
   if (codes == CodesBy::exact) {
     const bool change = batches == BatchesOf::some;
+    if (const auto* const patterns = as_patterns(D))
+      return std::make_unique<ActivationDirection<T>>(
+          *patterns, reg, ConvEncodeOptions{.tol = o.coder_tol.value_or(change ? 1e-2 : 1e-4), .positive = o.penalty.positive},
+          o.reduction);
     return std::make_unique<ExactDirection<T>>(
         D, reg, EncodeOptions{.tol = o.coder_tol.value_or(change ? 1e-2 : 1e-8), .penalty = o.penalty}, o.reduction,
         change ? CodesOf::changing_batches : CodesOf::one_batch);
@@ -224,9 +246,15 @@ std::unique_ptr<Sampler<T>> make_sampler(const Signals<T>& signals, const LearnO
 }
 
 template <Scalar T>
-std::unique_ptr<Update<T>> make_update(Index n_all, const LearnOptions& o) {
+std::unique_ptr<Update<T>> make_update(const Dictionary<T>& D, Index n_all, const LearnOptions& o) {
   const Index n_signals = n_trained_on(o, n_all);
-  switch (parts_of(o.method).moves) {
+  const auto [codes, moves, batches] = parts_of(o.method);
+  if (const auto* const patterns = as_patterns(D); patterns != nullptr && codes == CodesBy::exact)
+    return std::make_unique<PatternDescent<T>>(
+        *patterns, moves == MovesBy::statistics ? std::optional(o.forgetting.value_or(10)) : std::nullopt);
+  if (const auto* const patterns = as_patterns(D); patterns != nullptr && moves == MovesBy::rank_one)
+    return std::make_unique<PatternKSvd<T>>(*patterns, o.penalty.positive);
+  switch (moves) {
     case MovesBy::line_search:
       return std::make_unique<LineSearch<T>>(LineSearchOptions{.first = 64});
     case MovesBy::stochastic_line_search: {
@@ -254,20 +282,6 @@ std::unique_ptr<Update<T>> make_update(Index n_all, const LearnOptions& o) {
   return {};
 }
 
-/// Of g the part that leads somewhere: along the sphere of each atom that lies on it, and not below entries that must not fall.
-template <Scalar T>
-void make_tangent(const Parameters<T>& at, Parameters<T>& g, Constraint constraint) {
-  const auto moves = g.find("dictionary");
-  if (moves == g.end()) return;
-  const Matrix<T>& D = at.at("dictionary");
-  if (constraint == Constraint::non_negative)
-    moves->second = (D.array() == T(0) && moves->second.array() > T(0)).select(T(0), moves->second);
-  for (Index j = 0; j < D.cols(); ++j) {
-    const T square = D.col(j).squaredNorm(), along = D.col(j).dot(moves->second.col(j));
-    if (square > T(0.999)) moves->second.col(j) -= along / square * D.col(j);
-  }
-}
-
 /// Refuses stored parameters off the dictionary's constraint, and atoms on the sphere that are zero.
 template <Scalar T>
 void check_parameters(const Dictionary<T>& D, const Parameters<T>& stored, Constraint constraint, const std::string& where) {
@@ -282,6 +296,21 @@ void check_parameters(const Dictionary<T>& D, const Parameters<T>& stored, Const
     if (D.matrix() && constraint == Constraint::unit_sphere) holds = holds && own.colwise().norm().minCoeff() > T(0);
     require(holds, "{}{}' holds an atom that violates the constraint", where, name);
   }
+}
+
+/// Of patterns, which D is.
+template <Scalar T>
+AtomReplacement<T> replacement_of(const std::shared_ptr<const Dictionary<T>>& D, const std::optional<double>& reg,
+                                  const LearnOptions& o) {
+  const auto code = [reg, o](const ConstMatrixRef<T>& X, const ConvolutionalDictionary<T>& patterns) -> Matrix<T> {
+    if (!reg) return conv_pursuit<T>(X, patterns, pursuit_of(o));
+    return conv_encode<T>(X, patterns, *reg, {.tol = 1e-2, .positive = o.penalty.positive, .execution = o.execution}).codes;
+  };
+  const auto put = [D, code](Parameters<T>& at, const std::vector<bool>& unused, const Batch<T>& batch, Index iteration) {
+    constexpr Index between = AtomPolicy().check_every;
+    return mend_patterns<T>(at, dynamic_cast<const ConvolutionalDictionary<T>&>(*D), unused, batch, iteration / between, code);
+  };
+  return {.parameter = dynamic_cast<const ConvolutionalDictionary<T>&>(*D).is_rank_one() ? "v" : "kernels", .put = put};
 }
 
 /// A run that may begin, and what its result needs to say.
@@ -313,30 +342,32 @@ Prepared<T> prepare(const Signals<T>& signals, const Dictionary<T>& init, const 
     phases.push_back(first);
     phases.back().moves.insert("steps");
   }
-  const bool needs_atoms =
-      codes == CodesBy::pursuit || codes == CodesBy::admm || moves == MovesBy::statistics || moves == MovesBy::fixed_step;
+  const ConvolutionalDictionary<T>* const patterns = as_patterns(*D);
+  const bool by_activations = patterns != nullptr && (codes == CodesBy::exact || o.method == LearningMethod::ksvd);
+  require(by_activations || codes != CodesBy::pursuit || !o.penalty.positive, "method '{}' has codes of any sign",
+          to_string(o.method));
+  require(!by_activations || o.penalty == PenaltyOptions{.positive = o.penalty.positive},
+          "method '{}' of patterns has the penalty 'l1', of one weight and perhaps positive", to_string(o.method));
+  const bool needs_atoms = !by_activations && (codes == CodesBy::pursuit || codes == CodesBy::admm ||
+                                               moves == MovesBy::statistics || moves == MovesBy::fixed_step);
   require(!needs_atoms || has_atoms, "method '{}' needs a dictionary that is a matrix", to_string(o.method));
-  require(!needs_atoms || !signals.some.is_weighted(),
+  require(!(needs_atoms || by_activations) || !signals.some.is_weighted(),
           "method '{}' takes no mask; choose one by gradients: 'unrolled', 'stochastic', 'pudle_lasso'", to_string(o.method));
   auto run = std::make_unique<Run<T>>(
-      std::move(sampler), make_direction<T>(*D, reg, o), make_update<T>(signals.n, o), std::move(phases), std::move(parameters),
+      std::move(sampler), make_direction<T>(*D, reg, o), make_update<T>(*D, signals.n, o), std::move(phases),
+      std::move(parameters),
       RunOptions<T>{
           .max_iter = o.max_iter,
           .tol = o.tol,
           .max_time = o.max_time,
           .project = [D](Parameters<T>& p) { D->project(p); },
-          .make_tangent =
-              [D, has_atoms, constraint = o.constraint](const Parameters<T>& at, Parameters<T>& g) {
-                if (has_atoms)
-                  make_tangent(at, g, constraint);
-                else
-                  D->make_tangent(at, g);
-              },
+          .make_tangent = [D](const Parameters<T>& at, Parameters<T>& g) { D->make_tangent(at, g); },
           .check = [D, constraint = o.constraint](const Parameters<T>& p,
                                                   const std::string& where) { check_parameters(*D, p, constraint, where); },
-          .atoms = {.replace = o.replace_atoms && has_atoms,
+          .atoms = {.replace = o.replace_atoms && (has_atoms || patterns != nullptr),
                     .non_negative = o.constraint == Constraint::non_negative,
                     .seed = o.seed},
+          .replacement = patterns == nullptr ? AtomReplacement<T>() : replacement_of<T>(D, reg, o),
           .validation = {.patience = 10 * o.max_no_improvement, .least_gain = o.least_gain},
           .checkpoint = std::move(checkpoint),
           .execution = o.execution});

@@ -1,6 +1,7 @@
 #include "riata/learning/learn_patterns.hpp"
 
 #include <Eigen/SVD>
+#include <limits>
 
 #include "riata/core/check.hpp"
 #include "riata/core/random.hpp"
@@ -45,14 +46,20 @@ ConvolutionalDictionary<T> initial_patterns(Recording<T>& recording, const Recor
 
 bool is_by_windows(LearningMethod method) { return parts_of(method).batches == BatchesOf::some; }
 
+/// Where there is no number of activations, their sizes alone end a pursuit.
+LearnOptions with_n_nonzero(LearnOptions o) {
+  if (o.method == LearningMethod::ksvd) o.n_nonzero = o.n_nonzero.value_or(std::numeric_limits<int>::max());
+  return o;
+}
+
 }  // namespace
 
 void PatternOptions::validate() const {
-  learn.validate();
+  with_n_nonzero(learn).validate();
   const auto [codes, moves, batches] = parts_of(learn.method);
-  require((codes == CodesBy::layers && moves != MovesBy::adam) || codes == CodesBy::exact,
+  require((codes == CodesBy::layers && moves != MovesBy::adam) || codes == CodesBy::exact || learn.method == LearningMethod::ksvd,
           "learn_patterns: method = '{}' is not for patterns; choose 'stochastic', 'unrolled', 'truncated', 'alternating', "
-          "'alternating_exact' or 'online'",
+          "'alternating_exact', 'online' or 'ksvd'",
           to_string(learn.method));
   require(learn.init != Init::dct, "learn_patterns: init = 'dct' is not for patterns; choose 'data' or 'random'");
   require(rank_one || !window, "learn_patterns: window is for patterns of rank one");
@@ -62,8 +69,8 @@ void PatternOptions::validate() const {
 }
 
 template <Scalar T>
-PatternResult<T> learn_patterns(const std::shared_ptr<Recording<T>>& recording, Index n_atoms, Index n_times_atom, const Reg& reg,
-                                const PatternOptions& options, const Observer& observer) {
+PatternResult<T> learn_patterns(const std::shared_ptr<Recording<T>>& recording, Index n_atoms, Index n_times_atom,
+                                const std::optional<Reg>& reg, const PatternOptions& options, const Observer& observer) {
   options.validate();
   const StopScope scope(options.learn.execution);
   require(recording != nullptr, "learn_patterns: there is no recording");
@@ -86,14 +93,15 @@ PatternResult<T> learn_patterns(const std::shared_ptr<Recording<T>>& recording, 
     Matrix<T> some(windows->n_features(), std::min<Index>(n_windows, 100));
     windows->read(0, some);
     require_finite("learn_patterns", "X", some, of_signals);
-    const double weight = resolve_run_reg<T>(reg, some, init, learn.penalty, learn.seed, learn.execution);
+    require(reg.has_value(), "learn_patterns: reg is missing; give a number or a fraction such as 0.1max");
+    const double weight = resolve_run_reg<T>(*reg, some, init, learn.penalty, learn.seed, learn.execution);
     result.learned = learn_dictionary<T>(windows, init, weight, learn, observer);
   } else {
     Matrix<T> all(n_channels * n_times, n_trials);
     for (Index trial = 0; trial < n_trials; ++trial)
       recording->read(trial, 0, Eigen::Map<Matrix<T>>(all.col(trial).data(), n_times, n_channels));
     require_finite("learn_patterns", "X", all, of_signals);
-    result.learned = learn_dictionary<T>(all, init, reg, options.learn, observer);
+    result.learned = learn_dictionary<T>(all, init, reg, with_n_nonzero(options.learn), observer);
   }
   const auto learned = init.at(result.learned.parameters);
   result.atoms = dynamic_cast<const ConvolutionalDictionary<T>&>(*learned).atoms();
@@ -106,15 +114,15 @@ PatternResult<T> learn_patterns(const std::shared_ptr<Recording<T>>& recording, 
 
 template <Scalar T>
 PatternResult<T> learn_patterns(const NonDeduced<ConstMatrixRef<T>>& X, Index n_channels, Index n_atoms, Index n_times_atom,
-                                const Reg& reg, const PatternOptions& options, const Observer& observer) {
+                                const std::optional<Reg>& reg, const PatternOptions& options, const Observer& observer) {
   return learn_patterns<T>(std::make_shared<RecordingInMemory<T>>(X, n_channels), n_atoms, n_times_atom, reg, options, observer);
 }
 
-#define RIATA_INSTANTIATE(T)                                                                                                    \
-  template PatternResult<T> learn_patterns(const std::shared_ptr<Recording<T>>&, Index, Index, const Reg&,                      \
-                                           const PatternOptions&, const Observer&);                                             \
-  template PatternResult<T> learn_patterns<T>(const ConstMatrixRef<T>&, Index, Index, Index, const Reg&, const PatternOptions&, \
-                                              const Observer&);
+#define RIATA_INSTANTIATE(T)                                                                                              \
+  template PatternResult<T> learn_patterns(const std::shared_ptr<Recording<T>>&, Index, Index, const std::optional<Reg>&, \
+                                           const PatternOptions&, const Observer&);                                       \
+  template PatternResult<T> learn_patterns<T>(const ConstMatrixRef<T>&, Index, Index, Index, const std::optional<Reg>&,   \
+                                              const PatternOptions&, const Observer&);
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
 #undef RIATA_INSTANTIATE

@@ -37,14 +37,15 @@ struct PatternResult {
 };
 
 /// A fraction of reg_max is that of at most 100 windows, or trials, at the initial patterns. Codes are those of Boundary::valid
-/// within windows. Methods on mini-batches read windows of the recording, the others all of it.
+/// within windows. `ksvd` takes no reg, but learn.n_nonzero activations of a trial at most, and none below a tenth of the first.
+/// Methods on mini-batches read windows of the recording, the others all of it.
 /// @throws std::invalid_argument for bad shapes or options
 template <Scalar T>
-PatternResult<T> learn_patterns(const std::shared_ptr<Recording<T>>& recording, Index n_atoms, Index n_times_atom, const Reg& reg,
-                                const PatternOptions& options = {}, const Observer& observer = {});
+PatternResult<T> learn_patterns(const std::shared_ptr<Recording<T>>& recording, Index n_atoms, Index n_times_atom,
+                                const std::optional<Reg>& reg, const PatternOptions& options = {}, const Observer& observer = {});
 /// X: (n_channels n_times) x n_trials.
 template <Scalar T>
 PatternResult<T> learn_patterns(const NonDeduced<ConstMatrixRef<T>>& X, Index n_channels, Index n_atoms, Index n_times_atom,
-                                const Reg& reg, const PatternOptions& options = {}, const Observer& observer = {});
+                                const std::optional<Reg>& reg, const PatternOptions& options = {}, const Observer& observer = {});
 
 }  // namespace riata

@@ -71,8 +71,9 @@ Run<T>::Run(std::unique_ptr<Sampler<T>> sampler, std::unique_ptr<Direction<T>> d
     for (const std::string& name : phases_[k].moves)
       require(initial_.contains(name), "run: phase {} moves '{}', which is not among the parameters: {}", k, name,
               names_in(initial_));
-  require(!options_.atoms.replace || initial_.contains("dictionary"),
-          "run: atoms are replaced in the parameter 'dictionary', which is not among the parameters: {}", names_in(initial_));
+  require(!options_.atoms.replace || initial_.contains(options_.replacement.parameter),
+          "run: atoms are replaced in the parameter '{}', which is not among the parameters: {}", options_.replacement.parameter,
+          names_in(initial_));
   for (const Piece needed : update_->needs())
     require(direction_->produces().contains(needed), "run: {} needs the {} of the direction, which does not produce it",
             update_->name(), to_string(needed));
@@ -81,6 +82,12 @@ Run<T>::Run(std::unique_ptr<Sampler<T>> sampler, std::unique_ptr<Direction<T>> d
       "run: the direction holds codes of one batch, and the sampler gives another at each iteration; use one that codes anew");
   state_of_parts();
   state_.parameters = initial_;
+}
+
+template <Scalar T>
+Index Run<T>::n_atoms() const {
+  const auto atoms = initial_.find(options_.replacement.parameter);
+  return atoms == initial_.end() ? 0 : atoms->second.cols();
 }
 
 template <Scalar T>
@@ -159,7 +166,7 @@ const Question<T>* Run<T>::question() {
   Question<T>* question = dialogue_->question();
   if (question != nullptr) {
     question->n_layers = phase().n_layers;
-    question->usage = follows_usage();
+    question->usage = asks_usage();
     question->iteration = state_.iteration;
   }
   return question;
@@ -337,13 +344,17 @@ Asking<T, bool> Run<T>::iterate(bool is_function) {
   Outcome<T> outcome = step.result();
   if (outcome.ends_phase) direction_->forget_looks();
 
-  if (usage.size() > 0 && s.usage.size() > 0) usage += (1 - 1.0 / options_.atoms.check_every) * s.usage;
+  if (follows_usage() && usage.size() > 0 && s.usage.size() > 0) usage += (1 - 1.0 / options_.atoms.check_every) * s.usage;
   if (follows_usage()) unused = rare_atoms(usage, options_.atoms);
   std::vector<Index> atoms;
-  if (options_.atoms.replace && outcome.moved && !unused.empty() && (s.n_accepted() + 1) % options_.atoms.check_every == 0) {
+  const bool is_due = (s.n_accepted() + 1) % options_.atoms.check_every == 0;
+  const bool looks_at_end = outcome.ends_phase && options_.replacement.put;
+  if (options_.atoms.replace && outcome.moved && !unused.empty() && (is_due || looks_at_end)) {
     Question<T> now{.at = outcome.parameters}, replaced = now;
-    atoms = replace_atoms(replaced.at.at("dictionary"), unused, sampler_->batch(s.iteration).batch, options_.atoms,
-                          s.n_accepted() + 1);
+    const Batch<T> batch = sampler_->batch(s.iteration).batch;
+    atoms = options_.replacement.put
+                ? options_.replacement.put(replaced.at, unused, batch, s.n_accepted() + 1)
+                : replace_atoms(replaced.at.at("dictionary"), unused, batch, options_.atoms, s.n_accepted() + 1);
     if (!atoms.empty()) {
       double value = outcome.value;
       if (!update_->verifies()) {
@@ -351,8 +362,9 @@ Asking<T, bool> Run<T>::iterate(bool is_function) {
         value = found.value;
       }
       const Sums<T> found = co_await replaced;
-      if (found.value <= value) {
+      if (looks_at_end ? found.value < value : found.value <= value) {
         outcome.parameters = std::move(replaced.at);
+        if (looks_at_end) outcome.ends_phase = false;
         if (update_->verifies()) outcome.value = found.value;
       } else {
         atoms.clear();
@@ -371,7 +383,7 @@ void Run<T>::keep(Outcome<T> outcome, const std::vector<Index>& replaced, const 
   s.n_replaced += static_cast<int>(replaced.size());
   if (outcome.keep) outcome.keep();
   update_->forget_atoms(replaced);
-  if (usage.size() > 0) s.usage = usage;
+  if (follows_usage() && usage.size() > 0) s.usage = usage;
   for (const Index j : replaced)
     if (s.usage.size() > 0) s.usage(j) = usage.mean();
   direction_->keep();
@@ -462,8 +474,7 @@ void Run<T>::restore(const NamedTensors& tensors, const std::string& where) {
     s.ended_tol = tol;
     s.ended = s.ended && !is_smaller;
   }
-  const auto dictionary = initial_.find("dictionary");
-  s.n_replaced = count("n_replaced", 0, dictionary == initial_.end() ? 0 : std::min(most, n * dictionary->second.cols()));
+  s.n_replaced = count("n_replaced", 0, std::min(most, n * n_atoms()));
   const std::vector<double> values = stored_numbers(tensors, "values", 3, where);
   const double seconds = values[0], initial = values[1], known = values[2];
   const bool has_begun = s.ended || n > 0;
@@ -489,9 +500,8 @@ void Run<T>::restore(const NamedTensors& tensors, const std::string& where) {
   if (follows_usage()) {
     const auto usage = get_vector<double>(tensors, "usage", where);
     s.usage = Eigen::Map<const Vector<double>>(usage.data(), std::ssize(usage));
-    require(
-        s.usage.size() == 0 || (s.usage.size() == dictionary->second.cols() && s.usage.allFinite() && s.usage.minCoeff() >= 0),
-        "{}: tensor 'usage' is damaged", where);
+    require(s.usage.size() == 0 || (s.usage.size() == n_atoms() && s.usage.allFinite() && s.usage.minCoeff() >= 0),
+            "{}: tensor 'usage' is damaged", where);
   }
   update_->restore(tensors, s.parameters);
   direction_->restore(tensors, sampler_->batch(s.iteration), s.parameters, where);

@@ -51,9 +51,10 @@ struct RunOptions {
   /// Takes from a direction at parameters what leads off that set; for updates that look at its length.
   std::function<void(const Parameters<T>&, Parameters<T>&)> make_tangent = Position<T>::as_it_is;
   std::function<void(const Parameters<T>&, const std::string&)> check = {};  ///< refuses stored ones that a run does not lead to
-  AtomPolicy atoms = {.replace = false};                                     ///< of the columns of "dictionary"
-  Validation validation = {};                                                ///< for samplers that hold signals out
-  bool looks_first = false;  ///< asks the value of all signals before the first iteration
+  AtomPolicy atoms = {.replace = false};
+  AtomReplacement<T> replacement = {};
+  Validation validation = {};  ///< for samplers that hold signals out
+  bool looks_first = false;    ///< asks the value of all signals before the first iteration
   Checkpoint checkpoint = {};
   Execution execution = {};
   RunWords words = {};
@@ -137,6 +138,8 @@ class Run {
   Asking<T, bool> iterate(bool is_function);
   void keep(Outcome<T> outcome, const std::vector<Index>& replaced, const Vector<double>& usage);
   bool follows_usage() const { return options_.atoms.replace && !sampler_->is_fixed(); }
+  bool asks_usage() const { return options_.atoms.replace && (!sampler_->is_fixed() || options_.replacement.put); }
+  Index n_atoms() const;
   void require_start(double value) const;
   bool is_last() const { return state_.phase + 1 == static_cast<int>(phases_.size()); }
   const Phase& phase() const { return phases_[static_cast<std::size_t>(state_.phase)]; }

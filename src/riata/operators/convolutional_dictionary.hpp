@@ -41,7 +41,6 @@ class ConvolutionalDictionary final : public Dictionary<T> {
   static ConvolutionalDictionary rank_one(Matrix<T> u, Matrix<T> v, const RecordingShape& shape, Vector<T> window = {});
 
   const RecordingShape& shape() const { return shape_; }
-  Index n_atoms() const { return v_.cols(); }
   Index atom_times() const { return v_.rows() / n_rows_; }  ///< L
   Index n_positions() const;                                ///< of activations of a kernel
   bool is_rank_one() const { return u_.size() > 0; }
@@ -52,6 +51,7 @@ class ConvolutionalDictionary final : public Dictionary<T> {
 
   Index signal_size() const override { return shape_.n_channels * shape_.n_times; }
   Index code_size() const override { return n_positions() * n_atoms(); }
+  Index n_atoms() const override { return v_.cols(); }
   void apply(const ConstMatrixRef<T>& Z, MatrixRef<T> X) const override;
   void adjoint(const ConstMatrixRef<T>& R, MatrixRef<T> Z) const override;
   /// The largest eigenvalue over a grid of N >= 16 L frequencies, over cos(pi (L - 1) / N), which bounds it between them: at most

@@ -81,6 +81,19 @@ void DenseDictionary<T>::project(Parameters<T>& parameters) const {
 }
 
 template <Scalar T>
+void DenseDictionary<T>::make_tangent(const Parameters<T>& at, Parameters<T>& direction) const {
+  const auto moves = direction.find("dictionary");
+  if (moves == direction.end()) return;
+  const Matrix<T>& D = at.at("dictionary");
+  Matrix<T>& g = moves->second;
+  if (constraint_ == Constraint::non_negative) g = (D.array() == T(0) && g.array() > T(0)).select(T(0), g);
+  for (Index j = 0; j < D.cols(); ++j) {
+    const T square = D.col(j).squaredNorm(), along = D.col(j).dot(g.col(j));
+    if (square > T(0.999)) g.col(j) -= along / square * D.col(j);
+  }
+}
+
+template <Scalar T>
 std::unique_ptr<Dictionary<T>> DenseDictionary<T>::at(const Parameters<T>& parameters) const {
   const auto own = parameters.find("dictionary");
   if (own == parameters.end()) return std::make_unique<DenseDictionary>(owned());

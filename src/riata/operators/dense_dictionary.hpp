@@ -53,6 +53,8 @@ class DenseDictionary final : public Dictionary<T> {
   /// gradient += scale * R Z^T
   void accumulate_gradient(T scale, const ConstMatrixRef<T>& R, const ConstMatrixRef<T>& Z, MatrixRef<T> gradient) const;
   void project(Parameters<T>& parameters) const override;
+  /// Along the sphere of each atom that lies on it, and not below entries that must not fall.
+  void make_tangent(const Parameters<T>& at, Parameters<T>& direction) const override;
   std::unique_ptr<Dictionary<T>> at(const Parameters<T>& parameters) const override;
   std::unique_ptr<Dictionary<double>> in_double() const override;
 

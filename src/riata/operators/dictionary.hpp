@@ -18,6 +18,8 @@ class Dictionary {
 
   virtual Index signal_size() const = 0;
   virtual Index code_size() const = 0;
+  /// Those of a code that belong to one atom stand together, as many of each: one of a matrix, all positions of a convolution.
+  virtual Index n_atoms() const { return code_size(); }
 
   virtual void apply(const ConstMatrixRef<T>& Z, MatrixRef<T> X) const = 0;    ///< X = D Z
   virtual void adjoint(const ConstMatrixRef<T>& R, MatrixRef<T> Z) const = 0;  ///< Z = D^T R

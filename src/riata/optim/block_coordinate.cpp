@@ -4,7 +4,6 @@
 
 #include "riata/core/check.hpp"
 #include "riata/core/stopping.hpp"
-#include "riata/optim/checkpoint.hpp"
 #include "riata/optim/parameters.hpp"
 
 namespace riata {
@@ -50,12 +49,7 @@ Asking<T, Outcome<T>> BlockCoordinate<T>::step(Position<T> from) {
     move_atoms(D, A, B, options_.constraint);
     co_return outcome;
   }
-  Past past{past_.t + 1, A.template cast<double>(), B.template cast<double>()};
-  if (past_.A.size() > 0) {
-    const double b = std::pow(1 - 1 / static_cast<double>(past.t), *options_.forgetting);
-    past.A += b * past_.A;
-    past.B += b * past_.B;
-  }
+  RunningStatistics past = past_.with(sums.statistics, *options_.forgetting);
   Matrix<double> moved = D.template cast<double>();
   move_atoms(moved, past.A, past.B, options_.constraint);
   D = moved.template cast<T>();
@@ -64,31 +58,17 @@ Asking<T, Outcome<T>> BlockCoordinate<T>::step(Position<T> from) {
 }
 
 template <Scalar T>
-void BlockCoordinate<T>::forget_atoms(const std::vector<Index>& atoms) {
-  if (past_.A.size() == 0) return;
-  for (const Index j : atoms) {
-    past_.A.row(j).setZero();
-    past_.A.col(j).setZero();
-    past_.B.col(j).setZero();
-  }
-}
-
-template <Scalar T>
 NamedTensors BlockCoordinate<T>::state() const {
   if (!options_.forgetting) return {};
-  return {{"A", to_tensor<double>(past_.A)}, {"B", to_tensor<double>(past_.B)}, {"batches", to_tensor(std::int64_t{past_.t})}};
+  return past_.state();
 }
 
 template <Scalar T>
 void BlockCoordinate<T>::restore(const NamedTensors& state, const Parameters<T>& parameters) {
   reset();
   if (!options_.forgetting) return;
-  const std::string where = "checkpoint";
-  const std::int64_t t = stored_integer(state, "batches", 0, std::int64_t{1} << 53, where);
-  if (t == 0) return;
   const Matrix<T>& D = parameters.at("dictionary");
-  past_ = {static_cast<Index>(t), stored_matrix<double>(state, "A", D.cols(), D.cols(), where),
-           stored_matrix<double>(state, "B", D.rows(), D.cols(), where)};
+  past_ = RunningStatistics::stored(state, D.cols(), D.rows(), D.cols(), "checkpoint");
 }
 
 template class BlockCoordinate<float>;

@@ -5,16 +5,13 @@
 // is least over unit atoms d_j, the others fixed, at d_j + (b_j - D a_j) / A_jj, put onto the sphere or
 // into the ball, or the part of it that is non-negative.
 //
-// Online, the statistics of earlier batches, whose codes are of earlier atoms, count less and less:
-//
-//   A <- b A + sum z z^T,   B <- b B + sum x z^T,   b = (1 - 1/t)^rho at the t-th batch,
-//
-// so that the k-th of t batches counts (k/t)^rho. In the paper rho = 1, while there are fewer batches than signals in one.
+// Online they are those of all batches until then (running_statistics.hpp).
 #pragma once
 
 #include <optional>
 
 #include "riata/operators/dense_dictionary.hpp"
+#include "riata/optim/running_statistics.hpp"
 #include "riata/optim/update.hpp"
 
 namespace riata {
@@ -36,18 +33,14 @@ class BlockCoordinate final : public Update<T> {
   std::set<Piece> needs() const override { return {Piece::statistics}; }
   Asking<T, Outcome<T>> step(Position<T> from) override;
 
-  void forget_atoms(const std::vector<Index>& atoms) override;
+  void forget_atoms(const std::vector<Index>& atoms) override { past_.forget(atoms); }
   void reset() override { past_ = {}; }
   NamedTensors state() const override;
   void restore(const NamedTensors& state, const Parameters<T>& parameters) override;
 
  private:
-  struct Past {
-    Index t = 0;          // batches
-    Matrix<double> A, B;  // 0 x 0 before the first; double, since early batches come to count almost nothing
-  };
   BlockCoordinateOptions options_;
-  Past past_;
+  RunningStatistics past_;
 };
 
 }  // namespace riata

@@ -10,8 +10,10 @@
 #include "riata/core/check.hpp"
 #include "riata/core/memory.hpp"
 #include "riata/linalg/convolution_kernels.hpp"
+#include "riata/operators/convolution_pieces.hpp"
 #include "riata/operators/units.hpp"
 #include "riata/solvers/certificate.hpp"
+#include "riata/solvers/conv_certificate.hpp"
 #include "riata/solvers/encode.hpp"
 #include "riata/solvers/tile_certificate.hpp"
 
@@ -298,29 +300,40 @@ double gap_of(const ActivationState& state, const UnitTranslates& atoms) {
   return z_sum - s * z_c + (1 - s) * (1 - s) / 2 * state.residual_sq;
 }
 
-/// c = d^T (x - d z) + z, afresh.
-void refresh(ActivationState& state, const Vector<double>& x, const ConvolutionalDictionary<double>& D,
-             const UnitTranslates& atoms) {
-  Matrix<double> r = x;
-  const auto column = [](Matrix<double>& A) { return Eigen::Map<Matrix<double>>(A.data(), A.size(), 1); };
-  if (!state.z.isZero(0)) {
-    Matrix<double> z = state.z;
+/// c = d^T x and ||x||^2 of signals first, ..., whose activations are zero.
+template <Scalar T>
+void correlate(const ConstMatrixRef<T>& X, Index first, std::vector<ActivationState>& states, const UnitTranslates& atoms,
+               const ConvolutionalDictionary<double>& D, const Execution& execution) {
+  for (ActivationState& state : states) state.c.resize(atoms.n_positions, atoms.n_atoms);
+  if (atoms.wraps) {
+    parallel_for(std::ssize(states), execution, [&](Index i, int) {
+      ActivationState& state = states[static_cast<std::size_t>(i)];
+      const Matrix<double> x = X.col(first + i).template cast<double>();
+      D.adjoint(x, Eigen::Map<Matrix<double>>(state.c.data(), state.c.size(), 1));
+      state.x_sq = x.squaredNorm();
+    });
+  } else {
+    const Index pieces = n_pieces(atoms.n_positions, atoms.length);
+    std::vector<double> squares(states.size() * static_cast<std::size_t>(pieces));
+    parallel_for(std::ssize(squares), execution, [&](Index task, int) {
+      ActivationState& state = states[static_cast<std::size_t>(task / pieces)];
+      const PieceOfTime at = piece_of_time(task % pieces, atoms.n_positions, atoms.length);
+      const PieceOfResidual<T, double> whole(D, X.col(first + task / pieces).data(), Matrix<double>(), at);
+      state.c.middleRows(at.first, at.n_positions()) = whole.c;
+      const Index own = at.end == atoms.n_positions ? whole.r.rows() : at.n_positions();
+      squares[static_cast<std::size_t>(task)] = whole.r.topRows(own).squaredNorm();
+    });
+    for (std::size_t task = 0; task < squares.size(); ++task)
+      states[task / static_cast<std::size_t>(pieces)].x_sq += squares[task];
+  }
+  for (ActivationState& state : states) {
+    state.residual_sq = state.x_sq;
     for (Index k = 0; k < atoms.n_atoms; ++k)
-      if (atoms.norms(k) > 0) z.col(k) /= atoms.norms(k);
-    Matrix<double> explained(x.size(), 1);
-    D.apply(column(z), explained);
-    r -= explained;
+      if (atoms.norms(k) > 0)
+        state.c.col(k) /= atoms.norms(k);
+      else
+        state.c.col(k).setZero();
   }
-  state.residual_sq = r.squaredNorm();
-  state.c.resize(atoms.n_positions, atoms.n_atoms);
-  D.adjoint(r, column(state.c));
-  for (Index k = 0; k < atoms.n_atoms; ++k) {
-    if (atoms.norms(k) > 0)
-      state.c.col(k) /= atoms.norms(k);
-    else
-      state.c.col(k).setZero();
-  }
-  state.c += state.z;
 }
 
 /// Signals first, ... of X in memory at once.
@@ -329,14 +342,12 @@ void code_group(const ConstMatrixRef<T>& X, Index first, Index n, const Vector<T
                 const ConvolutionalDictionary<double>& D, const ConvEncodeOptions& options, ConvEncodeResult<T>& result) {
   const GreedyBlocks cuts[] = {{atoms, false}, {atoms, true}};
   std::vector<ActivationState> states(static_cast<std::size_t>(n));
+  correlate<T>(X, first, states, atoms, D, options.execution);
   parallel_for(n, options.execution, [&](Index i, int) {
     ActivationState& state = states[static_cast<std::size_t>(i)];
-    const Vector<double> x = X.col(first + i).template cast<double>();
     state.z.setZero(atoms.n_positions, atoms.n_atoms);
-    state.x_sq = x.squaredNorm();
     state.thresholds = (atoms.norms.array() > 0)
                            .select(static_cast<double>(reg(first + i)) / atoms.norms.array(), std::numeric_limits<double>::max());
-    refresh(state, x, D, atoms);
     state.least_move = cuts[0].largest(state);
     state.is_done = !(state.least_move > 0);
   });
@@ -429,7 +440,8 @@ ConvEncodeResult<T> conv_encode(const NonDeduced<ConstMatrixRef<T>>& X, const Co
                   dynamic_cast<const ConvolutionalDictionary<double>&>(*exact), options, result);
   std::vector<double> weights;
   for (const T weight : regs) weights.push_back(static_cast<double>(weight));
-  LassoCertificate certificate = lasso_certificate<T>(X, D, result.codes, Reg(weights), penalty, options.execution);
+  LassoCertificate certificate = atoms.wraps ? lasso_certificate<T>(X, D, result.codes, Reg(weights), penalty, options.execution)
+                                             : conv_certificate<T>(X, D, result.codes, regs, options.positive, options.execution);
   for (Index i = 0; i < n_signals; ++i)
     result.status.push_back(certificate.gap(i) <= 0.5 * options.tol * X.col(i).template cast<double>().squaredNorm()
                                 ? Status::converged

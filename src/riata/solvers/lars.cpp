@@ -25,7 +25,9 @@
 #include <vector>
 
 #include "riata/core/check.hpp"
+#include "riata/core/memory.hpp"
 #include "riata/core/stopping.hpp"
+#include "riata/core/sweep.hpp"
 #include "riata/linalg/growing_qr.hpp"
 #include "riata/linalg/norms.hpp"
 #include "riata/operators/units.hpp"
