@@ -163,6 +163,35 @@ TEST(LearnPatterns, DoesNotDependOnTheUnit) {
   }
 }
 
+TEST(PatternLearner, LearnsFromTrialsAsTheyCome_AndGoesOnFromItsStateBitForBit) {
+  const Planted made = planted(0.02);
+  Matrix<double> trials(2 * 100, 6);  // thirds of both
+  for (Index i = 0; i < 6; ++i)
+    for (Index c = 0; c < 2; ++c) trials.col(i).segment(c * 100, 100) = made.X.col(i / 3).segment(c * 300 + i % 3 * 100, 100);
+  for (const LearningMethod method : {LearningMethod::online, LearningMethod::stochastic}) {
+    PatternOptions options;
+    options.learn.method = method;
+    PatternLearner<double> whole(2, 2, 12, Reg::fraction_of_max(0.1), options);
+    for (int pass = 0; pass < 15; ++pass) whole.partial_fit(trials.middleCols(pass % 2 * 3, 3));
+    const auto learned = whole.result();
+    EXPECT_LT(learned.learned.history.value.back(), learned.learned.history.value.front());
+    if (method == LearningMethod::online) {
+      EXPECT_GE((recovery(learned.u, made.u, false) + recovery(learned.v, made.v, true)) / 2, 0.9);
+    }
+
+    PatternLearner<double> first(2, 2, 12, Reg::fraction_of_max(0.1), options),
+        second(2, 2, 12, Reg::fraction_of_max(0.1), options);
+    for (int pass = 0; pass < 7; ++pass) first.partial_fit(trials.middleCols(pass % 2 * 3, 3));
+    second.restore(first.state());
+    for (int pass = 7; pass < 15; ++pass) second.partial_fit(trials.middleCols(pass % 2 * 3, 3));
+    EXPECT_EQ(second.result().atoms, learned.atoms) << to_string(method);
+    EXPECT_THROW(second.partial_fit(trials.topRows(150)), std::invalid_argument);
+    EXPECT_EQ(second.result().atoms, learned.atoms) << to_string(method);
+  }
+  EXPECT_THROW(PatternLearner<double>(2, 2, 12, Reg::fraction_of_max(0.1), {.learn = {.method = LearningMethod::unrolled}}),
+               std::invalid_argument);
+}
+
 TEST(RecordingWindows, LieWithinTheRecordingAndAreTheSameWhenReadAgain) {
   Matrix<double> X(2 * 50, 3);
   for (Index j = 0; j < X.size(); ++j) X.data()[j] = static_cast<double>(j);

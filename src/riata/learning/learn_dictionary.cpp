@@ -644,6 +644,13 @@ DictionaryLearner<T>::DictionaryLearner(const NonDeduced<ConstMatrixRef<T>>& ini
 }
 
 template <Scalar T>
+DictionaryLearner<T>::DictionaryLearner(const Dictionary<T>& init, const std::optional<Reg>& reg, const LearnOptions& options)
+    : DictionaryLearner(init.n_atoms(), reg, options) {
+  require_parameters(init, options);
+  map_ = init.at({});
+}
+
+template <Scalar T>
 DictionaryLearner<T>::~DictionaryLearner() = default;
 template <Scalar T>
 DictionaryLearner<T>::DictionaryLearner(DictionaryLearner&&) noexcept = default;
@@ -651,7 +658,7 @@ template <Scalar T>
 DictionaryLearner<T>& DictionaryLearner<T>::operator=(DictionaryLearner&&) noexcept = default;
 
 template <Scalar T>
-std::unique_ptr<typename DictionaryLearner<T>::Begun> DictionaryLearner<T>::make_begun(const Matrix<T>& init,
+std::unique_ptr<typename DictionaryLearner<T>::Begun> DictionaryLearner<T>::make_begun(const Dictionary<T>& D,
                                                                                        const std::optional<Reg>& reg,
                                                                                        Index batch_size,
                                                                                        const Batch<T>& some) const {
@@ -659,7 +666,6 @@ std::unique_ptr<typename DictionaryLearner<T>::Begun> DictionaryLearner<T>::make
   LearnOptions own = options_;
   own.batch_size = batch_size;
   GivenBatch<T>* const batch = sampler.get();
-  const DenseDictionary<T> D(init, options_.constraint);
   return std::make_unique<Begun>(
       Begun{batch, prepare<T>({.n = batch_size, .some = some}, D, reg, own, std::move(sampler), {}), batch_size});
 }
@@ -675,8 +681,11 @@ void DictionaryLearner<T>::partial_fit(const NonDeduced<ConstMatrixRef<T>>& give
     const auto signal = [&](Index i) -> Vector<T> { return X.col(i); };
     const bool has_init = init_.size() > 0;
     if (has_init) given_atoms<T>(init_, X.rows(), options_.constraint);  // or they are refused here
-    begun_ = make_begun(has_init ? init_ : initial_dictionary<T>(X.rows(), X.cols(), signal, n_atoms_, options_), reg_, X.cols(),
-                        Batch<T>(X));
+    const auto atoms = [&] { return has_init ? init_ : initial_dictionary<T>(X.rows(), X.cols(), signal, n_atoms_, options_); };
+    require(!map_ || map_->signal_size() == X.rows(), "partial_fit: X has {} features but the dictionary {}; they must be equal",
+            X.rows(), map_ ? map_->signal_size() : 0);
+    begun_ = map_ ? make_begun(*map_, reg_, X.cols(), Batch<T>(X))
+                  : make_begun(DenseDictionary<T>(atoms(), options_.constraint), reg_, X.cols(), Batch<T>(X));
   }
   Run<T>& run = *begun_->prepared.run;
   const Index n_features = begun_->prepared.D->signal_size();
@@ -698,6 +707,12 @@ template <Scalar T>
 const Matrix<T>& DictionaryLearner<T>::dictionary() const {
   require(begun_ != nullptr, "partial_fit: nothing is learned yet");
   return begun_->prepared.run->so_far().parameters.at("dictionary");
+}
+
+template <Scalar T>
+const Parameters<T>& DictionaryLearner<T>::parameters() const {
+  require(begun_ != nullptr, "partial_fit: nothing is learned yet");
+  return begun_->prepared.run->so_far().parameters;
 }
 
 template <Scalar T>
@@ -731,14 +746,27 @@ NamedTensors DictionaryLearner<T>::state() const {
 }
 
 template <Scalar T>
+std::unique_ptr<Dictionary<T>> DictionaryLearner<T>::stored_dictionary(const NamedTensors& state,
+                                                                       const std::string& where) const {
+  if (map_) {
+    Parameters<T> parameters = map_->parameters();
+    for (auto& [name, values] : parameters)
+      values = stored_matrix<T>(state, "parameter." + name, values.rows(), values.cols(), where);
+    return map_->at(parameters);
+  }
+  const Matrix<T> D = get_matrix<T>(state, "parameter.dictionary", where);
+  require(D.cols() == n_atoms_ && (init_.size() == 0 || init_.rows() == D.rows()), "{}: it holds {} atoms, the learner has {}",
+          where, D.cols(), n_atoms_);
+  return std::make_unique<DenseDictionary<T>>(D, options_.constraint);
+}
+
+template <Scalar T>
 void DictionaryLearner<T>::restore(const NamedTensors& state, const std::string& where) {
   if (state.empty()) {
     begun_.reset();
     return;
   }
-  const Matrix<T> D = get_matrix<T>(state, "parameter.dictionary", where);
-  require(D.cols() == n_atoms_ && (init_.size() == 0 || init_.rows() == D.rows()), "{}: it holds {} atoms, the learner has {}",
-          where, D.cols(), n_atoms_);
+  const std::unique_ptr<Dictionary<T>> D = stored_dictionary(state, where);
   const std::int64_t method = get_integer(state, "learner.method", where);
   require(method == static_cast<std::int64_t>(options_.method), "{}: it is that of another method than '{}'", where,
           to_string(options_.method));
@@ -749,8 +777,9 @@ void DictionaryLearner<T>::restore(const NamedTensors& state, const std::string&
   require(own_reg == nullptr || *own_reg == reg, "{}: it was learned with reg = {}, the learner has {}", where, reg,
           own_reg == nullptr ? 0 : *own_reg);
   const Index batch_size = static_cast<Index>(stored_integer(state, "learner.batch_size", 1, std::int64_t{1} << 53, where));
-  auto restored = make_begun(D, reg_ ? std::optional<Reg>(reg) : std::nullopt, batch_size, Batch<T>(D));
-  restored->batch->give(D);  // any: the next call gives its own
+  const Matrix<T> any = Matrix<T>::Zero(D->signal_size(), 1);  // the next call gives its own
+  auto restored = make_begun(*D, reg_ ? std::optional<Reg>(reg) : std::nullopt, batch_size, Batch<T>(any));
+  restored->batch->give(any);
   restored->prepared.run->restore(state, where);
   begun_ = std::move(restored);
 }

@@ -298,6 +298,7 @@ class DictionaryLearner {
   /// caller's. @throws std::invalid_argument for other methods, and options that need all signals
   DictionaryLearner(Index n_atoms, const std::optional<Reg>& reg, const LearnOptions& options = {});
   DictionaryLearner(const NonDeduced<ConstMatrixRef<T>>& init, const std::optional<Reg>& reg, const LearnOptions& options = {});
+  DictionaryLearner(const Dictionary<T>& init, const std::optional<Reg>& reg, const LearnOptions& options = {});
   ~DictionaryLearner();
   DictionaryLearner(DictionaryLearner&&) noexcept;
   DictionaryLearner& operator=(DictionaryLearner&&) noexcept;
@@ -307,7 +308,8 @@ class DictionaryLearner {
   void partial_fit(const NonDeduced<ConstMatrixRef<T>>& X);
   /// After a first batch.
   const Matrix<T>& dictionary() const;
-  double reg() const;  ///< as in LearnResult
+  const Parameters<T>& parameters() const;  ///< of the dictionary
+  double reg() const;                       ///< as in LearnResult
   /// Likewise, of each batch that moved it the loss before the step.
   const History& history() const;
   LearnResult<T> result() const;
@@ -319,11 +321,13 @@ class DictionaryLearner {
 
  private:
   struct Begun;
-  std::unique_ptr<Begun> make_begun(const Matrix<T>& init, const std::optional<Reg>& reg, Index batch_size,
+  std::unique_ptr<Begun> make_begun(const Dictionary<T>& init, const std::optional<Reg>& reg, Index batch_size,
                                     const Batch<T>& some) const;
+  std::unique_ptr<Dictionary<T>> stored_dictionary(const NamedTensors& state, const std::string& where) const;
 
   Index n_atoms_;
-  Matrix<T> init_;  // 0 x 0: of the first batch
+  Matrix<T> init_;                            // 0 x 0: of the first batch
+  std::shared_ptr<const Dictionary<T>> map_;  // or a dictionary, which decides all but its parameters
   std::optional<Reg> reg_;
   LearnOptions options_;
   std::unique_ptr<Begun> begun_;

@@ -6,6 +6,7 @@
 #include "riata/core/check.hpp"
 #include "riata/core/random.hpp"
 #include "riata/core/stopping.hpp"
+#include "riata/optim/checkpoint.hpp"
 #include "riata/solvers/certificate.hpp"
 
 namespace riata {
@@ -42,6 +43,18 @@ ConvolutionalDictionary<T> initial_patterns(Recording<T>& recording, const Recor
   if (!options.rank_one) return {parameters.at("kernels"), shape};
   return ConvolutionalDictionary<T>::rank_one(parameters.at("u"), parameters.at("v"), shape,
                                               options.window ? tukey_window<T>(L) : Vector<T>());
+}
+
+template <Scalar T>
+PatternResult<T> with_atoms(PatternResult<T> result, const ConvolutionalDictionary<T>& init) {
+  const Parameters<T>& parameters = result.learned.parameters;
+  const auto learned = init.at(parameters);
+  result.atoms = dynamic_cast<const ConvolutionalDictionary<T>&>(*learned).atoms();
+  if (init.is_rank_one()) {
+    result.u = parameters.at("u");
+    result.v = parameters.at("v");
+  }
+  return result;
 }
 
 bool is_by_windows(LearningMethod method) { return parts_of(method).batches == BatchesOf::some; }
@@ -103,13 +116,7 @@ PatternResult<T> learn_patterns(const std::shared_ptr<Recording<T>>& recording, 
     require_finite("learn_patterns", "X", all, of_signals);
     result.learned = learn_dictionary<T>(all, init, reg, with_n_nonzero(options.learn), observer);
   }
-  const auto learned = init.at(result.learned.parameters);
-  result.atoms = dynamic_cast<const ConvolutionalDictionary<T>&>(*learned).atoms();
-  if (options.rank_one) {
-    result.u = result.learned.parameters.at("u");
-    result.v = result.learned.parameters.at("v");
-  }
-  return result;
+  return with_atoms(std::move(result), init);
 }
 
 template <Scalar T>
@@ -118,11 +125,84 @@ PatternResult<T> learn_patterns(const NonDeduced<ConstMatrixRef<T>>& X, Index n_
   return learn_patterns<T>(std::make_shared<RecordingInMemory<T>>(X, n_channels), n_atoms, n_times_atom, reg, options, observer);
 }
 
+template <Scalar T>
+PatternLearner<T>::PatternLearner(Index n_channels, Index n_atoms, Index n_times_atom, const std::optional<Reg>& reg,
+                                  const PatternOptions& options)
+    : n_channels_(n_channels), n_atoms_(n_atoms), n_times_atom_(n_times_atom), reg_(reg), options_(options) {
+  options_.validate();
+  options_.learn = with_n_nonzero(options_.learn);
+  require(n_channels >= 1 && n_atoms >= 1 && n_times_atom >= 1,
+          "partial_fit: {} channels, {} patterns of {} samples, must be >= 1 each", n_channels, n_atoms, n_times_atom);
+  require(!options.n_times_window, "partial_fit: n_times_window is the caller's: trials are the windows");
+  begin(
+      ConvolutionalDictionary<T>(Matrix<T>::Ones(n_channels * n_times_atom, n_atoms), {n_channels, n_times_atom}));  // or refuses
+}
+
+template <Scalar T>
+DictionaryLearner<T> PatternLearner<T>::begin(const ConvolutionalDictionary<T>& init) const {
+  return {init, reg_, options_.learn};
+}
+
+template <Scalar T>
+void PatternLearner<T>::partial_fit(const NonDeduced<ConstMatrixRef<T>>& X) {
+  if (!learner_) {
+    RecordingInMemory<T> trials(X, n_channels_);
+    require(trials.n_times() >= n_times_atom_, "partial_fit: trials have {} samples, must have at least {}, as patterns have",
+            trials.n_times(), n_times_atom_);
+    require_finite("partial_fit", "X", X, of_signals);
+    auto init = initial_patterns<T>(trials, {n_channels_, trials.n_times()}, n_atoms_, n_times_atom_, options_);
+    auto learner = begin(init);
+    learner.partial_fit(X);
+    init_ = std::move(init);
+    learner_ = std::move(learner);
+    return;
+  }
+  require(X.rows() == init_->signal_size(),
+          "partial_fit: trials have {} entries, must have {}, as before: {} channels of {} samples", X.rows(),
+          init_->signal_size(), n_channels_, init_->shape().n_times);
+  learner_->partial_fit(X);
+}
+
+template <Scalar T>
+PatternResult<T> PatternLearner<T>::result() const {
+  require(learner_.has_value(), "partial_fit: nothing is learned yet");
+  return with_atoms<T>({.atoms = {}, .u = {}, .v = {}, .learned = learner_->result()}, *init_);
+}
+
+template <Scalar T>
+NamedTensors PatternLearner<T>::state() const {
+  if (!learner_) return {};
+  NamedTensors tensors = learner_->state();
+  tensors["patterns.n_times"] = to_tensor(std::int64_t{init_->shape().n_times});
+  return tensors;
+}
+
+template <Scalar T>
+void PatternLearner<T>::restore(const NamedTensors& state, const std::string& where) {
+  if (state.empty()) {
+    learner_.reset();
+    return;
+  }
+  const RecordingShape shape{n_channels_, stored_integer(state, "patterns.n_times", n_times_atom_, std::int64_t{1} << 40, where)};
+  const auto stored = [&](const char* name, Index rows) {
+    return stored_matrix<T>(state, std::string("parameter.") + name, rows, n_atoms_, where);
+  };
+  auto init = options_.rank_one
+                  ? ConvolutionalDictionary<T>::rank_one(stored("u", n_channels_), stored("v", n_times_atom_), shape,
+                                                         options_.window ? tukey_window<T>(n_times_atom_) : Vector<T>())
+                  : ConvolutionalDictionary<T>(stored("kernels", n_channels_ * n_times_atom_), shape);
+  auto learner = begin(init);
+  learner.restore(state, where);
+  init_ = std::move(init);
+  learner_ = std::move(learner);
+}
+
 #define RIATA_INSTANTIATE(T)                                                                                              \
   template PatternResult<T> learn_patterns(const std::shared_ptr<Recording<T>>&, Index, Index, const std::optional<Reg>&, \
                                            const PatternOptions&, const Observer&);                                       \
   template PatternResult<T> learn_patterns<T>(const ConstMatrixRef<T>&, Index, Index, Index, const std::optional<Reg>&,   \
-                                              const PatternOptions&, const Observer&);
+                                              const PatternOptions&, const Observer&);                                    \
+  template class PatternLearner<T>;
 RIATA_INSTANTIATE(float)
 RIATA_INSTANTIATE(double)
 #undef RIATA_INSTANTIATE

@@ -48,4 +48,34 @@ template <Scalar T>
 PatternResult<T> learn_patterns(const NonDeduced<ConstMatrixRef<T>>& X, Index n_channels, Index n_atoms, Index n_times_atom,
                                 const std::optional<Reg>& reg, const PatternOptions& options = {}, const Observer& observer = {});
 
+/// Learning from trials as they come, an iteration of `online`, `stochastic` or `ksvd` with each batch. For one thread at a time.
+template <Scalar T>
+class PatternLearner {
+ public:
+  /// The first batch decides the first patterns, what reg is as a fraction, and the samples of a trial.
+  /// @throws std::invalid_argument for other methods, and for what is the caller's (DictionaryLearner)
+  PatternLearner(Index n_channels, Index n_atoms, Index n_times_atom, const std::optional<Reg>& reg,
+                 const PatternOptions& options = {});
+
+  /// X is (n_channels n_times) x n_trials; an iteration that is interrupted leaves no trace.
+  /// @throws std::invalid_argument for bad trials, or others than before
+  void partial_fit(const NonDeduced<ConstMatrixRef<T>>& X);
+  /// After a first batch.
+  PatternResult<T> result() const;
+
+  /// All that it has learned; empty before the first batch. Goes on bit for bit in a learner of the same options.
+  NamedTensors state() const;
+  /// @throws std::invalid_argument, beginning with `where`, if that is not the state of such a learner
+  void restore(const NamedTensors& state, const std::string& where = "state");
+
+ private:
+  DictionaryLearner<T> begin(const ConvolutionalDictionary<T>& init) const;
+
+  Index n_channels_, n_atoms_, n_times_atom_;
+  std::optional<Reg> reg_;
+  PatternOptions options_;
+  std::optional<ConvolutionalDictionary<T>> init_;
+  std::optional<DictionaryLearner<T>> learner_;
+};
+
 }  // namespace riata
