@@ -12,8 +12,9 @@ namespace riata::python {
 namespace {
 
 template <Scalar T>
-nb::dict to_python(PatternResult<T>&& result) {
+nb::dict to_python(PatternResult<T>&& result, const PatternOptions& options) {
   nb::dict fields;
+  if (options.window) result.v.array().colwise() *= tukey_window<T>(result.v.rows()).array();
   fields["atoms"] = to_numpy(std::move(result.atoms));
   fields["u"] = to_numpy(std::move(result.u));
   fields["v"] = to_numpy(std::move(result.v));
@@ -73,8 +74,9 @@ void bind_patterns_in(nb::module_& m) {
         const auto options = to_options<PatternOptions>(given, OnInterrupt::stop);
         const Reg weight = to_reg(reg);
         const Observer observer = to_observer<IterationInfo>(callback, OnInterrupt::stop);
-        return to_python<T>(without_gil(
-            [&] { return learn_patterns<T>(view<T>(X), n_channels, n_atoms, n_times_atom, weight, options, observer); }));
+        auto result = without_gil(
+            [&] { return learn_patterns<T>(view<T>(X), n_channels, n_atoms, n_times_atom, weight, options, observer); });
+        return to_python<T>(std::move(result), options);
       },
       array_arg("X"), nb::arg("n_channels"), nb::arg("n_atoms"), nb::arg("n_times_atom"), array_arg("reg"),
       nb::arg("callback").none(), nb::arg("options"));
@@ -95,8 +97,9 @@ void bind_patterns(nb::module_& m) {
         const Observer observer = to_observer<IterationInfo>(callback, OnInterrupt::stop);
         const auto learn = [&]<Scalar T>(T) {
           const auto recording = std::make_shared<PythonRecording<T>>(read, n_trials, n_channels, n_times);
-          return to_python<T>(
-              without_gil([&] { return learn_patterns<T>(recording, n_atoms, n_times_atom, weight, options, observer); }));
+          auto result =
+              without_gil([&] { return learn_patterns<T>(recording, n_atoms, n_times_atom, weight, options, observer); });
+          return to_python<T>(std::move(result), options);
         };
         return is_float ? learn(float()) : learn(double());
       },

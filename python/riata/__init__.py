@@ -28,6 +28,7 @@ from ._results import (
     Model,
     NetworkGradient,
     OmpResult,
+    PatternsResult,
     SparseInverseResult,
     StepTrace,
     StreamResult,
@@ -45,6 +46,7 @@ from .joint import joint_certificate, joint_encode, joint_reg_max
 from .learning import learn_dictionary, load_model, recovery_score, save_model, validation_curve
 from .networks import Network, analytic_weight, load_network
 from .neuro import sparse_inverse, whitener
+from .patterns import learn_patterns
 from .unrolling import UnrolledEncoder, unrolled_encode, unrolled_gradient
 
 if TYPE_CHECKING:
@@ -70,6 +72,7 @@ __all__ = [
     "Network",
     "NetworkGradient",
     "OmpResult",
+    "PatternsResult",
     "SparseCoder",
     "SparseInverseResult",
     "StepTrace",
@@ -103,6 +106,7 @@ __all__ = [
     "lasso_objective",
     "lasso_path",
     "learn_dictionary",
+    "learn_patterns",
     "load_model",
     "load_network",
     "omp",

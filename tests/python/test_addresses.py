@@ -78,6 +78,8 @@ CALLS = {
     **{f"conv_encode {b}": lambda X, D, b=b: riata.conv_encode(X[:FEW], D[:3, :7].copy(), "0.1max", boundary=b, max_iter=50) for b in ("valid", "full")},
     "conv_reg_max": lambda X, D: riata.conv_reg_max(X[:FEW], D[:3, :7].copy()),
     "conv_decode": lambda Z, D: riata.conv_decode(Z[:FEW, None], D[:1, :7].copy()),
+    **{f"learn_patterns {m}": lambda X, m=m: riata.learn_patterns(X[:FEW].reshape(2, 3, 37), 3, 7, rank_one=m == "stochastic", method=m, n_layers=5, max_iter=3)
+       for m in ("stochastic", "unrolled", "alternating_exact")},
     "joint_encode": lambda X, D: riata.joint_encode(X, D, 0.5, max_iter=50),
     "joint_reg_max": lambda X, D: (riata.joint_reg_max(X, D), riata.joint_reg_max(X, D, group_size=5)),
     "joint_certificate": lambda X, D, Z: riata.joint_certificate(X, D, Z, 0.5),

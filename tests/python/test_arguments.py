@@ -80,6 +80,7 @@ CALLS = {
     "implicit_jvp": (riata.implicit_jvp, dict(X=X, D=D, reg=0.1, dreg=1.0)),
     "hypergradient": (riata.hypergradient, dict(X=X, D=D, reg=0.1, X_held_out=X)),
     "learn_dictionary": (riata.learn_dictionary, dict(X=X, n_atoms=6, reg=0.1, n_layers=3) | FEW),
+    "learn_patterns": (riata.learn_patterns, dict(X=X, n_atoms=2, n_times_atom=3, n_layers=3) | FEW),
     "validation_curve": (riata.validation_curve, dict(X=X, n_atoms=6, reg=0.1, max_iter=2)),
     "recovery_score": (riata.recovery_score, dict(D=D, D_ref=D)),
     "save_model": (riata.save_model, dict(path="model.safetensors", dictionary=D)),
