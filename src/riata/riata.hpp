@@ -15,6 +15,7 @@
 #include "riata/learning/model.hpp"
 #include "riata/learning/network_direction.hpp"
 #include "riata/learning/pattern_events.hpp"
+#include "riata/learning/pattern_model.hpp"
 #include "riata/learning/pursuit_direction.hpp"
 #include "riata/learning/recording.hpp"
 #include "riata/learning/recovery.hpp"
