@@ -3,12 +3,11 @@
 #include <nanobind/stl/vector.h>
 
 #include <cmath>
-#include <cstring>
 #include <map>
-#include <mutex>
 
 #include "arrays.hpp"
 #include "history.hpp"
+#include "learner.hpp"
 #include "module.hpp"
 #include "options.hpp"
 #include "riata/core/check.hpp"
@@ -135,60 +134,9 @@ nb::dict load_model_in(const Path& path) {
   return fields;
 }
 
-/// name -> (shape, which type, bytes): for pickle alone.
-nb::dict to_python(const NamedTensors& tensors) {
-  nb::dict fields;
-  for (const auto& [name, tensor] : tensors)
-    std::visit(
-        [&](const auto& values) {
-          fields[name.c_str()] =
-              nb::make_tuple(tensor.shape, tensor.data.index(), nb::bytes(values.data(), values.size() * sizeof(values[0])));
-        },
-        tensor.data);
-  return fields;
-}
-NamedTensors to_tensors(const nb::dict& fields) {
-  NamedTensors tensors;
-  for (const auto& [name, field] : fields) {
-    const auto of = nb::cast<nb::tuple>(field);
-    const auto bytes = nb::cast<nb::bytes>(of[2]);
-    Tensor tensor{.shape = nb::cast<std::vector<Index>>(of[0]), .data = {}};
-    const auto kind = nb::cast<std::size_t>(of[1]);
-    if (kind == 1) tensor.data = std::vector<double>();
-    if (kind == 2) tensor.data = std::vector<std::int64_t>();
-    std::visit(
-        [&](auto& values) {
-          values.resize(bytes.size() / sizeof(values[0]));
-          std::memcpy(values.data(), bytes.c_str(), values.size() * sizeof(values[0]));
-        },
-        tensor.data);
-    tensors[nb::cast<std::string>(name)] = std::move(tensor);
-  }
-  return tensors;
-}
-
-/// One thread at a time.
-template <Scalar T>
-class GuardedLearner {
- public:
-  explicit GuardedLearner(DictionaryLearner<T> learner) : learner_(std::move(learner)) {}
-  /// use(learner), without the GIL.
-  template <class Use>
-  auto with(const Use& use) {
-    return without_gil([&] {
-      const std::lock_guard guard(mutex_);
-      return use(learner_);
-    });
-  }
-
- private:
-  std::mutex mutex_;
-  DictionaryLearner<T> learner_;
-};
-
 template <Scalar T>
 void bind_learner(nb::module_& m, const char* name) {
-  using Learner = GuardedLearner<T>;
+  using Learner = GuardedLearner<DictionaryLearner<T>>;
   nb::class_<Learner>(m, name, "Learns in one precision from batches as they come; use riata.MiniBatchDictionaryLearning.")
       .def(
           "__init__",

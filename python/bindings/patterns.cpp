@@ -2,6 +2,7 @@
 
 #include "arrays.hpp"
 #include "history.hpp"
+#include "learner.hpp"
 #include "module.hpp"
 #include "options.hpp"
 #include "riata/core/check.hpp"
@@ -12,8 +13,9 @@ namespace riata::python {
 namespace {
 
 template <Scalar T>
-nb::dict to_python(PatternResult<T>&& result) {
+nb::dict to_python(PatternResult<T>&& result, const PatternOptions& options) {
   nb::dict fields;
+  if (options.window) result.v.array().colwise() *= tukey_window<T>(result.v.rows()).array();
   fields["atoms"] = to_numpy(std::move(result.atoms));
   fields["u"] = to_numpy(std::move(result.u));
   fields["v"] = to_numpy(std::move(result.v));
@@ -73,11 +75,54 @@ void bind_patterns_in(nb::module_& m) {
         const auto options = to_options<PatternOptions>(given, OnInterrupt::stop);
         const std::optional<Reg> weight = reg ? std::optional(to_reg(*reg)) : std::nullopt;
         const Observer observer = to_observer<IterationInfo>(callback, OnInterrupt::stop);
-        return to_python<T>(without_gil(
-            [&] { return learn_patterns<T>(view<T>(X), n_channels, n_atoms, n_times_atom, weight, options, observer); }));
+        auto result = without_gil(
+            [&] { return learn_patterns<T>(view<T>(X), n_channels, n_atoms, n_times_atom, weight, options, observer); });
+        return to_python<T>(std::move(result), options);
       },
       array_arg("X"), nb::arg("n_channels"), nb::arg("n_atoms"), nb::arg("n_times_atom"), array_arg("reg").none(),
       nb::arg("callback").none(), nb::arg("options"));
+}
+
+template <Scalar T>
+void bind_pattern_learner(nb::module_& m, const char* name) {
+  using Learner = GuardedLearner<PatternLearner<T>>;
+  nb::class_<Learner>(m, name, "Learns in one precision from trials as they come; use riata.ConvolutionalDictionaryLearning.")
+      .def(
+          "__init__",
+          [](Learner* self, Index n_channels, Index n_atoms, Index n_times_atom, const std::optional<PythonReg>& reg,
+             const std::optional<Array2<T>>& u, const std::optional<Array2<T>>& v, const nb::dict& given) {
+            const auto options = to_options<PatternOptions>(given);
+            const std::optional<Reg> weight = reg ? std::optional(to_reg(*reg)) : std::nullopt;
+            if (!v) {
+              new (self) Learner(PatternLearner<T>(n_channels, n_atoms, n_times_atom, weight, options));
+              return;
+            }
+            const RecordingShape shape{n_channels, n_times_atom};
+            const Vector<T> window = options.window ? tukey_window<T>(n_times_atom) : Vector<T>();
+            const auto init =
+                u ? ConvolutionalDictionary<T>::rank_one(Matrix<T>(view<T>(*u)), Matrix<T>(view<T>(*v)), shape, window)
+                  : ConvolutionalDictionary<T>(Matrix<T>(view<T>(*v)), shape);
+            new (self) Learner(PatternLearner<T>(init, weight, options));
+          },
+          nb::arg("n_channels"), nb::arg("n_atoms"), nb::arg("n_times_atom"), array_arg("reg").none(), array_arg("u").none(),
+          array_arg("v").none(), nb::arg("options"))
+      .def(
+          "partial_fit",
+          [](Learner& self, const Array2<T>& X) { self.with([&](PatternLearner<T>& of) { of.partial_fit(view<T>(X)); }); },
+          array_arg("X"))
+      .def(
+          "result",
+          [](Learner& self, bool window) {
+            return to_python<T>(self.with([](PatternLearner<T>& of) { return of.result(); }), {.window = window});
+          },
+          nb::arg("window"))
+      .def("state", [](Learner& self) { return to_python(self.with([](PatternLearner<T>& of) { return of.state(); })); })
+      .def(
+          "restore",
+          [](Learner& self, const nb::dict& state) {
+            self.with([tensors = to_tensors(state)](PatternLearner<T>& of) { of.restore(tensors); });
+          },
+          nb::arg("state"));
 }
 
 }  // namespace
@@ -86,6 +131,8 @@ void bind_patterns(nb::module_& m) {
   describe_options<PatternOptions>(m, "learn_patterns");
   bind_patterns_in<float>(m);
   bind_patterns_in<double>(m);
+  bind_pattern_learner<float>(m, "PatternLearner32");
+  bind_pattern_learner<double>(m, "PatternLearner64");
   m.def(
       "learn_patterns_of_source",
       [](const nb::callable& read, Index n_trials, Index n_channels, Index n_times, bool is_float, Index n_atoms,
@@ -95,8 +142,9 @@ void bind_patterns(nb::module_& m) {
         const Observer observer = to_observer<IterationInfo>(callback, OnInterrupt::stop);
         const auto learn = [&]<Scalar T>(T) {
           const auto recording = std::make_shared<PythonRecording<T>>(read, n_trials, n_channels, n_times);
-          return to_python<T>(
-              without_gil([&] { return learn_patterns<T>(recording, n_atoms, n_times_atom, weight, options, observer); }));
+          auto result =
+              without_gil([&] { return learn_patterns<T>(recording, n_atoms, n_times_atom, weight, options, observer); });
+          return to_python<T>(std::move(result), options);
         };
         return is_float ? learn(float()) : learn(double());
       },

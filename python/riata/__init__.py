@@ -4,7 +4,8 @@ Signals are rows: X (n_signals, n_features), dictionary D (n_atoms, n_features),
 n_atoms), and the objective per signal is 1/2 ||x - z D||^2 + reg ||z||_1. float32 stays float32, integers
 become float64, and arrays in C order are read in place.
 
-Estimators with scikit-learn's interface: `SparseCoder`, `DictionaryLearning`, `MiniBatchDictionaryLearning`, `LISTA`. Pictures: `riata.plot`.
+Estimators with scikit-learn's interface: `SparseCoder`, `DictionaryLearning`, `MiniBatchDictionaryLearning`, `LISTA`, and for
+recordings `ConvolutionalDictionaryLearning`. Pictures: `riata.plot`.
 Inside PyTorch models: `riata.torch`. With MNE-Python's objects: `riata.mne`.
 """
 
@@ -18,6 +19,7 @@ from ._results import (
     CodeBlock,
     ConvEncodeResult,
     EncodeResult,
+    ExplainedVariance,
     History,
     HyperGradient,
     ImplicitGradient,
@@ -28,6 +30,8 @@ from ._results import (
     Model,
     NetworkGradient,
     OmpResult,
+    PatternModel,
+    PatternsResult,
     SparseInverseResult,
     StepTrace,
     StreamResult,
@@ -45,19 +49,23 @@ from .joint import joint_certificate, joint_encode, joint_reg_max
 from .learning import learn_dictionary, load_model, recovery_score, save_model, validation_curve
 from .networks import Network, analytic_weight, load_network
 from .neuro import sparse_inverse, whitener
+from .patterns import explained_variance, learn_patterns, load_patterns, pattern_events, save_patterns
 from .unrolling import UnrolledEncoder, unrolled_encode, unrolled_gradient
 
 if TYPE_CHECKING:
     from . import plot
     from .estimators import LISTA, DictionaryLearning, MiniBatchDictionaryLearning, SparseCoder
+    from .pattern_estimators import ConvolutionalDictionaryLearning
 
 __all__ = [
     "LISTA",
     "CodeBlock",
     "ConvEncodeResult",
+    "ConvolutionalDictionaryLearning",
     "DenoiseResult",
     "DictionaryLearning",
     "EncodeResult",
+    "ExplainedVariance",
     "History",
     "HyperGradient",
     "ImplicitGradient",
@@ -70,6 +78,8 @@ __all__ = [
     "Network",
     "NetworkGradient",
     "OmpResult",
+    "PatternModel",
+    "PatternsResult",
     "SparseCoder",
     "SparseInverseResult",
     "StepTrace",
@@ -91,6 +101,7 @@ __all__ = [
     "duality_gap",
     "encode",
     "encode_stream",
+    "explained_variance",
     "extract_patches",
     "hypergradient",
     "implicit_gradient",
@@ -103,14 +114,18 @@ __all__ = [
     "lasso_objective",
     "lasso_path",
     "learn_dictionary",
+    "learn_patterns",
     "load_model",
     "load_network",
+    "load_patterns",
     "omp",
+    "pattern_events",
     "plot",
     "psnr",
     "recovery_score",
     "reg_max",
     "save_model",
+    "save_patterns",
     "sparse_inverse",
     "unrolled_encode",
     "unrolled_gradient",
@@ -121,6 +136,7 @@ __all__ = [
 
 # scikit-learn takes a second to import and matplotlib may be absent, so what needs them comes when asked for.
 _LAZY = {
+    "ConvolutionalDictionaryLearning": ".pattern_estimators",
     "LISTA": ".estimators",
     "DictionaryLearning": ".estimators",
     "MiniBatchDictionaryLearning": ".estimators",

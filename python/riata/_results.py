@@ -641,6 +641,104 @@ class LearnResult(_Renamed):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class PatternsResult:
+    """Learned patterns of recordings; returned by `learn_patterns`.
+
+    Attributes
+    ----------
+    atoms : ndarray (n_atoms, n_channels, n_times_atom)
+        The patterns, in the precision of the recordings, without unit and of norm one, with a window at most one.
+    u, v : ndarray (n_atoms, n_channels) and (n_atoms, n_times_atom), or None
+        Of rank one, atoms[k] = outer(u[k], v[k]); v holds the window. `conv_encode` takes the pair (u, v).
+    reg : float
+        The weight used, as a number in the recordings' unit.
+    history : History
+        As of `LearnResult`; of methods on mini-batches the values are those of each batch before its step.
+    initial_value : float
+        The objective before the first step; NaN if it is not known.
+    n_replaced : int
+        Atoms that were replaced.
+    status : str
+        As of `LearnResult`.
+    steps : ndarray (n_layers,)
+        Step factors of the layers; ones unless they were learned, empty for exact activations.
+    window, positive : bool
+        Whether v holds Tukey's window, and activations were kept non-negative.
+    """
+
+    atoms: Array
+    u: Array | None
+    v: Array | None
+    reg: float
+    history: History
+    initial_value: float
+    n_replaced: int
+    status: str
+    steps: Array
+    window: bool = False
+    positive: bool = True
+
+    def __repr__(self) -> str:
+        n_atoms, n_channels, n_times_atom = self.atoms.shape
+        return (
+            f"PatternsResult({n_atoms} atoms of {n_channels} channels and {n_times_atom} samples, "
+            f"{_counted(len(self.history.value))}, reg {self.reg:.3g}, status='{self.status}')"
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PatternModel:
+    """What a file of patterns holds; returned by `load_patterns`.
+
+    Attributes
+    ----------
+    atoms : ndarray (n_atoms, n_channels, n_times_atom)
+    u, v : ndarray (n_atoms, n_channels) and (n_atoms, n_times_atom), or None
+        Of rank one, atoms[k] = outer(u[k], v[k]); v holds the window.
+    window : bool
+        Whether v holds a window.
+    reg : float or None
+        The weight that they were learned with.
+    positive : bool
+        Whether activations were kept non-negative.
+    metadata : dict of str
+        What else the file says, among it `rate` in Hz, `channel_names` as JSON and `unit`, where they are known.
+    """
+
+    atoms: Array
+    u: Array | None
+    v: Array | None
+    window: bool
+    reg: float | None
+    positive: bool
+    metadata: dict[str, str]
+
+    def __repr__(self) -> str:
+        n_atoms, n_channels, n_times_atom = self.atoms.shape
+        return f"PatternModel({n_atoms} atoms of {n_channels} channels and {n_times_atom} samples, reg {self.reg})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ExplainedVariance:
+    """How much of recordings patterns explain, as shares of ||x||^2; returned by `explained_variance`.
+
+    Attributes
+    ----------
+    per_atom : ndarray (n_atoms,)
+        By how much the residual's energy rises where an atom is left out, the others' activations being as they are:
+        (||r + d_k * z_k||^2 - ||r||^2) / ||x||^2 with r = x - sum_j d_j * z_j.
+    total : float
+        1 - ||r||^2 / ||x||^2: the sum of the others where the atoms' parts are orthogonal.
+    """
+
+    per_atom: Array
+    total: float
+
+    def __repr__(self) -> str:
+        return f"ExplainedVariance({len(self.per_atom)} atoms, {self.total:.1%} in all)"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Model:
     """A model file's contents; returned by `load_model`.
 

@@ -79,6 +79,34 @@ KEPT = {
     "conv_encode": dict(X=NO_DEFAULT, atoms=NO_DEFAULT, reg=NO_DEFAULT, positive=True, boundary="valid", tol=1e-6, method="auto", output="dense", n_threads=None),
     "conv_reg_max": dict(X=NO_DEFAULT, atoms=NO_DEFAULT, positive=True, boundary="valid"),
     "conv_decode": dict(Z=NO_DEFAULT, atoms=NO_DEFAULT, n_times=None, boundary="valid"),
+    "learn_patterns": dict(
+        X=NO_DEFAULT,
+        n_atoms=NO_DEFAULT,
+        n_times_atom=NO_DEFAULT,
+        reg="0.1max",
+        rank_one=True,
+        window=False,
+        method="stochastic",
+        n_layers=30,
+        positive=True,
+        n_times_window=None,
+        batch_size=None,
+        max_iter=300,
+        max_time=None,
+        tol=1e-6,
+        init="data",
+        checkpoint=None,
+        checkpoint_every=10,
+        resume=False,
+        random_state=0,
+        n_threads=None,
+        callback=None,
+    ),
+    "save_patterns": dict(path=NO_DEFAULT, patterns=NO_DEFAULT, metadata=None),
+    "load_patterns": dict(path=NO_DEFAULT),
+    "pattern_events": dict(Z=NO_DEFAULT, atoms=NO_DEFAULT, min_amplitude=0.3, n_times=None, boundary="valid", return_amplitudes=False),
+    "explained_variance": dict(X=NO_DEFAULT, atoms=NO_DEFAULT, Z=NO_DEFAULT, boundary="valid"),
+    "ConvolutionalDictionaryLearning": dict(n_components=NO_DEFAULT, n_times_atom=NO_DEFAULT),
     "joint_encode": dict(X=NO_DEFAULT, D=NO_DEFAULT, reg=NO_DEFAULT, tol=1e-6, max_iter=100000),
     "joint_reg_max": dict(X=NO_DEFAULT, D=NO_DEFAULT, group_size=1),
     "joint_certificate": dict(X=NO_DEFAULT, D=NO_DEFAULT, Z=NO_DEFAULT, reg=NO_DEFAULT, group_size=1),
@@ -227,7 +255,7 @@ def test_everything_public_has_a_docstring_and_type_hints():
 
 
 def test_every_parameter_is_documented():
-    for name in [*PENALISED[:3], *PENALISED[7:], "lasso_path", "omp", "lars", "validation_curve", "denoise", "conv_encode", "joint_encode", "sparse_inverse"]:
+    for name in [*PENALISED[:3], *PENALISED[7:], "lasso_path", "omp", "lars", "validation_curve", "denoise", "conv_encode", "learn_patterns", "pattern_events", "explained_variance", "ConvolutionalDictionaryLearning", "joint_encode", "sparse_inverse"]:
         section = inspect.getdoc(function(name)).split("Returns\n")[0]
         documented = {
             word.strip()
@@ -242,6 +270,9 @@ NOT_IN_PYTHON = {"encode": {"check_every"}, "encode_stream": {"check_every", "re
                  "lars": {"penalty", "l1_ratio", "groups"},
                  "implicit_gradient": {"penalty", "l1_ratio", "groups"},
                  "unrolled_stability": {"return_extrapolated", "penalty", "l1_ratio", "groups", "decay"},
+                 "learn_patterns": {"n_nonzero", "forgetting", "threshold", "decay", "decay_every", "step", "learning_rate", "eps", "least_code",
+                                    "lipschitz_bound", "return_extrapolated", "constraint", "centre", "replace_atoms", "weights", "penalty",
+                                    "l1_ratio", "groups"},
                  "learn_dictionary": {"forgetting", "decay", "decay_every", "step", "learning_rate", "eps", "least_code"}}  # fmt: skip
 
 
@@ -293,6 +324,8 @@ def test_an_old_name_is_refused_with_the_new_one(call, now):
         "learning",
         "networks",
         "neuro",
+        "pattern_estimators",
+        "patterns",
         "plot",
         "unrolling",
     ],

@@ -114,7 +114,11 @@ PatternResult<T> learn_patterns(const std::shared_ptr<Recording<T>>& recording, 
     for (Index trial = 0; trial < n_trials; ++trial)
       recording->read(trial, 0, Eigen::Map<Matrix<T>>(all.col(trial).data(), n_times, n_channels));
     require_finite("learn_patterns", "X", all, of_signals);
-    result.learned = learn_dictionary<T>(all, init, reg, with_n_nonzero(options.learn), observer);
+    const bool pursues = options.learn.method == LearningMethod::ksvd;
+    result.learned = learn_dictionary<T>(all, init, pursues ? std::nullopt : reg, with_n_nonzero(options.learn), observer);
+    if (pursues && reg)
+      result.learned.reg = resolve_run_reg<T>(*reg, all, *init.at(result.learned.parameters), options.learn.penalty,
+                                              options.learn.seed, options.learn.execution);
   }
   return with_atoms(std::move(result), init);
 }
@@ -139,6 +143,17 @@ PatternLearner<T>::PatternLearner(Index n_channels, Index n_atoms, Index n_times
 }
 
 template <Scalar T>
+PatternLearner<T>::PatternLearner(const ConvolutionalDictionary<T>& init, const std::optional<Reg>& reg,
+                                  const PatternOptions& options)
+    : PatternLearner(init.shape().n_channels, init.n_atoms(), init.atom_times(), reg, options) {
+  require(init.shape().boundary == Boundary::valid, "partial_fit: the boundary of init is '{}', must be 'valid'",
+          to_string(init.shape().boundary));
+  options_.rank_one = init.is_rank_one();
+  options_.window = init.window().size() > 0;
+  given_ = init;
+}
+
+template <Scalar T>
 DictionaryLearner<T> PatternLearner<T>::begin(const ConvolutionalDictionary<T>& init) const {
   return {init, reg_, options_.learn};
 }
@@ -150,7 +165,8 @@ void PatternLearner<T>::partial_fit(const NonDeduced<ConstMatrixRef<T>>& X) {
     require(trials.n_times() >= n_times_atom_, "partial_fit: trials have {} samples, must have at least {}, as patterns have",
             trials.n_times(), n_times_atom_);
     require_finite("partial_fit", "X", X, of_signals);
-    auto init = initial_patterns<T>(trials, {n_channels_, trials.n_times()}, n_atoms_, n_times_atom_, options_);
+    const RecordingShape shape{n_channels_, trials.n_times()};
+    auto init = given_ ? given_->of_length(shape.n_times) : initial_patterns<T>(trials, shape, n_atoms_, n_times_atom_, options_);
     auto learner = begin(init);
     learner.partial_fit(X);
     init_ = std::move(init);

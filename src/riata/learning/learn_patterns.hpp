@@ -1,7 +1,8 @@
 // Learning the patterns of recordings: presets of learn_dictionary over convolutional dictionaries.
 //
-// `stochastic` is the method of Malezieux, Moreau and Kowalski (2022), section 4: each iteration takes windows that begin
-// anywhere, the gradient through unrolled layers by u and v, or by the kernels, and a stochastic line search.
+// Each iteration of `online`, the default, and of `stochastic` takes windows that begin anywhere: the one by statistics of exact
+// activations, Dupré la Tour, Moreau, Jas and Gramfort (2018) with Mairal et al. (2010); the other by the gradient through unrolled layers
+// and a stochastic line search, Malezieux, Moreau and Kowalski (2022), section 4.
 #pragma once
 
 #include "riata/learning/learn_dictionary.hpp"
@@ -17,7 +18,7 @@ struct PatternOptions {
   std::optional<Index> n_times_window = {};
   /// method: 'stochastic', 'unrolled', 'truncated', 'alternating', 'alternating_exact', 'online' or 'ksvd'; batch_size: windows,
   /// absent: 10; init: 'data', pieces of the recordings (of rank one the best approximation of each), or 'random'.
-  LearnOptions learn = {.method = LearningMethod::stochastic, .n_layers = 30, .penalty = {.positive = true}};
+  LearnOptions learn = {.method = LearningMethod::online, .n_layers = 30, .penalty = {.positive = true}};
   void validate() const;  ///< @throws std::invalid_argument naming the field, its value and the rule
 };
 
@@ -37,7 +38,8 @@ struct PatternResult {
 };
 
 /// A fraction of reg_max is that of at most 100 windows, or trials, at the initial patterns. Codes are those of Boundary::valid
-/// within windows. `ksvd` takes no reg, but learn.n_nonzero activations of a trial at most, and none below a tenth of the first.
+/// within windows. `ksvd` takes learn.n_nonzero activations of a trial at most, none below a tenth of the first, and has reg,
+/// if given, for activations afterwards: a fraction is that at its patterns.
 /// Methods on mini-batches read windows of the recording, the others all of it.
 /// @throws std::invalid_argument for bad shapes or options
 template <Scalar T>
@@ -56,6 +58,8 @@ class PatternLearner {
   /// @throws std::invalid_argument for other methods, and for what is the caller's (DictionaryLearner)
   PatternLearner(Index n_channels, Index n_atoms, Index n_times_atom, const std::optional<Reg>& reg,
                  const PatternOptions& options = {});
+  /// From these patterns, which say whether they are of rank one and windowed.
+  PatternLearner(const ConvolutionalDictionary<T>& init, const std::optional<Reg>& reg, const PatternOptions& options = {});
 
   /// X is (n_channels n_times) x n_trials; an iteration that is interrupted leaves no trace.
   /// @throws std::invalid_argument for bad trials, or others than before
@@ -74,7 +78,7 @@ class PatternLearner {
   Index n_channels_, n_atoms_, n_times_atom_;
   std::optional<Reg> reg_;
   PatternOptions options_;
-  std::optional<ConvolutionalDictionary<T>> init_;
+  std::optional<ConvolutionalDictionary<T>> given_, init_;  // before the first trials; of their length
   std::optional<DictionaryLearner<T>> learner_;
 };
 
