@@ -14,7 +14,7 @@
 namespace riata::python {
 
 /// name -> (shape, which type, bytes): for pickle alone.
-inline nb::dict to_python(const NamedTensors& tensors) {
+inline nb::dict state_to_python(const NamedTensors& tensors) {
   nb::dict fields;
   for (const auto& [name, tensor] : tensors)
     std::visit(
@@ -25,7 +25,7 @@ inline nb::dict to_python(const NamedTensors& tensors) {
         tensor.data);
   return fields;
 }
-inline NamedTensors to_tensors(const nb::dict& fields) {
+inline NamedTensors state_from_python(const nb::dict& fields) {
   NamedTensors tensors;
   for (const auto& [name, field] : fields) {
     const auto of = nb::cast<nb::tuple>(field);

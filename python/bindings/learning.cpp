@@ -163,11 +163,11 @@ void bind_learner(nb::module_& m, const char* name) {
                  [](DictionaryLearner<T>& of) { return std::pair(of.history().value.back(), of.history().step.back()); });
            })
       .def("result", [](Learner& self) { return to_python<T>(self.with([](DictionaryLearner<T>& of) { return of.result(); })); })
-      .def("state", [](Learner& self) { return to_python(self.with([](DictionaryLearner<T>& of) { return of.state(); })); })
+      .def("state", [](Learner& self) { return state_to_python(self.with([](DictionaryLearner<T>& of) { return of.state(); })); })
       .def(
           "restore",
           [](Learner& self, const nb::dict& state) {
-            self.with([tensors = to_tensors(state)](DictionaryLearner<T>& of) { of.restore(tensors); });
+            self.with([tensors = state_from_python(state)](DictionaryLearner<T>& of) { of.restore(tensors); });
           },
           nb::arg("state"));
 }

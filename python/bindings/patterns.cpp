@@ -116,11 +116,11 @@ void bind_pattern_learner(nb::module_& m, const char* name) {
             return to_python<T>(self.with([](PatternLearner<T>& of) { return of.result(); }), {.window = window});
           },
           nb::arg("window"))
-      .def("state", [](Learner& self) { return to_python(self.with([](PatternLearner<T>& of) { return of.state(); })); })
+      .def("state", [](Learner& self) { return state_to_python(self.with([](PatternLearner<T>& of) { return of.state(); })); })
       .def(
           "restore",
           [](Learner& self, const nb::dict& state) {
-            self.with([tensors = to_tensors(state)](PatternLearner<T>& of) { of.restore(tensors); });
+            self.with([tensors = state_from_python(state)](PatternLearner<T>& of) { of.restore(tensors); });
           },
           nb::arg("state"));
 }

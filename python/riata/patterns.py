@@ -64,6 +64,7 @@ def learn_patterns(
     least_gain: float = 0.0,
     shuffle: bool = True,
     method_options: Mapping[str, Any] | None = None,
+    n_nonzero: int | None = None,
     resume_inexact: bool = False,
     overwrite_checkpoint: bool = False,
     verbose: bool = False,
@@ -139,6 +140,8 @@ def learn_patterns(
         As in `learn_dictionary`, of windows: a share of them that mini-batches never hold, and by which the best patterns are told.
     method_options : mapping, optional
         What single methods take; "online": `forgetting`, as in `learn_dictionary`.
+    n_nonzero : int, optional
+        Activations of a trial by "ksvd", at most; by default their sizes alone end a pursuit.
     verbose : bool
         Log every iteration to the logger "riata", level INFO.
     progress : bool

@@ -89,7 +89,7 @@ def test_the_unit_of_the_recordings_changes_nothing(scale):
     assert found.reg == pytest.approx(scale * expected.reg, rel=1e-12)
 
 
-@pytest.mark.parametrize("method", ["stochastic", "unrolled", "alternating_exact"])
+@pytest.mark.parametrize("method", ["online", "stochastic", "unrolled", "alternating_exact", "ksvd"])
 def test_threads_and_pieces_give_the_same_bits(method):
     options = dict(method=method, n_layers=10, max_iter=2 if method == "alternating_exact" else 4)
     expected = riata.learn_patterns(X, 2, LENGTH, n_threads=1, **options)
@@ -318,3 +318,20 @@ def test_a_heartbeat_is_learned_and_its_events_are_the_annotated_beats():
         reference = found if some is within[0] else beats
         assert np.mean([np.abs(reference - t).min() <= 0.05 * rate for t in some]) >= 0.98
     assert model.explained_variance_ratio(X).total > 0.6
+
+
+def test_learning_goes_on_from_trials_to_trials_and_from_a_pickle():
+    X, u, v = planted(n_trials=6, n_times=400)
+    model = riata.ConvolutionalDictionaryLearning(len(u), v.shape[1], random_state=1)
+    for k in range(12):
+        model.partial_fit(X[k % 2 * 3 : k % 2 * 3 + 3])
+    assert model.transform(X).shape == (6, len(u), 400 - v.shape[1] + 1)
+    assert len(model.history_.value) == 12
+    other = pickle.loads(pickle.dumps(model))
+    for each in (model, other):
+        each.partial_fit(X[:3])
+    assert np.array_equal(model.atoms_, other.atoms_)
+    with pytest.raises(ValueError, match="channels"):
+        model.partial_fit(X[:, :1])
+    with pytest.raises(ValueError, match="as before"):
+        model.partial_fit(X[:, :, :300])

@@ -86,7 +86,7 @@ KEPT = {
         reg="0.1max",
         rank_one=True,
         window=False,
-        method="stochastic",
+        method="online",
         n_layers=30,
         positive=True,
         n_times_window=None,
@@ -270,7 +270,7 @@ NOT_IN_PYTHON = {"encode": {"check_every"}, "encode_stream": {"check_every", "re
                  "lars": {"penalty", "l1_ratio", "groups"},
                  "implicit_gradient": {"penalty", "l1_ratio", "groups"},
                  "unrolled_stability": {"return_extrapolated", "penalty", "l1_ratio", "groups", "decay"},
-                 "learn_patterns": {"n_nonzero", "forgetting", "threshold", "decay", "decay_every", "step", "learning_rate", "eps", "least_code",
+                 "learn_patterns": {"forgetting", "threshold", "decay", "decay_every", "step", "learning_rate", "eps", "least_code",
                                     "lipschitz_bound", "return_extrapolated", "constraint", "centre", "replace_atoms", "weights", "penalty",
                                     "l1_ratio", "groups"},
                  "learn_dictionary": {"forgetting", "decay", "decay_every", "step", "learning_rate", "eps", "least_code"}}  # fmt: skip

@@ -68,12 +68,12 @@ LearnOptions with_n_nonzero(LearnOptions o) {
 }  // namespace
 
 void PatternOptions::validate() const {
-  with_n_nonzero(learn).validate();
   const auto [codes, moves, batches] = parts_of(learn.method);
   require((codes == CodesBy::layers && moves != MovesBy::adam) || codes == CodesBy::exact || learn.method == LearningMethod::ksvd,
           "learn_patterns: method = '{}' is not for patterns; choose 'stochastic', 'unrolled', 'truncated', 'alternating', "
           "'alternating_exact', 'online' or 'ksvd'",
           to_string(learn.method));
+  with_n_nonzero(learn).validate();
   require(learn.init != Init::dct, "learn_patterns: init = 'dct' is not for patterns; choose 'data' or 'random'");
   require(rank_one || !window, "learn_patterns: window is for patterns of rank one");
   require(is_by_windows(learn.method) || !n_times_window,
@@ -89,8 +89,9 @@ PatternResult<T> learn_patterns(const std::shared_ptr<Recording<T>>& recording, 
   require(recording != nullptr, "learn_patterns: there is no recording");
   const Index n_times = recording->n_times(), n_channels = recording->n_channels(), n_trials = recording->n_trials();
   require(n_atoms >= 1, "learn_patterns: n_atoms = {}, must be >= 1", n_atoms);
-  require(n_times_atom >= 1 && n_times_atom <= n_times,
-          "learn_patterns: trials have {} samples, must have at least {}, as patterns have", n_times, n_times_atom);
+  require(n_times_atom >= 1, "learn_patterns: n_times_atom = {}, must be >= 1", n_times_atom);
+  require(n_times_atom <= n_times, "learn_patterns: trials have {} samples, must have at least {}, as patterns have", n_times,
+          n_times_atom);
   const bool by_windows = is_by_windows(options.learn.method);
   const Index n_times_window = by_windows ? options.n_times_window.value_or(std::min(n_times, 10 * n_times_atom)) : n_times;
   require(n_times_window >= n_times_atom, "learn_patterns: n_times_window = {}, must be at least {}, as patterns have",
