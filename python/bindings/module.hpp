@@ -12,6 +12,7 @@ void bind_implicit(nanobind::module_& m);
 void bind_convolution(nanobind::module_& m);
 void bind_joint(nanobind::module_& m);
 void bind_learning(nanobind::module_& m);
+void bind_pattern_files(nanobind::module_& m);
 void bind_patterns(nanobind::module_& m);
 void bind_networks(nanobind::module_& m);
 void bind_neuro(nanobind::module_& m);

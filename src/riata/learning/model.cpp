@@ -12,6 +12,7 @@ namespace {
 
 TensorFile read_model(const std::string& path) {
   TensorFile file = read_model_file(path);
+  require(text_of(file.metadata, "kind") != "patterns", "{} holds patterns of recordings, expected a dictionary", path);
   require_stored_matrix(file.tensors, path);
   return file;
 }
