@@ -4,6 +4,7 @@
 #include "encode_result.hpp"
 #include "module.hpp"
 #include "options.hpp"
+#include "riata/learning/pattern_events.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/conv_encode.hpp"
 
@@ -18,6 +19,22 @@ ConvolutionalDictionary<T> make_dictionary(const Array2<T>& kernels_or_v, const 
   Matrix<T> time = view<T>(kernels_or_v);
   if (!u) return {std::move(time), shape};
   return ConvolutionalDictionary<T>::rank_one(Matrix<T>(view<T>(*u)), std::move(time), shape);
+}
+
+/// Per pattern (trials, times, amplitudes).
+nb::list events_to_python(const std::vector<std::vector<PatternEvent>>& events) {
+  nb::list per_atom;
+  for (const auto& of_atom : events) {
+    std::vector<std::int64_t> trials, times;
+    std::vector<double> amplitudes;
+    for (const PatternEvent& event : of_atom) {
+      trials.push_back(event.trial);
+      times.push_back(event.time);
+      amplitudes.push_back(event.amplitude);
+    }
+    per_atom.append(nb::make_tuple(to_numpy(std::move(trials)), to_numpy(std::move(times)), to_numpy(std::move(amplitudes))));
+  }
+  return per_atom;
 }
 
 template <Scalar T>
@@ -70,6 +87,27 @@ void bind_convolution_in(nb::module_& m) {
         }));
       },
       array_arg("Z"), array_arg("atoms"), array_arg("u").none(), nb::arg("n_channels"), nb::arg("n_times"), nb::arg("boundary"));
+  m.def(
+      "pattern_events",
+      [](const Array2<T>& Z, const Array2<T>& atoms, const std::optional<Array2<T>>& u, Index n_channels, Index n_times,
+         const std::string& boundary, double min_amplitude) {
+        return events_to_python(without_gil([&] {
+          return pattern_events<T>(view<T>(Z), make_dictionary<T>(atoms, u, n_channels, n_times, boundary), min_amplitude);
+        }));
+      },
+      array_arg("Z"), array_arg("atoms"), array_arg("u").none(), nb::arg("n_channels"), nb::arg("n_times"), nb::arg("boundary"),
+      nb::arg("min_amplitude"));
+  m.def(
+      "explained_variance",
+      [](const Array2<T>& X, const Array2<T>& Z, const Array2<T>& atoms, const std::optional<Array2<T>>& u, Index n_channels,
+         const std::string& boundary) {
+        ExplainedVariance explained = without_gil([&] {
+          const auto D = make_dictionary<T>(atoms, u, n_channels, static_cast<Index>(X.shape(1)) / n_channels, boundary);
+          return explained_variance<T>(view<T>(X), view<T>(Z), D);
+        });
+        return nb::make_tuple(to_numpy(std::move(explained.per_atom)), explained.total);
+      },
+      array_arg("X"), array_arg("Z"), array_arg("atoms"), array_arg("u").none(), nb::arg("n_channels"), nb::arg("boundary"));
 }
 
 }  // namespace

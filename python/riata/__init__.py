@@ -4,7 +4,8 @@ Signals are rows: X (n_signals, n_features), dictionary D (n_atoms, n_features),
 n_atoms), and the objective per signal is 1/2 ||x - z D||^2 + reg ||z||_1. float32 stays float32, integers
 become float64, and arrays in C order are read in place.
 
-Estimators with scikit-learn's interface: `SparseCoder`, `DictionaryLearning`, `MiniBatchDictionaryLearning`, `LISTA`. Pictures: `riata.plot`.
+Estimators with scikit-learn's interface: `SparseCoder`, `DictionaryLearning`, `MiniBatchDictionaryLearning`, `LISTA`, and for
+recordings `ConvolutionalDictionaryLearning`. Pictures: `riata.plot`.
 Inside PyTorch models: `riata.torch`. With MNE-Python's objects: `riata.mne`.
 """
 
@@ -18,6 +19,7 @@ from ._results import (
     CodeBlock,
     ConvEncodeResult,
     EncodeResult,
+    ExplainedVariance,
     History,
     HyperGradient,
     ImplicitGradient,
@@ -46,20 +48,23 @@ from .joint import joint_certificate, joint_encode, joint_reg_max
 from .learning import learn_dictionary, load_model, recovery_score, save_model, validation_curve
 from .networks import Network, analytic_weight, load_network
 from .neuro import sparse_inverse, whitener
-from .patterns import learn_patterns
+from .patterns import explained_variance, learn_patterns, pattern_events
 from .unrolling import UnrolledEncoder, unrolled_encode, unrolled_gradient
 
 if TYPE_CHECKING:
     from . import plot
     from .estimators import LISTA, DictionaryLearning, MiniBatchDictionaryLearning, SparseCoder
+    from .pattern_estimators import ConvolutionalDictionaryLearning
 
 __all__ = [
     "LISTA",
     "CodeBlock",
     "ConvEncodeResult",
+    "ConvolutionalDictionaryLearning",
     "DenoiseResult",
     "DictionaryLearning",
     "EncodeResult",
+    "ExplainedVariance",
     "History",
     "HyperGradient",
     "ImplicitGradient",
@@ -94,6 +99,7 @@ __all__ = [
     "duality_gap",
     "encode",
     "encode_stream",
+    "explained_variance",
     "extract_patches",
     "hypergradient",
     "implicit_gradient",
@@ -110,6 +116,7 @@ __all__ = [
     "load_model",
     "load_network",
     "omp",
+    "pattern_events",
     "plot",
     "psnr",
     "recovery_score",
@@ -125,6 +132,7 @@ __all__ = [
 
 # scikit-learn takes a second to import and matplotlib may be absent, so what needs them comes when asked for.
 _LAZY = {
+    "ConvolutionalDictionaryLearning": ".pattern_estimators",
     "LISTA": ".estimators",
     "DictionaryLearning": ".estimators",
     "MiniBatchDictionaryLearning": ".estimators",

@@ -687,6 +687,26 @@ class PatternsResult:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class ExplainedVariance:
+    """How much of recordings patterns explain, as shares of ||x||^2; returned by `explained_variance`.
+
+    Attributes
+    ----------
+    per_atom : ndarray (n_atoms,)
+        By how much the residual's energy rises where an atom is left out, the others' activations being as they are:
+        (||r + d_k * z_k||^2 - ||r||^2) / ||x||^2 with r = x - sum_j d_j * z_j.
+    total : float
+        1 - ||r||^2 / ||x||^2: the sum of the others where the atoms' parts are orthogonal.
+    """
+
+    per_atom: Array
+    total: float
+
+    def __repr__(self) -> str:
+        return f"ExplainedVariance({len(self.per_atom)} atoms, {self.total:.1%} in all)"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Model:
     """A model file's contents; returned by `load_model`.
 

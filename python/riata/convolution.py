@@ -140,6 +140,30 @@ def conv_decode(Z: Any, atoms: Any, n_times: int | None = None, boundary: str = 
     ndarray (n_trials, n_channels, n_times)
     """
     where = "conv_decode"
+    flat, kernels, u, n_channels, times = as_activations(where, Z, atoms, n_times, boundary)
+    return _riata.conv_decode(flat, kernels, u, n_channels, times, boundary).reshape(len(flat), n_channels, times)
+
+
+def as_trials(where: str, X: Any) -> tuple[Array, int, int]:
+    """Trials as rows, channel after channel; their channels and samples."""
+    array = as_float_array(where, "X", X)
+    if array.ndim == 2:
+        array = array[:, np.newaxis]
+    if array.ndim != 3:
+        hint = "; one recording of one channel is X.reshape(1, -1)" if array.ndim == 1 else ""
+        raise ValueError(
+            f"{where}: X has shape {array.shape}, expected (n_trials, n_channels, n_times), or (n_trials, n_times) of one channel{hint}"
+        )
+    n_trials, n_channels, n_times = array.shape
+    if array.size == 0:
+        raise ValueError(f"{where}: X has shape {array.shape} and holds no samples")
+    return array.reshape(n_trials, -1), n_channels, n_times
+
+
+def as_activations(
+    where: str, Z: Any, atoms: Any, n_times: int | None, boundary: str
+) -> tuple[Array, Array, Array | None, int, int]:
+    """Activations as rows, one per trial; kernels and u as of `as_atoms`; channels and samples of the trials."""
     codes = as_float_array(where, "Z", Z)
     if codes.ndim != 3:
         raise ValueError(f"{where}: Z has shape {codes.shape}, expected (n_trials, n_atoms, n_positions)")
@@ -161,23 +185,7 @@ def conv_decode(Z: Any, atoms: Any, n_times: int | None = None, boundary: str = 
         raise ValueError(
             f"{where}: n_times = {n_times}, must be {expected} for {codes.shape[2]} positions of {length} samples, boundary {boundary!r}"
         )
-    return _riata.conv_decode(flat, kernels, u, n_channels, expected, boundary).reshape(len(codes), n_channels, expected)
-
-
-def as_trials(where: str, X: Any) -> tuple[Array, int, int]:
-    """Trials as rows, channel after channel; their channels and samples."""
-    array = as_float_array(where, "X", X)
-    if array.ndim == 2:
-        array = array[:, np.newaxis]
-    if array.ndim != 3:
-        hint = "; one recording of one channel is X.reshape(1, -1)" if array.ndim == 1 else ""
-        raise ValueError(
-            f"{where}: X has shape {array.shape}, expected (n_trials, n_channels, n_times), or (n_trials, n_times) of one channel{hint}"
-        )
-    n_trials, n_channels, n_times = array.shape
-    if array.size == 0:
-        raise ValueError(f"{where}: X has shape {array.shape} and holds no samples")
-    return array.reshape(n_trials, -1), n_channels, n_times
+    return flat, kernels, u, n_channels, expected
 
 
 def _channels_of(where: str, atoms: Any) -> int:

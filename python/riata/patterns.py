@@ -13,16 +13,18 @@ from ._arguments import (
     Array,
     as_bool,
     as_callback,
+    as_float,
     as_float_array,
     as_options,
     as_reg,
     as_size,
     as_text,
     as_verbosity,
+    require_same_precision,
     shown,
 )
-from ._results import History, PatternsResult
-from .convolution import as_trials
+from ._results import ExplainedVariance, History, PatternsResult
+from .convolution import as_activations, as_trials
 from .learning import _logger, _method_options, _observer
 
 
@@ -181,6 +183,95 @@ def learn_patterns(
         n_iter = len(result.history.value)
         _logger.warning("%s: interrupted after %d iteration%s; these are the best patterns so far", where, n_iter, "" if n_iter == 1 else "s")
     return result
+
+
+def pattern_events(
+    Z: Any,
+    atoms: Any,
+    min_amplitude: float = 0.3,
+    n_times: int | None = None,
+    boundary: str = "valid",
+    return_amplitudes: bool = False,
+) -> Any:
+    """When patterns occur, as single events: the samples where they have most energy.
+
+    A smooth pattern is nearly what it is a sample later, and several activations make one event: those to which the pattern's
+    autocorrelation falls no lower than a half. Its place is their mean, weighted by their sizes. The largest come first, and within
+    half a pattern of an event there is no other.
+
+    Parameters
+    ----------
+    Z : array (n_trials, n_atoms, n_positions)
+        Activations, as `conv_encode` returns them.
+    atoms : array (n_atoms, n_channels, n_times_atom), or (n_atoms, n_times_atom), or a pair (u, v)
+        The patterns, as in `conv_encode`.
+    min_amplitude : float
+        Events below this share of the atom's typical one are left out: half of the energy of its activations is in events at
+        least as large as that. 0 keeps all.
+    n_times : int, optional
+        Samples of a trial; what fits n_positions by default.
+    boundary : {"valid", "full", "circular"}
+        As in `conv_encode`. Events whose sample is outside of the trial are left out.
+    return_amplitudes : bool
+        Also return the sums of the activations.
+
+    Returns
+    -------
+    list of n_atoms arrays of int
+        Of one trial (n_events,), samples; of several (n_events, 2), trial and sample. In the order of time.
+    list of n_atoms arrays
+        With `return_amplitudes`: (n_events,), in the unit of Z.
+
+    Examples
+    --------
+    >>> import numpy as np, riata
+    >>> bump = np.hanning(23)[1:-1]
+    >>> Z = np.zeros((1, 1, 180)); Z[0, 0, [30, 31, 100]] = 1, 1, 2
+    >>> riata.pattern_events(Z, bump[None])
+    [array([ 41, 110])]
+    """
+    where = "pattern_events"
+    flat, kernels, u, n_channels, times = as_activations(where, Z, atoms, n_times, boundary)
+    min_amplitude, wanted = as_float(where, "min_amplitude", min_amplitude), as_bool(where, "return_amplitudes", return_amplitudes)
+    found = _riata.pattern_events(flat, kernels, u, n_channels, times, boundary, min_amplitude)
+    events = [samples if len(flat) == 1 else np.column_stack([trials, samples]) for trials, samples, _ in found]
+    return (events, [amplitudes for _, _, amplitudes in found]) if wanted else events
+
+
+def explained_variance(X: Any, atoms: Any, Z: Any, boundary: str = "valid") -> ExplainedVariance:
+    """How much of recordings patterns explain, each and all together.
+
+    Parameters
+    ----------
+    X : array (n_trials, n_channels, n_times), or (n_trials, n_times) of one channel
+        Recordings.
+    atoms, boundary
+        As in `conv_encode`.
+    Z : array (n_trials, n_atoms, n_positions)
+        Their activations, in the precision of X. Those of a positive weight are shrunk by it and explain less than could be.
+
+    Returns
+    -------
+    ExplainedVariance
+        per_atom and total: shares of ||x||^2 over all trials, the recordings being taken as given.
+
+    Examples
+    --------
+    >>> import numpy as np, riata
+    >>> d = np.array([[3.0, 4.0]]) / 5
+    >>> riata.explained_variance([[3.0, 4.0, 0.0]], d, [[[5.0, 0.0]]]).total
+    1.0
+    """
+    where = "explained_variance"
+    signals, n_channels, n_times = as_trials(where, X)
+    codes, kernels, u, channels, _ = as_activations(where, Z, atoms, n_times, boundary)
+    require_same_precision(where, "X", X, signals, "Z", Z, codes)
+    if channels != n_channels or len(codes) != len(signals):
+        raise ValueError(
+            f"{where}: X has {len(signals)} trials of {n_channels} channels, but Z has {len(codes)} trials and atoms {channels} "
+            "channels; they must be equal"
+        )
+    return ExplainedVariance(*_riata.explained_variance(signals, codes, kernels, u, n_channels, boundary))
 
 
 class _Source:

@@ -14,6 +14,7 @@
 #include "riata/learning/learn_patterns.hpp"
 #include "riata/learning/model.hpp"
 #include "riata/learning/network_direction.hpp"
+#include "riata/learning/pattern_events.hpp"
 #include "riata/learning/pattern_model.hpp"
 #include "riata/learning/pursuit_direction.hpp"
 #include "riata/learning/recording.hpp"

@@ -81,6 +81,8 @@ CALLS = {
     "hypergradient": (riata.hypergradient, dict(X=X, D=D, reg=0.1, X_held_out=X)),
     "learn_dictionary": (riata.learn_dictionary, dict(X=X, n_atoms=6, reg=0.1, n_layers=3) | FEW),
     "learn_patterns": (riata.learn_patterns, dict(X=X, n_atoms=2, n_times_atom=3, n_layers=3) | FEW),
+    "pattern_events": (riata.pattern_events, dict(Z=Z[:, None], atoms=D[:1, :3])),
+    "explained_variance": (riata.explained_variance, dict(X=X, atoms=D[:1, :3], Z=Z[:, None, :2].copy())),
     "validation_curve": (riata.validation_curve, dict(X=X, n_atoms=6, reg=0.1, max_iter=2)),
     "recovery_score": (riata.recovery_score, dict(D=D, D_ref=D)),
     "save_model": (riata.save_model, dict(path="model.safetensors", dictionary=D)),
@@ -114,6 +116,8 @@ CALLS = {
     "SparseCoder": (fitted(riata.SparseCoder), dict(dictionary=D, transform_alpha=0.1)),
     "SparseCoder, omp": (fitted(riata.SparseCoder), dict(dictionary=D, transform_algorithm="omp")),
     "DictionaryLearning": (fitted(riata.DictionaryLearning), dict(n_components=6, alpha=0.1, n_layers=3) | FEW),
+    "ConvolutionalDictionaryLearning": (
+        fitted(riata.ConvolutionalDictionaryLearning), dict(n_components=2, n_times_atom=3, n_layers=3) | FEW),
     "LISTA": (fitted(riata.LISTA), dict(dictionary=D, kind="coupled", n_layers=2, reg=0.1) | FEW),
 }
 
@@ -219,7 +223,7 @@ def test_what_an_argument_cannot_take_is_refused_in_one_short_line(name):
 
 def test_the_sweep_knows_every_public_function():
     swept = {name.split(",")[0] for name in CALLS}
-    classes = {"LISTA", "DictionaryLearning", "SparseCoder", "Network", "UnrolledEncoder"}
+    classes = {"ConvolutionalDictionaryLearning", "LISTA", "DictionaryLearning", "SparseCoder", "Network", "UnrolledEncoder"}
     functions = {name for name in riata.__all__ if inspect.isfunction(getattr(riata, name))}
     functions |= {name for name in datasets.__all__ if inspect.isfunction(getattr(datasets, name))}
     methods = {f"Network.{name}" for name, _ in inspect.getmembers(riata.Network, inspect.isfunction) if name[0] != "_"}

@@ -102,6 +102,9 @@ KEPT = {
         n_threads=None,
         callback=None,
     ),
+    "pattern_events": dict(Z=NO_DEFAULT, atoms=NO_DEFAULT, min_amplitude=0.3, n_times=None, boundary="valid", return_amplitudes=False),
+    "explained_variance": dict(X=NO_DEFAULT, atoms=NO_DEFAULT, Z=NO_DEFAULT, boundary="valid"),
+    "ConvolutionalDictionaryLearning": dict(n_components=NO_DEFAULT, n_times_atom=NO_DEFAULT),
     "joint_encode": dict(X=NO_DEFAULT, D=NO_DEFAULT, reg=NO_DEFAULT, tol=1e-6, max_iter=100000),
     "joint_reg_max": dict(X=NO_DEFAULT, D=NO_DEFAULT, group_size=1),
     "joint_certificate": dict(X=NO_DEFAULT, D=NO_DEFAULT, Z=NO_DEFAULT, reg=NO_DEFAULT, group_size=1),
@@ -250,7 +253,7 @@ def test_everything_public_has_a_docstring_and_type_hints():
 
 
 def test_every_parameter_is_documented():
-    for name in [*PENALISED[:3], *PENALISED[7:], "lasso_path", "omp", "lars", "validation_curve", "denoise", "conv_encode", "learn_patterns", "joint_encode", "sparse_inverse"]:
+    for name in [*PENALISED[:3], *PENALISED[7:], "lasso_path", "omp", "lars", "validation_curve", "denoise", "conv_encode", "learn_patterns", "pattern_events", "explained_variance", "ConvolutionalDictionaryLearning", "joint_encode", "sparse_inverse"]:
         section = inspect.getdoc(function(name)).split("Returns\n")[0]
         documented = {
             word.strip()
@@ -319,6 +322,7 @@ def test_an_old_name_is_refused_with_the_new_one(call, now):
         "learning",
         "networks",
         "neuro",
+        "pattern_estimators",
         "patterns",
         "plot",
         "unrolling",
