@@ -240,8 +240,10 @@ class ConvolutionalDictionary:
         self.n_samples_, self.drop_inds_, self.reject_ = n_samples, dropped, copy.deepcopy(reject)
         self.history_, self.status_, self.n_iter_ = result.history, result.status, len(result.history.value)
         order = _by_energy(trials, (result.u, result.v) if self.rank1 else result.atoms, result.reg, self)
-        atoms = _interpolated(result.atoms[order], decim)
-        self._take(atoms, result.reg * np.sqrt(decim))
+        if self.rank1:
+            self._take((result.u[order], _interpolated(result.v[order], decim)), result.reg * np.sqrt(decim))
+        else:
+            self._take(_interpolated(result.atoms[order], decim), result.reg * np.sqrt(decim))
         return self
 
     def _forget(self) -> None:
@@ -249,17 +251,20 @@ class ConvolutionalDictionary:
             delattr(self, name)
         self.exclude, self.labels_, self.current_fit = [], {}, "unfitted"
 
-    def _take(self, atoms: Array, reg: float) -> None:
-        """Atoms as they are, on the common scale; fields and courses from them."""
-        u, v = _nearest_of_rank_one(atoms)
+    def _take(self, dictionary: Any, reg: float) -> None:
+        """Fields and courses, or free atoms and from them their fields and courses; norms and signs are put right."""
         if self.rank1:
-            atoms = u[:, :, np.newaxis] * v[:, np.newaxis]
+            u, v = dictionary
+            u, v = u / np.linalg.norm(u, axis=1, keepdims=True), v / np.linalg.norm(v, axis=1, keepdims=True)
         else:
-            atoms = atoms / np.linalg.norm(atoms, axis=(1, 2), keepdims=True)
-            if not self.positive:
-                atoms = atoms * np.sign(np.einsum("kct,kc,kt->k", atoms, u, v))[:, np.newaxis, np.newaxis]
-        self.atoms_, self.u_, self.v_, self.reg_ = np.ascontiguousarray(atoms), u, v, float(reg)
-        self.n_components_ = len(atoms)
+            left, _, right = np.linalg.svd(dictionary, full_matrices=False)
+            u, v = left[:, :, 0], right[:, 0]
+        sign = np.sign(v[np.arange(len(v)), np.argmax(np.abs(v), axis=1)])[:, np.newaxis]
+        self._put(u * sign, v * sign, None if self.rank1 else dictionary / np.linalg.norm(dictionary, axis=(1, 2), keepdims=True), reg)
+
+    def _put(self, u: Array, v: Array, free: Array | None, reg: float) -> None:
+        self.u_, self.v_, self.reg_, self.n_components_ = np.ascontiguousarray(u), np.ascontiguousarray(v), float(reg), len(u)
+        self.atoms_ = self.u_[:, :, np.newaxis] * self.v_[:, np.newaxis] if free is None else np.ascontiguousarray(free)
 
     # ---- what was learned
 
@@ -435,8 +440,10 @@ class ConvolutionalDictionary:
         scores : ndarray (n_components,), or a list of one for each channel
         """
         where = f"{_NAME}.find_bads_eog"
+        self._require_fit("find_bads_eog")
+        _kind_of(where, inst)
         names = _channels_named(where, inst, ch_name, "eog")
-        targets = {name: _target(inst, name) for name in names}
+        targets = {name: _target(inst, [inst.ch_names.index(name)]) for name in names}
         return self._find(where, "eog", inst, targets, threshold, start, stop, l_freq, h_freq, reject_by_annotation)
 
     def find_bads_ecg(
@@ -453,7 +460,7 @@ class ConvolutionalDictionary:
     ) -> tuple[list[int], Any]:
         """The atoms that come with heartbeats; their scores are those of `find_bads_eog`.
 
-        Without an ECG channel, Raw with magnetometers or gradiometers is compared with the one that mne.preprocessing makes of them.
+        Without an ECG channel, the mean of the good magnetometers, or else gradiometers, is compared with, as ICA does.
 
         Parameters
         ----------
@@ -470,13 +477,16 @@ class ConvolutionalDictionary:
         scores : ndarray (n_components,)
         """
         where = f"{_NAME}.find_bads_ecg"
-        made = isinstance(inst, mne.io.BaseRaw) and ch_name is None and "ecg" not in inst and ("mag" in inst or "grad" in inst)
-        if made:
-            ecg = mne.preprocessing.find_ecg_events(inst, return_ecg=True, verbose=False)[3]
-            targets = {"ECG-MAG": np.ravel(ecg)[np.newaxis]}
+        self._require_fit("find_bads_ecg")
+        _kind_of(where, inst)
+        kinds = np.array(inst.get_channel_types())
+        magnetic = next((kind for kind in ("mag", "grad") if kind in kinds), None)
+        if ch_name is None and "ecg" not in kinds and magnetic is not None:
+            good = [c for c in np.flatnonzero(kinds == magnetic) if inst.ch_names[c] not in inst.info["bads"]]
+            targets = {"ECG-MAG": _target(inst, good)}
         else:
             names = _channels_named(where, inst, ch_name, "ecg")[:1]
-            targets = {name: _target(inst, name) for name in names}
+            targets = {name: _target(inst, [inst.ch_names.index(name)]) for name in names}
         return self._find(where, "ecg", inst, targets, threshold, start, stop, l_freq, h_freq, reject_by_annotation)
 
     def _find(
@@ -551,7 +561,9 @@ class ConvolutionalDictionary:
         if include is not None and len(np.atleast_1d(include)):
             removed = np.setdiff1d(np.arange(self.n_components_), self._components(where, "include", include))
         else:
-            removed = self._components(where, "exclude", [*self.exclude, *([] if exclude is None else np.atleast_1d(exclude))])
+            removed = np.sort(
+                self._components(where, "exclude", [*self.exclude, *([] if exclude is None else np.atleast_1d(exclude))])
+            )
         with mne.use_log_level(verbose):
             mne.utils.logger.info(f"Removing {len(removed)} atom{'' if len(removed) == 1 else 's'}")
         if not len(removed):
@@ -867,6 +879,7 @@ class ConvolutionalDictionary:
         fields |= {name: np.asarray(getattr(self, name)).ravel().tolist() for name in ("pre_whitener_", "mean_")}
         fields["fit_params"] = {key: value for key, value in self.fit_params.items() if isinstance(value, (bool, int, float, str))}
         fields["labels_"] = {name: [int(k) for k in found] for name, found in self.labels_.items()}
+        fields["random_state"] = self.random_state if isinstance(self.random_state, (int, type(None))) else 0
         fields["exclude"] = [int(k) for k in self.exclude]
         fields["history"] = {name: np.asarray(value).tolist() for name, value in vars(self.history_).items() if np.ndim(value) == 1}
         metadata = {
@@ -1100,6 +1113,7 @@ def read_convolutional_dictionary(fname: Any, verbose: Any = None) -> Convolutio
         model = ConvolutionalDictionary(fields["n_components"], fields["atom_duration"])
         for name in _SAVED:
             setattr(model, name, fields[name])
+        model.random_state = fields["random_state"]
         model.fit_params, model.exclude, model.labels_ = fields["fit_params"], fields["exclude"], fields["labels_"]
         model.drop_inds_ = [tuple(span) for span in fields["drop_inds_"]]
         model.info = _unpacked(metadata["mne_info"])
@@ -1107,17 +1121,13 @@ def read_convolutional_dictionary(fname: Any, verbose: Any = None) -> Convolutio
         model.history_ = History(**{name: np.array(value) for name, value in fields["history"].items()})
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{where}: {one_line(str(path), 200)} is damaged: {one_line(repr(error), 200)}") from None
-    u, v, atoms = stored["u"], stored["v"], stored["atoms"]
     n_channels = len(model.info["ch_names"])
-    if len(model.pre_whitener_) != n_channels or stored["n_channels"] != n_channels:
+    if len(model.pre_whitener_) != n_channels or len(model.mean_) != n_channels or stored["n_channels"] != n_channels:
         raise ValueError(f"{where}: {one_line(str(path), 200)} is damaged: its parts are of different numbers of channels")
-    atoms = atoms.reshape(len(atoms), n_channels, -1)
-    model._take(atoms, model.reg_)
-    if model.rank1:  # to the last bit
-        model.u_, model.v_ = np.ascontiguousarray(u), np.ascontiguousarray(v)
-        model.atoms_ = model.u_[:, :, np.newaxis] * model.v_[:, np.newaxis]
+    if model.rank1:
+        model._put(stored["u"], stored["v"], None, model.reg_)
     else:
-        model.atoms_ = np.ascontiguousarray(atoms)
+        model._take(stored["atoms"].reshape(len(stored["atoms"]), n_channels, -1), model.reg_)
     return model
 
 
@@ -1366,20 +1376,12 @@ def _threads(n_jobs: Any) -> int | None:
     return number if number > 0 else max(1, len(os.sched_getaffinity(0)) + 1 + number)
 
 
-def _nearest_of_rank_one(atoms: Array) -> tuple[Array, Array]:
-    """Of each atom the field and the course of norm one whose product is nearest; the largest deflection is positive."""
-    left, _, right = np.linalg.svd(atoms, full_matrices=False)
-    u, v = left[:, :, 0], right[:, 0]
-    sign = np.sign(v[np.arange(len(v)), np.argmax(np.abs(v), axis=1)])[:, np.newaxis]
-    return np.ascontiguousarray(u * sign), np.ascontiguousarray(v * sign)
-
-
 def _interpolated(atoms: Array, decim: int) -> Array:
     if decim == 1:
         return atoms
-    n_times = atoms.shape[2]
+    n_times = atoms.shape[-1]
     fine = np.arange((n_times - 1) * decim + 1)
-    return CubicSpline(decim * np.arange(n_times), atoms, axis=2)(fine)
+    return CubicSpline(decim * np.arange(n_times), atoms, axis=-1)(fine)
 
 
 def _by_energy(trials: _Trials, dictionary: Any, reg: float, model: ConvolutionalDictionary) -> Array:
@@ -1435,12 +1437,14 @@ def _channels_named(where: str, inst: Any, given: Any, kind: str) -> list[str]:
     return names
 
 
-def _target(inst: Any, name: str) -> Array:
-    """Of Raw (1, n_times), of Epochs (n_epochs, n_times)."""
-    channel = inst.ch_names.index(name)
-    if isinstance(inst, mne.io.BaseRaw):
-        return inst[[channel], :][0]
-    return inst.get_data(picks=[channel])[:, 0]
+def _target(inst: Any, channels: list[int]) -> Array:
+    """The mean of channels: of Raw (1, n_times), of Epochs (n_epochs, n_times)."""
+    if not isinstance(inst, mne.io.BaseRaw):
+        return inst.get_data(picks=channels).mean(axis=1)
+    size = _PIECE // len(channels)
+    return np.concatenate(
+        [inst[channels, begin : begin + size][0].mean(axis=0, keepdims=True) for begin in range(0, inst.n_times, size)], axis=1
+    )
 
 
 def _filtered(y: Array, rate: float, low: float | None, high: float | None) -> Array:

@@ -1,5 +1,7 @@
 """riata.mne.ConvolutionalDictionary on a simulated EEG: sources in a sphere, blinks and heartbeats that are known. Skips where MNE is absent."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,8 @@ from riata.mne import ConvolutionalDictionary, read_convolutional_dictionary  # 
 
 RATE = 64.0
 NAMES = ["Fp1", "Fp2", "F7", "F8", "C3", "Cz", "C4", "O1", "O2"]
-FAST = dict(n_components=5, atom_duration=0.5, reg="0.05max", max_iter=30, n_layers=15)
+K = 6
+FAST = dict(n_components=K, atom_duration=0.5, reg="0.05max", max_iter=30, n_layers=15)
 
 
 def montage():
@@ -126,6 +129,7 @@ def test_apply_removes_the_artefacts_and_little_else(simulated, fitted):
     assert left < 0.1 and of_rest < 0.05
     assert of_blinks > 0.9 and of_hearts > 0.7
     np.testing.assert_array_equal(cleaned.get_data(["EOG", "ECG"]), simulated.raw.get_data(["EOG", "ECG"]))
+    assert model.n_components_ > len(model.labels_['eog'] + model.labels_['ecg'])
     keep = np.setdiff1d(np.arange(model.n_components_), model.labels_["eog"] + model.labels_["ecg"])
     kept = model.apply(simulated.raw.copy(), include=keep, verbose=False)
     np.testing.assert_array_equal(kept.get_data(), cleaned.get_data())
@@ -135,13 +139,13 @@ def test_apply_removes_the_artefacts_and_little_else(simulated, fitted):
 
 def test_sources_and_atoms_make_what_is_removed_and_explained(simulated, fitted):
     sources = fitted.get_sources(simulated.raw, add_channels=["EOG"])
-    assert sources.ch_names == ["CDL000", "CDL001", "CDL002", "CDL003", "EOG"] and sources.n_times == simulated.raw.n_times
-    z, atoms = sources.get_data()[:4], fitted.get_patterns_in_time()
+    assert sources.ch_names == [*(f"CDL00{k}" for k in range(K)), "EOG"] and sources.n_times == simulated.raw.n_times
+    z, atoms = sources.get_data()[:K], fitted.get_patterns_in_time()
     L = atoms.shape[2]
     assert not z[:, -L + 1 :].any() and (z >= 0).all()
-    made = sum(np.array([np.convolve(z[k], atoms[k, c])[: len(z[k])] for c in range(len(NAMES))]) for k in range(4))
+    made = sum(np.array([np.convolve(z[k], atoms[k, c])[: len(z[k])] for c in range(len(NAMES))]) for k in range(K))
     x = simulated.raw.get_data("eeg")
-    cleaned = fitted.apply(simulated.raw.copy(), exclude=range(4), min_amplitude=None, verbose=False).get_data("eeg")
+    cleaned = fitted.apply(simulated.raw.copy(), exclude=range(K), min_amplitude=None, verbose=False).get_data("eeg")
     np.testing.assert_allclose(cleaned, x - made, atol=1e-12 * np.abs(x).max())
     centred = x - x.mean(axis=1, keepdims=True)
     expected = 1 - np.sum((centred - made) ** 2) / np.sum(centred**2)
@@ -194,6 +198,24 @@ def test_pieces_of_long_recordings_fit_together(simulated, fitted, monkeypatch):
     a, b = (m.apply(simulated.raw.copy(), exclude=[0], verbose=False).get_data("eeg") for m in (fitted, fitted))
     np.testing.assert_array_equal(a, b)
     assert difference < 0.05
+
+
+def test_threads_make_no_difference(simulated):
+    options = dict(n_components=2, atom_duration=0.5, max_iter=3, n_layers=5)
+    one, two = (ConvolutionalDictionary(**options, n_jobs=n).fit(simulated.raw, verbose=False) for n in (1, 2))
+    np.testing.assert_array_equal(one.atoms_, two.atoms_)
+    a, b = (m.apply(simulated.raw.copy(), exclude=[0], verbose=False).get_data() for m in (one, two))
+    np.testing.assert_array_equal(a, b)
+
+
+def test_without_an_ecg_channel_magnetometers_tell_the_heartbeats(simulated, fitted):
+    raw = simulated.raw.copy().drop_channels(["ECG"])
+    with pytest.raises(ValueError, match="inst has no channel of type 'ecg'; name one to compare with"):
+        fitted.find_bads_ecg(raw)
+    beats = mne.io.RawArray(1e-9 * simulated.raw.get_data("ecg"), mne.create_info(["M1"], RATE, "mag"), verbose=False)
+    model = fitted.copy()
+    found, _ = model.find_bads_ecg(raw.add_channels([beats], force_update_info=True))
+    assert found == fitted.labels_["ecg"] and model.labels_["ecg/0/ECG-MAG"] == found
 
 
 def test_nothing_depends_on_the_unit(simulated):
@@ -294,7 +316,7 @@ def test_epochs(simulated, tmp_path):
     model = ConvolutionalDictionary(**FAST).fit(epochs, verbose=False)
     assert model.current_fit == "epochs" and model.n_samples_ == 10 * 4 * RATE
     sources = model.get_sources(epochs)
-    assert isinstance(sources, mne.BaseEpochs) and sources.get_data().shape == (10, 4, 4 * RATE)
+    assert isinstance(sources, mne.BaseEpochs) and sources.get_data().shape == (10, K, 4 * RATE)
     eog, _ = model.find_bads_eog(epochs)
     assert eog and cosine(model.get_components()[:, eog[0]], simulated.eye) > 0.95
     before = epochs.get_data("eeg")
@@ -330,14 +352,14 @@ def test_files(simulated, fitted, tmp_path, rank1):
 
 
 def test_free_atoms(simulated):
-    model = ConvolutionalDictionary(**dict(FAST, rank1=False)).fit(simulated.raw, verbose=False)
-    assert model.atoms_.shape == (4, len(NAMES), 32)
-    assert model.get_components().shape == (len(NAMES), 4)
+    model = ConvolutionalDictionary(**dict(FAST, rank1=False, max_iter=15)).fit(simulated.raw, verbose=False)
+    assert model.atoms_.shape == (K, len(NAMES), 32)
+    assert model.get_components().shape == (len(NAMES), K)
     eog, _ = model.find_bads_eog(simulated.raw)
     assert cosine(model.get_components()[:, eog[0]], simulated.eye) > 0.95
 
 
-def test_pictures_and_report(simulated, fitted, tmp_path):
+def test_pictures(simulated, fitted):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     import matplotlib
 
@@ -346,13 +368,22 @@ def test_pictures_and_report(simulated, fitted, tmp_path):
 
     assert len(fitted.plot_components(show=False).axes) >= 8
     assert len(fitted.plot_sources(simulated.raw, [0, 1], show=False).axes) == 2
-    assert len(fitted.plot_properties(simulated.raw, [0], show=False)) == 1
+    assert len(fitted.plot_properties(simulated.raw, [1], show=False)[0].axes) == 5
     plt.close("all")
+
+
+def test_report(simulated, fitted, tmp_path):
+    matplotlib = pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
     report = mne.Report(title="patterns", verbose=False)
-    assert fitted.add_to_report(report, simulated.raw, picks=[0]) is report
+    assert fitted.add_to_report(report, simulated.raw, picks=[0], title="Patterns") is report
     assert not plt.get_fignums()
-    titles = report.get_contents()[0]
-    assert list(titles) == ["Summary", "Atoms", "Activations", "Atoms and their events"]
+    report.save(tmp_path / "report.html", open_browser=False, verbose=False)
+    text = (tmp_path / "report.html").read_text()
+    for title in ("Patterns", "Summary", "Atoms", "Activations", "Atoms and their events"):
+        assert f">{title}<" in re.sub(r"\s+", " ", text).replace("> ", ">").replace(" <", "<")
 
 
 def test_how_it_looks(fitted):
@@ -381,7 +412,7 @@ def test_bad_input_gets_a_sentence(simulated, fitted):
         (lambda: fitted.get_sources(raw.copy().resample(32, verbose=False)), ValueError, "inst has 32 samples per second, the atoms have 64"),
         (lambda: fitted.get_sources(raw.copy().drop_channels(["Cz", "O1"])), ValueError, "inst lacks 2 of the 9 channels fitted: Cz, O1"),
         (lambda: fitted.get_sources(raw, stop=10), ValueError, "inst has 10 samples, must have at least 32, as atoms have"),
-        (lambda: fitted.apply(raw.copy(), exclude=[9]), ValueError, "apply: exclude holds 9, must be >= 0 and < 4, as atoms are"),
+        (lambda: fitted.apply(raw.copy(), exclude=[9]), ValueError, "apply: exclude holds 9, must be >= 0 and < 6, as atoms are"),
         (lambda: fitted.find_bads_eog(raw.copy().drop_channels(["EOG"])), ValueError, "inst has no channel of type 'eog'"),
         (lambda: fitted.find_bads_eog(raw, ch_name="X"), ValueError, "ch_name = 'X' is no channel of inst"),
         (lambda: fitted.get_explained_variance_ratio(raw, ch_type="mag"), ValueError, "ch_type = 'mag', must be among those fitted: eeg"),
@@ -391,7 +422,7 @@ def test_bad_input_gets_a_sentence(simulated, fitted):
         with pytest.raises(kind) as refused:
             call()
         assert text in str(refused.value) and "\n" not in str(refused.value)
-    everything_bad = raw.copy().set_annotations(mne.Annotations(0, 100, "bad"), verbose=False)
+    everything_bad = raw.copy().set_annotations(mne.Annotations(0, 100, "bad"), emit_warning=False, verbose=False)
     with pytest.raises(ValueError, match=r"the longest good span has 0 samples, must have at least 32, as atoms of 0.5 s have \(0 s are good\)"):
         new.fit(everything_bad, verbose=False)
     constant = raw.copy()
