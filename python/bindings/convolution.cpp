@@ -114,6 +114,8 @@ void bind_convolution_in(nb::module_& m) {
 
 void bind_convolution(nb::module_& m) {
   describe_options<ConvEncodeOptions>(m, "conv_encode");
+  m.def(
+      "tukey_window", [](Index length) { return to_numpy(tukey_window<double>(length)); }, nb::arg("length"));
   bind_convolution_in<float>(m);
   bind_convolution_in<double>(m);
 }

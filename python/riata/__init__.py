@@ -30,6 +30,7 @@ from ._results import (
     Model,
     NetworkGradient,
     OmpResult,
+    PatternModel,
     PatternsResult,
     SparseInverseResult,
     StepTrace,
@@ -48,7 +49,7 @@ from .joint import joint_certificate, joint_encode, joint_reg_max
 from .learning import learn_dictionary, load_model, recovery_score, save_model, validation_curve
 from .networks import Network, analytic_weight, load_network
 from .neuro import sparse_inverse, whitener
-from .patterns import explained_variance, learn_patterns, pattern_events
+from .patterns import explained_variance, learn_patterns, load_patterns, pattern_events, save_patterns
 from .unrolling import UnrolledEncoder, unrolled_encode, unrolled_gradient
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ __all__ = [
     "Network",
     "NetworkGradient",
     "OmpResult",
+    "PatternModel",
     "PatternsResult",
     "SparseCoder",
     "SparseInverseResult",
@@ -115,6 +117,7 @@ __all__ = [
     "learn_patterns",
     "load_model",
     "load_network",
+    "load_patterns",
     "omp",
     "pattern_events",
     "plot",
@@ -122,6 +125,7 @@ __all__ = [
     "recovery_score",
     "reg_max",
     "save_model",
+    "save_patterns",
     "sparse_inverse",
     "unrolled_encode",
     "unrolled_gradient",

@@ -687,6 +687,38 @@ class PatternsResult:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class PatternModel:
+    """What a file of patterns holds; returned by `load_patterns`.
+
+    Attributes
+    ----------
+    atoms : ndarray (n_atoms, n_channels, n_times_atom)
+    u, v : ndarray (n_atoms, n_channels) and (n_atoms, n_times_atom), or None
+        Of rank one, atoms[k] = outer(u[k], v[k]); v holds the window.
+    window : bool
+        Whether v holds a window.
+    reg : float or None
+        The weight that they were learned with.
+    positive : bool
+        Whether activations were kept non-negative.
+    metadata : dict of str
+        What else the file says, among it `rate` in Hz, `channel_names` as JSON and `unit`, where they are known.
+    """
+
+    atoms: Array
+    u: Array | None
+    v: Array | None
+    window: bool
+    reg: float | None
+    positive: bool
+    metadata: dict[str, str]
+
+    def __repr__(self) -> str:
+        n_atoms, n_channels, n_times_atom = self.atoms.shape
+        return f"PatternModel({n_atoms} atoms of {n_channels} channels and {n_times_atom} samples, reg {self.reg})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class ExplainedVariance:
     """How much of recordings patterns explain, as shares of ||x||^2; returned by `explained_variance`.
 

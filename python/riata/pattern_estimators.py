@@ -9,11 +9,11 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ._arguments import Array, as_bool
+from ._arguments import Array, as_bool, shown
 from ._results import ExplainedVariance
 from .convolution import as_trials, conv_decode, conv_encode
 from .estimators import _n_threads, _printing, _tell_end, _warn_not_converged
-from .patterns import explained_variance, learn_patterns, pattern_events
+from .patterns import explained_variance, learn_patterns, load_patterns, pattern_events, save_patterns
 
 __all__ = ["ConvolutionalDictionaryLearning"]
 
@@ -240,6 +240,42 @@ class ConvolutionalDictionaryLearning(TransformerMixin, BaseEstimator):
         """
         signals, codes, atoms = self._encode(X)
         return explained_variance(signals, atoms, codes)
+
+    def save(self, path: Any, metadata: Any = None) -> None:
+        """Write the patterns as a file that `load`, `load_patterns` and the command `riata` read; parameters of the fit are not in it.
+
+        Parameters
+        ----------
+        path : path
+            A safetensors file, written atomically.
+        metadata : mapping, optional
+            As in `save_patterns`.
+        """
+        check_is_fitted(self)
+        save_patterns(path, self, metadata)
+
+    @classmethod
+    def load(cls, path: Any) -> ConvolutionalDictionaryLearning:
+        """A fitted model from a file of patterns: it transforms as the one that was saved.
+
+        Parameters
+        ----------
+        path : path
+            A safetensors file.
+
+        Returns
+        -------
+        ConvolutionalDictionaryLearning
+            Without `history_` and `n_iter_`.
+        """
+        found = load_patterns(path)
+        if found.reg is None:
+            raise ValueError(f"{cls.__name__}: {shown(path)} has no reg; load_patterns reads it")
+        n_atoms, _, n_times_atom = found.atoms.shape
+        how = {"rank1": found.u is not None, "reg": found.reg, "positive": found.positive, "window": found.window}
+        model = cls(n_atoms, n_times_atom, **how)
+        vars(model).update(atoms_=found.atoms, u_=found.u, v_=found.v, reg_=found.reg)
+        return model
 
     def _atoms(self, dtype: Any) -> Any:
         """As `conv_encode` takes them."""

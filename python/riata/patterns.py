@@ -15,7 +15,9 @@ from ._arguments import (
     as_callback,
     as_float,
     as_float_array,
+    as_metadata,
     as_options,
+    as_path,
     as_reg,
     as_size,
     as_text,
@@ -23,7 +25,7 @@ from ._arguments import (
     require_same_precision,
     shown,
 )
-from ._results import ExplainedVariance, History, PatternsResult
+from ._results import ExplainedVariance, History, PatternModel, PatternsResult
 from .convolution import as_activations, as_trials
 from .learning import _logger, _method_options, _observer
 
@@ -272,6 +274,75 @@ def explained_variance(X: Any, atoms: Any, Z: Any, boundary: str = "valid") -> E
             "channels; they must be equal"
         )
     return ExplainedVariance(*_riata.explained_variance(signals, codes, kernels, u, n_channels, boundary))
+
+
+def save_patterns(path: str | os.PathLike[str], patterns: Any, metadata: Mapping[str, Any] | None = None) -> None:
+    """Write patterns as safetensors, the same file that the command `riata` reads.
+
+    Parameters
+    ----------
+    path : path
+        Written atomically.
+    patterns : PatternsResult, PatternModel or ConvolutionalDictionaryLearning
+        With their weight and whether activations are positive.
+    metadata : mapping, optional
+        Values are stored as text. `rate` is Hz, `channel_names` a JSON array, `unit` that of the recordings.
+
+    Examples
+    --------
+    >>> import numpy as np, os, riata, tempfile
+    >>> X = np.random.default_rng(0).standard_normal((1, 2, 200))
+    >>> learned = riata.learn_patterns(X, n_atoms=3, n_times_atom=10, max_iter=2)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "patterns.safetensors")
+    ...     riata.save_patterns(path, learned, {"rate": 100})
+    ...     riata.load_patterns(path).atoms.shape
+    (3, 2, 10)
+    """
+    where = "save_patterns"
+    named = {name: getattr(patterns, name + "_", getattr(patterns, name, None)) for name in ("atoms", "u", "v", "reg")}
+    if named["atoms"] is None:
+        raise TypeError(f"{where}: patterns = {shown(patterns)}, must be what learn_patterns returns, or a fitted model")
+    atoms = np.ascontiguousarray(named["atoms"])
+    n_atoms, n_channels, n_times_atom = atoms.shape
+    record = dict(patterns.metadata) if isinstance(patterns, PatternModel) else {}
+    if named["reg"] is not None:
+        record["reg"] = repr(float(named["reg"]))
+    record |= {"positive": "true" if patterns.positive else "false"} | as_metadata(where, metadata)
+    u, kernels, window = None, atoms.reshape(n_atoms, -1), None
+    if named["u"] is not None:
+        u, kernels = np.ascontiguousarray(named["u"]), np.ascontiguousarray(named["v"])
+        if patterns.window:
+            window = _riata.tukey_window(n_times_atom).astype(atoms.dtype)
+            kernels = kernels / window
+    _riata.save_patterns(as_path(where, "path", path), u, kernels, window, n_channels, record)
+
+
+def load_patterns(path: str | os.PathLike[str]) -> PatternModel:
+    """Read patterns that `save_patterns` or the command `riata` wrote.
+
+    Parameters
+    ----------
+    path : path
+        A safetensors file.
+
+    Returns
+    -------
+    PatternModel
+        atoms, u, v, window, reg, positive and metadata; float32 or float64 as stored.
+    """
+    fields = _riata.load_patterns(as_path("load_patterns", "path", path))
+    metadata, u, v, window = fields["metadata"], fields["u"], fields["v"], fields["window"]
+    reg = metadata.pop("reg", None)
+    return PatternModel(
+        atoms=fields["atoms"].reshape(len(fields["atoms"]), fields["n_channels"], -1),
+        u=u,
+        v=v if window is None else v * window,
+        window=window is not None,
+        reg=None if reg is None else float(reg),
+        positive=metadata.pop("positive", "true") == "true",
+        metadata=metadata,
+    )
 
 
 class _Source:

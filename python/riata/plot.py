@@ -210,7 +210,7 @@ def patterns(model: Any, sfreq: float | None = None, ch_names: Any = None, info:
     """Draw patterns of recordings: above, their course in time; below, their loadings on the channels.
 
     Of patterns of rank one there is one course, in the sign that makes its largest sample positive; of others a line for each
-    channel, and the loadings are the norms.
+    channel, in the colour of its bar, and the loadings are the norms.
 
     Parameters
     ----------
@@ -259,8 +259,7 @@ def patterns(model: Any, sfreq: float | None = None, ch_names: Any = None, info:
         top.axhline(0, color="0.85", linewidth=0.8, zorder=0)
         if n_channels <= _FEW_CHANNELS or is_rank_one:
             for c, line in enumerate(courses[k]):
-                color, label = f"C{k % 10}" if is_rank_one else f"C{c % 10}", None if names is None or is_rank_one else names[c]
-                top.plot(times, line, color=color, linewidth=1.5, label=label)
+                top.plot(times, line, color=f"C{(k if is_rank_one else c) % 10}", linewidth=1.5)
         else:
             top.plot(times, courses[k].T, color=f"C{k % 10}", linewidth=0.5, alpha=0.6)
         top.set(title=f"atom {k}", xlabel=unit, xlim=(times[0], times[-1]) if len(times) > 1 else None, yticks=[])
@@ -270,14 +269,17 @@ def patterns(model: Any, sfreq: float | None = None, ch_names: Any = None, info:
             _draw_map(where, loadings[k], info, below)
         else:
             below.axhline(0, color="0.85", linewidth=0.8, zorder=0)
-            below.bar(np.arange(n_channels), loadings[k], color=f"C{k % 10}", width=0.7)
+            by_channel = not is_rank_one and n_channels <= _FEW_CHANNELS
+            colors = [f"C{(c if by_channel else k) % 10}" for c in range(n_channels)]
+            below.bar(np.arange(n_channels), loadings[k], color=colors, width=0.7)
             _without_frame(below)
+            below.set_ylim((1.08 * min(0, loadings.min()), 1.08 * max(0, loadings.max()) or 1))
+            below.tick_params(axis="y", labelleft=k % columns == 0, labelsize="small")
             below.set(xlabel="channel" if names is None else None, xlim=(-0.8, n_channels - 0.2))
             if n_channels <= _FEW_CHANNELS:
-                turned = names is not None and sum(map(len, names)) > 16
-                below.set_xticks(np.arange(n_channels), names, rotation=90 if turned else 0, fontsize="small")
-    if not is_rank_one and names is not None and n_channels <= _FEW_CHANNELS:
-        axes[0, 0].legend(fontsize="x-small", frameon=False)
+                labels = [str(c) for c in range(n_channels)] if names is None else names
+                turned = sum(map(len, labels)) > 16
+                below.set_xticks(np.arange(n_channels), labels, rotation=90 if turned else 0, fontsize="small")
     if info is None:
         for row in range(blocks):
             axes[1, row * columns].set_ylabel("loading" if is_rank_one else "norm")
@@ -318,7 +320,7 @@ def activations(Z: Any, sfreq: float | None = None, ax: Any = None) -> Any:
             row = (k - 0.5) * n_trials + trial + (0.9 if codes[:, k].min() >= 0 else 0.5)
             active = np.flatnonzero(codes[trial, k])
             height = (0.8 if codes[:, k].min() >= 0 else 0.45) * codes[trial, k, active] / largest
-            ax.vlines(times[active], row, row - height, color=f"C{k % 10}", linewidth=1)
+            ax.vlines(times[active], row, row - height, color=f"C{k % 10}", linewidth=1.4)
     ax.set_yticks(np.arange(n_atoms) * n_trials, [f"atom {k}" for k in range(n_atoms)])
     ax.set(xlabel=unit, xlim=(times[0], times[-1] or 1), ylim=((n_atoms - 0.5) * n_trials, -0.5 * n_trials))
     _without_frame(ax, "left")
@@ -382,7 +384,7 @@ def average_around_events(
     if not fits.any():
         raise ValueError(f"{where}: of {len(places)} events none has a window of {before + after + 1} samples within its trial")
     pieces = np.stack([trials[i, :, t - before : t + after + 1] for i, t in zip(of_trial[fits], places[fits])])
-    times, unit = np.arange(-before, after + 1) / rate, "samples from the event" if sfreq is None else "s from the event"
+    times, unit = np.arange(-before, after + 1) / rate, "time from the event (samples)" if sfreq is None else "time from the event (s)"
     names = [f"channel {c}" for c in range(n_channels)] if ch_names is None else as_names(where, "ch_names", ch_names)
     if len(names) != n_channels:
         raise ValueError(f"{where}: ch_names has {len(names)} names, but X has {n_channels} channels; they must be equal")
@@ -431,6 +433,7 @@ def explained_variance(model: Any, X: Any = None, ax: Any = None) -> Any:
     bars = ax.bar(np.arange(len(order)), 100 * model.per_atom[order], color=[f"C{k % 10}" for k in order], width=0.7)
     if len(order) <= 20:
         ax.bar_label(bars, fmt="%.1f", fontsize="small", padding=2)
+        ax.margins(y=0.12)
         ax.set_xticks(np.arange(len(order)), [str(k) for k in order])
     ax.set(xlabel="atom", ylabel="energy explained (%)")
     ax.set_title(f"{model.total:.1%} by all", fontsize="medium")
@@ -468,7 +471,7 @@ def _rate(where: str, sfreq: Any) -> float:
 
 
 def _times(where: str, n: int, sfreq: Any) -> tuple[Array, str]:
-    return (np.arange(n), "samples") if sfreq is None else (np.arange(n) / _rate(where, sfreq), "s")
+    return (np.arange(n), "time (samples)") if sfreq is None else (np.arange(n) / _rate(where, sfreq), "time (s)")
 
 
 def _draw_map(where: str, loadings: Array, info: Any, ax: Any) -> None:

@@ -121,7 +121,7 @@ CALLS = {
 ARRAYS = {"X": X, "D": D, "Z": Z, "T": X[::-1], "E": D[::-1], "WEIGHTS": WEIGHTS, "PER_SIGNAL": PER_SIGNAL, "IMAGE": IMAGE,
           "OTHER": IMAGE[::-1], "PATCHES": riata.extract_patches(IMAGE, 5, 3), "COVARIANCE": COVARIANCE, "M": X.T, "G": D.T}
 # What takes no numbers from the caller, or is a file's.
-ELSEWHERE = {"encode_stream", "load_model", "load_network", "save_model", "datasets", "plot"}
+ELSEWHERE = {"encode_stream", "load_model", "load_network", "load_patterns", "save_model", "save_patterns", "datasets", "plot"}
 
 
 def test_every_public_function_is_called():

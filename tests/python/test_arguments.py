@@ -81,6 +81,8 @@ CALLS = {
     "hypergradient": (riata.hypergradient, dict(X=X, D=D, reg=0.1, X_held_out=X)),
     "learn_dictionary": (riata.learn_dictionary, dict(X=X, n_atoms=6, reg=0.1, n_layers=3) | FEW),
     "learn_patterns": (riata.learn_patterns, dict(X=X, n_atoms=2, n_times_atom=3, n_layers=3) | FEW),
+    "save_patterns": (riata.save_patterns, dict(path="patterns.safetensors", patterns=riata.learn_patterns(X, 2, 3, **FEW))),
+    "load_patterns": (riata.load_patterns, dict(path="patterns.safetensors")),
     "pattern_events": (riata.pattern_events, dict(Z=Z[:, None], atoms=D[:1, :3])),
     "explained_variance": (riata.explained_variance, dict(X=X, atoms=D[:1, :3], Z=Z[:, None, :2].copy())),
     "validation_curve": (riata.validation_curve, dict(X=X, n_atoms=6, reg=0.1, max_iter=2)),
@@ -320,7 +322,7 @@ REALS = (np.float16, np.float32, np.longdouble, np.array, fractions.Fraction)
 
 def test_numbers_of_numpy_are_numbers():
     for name, (function, base) in CALLS.items():
-        if name in ("load_model", "load_network", "Network.load_parameters", "convergence"):
+        if name in ("load_model", "load_network", "load_patterns", "Network.load_parameters", "convergence"):
             continue
         defaults = {k: p.default for k, p in inspect.signature(function).parameters.items() if p.default is not p.empty}
         for key, value in (defaults | base).items():

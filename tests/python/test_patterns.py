@@ -59,7 +59,7 @@ class Pieces:
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_planted_patterns_are_found(rank_one, dtype):
     length = LENGTH + 10  # where patterns that begin some samples off are whole
-    result = riata.learn_patterns(X.astype(dtype), 2, length, rank_one=rank_one, max_iter=100)
+    result = riata.learn_patterns(X.astype(dtype), 2, length, rank_one=rank_one, max_iter=40)
     assert result.atoms.dtype == dtype and result.atoms.shape == (2, 3, length)
     assert min(cosines(result.atoms)) > 0.97
     np.testing.assert_allclose(np.linalg.norm(result.atoms, axis=(1, 2)), 1, rtol=1e-5)
@@ -67,7 +67,7 @@ def test_planted_patterns_are_found(rank_one, dtype):
         np.testing.assert_allclose(result.atoms, result.u[:, :, None] * result.v[:, None], rtol=0, atol=1e-6)
     else:
         assert result.u is None and result.v is None
-    assert 90 <= len(result.history.value) <= 100 and result.status == "max_iter" and result.reg > 0
+    assert 30 <= len(result.history.value) <= 40 and result.status == "max_iter" and result.reg > 0
 
 
 def test_a_method_on_all_trials_finds_them_too():
@@ -91,7 +91,7 @@ def test_the_unit_of_the_recordings_changes_nothing(scale):
 
 @pytest.mark.parametrize("method", ["stochastic", "unrolled", "alternating_exact"])
 def test_threads_and_pieces_give_the_same_bits(method):
-    options = dict(method=method, n_layers=10, max_iter=4)
+    options = dict(method=method, n_layers=10, max_iter=2 if method == "alternating_exact" else 4)
     expected = riata.learn_patterns(X, 2, LENGTH, n_threads=1, **options)
     source = Pieces(X)
     for other in (riata.learn_patterns(X, 2, LENGTH, n_threads=2, **options), riata.learn_patterns(source, 2, LENGTH, **options)):
@@ -262,6 +262,29 @@ def test_the_estimator_keeps_scikit_learns_contract(model):
     assert line.fit_transform(X).shape == (2, 2, 976)
     fresh.set_params(n_components=1, rank1=False, max_iter=3, n_jobs=-1).fit(X[:, 0])
     assert fresh.u_ is None and fresh.atoms_.shape == (1, 1, LENGTH) and fresh.transform(X[:, 0]).shape == (2, 1, 976)
+
+
+@pytest.mark.parametrize("how", [{}, {"window": True}, {"rank1": False, "positive": False}])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_saved_model_transforms_as_it_did(how, dtype, tmp_path):
+    x, path = X.astype(dtype), tmp_path / "patterns.safetensors"
+    model = ConvolutionalDictionaryLearning(2, LENGTH, max_iter=3, n_layers=5, **how).fit(x)
+    model.save(path, {"rate": 250, "note": "planted"})
+    other = ConvolutionalDictionaryLearning.load(path)
+    for name in ("atoms_", "u_", "v_"):
+        a, b = getattr(model, name), getattr(other, name)
+        assert (a is None) == (b is None) and (a is None or a.dtype == b.dtype == dtype)
+        if a is not None:
+            np.testing.assert_allclose(b, a, rtol=1e-6 if "window" in how else 0)
+    assert (other.reg_, other.positive, other.window, other.rank1) == (model.reg_, model.positive, model.window, model.rank1)
+    np.testing.assert_allclose(other.transform(x), model.transform(x), atol=1e-3)
+    found = riata.load_patterns(path)
+    assert found.metadata["note"] == "planted" and float(found.metadata["rate"]) == 250
+    assert "2 atoms of 3 channels and 25 samples" in repr(found)
+    riata.save_patterns(path, found)
+    np.testing.assert_allclose(riata.load_patterns(path).atoms, model.atoms_, rtol=1e-6)
+    with pytest.raises(TypeError, match="save_patterns: patterns = 3, must be what learn_patterns returns"):
+        riata.save_patterns(path, 3)
 
 
 def test_the_estimator_refuses_and_warns(model):

@@ -83,7 +83,7 @@ def test_patterns_are_drawn_in_time_and_over_channels(recording):
         np.testing.assert_allclose([abs(bar.get_height()) for bar in axes[1, k].patches], np.abs(model.u_[k]))
         assert [t.get_text() for t in axes[1, k].get_xticklabels()] == ["left", "right"]
     pair = riata.plot.patterns((model.u_, model.v_))
-    assert pair[0, 0].get_xlabel() == "samples"
+    assert pair[0, 0].get_xlabel() == "time (samples)"
     free = riata.plot.patterns(np.random.default_rng(0).standard_normal((7, 3, 15)))
     assert free.shape == (2, 7) and len(free[0, 6].lines) == 4  # three channels, and zero
     with pytest.raises(ValueError, match="ch_names has 1 names, but patterns have 2 channels"):
@@ -108,7 +108,7 @@ def test_activations_are_strokes_at_their_times(recording):
     assert ax.collections[0].get_segments()[1][0, 0] == pytest.approx(1.5)
     assert [t.get_text() for t in ax.get_yticklabels()] == ["atom 0", "atom 1"]
     many = riata.plot.activations(riata.conv_encode(np.repeat(X, 3, axis=0), np.ones((1, 2, 5)), "0.9max"))
-    assert len(many.collections) == 3 and many.get_xlabel() == "samples"
+    assert len(many.collections) == 3 and many.get_xlabel() == "time (samples)"
     with pytest.raises(ValueError, match=r"activations: Z has shape \(4,\), expected"):
         riata.plot.activations(np.ones(4))
 
@@ -122,7 +122,7 @@ def test_the_average_around_events_is_the_mean(recording):
         np.testing.assert_allclose(time, np.arange(-10, 21) / 100)
         np.testing.assert_allclose(mean, np.mean([X[0, c, t - 10 : t + 21] for t in (60, 160, 260)], axis=0))
         assert ax.get_ylabel() == ("left", "right")[c]
-    of_trials = riata.plot.average_around_events(np.concatenate([X, X]), [[0, 60], [1, 160]])
+    of_trials = riata.plot.average_around_events(np.concatenate([X, X]), [[0, 160], [1, 260]])
     assert of_trials[0].get_title() == "mean of 2 events, and the middle half"
     for sentence, wrong in {
         "expected \\(n_events,\\) or \\(n_events, 2\\)": dict(events=np.ones((2, 3), int)),

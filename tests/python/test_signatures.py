@@ -102,6 +102,8 @@ KEPT = {
         n_threads=None,
         callback=None,
     ),
+    "save_patterns": dict(path=NO_DEFAULT, patterns=NO_DEFAULT, metadata=None),
+    "load_patterns": dict(path=NO_DEFAULT),
     "pattern_events": dict(Z=NO_DEFAULT, atoms=NO_DEFAULT, min_amplitude=0.3, n_times=None, boundary="valid", return_amplitudes=False),
     "explained_variance": dict(X=NO_DEFAULT, atoms=NO_DEFAULT, Z=NO_DEFAULT, boundary="valid"),
     "ConvolutionalDictionaryLearning": dict(n_components=NO_DEFAULT, n_times_atom=NO_DEFAULT),
