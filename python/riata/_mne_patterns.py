@@ -22,15 +22,24 @@ from scipy.sparse import csc_matrix, hstack
 
 from . import _riata
 from ._arguments import Array, as_bool, as_float, as_int, as_path, as_text, one_line, shown
+from ._mne_recordings import (
+    PIECE,
+    EpochSegments,
+    Recording,
+    Segments,
+    Trials,
+    good_spans,
+    kind_of,
+    picked,
+    range_of,
+)
 from ._results import History
 from .convolution import conv_decode, conv_encode
 from .patterns import learn_patterns, pattern_events
 
 _NAME = "ConvolutionalDictionary"
 _KIND = "riata.mne.ConvolutionalDictionary"
-_PIECE = 1 << 23  # numbers that are held at a time
 _HALO = 4  # atoms on either side of a piece that is encoded
-_NOT_DATA = ("stim", "syst", "exci", "ias", "chpi", "gof", "dipole")
 _ORDERING = 50  # windows by which atoms are put in order
 
 
@@ -185,11 +194,11 @@ class ConvolutionalDictionary:
             This object.
         """
         where = f"{_NAME}.fit"
-        kind = _kind_of(where, inst)
+        kind = kind_of(where, inst)
         decim = 1 if decim is None else as_int(where, "decim", decim)
         if decim < 1:
             raise ValueError(f"{where}: decim = {decim}, must be >= 1")
-        channels = _picked(where, inst, picks)
+        channels = picked(where, inst, picks)
         info = mne.pick_info(inst.info, channels)
         with info._unlock():
             info["comps"] = []
@@ -201,21 +210,25 @@ class ConvolutionalDictionary:
                 stacklevel=2,
             )
         rate = float(info["sfreq"])
-        n_times_atom = max(2, int(round((self.atom_duration * rate - 1) / decim)) + 1)
+        n_times_atom = max(2, round((self.atom_duration * rate - 1) / decim) + 1)
         bad_spans = as_bool(where, "reject_by_annotation", reject_by_annotation)
         dropped: list[tuple[int, int]] = []
         if kind == "raw":
-            first, last = _range_of(where, inst, start, stop)
-            spans = _good_spans(inst, first, last) if bad_spans else [(first, last)]
-            segments = _Segments(inst, channels, spans)
+            first, last = range_of(where, inst, start, stop)
+            spans = good_spans(inst, first, last) if bad_spans else [(first, last)]
+            segments = Segments(inst, channels, spans)
             if reject or flat:
-                length = max(1, int(round(as_float(where, "tstep", tstep) * rate)))
+                length = max(1, round(as_float(where, "tstep", tstep) * rate))
                 segments, dropped = segments.within(where, reject, flat, length)
         else:
-            given = [name for name, value in zip(("start", "stop", "reject", "flat"), (start, stop, reject, flat)) if value is not None]
+            given = [
+                name for name, value in zip(("start", "stop", "reject", "flat"), (start, stop, reject, flat)) if value is not None
+            ]
             if given:
-                warnings.warn(f"{where}: {', '.join(given)} are of Raw, not of Epochs, and are ignored", RuntimeWarning, stacklevel=2)
-            segments = _Epochs(inst, channels)
+                warnings.warn(
+                    f"{where}: {', '.join(given)} are of Raw, not of Epochs, and are ignored", RuntimeWarning, stacklevel=2
+                )
+            segments = EpochSegments(inst, channels)
         longest = max((-(-length // decim) for length in segments.lengths), default=0)
         if longest < n_times_atom:
             good = sum(segments.lengths) / rate
@@ -224,7 +237,7 @@ class ConvolutionalDictionary:
                 f"{n_times_atom}, as atoms of {self.atom_duration:g} s have ({good:g} s are good)"
             )
         mean, scale, n_samples = segments.scales(where, info, decim)
-        trials = _Trials(segments, mean, scale, n_times_atom, decim, self.fit_params.get("n_times_window"))
+        trials = Trials(segments, mean, scale, n_times_atom, decim, self.fit_params.get("n_times_window"))
         options = dict(
             rank_one=self.rank1, method=self.method, n_layers=self.n_layers, positive=self.positive, batch_size=self.batch_size,
             max_iter=self.max_iter, max_time=self.max_time, random_state=self.random_state, n_threads=_threads(self.n_jobs),
@@ -252,19 +265,18 @@ class ConvolutionalDictionary:
         self.exclude, self.labels_, self.current_fit = [], {}, "unfitted"
 
     def _take(self, dictionary: Any, reg: float) -> None:
-        """Fields and courses, or free atoms and from them their fields and courses; norms and signs are put right."""
-        if self.rank1:
-            u, v = dictionary
-            u, v = u / np.linalg.norm(u, axis=1, keepdims=True), v / np.linalg.norm(v, axis=1, keepdims=True)
-        else:
-            left, _, right = np.linalg.svd(dictionary, full_matrices=False)
-            u, v = left[:, :, 0], right[:, 0]
-        sign = np.sign(v[np.arange(len(v)), np.argmax(np.abs(v), axis=1)])[:, np.newaxis]
-        self._put(u * sign, v * sign, None if self.rank1 else dictionary / np.linalg.norm(dictionary, axis=(1, 2), keepdims=True), reg)
+        """Fields and courses of norm one, whose largest deflection is positive; or free atoms of norm one, and their nearest such."""
+        self.reg_ = float(reg)
+        if not self.rank1:
+            atoms = np.ascontiguousarray(dictionary / np.linalg.norm(dictionary, axis=(1, 2), keepdims=True))
+            self._put(*_nearest_of_rank_one(atoms), atoms)
+            return
+        u, v = (part / np.linalg.norm(part, axis=1, keepdims=True) for part in dictionary)
+        self._put(*_upright(u, v), None)
 
-    def _put(self, u: Array, v: Array, free: Array | None, reg: float) -> None:
-        self.u_, self.v_, self.reg_, self.n_components_ = np.ascontiguousarray(u), np.ascontiguousarray(v), float(reg), len(u)
-        self.atoms_ = self.u_[:, :, np.newaxis] * self.v_[:, np.newaxis] if free is None else np.ascontiguousarray(free)
+    def _put(self, u: Array, v: Array, atoms: Array | None) -> None:
+        self.u_, self.v_, self.n_components_ = np.ascontiguousarray(u), np.ascontiguousarray(v), len(u)
+        self.atoms_ = self.u_[:, :, np.newaxis] * self.v_[:, np.newaxis] if atoms is None else atoms
 
     # ---- what was learned
 
@@ -336,8 +348,12 @@ class ConvolutionalDictionary:
             codes[segment, :, : z.shape[1]] = z.toarray()
         added = [] if add_channels is None else list(add_channels)
         if added:
-            picks = _picked(where, inst, added)
-            more = inst.get_data(picks, data.first, data.first + data.n_times)[np.newaxis] if data.is_raw else inst.get_data(picks=picks)
+            picks = picked(where, inst, added)
+            more = (
+                inst.get_data(picks, data.first, data.first + data.n_times)[np.newaxis]
+                if data.is_raw
+                else inst.get_data(picks=picks)
+            )
             codes = np.concatenate([codes, more], axis=1)
         info = mne.create_info(self.component_names, inst.info["sfreq"], "misc")
         if added:
@@ -441,7 +457,7 @@ class ConvolutionalDictionary:
         """
         where = f"{_NAME}.find_bads_eog"
         self._require_fit("find_bads_eog")
-        _kind_of(where, inst)
+        kind_of(where, inst)
         names = _channels_named(where, inst, ch_name, "eog")
         targets = {name: _target(inst, [inst.ch_names.index(name)]) for name in names}
         return self._find(where, "eog", inst, targets, threshold, start, stop, l_freq, h_freq, reject_by_annotation)
@@ -478,7 +494,7 @@ class ConvolutionalDictionary:
         """
         where = f"{_NAME}.find_bads_ecg"
         self._require_fit("find_bads_ecg")
-        _kind_of(where, inst)
+        kind_of(where, inst)
         kinds = np.array(inst.get_channel_types())
         magnetic = next((kind for kind in ("mag", "grad") if kind in kinds), None)
         if ch_name is None and "ecg" not in kinds and magnetic is not None:
@@ -497,7 +513,7 @@ class ConvolutionalDictionary:
         data = self._data_of(where, inst, start, stop)
         spans = [(segment, 0, data.n_times) for segment in range(len(data))]
         if data.is_raw and as_bool(where, "reject_by_annotation", reject_by_annotation):
-            good = _good_spans(inst, data.first, data.first + data.n_times)
+            good = good_spans(inst, data.first, data.first + data.n_times)
             spans = [(0, begin - data.first, end - data.first) for begin, end in good]
         codes = [self._codes(where, data, segment) for segment in range(len(data))]
         # About 100 samples per second tell events apart.
@@ -577,7 +593,13 @@ class ConvolutionalDictionary:
         return inst
 
     def to_annotations(
-        self, inst: Any, components: Any = None, *, min_amplitude: float = 0.3, start: float | None = None, stop: float | None = None
+        self,
+        inst: Any,
+        components: Any = None,
+        *,
+        min_amplitude: float = 0.3,
+        start: float | None = None,
+        stop: float | None = None,
     ) -> mne.Annotations:
         """The atoms' events: where each begins, for its duration, by its name.
 
@@ -779,7 +801,7 @@ class ConvolutionalDictionary:
         if labelled:
             ax.set_xlabel("time in s")
 
-    def _draw_around(self, where: str, ax: Any, data: _Data, k: int, events: _Events) -> None:
+    def _draw_around(self, where: str, ax: Any, data: Recording, k: int, events: _Events) -> None:
         """The atom's strongest channel, on average over events, and half of them about it."""
         channel = int(np.argmax(np.abs(self.u_[k])))
         half = self.v_.shape[1]
@@ -946,9 +968,9 @@ class ConvolutionalDictionary:
             chosen.append(k)
         return np.array(list(dict.fromkeys(chosen)), int)
 
-    def _data_of(self, where: str, inst: Any, start: Any, stop: Any) -> _Data:
+    def _data_of(self, where: str, inst: Any, start: Any, stop: Any) -> Recording:
         self._require_fit(where.rpartition(".")[2])
-        kind = _kind_of(where, inst)
+        kind = kind_of(where, inst)
         missing = [name for name in self.info["ch_names"] if name not in inst.ch_names]
         if missing:
             some = ", ".join(one_line(name) for name in missing[:5]) + (", ..." if len(missing) > 5 else "")
@@ -961,35 +983,41 @@ class ConvolutionalDictionary:
         rate, fitted = float(inst.info["sfreq"]), float(self.info["sfreq"])
         if abs(rate - fitted) > 1e-6 * fitted:
             raise ValueError(f"{where}: inst has {rate:g} samples per second, the atoms have {fitted:g}; resample it first")
-        first, last = _range_of(where, inst, start, stop) if kind == "raw" else (0, len(inst.times))
+        first, last = range_of(where, inst, start, stop) if kind == "raw" else (0, len(inst.times))
         if last - first < self.v_.shape[1]:
             raise ValueError(f"{where}: inst has {last - first} samples, must have at least {self.v_.shape[1]}, as atoms have")
-        return _Data(inst, channels, first, last, self.mean_, self.pre_whitener_)
+        return Recording(inst, channels, first, last, self.mean_, self.pre_whitener_)
 
     def _dictionary(self) -> Any:
         return (self.u_, self.v_) if self.rank1 else self.atoms_
 
-    def _codes(self, where: str, data: _Data, segment: int, pad: bool = False) -> csc_matrix:
+    def _codes(self, where: str, data: Recording, segment: int, pad: bool = False) -> csc_matrix:
         """Activations (n_components, n_positions), sparse; with `pad` as long as the data."""
         L, n = self.v_.shape[1], data.n_times
         n_positions = n - L + 1
-        core = max(20 * L, min(100 * L, _PIECE // len(data.channels)))
+        core = max(20 * L, min(100 * L, PIECE // len(data.channels)))
         found = []
         for begin in range(0, n_positions, core):
             end = min(begin + core, n_positions)
             low, high = max(0, begin - _HALO * L), min(n_positions, end + _HALO * L)
             x = data.read(where, segment, low, high + L - 1)
             result = conv_encode(
-                x[np.newaxis], self._dictionary(), self.reg_, self.positive, tol=self.tol, output="csr", n_threads=_threads(self.n_jobs)
+                x[np.newaxis],
+                self._dictionary(),
+                self.reg_,
+                self.positive,
+                tol=self.tol,
+                output="csr",
+                n_threads=_threads(self.n_jobs),
             )
             found.append(csc_matrix(result.codes)[:, begin - low : end - low])
         if pad:
             found.append(csc_matrix((self.n_components_, L - 1)))
         return csc_matrix(hstack(found))
 
-    def _made(self, data: _Data, codes: csc_matrix, chosen: Array) -> Iterator[tuple[int, Array]]:
+    def _made(self, data: Recording, codes: csc_matrix, chosen: Array) -> Iterator[tuple[int, Array]]:
         """What these atoms make, on the common scale: the first sample of a piece, and the piece (n_channels, n_times)."""
-        size = max(self.v_.shape[1], _PIECE // len(data.channels))
+        size = max(self.v_.shape[1], PIECE // len(data.channels))
         for begin in range(0, data.n_times, size):
             end = min(begin + size, data.n_times)
             yield begin, self._sum(codes, chosen, begin, end)
@@ -1007,12 +1035,12 @@ class ConvolutionalDictionary:
         return whole
 
     def _refitted(
-        self, where: str, data: _Data, codes: list[csc_matrix], chosen: Array, min_amplitude: float
+        self, where: str, data: Recording, codes: list[csc_matrix], chosen: Array, min_amplitude: float
     ) -> list[csc_matrix]:
         """Activations of these atoms within events, each event times its factor."""
         events, peaks, L = self._events_of(codes, min_amplitude), self._peaks(), self.v_.shape[1]
         others = np.setdiff1d(np.arange(self.n_components_), chosen)
-        size = max(20 * L, _PIECE // len(data.channels))
+        size = max(20 * L, PIECE // len(data.channels))
         refitted = []
         for segment, z in enumerate(codes):
             rows = z.tocsr()
@@ -1024,7 +1052,11 @@ class ConvolutionalDictionary:
                 centres = events[k].sample[events[k].segment == segment] - peaks[k]
                 if not len(centres) or not len(at):
                     continue
-                right = np.clip(np.searchsorted(centres, at), 1, max(1, len(centres) - 1)) if len(centres) > 1 else np.ones(len(at), int)
+                right = (
+                    np.clip(np.searchsorted(centres, at), 1, max(1, len(centres) - 1))
+                    if len(centres) > 1
+                    else np.ones(len(at), int)
+                )
                 nearest = np.minimum(right, len(centres) - 1)
                 nearest = np.where(np.abs(at - centres[right - 1]) <= np.abs(at - centres[nearest]), right - 1, nearest)
                 inside = np.abs(at - centres[nearest]) <= self._width(k)
@@ -1066,7 +1098,7 @@ class ConvolutionalDictionary:
         """Of each atom the sample where it has most energy."""
         return np.argmax(np.sum(self.atoms_**2, axis=1), axis=1)
 
-    def _events(self, where: str, data: _Data, min_amplitude: float) -> list[_Events]:
+    def _events(self, where: str, data: Recording, min_amplitude: float) -> list[_Events]:
         return self._events_of([self._codes(where, data, s) for s in range(len(data))], min_amplitude)
 
     def _events_of(self, codes: list[csc_matrix], min_amplitude: float) -> list[_Events]:
@@ -1125,242 +1157,11 @@ def read_convolutional_dictionary(fname: Any, verbose: Any = None) -> Convolutio
     if len(model.pre_whitener_) != n_channels or len(model.mean_) != n_channels or stored["n_channels"] != n_channels:
         raise ValueError(f"{where}: {one_line(str(path), 200)} is damaged: its parts are of different numbers of channels")
     if model.rank1:
-        model._put(stored["u"], stored["v"], None, model.reg_)
+        model._put(stored["u"], stored["v"], None)
     else:
-        model._take(stored["atoms"].reshape(len(stored["atoms"]), n_channels, -1), model.reg_)
+        atoms = np.ascontiguousarray(stored["atoms"].reshape(len(stored["atoms"]), n_channels, -1))
+        model._put(*_nearest_of_rank_one(atoms), atoms)
     return model
-
-
-# ---- recordings
-
-
-class _Segments:
-    """Good spans of a Raw, which is read where they lie."""
-
-    def __init__(self, raw: Any, channels: list[int], spans: list[tuple[int, int]]) -> None:
-        self._raw, self._channels, self.spans = raw, channels, spans
-
-    @property
-    def lengths(self) -> list[int]:
-        return [end - begin for begin, end in self.spans]
-
-    def read(self, segment: int, first: int, last: int, step: int = 1) -> Array:
-        begin = self.spans[segment][0]
-        return self._raw[self._channels, begin + first : begin + last][0][:, ::step]
-
-    def within(self, where: str, reject: Any, flat: Any, length: int) -> tuple[_Segments, list[tuple[int, int]]]:
-        """Without pieces of `length` samples whose amplitudes are beyond these, and those pieces."""
-        info = mne.pick_info(self._raw.info, self._channels)
-        types = np.array(info.get_channel_types())
-        limits = []
-        for name, given in (("reject", reject), ("flat", flat)):
-            for kind, value in (given or {}).items():
-                if kind not in types:
-                    raise ValueError(f"{where}: {name} is of {shown(kind)}, must be of the types fitted: {', '.join(dict.fromkeys(types))}")
-                limits.append((types == kind, as_float(where, f"{name}[{kind!r}]", value), name == "reject"))
-        kept: list[tuple[int, int]] = []
-        dropped = []
-        for segment, (begin, end) in enumerate(self.spans):
-            for first in range(begin, end, length):
-                last = min(first + length, end)
-                data = self.read(segment, first - begin, last - begin)
-                extent = np.ptp(data, axis=1)
-                if any((extent[of] > limit).any() if above else (extent[of] < limit).any() for of, limit, above in limits):
-                    dropped.append((first, last))
-                elif kept and kept[-1][1] == first and first != begin:
-                    kept[-1] = (kept[-1][0], last)
-                else:
-                    kept.append((first, last))
-        return _Segments(self._raw, self._channels, kept), dropped
-
-    def name(self, segment: int) -> tuple[str, int]:
-        return "", self.spans[segment][0]
-
-    def scales(self, where: str, info: Any, step: int) -> tuple[Array, Array, int]:
-        """Of each channel its mean, and the standard deviation of its type about those; the number of samples."""
-        n_channels = len(info["ch_names"])
-        count, mean, squares = 0, np.zeros(n_channels), np.zeros(n_channels)
-        size = max(step, _PIECE // n_channels // step * step)
-        for segment, length in enumerate(self.lengths):
-            for first in range(0, length, size):
-                x = self.read(segment, first, min(first + size, length), step)
-                _require_finite(where, x, info["ch_names"], first, step, self.name(segment))
-                n, m = x.shape[1], x.mean(axis=1)
-                d = m - mean
-                squares += ((x - m[:, np.newaxis]) ** 2).sum(axis=1) + d * d * (count * n / (count + n))
-                mean += d * (n / (count + n))
-                count += n
-        types = np.array(info.get_channel_types())
-        scale = np.empty(n_channels)
-        for kind in dict.fromkeys(types):
-            scale[types == kind] = np.sqrt(np.mean(squares[types == kind]) / count)
-            if not scale[types == kind][0] > 0:
-                raise ValueError(f"{where}: all channels of type '{kind}' are constant; leave them out (picks)")
-        return mean[:, np.newaxis], scale[:, np.newaxis], count
-
-
-class _Epochs(_Segments):
-    def __init__(self, epochs: Any, channels: list[int]) -> None:
-        if not epochs.preload:
-            epochs.drop_bad(verbose=False)
-        super().__init__(epochs, channels, [(0, len(epochs.times))] * len(epochs))
-        self._held: tuple[int, Array] | None = None
-
-    def read(self, segment: int, first: int, last: int, step: int = 1) -> Array:
-        return _epoch(self._raw, segment)[self._channels, first:last:step]
-
-    def name(self, segment: int) -> tuple[str, int]:
-        return f" of epoch {segment}", 0
-
-
-def _epoch(epochs: Any, number: int) -> Array:
-    """All channels of one epoch, read alone where they are not loaded."""
-    if epochs.preload:
-        return epochs._data[number]
-    return epochs[number].get_data(verbose=False)[0]
-
-
-class _Trials:
-    """Pieces of one length of good spans, on the common scale: what learn_patterns reads."""
-
-    dtype = np.dtype(np.float64)
-
-    def __init__(self, segments: _Segments, mean: Array, scale: Array, n_times_atom: int, decim: int, window: int | None) -> None:
-        self._segments, self._mean, self._scale, self._decim = segments, mean, scale, decim
-        lengths = [-(-length // decim) for length in segments.lengths]
-        window = max(n_times_atom, 10 * n_times_atom if window is None else int(window))
-        n_times = _trial_length(lengths, window, n_times_atom)
-        self.is_cut_short = n_times < window
-        self.trials: list[tuple[int, int]] = []
-        hop = max(1, n_times - window + 1 if n_times > window else n_times)
-        for segment, length in enumerate(lengths):
-            if length < n_times:
-                continue
-            n_trials = 1 + -(-(length - n_times) // hop)
-            firsts = np.linspace(0, length - n_times, n_trials).round().astype(int)
-            self.trials += [(segment, int(first)) for first in firsts]
-        self.shape = (len(self.trials), len(scale), n_times)
-
-    def read(self, trial: int, first: int, count: int) -> Array:
-        segment, begin = self.trials[trial]
-        at = (begin + first) * self._decim
-        x = self._segments.read(segment, at, at + (count - 1) * self._decim + 1, self._decim)
-        return np.ascontiguousarray((x - self._mean) / self._scale)
-
-
-def _trial_length(lengths: list[int], window: int, shortest: int) -> int:
-    """One trial where there is one span; otherwise the first of 2, 1, 1/2, ... windows that a tenth of the samples, or less, is lost
-    by, of those in spans that hold an atom."""
-    if len(set(lengths)) == 1:
-        return lengths[0]
-    usable = [length for length in lengths if length >= shortest]
-    size = min(2 * window, max(usable))
-    while size > shortest and sum(length for length in usable if length >= size) < 0.9 * sum(usable):
-        size = max(shortest, size // 2)
-    return size
-
-
-class _Data:
-    """Samples first to last of channels of a Raw, or of each of some Epochs, on the common scale."""
-
-    def __init__(self, inst: Any, channels: list[int], first: int, last: int, mean: Array, scale: Array) -> None:
-        self._inst, self.channels, self.first, self.n_times = inst, channels, first, last - first
-        self._mean, self._scale = mean, scale
-        self.is_raw = isinstance(inst, mne.io.BaseRaw)
-        self.rate = float(inst.info["sfreq"])
-        if not self.is_raw and not inst.preload:
-            inst.drop_bad(verbose=False)
-
-    def __len__(self) -> int:
-        return 1 if self.is_raw else len(self._inst)
-
-    def read(self, where: str, segment: int, begin: int, end: int, among: list[int] | None = None) -> Array:
-        inside = slice(None) if among is None else among
-        channels = np.array(self.channels)[inside]
-        if self.is_raw:
-            x = self._inst[channels, self.first + begin : self.first + end][0]
-        else:
-            x = _epoch(self._inst, segment)[channels, begin:end]
-        names = [self._inst.ch_names[c] for c in channels]
-        _require_finite(where, x, names, begin, 1, ("", self.first) if self.is_raw else (f" of epoch {segment}", 0))
-        return np.ascontiguousarray((x - self._mean[inside]) / self._scale[inside])
-
-    def subtract(self, segment: int, begin: int, made: Array) -> None:
-        end = begin + made.shape[1]
-        if self.is_raw:
-            piece = slice(self.first + begin, self.first + end)
-            self._inst[self.channels, piece] = self._inst[self.channels, piece][0] - made
-        else:
-            self._inst._data[segment, self.channels, begin:end] -= made
-
-
-def _require_finite(where: str, x: Array, names: Sequence[str], first: int, step: int, place: tuple[str, int]) -> None:
-    if np.isfinite(x).all():
-        return
-    channel, sample = np.argwhere(~np.isfinite(x))[0]
-    of, offset = place
-    raise ValueError(
-        f"{where}: channel {one_line(names[channel])} is NaN or infinite at sample {offset + first + sample * step}{of}; expected "
-        "finite numbers"
-    )
-
-
-def _kind_of(where: str, inst: Any) -> str:
-    if isinstance(inst, mne.io.BaseRaw):
-        return "raw"
-    if isinstance(inst, mne.BaseEpochs):
-        return "epochs"
-    raise TypeError(f"{where}: inst is {type(inst).__name__}, expected Raw or Epochs of MNE-Python")
-
-
-def _picked(where: str, inst: Any, picks: Any) -> list[int]:
-    """As MNE reads `picks`: kinds mean good channels, names and numbers those that they name."""
-    alone = mne.EvokedArray(np.zeros((len(inst.ch_names), 1)), inst.info.copy(), verbose=False)
-    try:
-        names = alone.pick("data" if picks is None else picks, exclude="bads", verbose=False).ch_names
-    except ValueError as error:
-        raise ValueError(f"{where}: picks = {shown(picks)}: {one_line(str(error), 200)}") from None
-    kinds = dict(zip(inst.ch_names, inst.get_channel_types()))
-    if picks is None:
-        names = [name for name in names if kinds[name] != "ref_meg"]
-    unfit = sorted({kinds[name] for name in names if kinds[name] in _NOT_DATA})
-    if unfit:
-        raise ValueError(f"{where}: picks hold channels of type {', '.join(unfit)}, which are no recordings")
-    return [inst.ch_names.index(name) for name in names]
-
-
-def _range_of(where: str, raw: Any, start: Any, stop: Any) -> tuple[int, int]:
-    found = []
-    for name, value, default in (("start", start, 0), ("stop", stop, raw.n_times)):
-        if value is None:
-            found.append(default)
-        elif isinstance(value, (int, np.integer)) and not isinstance(value, bool):
-            found.append(int(value))
-        else:
-            found.append(int(round(as_float(where, name, value) * raw.info["sfreq"])))
-    first, last = max(0, found[0]), min(found[1], raw.n_times)
-    if not first < last:
-        raise ValueError(f"{where}: start = {shown(start)} and stop = {shown(stop)} leave nothing of {raw.n_times} samples")
-    return first, last
-
-
-def _good_spans(raw: Any, first: int, last: int) -> list[tuple[int, int]]:
-    """Between what is annotated as bad, and between the seams of recordings that were joined."""
-    good = np.zeros(last - first, bool)
-    for begin in range(first, last, _PIECE):
-        _, times = raw.get_data([0], begin, min(begin + _PIECE, last), "omit", return_times=True, verbose=False)
-        good[np.rint(times * raw.info["sfreq"]).astype(int) - first] = True
-    cuts = np.array([], int)
-    if len(raw.annotations):
-        seams, _ = mne.events_from_annotations(raw, regexp="(?i)^(bad|edge)", verbose=False)
-        cuts = np.unique(seams[:, 0] - raw.first_samp)
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], good.astype(np.int8), [0]])))
-    spans = []
-    for begin, end in edges.reshape(-1, 2) + first:
-        inside = cuts[(cuts > begin) & (cuts < end)]
-        bounds = [int(begin), *map(int, inside), int(end)]
-        spans += list(zip(bounds, bounds[1:]))
-    return spans
 
 
 # ---- numbers
@@ -1376,6 +1177,16 @@ def _threads(n_jobs: Any) -> int | None:
     return number if number > 0 else max(1, len(os.sched_getaffinity(0)) + 1 + number)
 
 
+def _nearest_of_rank_one(atoms: Array) -> tuple[Array, Array]:
+    left, _, right = np.linalg.svd(atoms, full_matrices=False)
+    return _upright(left[:, :, 0], right[:, 0])
+
+
+def _upright(u: Array, v: Array) -> tuple[Array, Array]:
+    sign = np.sign(v[np.arange(len(v)), np.argmax(np.abs(v), axis=1)])[:, np.newaxis]
+    return u * sign, v * sign
+
+
 def _interpolated(atoms: Array, decim: int) -> Array:
     if decim == 1:
         return atoms
@@ -1384,7 +1195,7 @@ def _interpolated(atoms: Array, decim: int) -> Array:
     return CubicSpline(decim * np.arange(n_times), atoms, axis=-1)(fine)
 
 
-def _by_energy(trials: _Trials, dictionary: Any, reg: float, model: ConvolutionalDictionary) -> Array:
+def _by_energy(trials: Trials, dictionary: Any, reg: float, model: ConvolutionalDictionary) -> Array:
     """Atoms by what they make in some windows, most first."""
     length = min(trials.shape[2], 20 * (dictionary[1] if isinstance(dictionary, tuple) else dictionary).shape[-1])
     places = [(trial, first) for trial in range(trials.shape[0]) for first in range(0, trials.shape[2] - length + 1, length)]
@@ -1441,7 +1252,7 @@ def _target(inst: Any, channels: list[int]) -> Array:
     """The mean of channels: of Raw (1, n_times), of Epochs (n_epochs, n_times)."""
     if not isinstance(inst, mne.io.BaseRaw):
         return inst.get_data(picks=channels).mean(axis=1)
-    size = _PIECE // len(channels)
+    size = PIECE // len(channels)
     return np.concatenate(
         [inst[channels, begin : begin + size][0].mean(axis=0, keepdims=True) for begin in range(0, inst.n_times, size)], axis=1
     )
