@@ -32,6 +32,7 @@ from ._mne_recordings import (
     kind_of,
     picked,
     range_of,
+    require_finite,
 )
 from ._results import History
 from .convolution import conv_decode, conv_encode
@@ -515,13 +516,19 @@ class ConvolutionalDictionary:
         if data.is_raw and as_bool(where, "reject_by_annotation", reject_by_annotation):
             good = good_spans(inst, data.first, data.first + data.n_times)
             spans = [(0, begin - data.first, end - data.first) for begin, end in good]
+        if not spans:
+            raise ValueError(f"{where}: inst has no good samples to compare")
         codes = [self._codes(where, data, segment) for segment in range(len(data))]
         # About 100 samples per second tell events apart.
         step = max(1, int(data.rate // 100))
         length = -(-self.v_.shape[1] // step)
         scores = []
         for number, (name, target) in enumerate(targets.items()):
-            y = _filtered(target[:, data.first : data.first + data.n_times], data.rate, l_freq, h_freq)
+            target = target[:, data.first : data.first + data.n_times]
+            for segment, begin, end in spans:
+                place = ("", data.first) if data.is_raw else (f" of epoch {segment}", 0)
+                require_finite(where, target[segment : segment + 1, begin:end], [name], begin, 1, place)
+            y = _filtered(np.where(np.isfinite(target), target, 0.0), data.rate, l_freq, h_freq)
             score = np.zeros(self.n_components_)
             for k in range(self.n_components_):
                 active = [np.pad(np.ravel(z[k].toarray()), (0, data.n_times - z.shape[1])) for z in codes]
@@ -660,8 +667,8 @@ class ConvolutionalDictionary:
         import matplotlib.pyplot as plt
 
         chosen = self._components(where, "picks", picks)
-        n_columns = min(5, len(chosen))
-        n_rows = -(-len(chosen) // n_columns)
+        n_rows = -(-len(chosen) // 5)
+        n_columns = -(-len(chosen) // n_rows)
         figure, axes = plt.subplots(
             2 * n_rows, n_columns, figsize=(2.2 * n_columns, 3.0 * n_rows), squeeze=False, layout="constrained",
             gridspec_kw=dict(height_ratios=[2.2, 1] * n_rows),

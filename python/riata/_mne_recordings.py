@@ -66,7 +66,7 @@ class Segments:
         for segment, length in enumerate(self.lengths):
             for first in range(0, length, size):
                 x = self.read(segment, first, min(first + size, length), step)
-                _require_finite(where, x, info["ch_names"], first, step, self.name(segment))
+                require_finite(where, x, info["ch_names"], first, step, self.name(segment))
                 n, m = x.shape[1], x.mean(axis=1)
                 d = m - mean
                 squares += ((x - m[:, np.newaxis]) ** 2).sum(axis=1) + d * d * (count * n / (count + n))
@@ -99,7 +99,8 @@ def _epoch(epochs: Any, number: int) -> Array:
     """All channels of one epoch, read alone where they are not loaded."""
     if epochs.preload:
         return epochs._data[number]
-    return epochs[number].get_data(verbose=False)[0]
+    with mne.use_log_level("warning"):
+        return epochs[number].get_data()[0]
 
 
 class Trials:
@@ -164,7 +165,7 @@ class Recording:
         else:
             x = _epoch(self._inst, segment)[channels, begin:end]
         names = [self._inst.ch_names[c] for c in channels]
-        _require_finite(where, x, names, begin, 1, ("", self.first) if self.is_raw else (f" of epoch {segment}", 0))
+        require_finite(where, x, names, begin, 1, ("", self.first) if self.is_raw else (f" of epoch {segment}", 0))
         return np.ascontiguousarray((x - self._mean[inside]) / self._scale[inside])
 
     def subtract(self, segment: int, begin: int, made: Array) -> None:
@@ -176,7 +177,7 @@ class Recording:
             self._inst._data[segment, self.channels, begin:end] -= made
 
 
-def _require_finite(where: str, x: Array, names: Sequence[str], first: int, step: int, place: tuple[str, int]) -> None:
+def require_finite(where: str, x: Array, names: Sequence[str], first: int, step: int, place: tuple[str, int]) -> None:
     if np.isfinite(x).all():
         return
     channel, sample = np.argwhere(~np.isfinite(x))[0]

@@ -192,6 +192,23 @@ def test_a_file_that_is_not_loaded_gives_the_same_bits(simulated, tmp_path):
     np.testing.assert_array_equal(one.get_sources(raw).get_data(), other.get_sources(simulated.raw).get_data())
 
 
+def test_no_more_than_a_window_is_read_at_a_time(simulated, tmp_path, monkeypatch):
+    path = tmp_path / "x_raw.fif"
+    simulated.raw.save(path, fmt="double", verbose=False)
+    raw = mne.io.read_raw_fif(path, verbose=False)
+    read, sizes = mne.io.BaseRaw._read_segment, []
+
+    def counted(self, start=0, stop=None, sel=None, *arguments, **options):
+        data = read(self, start, stop, sel, *arguments, **options)
+        sizes.append(data.size)
+        return data
+
+    monkeypatch.setattr(mne.io.BaseRaw, "_read_segment", counted)
+    monkeypatch.setattr(riata._mne_recordings, "PIECE", 640)
+    ConvolutionalDictionary(2, 0.5, max_iter=3, n_layers=5).fit(raw, verbose=False)
+    assert len(sizes) > 30 and max(sizes) <= 20 * 32 * len(NAMES) <= 0.25 * raw.n_times * len(NAMES)
+
+
 def test_pieces_of_long_recordings_fit_together(simulated, fitted, monkeypatch):
     whole = fitted.get_sources(simulated.raw).get_data()
     monkeypatch.setattr(riata._mne_patterns, "PIECE", 1)
@@ -435,11 +452,17 @@ def test_bad_input_gets_a_sentence(simulated, fitted):
         with pytest.raises(kind) as refused:
             call()
         assert text in str(refused.value) and "\n" not in str(refused.value)
+    spoilt = raw.copy()
+    spoilt._data[-2, 100] = np.nan
+    with pytest.raises(ValueError, match="find_bads_eog: channel EOG is NaN or infinite at sample 100; expected finite numbers"):
+        fitted.copy().find_bads_eog(spoilt)
     everything_bad = raw.copy().set_annotations(mne.Annotations(0, 100, "bad"), emit_warning=False, verbose=False)
     with pytest.raises(
         ValueError, match=r"the longest good span has 0 samples, must have at least 32, as atoms of 0.5 s have \(0 s are good\)"
     ):
         new.fit(everything_bad, verbose=False)
+    with pytest.raises(ValueError, match="find_bads_ecg: inst has no good samples to compare"):
+        fitted.copy().find_bads_ecg(everything_bad)
     constant = raw.copy()
     constant._data[:9] = 1.0
     with pytest.raises(ValueError, match="all channels of type 'eeg' are constant"):
