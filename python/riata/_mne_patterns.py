@@ -67,8 +67,9 @@ class ConvolutionalDictionary:
         Atoms are u v^T: a field of fixed shape with one course in time. Otherwise each channel has its own course, and
         `get_components` and `v_` are the nearest of rank one.
     reg : float or str
-        Weight of the activations; "0.1max" is a tenth of the smallest weight at which a typical window has none, at the initial
-        atoms. Where one artefact is far larger than what else is looked for, take less, "0.03max".
+        Weight of the activations, a number on the common scale; "0.1max" is a tenth of the smallest weight at which a typical
+        window has none, at the initial atoms. Where one artefact is far larger than what else is looked for, take less,
+        "0.03max".
     method, n_layers, positive, batch_size, max_iter, max_time, random_state
         As in `riata.learn_patterns`.
     n_jobs : int, optional
@@ -247,7 +248,9 @@ class ConvolutionalDictionary:
             options["n_times_window"] = trials.shape[2]
         with mne.use_log_level(verbose):
             mne.utils.logger.info(f"Learning {self.n_components} atoms of {len(channels)} channels, {n_samples} samples")
-            result = learn_patterns(trials, self.n_components, n_times_atom, self.reg, **(options | self.fit_params))
+            # Of every decim-th sample, correlations with atoms of norm one are smaller by the square root of decim.
+            reg = self.reg if isinstance(self.reg, str) else as_float(_NAME, "reg", self.reg) / np.sqrt(decim)
+            result = learn_patterns(trials, self.n_components, n_times_atom, reg, **(options | self.fit_params))
         self._forget()
         self.info, self.current_fit = info, kind
         self.pre_whitener_, self.mean_ = scale, mean
@@ -266,7 +269,7 @@ class ConvolutionalDictionary:
         self.exclude, self.labels_, self.current_fit = [], {}, "unfitted"
 
     def _take(self, dictionary: Any, reg: float) -> None:
-        """Fields and courses of norm one, whose largest deflection is positive; or free atoms of norm one, and their nearest such."""
+        """Fields and courses of norm one, the largest deflection positive; or free atoms of norm one, and their nearest such."""
         self.reg_ = float(reg)
         if not self.rank1:
             atoms = np.ascontiguousarray(dictionary / np.linalg.norm(dictionary, axis=(1, 2), keepdims=True))

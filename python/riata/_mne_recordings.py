@@ -132,8 +132,8 @@ class Trials:
 
 
 def _trial_length(lengths: list[int], window: int, shortest: int) -> int:
-    """One trial where there is one span; otherwise the first of 2, 1, 1/2, ... windows that a tenth of the samples, or less, is lost
-    by, of those in spans that hold an atom."""
+    """One trial where there is one span; otherwise the first of 2, 1, 1/2, ... windows by which at most a tenth of the samples is
+    lost, of those in spans that hold an atom."""
     if len(set(lengths)) == 1:
         return lengths[0]
     usable = [length for length in lengths if length >= shortest]

@@ -141,6 +141,21 @@ def test_apply_removes_the_artefacts_and_little_else(simulated, fitted):
     np.testing.assert_array_equal(untouched.get_data(), simulated.raw.get_data())
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("data", [0, 1])
+def test_apply_from_other_seeds(data):
+    longer = Simulated(seconds=90, seed=data)
+    for seed in range(4):
+        options = FAST | dict(atom_duration=0.6, reg="0.1max", max_iter=60, random_state=seed)
+        model = ConvolutionalDictionary(**options).fit(longer.raw, verbose=False)
+        eog, ecg = model.find_bads_eog(longer.raw)[0], model.find_bads_ecg(longer.raw)[0]
+        assert cosine(model.get_components()[:, eog[0]], longer.eye) > 0.99
+        assert cosine(model.get_components()[:, ecg[0]], longer.heart) > 0.98
+        left, coefficients = shares(longer, model.apply(longer.raw.copy(), exclude=eog + ecg, verbose=False))
+        print(data, seed, eog, ecg, f"left {left:.3f}", coefficients)
+        assert left < 0.1 and coefficients[2] < 0.08
+
+
 def test_sources_and_atoms_make_what_is_removed_and_explained(simulated, fitted):
     sources = fitted.get_sources(simulated.raw, add_channels=["EOG"])
     assert sources.ch_names == [*(f"CDL00{k}" for k in range(K)), "EOG"] and sources.n_times == simulated.raw.n_times
@@ -333,6 +348,8 @@ def test_decim_learns_from_fewer_samples_and_interpolates(simulated):
     assert coarse.v_.shape[1] == pytest.approx(fine.v_.shape[1], abs=1) and coarse.info["sfreq"] == RATE
     np.testing.assert_allclose(np.linalg.norm(coarse.v_, axis=1), 1)
     assert coarse.reg_ == pytest.approx(fine.reg_, rel=0.5)
+    given = ConvolutionalDictionary(**(options | dict(reg=2.0, max_iter=2))).fit(raw, decim=3, verbose=False)
+    assert given.reg_ == pytest.approx(2.0, rel=1e-12)
     shares = [m.get_explained_variance_ratio(raw)["eeg"] for m in (fine, coarse)]
     print(shares)
     assert shares[1] == pytest.approx(shares[0], abs=0.15) and min(shares) > 0.5
