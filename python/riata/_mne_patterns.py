@@ -414,7 +414,7 @@ class ConvolutionalDictionary:
                 n += x.shape[1]
                 total, total2, left, left2 = total + x.sum(1), total2 + (x * x).sum(1), left + r.sum(1), left2 + (r * r).sum(1)
         variance, rest = total2 - total**2 / n, left2 - total**2 / n + 2 * total / n * (total - left)
-        return {name: float(1 - rest[types == name].sum() / variance[types == name].sum()) for name in wanted}
+        return {str(name): float(1 - rest[types == name].sum() / variance[types == name].sum()) for name in wanted}
 
     # ---- artefacts
 
@@ -422,7 +422,7 @@ class ConvolutionalDictionary:
         self,
         inst: Any,
         ch_name: str | Sequence[str] | None = None,
-        threshold: float = 0.5,
+        threshold: float = 0.4,
         start: float | None = None,
         stop: float | None = None,
         l_freq: float | None = 1,
@@ -470,7 +470,7 @@ class ConvolutionalDictionary:
         self,
         inst: Any,
         ch_name: str | None = None,
-        threshold: float = 0.5,
+        threshold: float = 0.4,
         start: float | None = None,
         stop: float | None = None,
         l_freq: float | None = 8,

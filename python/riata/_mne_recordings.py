@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from ._arguments import Array, as_float, one_line, shown
 
 PIECE = 1 << 23  # numbers that are held at a time
 _NOT_DATA = ("stim", "syst", "exci", "ias", "chpi", "gof", "dipole")
+_SEAM = "(?i)^(bad|edge)"
 
 
 class Segments:
@@ -234,8 +236,8 @@ def good_spans(raw: Any, first: int, last: int) -> list[tuple[int, int]]:
         _, times = raw.get_data([0], begin, min(begin + PIECE, last), "omit", return_times=True, verbose=False)
         good[np.rint(times * raw.info["sfreq"]).astype(int) - first] = True
     cuts = np.array([], int)
-    if len(raw.annotations):
-        seams, _ = mne.events_from_annotations(raw, regexp="(?i)^(bad|edge)", verbose=False)
+    if any(re.match(_SEAM, str(text)) for text in raw.annotations.description):
+        seams, _ = mne.events_from_annotations(raw, regexp=_SEAM, verbose=False)
         cuts = np.unique(seams[:, 0] - raw.first_samp)
     edges = np.flatnonzero(np.diff(np.concatenate([[0], good.astype(np.int8), [0]])))
     spans = []

@@ -338,6 +338,8 @@ def test_seams_of_joined_recordings_are_in_no_trial(simulated):
         [simulated.raw.copy().crop(0, 10, include_tmax=False), simulated.raw.copy().crop(20, 30)], verbose=False
     )
     assert good_spans(raw, 0, raw.n_times) == [(0, 640), (640, raw.n_times)]
+    noted = simulated.raw.copy().set_annotations(mne.Annotations([1.0, 2.0], [0.1, 0.1], ["note", "not bad"]))
+    assert good_spans(noted, 10, 700) == [(10, 700)]
 
 
 def test_decim_learns_from_fewer_samples_and_interpolates(simulated):
