@@ -1,4 +1,4 @@
-// riata encode: a dictionary and signals in, sparse codes out, each with its certificate.
+// riata encode: a dictionary and signals in, sparse codes out, each with its certificate; of recordings see encode_recording.cpp.
 #include "riata/solvers/encode.hpp"
 
 #include <charconv>
@@ -13,8 +13,10 @@
 #include "inputs.hpp"
 #include "interrupt.hpp"
 #include "outputs.hpp"
+#include "recordings.hpp"
 #include "riata/core/check.hpp"
 #include "riata/io/model_file.hpp"
+#include "riata/learning/pattern_model.hpp"
 #include "riata/linalg/norms.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/encode_stream.hpp"
@@ -25,7 +27,7 @@ namespace riata::cli {
 namespace {
 
 struct Encode {
-  std::string dictionary, input, output, atom_weights, groups, mask;
+  std::string dictionary, input, model, output, atom_weights, groups, mask;
   Index n_weighted_signals = 0;  // where each has weights of its own
   std::optional<Reg> reg;
   std::optional<int> n_layers, n_nonzero;
@@ -36,9 +38,16 @@ struct Encode {
   ReadImageOptions image;
   Talk talk;
 
+  RecordingFlags recording;
+  std::vector<const CLI::Option*> recording_flags, signal_flags;  // of recordings alone, and never of them
+  const CLI::Option *tol_flag = nullptr, *max_iter_flag = nullptr;
+
   int run();
 
  private:
+  void place_inputs();
+  bool is_of_recording() const;
+  int encode_recording() const;
   void require_streamable() const;
   void warn_of_open(Index n_open, Index n_signals) const;
   template <Scalar T>
@@ -107,7 +116,40 @@ AnyMatrix Encode::signals_of(const LoadedDictionary& loaded) {
   return signals;
 }
 
+/// "MODEL IN", or "IN --model MODEL".
+void Encode::place_inputs() {
+  if (model.empty()) return require(!input.empty(), "IN is required");
+  require(input.empty(), "--model names the dictionary, so {} is one file too many", shown(input));
+  input = std::exchange(dictionary, model);
+}
+
+bool Encode::is_of_recording() const {
+  const bool are_patterns = dictionary.ends_with(".safetensors") && holds_patterns(dictionary);
+  require(are_patterns || !is_edf_name(input), "{} is a recording, and {} holds no patterns (riata learn {} --duration 1s ...)",
+          input, dictionary, input);
+  for (const CLI::Option* flag : are_patterns ? signal_flags : recording_flags)
+    require(flag->count() == 0, "{} is {}", flag->get_name(),
+            are_patterns ? "for signals and pictures, not for recordings"
+                         : "for recordings, and " + dictionary + " holds no patterns");
+  return are_patterns;
+}
+
+int Encode::encode_recording() const {
+  EncodeRecording coding{.model = dictionary,
+                         .input = input,
+                         .output = output,
+                         .flags = recording,
+                         .reg = reg,
+                         .n_threads = options.execution.n_threads,
+                         .talk = talk};
+  if (tol_flag->count() > 0) coding.tol = options.tol;
+  if (max_iter_flag->count() > 0) coding.max_iter = options.max_iter;
+  return coding.run();
+}
+
 int Encode::run() {
+  place_inputs();
+  if (is_of_recording()) return encode_recording();
   std::vector<std::string> inputs = {file_of(dictionary), file_of(input)};
   if (!atom_weights.empty()) inputs.push_back(file_of(atom_weights));
   if (!groups.empty()) inputs.push_back(file_of(groups));
@@ -289,16 +331,25 @@ Task add_encode(CLI::App& app) {
          "A model (.safetensors), whose penalty holds unless --penalty is given, or an array (n_atoms, n_features): .npy, .npz")
       ->type_name("FILE")
       ->required();
-  app.add_option("IN", command->input,
-                 ".npy, .npz, .npz:KEY or .h5:DATASET of shape (n_signals, n_features), or a picture: all its patches")
-      ->type_name("FILE")
-      ->required();
+  app.add_option(
+         "IN", command->input,
+         ".npy, .npz, .npz:KEY or .h5:DATASET of shape (n_signals, n_features), or a picture: all its patches; of a model "
+         "of patterns a recording (.edf, .bdf, .npy)")
+      ->type_name("FILE");
+  app.add_option("--model", command->model,
+                 "The dictionary or patterns, in place of the first argument: riata encode IN --model FILE")
+      ->type_name("FILE");
   add_output(app, command->output,
-             "The codes: .npy, or .npz with codes, objective, gap and n_iter, of --n-nonzero with codes and error");
+             "The codes: .npy, or .npz with codes, objective, gap and n_iter, of --n-nonzero with codes and error; of recordings "
+             ".npz for scipy.sparse.load_npz, (n_atoms, n_positions), trial after trial, or .npy");
   add_reg(app, command->reg, "Weight of the penalty, or a fraction of each signal's reg_max: 0.1max; default: the model's");
   std::vector<const CLI::Option*>& of_solvers = command->solver_flags;
   add_options(app, options, [&](const CLI::Option* option) {
-    if (option->get_name() == "--penalty") command->penalty_flag = option;
+    const std::string name = option->get_name();
+    if (name == "--penalty") command->penalty_flag = option;
+    if (name == "--tol") command->tol_flag = option;
+    if (name == "--max-iter") command->max_iter_flag = option;
+    if (name != "--tol" && name != "--max-iter") command->signal_flags.push_back(option);
     of_solvers.push_back(option);
   });
   app.add_option("--n-nonzero", command->n_nonzero,
@@ -316,13 +367,20 @@ Task add_encode(CLI::App& app) {
              "--mask", command->mask,
              "What was seen of IN: zeros and ones (or weights between) of its shape, .npy or .npz:KEY; the rest may be NaN")
           ->type_name("FILE"));
-  app.add_flag("--centre", command->centre, "Subtract each signal's mean first (also if the model was learned so)");
+  command->signal_flags.push_back(
+      app.add_flag("--centre", command->centre, "Subtract each signal's mean first (also if the model was learned so)"));
   of_solvers.push_back(app.add_flag("--stream", command->stream,
                                     "Read IN (.npy) block by block and write sparse codes for scipy.sparse.load_npz (.npz)"));
   add_image(app, command->image, "all pages");
+  for (const char* flag : {"--n-nonzero", "--n-layers", "--weights", "--groups", "--mask", "--stream", "--page", "--max-pixels"})
+    command->signal_flags.push_back(app.get_option(flag));
   add_threads(app, options.execution.n_threads);
   add_talk(app, command->talk);
-  app.footer("Example: riata encode model.safetensors signals.npy -o codes.npz --reg 0.1max");
+  command->recording_flags =
+      add_recording_flags(app, command->recording, "Recordings, whose channels are those of the model, by name");
+  app.footer(
+      "Example: riata encode model.safetensors signals.npy -o codes.npz --reg 0.1max\n"
+      "Example: riata encode night.edf --model patterns.safetensors -o activations.npz");
   return [command] { return command->run(); };
 }
 

@@ -11,8 +11,10 @@
 #include "riata/core/sentence.hpp"
 #include "riata/core/threads.hpp"
 #include "riata/io/arrays.hpp"
+#include "riata/io/edf.hpp"
 #include "riata/io/images.hpp"
 #include "riata/io/safetensors.hpp"
+#include "riata/learning/recording_files.hpp"
 #include "riata/version.hpp"
 
 namespace riata::cli {
@@ -93,7 +95,25 @@ Json describe_archive(const std::string& name) {
   return json;
 }
 
+/// Of all channels but annotations; its samples are not read.
+Json describe_recording(const std::string& name) {
+  const EdfRecording recording(name);
+  Json channels = Json::array();
+  double seconds = 0;
+  for (const EdfChannel& channel : recording.channels()) {
+    channels.push_back({{"name", channel.label}, {"rate", channel.rate}, {"unit", channel.unit}, {"n_times", channel.n_times}});
+    seconds = std::max(seconds, static_cast<double>(channel.n_times) / channel.rate);
+  }
+  return {{"file", name},
+          {"kind", "recording"},
+          {"start", recording.start()},
+          {"seconds", seconds},
+          {"n_annotations", recording.read_annotations().size()},
+          {"channels", channels}};
+}
+
 Json describe_file(const std::string& name, const ReadImageOptions& options) {
+  if (is_edf_name(name)) return describe_recording(name);
   if (name.ends_with(".npz")) return {{"file", name}, {"kind", "arrays"}, {"tensors", describe_archive(name)}};
   if (is_array_name(name)) {
     Json json{{"file", name}, {"kind", "array"}};
@@ -108,9 +128,10 @@ Json describe_file(const std::string& name, const ReadImageOptions& options) {
   };
   const bool is_model = says("format", "riata");
   return {{"file", name},
-          {"kind", !is_model                 ? "tensors"
-                   : says("kind", "network") ? "network"
-                                             : "model"},
+          {"kind", !is_model                  ? "tensors"
+                   : says("kind", "network")  ? "network"
+                   : says("kind", "patterns") ? "patterns"
+                                              : "model"},
           {"tensors", describe(file.tensors)},
           {"metadata", file.metadata}};
 }
@@ -137,6 +158,42 @@ std::string network_text(const Json& metadata) {
          (metadata.contains("reg") ? ", trained at reg = " + value("reg") : "");
 }
 
+/// ", 40 of rank one of 256 samples (1 s at 256 Hz), 19 channels, in V, learned at reg = 0.1"; of a file that is damaged no more
+/// than its tensors.
+std::string patterns_text(const Json& tensors, const Json& metadata) {
+  const bool is_rank_one = tensors.contains("u") && tensors.contains("v");
+  const auto shape_of = [&](const char* name) { return tensors[name]["shape"].get<std::vector<Index>>(); };
+  const std::size_t rank = is_rank_one ? 2 : 3;
+  for (const char* name : is_rank_one ? std::vector{"u", "v"} : std::vector{"kernels"})
+    if (!tensors.contains(name) || shape_of(name).size() != rank) return "";
+  const Index n_atoms = shape_of(is_rank_one ? "u" : "kernels")[0], n_channels = shape_of(is_rank_one ? "u" : "kernels")[1],
+              n_times_atom = shape_of(is_rank_one ? "v" : "kernels").back();
+  const auto said = [&](const char* key) { return metadata.contains(key) ? metadata[key].get<std::string>() : ""; };
+  std::string text =
+      formatted(", {}{} of {} sample{}", n_atoms, is_rank_one ? " of rank one" : "", n_times_atom, n_times_atom == 1 ? "" : "s");
+  if (const double rate = std::strtod(said("rate").c_str(), nullptr); rate > 0)
+    text += formatted(" ({:.6g} s at {} Hz)", static_cast<double>(n_times_atom) / rate, rate);
+  text += formatted(", {} channel{}", n_channels, n_channels == 1 ? "" : "s");
+  if (!said("unit").empty()) text += ", in " + shown(said("unit"));
+  if (!said("reg").empty()) text += ", learned at reg = " + shown(said("reg"));
+  return text;
+}
+
+/// "2002-03-02T13:36:05, 32 channels, 238 s, 3 annotations", and a line for each channel.
+std::string recording_text(const Json& json) {
+  const auto counted_in = [](std::size_t n, const char* noun) { return formatted("{} {}{}", n, noun, n == 1 ? "" : "s"); };
+  std::string text;
+  if (const auto start = json["start"].get<std::string>(); !start.empty()) text += ", " + start;
+  text += formatted(", {}, {:.10g} s, {}", counted_in(json["channels"].size(), "channel"), json["seconds"].get<double>(),
+                    counted_in(json["n_annotations"].get<std::size_t>(), "annotation"));
+  for (const Json& channel : json["channels"]) {
+    const auto unit = channel["unit"].get<std::string>();
+    text += formatted("\n  {} {} Hz, {} samples{}", shown(channel["name"].get<std::string>()), channel["rate"].get<double>(),
+                      channel["n_times"].get<Index>(), unit.empty() ? "" : ", in " + shown(unit));
+  }
+  return text;
+}
+
 std::string image_text(const Json& json) {
   return formatted("{} x {} pixels, {} channel{}{} of {} bits, {}", json["height"].get<Index>(), json["width"].get<Index>(),
                    json["channels"].get<Index>(), json["channels"] == 1 ? "" : "s",
@@ -152,6 +209,8 @@ std::string text_of(const Json& json) {
     for (std::size_t i = 0; i < json["pages"].size(); ++i)
       text += formatted("\n  page {}: {}", i + 1, image_text(json["pages"][i]));
   if (kind == "network") text += network_text(json["metadata"]);
+  if (kind == "patterns") text += patterns_text(json["tensors"], json["metadata"]);
+  if (kind == "recording") text += recording_text(json);
   if (kind == "array") text += ' ' + array_text(json);
   if (json.contains("tensors"))
     for (const auto& [name, tensor] : json["tensors"].items()) text += formatted("\n  {} {}", shown(name), array_text(tensor));
@@ -177,7 +236,8 @@ int Info::run() const {
 
 Task add_info(CLI::App& app) {
   const auto command = std::make_shared<Info>();
-  app.add_option("FILE", command->files, "Models, networks, arrays and pictures; none: riata itself")->type_name("FILE");
+  app.add_option("FILE", command->files, "Models, networks, patterns, recordings, arrays and pictures; none: riata itself")
+      ->type_name("FILE");
   add_image(app, command->image, "all pages");
   app.add_flag("--json", command->talk.json, "Print one JSON object on one line");
   app.footer("Example: riata info model.safetensors --json");

@@ -1,10 +1,11 @@
-// riata learn: signals or pictures in, a dictionary out.
+// riata learn: signals or pictures in, a dictionary out; of recordings see learn_recording.cpp.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "commands.hpp"
 #include "hdf5.hpp"
@@ -13,6 +14,7 @@
 #include "kernels.hpp"
 #include "outputs.hpp"
 #include "progress.hpp"
+#include "recordings.hpp"
 #include "riata/core/check.hpp"
 #include "riata/core/error.hpp"
 #include "riata/learning/learn_dictionary.hpp"
@@ -44,9 +46,20 @@ struct Learn {
   PatchOptions patches{.patch = PatchSamplerOptions{}.patch, .max_patches = PatchSamplerOptions{}.n_patches};
   Talk talk;
 
+  // Of recordings alone.
+  RecordingFlags recording;
+  std::string duration;
+  PatternOptions patterns;
+  bool rank_one = false, any_rank = false, any_sign = false;
+
+  // What was given tells what is learned: flags of one kind, of the other, and of both.
+  std::vector<const CLI::Option*> signal_flags, recording_flags, run_flags;
+
   int run();
 
  private:
+  bool is_of_recording() const;
+  int learn_recording();
   bool has_pictures() const { return !is_array_name(inputs.front()); }
   bool is_stream() const;
   bool init_is_file() const { return is_array_name(init) || init.ends_with(".safetensors"); }
@@ -125,7 +138,59 @@ bool Learn::is_stream() const {
   return by_batches && mask.empty() && !dtype && std::ranges::all_of(inputs, is_read_in_pieces);
 }
 
+const CLI::Option* first_given(const std::vector<const CLI::Option*>& flags) {
+  const auto found = std::ranges::find_if(flags, [](const CLI::Option* flag) { return flag->count() > 0; });
+  return found == flags.end() ? nullptr : *found;
+}
+
+bool Learn::is_of_recording() const {
+  if (!duration.empty() || std::ranges::any_of(inputs, is_edf_name)) return true;
+  const CLI::Option* const given = first_given(recording_flags);
+  require(given == nullptr, "{} is for recordings: .edf, .bdf, or .npy with --duration", given ? given->get_name() : "");
+  return false;
+}
+
+/// Options without a flag on the command line become as `standard` has them.
+void take_defaults(LearnOptions& options, LearnOptions standard, const std::set<std::string>& given) {
+  std::vector<const void*> values;
+  for_each_option(standard, [&](const auto&, const auto& value) { values.push_back(&value); });
+  std::size_t i = 0;
+  for_each_option(options, [&]<class V>(const auto& row, V& value) {
+    if (const void* const other = values[i++]; !given.contains(flag_of(row.name))) value = *static_cast<const V*>(other);
+  });
+}
+
+int Learn::learn_recording() {
+  require(inputs.size() == 1, "recordings are learned from one at a time, and there are {}", inputs.size());
+  const CLI::Option* const of_signals_alone = first_given(signal_flags);
+  require(of_signals_alone == nullptr, "{} is for signals and pictures, not for recordings",
+          of_signals_alone ? of_signals_alone->get_name() : "");
+  require(!init_is_file(), "--init {}, but patterns of recordings begin with 'data' or 'random'", shown(init));
+  std::set<std::string> given;
+  for (const CLI::Option* flag : run_flags)
+    if (flag->count() > 0) given.insert(flag->get_name());
+  take_defaults(options, PatternOptions{}.learn, given);
+  require(!any_sign || !given.contains("--positive"), "--positive and --no-positive exclude each other");
+  require(!any_rank || !rank_one, "--rank1 and --no-rank1 exclude each other");
+  if (any_sign) options.penalty.positive = false;
+  if (any_rank) patterns.rank_one = false;
+  options.init = parse<Init>(init, "init");
+  patterns.learn = options;
+  return LearnRecording{.input = inputs.front(),
+                        .output = output,
+                        .trace = trace,
+                        .flags = recording,
+                        .duration = duration,
+                        .n_atoms = n_atoms,
+                        .reg = reg,
+                        .precision = dtype ? std::optional(parse_precision(*dtype)) : std::nullopt,
+                        .options = patterns,
+                        .talk = talk}
+      .run();
+}
+
 int Learn::run() {
+  if (is_of_recording()) return learn_recording();
   check();
   if (is_stream()) {
     options.centre = centre;
@@ -258,26 +323,65 @@ void add_model_options(CLI::App& app, Learn& command) {
 }
 
 void add_signal_options(CLI::App& app, Learn& command) {
-  app.add_flag("--centre", command.centre, "Subtract each signal's mean first");
-  app.add_option("--mask", command.mask,
-                 "What was seen of the signals: zeros and ones (or weights between) of their shape, .npy or .npz:KEY")
-      ->type_name("FILE");
-  app.add_option("--patch", command.patches.patch, "Pictures: side of the square patches")->capture_default_str();
-  app.add_option("--max-patches", command.patches.max_patches, "Pictures: patches drawn at random; all if there are fewer")
-      ->default_str(formatted("{}", *command.patches.max_patches));
+  const auto of_signals_alone = [&](const CLI::Option* flag) { command.signal_flags.push_back(flag); };
+  of_signals_alone(app.add_flag("--centre", command.centre, "Subtract each signal's mean first"));
+  of_signals_alone(app.add_option("--mask", command.mask,
+                                  "What was seen of the signals: zeros and ones (or weights between) of their shape, .npy or "
+                                  ".npz:KEY")
+                       ->type_name("FILE"));
+  of_signals_alone(
+      app.add_option("--patch", command.patches.patch, "Pictures: side of the square patches")->capture_default_str());
+  of_signals_alone(
+      app.add_option("--max-patches", command.patches.max_patches, "Pictures: patches drawn at random; all if there are fewer")
+          ->default_str(formatted("{}", *command.patches.max_patches)));
   add_image(app, command.patches.image, "all pages");
-  app.add_option("--dtype", command.dtype, "Precision; default: that of the arrays, float32 for pictures")
+  for (const char* flag : {"--page", "--max-pixels"}) of_signals_alone(app.get_option(flag));
+  app.add_option("--dtype", command.dtype,
+                 "Precision; default: that of the arrays, float32 for pictures, float64 for recordings in .edf and .bdf")
       ->type_name("float32|float64");
-  app.add_option("--reference", command.reference, "A dictionary to compare with: reports recovery_score")->type_name("FILE");
+  of_signals_alone(app.add_option("--reference", command.reference, "A dictionary to compare with: reports recovery_score")
+                       ->type_name("FILE"));
 }
 
 void add_run_options(CLI::App& app, Learn& command) {
   LearnOptions& options = command.options;
-  add_options(app, options);
-  add_groups(app, command.groups);
+  const std::set<std::string> not_of_patterns{"--penalty", "--l1-ratio", "--constraint", "--learn-steps"};
+  add_options(app, options, [&](const CLI::Option* flag) {
+    command.run_flags.push_back(flag);
+    if (not_of_patterns.contains(flag->get_name())) command.signal_flags.push_back(flag);
+  });
+  command.signal_flags.push_back(add_groups(app, command.groups));
   add_threads(app, options.execution.n_threads);
   app.add_option("--trace", command.trace, "iteration,phase,value,step,seconds as .csv")->type_name("FILE");
   add_talk(app, command.talk);
+}
+
+void add_pattern_options(CLI::App& app, Learn& command) {
+  const LearnOptions standard = PatternOptions{}.learn;
+  const std::string group = "Recordings: .edf, .bdf, or .npy of shape ([n_trials, ]n_channels, n_times) with --duration";
+  std::vector<const CLI::Option*>& flags = command.recording_flags;
+  app.add_option(
+         "--duration", command.duration,
+         formatted("Of the patterns that occur in them: 1s, 250ms, or a number of samples. By default --method {} --n-layers {} "
+                   "--batch-size 10 --positive --reg 0.1max",
+                   to_string(standard.method), standard.n_layers))
+      ->type_name("TIME")
+      ->group(group);
+  flags = add_recording_flags(app, command.recording, group);
+  const auto flag = [&](const char* name, bool& target, const char* help) {
+    flags.push_back(app.add_flag(name, target, help)->group(group));
+  };
+  flag("--rank1", command.rank_one, "Patterns are one over channels times one in time; the default");
+  flag("--no-rank1", command.any_rank, "Patterns are any");
+  for_each_option(command.patterns, [&]<class V>(const auto& row, V& value) {
+    const std::string_view name = row.name;
+    if constexpr (std::same_as<V, bool>) {
+      if (name == "window") flag("--window", value, row.words);
+    } else if constexpr (std::same_as<V, std::optional<Index>>) {
+      if (name == "n_times_window") flags.push_back(app.add_option("--n-times-window", value, row.words)->group(group));
+    }
+  });
+  flag("--no-positive", command.any_sign, "Activations may have either sign");
 }
 
 }  // namespace
@@ -286,14 +390,17 @@ Task add_learn(CLI::App& app) {
   const auto command = std::make_shared<Learn>();
   app.add_option("IN", command->inputs,
                  ".npy, .npz, .npz:KEY or .h5:DATASET of shape (n_signals, n_features), or pictures: their patches, in "
-                 "8-bit grey levels")
+                 "8-bit grey levels; or a recording (.edf, .bdf, .npy)")
       ->type_name("FILE")
       ->required();
   add_output(app, command->output, "The model: .safetensors");
   add_model_options(app, *command);
   add_signal_options(app, *command);
   add_run_options(app, *command);
-  app.footer("Example: riata learn signals.npy -o model.safetensors --n-atoms 100 --reg 0.1max");
+  add_pattern_options(app, *command);
+  app.footer(
+      "Example: riata learn signals.npy -o model.safetensors --n-atoms 100 --reg 0.1max\n"
+      "Example: riata learn night.edf -o patterns.safetensors --n-atoms 40 --duration 1s");
   return [command] { return command->run(); };
 }
 

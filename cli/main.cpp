@@ -36,11 +36,12 @@ std::vector<Command> add_commands(CLI::App& app) {
     return Command{command, std::move(run)};
   };
   return {add("denoise", "Clean a picture with a dictionary learned from the noisy picture alone", add_denoise),
-          add("learn", "Learn a dictionary from signals or from patches of pictures", add_learn),
-          add("encode", "Sparse codes of signals, or of a picture's patches, in a dictionary", add_encode),
+          add("learn", "Learn a dictionary from signals or patches of pictures, or patterns of recordings", add_learn),
+          add("encode", "Sparse codes of signals or a picture's patches in a dictionary, or when patterns occur in a recording",
+              add_encode),
           add("train", "Train a network that codes signals in a few layers", add_train),
           add("infer", "Codes of signals, or of a picture's patches, by a trained network", add_infer),
-          add("info", "Describe models, networks, arrays and pictures, or riata itself", add_info)};
+          add("info", "Describe models, networks, recordings, arrays and pictures, or riata itself", add_info)};
 }
 
 /// Refuses flags of riata 0.1 by the names that they have now.
@@ -77,7 +78,8 @@ int fail(const CLI::App& app, int code, std::string_view sentence) {
   for (const CLI::App* command : app.get_subcommands()) {
     name += ' ' + command->get_name();
     // The library's sentence may begin with the function's name, which is the command's.
-    if (const std::string where = command->get_name() + ": "; sentence.starts_with(where)) sentence.remove_prefix(where.size());
+    for (const std::string& where : {command->get_name() + ": ", command->get_name() + "_patterns: "})
+      if (sentence.starts_with(where)) sentence.remove_prefix(where.size());
   }
   say(one_line(formatted("{}: {}", name, sentence)));
   return code;

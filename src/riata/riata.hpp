@@ -18,6 +18,7 @@
 #include "riata/learning/pattern_model.hpp"
 #include "riata/learning/pursuit_direction.hpp"
 #include "riata/learning/recording.hpp"
+#include "riata/learning/recording_files.hpp"
 #include "riata/learning/recovery.hpp"
 #include "riata/learning/run.hpp"
 #include "riata/learning/train.hpp"

@@ -3,6 +3,7 @@
 #include "readers.hpp"
 #include "riata/learning/learn_dictionary.hpp"
 #include "riata/learning/model.hpp"
+#include "riata/learning/pattern_model.hpp"
 #include "riata/learning/train.hpp"
 #include "riata/networks/network_file.hpp"
 
@@ -22,6 +23,21 @@ DenseDictionary<double> some_dictionary() { return DenseDictionary<double>(some_
 
 void save_learned(const fs::path& path) {
   save_model<double>(path.string(), {.dictionary = some_dictionary().atoms(), .steps = {1, 0.5}, .metadata = {{"reg", "0.1"}}});
+}
+
+Files patterns(const fs::path& folder) {
+  PatternModel<double> rank_one{.u = some_matrix(2, 3).colwise().normalized(),
+                                .v = some_matrix(5, 3).colwise().normalized(),
+                                .window = tukey_window<double>(5),
+                                .n_channels = 2};
+  rank_one.rate = 250;
+  rank_one.channel_names = {"Fp1", "Cz"};
+  PatternModel<double> any{.kernels = some_matrix(10, 3).colwise().normalized(), .n_channels = 2};
+  Files files;
+  for (const PatternModel<double>* model : {&rank_one, &any})
+    files.push_back(
+        written(folder / "p.safetensors", [&](const fs::path& path) { save_patterns<double>(path.string(), *model); }));
+  return files;
 }
 
 Files networks(const fs::path& folder) {
@@ -74,6 +90,7 @@ std::vector<Reader> run_readers(const fs::path& folder) {
   return {
       {"network", container, networks(folder), [](const fs::path& path) { load_network<double>(path.string()); }},
       {"model", container, {written(file, save_learned)}, [](const fs::path& path) { load_model<double>(path.string()); }},
+      {"patterns", container, patterns(folder), [](const fs::path& path) { load_patterns<double>(path.string()); }},
       {"checkpoint of learning", container, {written(file, learn)}, learn},
       {"checkpoint of training", container, {written(file, train)}, train},
       {"checkpoint of adam", container, {written(file, adam)}, adam},

@@ -202,8 +202,9 @@ ArrayHeader parse_npy_type(const ByteSource& source) {
 
 namespace {
 
+/// Where at most one dimension is longer than 1, both orders are the same.
 bool are_in_order(const NpyHeader& header) {
-  return !header.fortran_order || header.shape.size() != 2 || header.shape[0] <= 1 || header.shape[1] <= 1;
+  return !header.fortran_order || std::ranges::count_if(header.shape, [](Index n) { return n > 1; }) <= 1;
 }
 
 ByteSource source_of(std::FILE* file, const std::filesystem::path& path) {
@@ -241,6 +242,23 @@ void NpyRows::announce(Index first, Index n) const {
 }
 
 decltype(Tensor::data) NpyRows::next(Index n) { return read_values(source_, descr_, static_cast<std::size_t>(n * n_columns_)); }
+
+NpyValues::NpyValues(const std::filesystem::path& path) : file_(open_to_read(path)), source_(source_of(file_.get(), path)) {
+  const NpyHeader header = read_header(source_);
+  require(riata::are_in_order(header),
+          "{} is in Fortran order, so it cannot be read in pieces; save numpy.ascontiguousarray of it", source_.name);
+  descr_ = header.descr;
+  shape_ = header.shape;
+  const StoredType& type = stored_type(descr_, source_.name);
+  is_float_ = type.memory_bytes == sizeof(float);
+  item_bytes_ = type.item_bytes;
+  start_ = position_of(file_.get(), path);
+}
+
+decltype(Tensor::data) NpyValues::read(Index first, Index n) {
+  seek(file_.get(), source_.name, start_ + static_cast<std::uint64_t>(first) * item_bytes_);
+  return read_values(source_, descr_, static_cast<std::size_t>(n));
+}
 
 std::string npy_header(const Tensor& tensor, const std::string& where) {
   require_consistent(tensor, where);

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "riata/core/tensors.hpp"
 #include "riata/io/arrays.hpp"
@@ -61,6 +62,27 @@ class NpyRows {
   std::string descr_;
   Index n_rows_ = 0, n_columns_ = 0;
   std::uint64_t start_ = 0, row_bytes_ = 0;
+  bool is_float_ = false;
+};
+
+/// The values of an .npy file of any shape, from any place on. Types as read_npy().
+class NpyValues {
+ public:
+  /// @throws std::invalid_argument for what read_npy() refuses, and Fortran order; riata::Error
+  explicit NpyValues(const std::filesystem::path& path);
+
+  const std::vector<Index>& shape() const { return shape_; }
+  bool is_float() const { return is_float_; }  ///< float32 values; else float64
+  const std::string& name() const { return source_.name; }
+  /// Values first, ..., first + n - 1 in C order, which must be there. @throws std::invalid_argument "X is truncated", riata::Error
+  decltype(Tensor::data) read(Index first, Index n);
+
+ private:
+  File file_;
+  ByteSource source_;
+  std::string descr_;
+  std::vector<Index> shape_;
+  std::uint64_t start_ = 0, item_bytes_ = 0;
   bool is_float_ = false;
 };
 
