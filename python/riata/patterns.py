@@ -229,8 +229,8 @@ def pattern_events(
     >>> import numpy as np, riata
     >>> bump = np.hanning(23)[1:-1]
     >>> Z = np.zeros((1, 1, 180)); Z[0, 0, [30, 31, 100]] = 1, 1, 2
-    >>> riata.pattern_events(Z, bump[None])
-    [array([ 41, 110])]
+    >>> [times.tolist() for times in riata.pattern_events(Z, bump[None])]
+    [[41, 110]]
     """
     where = "pattern_events"
     flat, kernels, u, n_channels, times = as_activations(where, Z, atoms, n_times, boundary)

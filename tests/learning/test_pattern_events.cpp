@@ -31,7 +31,7 @@ TEST(PatternEvents, NeighboursOfASmoothPatternAreOneEventAtItsPeak) {
   Z(109, 0) = 0.5;                         // beside which nothing within half a pattern is one;
   Z(120, 0) = 0.1;                         // and one that is small
   Z(10, 1) = 4;                            // in the other trial
-  Z(P + 30, 0) = -2, Z(P + 32, 0) = -1.5;  // of the zigzag, which two samples later is nearly itself
+  Z(P + 30, 0) = -2, Z(P + 32, 0) = -1.5;  // of the zigzag, which a sample later is its opposite: the larger alone
   const auto events = pattern_events<double>(Z, D);
   ASSERT_EQ(events.size(), 2U);
   ASSERT_EQ(events[0].size(), 3U);
@@ -43,7 +43,7 @@ TEST(PatternEvents, NeighboursOfASmoothPatternAreOneEventAtItsPeak) {
     EXPECT_NEAR(events[0][i].amplitude, amplitudes[i], 1e-12);
   }
   ASSERT_EQ(events[1].size(), 1U);
-  EXPECT_EQ(events[1][0].time, 30 + 4);
+  EXPECT_EQ(events[1][0].time, 30 + 5);
   EXPECT_EQ(events[1][0].amplitude, -2);
   EXPECT_EQ(pattern_events<double>(Z, D, 0)[0].size(), 4U);
   EXPECT_EQ(pattern_events<double>(Z, D, 0.9)[0].size(), 2U);
