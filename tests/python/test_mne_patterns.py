@@ -415,7 +415,7 @@ def test_pictures(simulated, fitted):
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    assert len(fitted.plot_components(show=False).axes) >= 8
+    assert len(fitted.plot_components([0, 1], show=False).axes) >= 4
     assert len(fitted.plot_sources(simulated.raw, [0, 1], show=False).axes) == 2
     assert len(fitted.plot_properties(simulated.raw, [1], show=False)[0].axes) == 5
     plt.close("all")
