@@ -1,4 +1,4 @@
-"""Sparse sources of MNE-Python's objects. Needs MNE-Python >= 1.5."""
+"""Sparse sources and patterns of MNE-Python's objects. Needs MNE-Python >= 1.5."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ except ImportError as error:
     raise ImportError("riata.mne needs MNE-Python: pip install 'riata[mne]'") from error
 
 from ._arguments import as_bool, one_line, shown
+from ._mne_patterns import ConvolutionalDictionary, read_convolutional_dictionary
 from ._results import SparseInverseResult
 from .neuro import sparse_inverse as _sparse_inverse
+
+__all__ = ["ConvolutionalDictionary", "read_convolutional_dictionary", "sparse_inverse"]
 
 _WHERE = "riata.mne.sparse_inverse"
 _ESTIMATES = {

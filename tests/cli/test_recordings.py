@@ -13,7 +13,7 @@ from riata import _riata
 
 RATE, N_CHANNELS, N_TIMES = 100, 3, 1200
 NAMES = ("EEG Fp1", "EEG Cz", "EEG O2")
-PATTERNS = {"rank_one": True, "window": False, "method": "stochastic", "n_layers": 30, "positive": True}
+PATTERNS = {"rank_one": True, "window": False, "method": "online", "n_layers": 30, "positive": True}
 
 
 def edf(digital, rate=RATE, names=NAMES, units=("uV",) * 3, kind="", more=()):
@@ -74,7 +74,7 @@ def learned_in_python(X, rank_one=True, dtype=np.float64, **options):
 def test_learn_info_and_encode(riata, tmp_path, digital, recording):
     report = riata.json(*LEARN)
     assert (report["n_atoms"], report["n_times_atom"], report["n_channels"], report["n_times"]) == (2, 25, 3, N_TIMES)
-    assert report["rate"] == RATE and report["unit"] == "V" and report["method"] == "stochastic"
+    assert report["rate"] == RATE and report["unit"] == "V" and report["method"] == "online"
     X = volts(digital)
     of_python = learned_in_python(X)
     model = _riata.load_patterns(bytes(tmp_path / "p.safetensors"))
