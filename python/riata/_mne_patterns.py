@@ -121,7 +121,7 @@ class ConvolutionalDictionary:
         *,
         rank1: bool = True,
         reg: Any = "0.1max",
-        method: str = "stochastic",
+        method: str = "online",
         n_layers: int = 30,
         positive: bool = True,
         batch_size: int | None = None,

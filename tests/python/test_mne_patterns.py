@@ -13,8 +13,8 @@ from riata.mne import ConvolutionalDictionary, read_convolutional_dictionary  # 
 
 RATE = 64.0
 NAMES = ["Fp1", "Fp2", "F7", "F8", "C3", "Cz", "C4", "O1", "O2"]
-K = 6
-FAST = dict(n_components=K, atom_duration=0.5, reg="0.05max", max_iter=30, n_layers=15)
+K = 3
+FAST = dict(n_components=K, atom_duration=0.5, reg="0.1max", max_iter=60)
 
 
 def montage():
@@ -133,10 +133,10 @@ def test_apply_removes_the_artefacts_and_little_else(simulated, fitted):
     assert left < 0.1 and of_rest < 0.05
     assert of_blinks > 0.9 and of_hearts > 0.7
     np.testing.assert_array_equal(cleaned.get_data(["EOG", "ECG"]), simulated.raw.get_data(["EOG", "ECG"]))
-    assert model.n_components_ > len(model.labels_["eog"] + model.labels_["ecg"])
-    keep = np.setdiff1d(np.arange(model.n_components_), model.labels_["eog"] + model.labels_["ecg"])
+    without_eyes = model.apply(simulated.raw.copy(), verbose=False)
+    keep = np.setdiff1d(np.arange(model.n_components_), model.labels_["eog"])
     kept = model.apply(simulated.raw.copy(), include=keep, verbose=False)
-    np.testing.assert_array_equal(kept.get_data(), cleaned.get_data())
+    np.testing.assert_array_equal(kept.get_data(), without_eyes.get_data())
     untouched = fitted.apply(simulated.raw.copy(), verbose=False)
     np.testing.assert_array_equal(untouched.get_data(), simulated.raw.get_data())
 
@@ -146,14 +146,14 @@ def test_apply_removes_the_artefacts_and_little_else(simulated, fitted):
 def test_apply_from_other_seeds(data):
     longer = Simulated(seconds=90, seed=data)
     for seed in range(4):
-        options = FAST | dict(atom_duration=0.6, reg="0.1max", max_iter=60, random_state=seed)
+        options = FAST | dict(atom_duration=0.6, random_state=seed)
         model = ConvolutionalDictionary(**options).fit(longer.raw, verbose=False)
         eog, ecg = model.find_bads_eog(longer.raw)[0], model.find_bads_ecg(longer.raw)[0]
         assert cosine(model.get_components()[:, eog[0]], longer.eye) > 0.99
         assert cosine(model.get_components()[:, ecg[0]], longer.heart) > 0.98
         left, coefficients = shares(longer, model.apply(longer.raw.copy(), exclude=eog + ecg, verbose=False))
         print(data, seed, eog, ecg, f"left {left:.3f}", coefficients)
-        assert left < 0.1 and coefficients[2] < 0.08
+        assert left < 0.12 and coefficients[2] < 0.06
 
 
 def test_sources_and_atoms_make_what_is_removed_and_explained(simulated, fitted):
@@ -437,9 +437,9 @@ def test_report(simulated, fitted, tmp_path):
 
 def test_how_it_looks(fitted):
     assert repr(ConvolutionalDictionary(3, 0.4)) == (
-        "<ConvolutionalDictionary | fit: no, method: stochastic, atoms of rank one, atoms: 3 of 0.4 s, weight of activations: 0.1max>"
+        "<ConvolutionalDictionary | fit: no, method: online, atoms of rank one, atoms: 3 of 0.4 s, weight of activations: 0.1max>"
     )
-    assert "30 iterations on raw data (2560 samples)" in repr(fitted) and "9 eeg" in repr(fitted)
+    assert "60 iterations on raw data (2560 samples)" in repr(fitted) and "9 eeg" in repr(fitted)
     assert "<td>9 eeg</td>" in fitted._repr_html_()
 
 
@@ -461,7 +461,7 @@ def test_bad_input_gets_a_sentence(simulated, fitted):
         (lambda: fitted.get_sources(raw.copy().resample(32, verbose=False)), ValueError, "inst has 32 samples per second, the atoms have 64"),
         (lambda: fitted.get_sources(raw.copy().drop_channels(["Cz", "O1"])), ValueError, "inst lacks 2 of the 9 channels fitted: Cz, O1"),
         (lambda: fitted.get_sources(raw, stop=10), ValueError, "inst has 10 samples, must have at least 32, as atoms have"),
-        (lambda: fitted.apply(raw.copy(), exclude=[9]), ValueError, "apply: exclude holds 9, must be >= 0 and < 6, as atoms are"),
+        (lambda: fitted.apply(raw.copy(), exclude=[9]), ValueError, "apply: exclude holds 9, must be >= 0 and < 3, as atoms are"),
         (lambda: fitted.find_bads_eog(raw.copy().drop_channels(["EOG"])), ValueError, "inst has no channel of type 'eog'"),
         (lambda: fitted.find_bads_eog(raw, ch_name="X"), ValueError, "ch_name = 'X' is no channel of inst"),
         (lambda: fitted.get_explained_variance_ratio(raw, ch_type="mag"), ValueError, "ch_type = 'mag', must be among those fitted: eeg"),

@@ -3,21 +3,32 @@
 #include <Eigen/SVD>
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <limits>
 
 #include "riata/core/stopping.hpp"
 
 namespace riata {
 namespace {
 
-/// max over s of |G_kj(s)|, of unit patterns, for j < k.
-double largest_cosine(const Matrix<double>& G, Index k, Index L) {
-  const Index n_lags = 2 * L - 1;
+struct Copies {
+  double cosine;  // at the best shift, of unit patterns
+  Index first, second;
+};
+
+/// Pairs whose |cosine| is above that, the most alike first.
+std::vector<Copies> copies_among(const Matrix<double>& G, Index L, double least) {
+  const Index n_lags = 2 * L - 1, K = G.cols();
   const auto norm_of = [&](Index j) { return std::sqrt(G(j * n_lags + L - 1, j)); };
-  double largest = 0;
-  for (Index j = 0; j < k; ++j)
-    if (const double product = norm_of(j) * norm_of(k); product > 0)
-      largest = std::max(largest, G.col(k).segment(j * n_lags, n_lags).cwiseAbs().maxCoeff() / product);
-  return largest;
+  std::vector<Copies> copies;
+  for (Index k = 0; k < K; ++k)
+    for (Index j = 0; j < k; ++j) {
+      const double product = norm_of(j) * norm_of(k);
+      const double cosine = product > 0 ? G.col(k).segment(j * n_lags, n_lags).cwiseAbs().maxCoeff() / product : 0;
+      if (cosine > least) copies.push_back({cosine, j, k});
+    }
+  std::ranges::stable_sort(copies, std::greater{}, &Copies::cosine);
+  return copies;
 }
 
 /// sum of `length` energies from each place.
@@ -132,17 +143,38 @@ std::vector<Index> mend_patterns(Parameters<T>& at, const ConvolutionalDictionar
   Matrix<T> R(batch.X.rows(), batch.size());
   D.apply(Z, R);
   R = batch.X - R;
-  const Matrix<double> G = lagged_gram(D);
-  for (Index k = 0; k < K; ++k)
-    if (unused[static_cast<std::size_t>(k)] || largest_cosine(G, k, L) > policy.duplicate) changed.push_back(k);
-  if (!changed.empty()) {
-    const auto pieces = largest_pieces(R, n_channels, L, changed.size());
-    changed.resize(pieces.size());
-    for (std::size_t i = 0; i < pieces.size(); ++i) put_pattern(at, D.is_rank_one(), changed[i], pieces[i]);
-    return changed;
-  }
   const Index margin = std::min(L / 2, (D.shape().n_times - L) / 2);
   const Matrix<T> atoms = D.atoms();
+  const auto move_in_time = [&](Index k, const Matrix<double>& around, ShiftInTime shift) {
+    const Matrix<double> moved = around.middleRows(margin + shift.by, L);
+    const double norm = moved.norm();
+    if (!(norm > 0)) return;
+    at.at(D.is_rank_one() ? "v" : "kernels").col(k) =
+        (Eigen::Map<const Vector<double>>(moved.data(), moved.size()) / norm).template cast<T>();
+    changed.push_back(k);
+  };
+  if (call % 2 == 0) {
+    std::vector<Index> lost;
+    for (Index k = 0; k < K; ++k)
+      if (unused[static_cast<std::size_t>(k)]) lost.push_back(k);
+    const auto copies = lost.empty() ? copies_among(lagged_gram(D), L, policy.duplicate) : std::vector<Copies>();
+    const auto pieces = largest_pieces(R, n_channels, L, std::max<std::size_t>(1, lost.size()));
+    if (!copies.empty() && !pieces.empty()) {
+      const auto& [cosine, first, second] = copies[static_cast<std::size_t>(call / 2) % copies.size()];
+      lost.push_back(second);
+      const Index n = D.n_positions();
+      Matrix<T> own = Matrix<T>::Zero(Z.rows(), Z.cols()), theirs(R.rows(), R.cols());
+      own.middleRows(second * n, n) = Z.middleRows(second * n, n);
+      D.apply(own, theirs);
+      const auto around = around_activations<T>(D, at, atoms, R + theirs, Z, first, margin);
+      if (!around.isZero(0)) move_in_time(first, around, best_shift(around, L, 0));
+    }
+    for (std::size_t i = 0; i < std::min(lost.size(), pieces.size()); ++i) {
+      put_pattern(at, D.is_rank_one(), lost[i], pieces[i]);
+      changed.push_back(lost[i]);
+    }
+    if (!changed.empty()) return changed;
+  }
   std::vector<ShiftInTime> shifts;
   std::vector<Matrix<double>> around;
   for (Index k = 0; k < K; ++k) {
@@ -153,13 +185,8 @@ std::vector<Index> mend_patterns(Parameters<T>& at, const ConvolutionalDictionar
   const auto most = std::ranges::max_element(shifts, {}, &ShiftInTime::gain) - shifts.begin();
   for (Index k = 0; k < K; ++k) {
     const ShiftInTime& shift = shifts[static_cast<std::size_t>(k)];
-    if (shift.by == 0 || (call % 2 == 1 && k != most)) continue;
-    const Matrix<double> moved = around[static_cast<std::size_t>(k)].middleRows(margin + shift.by, L);
-    const double norm = moved.norm();
-    if (!(norm > 0)) continue;
-    at.at(D.is_rank_one() ? "v" : "kernels").col(k) =
-        (Eigen::Map<const Vector<double>>(moved.data(), moved.size()) / norm).template cast<T>();
-    changed.push_back(k);
+    if (shift.by == 0 || (call % 4 == 3 && k != most)) continue;
+    move_in_time(k, around[static_cast<std::size_t>(k)], shift);
   }
   return changed;
 }
