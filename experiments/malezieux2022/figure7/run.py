@@ -3,7 +3,7 @@
 The paper learns 40 patterns of 1 s on the MNE sample recording, gradiometers after notches at 60, 120 and 180 Hz, a high-pass at 2 Hz
 and resampling to 150 Hz, by 100 updates on 20 windows of 1 000 samples, and shows a heartbeat, a blink and an auditory response. Where
 $MNE_DATA holds MEG/sample/sample_audvis_raw.fif (or MNE-sample-data/MEG/...) and MNE-Python is installed, this is done. Otherwise the
-same on an EEG of 30 channels and 2 of the eyes' movements at 128 Hz (4 minutes, 1 Hz high-pass): 20 patterns of 1 s by the defaults
+same on an EEG of 30 channels and 2 of the eyes' movements at 128 Hz (4 minutes, 1 Hz high-pass): 20 patterns of 1 s (8 in the tiny size) by the defaults
 of `riata.learn_patterns`, from $RIATA_DATA (default ../shared/data), folder eeg. Without either the experiment says that it skips.
 
 A pattern's share of blinks: of the squares of its activations, those within 0.25 s of a blink, where it has its largest sample.
@@ -29,7 +29,7 @@ from reproduction import Reproduction  # noqa: E402
 
 import riata  # noqa: E402
 
-N_SEEDS = {"tiny": 1, "small": 5, "paper": 5}
+SIZES = {"tiny": (1, 8, 30), "small": (5, 20, 60), "paper": (20, 20, 60)}  # seeds; of the EEG, patterns and mini-batches
 AT_BLINKS, OF_BLINKS = 0.95, 0.8
 BACK = ("O1", "Oz", "O2", "PO7", "PO8", "POz")
 
@@ -37,9 +37,10 @@ BACK = ("O1", "Oz", "O2", "PO7", "PO8", "POz")
 class Eeg:
     """The EEG of ../shared/data."""
 
-    name, rate, n_atoms, options = "eeg", 128, 20, {"max_iter": 60}
+    name, rate = "eeg", 128
 
-    def __init__(self) -> None:
+    def __init__(self, n_atoms: int, n_batches: int) -> None:
+        self.n_atoms, self.options = n_atoms, {"max_iter": n_batches}
         x = recording("eeg/eeglab_sample_32ch_128Hz")
         about = json.loads((FOLDER / "eeg" / "eeglab_sample_32ch_128Hz.json").read_text())
         self.channels = about["channels"]
@@ -102,10 +103,11 @@ def at_blinks(z: np.ndarray, peak: int, blinks: np.ndarray, rate: float) -> tupl
 def main() -> None:
     experiment = Reproduction(__file__, __doc__.splitlines()[0])
     path = sample_recording()
-    data = Meg(path) if path else Eeg()
+    n_seeds, n_atoms, n_batches = SIZES[experiment.size]
+    data = Meg(path) if path else Eeg(n_atoms, n_batches)
     X = data.X[np.newaxis] / data.X.std()
     rows, shown = [], None
-    for seed in range(experiment.seed, experiment.seed + N_SEEDS[experiment.size]):
+    for seed in range(experiment.seed, experiment.seed + n_seeds):
         learned = riata.learn_patterns(X, data.n_atoms, data.rate, random_state=seed, **data.options)
         atoms = (learned.u, learned.v)
         Z = riata.conv_encode(X, atoms, learned.reg, tol=1e-3).codes

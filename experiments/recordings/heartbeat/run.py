@@ -76,7 +76,7 @@ def draw(experiment: Reproduction, x: np.ndarray, beats: np.ndarray, learned: ri
     for places, marker, height, label in ((beats, "v", 1.35, "annotated"), (events, "^", -0.75, "events of the pattern")):
         seen = places[places < end] / RATE
         axes[1].plot(seen, np.full(len(seen), height), marker, ms=5, label=label)
-    axes[1].set(title="record 100, lead 1 (mV)", xlabel="time (s)", ylim=(-1, 1.6))
+    axes[1].set(title="record 100, lead 1 (mV)", xlabel="time (s)", ylim=(-1, 2.1))
     axes[1].legend(fontsize=8, ncols=2, loc="upper right")
     experiment.save_figure(figure, "heartbeat.png")
 
