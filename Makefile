@@ -23,7 +23,7 @@ BUILD_PACKAGES := g++ cmake ninja-build ca-certificates python3 python3-dev pyth
 NEED := tools/need_packages.sh
 CONFIGURE = @mkdir -p build; $(CMAKE) --preset release > build/configure.log || { cat build/configure.log; exit 1; }
 
-.PHONY: help demo build test test-long test-cpp test-python test-torch test-asan test-tsan fuzz wheel sdist test-wheel bench bench-classics bench-convolution bench-learners bench-networks bench-roofline bench-scaling \
+.PHONY: help demo build test test-long test-cpp test-python test-torch test-asan test-tsan fuzz wheel sdist test-wheel bench bench-classics bench-convolution bench-learners bench-networks bench-patterns bench-roofline bench-scaling \
   reproduce docs lint format install uninstall deb test-deb clean packages
 
 help: ## this list
@@ -117,6 +117,13 @@ bench-classics: build bench/.venv/ready ## K-SVD, approximate K-SVD and MOD besi
 bench-convolution: build bench/.venv/ready ## activations of patterns in a recording, beside alphacsc; ARGS="--n-times 30000 --rounds 3"
 	bench/.venv/bin/python -m pip install -q alphacsc==0.4.1
 	bench/.venv/bin/python bench/convolution.py $(ARGS)
+
+# alphacsc's updates of known activations stop on later versions of NumPy.
+ALPHACSC = bench/.venv/alphacsc/bin/python
+bench-patterns: build ## patterns learned from recordings, beside alphacsc; PROGRAM=eeg_patterns is the EEG's, half an hour; ARGS="--seconds 60"
+	[ -x $(ALPHACSC) ] || $(SYSTEM_PYTHON) -m venv bench/.venv/alphacsc
+	$(ALPHACSC) -m pip install -q alphacsc==0.4.1 mne 'numpy<2.3' scikit-learn
+	PYTHONPATH=python $(ALPHACSC) bench/$(or $(PROGRAM),pattern_learning).py $(ARGS)
 
 bench-scaling: build ## time and memory against the number of signals, one thread against two
 	$(PY) bench/scaling.py

@@ -187,14 +187,18 @@ class ConvolutionalDictionaryLearning(TransformerMixin, BaseEstimator):
         where = type(self).__name__
         signals, n_channels, n_times = as_trials(where, X)
         going = getattr(self, "_learner", None)
+        if hasattr(self, "atoms_"):
+            fitted = len(self.atoms_), self.atoms_.shape[2], self.u_ is not None, self.atoms_.shape[1]
+            given = self.n_components, self.n_times_atom, bool(self.rank1), n_channels
+            for name, was, now in zip(("n_components", "n_times_atom", "rank1", "channels"), fitted, given, strict=True):
+                if was != now:
+                    raise ValueError(f"{where}: {name} was {was} in the patterns so far and is {now}; fit anew, or clone")
         if going is None:
             start = (self.u_, self.v_, self.atoms_) if hasattr(self, "atoms_") else None
             passed = ("method", "n_layers", "positive", "window", "init", "random_state")
             options = {name: getattr(self, name) for name in passed} | {"rank_one": self.rank1, "n_threads": _n_threads(self)}
             reg = self.reg_ if start is not None else self.reg
             going = PatternLearner.of(n_channels, self.n_components, self.n_times_atom, reg, signals, start, **options)
-        elif n_channels != self.atoms_.shape[1]:
-            raise ValueError(f"{where}: X has {n_channels} channels, but the patterns have {self.atoms_.shape[1]}; they must be equal")
         going.partial_fit(signals)
         fields = going.result()
         shape = (self.n_components, n_channels, self.n_times_atom)

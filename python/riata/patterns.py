@@ -92,7 +92,7 @@ def learn_patterns(
     rank_one : bool
         Patterns are u v^T, one course v in time that all channels share in the proportions u; otherwise each channel has its own.
     window : bool
-        Of rank one, v is multiplied by Tukey's window, so that it is zero at both ends.
+        Of rank one, v is multiplied by Tukey's window, so that it is nearly zero at both ends.
     method : {"online", "stochastic", "unrolled", "truncated", "alternating", "alternating_exact", "ksvd"}
         On mini-batches of windows that begin anywhere: "online", by statistics of exact activations; "stochastic", by the gradient
         through all layers with a line search on each batch (Malezieux et al., 2022). On all trials: gradient through all layers;
@@ -237,8 +237,8 @@ def pattern_events(
     """When patterns occur, as single events: the samples where they have most energy.
 
     A smooth pattern is nearly what it is a sample later, and several activations make one event: those to which the pattern's
-    autocorrelation falls no lower than a half. Its place is their mean, weighted by their sizes. The largest come first, and within
-    half a pattern of an event there is no other.
+    autocorrelation falls no lower than a half. Its place is their mean, weighted by their sizes. The largest come first, and no other
+    begins from an activation within half a pattern of theirs.
 
     Parameters
     ----------

@@ -86,6 +86,20 @@ TEST(PatternKSvd, NeverRaisesWhatIsLeft_WhichItSaysRightly) {
   }
 }
 
+TEST(PatternKSvd, LeavesPatternsThatMadeTheSignals_AlsoWindowedAndWhereActivationsOverlap) {
+  Draw draw(5);
+  for (const bool window : {false, true}) {
+    const auto D = patterns(draw, true, window);
+    CodesByAtom<double> codes{
+        .starts = {0, 3, 6, 8}, .signals = {0, 2, 30, 4, 20, 21, 10, 40}, .values = {1, -2, 1, 3, 0.5, 2, 1, 1}};
+    codes.residual = Matrix<double>::Zero(n_channels * n_times, 1);
+    Parameters<double> at = D.parameters();
+    refit_patterns<double>(at, D, false, codes);
+    for (const auto& [name, values] : D.parameters()) EXPECT_LE((at.at(name) - values).cwiseAbs().maxCoeff(), 1e-12) << name;
+    EXPECT_LE(codes.residual.cwiseAbs().maxCoeff(), 1e-12);
+  }
+}
+
 TEST(PatternKSvd, GivesTheBestRankOneOfWindowsThatDoNotOverlap) {
   Draw draw(2);
   const ConvolutionalDictionary<double> D(draw.atoms(n_channels * L, 1), {n_channels, n_times});
@@ -99,7 +113,7 @@ TEST(PatternKSvd, GivesTheBestRankOneOfWindowsThatDoNotOverlap) {
         Eigen::Map<const Vector<double>>(piece.data(), piece.size()) + codes.values[static_cast<std::size_t>(i)] * D.atoms();
   }
   Parameters<double> at = D.parameters();
-  for (int sweep = 0; sweep < 30; ++sweep) refit_patterns<double>(at, D, false, codes);
+  for (int sweep = 0; sweep < 60; ++sweep) refit_patterns<double>(at, D, false, codes);
   const Eigen::JacobiSVD<Matrix<double>> svd(E, Eigen::ComputeThinU);
   EXPECT_NEAR(std::abs(svd.matrixU().col(0).dot(at.at("kernels").col(0))), 1, 1e-10);
   EXPECT_NEAR(Eigen::Map<const Vector<double>>(codes.values.data(), 5).norm(), svd.singularValues()(0), 1e-8);

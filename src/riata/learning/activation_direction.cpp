@@ -79,8 +79,10 @@ Sums<T> ActivationDirection<T>::look(const Sample<T>& sample, const Question<T>&
   coder.execution = execution;
   ConvEncodeResult<T> coded = conv_encode<T>(batch.X, D, reg_, coder);
   Sums<T> sums;
-  sums.value = coded.objective.sum() / (reduction_ == Reduction::mean ? static_cast<double>(batch.size()) : 1);
+  const double counted = reduction_ == Reduction::mean ? static_cast<double>(batch.size()) : 1;
+  sums.value = coded.objective.sum() / counted;
   if (question.statistics) sums.statistics = lagged_statistics<T>(batch.X, coded.codes, D, execution);
+  for (auto& [name, values] : sums.statistics) values /= static_cast<T>(counted);  // the update holds them against the value
   if (question.usage) {
     sums.usage = Vector<double>::Zero(D.n_atoms());
     for (Index k = 0; k < D.n_atoms(); ++k)

@@ -67,7 +67,8 @@ void LearnOptions::validate() const {
           "batch_size and validation are for methods that take mini-batches, not for '{}'", name);
   require(is_pursuit || !n_nonzero, "n_nonzero is for 'mod', 'ksvd' and 'aksvd', not for '{}'", name);
   require(!is_pursuit || n_nonzero, "method '{}' needs n_nonzero, the atoms of a code", name);
-  require(!is_pursuit || penalty == PenaltyOptions{.positive = penalty.positive}, "method '{}' has no penalty", name);
+  require(!is_pursuit || penalty == PenaltyOptions{.positive = penalty.positive},
+          "method '{}' has no penalty, and its codes any sign", name);
   require(!is_pursuit || constraint != Constraint::non_negative, "method '{}' has atoms of any sign", name);
   require(shuffle || batches != BatchesOf::all, "shuffle is for methods that take mini-batches, not for '{}'", name);
   require(shuffle || validation == 0, "shuffle = false takes all signals in their order, and holds none out for validation");
@@ -119,7 +120,8 @@ std::string fingerprint(const Signals<T>& signals, const Dictionary<T>& init, st
               {"signals", signals.n},
               {"signals_hash", hash_of<T>(X)},
               {"init_hash", hash_of_all<T>(init.parameters())},
-              {"n_atoms", init.code_size()}});
+              {"n_atoms", init.n_atoms()},
+              {"n_features", init.signal_size()}});
   if (reg) all["reg"] = *reg;
   if (!init.matrix()) {  // equal parameters may be those of another map
     Matrix<T> image(init.signal_size(), 1);
@@ -189,7 +191,7 @@ const ConvolutionalDictionary<T>* as_patterns(const Dictionary<T>& D) {
 }
 
 ConvPursuitOptions pursuit_of(const LearnOptions& o) {
-  return {.n_nonzero = *o.n_nonzero, .positive = o.penalty.positive, .execution = o.execution};
+  return {.n_nonzero = *o.n_nonzero, .positive = o.penalty.positive, .execution = {.n_threads = o.execution.n_threads}};
 }
 
 template <Scalar T>
@@ -304,7 +306,9 @@ AtomReplacement<T> replacement_of(const std::shared_ptr<const Dictionary<T>>& D,
                                   const LearnOptions& o) {
   const auto code = [reg, o](const ConstMatrixRef<T>& X, const ConvolutionalDictionary<T>& patterns) -> Matrix<T> {
     if (!reg) return conv_pursuit<T>(X, patterns, pursuit_of(o));
-    return conv_encode<T>(X, patterns, *reg, {.tol = 1e-2, .positive = o.penalty.positive, .execution = o.execution}).codes;
+    return conv_encode<T>(X, patterns, *reg,
+                          {.tol = 1e-2, .positive = o.penalty.positive, .execution = {.n_threads = o.execution.n_threads}})
+        .codes;
   };
   const auto put = [D, code](Parameters<T>& at, const std::vector<bool>& unused, const Batch<T>& batch, Index iteration) {
     constexpr Index between = AtomPolicy().check_every;
@@ -344,8 +348,8 @@ Prepared<T> prepare(const Signals<T>& signals, const Dictionary<T>& init, const 
   }
   const ConvolutionalDictionary<T>* const patterns = as_patterns(*D);
   const bool by_activations = patterns != nullptr && (codes == CodesBy::exact || o.method == LearningMethod::ksvd);
-  require(by_activations || codes != CodesBy::pursuit || !o.penalty.positive, "method '{}' has codes of any sign",
-          to_string(o.method));
+  require(by_activations || codes != CodesBy::pursuit || !o.penalty.positive,
+          "method '{}' has no penalty, and its codes any sign", to_string(o.method));
   require(!by_activations || o.penalty == PenaltyOptions{.positive = o.penalty.positive},
           "method '{}' of patterns has the penalty 'l1', of one weight and perhaps positive", to_string(o.method));
   const bool needs_atoms = !by_activations && (codes == CodesBy::pursuit || codes == CodesBy::admm ||
@@ -512,7 +516,9 @@ LearnResult<T> learn_from_source(std::shared_ptr<SignalSource<T>> source, const 
   const Index n = source->n_signals();
   std::vector<SignalRange> drawn;
   for (const Index i : drawn_for_reg(n, options.seed)) drawn.push_back({i, 1});
-  constexpr std::size_t few = 100;  // to know the signals by, where reg needs none
+  // To know the signals by, where reg needs none.
+  const auto few =
+      static_cast<std::size_t>(std::clamp<Index>((Index{1} << 22) / std::max<Index>(1, source->n_features()), 1, 100));
   if (!reg || !std::holds_alternative<Reg::FractionOfMax>(reg->value())) drawn.resize(std::min(drawn.size(), few));
   const Matrix<T> some = read_signals(*source, drawn);
   require_learnable<T>(some, options.method);

@@ -57,6 +57,18 @@ PatternResult<T> with_atoms(PatternResult<T> result, const ConvolutionalDictiona
   return result;
 }
 
+/// A fraction is of some windows' reg_max.
+template <Scalar T>
+double weight_of(const Reg& reg, RecordingWindows<T>& windows, const ConvolutionalDictionary<T>& init,
+                 const LearnOptions& learn) {
+  const bool is_number = std::holds_alternative<double>(reg.value());
+  constexpr Index most_entries = Index{1} << 24;
+  const Index n_some = is_number ? 1 : std::clamp<Index>(most_entries / windows.n_features(), 1, 100);
+  Matrix<T> some(windows.n_features(), std::min(windows.n_signals(), n_some));
+  windows.read(0, some);
+  return resolve_run_reg<T>(reg, some, init, learn.penalty, learn.seed, learn.execution);
+}
+
 bool is_by_windows(LearningMethod method) { return parts_of(method).batches == BatchesOf::some; }
 
 /// Where there is no number of activations, their sizes alone end a pursuit.
@@ -104,11 +116,8 @@ PatternResult<T> learn_patterns(const std::shared_ptr<Recording<T>>& recording, 
     // An epoch, after which line searches begin lower.
     const Index n_windows = std::max(10 * *learn.batch_size, 2 * n_times * n_trials / n_times_window);
     const auto windows = std::make_shared<RecordingWindows<T>>(recording, n_times_window, n_windows, learn.seed);
-    Matrix<T> some(windows->n_features(), std::min<Index>(n_windows, 100));
-    windows->read(0, some);
-    require_finite("learn_patterns", "X", some, of_signals);
     require(reg.has_value(), "learn_patterns: reg is missing; give a number or a fraction such as 0.1max");
-    const double weight = resolve_run_reg<T>(*reg, some, init, learn.penalty, learn.seed, learn.execution);
+    const double weight = weight_of<T>(*reg, *windows, init, learn);
     result.learned = learn_dictionary<T>(windows, init, weight, learn, observer);
   } else {
     Matrix<T> all(n_channels * n_times, n_trials);
@@ -138,6 +147,7 @@ PatternLearner<T>::PatternLearner(Index n_channels, Index n_atoms, Index n_times
   options_.learn = with_n_nonzero(options_.learn);
   require(n_channels >= 1 && n_atoms >= 1 && n_times_atom >= 1,
           "partial_fit: {} channels, {} patterns of {} samples, must be >= 1 each", n_channels, n_atoms, n_times_atom);
+  require(options_.learn.method != LearningMethod::ksvd, "partial_fit: method 'ksvd' takes all trials at once; choose 'online'");
   require(!options.n_times_window, "partial_fit: n_times_window is the caller's: trials are the windows");
   begin(
       ConvolutionalDictionary<T>(Matrix<T>::Ones(n_channels * n_times_atom, n_atoms), {n_channels, n_times_atom}));  // or refuses

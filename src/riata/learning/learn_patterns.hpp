@@ -37,7 +37,7 @@ struct PatternResult {
   LearnResult<T> learned;  ///< its reg is the weight as a number
 };
 
-/// A fraction of reg_max is that of at most 100 windows, or trials, at the initial patterns. Codes are those of Boundary::valid
+/// A fraction of reg_max is that of at most 100 windows, fewer of many channels, or of the trials, at the initial patterns. Codes are those of Boundary::valid
 /// within windows. `ksvd` takes learn.n_nonzero activations of a trial at most, none below a tenth of the first, and has reg,
 /// if given, for activations afterwards: a fraction is that at its patterns.
 /// Methods on mini-batches read windows of the recording, the others all of it.
@@ -50,7 +50,7 @@ template <Scalar T>
 PatternResult<T> learn_patterns(const NonDeduced<ConstMatrixRef<T>>& X, Index n_channels, Index n_atoms, Index n_times_atom,
                                 const std::optional<Reg>& reg, const PatternOptions& options = {}, const Observer& observer = {});
 
-/// Learning from trials as they come, an iteration of `online`, `stochastic` or `ksvd` with each batch. For one thread at a time.
+/// Learning from trials as they come, an iteration of `online` or `stochastic` with each batch. For one thread at a time.
 template <Scalar T>
 class PatternLearner {
  public:

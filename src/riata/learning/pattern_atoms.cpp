@@ -146,7 +146,8 @@ std::vector<Index> mend_patterns(Parameters<T>& at, const ConvolutionalDictionar
   const Index margin = std::min(L / 2, (D.shape().n_times - L) / 2);
   const Matrix<T> atoms = D.atoms();
   const auto move_in_time = [&](Index k, const Matrix<double>& around, ShiftInTime shift) {
-    const Matrix<double> moved = around.middleRows(margin + shift.by, L);
+    Matrix<double> moved = around.middleRows(margin + shift.by, L);
+    if (D.window().size() > 0) moved.array().colwise() /= D.window().template cast<double>().array().max(0.1);
     const double norm = moved.norm();
     if (!(norm > 0)) return;
     at.at(D.is_rank_one() ? "v" : "kernels").col(k) =

@@ -59,16 +59,19 @@ std::vector<Found> events_of(const Row& row, double largest, const PatternShape&
   std::ranges::sort(order, [](const Activation* a, const Activation* b) {
     return std::tuple(-a->sum, -a->size, a->position) < std::tuple(-b->sum, -b->size, b->position);
   });
-  std::vector<bool> taken(static_cast<std::size_t>(row.size()));
+  std::vector<bool> taken(static_cast<std::size_t>(row.size())), counted = taken;
   std::vector<Found> found;
   for (const Activation* a : order) {
     if (taken[static_cast<std::size_t>(a->position)]) continue;
-    double offset = 0, amplitude = 0;
+    double offset = 0, amplitude = 0, sum = 0;
     for (const Activation& other : within(a->position, shape.reach)) {
+      if (counted[static_cast<std::size_t>(other.position)]) continue;  // of a larger event
+      counted[static_cast<std::size_t>(other.position)] = true;
+      sum += other.size;
       offset += other.size * static_cast<double>(other.position - a->position);
       amplitude += static_cast<double>(row(other.position)) / largest;
     }
-    found.push_back({a->position + std::lround(offset / a->sum), a->sum, amplitude});
+    found.push_back({a->position + std::lround(offset / sum), sum, amplitude});
     for (const Activation& other : within(a->position, length / 2)) taken[static_cast<std::size_t>(other.position)] = true;
   }
   return found;

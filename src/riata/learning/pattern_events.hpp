@@ -16,7 +16,7 @@ struct PatternEvent {
 ///
 /// A smooth pattern is nearly what it is a sample later, so that several activations make one event: those to which its
 /// autocorrelation falls no lower than a half. Its place is their mean, weighted by their sizes. The largest sum comes first, and
-/// nothing within half a pattern of an event is another one. Left out are those below `min_amplitude` of the typical event, half
+/// no other begins from an activation within half a pattern of its own. Left out are those below `min_amplitude` of the typical event, half
 /// of whose pattern's energy is in events at least as large; and those whose sample is outside of the trial.
 /// @throws std::invalid_argument if sizes disagree, an activation is not finite, or min_amplitude is not >= 0
 template <Scalar T>

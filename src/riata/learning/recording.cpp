@@ -1,5 +1,7 @@
 #include "riata/learning/recording.hpp"
 
+#include <cmath>
+
 #include "riata/core/check.hpp"
 #include "riata/core/random.hpp"
 
@@ -39,8 +41,15 @@ void RecordingWindows<T>::read(Index first, MatrixRef<T> out) {
   for (Index i = 0; i < out.cols(); ++i) {
     RandomStream random(seed_, stream_of_windows, static_cast<std::uint32_t>(first + i));
     const auto which = static_cast<Index>(random.below(static_cast<std::uint64_t>(n_starts * recording_->n_trials())));
-    recording_->read(which / n_starts, which % n_starts,
-                     Eigen::Map<Matrix<T>>(out.col(i).data(), n_times_window_, recording_->n_channels()));
+    Eigen::Map<Matrix<T>> window(out.col(i).data(), n_times_window_, recording_->n_channels());
+    const Index trial = which / n_starts, begin = which % n_starts;
+    recording_->read(trial, begin, window);
+    if (window.allFinite()) continue;
+    for (Index c = 0; c < window.cols(); ++c)
+      for (Index t = 0; t < window.rows(); ++t)
+        require(std::isfinite(window(t, c)),
+                "learn_patterns: X holds {} at trial {}, channel {}, sample {}; expected finite numbers", window(t, c), trial, c,
+                begin + t);
   }
 }
 

@@ -7,23 +7,55 @@
 #include "riata/optim/checkpoint.hpp"
 
 namespace riata {
-namespace {
+template <Scalar T>
+MovingPatterns MovingPatterns::of(const ConvolutionalDictionary<T>& D, const Parameters<T>& at) {
+  MovingPatterns moving{.L = D.atom_times(),
+                        .n_channels = D.shape().n_channels,
+                        .rank_one = D.is_rank_one(),
+                        .window = D.window().template cast<double>(),
+                        .u = {},
+                        .v = at.at(D.is_rank_one() ? "v" : "kernels").template cast<double>()};
+  if (moving.rank_one) moving.u = at.at("u").template cast<double>();
+  return moving;
+}
 
-/// Patterns as matrices, L x rows: all channels of a kernel, or v alone, of which d_k = (w v_k) u_k^T.
-struct MovingPatterns {
-  Index L, n_channels;
-  bool rank_one;
-  Vector<double> window;  // or 0
-  Matrix<double> u, v;    // v: kernels, (n_channels L) x K, where u is 0 x 0
+template <Scalar T>
+void MovingPatterns::put(Parameters<T>& at) const {
+  at.at(rank_one ? "v" : "kernels") = v.template cast<T>();
+  if (rank_one) at.at("u") = u.template cast<T>();
+}
 
-  Index size() const { return v.cols(); }
-  Index rows() const { return rank_one ? 1 : n_channels; }
-  Matrix<double> in_time(Index k) const { return Eigen::Map<const Matrix<double>>(v.col(k).data(), L, rows()); }
-  Matrix<double> windowed(Matrix<double> time) const {
-    if (window.size() > 0) time.array().colwise() *= window.array();
-    return time;
+double MovingPatterns::move(Index k, Matrix<double> E, const Matrix<double>& T) {
+  constexpr int n_steps = 10;  // of v; activations hold for the patterns before alone
+  Matrix<double> d = in_time(k);
+  double decrease = 0;
+  if (rank_one) {
+    const Vector<double> towards = E.transpose() * windowed(d);
+    if (const double length = towards.norm(); length > 0) {
+      decrease += length - towards.dot(u.col(k));
+      u.col(k) = towards / length;
+    }
+    E = (E * u.col(k)).eval();
   }
-};
+  const double bound = T.col(0).cwiseAbs().sum() + T.row(0).cwiseAbs().sum() - std::abs(T(0, 0));
+  const auto fit = [&](const Matrix<double>& own, const Matrix<double>& pull) {
+    return (own.array() * (0.5 * pull - E).array()).sum();
+  };
+  Matrix<double> own = windowed(d), pull = T * own;
+  const double before = fit(own, pull);
+  for (int step = 0; step < n_steps; ++step) {
+    const Matrix<double> moved = d + windowed(E - pull) / bound;
+    const double length = moved.norm();
+    if (!(length > 0)) break;
+    d = moved / length;
+    own = windowed(d);
+    pull.noalias() = T * own;
+  }
+  v.col(k) = Eigen::Map<const Vector<double>>(d.data(), d.size());
+  return decrease + before - fit(own, pull);
+}
+
+namespace {
 
 /// (A_kj *) as a matrix: entry (l, l') is A_kj(l - l').
 auto lags_to_toeplitz(const Matrix<double>& A, Index k, Index j, Index L) {
@@ -33,7 +65,6 @@ auto lags_to_toeplitz(const Matrix<double>& A, Index k, Index j, Index L) {
 
 /// One sweep; by how much the fit fell.
 double sweep_patterns(MovingPatterns& D, const Matrix<double>& A, const Matrix<double>& B) {
-  constexpr int n_steps = 10;  // of v; activations hold for the patterns before alone
   const Index L = D.L, K = D.size(), centre = L - 1;
   double decrease = 0, most = 0;
   for (Index k = 0; k < K; ++k) most = std::max(most, A(k * (2 * L - 1) + centre, k));
@@ -49,32 +80,7 @@ double sweep_patterns(MovingPatterns& D, const Matrix<double>& A, const Matrix<d
       else
         E -= pull;
     }
-    Matrix<double> d = D.in_time(k);
-    if (D.rank_one) {
-      const Vector<double> towards = E.transpose() * D.windowed(d);
-      if (const double length = towards.norm(); length > 0) {
-        decrease += length - towards.dot(D.u.col(k));
-        D.u.col(k) = towards / length;
-      }
-      E = (E * D.u.col(k)).eval();
-    }
-    const Matrix<double> T = lags_to_toeplitz(A, k, k, L);
-    const double bound = T.col(0).cwiseAbs().sum() + T.row(0).cwiseAbs().sum() - std::abs(T(0, 0));
-    const auto fit = [&](const Matrix<double>& own, const Matrix<double>& pull) {
-      return (own.array() * (0.5 * pull - E).array()).sum();
-    };
-    Matrix<double> own = D.windowed(d), pull = T * own;
-    const double before = fit(own, pull);
-    for (int step = 0; step < n_steps; ++step) {
-      const Matrix<double> moved = d + D.windowed(E - pull) / bound;
-      const double length = moved.norm();
-      if (!(length > 0)) break;
-      d = moved / length;
-      own = D.windowed(d);
-      pull.noalias() = T * own;
-    }
-    decrease += before - fit(own, pull);
-    D.v.col(k) = Eigen::Map<const Vector<double>>(d.data(), d.size());
+    decrease += D.move(k, std::move(E), lags_to_toeplitz(A, k, k, L));
   }
   return decrease;
 }
@@ -92,20 +98,14 @@ template <Scalar T>
 Asking<T, Outcome<T>> PatternDescent<T>::step(Position<T> from) {
   const Question<T> question{.at = from.parameters, .statistics = true};
   const Sums<T> sums = co_await question;
-  const std::string time = D_->is_rank_one() ? "v" : "kernels";
-  MovingPatterns D{.L = D_->atom_times(),
-                   .n_channels = D_->shape().n_channels,
-                   .rank_one = D_->is_rank_one(),
-                   .window = D_->window().template cast<double>(),
-                   .u = {},
-                   .v = from.parameters.at(time).template cast<double>()};
-  if (D.rank_one) D.u = from.parameters.at("u").template cast<double>();
+  for (const auto& [name, values] : sums.statistics)
+    require(values.allFinite(), "the descent of patterns: the activations' statistics are too large; choose another unit");
+  auto D = MovingPatterns::of(*D_, from.parameters);
   RunningStatistics known = (forgetting_ ? past_ : RunningStatistics()).with(sums.statistics, forgetting_.value_or(0));
   double decrease = 0;
   for (int sweep = 0; sweep < 2; ++sweep) decrease += sweep_patterns(D, known.A, known.B);
   Outcome<T> outcome{.parameters = from.parameters, .moved = true, .value = sums.value, .step = 1};
-  outcome.parameters.at(time) = D.v.template cast<T>();
-  if (D.rank_one) outcome.parameters.at("u") = D.u.template cast<T>();
+  D.put(outcome.parameters);
   if (!forgetting_ && from.is_fixed && last_value_ && *last_value_ - sums.value < from.tol * std::abs(*last_value_)) {
     outcome.ends_phase = true;
     outcome.certified = decrease <= 1e-4 * std::abs(sums.value);
@@ -147,6 +147,10 @@ void PatternDescent<T>::restore(const NamedTensors& state, const Parameters<T>&)
   }
 }
 
+template MovingPatterns MovingPatterns::of(const ConvolutionalDictionary<float>&, const Parameters<float>&);
+template MovingPatterns MovingPatterns::of(const ConvolutionalDictionary<double>&, const Parameters<double>&);
+template void MovingPatterns::put(Parameters<float>&) const;
+template void MovingPatterns::put(Parameters<double>&) const;
 template class PatternDescent<float>;
 template class PatternDescent<double>;
 

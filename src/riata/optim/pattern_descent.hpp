@@ -21,6 +21,34 @@
 
 namespace riata {
 
+/// Patterns as matrices, L x rows: all channels of a kernel, or v alone, of which d_k = (w v_k) u_k^T. In double.
+struct MovingPatterns {
+  Index L, n_channels;
+  bool rank_one;
+  Vector<double> window;  ///< or 0
+  Matrix<double> u, v;    ///< v: kernels, (n_channels L) x K, where u is 0 x 0
+
+  template <Scalar T>
+  static MovingPatterns of(const ConvolutionalDictionary<T>& D, const Parameters<T>& at);
+  template <Scalar T>
+  void put(Parameters<T>& at) const;
+  Index size() const { return v.cols(); }
+  Matrix<double> in_time(Index k) const {
+    return Eigen::Map<const Matrix<double>>(v.col(k).data(), L, rank_one ? 1 : n_channels);
+  }
+  Matrix<double> windowed(Matrix<double> time) const {
+    if (window.size() > 0) time.array().colwise() *= window.array();
+    return time;
+  }
+  /// As it is applied, L x n_channels.
+  Matrix<double> pattern(Index k) const {
+    if (!rank_one) return in_time(k);
+    return windowed(in_time(k)) * u.col(k).transpose();
+  }
+  /// The steps above, with E_k, L x n_channels, and (A_kk *) as an L x L matrix; by how much the fit fell.
+  double move(Index k, Matrix<double> E, const Matrix<double>& T);
+};
+
 /// Moves the patterns of a convolutional dictionary, unverified: activations are other ones at the new patterns. Those without an
 /// activation stay.
 template <Scalar T>

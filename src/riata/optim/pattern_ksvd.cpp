@@ -1,8 +1,10 @@
 #include "riata/optim/pattern_ksvd.hpp"
 
+#include <cstdlib>
 #include <span>
 
 #include "riata/core/stopping.hpp"
+#include "riata/optim/pattern_descent.hpp"
 
 namespace riata {
 namespace {
@@ -11,9 +13,19 @@ namespace {
 struct WindowsOf {
   std::span<const int> places;
   Index n_times, n_channels, n_positions, L;
-  auto window(Matrix<double>& R, std::size_t i) const {
+  std::size_t size() const { return places.size(); }
+  auto of(Matrix<double>& R, std::size_t i) const {
     const Index signal = places[i] / n_positions, time = places[i] % n_positions;
     return Eigen::Map<Matrix<double>>(R.col(signal).data(), n_times, n_channels).middleRows(time, L);
+  }
+  /// (A_kk *), of activations z that are in the order of their places.
+  Matrix<double> lags(const Vector<double>& z) const {
+    Vector<double> a = Vector<double>::Zero(L);
+    for (std::size_t i = 0; i < size(); ++i)
+      for (std::size_t j = i; j < size() && places[j] - places[i] < L; ++j)
+        if (places[i] / n_positions == places[j] / n_positions)
+          a(places[j] - places[i]) += z(static_cast<Index>(i)) * z(static_cast<Index>(j));
+    return Matrix<double>::NullaryExpr(L, L, [a](Index l, Index other) { return a(std::abs(l - other)); });
   }
 };
 
@@ -21,60 +33,38 @@ struct WindowsOf {
 
 template <Scalar T>
 void refit_patterns(Parameters<T>& parameters, const ConvolutionalDictionary<T>& D, bool positive, CodesByAtom<T>& codes) {
-  constexpr int n_steps = 10;
+  constexpr int n_turns = 3;
   const RecordingShape& shape = D.shape();
-  const Index K = D.n_atoms(), L = D.atom_times();
-  const bool rank_one = D.is_rank_one();
-  Vector<double> window = Vector<double>::Ones(L);
-  if (D.window().size() > 0) window = D.window().template cast<double>();
   Matrix<double> R = codes.residual.template cast<double>();
-  const auto here = D.at(parameters);
-  const Matrix<T> atoms = dynamic_cast<const ConvolutionalDictionary<T>&>(*here).atoms();
-  for (Index k = 0; k < K; ++k) {
+  auto moving = MovingPatterns::of(D, parameters);
+  for (Index k = 0; k < D.n_atoms(); ++k) {
     leave_if_stopped();
     const auto start = static_cast<std::size_t>(codes.starts[static_cast<std::size_t>(k)]),
                n = static_cast<std::size_t>(codes.starts[static_cast<std::size_t>(k) + 1]) - start;
     if (n == 0) continue;
-    const WindowsOf at{std::span(codes.signals).subspan(start, n), shape.n_times, shape.n_channels, D.n_positions(), L};
-    const Vector<double> before =
-        Eigen::Map<const Vector<T>>(codes.values.data() + start, static_cast<Index>(n)).template cast<double>();
-    const Matrix<double> old = Eigen::Map<const Matrix<T>>(atoms.col(k).data(), L, shape.n_channels).template cast<double>();
-    Vector<double> z = before, u, v;
-    Matrix<double> d = old;
-    if (rank_one) u = parameters.at("u").col(k).template cast<double>();
-    if (rank_one) v = parameters.at("v").col(k).template cast<double>();
-    for (int step = 0; step < n_steps; ++step) {
-      Matrix<double> pull = before.dot(z) * old;  // sum z_i E_i
-      for (std::size_t i = 0; i < n; ++i) pull += z(static_cast<Index>(i)) * at.window(R, i);
-      if (rank_one) {
-        const Vector<double> over_time = window.cwiseProduct(pull * u);
-        if (!(over_time.norm() > 0)) break;
-        v = over_time.normalized();
-        u = (pull.transpose() * window.cwiseProduct(v)).normalized();
-        d = window.cwiseProduct(v) * u.transpose();
-      } else {
-        if (!(pull.norm() > 0)) break;
-        d = pull.normalized();
-      }
-      const double square = d.squaredNorm(), along = d.cwiseProduct(old).sum();
+    const WindowsOf windows{std::span(codes.signals).subspan(start, n), shape.n_times, shape.n_channels, D.n_positions(),
+                            moving.L};
+    Vector<double> z = Eigen::Map<const Vector<T>>(codes.values.data() + start, static_cast<Index>(n)).template cast<double>();
+    if (z.isZero(0)) continue;
+    for (int turn = 0; turn < n_turns; ++turn) {
+      const Matrix<double> old = moving.pattern(k), lags = windows.lags(z);
+      Matrix<double> E = lags * old;
+      for (std::size_t i = 0; i < n; ++i) E += z(static_cast<Index>(i)) * windows.of(R, i);
+      moving.move(k, std::move(E), lags);
+      const Matrix<double> d = moving.pattern(k), change = d - old;
+      for (std::size_t i = 0; i < n; ++i) windows.of(R, i) -= z(static_cast<Index>(i)) * change;
+      const double square = d.squaredNorm();
       for (std::size_t i = 0; i < n; ++i) {
-        const auto to = static_cast<Index>(i);
-        z(to) = (at.window(R, i).cwiseProduct(d).sum() + before(to) * along) / square;
-        if (positive) z(to) = std::max(z(to), 0.0);
+        double& own = z(static_cast<Index>(i));
+        const double best = own + windows.of(R, i).cwiseProduct(d).sum() / square, to = positive ? std::max(best, 0.0) : best;
+        windows.of(R, i) -= (to - own) * d;
+        own = to;
       }
+      if (z.isZero(0)) break;
     }
-    Matrix<double> left = R;
-    for (std::size_t i = 0; i < n; ++i) at.window(left, i) += before(static_cast<Index>(i)) * old - z(static_cast<Index>(i)) * d;
-    if (!(left.squaredNorm() <= R.squaredNorm())) continue;
-    R = std::move(left);
     for (std::size_t i = 0; i < n; ++i) codes.values[start + i] = static_cast<T>(z(static_cast<Index>(i)));
-    if (rank_one) {
-      parameters.at("u").col(k) = u.template cast<T>();
-      parameters.at("v").col(k) = v.template cast<T>();
-    } else {
-      parameters.at("kernels").col(k) = Eigen::Map<const Vector<double>>(d.data(), d.size()).template cast<T>();
-    }
   }
+  moving.put(parameters);
   codes.residual = R.template cast<T>();
 }
 

@@ -1,9 +1,11 @@
-// Convolutional K-SVD: pattern after pattern with its activations. With the windows of the residual at them,
+// Convolutional K-SVD: pattern after pattern with its activations; Aharon, Elad and Bruckstein (2006) over time. Of what the others
+// leave, E = R + d_k * z_k, the best pattern at these activations and the best activations of that pattern in turns,
 //
-//   E_i = R(t_i .. t_i + L) + z_i d_k,     (d_k, z) <- argmin sum_i ||E_i - z_i d_k||^2,
+//   d_k <- argmin ||E - d * z_k||   over the sphere, there of rank one,   by the steps of pattern_descent.hpp,
+//   z_k(t) <- z_k(t) + <d_k, R(t .. t + L)> / ||d_k||^2   at its places, one after another,
 //
-// by the alternation of d_k, on the sphere or there of rank one, and z; Aharon, Elad and Bruckstein (2006) over time. Where windows
-// overlap their sum is not the residual's: a pattern and its activations become others only if ||R|| does not rise.
+// R following each. Departure: windows that overlap are no columns of a matrix, whose singular value decomposition would be both at
+// once. ||R|| never rises, but for rounding.
 #pragma once
 
 #include <memory>

@@ -343,6 +343,9 @@ void code_group(const ConstMatrixRef<T>& X, Index first, Index n, const Vector<T
   const GreedyBlocks cuts[] = {{atoms, false}, {atoms, true}};
   std::vector<ActivationState> states(static_cast<std::size_t>(n));
   correlate<T>(X, first, states, atoms, D, options.execution);
+  for (Index i = 0; i < n; ++i)
+    require(states[static_cast<std::size_t>(i)].x_sq > 1e-300 || X.col(first + i).isZero(0),
+            "conv_encode: signal {} is so small that its square is no number; choose another unit", first + i);
   parallel_for(n, options.execution, [&](Index i, int) {
     ActivationState& state = states[static_cast<std::size_t>(i)];
     state.z.setZero(atoms.n_positions, atoms.n_atoms);
