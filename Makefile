@@ -23,7 +23,7 @@ BUILD_PACKAGES := g++ cmake ninja-build ca-certificates python3 python3-dev pyth
 NEED := tools/need_packages.sh
 CONFIGURE = @mkdir -p build; $(CMAKE) --preset release > build/configure.log || { cat build/configure.log; exit 1; }
 
-.PHONY: help demo build test test-long test-cpp test-python test-torch test-asan test-tsan fuzz wheel sdist test-wheel bench bench-classics bench-convolution bench-learners bench-networks bench-patterns bench-roofline bench-scaling \
+.PHONY: help demo build test test-long test-cpp test-python test-torch test-asan test-tsan fuzz wheel sdist test-wheel bench bench-classics bench-convolution bench-learners bench-networks bench-patterns bench-recordings bench-roofline bench-scaling \
   reproduce docs lint format install uninstall deb test-deb clean packages
 
 help: ## this list
@@ -124,6 +124,9 @@ bench-patterns: build ## patterns learned from recordings, beside alphacsc; PROG
 	[ -x $(ALPHACSC) ] || $(SYSTEM_PYTHON) -m venv bench/.venv/alphacsc
 	$(ALPHACSC) -m pip install -q alphacsc==0.4.1 mne 'numpy<2.3' scikit-learn
 	PYTHONPATH=python $(ALPHACSC) bench/$(or $(PROGRAM),pattern_learning).py $(ARGS)
+
+bench-recordings: build ## recordings of hours: time and memory of learning patterns and of coding; ARGS="--minutes 15 60 --learn-only 300"
+	$(PY) bench/long_recordings.py $(ARGS)
 
 bench-scaling: build ## time and memory against the number of signals, one thread against two
 	$(PY) bench/scaling.py
