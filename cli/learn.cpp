@@ -29,12 +29,6 @@ namespace {
 template <Scalar T>
 using Source = std::shared_ptr<SignalSource<T>>;
 
-/// After the last iteration, or at the start if there was none.
-template <Scalar T>
-double final_value(const LearnResult<T>& result) {
-  return result.history.value.empty() ? result.initial_value : result.history.value.back();
-}
-
 struct Learn {
   std::vector<std::string> inputs;
   std::string output, init = "data", reference, trace, mask, groups;
@@ -239,7 +233,7 @@ void Learn::save(const LearnResult<T>& result, Index n_signals) const {
                     {"seed", formatted("{}", options.seed)},
                     {"n_signals", formatted("{}", n_signals)},
                     {"n_iter", formatted("{}", result.history.value.size())},
-                    {"value", formatted("{}", final_value(result))},
+                    {"value", formatted("{}", last_value(result.history, result.initial_value))},
                     {"status", to_string(result.status)}};
   if (result.n_nonzero)
     metadata["n_nonzero"] = formatted("{}", *result.n_nonzero);
@@ -285,7 +279,7 @@ int Learn::learn(const Signals& X, Index width, Index n) {
   std::string summary = formatted(
       "{}: {} atoms of {} features from {} signals, objective {:.6g} (at the start {:.6g}), {}, "
       "{}, {:.1f} s",
-      output, result.dictionary.cols(), width, n, final_value(result), result.initial_value,
+      output, result.dictionary.cols(), width, n, last_value(result.history, result.initial_value), result.initial_value,
       counted(result.history.value.size(), "iteration"), to_string(result.status), seconds);
   if (reference_atoms_) summary += formatted(", recovery score {:.4f}", score.get<double>());
   tell(talk,
@@ -299,7 +293,7 @@ int Learn::learn(const Signals& X, Index width, Index n) {
         {"reg", std::isnan(result.reg) ? nlohmann::ordered_json() : nlohmann::ordered_json(result.reg)},
         {"n_iter", result.history.value.size()},
         {"initial_value", result.initial_value},
-        {"value", final_value(result)},
+        {"value", last_value(result.history, result.initial_value)},
         {"n_replaced", result.n_replaced},
         {"recovery_score", score},
         {"seconds", seconds},

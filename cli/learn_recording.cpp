@@ -36,12 +36,6 @@ Index samples_of(const std::string& duration, const std::optional<double>& rate,
   return static_cast<Index>(samples);
 }
 
-/// After the last iteration, or at the start if there was none.
-template <Scalar T>
-double last_value(const LearnResult<T>& result) {
-  return result.history.value.empty() ? result.initial_value : result.history.value.back();
-}
-
 }  // namespace
 
 int LearnRecording::run() {
@@ -83,7 +77,7 @@ void LearnRecording::save(const RecordingFile<T>& file, const PatternResult<T>& 
                     {"n_times", formatted("{}", file.recording->n_times())},
                     {"n_trials", formatted("{}", file.recording->n_trials())},
                     {"n_iter", formatted("{}", result.learned.history.value.size())},
-                    {"value", formatted("{}", last_value(result.learned))},
+                    {"value", formatted("{}", last_value(result.learned.history, result.learned.initial_value))},
                     {"status", to_string(result.learned.status)}};
   if (result.learned.n_nonzero) model.metadata["n_nonzero"] = formatted("{}", *result.learned.n_nonzero);
   if (result.learned.algorithm) model.metadata["n_layers"] = formatted("{}", learning.n_layers);
@@ -135,7 +129,7 @@ int LearnRecording::learn() {
         {"reg", number_or_null(learned.reg)},
         {"n_iter", learned.history.value.size()},
         {"initial_value", number_or_null(learned.initial_value)},
-        {"value", number_or_null(last_value(learned))},
+        {"value", number_or_null(last_value(learned.history, learned.initial_value))},
         {"n_replaced", learned.n_replaced},
         {"seconds", seconds},
         {"status", to_string(learned.status)}},
@@ -143,7 +137,8 @@ int LearnRecording::learn() {
                  result.atoms.cols(), result.atoms.cols() == 1 ? "" : "s", options.rank_one ? " of rank one" : "",
                  duration_text(n_times_atom, file.rate), recording.n_channels(), recording.n_channels() == 1 ? "" : "s",
                  duration_text(recording.n_times(), file.rate), n_trials == 1 ? "" : formatted(" in {} trials", n_trials),
-                 file.unit.empty() ? "" : formatted(" in {}", shown(file.unit)), learned.reg, last_value(learned),
+                 file.unit.empty() ? "" : formatted(" in {}", shown(file.unit)), learned.reg,
+                 last_value(learned.history, learned.initial_value),
                  std::isnan(learned.initial_value) ? "" : formatted(" (at the start {:.6g})", learned.initial_value),
                  counted(learned.history.value.size(), "iteration"), to_string(learned.status), seconds));
   if (!is_stopped) return ok;

@@ -27,6 +27,11 @@ void require_extension(const std::string& path, std::initializer_list<std::strin
 /// "1 iteration", "2 iterations".
 std::string counted(std::size_t n, const char* noun);
 
+/// After the last iteration, or at the start if there was none.
+inline double last_value(const History& history, double initial_value) {
+  return history.value.empty() ? initial_value : history.value.back();
+}
+
 /// iteration,phase,value,step,seconds: one line per accepted iteration.
 void write_trace(const std::string& path, const History& history);
 

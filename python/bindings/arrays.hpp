@@ -75,6 +75,9 @@ inline Reg to_reg(const PythonReg& reg) {
   if (const auto* text = std::get_if<std::string>(&reg)) return Reg::parse(*text);
   return Reg(to_vector<double>(std::get<Array1<double>>(reg)));
 }
+inline std::optional<Reg> to_optional_reg(const std::optional<PythonReg>& reg) {
+  return reg ? std::optional(to_reg(*reg)) : std::nullopt;
+}
 
 namespace detail {
 

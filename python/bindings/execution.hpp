@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 
+#include "riata/core/error.hpp"
 #include "riata/core/status.hpp"
 #include "riata/core/stopping.hpp"
 #include "riata/core/threads.hpp"
@@ -20,6 +21,17 @@ enum class OnInterrupt {
   raise,  ///< KeyboardInterrupt, or whatever the handler raised, leaves the call
   stop    ///< KeyboardInterrupt asks the run for its best result so far
 };
+
+/// function(arguments...), with the GIL held: Ctrl-C in it stops the run as it does elsewhere.
+template <class... Arguments>
+nb::object call_or_interrupt(const nb::object& function, const Arguments&... arguments) {
+  try {
+    return function(arguments...);
+  } catch (const nb::python_error& error) {
+    if (error.matches(PyExc_KeyboardInterrupt)) throw Interrupted();
+    throw;
+  }
+}
 
 /// Lets Python look at pending signals, every 50 ms at most: each look takes the GIL from other Python
 /// threads.

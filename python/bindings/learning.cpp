@@ -20,10 +20,6 @@
 namespace riata::python {
 namespace {
 
-std::optional<Reg> to_optional_reg(const std::optional<PythonReg>& reg) {
-  return reg ? std::optional(to_reg(*reg)) : std::nullopt;
-}
-
 nb::object number_or_none(double v) { return std::isnan(v) ? nb::none() : nb::object(nb::float_(v)); }
 
 template <Scalar T>
@@ -77,7 +73,7 @@ class PythonSignals final : public SignalSource<T> {
   Index n_signals() const override { return n_signals_; }
   void read(Index first, MatrixRef<T> out) override {
     const nb::gil_scoped_acquire gil;
-    const auto some = nb::cast<Array2<T>>(read_rows(first, out.cols()));
+    const auto some = nb::cast<Array2<T>>(call_or_interrupt(read_, first, out.cols()));
     require(static_cast<Index>(some.shape(0)) == out.cols() && static_cast<Index>(some.shape(1)) == n_features_,
             "learn_dictionary: signals {} to {} of X came with shape ({}, {}), must be ({}, {})", first, first + out.cols() - 1,
             some.shape(0), some.shape(1), out.cols(), n_features_);
@@ -85,15 +81,6 @@ class PythonSignals final : public SignalSource<T> {
   }
 
  private:
-  /// Ctrl-C stops the run here as it does elsewhere.
-  nb::object read_rows(Index first, Index n) const {
-    try {
-      return read_(first, n);
-    } catch (const nb::python_error& error) {
-      if (error.matches(PyExc_KeyboardInterrupt)) throw Interrupted();
-      throw;
-    }
-  }
   nb::object read_;
   Index n_signals_, n_features_;
 };

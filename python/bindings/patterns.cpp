@@ -45,7 +45,7 @@ class PythonRecording final : public Recording<T> {
   Index n_times() const override { return n_times_; }
   void read(Index trial, Index first, MatrixRef<T> out) override {
     const nb::gil_scoped_acquire gil;
-    const auto piece = nb::cast<Array2<T>>(read_piece(trial, first, out.rows()));
+    const auto piece = nb::cast<Array2<T>>(call_or_interrupt(read_, trial, first, out.rows()));
     require(static_cast<Index>(piece.shape(0)) == n_channels_ && static_cast<Index>(piece.shape(1)) == out.rows(),
             "learn_patterns: samples {} to {} of trial {} came with shape ({}, {}), must be ({}, {})", first,
             first + out.rows() - 1, trial, piece.shape(0), piece.shape(1), n_channels_, out.rows());
@@ -53,15 +53,6 @@ class PythonRecording final : public Recording<T> {
   }
 
  private:
-  /// Ctrl-C stops the run here as it does elsewhere.
-  nb::object read_piece(Index trial, Index first, Index count) const {
-    try {
-      return read_(trial, first, count);
-    } catch (const nb::python_error& error) {
-      if (error.matches(PyExc_KeyboardInterrupt)) throw Interrupted();
-      throw;
-    }
-  }
   nb::object read_;
   Index n_trials_, n_channels_, n_times_;
 };
@@ -73,7 +64,7 @@ void bind_patterns_in(nb::module_& m) {
       [](const Array2<T>& X, Index n_channels, Index n_atoms, Index n_times_atom, const std::optional<PythonReg>& reg,
          const nb::object& callback, const nb::dict& given) {
         const auto options = to_options<PatternOptions>(given, OnInterrupt::stop);
-        const std::optional<Reg> weight = reg ? std::optional(to_reg(*reg)) : std::nullopt;
+        const std::optional<Reg> weight = to_optional_reg(reg);
         const Observer observer = to_observer<IterationInfo>(callback, OnInterrupt::stop);
         auto result = without_gil(
             [&] { return learn_patterns<T>(view<T>(X), n_channels, n_atoms, n_times_atom, weight, options, observer); });
@@ -92,7 +83,7 @@ void bind_pattern_learner(nb::module_& m, const char* name) {
           [](Learner* self, Index n_channels, Index n_atoms, Index n_times_atom, const std::optional<PythonReg>& reg,
              const std::optional<Array2<T>>& u, const std::optional<Array2<T>>& v, const nb::dict& given) {
             const auto options = to_options<PatternOptions>(given);
-            const std::optional<Reg> weight = reg ? std::optional(to_reg(*reg)) : std::nullopt;
+            const std::optional<Reg> weight = to_optional_reg(reg);
             if (!v) {
               new (self) Learner(PatternLearner<T>(n_channels, n_atoms, n_times_atom, weight, options));
               return;
@@ -138,7 +129,7 @@ void bind_patterns(nb::module_& m) {
       [](const nb::callable& read, Index n_trials, Index n_channels, Index n_times, bool is_float, Index n_atoms,
          Index n_times_atom, const std::optional<PythonReg>& reg, const nb::object& callback, const nb::dict& given) {
         const auto options = to_options<PatternOptions>(given, OnInterrupt::stop);
-        const std::optional<Reg> weight = reg ? std::optional(to_reg(*reg)) : std::nullopt;
+        const std::optional<Reg> weight = to_optional_reg(reg);
         const Observer observer = to_observer<IterationInfo>(callback, OnInterrupt::stop);
         const auto learn = [&]<Scalar T>(T) {
           const auto recording = std::make_shared<PythonRecording<T>>(read, n_trials, n_channels, n_times);

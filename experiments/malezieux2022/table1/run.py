@@ -19,10 +19,10 @@ import time
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 from scipy.signal import fftconvolve
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from recordings.scores import pattern_scores  # noqa: E402
 from reproduction import Reproduction  # noqa: E402
 
 import riata  # noqa: E402
@@ -70,13 +70,6 @@ def recording(n_channels: int, n_times: int, length: int, n: int, seed: int) -> 
     return X + X.std() * rng.standard_normal(X.shape), u, v
 
 
-def scores(u: np.ndarray, v: np.ndarray, u_ref: np.ndarray, v_ref: np.ndarray) -> tuple[float, float]:
-    of_u = np.abs(u_ref @ u.T)
-    of_v = np.array([[np.abs(np.correlate(a, b, "full")).max() for b in v] for a in v_ref])
-    pairs = linear_sum_assignment(-(of_u + of_v))
-    return of_u[pairs].mean(), of_v[pairs].mean()
-
-
 def main() -> None:
     experiment = Reproduction(__file__, __doc__.splitlines()[0])
     n_channels, n_times, length, n_planted, n_atoms, updates, table = SIZES[experiment.size]
@@ -86,7 +79,7 @@ def main() -> None:
         began = time.perf_counter()
         learned = riata.learn_patterns(X[np.newaxis], n_atoms, length, f"{REG}max", window=True, method="stochastic", n_layers=N_LAYERS,
                                        batch_size=batch, n_times_window=window, max_iter=updates, random_state=experiment.seed)  # fmt: skip
-        of_u, of_v = scores(learned.u, learned.v, u, v)
+        of_u, of_v = pattern_scores(learned.u, learned.v, u, v)
         rows.append({"windows": batch, "samples": window, "updates": len(learned.history.value), "u": round(of_u, 4), "v": round(of_v, 4),
                      "mean": round((of_u + of_v) / 2, 4), "seconds": round(time.perf_counter() - began, 2)})  # fmt: skip
         print("windows {windows} of {samples} samples, {updates} updates: u {u:.3f}, v {v:.3f}, mean {mean:.3f}, {seconds:.1f} s".format(**rows[-1]))  # fmt: skip

@@ -15,9 +15,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from recordings.scores import pattern_scores  # noqa: E402
 from reproduction import Reproduction  # noqa: E402
 
 import riata  # noqa: E402
@@ -43,11 +43,6 @@ def planted(n_times: int, n_activations: int, decibels: float, seed: int) -> tup
     return X + X.std() * 10 ** (-decibels / 20) * rng.standard_normal(X.shape), u, v
 
 
-def score(u: np.ndarray, v: np.ndarray, u_ref: np.ndarray, v_ref: np.ndarray) -> float:
-    both = np.abs(u_ref @ u.T) + [[np.abs(np.correlate(a, b, "full")).max() for b in v] for a in v_ref]
-    return float(both[linear_sum_assignment(-both)].mean() / 2)
-
-
 def main() -> None:
     experiment = Reproduction(__file__, __doc__.splitlines()[0])
     n_times, n_activations, n_batches, n_sets, levels = SIZES[experiment.size]
@@ -60,7 +55,7 @@ def main() -> None:
                 learned = riata.learn_patterns(X, N_ATOMS, LENGTH, reg, method="online", max_iter=n_batches, random_state=start)
                 reg = learned.reg
                 objective = riata.conv_encode(X, (learned.u, learned.v), reg, tol=1e-5).objective[0]
-                starts.append((objective, score(learned.u, learned.v, u, v)))
+                starts.append((objective, float(np.mean(pattern_scores(learned.u, learned.v, u, v)))))
             found = [s for _, s in starts]
             rows.append({"decibels": decibels, "set": k, "best": round(min(starts)[1], 4), "median": round(float(np.median(found)), 4),
                          "least": round(min(found), 4)})  # fmt: skip

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "riata/core/stopping.hpp"
+#include "riata/operators/unit_lagged_gram.hpp"
 
 namespace riata {
 namespace {
@@ -17,14 +18,14 @@ struct Copies {
 };
 
 /// Pairs whose |cosine| is above that, the most alike first.
-std::vector<Copies> copies_among(const Matrix<double>& G, Index L, double least) {
-  const Index n_lags = 2 * L - 1, K = G.cols();
-  const auto norm_of = [&](Index j) { return std::sqrt(G(j * n_lags + L - 1, j)); };
+template <Scalar T>
+std::vector<Copies> copies_among(const ConvolutionalDictionary<T>& D, double least) {
+  const Matrix<double> G = UnitLaggedGram(D).G;
+  const Index n_lags = 2 * D.atom_times() - 1;
   std::vector<Copies> copies;
-  for (Index k = 0; k < K; ++k)
+  for (Index k = 0; k < D.n_atoms(); ++k)
     for (Index j = 0; j < k; ++j) {
-      const double product = norm_of(j) * norm_of(k);
-      const double cosine = product > 0 ? G.col(k).segment(j * n_lags, n_lags).cwiseAbs().maxCoeff() / product : 0;
+      const double cosine = G.col(k).segment(j * n_lags, n_lags).cwiseAbs().maxCoeff();
       if (cosine > least) copies.push_back({cosine, j, k});
     }
   std::ranges::stable_sort(copies, std::greater{}, &Copies::cosine);
@@ -41,6 +42,7 @@ Vector<double> energy_from(const Vector<double>& energy, Index length) {
 /// Pieces of L samples with the largest energy, which do not overlap.
 template <Scalar T>
 std::vector<Matrix<T>> largest_pieces(const Matrix<T>& R, Index n_channels, Index L, std::size_t n) {
+  if (n == 0) return {};
   const Index n_times = R.rows() / n_channels;
   std::vector<Vector<double>> energies;
   for (Index i = 0; i < R.cols(); ++i)
@@ -158,8 +160,8 @@ std::vector<Index> mend_patterns(Parameters<T>& at, const ConvolutionalDictionar
     std::vector<Index> lost;
     for (Index k = 0; k < K; ++k)
       if (unused[static_cast<std::size_t>(k)]) lost.push_back(k);
-    const auto copies = lost.empty() ? copies_among(lagged_gram(D), L, policy.duplicate) : std::vector<Copies>();
-    const auto pieces = largest_pieces(R, n_channels, L, std::max<std::size_t>(1, lost.size()));
+    const auto copies = lost.empty() ? copies_among(D, policy.duplicate) : std::vector<Copies>();
+    const auto pieces = largest_pieces(R, n_channels, L, copies.empty() ? lost.size() : 1);
     if (!copies.empty() && !pieces.empty()) {
       const auto& [cosine, first, second] = copies[static_cast<std::size_t>(call / 2) % copies.size()];
       lost.push_back(second);

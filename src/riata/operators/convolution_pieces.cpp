@@ -34,6 +34,7 @@ PieceOfResidual<T, Code>::PieceOfResidual(const ConvolutionalDictionary<double>&
     D.of_length(end - begin).apply(column(z), column(explained));
     r -= explained.middleRows(piece.first - begin, n_samples);
   }
+  r_sq = r.topRows(piece.end == D.n_positions() ? r.rows() : piece.n_positions()).squaredNorm();
   c.resize(piece.n_positions(), K);
   D.of_length(n_samples).adjoint(column(r), column(c));
 }

@@ -21,6 +21,7 @@ template <Scalar T, Scalar Code>
 struct PieceOfResidual {
   Matrix<double> r;  ///< samples of the piece x n_channels
   Matrix<double> c;  ///< positions of the piece x K: d^T r
+  double r_sq;       ///< ||r||^2 of the samples before the next piece's, so that those of all pieces add up
   PieceOfResidual(const ConvolutionalDictionary<double>& D, const T* x, const ConstMatrixRef<Code>& Z, PieceOfTime piece);
 };
 

@@ -31,7 +31,7 @@ LassoCertificate conv_certificate(const NonDeduced<ConstMatrixRef<T>>& X, const 
     const PieceOfResidual<T, T> left(exact, X.col(i).data(), z, at);
     const auto own = z.middleRows(at.first, at.n_positions());
     Sums& sums = of_piece[static_cast<std::size_t>(task)];
-    sums.r_sq = left.r.topRows(at.end == n_positions ? left.r.rows() : at.n_positions()).squaredNorm();
+    sums.r_sq = left.r_sq;
     sums.largest = std::max(0.0, positive ? left.c.maxCoeff() : left.c.cwiseAbs().maxCoeff());
     sums.z_c = own.template cast<double>().cwiseProduct(left.c).sum();
     sums.z_sum = own.template cast<double>().cwiseAbs().sum();

@@ -11,6 +11,7 @@
 #include "riata/core/memory.hpp"
 #include "riata/linalg/convolution_kernels.hpp"
 #include "riata/operators/convolution_pieces.hpp"
+#include "riata/operators/unit_lagged_gram.hpp"
 #include "riata/operators/units.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/conv_certificate.hpp"
@@ -21,31 +22,19 @@ namespace riata {
 namespace {
 
 /// The problem in unit atoms, d_k / ||d_k||, whose activations are ||d_k|| z_k and have weights reg / ||d_k||.
-struct UnitTranslates {
+struct UnitTranslates : UnitLaggedGram {
   Index n_positions, n_atoms, length;
   bool wraps, positive;
-  Vector<double> norms;
-  Matrix<double> G;  ///< lagged, of unit atoms
   Index n_lags() const { return 2 * length - 1; }
 
   template <Scalar T>
   UnitTranslates(const ConvolutionalDictionary<T>& D, bool positive_)
-      : n_positions(D.n_positions()),
+      : UnitLaggedGram(D),
+        n_positions(D.n_positions()),
         n_atoms(D.n_atoms()),
         length(D.atom_times()),
         wraps(D.shape().boundary == Boundary::circular),
-        positive(positive_),
-        norms(D.n_atoms()),
-        G(lagged_gram(D)) {
-    for (Index k = 0; k < n_atoms; ++k) norms(k) = std::sqrt(std::max(0.0, G(k * n_lags() + length - 1, k)));
-    for (Index k = 0; k < n_atoms; ++k)
-      for (Index j = 0; j < n_atoms; ++j) {
-        const double product = norms(j) * norms(k);
-        if (product > 0)
-          G.col(k).segment(j * n_lags(), n_lags()) /= product;
-        else
-          G.col(k).segment(j * n_lags(), n_lags()).setZero();
-      }
+        positive(positive_) {
     if (wraps && n_lags() > n_positions) fold_lags();
   }
 
@@ -320,8 +309,7 @@ void correlate(const ConstMatrixRef<T>& X, Index first, std::vector<ActivationSt
       const PieceOfTime at = piece_of_time(task % pieces, atoms.n_positions, atoms.length);
       const PieceOfResidual<T, double> whole(D, X.col(first + task / pieces).data(), Matrix<double>(), at);
       state.c.middleRows(at.first, at.n_positions()) = whole.c;
-      const Index own = at.end == atoms.n_positions ? whole.r.rows() : at.n_positions();
-      squares[static_cast<std::size_t>(task)] = whole.r.topRows(own).squaredNorm();
+      squares[static_cast<std::size_t>(task)] = whole.r_sq;
     });
     for (std::size_t task = 0; task < squares.size(); ++task)
       states[task / static_cast<std::size_t>(pieces)].x_sq += squares[task];

@@ -4,6 +4,7 @@
 
 #include "riata/core/check.hpp"
 #include "riata/core/stopping.hpp"
+#include "riata/operators/unit_lagged_gram.hpp"
 #include "riata/operators/units.hpp"
 #include "riata/solvers/tile_certificate.hpp"
 
@@ -13,8 +14,7 @@ namespace {
 /// One signal, in unit patterns.
 class GreedyPursuit {
  public:
-  GreedyPursuit(const Matrix<double>& G, const Vector<double>& norms, Index L, bool positive)
-      : G_(G), norms_(norms), L_(L), positive_(positive) {}
+  GreedyPursuit(const UnitLaggedGram& unit, Index L, bool positive) : unit_(unit), L_(L), positive_(positive) {}
 
   /// c, n_positions x K: correlations with what is left, which it ends with; z likewise, of unit patterns.
   void run(Matrix<double>& c, Matrix<double>& z, const ConvPursuitOptions& options) {
@@ -31,7 +31,7 @@ class GreedyPursuit {
       z(t, k) += move;
       const Index begin = std::max<Index>(0, t - L_ + 1), end = std::min(c.rows(), t + L_);
       for (Index j = 0; j < c.cols(); ++j)
-        c.col(j).segment(begin, end - begin) -= move * G_.col(k).segment(j * (2 * L_ - 1) + begin - t + L_ - 1, end - begin);
+        c.col(j).segment(begin, end - begin) -= move * unit_.G.col(k).segment(j * (2 * L_ - 1) + begin - t + L_ - 1, end - begin);
       for (Index b = begin / L_; b <= (end - 1) / L_; ++b) of_block[static_cast<std::size_t>(b)] = largest_in(c, z, b);
     }
   }
@@ -46,7 +46,7 @@ class GreedyPursuit {
     Candidate best;
     const Index begin = block * L_, end = std::min(c.rows(), begin + L_);
     for (Index k = 0; k < c.cols(); ++k) {
-      if (norms_(k) == 0) continue;
+      if (unit_.norms(k) == 0) continue;
       for (Index t = begin; t < end; ++t) {
         const double move = positive_ ? std::max(c(t, k), -z(t, k)) : c(t, k);
         if (std::abs(move) > best.size) best = {std::abs(move), t, k, move};
@@ -55,8 +55,7 @@ class GreedyPursuit {
     return best;
   }
 
-  const Matrix<double>& G_;
-  const Vector<double>& norms_;
+  const UnitLaggedGram& unit_;
   Index L_;
   bool positive_;
 };
@@ -78,19 +77,15 @@ Matrix<T> conv_pursuit(const NonDeduced<ConstMatrixRef<T>>& X, const Convolution
           to_string(given.shape().boundary));
   const std::unique_ptr<Dictionary<double>> D = given.in_double();
   const Index K = given.n_atoms(), L = given.atom_times(), n_positions = given.n_positions();
-  Matrix<double> G = lagged_gram(given);
-  Vector<double> norms(K);
-  for (Index k = 0; k < K; ++k) norms(k) = std::sqrt(std::max(0.0, G(k * (2 * L - 1) + L - 1, k)));
-  const Vector<double> over = (norms.array() > 0).select(1 / norms.array(), 0);
-  for (Index k = 0; k < K; ++k)
-    for (Index j = 0; j < K; ++j) G.col(k).segment(j * (2 * L - 1), 2 * L - 1) *= over(j) * over(k);
+  const UnitLaggedGram unit(given);
+  const Vector<double> over = (unit.norms.array() > 0).select(1 / unit.norms.array(), 0);
   Matrix<T> Z(given.code_size(), X.cols());
   parallel_for(X.cols(), options.execution, [&](Index i, int) {
     const Matrix<double> x = X.col(i).template cast<double>();
     Matrix<double> c(n_positions, K), z = Matrix<double>::Zero(n_positions, K);
     D->adjoint(x, Eigen::Map<Matrix<double>>(c.data(), c.size(), 1));
     c *= over.asDiagonal();
-    GreedyPursuit(G, norms, L, options.positive).run(c, z, options);
+    GreedyPursuit(unit, L, options.positive).run(c, z, options);
     z *= over.asDiagonal();
     Z.col(i) = Eigen::Map<const Vector<double>>(z.data(), z.size()).template cast<T>();
   });
