@@ -122,6 +122,19 @@ TEST(ExplainedVariance, OfPatternsApartAddsUpToTheTotal) {
   EXPECT_NEAR(found.total, 1, 1e-12);
 }
 
+TEST(PatternEvents, CountEachActivationOnce) {
+  Draw draw(8);
+  const ConvolutionalDictionary<double> boxcar(Matrix<double>::Constant(21, 1, 1 / std::sqrt(21.0)), {1, 120});
+  for (int train = 0; train < 50; ++train) {
+    Matrix<double> Z = Matrix<double>::Zero(boxcar.code_size(), 1);
+    for (int i = 0; i < 12; ++i) Z(draw.integer(0, 99), 0) = draw.uniform(0.5, 1.5);
+    double sum = 0;
+    const auto events = pattern_events<double>(Z, boxcar, 0);
+    for (const PatternEvent& event : events[0]) sum += event.amplitude;
+    EXPECT_LE(sum, Z.sum() * (1 + 1e-12));
+  }
+}
+
 TEST(PatternEvents, RefuseWhatDoesNotFit) {
   const auto D = bump_and_zigzag({2, 50});
   const Matrix<double> Z = Matrix<double>::Zero(D.code_size(), 1), X = Matrix<double>::Ones(100, 1);

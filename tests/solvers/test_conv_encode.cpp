@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "riata/solvers/certificate.hpp"
+#include "riata/solvers/conv_certificate.hpp"
 #include "support/random_arrays.hpp"
 
 namespace riata::testing {
@@ -108,6 +109,20 @@ TEST(ConvEncode, DoesNotDependOnTheUnit) {
   const double tesla = std::ldexp(1.0, -43);
   const auto small = conv_encode<double>(tesla * X, D, Reg::fraction_of_max(0.1));
   EXPECT_EQ(small.codes, Matrix<double>(tesla * coded.codes));
+}
+
+TEST(ConvCertificate, OfManyPiecesOfTimeIsThatOfTheWhole) {
+  Draw draw(21);
+  for (const bool positive : {true, false}) {
+    const auto D = ConvolutionalDictionary<double>::rank_one(draw.atoms(2, 3), draw.atoms(40, 3), {2, 20011});
+    Matrix<double> Z = draw.sparse_matrix(D.code_size(), 1, 0.01);
+    if (positive) Z = Z.cwiseAbs().eval();
+    const Matrix<double> X = draw.normal_matrix(D.signal_size(), 1);
+    const auto found = conv_certificate<double>(X, D, Z, Vector<double>::Constant(1, 2), positive);
+    const auto whole = lasso_certificate<double>(X, D, Z, 2, {.positive = positive});
+    EXPECT_NEAR(found.objective(0), whole.objective(0), 1e-11 * whole.objective(0));
+    EXPECT_NEAR(found.gap(0), whole.gap(0), 1e-11 * whole.objective(0));
+  }
 }
 
 TEST(ConvEncode, RefusesWhatItCannotServe) {
