@@ -14,7 +14,7 @@ METHODS = {
     "alternating_exact": ("--method", "alternating_exact", "--max-iter", 120),
     "online": ("--method", "online", "--batch-size", 20, "--max-iter", 120),
     "stochastic": ("--method", "stochastic", "--batch-size", 20, "--max-iter", 60),
-    "pudle_ls": ("--method", "pudle_ls", "--threshold", "decay", "--batch-size", 20, "--max-iter", 60),
+    "pudle_ls": ("--method", "pudle_ls", "--threshold", "decay", "--batch-size", 20, "--max-iter", 300),
     "noodl": ("--method", "noodl", "--batch-size", 100, "--max-iter", 300),
     "admm": ("--method", "admm", "--max-iter", 200),
     "ksvd": ("--method", "ksvd", "--n-nonzero", 5, "--batch-size", 100, "--max-iter", 120),
