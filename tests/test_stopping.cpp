@@ -16,7 +16,7 @@
 #include "riata/learning/learn_dictionary.hpp"
 #include "riata/learning/recovery.hpp"
 #include "riata/learning/train.hpp"
-#include "riata/networks/analytic_weight.hpp"
+#include "riata/operators/analytic_weight.hpp"
 #include "riata/neuro/sparse_inverse.hpp"
 #include "riata/optim/line_search.hpp"
 #include "riata/solvers/certificate.hpp"

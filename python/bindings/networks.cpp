@@ -16,7 +16,7 @@
 #include "options.hpp"
 #include "riata/core/sentence.hpp"
 #include "riata/learning/train.hpp"
-#include "riata/networks/analytic_weight.hpp"
+#include "riata/operators/analytic_weight.hpp"
 #include "riata/networks/network_file.hpp"
 #include "riata/solvers/certificate.hpp"
 

@@ -25,7 +25,7 @@
 #include "riata/learning/run.hpp"
 #include "riata/learning/train.hpp"
 #include "riata/learning/validation_curve.hpp"
-#include "riata/networks/analytic_weight.hpp"
+#include "riata/operators/analytic_weight.hpp"
 #include "riata/networks/network_encoder.hpp"
 #include "riata/networks/network_file.hpp"
 #include "riata/networks/shrinks.hpp"

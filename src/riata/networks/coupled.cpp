@@ -1,7 +1,6 @@
 #include "riata/networks/coupled.hpp"
 
 #include "riata/core/check.hpp"
-#include "riata/networks/analytic_weight.hpp"
 #include "riata/networks/shrinks.hpp"
 
 namespace riata {
@@ -12,21 +11,32 @@ Matrix<T> number(double value) {
   return Matrix<T>::Constant(1, 1, static_cast<T>(value));
 }
 
+/// W of layers over D: where D is no matrix, as the map that D is.
+template <Scalar T>
+CoupledParts<T> with_weight(const LayerSite<T>& site, NamedArray<T> weight, CoupledParts<T> parts) {
+  if (!site.model.dictionary().matrix()) {
+    const auto like = site.model.dictionary().unstructured();
+    parts.weight_map = like->at({{like->parameters().begin()->first, weight.values}});
+  }
+  parts.weight.emplace(std::move(weight));
+  return parts;
+}
+
 /// 1 / L, for all atoms or for each.
 template <Scalar T>
 Matrix<T> first_threshold(const NetworkModel<T>& model) {
-  const Index size = model.options.threshold == ThresholdShape::atom ? model.n_atoms() : 1;
+  const Index size = model.options.threshold == ThresholdShape::atom ? model.dictionary().n_atoms() : 1;
   return Matrix<T>::Constant(size, 1, static_cast<T>(1 / model.lipschitz));
 }
 
 template <Scalar T>
 Matrix<T> first_weight(const NetworkModel<T>& model) {
-  return model.D() * static_cast<T>(1 / model.lipschitz);
+  return model.atoms() * static_cast<T>(1 / model.lipschitz);
 }
 
 template <Scalar T>
 CoupledParts<T> coupled_parts(const LayerSite<T>& site) {
-  return {.weight = site.own("weight"), .threshold = site.own("threshold")};
+  return with_weight(site, site.own("weight"), {.threshold = site.own("threshold")});
 }
 
 /// alpha is the threshold too.
@@ -58,20 +68,21 @@ Parameters<T> CoupledRow<T>::initial(const NetworkModel<T>& model, int layer) {
 
 template <Scalar T>
 TiedRow<T>::TiedRow(const LayerSite<T>& site)
-    : CoupledRow<T>(site, {.weight = site.shared("weight"), .step = site.own("step"), .threshold = site.own("threshold")}) {}
+    : CoupledRow<T>(site,
+                    with_weight(site, site.shared("weight"), {.step = site.own("step"), .threshold = site.own("threshold")})) {}
 
 template <Scalar T>
 Parameters<T> TiedRow<T>::initial(const NetworkModel<T>& model, int layer) {
   Parameters<T> parameters{{parameter_name(layer, "step"), number<T>(1 / model.lipschitz)},
                            {parameter_name(layer, "threshold"), first_threshold(model)}};
-  if (layer == 0) parameters["weight"] = model.D();
+  if (layer == 0) parameters["weight"] = model.atoms();
   return parameters;
 }
 
 template <Scalar T>
 Parameters<T> AlistaRow<T>::initial(const NetworkModel<T>& model, int layer) {
   Parameters<T> parameters = TiedRow<T>::initial(model, layer);
-  if (layer == 0) parameters["weight"] = analytic_weight<T>(model.D());
+  if (layer == 0 && !model.awaits_parameters) parameters["weight"] = model.dictionary().analytic_weight();
   return parameters;
 }
 

@@ -18,6 +18,8 @@ struct KindTraits {
   bool support_selection = false;    ///< takes a SupportSelection
   bool groups = false;               ///< needs groups, and its penalty is that of the groups
   bool any_dictionary = false;       ///< asks for products with D alone: it need not be a matrix
+  bool any_atoms = false;            ///< asks for its atoms beside (Dictionary::unstructured): a matrix or a convolution
+  bool any_length = false;           ///< its parameters serve convolutions of any length of signals
   bool weights = false;              ///< its layers heed the weights of a data fit
   bool rebuilds = false;             ///< blocks follow from the codes (Layer::rebuild), so that they are not kept
   std::set<std::string> fixed = {};  ///< parameters that nothing trains

@@ -24,6 +24,12 @@ PenaltyOptions NetworkModel<T>::penalty() const {
   return {.kind = PenaltyKind::group, .groups = options.groups};
 }
 
+template <Scalar T>
+Matrix<T> NetworkModel<T>::atoms() const {
+  if (const auto D = dictionary().matrix()) return *D;
+  return dictionary().unstructured()->parameters().begin()->second;
+}
+
 /// The published code takes what exceeds the percentile, by the nearest rank.
 template <Scalar T>
 Index NetworkModel<T>::selected_atoms(int layer) const {

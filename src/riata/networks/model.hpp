@@ -58,10 +58,12 @@ struct NetworkModel {
   int n_layers;
   double lipschitz;  ///< L
   NetworkOptions options;
+  bool awaits_parameters = false;  ///< others follow: what is dear to compute may be left zero
 
   const Dictionary<T>& dictionary() const { return *shared_dictionary; }
   /// The columns of D. Kinds that need them are not those of any dictionary (KindTraits).
   MatrixView<T> D() const { return require_matrix(dictionary(), "the layer"); }
+  Matrix<T> atoms() const;                ///< the parameter of D.unstructured(): D itself, or the kernels of a convolution
   PenaltyOptions penalty() const;         ///< g
   Index selected_atoms(int layer) const;  ///< how many of its largest entries layer t leaves as they are
   Index n_features() const { return dictionary().signal_size(); }

@@ -2,6 +2,7 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 
@@ -86,12 +87,16 @@ Network<T>::Network(std::string kind, DenseDictionary<T> dictionary, int n_layer
     : Network(std::move(kind), std::make_shared<const DenseDictionary<T>>(dictionary.owned()), n_layers, std::move(options)) {}
 
 template <Scalar T>
-Network<T>::Network(std::string kind, std::shared_ptr<const Dictionary<T>> dictionary, int n_layers, NetworkOptions&& options)
-    : kind_(std::move(kind)), model_{std::move(dictionary), n_layers, 1, std::move(options)} {
+Network<T>::Network(std::string kind, std::shared_ptr<const Dictionary<T>> dictionary, int n_layers, NetworkOptions&& options,
+                    bool awaits_parameters)
+    : kind_(std::move(kind)), model_{std::move(dictionary), n_layers, 1, std::move(options), awaits_parameters} {
   const NetworkKind<T>& row = find_network_kind<T>(kind_);
   require(n_layers >= 1 && n_layers <= most_layers, "n_layers = {}, must be between 1 and {}", n_layers, most_layers);
-  if (!row.traits.any_dictionary && !model_.dictionary().matrix())
-    refuse(formatted("Network: the kind '{}' needs a dictionary that is a matrix, which this one is not; '{}' serve any", kind_,
+  const bool serves = row.traits.any_dictionary || model_.dictionary().matrix().has_value() ||
+                      (row.traits.any_atoms && model_.dictionary().unstructured() != nullptr);
+  if (!serves)
+    refuse(formatted("Network: the kind '{}' needs a dictionary that is a matrix{}, which this one is not; '{}' serve any", kind_,
+                     row.traits.any_atoms ? " or a convolution" : "",
                      fmt::join(kinds_with<T>(&KindTraits::any_dictionary), "', '")));
   require_options<T>(kind_, row.traits, model_.options, model_.n_atoms());
   const double norm_sq = model_.options.lipschitz.value_or(model_.dictionary().squared_norm());
@@ -106,6 +111,39 @@ Network<T>::Network(std::string kind, std::shared_ptr<const Dictionary<T>> dicti
     initial.merge(row.initial(model_, t));
   }
   parameters_.set(std::move(initial));
+}
+
+template <Scalar T>
+Network<T> Network<T>::with_parameters(std::string kind, const Dictionary<T>& dictionary, int n_layers,
+                                       const NetworkOptions& options, Parameters<T> parameters) {
+  Network network(std::move(kind), std::shared_ptr<const Dictionary<T>>(dictionary.at({})), n_layers, NetworkOptions(options),
+                  /*awaits_parameters=*/true);
+  network.set_parameters(std::move(parameters));
+  network.model_.awaits_parameters = false;
+  return network;
+}
+
+template <Scalar T>
+Parameters<T> Network<T>::shapes(std::string kind, const Dictionary<T>& dictionary, int n_layers, const NetworkOptions& options) {
+  return Network(std::move(kind), std::shared_ptr<const Dictionary<T>>(dictionary.at({})), n_layers, NetworkOptions(options),
+                 /*awaits_parameters=*/true)
+      .parameters();
+}
+
+template <Scalar T>
+Network<T> Network<T>::over(const Dictionary<T>& dictionary) const {
+  const Dictionary<T>& own = model_.dictionary();
+  if (dictionary.code_size() != own.code_size() || dictionary.signal_size() != own.signal_size())
+    require(traits().any_length, "Network: the parameters of the kind '{}' are those of one length of signals", kind_);
+  const Parameters<T> before = own.parameters(), after = dictionary.parameters();
+  const bool alike = std::ranges::equal(before, after, [](const auto& a, const auto& b) {
+    return a.first == b.first && a.second.rows() == b.second.rows() && a.second.cols() == b.second.cols();
+  });
+  require(alike && !before.empty(), "Network: the atoms of the other dictionary differ in number or size from its own");
+  Network other = *this;
+  other.model_.shared_dictionary = dictionary.at({});
+  other.norm_ = std::make_shared<Norm>();
+  return other;
 }
 
 template <Scalar T>

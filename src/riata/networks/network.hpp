@@ -59,10 +59,19 @@ template <Scalar T>
 class Network {
  public:
   /// At the start of its kind: parameters() make it the classical algorithm, where there is one. Keeps a copy of the dictionary,
-  /// which must be a matrix unless the kind says any_dictionary (step, fista, facnet).
+  /// which must be a matrix unless the kind says any_dictionary (step, fista, facnet) or, for a convolution, any_atoms (coupled,
+  /// tied, alista, first_step, group).
   /// @throws std::invalid_argument naming the field, its value and the rule
   Network(std::string kind, const Dictionary<T>& dictionary, int n_layers, NetworkOptions options = {});
   Network(std::string kind, DenseDictionary<T> dictionary, int n_layers, NetworkOptions options = {});
+  /// With these parameters from the start. @throws std::invalid_argument likewise, and as set_parameters()
+  static Network with_parameters(std::string kind, const Dictionary<T>& dictionary, int n_layers, const NetworkOptions& options,
+                                 Parameters<T> parameters);
+  /// The names and shapes of its parameters, whose values mean nothing. @throws std::invalid_argument as the constructor
+  static Parameters<T> shapes(std::string kind, const Dictionary<T>& dictionary, int n_layers, const NetworkOptions& options);
+  /// The same layers over a convolution of the same atoms and another length of signals; L stays.
+  /// @throws std::invalid_argument if the atoms differ in number or size, or the kind's parameters depend on the length (KindTraits)
+  Network over(const Dictionary<T>& dictionary) const;
 
   const std::string& kind() const { return kind_; }
   const KindTraits& traits() const { return find_network_kind<T>(kind_).traits; }
@@ -111,7 +120,8 @@ class Network {
                          const NetworkDerivatives& wanted, const NetworkRun<T>& run = {}) const;
 
  private:
-  Network(std::string kind, std::shared_ptr<const Dictionary<T>> dictionary, int n_layers, NetworkOptions&& options);
+  Network(std::string kind, std::shared_ptr<const Dictionary<T>> dictionary, int n_layers, NetworkOptions&& options,
+          bool awaits_parameters = false);
   struct Call;
   NetworkGradient<T> loss_gradient_for(const char* where, const Batch<T>& batch, const Reg& reg, const NetworkDerivatives& wanted,
                                        const NetworkRun<T>& run, const OptionalMatrixRef<T>& targets) const;

@@ -57,8 +57,9 @@ using Metadata = std::map<std::string, std::string>;
 
 /// Without what the file itself says, which is not the caller's to give, nor among the text that he gets back.
 Metadata free_text(Metadata metadata) {
-  for (const char* key : {"format", "format_version", "kind", "network", "n_layers", "threshold", "lipschitz", "reg",
-                          "support_selection_p", "support_selection_p_max", "conventions"})
+  for (const char* key :
+       {"format", "format_version", "kind", "network", "n_layers", "threshold", "lipschitz", "reg", "support_selection_p",
+        "support_selection_p_max", "conventions", "dictionary", "n_channels", "n_times", "boundary"})
     metadata.erase(key);
   return metadata;
 }
@@ -111,7 +112,7 @@ void become_network(const Dictionary<T>& D, const std::string& path, TensorFile&
 /// Refuses a file without the arrays of such a network before memory is taken for one: it holds what it says then. Which arrays
 /// those are is read from a small network of that kind; sizes that are neither 1 nor the dictionary's are not looked at.
 template <Scalar T>
-void require_tensors(const TensorFile& file, const std::string& kind, const Matrix<T>& dictionary, int n_layers,
+void require_tensors(const TensorFile& file, const std::string& kind, const MatrixView<T>& dictionary, int n_layers,
                      NetworkOptions options, const std::string& path) {
   constexpr Index n_features = 11, n_atoms = 13;  // that no kind has on its own account
   if (!options.groups.empty()) options.groups.assign(n_atoms, 0);
@@ -191,15 +192,14 @@ void save_network(const std::string& path, const StoredNetwork<T>& stored) {
   const Parameters<T> dictionary = net.dictionary().parameters();
   require(net.dictionary().matrix() || !dictionary.contains("dictionary"),
           "save_network: the parameter 'dictionary' names the atoms of a matrix, which this one is not; name it otherwise");
-  store_parameters(dictionary, file.tensors);
+  store_dictionary(net.dictionary(), file.tensors, file.metadata);
   if (const auto& groups = net.options().groups; !groups.empty()) file.tensors["groups"] = {{std::ssize(groups)}, groups};
   for (const auto& [name, values] : net.parameters()) file.tensors[name] = parameter_to_tensor(values);
   write_model_file(path, "network", std::move(file));
 }
 
-/// make_network(kind, n_layers, options): the network before its parameters are read.
 template <Scalar T>
-StoredNetwork<T> load(const TensorFile& file, const std::string& path, const auto& make_network) {
+StoredNetwork<T> load_over(const Dictionary<T>& D, const TensorFile& file, const std::string& path) {
   NetworkOptions options{.lipschitz = number<double>(file, "lipschitz", path)};
   const auto text = [&](const std::string& key) {
     const auto found = file.metadata.find(key);
@@ -217,16 +217,20 @@ StoredNetwork<T> load(const TensorFile& file, const std::string& path, const aut
     options.groups = *labels;
   }
   const int n_layers = number<int>(file, "n_layers", path);
-  StoredNetwork<T> stored{.network = make_network(kind, n_layers, options)};
-  Parameters<T> parameters;
-  for (const auto& [name, values] : stored.network.parameters()) {
+  if (const auto atoms = D.matrix())
+    require_tensors<T>(file, kind, *atoms, n_layers, options, path);
+  else
+    require_layers(file, naming(path, [&] { return Network<T>::shapes(kind, D, 1, options); }), n_layers, path);
+  Parameters<T> parameters = naming(path, [&] { return Network<T>::shapes(kind, D, n_layers, options); });
+  for (auto& [name, values] : parameters) {
     const auto tensor = file.tensors.find(name);
     require(tensor != file.tensors.end(), "{}: tensor '{}' is missing", path, name);
     require(std::holds_alternative<std::vector<T>>(tensor->second.data), "{}: tensor '{}' is not of the dictionary's precision",
             path, name);
-    parameters[name] = tensor_to_parameter(tensor->second, values, name, path);
+    values = tensor_to_parameter(tensor->second, values, name, path);
   }
-  naming(path, [&] { stored.network.set_parameters(std::move(parameters)); });
+  StoredNetwork<T> stored{
+      .network = naming(path, [&] { return Network<T>::with_parameters(kind, D, n_layers, options, std::move(parameters)); })};
   if (file.metadata.contains("reg")) {
     stored.reg = number<double>(file, "reg", path);
     require(std::isfinite(*stored.reg) && *stored.reg > 0, "{}: metadata 'reg' is {}, must be > 0 and finite", path, *stored.reg);
@@ -238,13 +242,15 @@ StoredNetwork<T> load(const TensorFile& file, const std::string& path, const aut
 template <Scalar T>
 StoredNetwork<T> load_network(const std::string& path) {
   TensorFile file = read_network(path);
-  require_stored_matrix(file.tensors, path);
-  Matrix<T> dictionary = get_matrix<T>(file.tensors, "dictionary", path);
-  if (has_learned_steps(file)) become_network<T>(naming(path, [&] { return DenseDictionary<T>(dictionary); }), path, file);
-  return load<T>(file, path, [&](const std::string& kind, int n_layers, const NetworkOptions& options) {
-    require_tensors<T>(file, kind, dictionary, n_layers, options, path);
-    return naming(path, [&] { return Network<T>(kind, DenseDictionary<T>(std::move(dictionary)), n_layers, options); });
-  });
+  const auto dictionary = stored_dictionary<T>(file.tensors, file.metadata, path);
+  if (has_learned_steps(file)) become_network<T>(*dictionary, path, file);
+  if (!dictionary->matrix()) {
+    const std::string kind = text_of(file.metadata, "network");
+    require(naming(path, [&] { return find_network_kind<T>(kind); }).traits.any_length,
+            "{}: the parameters of the kind '{}' are those of one length of signals; C++ loads it, given a dictionary like it",
+            path, kind);
+  }
+  return load_over<T>(*dictionary, file, path);
 }
 
 template <Scalar T>
@@ -252,19 +258,12 @@ StoredNetwork<T> load_network(const std::string& path, const Dictionary<T>& like
   TensorFile file = read_network(path);
   const auto dictionary = stored_dictionary(file.tensors, like, path);
   if (has_learned_steps(file)) become_network<T>(*dictionary, path, file);
-  return load<T>(file, path, [&](const std::string& kind, int n_layers, const NetworkOptions& options) {
-    if (const auto atoms = dictionary->matrix())
-      require_tensors<T>(file, kind, *atoms, n_layers, options, path);
-    else
-      require_layers(file, naming(path, [&] { return Network<T>(kind, *dictionary, 1, options); }).parameters(), n_layers, path);
-    return naming(path, [&] { return Network<T>(kind, *dictionary, n_layers, options); });
-  });
+  return load_over<T>(*dictionary, file, path);
 }
 
 bool network_is_float32(const std::string& path) {
   const TensorFile file = read_network(path);
-  require_stored_matrix(file.tensors, path);
-  return std::holds_alternative<std::vector<float>>(file.tensors.at("dictionary").data);
+  return stored_in_float32(file.tensors, file.metadata, path);
 }
 
 template <Scalar T>

@@ -10,7 +10,8 @@
 
 namespace riata {
 
-/// Tensors: `dictionary` (n_atoms, n_features), or dictionary.<name> for each parameter of one that is no matrix; every parameter
+/// Tensors: `dictionary` (n_atoms, n_features), or what a convolution is (operators/dictionary_tensors.hpp), or dictionary.<name>
+/// for each parameter of another; every parameter
 /// under its name (an array of riata's n x m is (m, n) here, and one of n x 1 is (n)), and `groups` where there are any.
 /// Metadata: as every model file, `kind` = "network", the `network`'s kind, `n_layers`, the options, `reg` of training if there
 /// was one, and the training record as given.
@@ -32,7 +33,7 @@ void save_network(const std::string& path, const StoredNetwork<T>& stored);
 template <Scalar T>
 StoredNetwork<T> load_network(const std::string& path);
 
-/// The same for a network over any dictionary: `like` with the parameters stored.
+/// The same for a network over a dictionary that is neither matrix nor convolution: `like` with the parameters stored.
 template <Scalar T>
 StoredNetwork<T> load_network(const std::string& path, const Dictionary<T>& like);
 

@@ -346,6 +346,13 @@ std::unique_ptr<Dictionary<double>> ConvolutionalDictionary<T>::in_double() cons
 }
 
 template <Scalar T>
+std::unique_ptr<Dictionary<T>> ConvolutionalDictionary<T>::unstructured() const {
+  auto free = std::make_unique<ConvolutionalDictionary>(atoms(), shape_);
+  free->norm_ = norm_;
+  return free;
+}
+
+template <Scalar T>
 Vector<T> tukey_window(Index length, double alpha) {
   require(length >= 1, "tukey_window: length = {}, must be >= 1", length);
   require(alpha >= 0 && alpha <= 1, "tukey_window: alpha = {}, must be in [0, 1]", alpha);

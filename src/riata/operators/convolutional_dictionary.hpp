@@ -64,6 +64,8 @@ class ConvolutionalDictionary final : public Dictionary<T> {
   void make_tangent(const Parameters<T>& at, Parameters<T>& direction) const override;
   std::unique_ptr<Dictionary<T>> at(const Parameters<T>& parameters) const override;
   std::unique_ptr<Dictionary<double>> in_double() const override;
+  std::unique_ptr<Dictionary<T>> unstructured() const override;  ///< of free kernels
+  Matrix<T> analytic_weight() const override;
 
  private:
   template <Scalar>

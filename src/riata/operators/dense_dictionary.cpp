@@ -7,6 +7,7 @@
 #include "riata/linalg/blas.hpp"
 #include "riata/linalg/kernels.hpp"
 #include "riata/linalg/norms.hpp"
+#include "riata/operators/analytic_weight.hpp"
 
 namespace riata {
 namespace {
@@ -111,6 +112,11 @@ std::unique_ptr<Dictionary<double>> DenseDictionary<T>::in_double() const {
 template <Scalar T>
 double DenseDictionary<T>::squared_norm() const {
   return spectral_norm_squared(atoms());
+}
+
+template <Scalar T>
+Matrix<T> DenseDictionary<T>::analytic_weight() const {
+  return riata::analytic_weight<T>(atoms());
 }
 
 template <Scalar T>

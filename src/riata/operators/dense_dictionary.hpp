@@ -57,6 +57,8 @@ class DenseDictionary final : public Dictionary<T> {
   void make_tangent(const Parameters<T>& at, Parameters<T>& direction) const override;
   std::unique_ptr<Dictionary<T>> at(const Parameters<T>& parameters) const override;
   std::unique_ptr<Dictionary<double>> in_double() const override;
+  std::unique_ptr<Dictionary<T>> unstructured() const override { return at({}); }
+  Matrix<T> analytic_weight() const override;
 
  private:
   DenseDictionary(std::shared_ptr<const Matrix<T>> owner, Constraint constraint);

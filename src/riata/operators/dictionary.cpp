@@ -14,6 +14,13 @@ MatrixView<T> require_matrix(const Dictionary<T>& D, const char* what) {
   return *matrix;
 }
 
+template <Scalar T>
+Matrix<T> Dictionary<T>::analytic_weight() const {
+  refuse("analytic_weight: needs a dictionary that is a matrix or a convolution, which this one is not");
+}
+
+template class Dictionary<float>;
+template class Dictionary<double>;
 template MatrixView<float> require_matrix(const Dictionary<float>&, const char*);
 template MatrixView<double> require_matrix(const Dictionary<double>&, const char*);
 

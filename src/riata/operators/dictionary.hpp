@@ -42,6 +42,13 @@ class Dictionary {
 
   /// D itself where it is a matrix, as long as this lives: the one door for what needs its columns or its Gram matrix.
   virtual std::optional<MatrixView<T>> matrix() const { return {}; }
+
+  /// The same map with one parameter, its atoms without further structure: what a layer's own weight W is like, which takes
+  /// the signal to the code in the place of D. Null where none is known.
+  virtual std::unique_ptr<Dictionary> unstructured() const { return nullptr; }
+  /// W least coherent with D (analytic_weight.hpp), of the shape of that parameter. @throws std::invalid_argument where none is
+  /// known
+  virtual Matrix<T> analytic_weight() const;
 };
 
 /// The columns of D. @throws std::invalid_argument where D is no matrix, naming `what` needs one

@@ -15,7 +15,7 @@ CoupledLayer<T>::CoupledLayer(const Dictionary<T>& D, Shrink<T> shrink, const Co
       shrink_(std::move(shrink)),
       first_kept_(room.n_layers - room.stored),
       r_(static_cast<std::size_t>(std::max(room.stored, 1))),
-      transposed_(parts.weight ? Matrix<T>(parts.weight->values.transpose()) : Matrix<T>()),
+      transposed_(parts.weight && !parts.weight_map ? Matrix<T>(parts.weight->values.transpose()) : Matrix<T>()),
       pull_(D.code_size(), room.tile),
       Wh_(D.signal_size(), room.stored > 0 ? room.tile : 0),
       before_(D.code_size(), matrix_ ? room.tile : 0),
@@ -23,6 +23,9 @@ CoupledLayer<T>::CoupledLayer(const Dictionary<T>& D, Shrink<T> shrink, const Co
       rho_(room.tile),
       rho_gradient_(static_cast<std::size_t>(room.tile)) {
   for (Matrix<T>& r : r_) r.resize(D.signal_size(), room.tile);  // memory that nobody has touched yet
+  if (parts.weight_map) map_parameter_ = parts.weight_map->parameters().begin()->first;
+  if (const auto& theta = parts.threshold; theta && theta->values.size() > 1 && D.n_atoms() < D.code_size())
+    spread_theta_ = theta->values.transpose().replicate(D.code_size() / D.n_atoms(), 1).reshaped(D.code_size(), 1);
 }
 
 template <Scalar T>
@@ -38,7 +41,7 @@ double CoupledLayer<T>::reg_share(int layer) const {
 
 template <Scalar T>
 Thresholds<T> CoupledLayer<T>::thresholds(const TileInput<T>& input, int layer) {
-  if (parts_.threshold) return {input.reg, &parts_.threshold->values};
+  if (parts_.threshold) return {input.reg, spread_theta_.size() > 0 ? &spread_theta_ : &parts_.threshold->values};
   auto rho = rho_.head(input.reg.size());
   rho = static_cast<T>(alpha(layer) * reg_share(layer)) * input.reg;
   return {rho};
@@ -64,13 +67,36 @@ void CoupledLayer<T>::forward(const TileInput<T>& input, const LayerState<T>& be
     r -= input.X;
   }
   input.weigh(r);
-  if (parts_.weight)
+  if (parts_.weight_map)
+    parts_.weight_map->adjoint(r, pull);
+  else if (parts_.weight)
     multiply<T>(transposed_, r, pull);
   else
     D_.adjoint(r, pull);
   MatrixRef<T> z = after.z;
   shrink_.forward(z, thresholds(input, before.number),
                   [&](Index i) { gradient_step(m, before.z.col(i).data(), alpha, pull.col(i).data(), z.col(i).data()); });
+}
+
+/// The shrinkage backward; theta of an atom is that of all entries of the code that are its own.
+template <Scalar T>
+void CoupledLayer<T>::shrink_back(const TileInput<T>& input, const LayerState<T>& after, MatrixRef<T> h, std::span<double> rho,
+                                  Matrix<T>* theta, int layer) {
+  if (theta == nullptr || spread_theta_.size() == 0)
+    return shrink_.backward(after.z, thresholds(input, layer), h, {.rho = rho, .theta = theta});
+  Matrix<T> spread = Matrix<T>::Zero(spread_theta_.rows(), 1);
+  shrink_.backward(after.z, thresholds(input, layer), h, {.rho = rho, .theta = &spread});
+  *theta += spread.reshaped(spread.rows() / theta->rows(), theta->rows()).colwise().sum().transpose();
+}
+
+/// gradient += scale d<r, W h>/dW
+template <Scalar T>
+void CoupledLayer<T>::add_weight_gradient(T scale, const ConstMatrixRef<T>& r, const ConstMatrixRef<T>& h, Matrix<T>& gradient) {
+  if (!parts_.weight_map) return add_outer<T>(scale, r, h, gradient);
+  Parameters<T> pack;
+  pack[map_parameter_] = std::move(gradient);
+  parts_.weight_map->accumulate_gradient(scale, r, h, pack);
+  gradient = std::move(pack[map_parameter_]);
 }
 
 template <Scalar T>
@@ -85,11 +111,13 @@ void CoupledLayer<T>::backward(const TileInput<T>& input, const LayerState<T>& b
   const auto find = [&](const auto& part) { return part ? gradients.find(part->name) : nullptr; };
 
   const auto rho = std::span<double>(rho_gradient_).first(static_cast<std::size_t>(n));
-  shrink_.backward(after.z, thresholds(input, before.number), h, {.rho = rho, .theta = find(parts_.threshold)});
+  shrink_back(input, after, h, rho, find(parts_.threshold), before.number);
   for (std::size_t i = 0; i < gradients.reg.size(); ++i)
     gradients.reg[i] += (parts_.threshold ? 1 : step * reg_share(before.number)) * rho[i];
 
-  const std::optional<MatrixView<T>> W = parts_.weight ? view_of(parts_.weight->values) : matrix_;
+  const std::optional<MatrixView<T>> W = parts_.weight_map ? std::nullopt
+                                         : parts_.weight   ? std::optional(view_of(parts_.weight->values))
+                                                           : matrix_;
   if (W) h_.assign(h);
   const bool sparse = W.has_value() && h_.sparse();
   if (sparse)
@@ -97,12 +125,12 @@ void CoupledLayer<T>::backward(const TileInput<T>& input, const LayerState<T>& b
   else if (W)
     multiply<T>(*W, h, Wh);
   else
-    D_.apply(h, Wh);
+    (parts_.weight_map ? *parts_.weight_map : D_).apply(h, Wh);
   if (Matrix<T>* weight = find(parts_.weight)) {
     if (sparse)
       h_.add_outer(-alpha, r, *weight);
     else
-      add_outer<T>(-alpha, r, h, *weight);
+      add_weight_gradient(-alpha, r, h, *weight);
   }
   Matrix<T>* by_step = find(parts_.step);
   if (by_step != nullptr || !gradients.steps.empty()) {

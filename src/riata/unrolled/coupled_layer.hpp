@@ -19,7 +19,9 @@
 #pragma once
 
 #include <algorithm>
+#include <memory>
 #include <optional>
+#include <string>
 
 #include "riata/linalg/sparse_columns.hpp"
 #include "riata/unrolled/layer.hpp"
@@ -30,11 +32,12 @@ namespace riata {
 /// What a coupled layer is made of. A name that stands in no gradient pack is simply not learned.
 template <Scalar T>
 struct CoupledParts {
-  std::optional<NamedArray<T>> weight = {};     ///< W, n_features x n_atoms; absent: D
-  std::optional<NamedArray<T>> step = {};       ///< alpha, 1 x 1; absent: 1
-  std::optional<NamedArray<T>> threshold = {};  ///< theta, 1 x 1 or n_atoms x 1; absent: alpha
-  const LayerSchedule* schedule = nullptr;      ///< alpha and m of all layers, which are one object then
-  bool on_supports = false;                     ///< may such layers, where nothing goes back, multiply on them?
+  std::optional<NamedArray<T>> weight = {};              ///< W, n_features x n_atoms, or kernels; absent: D
+  std::shared_ptr<const Dictionary<T>> weight_map = {};  ///< W as the map that it is, where D is no matrix
+  std::optional<NamedArray<T>> step = {};                ///< alpha, 1 x 1; absent: 1
+  std::optional<NamedArray<T>> threshold = {};           ///< theta, one or one per atom; absent: alpha
+  const LayerSchedule* schedule = nullptr;               ///< alpha and m of all layers, which are one object then
+  bool on_supports = false;                              ///< may such layers, where nothing goes back, multiply on them?
 };
 
 template <Scalar T>
@@ -50,6 +53,9 @@ class CoupledLayer : public Layer<T> {
   double alpha(int layer) const;
   double reg_share(int layer) const;
   Thresholds<T> thresholds(const TileInput<T>& input, int layer);
+  void shrink_back(const TileInput<T>& input, const LayerState<T>& after, MatrixRef<T> h, std::span<double> rho, Matrix<T>* theta,
+                   int layer);
+  void add_weight_gradient(T scale, const ConstMatrixRef<T>& r, const ConstMatrixRef<T>& h, Matrix<T>& gradient);
   bool is_from_zero(int layer) const { return layer == 0 && starts_from_zero_; }
   auto residual(int layer, Index n) { return r_[static_cast<std::size_t>(std::max(0, layer - first_kept_))].leftCols(n); }
 
@@ -61,6 +67,8 @@ class CoupledLayer : public Layer<T> {
   bool was_dense_ = false;         // a layer before, of those that are one object: they look no more
   bool starts_from_zero_ = false;  // the first layer's code, which costs no product
   std::vector<Matrix<T>> r_;       // of each layer that is kept
+  std::string map_parameter_;      // of the map that W is
+  Matrix<T> spread_theta_;         // theta of each entry of the code, where an atom has several
   Matrix<T> transposed_;           // W^T: OpenBLAS multiplies small matrices as they lie, unless transposed
   Matrix<T> pull_, Wh_;
   SparseColumns<T> before_, h_;  // the layer's input and the cotangent of a

@@ -1,4 +1,4 @@
-#include "riata/networks/analytic_weight.hpp"
+#include "riata/operators/analytic_weight.hpp"
 
 #include <gtest/gtest.h>
 
