@@ -151,11 +151,18 @@ std::string array_text(const Json& json) {
   return formatted("({}) {}, {}", shape, json["dtype"].get<std::string>(), range_text(json));
 }
 
-/// ", step, 20 layers, trained at reg = 0.1"
-std::string network_text(const Json& metadata) {
+/// ", step, 20 layers, trained at reg = 0.1"; over patterns ", step, 20 layers, 40 patterns of 256 samples in 19 channels".
+std::string network_text(const Json& tensors, const Json& metadata) {
   const auto value = [&](const char* key) { return metadata.contains(key) ? shown(metadata[key].get<std::string>()) : "?"; };
-  return formatted(", {}, {} layers", value("network"), value("n_layers")) +
-         (metadata.contains("reg") ? ", trained at reg = " + value("reg") : "");
+  std::string text = formatted(", {}, {} layers", value("network"), value("n_layers"));
+  for (const char* name : {"dictionary.v", "dictionary.kernels"}) {
+    const Index n_channels = std::strtoll(value("n_channels").c_str(), nullptr, 10);
+    if (!tensors.contains(name) || n_channels < 1 || tensors[name]["shape"].size() != 2) continue;
+    const auto shape = tensors[name]["shape"].get<std::vector<Index>>();
+    text += formatted(", {} patterns of {} samples in {} channels", shape[0],
+                      shape[1] / (name == std::string("dictionary.v") ? 1 : n_channels), n_channels);
+  }
+  return text + (metadata.contains("reg") ? ", trained at reg = " + value("reg") : "");
 }
 
 /// ", 40 of rank one of 256 samples (1 s at 256 Hz), 19 channels, in V, learned at reg = 0.1"; of a file that is damaged no more
@@ -208,7 +215,7 @@ std::string text_of(const Json& json) {
   if (json.contains("pages"))
     for (std::size_t i = 0; i < json["pages"].size(); ++i)
       text += formatted("\n  page {}: {}", i + 1, image_text(json["pages"][i]));
-  if (kind == "network") text += network_text(json["metadata"]);
+  if (kind == "network") text += network_text(json["tensors"], json["metadata"]);
   if (kind == "patterns") text += patterns_text(json["tensors"], json["metadata"]);
   if (kind == "recording") text += recording_text(json);
   if (kind == "array") text += ' ' + array_text(json);

@@ -9,7 +9,9 @@
 #include "inputs.hpp"
 #include "options.hpp"
 #include "riata/learning/learn_patterns.hpp"
+#include "riata/learning/pattern_model.hpp"
 #include "riata/learning/recording_files.hpp"
+#include "riata/networks/network_file.hpp"
 
 namespace riata::cli {
 
@@ -27,6 +29,29 @@ std::vector<const CLI::Option*> add_recording_flags(CLI::App& app, RecordingFlag
 /// The recording, with --rate where it says none. @throws std::invalid_argument, riata::Error
 template <Scalar T>
 RecordingFile<T> open_recording(const std::string& name, const RecordingFlags& flags, const ChannelChoice& choice);
+
+/// For a model's patterns: its channels, by name. @throws std::invalid_argument likewise, and for other channels, rate or unit
+template <Scalar T>
+RecordingFile<T> open_recording_of(const PatternModel<T>& model, const std::string& model_name, const std::string& input,
+                                   const RecordingFlags& flags);
+/// What a network over patterns says of recordings: its atoms, channels, rate and unit.
+template <Scalar T>
+PatternModel<T> patterns_of(const StoredNetwork<T>& stored, const std::string& path);
+
+/// (n_channels n_times) x n_trials, finite.
+template <Scalar T>
+Matrix<T> all_samples(const RecordingFile<T>& file, const std::string& input);
+/// Windows one after the other, those of the first trial first, as many as fit: (n_channels n_times_window) x n_windows, finite.
+template <Scalar T>
+Matrix<T> all_windows(const RecordingFile<T>& file, const std::string& input, Index n_times_window);
+
+/// .npz: rows of activations, trial after trial, for scipy.sparse.load_npz; .npy: (n_atoms, n_positions), of several trials
+/// (n_trials, n_atoms, n_positions).
+template <Scalar T>
+void write_activations(const std::string& path, const Matrix<T>& codes, const ConvolutionalDictionary<T>& D);
+/// Of each pattern, in all trials.
+template <Scalar T>
+std::vector<Index> count_activations(const Matrix<T>& codes, const ConvolutionalDictionary<T>& D);
 
 /// "256 samples (1 s)", without seconds where no rate is known.
 std::string duration_text(Index n_times, const std::optional<double>& rate);

@@ -14,6 +14,7 @@
 #include "kernels.hpp"
 #include "outputs.hpp"
 #include "progress.hpp"
+#include "recordings.hpp"
 #include "riata/core/check.hpp"
 #include "riata/core/error.hpp"
 #include "riata/networks/network_file.hpp"
@@ -32,8 +33,11 @@ struct Train {
   NetworkOptions network;
   TrainingOptions options;
   PatchOptions patches;
+  RecordingFlags recording;
+  std::optional<Index> n_times_window;
   bool centre = false;
-  std::vector<const CLI::Option*> shape;  // the options that a network to start from has settled
+  std::vector<const CLI::Option*> shape;                          // the options that a network to start from has settled
+  std::vector<const CLI::Option*> signal_flags, recording_flags;  // of signals alone, and of recordings
   Talk talk;
 
   int run();
@@ -46,6 +50,11 @@ struct Train {
   void adopt(const PenaltyOptions& penalty);
   template <Scalar T>
   StoredNetwork<T> fresh(const Matrix<T>& atoms) const;
+  template <Scalar T>
+  StoredNetwork<T> fresh(const PatternModel<T>& patterns);
+  void require_flags(bool is_of_recordings) const;
+  template <Scalar T>
+  Matrix<T> read_windows(StoredNetwork<T>& stored) const;
   template <Scalar T>
   int train(StoredNetwork<T> stored);
   template <Scalar T>
@@ -88,21 +97,26 @@ void Train::adopt(const Metadata& metadata) {
 
 /// Networks are trained for l1, or for groups by kinds that take them.
 void Train::adopt(const PenaltyOptions& penalty) {
-  require((penalty.kind == PenaltyKind::l1 || penalty.kind == PenaltyKind::group) && !penalty.positive && penalty.weights.empty(),
+  const bool serves = penalty.kind == PenaltyKind::l1 || (penalty.kind == PenaltyKind::group && !penalty.positive);
+  require(serves && penalty.weights.empty(),
           "{} was learned with {}, and networks are trained for plain l1 or for groups; expected its atoms alone, as .npy",
           dictionary,
-          penalty.positive           ? "positive codes"
-          : !penalty.weights.empty() ? "weights"
-                                     : formatted("penalty = '{}'", to_string(penalty.kind)));
+          !penalty.weights.empty() ? "weights"
+          : penalty.positive       ? "positive codes of groups"
+                                   : formatted("penalty = '{}'", to_string(penalty.kind)));
+  network.positive = network.positive || penalty.positive;
   if (network.groups.empty()) network.groups = penalty.groups;
 }
 
 int Train::run() {
   check();
   if (!init_is_network()) {
-    const LoadedDictionary loaded = read_dictionary(dictionary);
     if (!groups.empty()) network.groups = read_labels(groups);
     if (!selection.empty()) network.support_selection = SupportSelection{.p = selection[0], .p_max = selection[1]};
+    if (dictionary.ends_with(".safetensors") && holds_patterns(dictionary))
+      return patterns_are_float32(dictionary) ? train(fresh(load_patterns<float>(dictionary)))
+                                              : train(fresh(load_patterns<double>(dictionary)));
+    const LoadedDictionary loaded = read_dictionary(dictionary);
     adopt(loaded.metadata);
     adopt(loaded.penalty);
     return std::visit([&](const auto& atoms) { return train(fresh(atoms)); }, loaded.atoms);
@@ -121,6 +135,67 @@ StoredNetwork<T> Train::fresh(const Matrix<T>& atoms) const {
   StoredNetwork<T> stored{.network = Network<T>(kind, DenseDictionary<T>(atoms), *n_layers, network)};
   if (!init.empty()) import_parameters<T>(init, stored.network);
   return stored;
+}
+
+/// Patterns of recordings: a convolution, whose windows are as long as asked for, or ten patterns.
+template <Scalar T>
+StoredNetwork<T> Train::fresh(const PatternModel<T>& patterns) {
+  if (!reg && patterns.reg) reg = Reg(*patterns.reg);
+  require(reg || options.max_iter == 0, "--reg is required: {} does not say with which weight it was learned", dictionary);
+  network.positive = network.positive || patterns.positive;
+  const Index window = n_times_window.value_or(10 * patterns.n_times_atom());
+  require(window >= patterns.n_times_atom(), "--n-times-window {} is shorter than the patterns of {}, which have {} samples",
+          window, dictionary, patterns.n_times_atom());
+  StoredNetwork<T> stored{.network = Network<T>(kind, patterns.dictionary(window), *n_layers, network)};
+  for (const auto& [key, value] : patterns.to_text())
+    if (key == "rate" || key == "channel_names" || key == "unit") stored.metadata[key] = value;
+  if (!init.empty()) import_parameters<T>(init, stored.network);
+  return stored;
+}
+
+void Train::require_flags(bool is_of_recordings) const {
+  for (const CLI::Option* flag : is_of_recordings ? signal_flags : recording_flags)
+    require(flag->count() == 0, "{} is {}", flag->get_name(),
+            is_of_recordings ? "for signals and pictures, and " + atoms_name() + " holds patterns of recordings"
+                             : "for recordings, and " + atoms_name() + " holds no patterns");
+}
+
+/// The windows of all recordings, for which the network then is.
+template <Scalar T>
+Matrix<T> Train::read_windows(StoredNetwork<T>& stored) const {
+  require(targets.empty(), "--targets are codes of signals, and {} holds patterns of recordings; leave it out", atoms_name());
+  const PatternModel<T> patterns = patterns_of<T>(stored, atoms_name());
+  std::vector<RecordingFile<T>> files;
+  Index window = n_times_window.value_or(10 * patterns.n_times_atom());
+  for (const std::string& name : data) {
+    files.push_back(open_recording_of<T>(patterns, atoms_name(), name, recording));
+    if (!n_times_window) window = std::min(window, files.back().recording->n_times());
+  }
+  std::vector<Matrix<T>> parts;
+  Index n_windows = 0;
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    parts.push_back(all_windows<T>(files[i], data[i], window));
+    n_windows += parts.back().cols();
+  }
+  stored.network =
+      stored.network.over(dynamic_cast<const ConvolutionalDictionary<T>&>(stored.network.dictionary()).of_length(window));
+  if (parts.size() == 1) return std::move(parts.front());
+  Matrix<T> X(parts.front().rows(), n_windows);
+  n_windows = 0;
+  for (const Matrix<T>& part : parts) {
+    X.middleCols(n_windows, part.cols()) = part;
+    n_windows += part.cols();
+  }
+  return X;
+}
+
+/// "24 atoms of 64 features", "5 patterns of 64 samples in 2 channels".
+template <Scalar T>
+std::string size_of(const Dictionary<T>& D) {
+  if (const auto* convolution = dynamic_cast<const ConvolutionalDictionary<T>*>(&D))
+    return formatted("{} patterns of {} samples in {} channels", D.n_atoms(), convolution->atom_times(),
+                     convolution->shape().n_channels);
+  return formatted("{} atoms of {} features", D.code_size(), D.signal_size());
 }
 
 template <Scalar T>
@@ -144,13 +219,12 @@ int Train::write_start(StoredNetwork<T> stored) const {
        {{"output", output},
         {"kind", net.kind()},
         {"n_layers", net.n_layers()},
-        {"n_atoms", net.dictionary().code_size()},
+        {"n_atoms", net.dictionary().n_atoms()},
         {"n_features", net.dictionary().signal_size()},
         {"dtype", to_string(precision_of<T>())},
         {"n_iter", 0}},
-       formatted("{}: {}, {}, for {} atoms of {} features, not trained", output, net.kind(),
-                 counted(static_cast<std::size_t>(net.n_layers()), "layer"), net.dictionary().code_size(),
-                 net.dictionary().signal_size()));
+       formatted("{}: {}, {}, for {}, not trained", output, net.kind(),
+                 counted(static_cast<std::size_t>(net.n_layers()), "layer"), size_of(net.dictionary())));
   return ok;
 }
 
@@ -158,10 +232,15 @@ template <Scalar T>
 int Train::train(StoredNetwork<T> stored) {
   if (options.max_iter == 0) return write_start(std::move(stored));
   Network<T>& net = stored.network;
-  const MatrixView<T> atoms = *net.dictionary().matrix();
-  AnyMatrix signals = read_signals_for(atoms.rows(), precision_of<T>(), atoms_name(), data, patches);
+  const bool is_of_recordings = !net.dictionary().matrix();
+  require_flags(is_of_recordings);
+  AnyMatrix signals;
+  if (is_of_recordings)
+    signals = read_windows(stored);
+  else
+    signals = read_signals_for(net.dictionary().signal_size(), precision_of<T>(), atoms_name(), data, patches);
   if (centre) cli::centre(signals);
-  const Matrix<T>& X = signals_that_fit<T>(signals, data.front(), atoms.rows(), atoms_name());
+  const Matrix<T>& X = signals_that_fit<T>(signals, data.front(), net.dictionary().signal_size(), atoms_name());
   std::optional<AnyMatrix> wanted;
   if (!targets.empty()) wanted = read_matrix(targets, of_codes);
 
@@ -216,8 +295,8 @@ int Train::train(StoredNetwork<T> stored) {
        {{"output", output},
         {"kind", net.kind()},
         {"n_layers", net.n_layers()},
-        {"n_atoms", atoms.cols()},
-        {"n_features", atoms.rows()},
+        {"n_atoms", net.dictionary().n_atoms()},
+        {"n_features", X.rows()},
         {"n_signals", X.cols()},
         {"dtype", to_string(precision_of<T>())},
         {"loss", to_string(options.loss)},
@@ -231,11 +310,12 @@ int Train::train(StoredNetwork<T> stored) {
         {"optimum", last.optimum},
         {"seconds", seconds},
         {"status", to_string(result.status)}},
-       formatted(
-           "{}: {}, {}, for {} atoms of {} features from {} signals, loss {:.6g} (at the start {:.6g}{}{}), {}, {}, {:.1f} s",
-           output, net.kind(), counted(static_cast<std::size_t>(net.n_layers()), "layer"), atoms.cols(), atoms.rows(), X.cols(),
-           result.value, result.initial_value, beside("ISTA", ista), beside("optimum", last.optimum), counted(n_steps, "step"),
-           to_string(result.status), seconds));
+       formatted("{}: {}, {}, for {} from {} {}, loss {:.6g} (at the start {:.6g}{}{}), {}, {}, {:.1f} s", output, net.kind(),
+                 counted(static_cast<std::size_t>(net.n_layers()), "layer"), size_of(net.dictionary()), X.cols(),
+                 is_of_recordings ? formatted("windows of {} samples", X.rows() / patterns_of<T>(stored, output).n_channels)
+                                  : "signals",
+                 result.value, result.initial_value, beside("ISTA", ista), beside("optimum", last.optimum),
+                 counted(n_steps, "step"), to_string(result.status), seconds));
   if (!is_stopped) return ok;
   say(formatted("riata train: interrupted after {}; the network so far is in {}{}", counted(n_steps, "step"), output,
                 options.checkpoint.empty() ? "" : " (--resume continues)"));
@@ -250,8 +330,8 @@ void add_network_options(CLI::App& app, Train& command) {
   settled(app.add_option("--kind", command.kind, "What the layers are"))
       ->type_name(formatted("{}", fmt::join(network_kinds<double>(), "|")));
   settled(app.add_option("--n-layers", command.n_layers, "Layers N"));
-  settled(
-      app.add_option("--dictionary", command.dictionary, "A model (.safetensors) or an array (n_atoms, n_features): .npy, .npz"))
+  settled(app.add_option("--dictionary", command.dictionary,
+                         "A model or patterns (.safetensors) or an array (n_atoms, n_features): .npy, .npz"))
       ->type_name("FILE");
   add_options(app, command.network, settled);
   settled(app.add_option(
@@ -282,16 +362,26 @@ void add_training_options(CLI::App& app, Train& command) {
 Task add_train(CLI::App& app) {
   const auto command = std::make_shared<Train>();
   app.add_option("--data", command->data,
-                 ".npy, .npz or .npz:KEY of shape (n_signals, n_features), or pictures: their patches, in 8-bit grey levels")
+                 ".npy, .npz or .npz:KEY of shape (n_signals, n_features), or pictures: their patches, in 8-bit grey levels; for "
+                 "patterns recordings (.edf, .bdf, .npy)")
       ->type_name("FILE");
   add_output(app, command->output, "The network: .safetensors; or its parameters alone: .npz");
   add_network_options(app, *command);
   add_reg(app, command->reg,
           "Weight of the penalty, or a fraction of the signals' reg_max, its 0.99 quantile: 0.1max; default: the model's or the "
           "network's");
-  app.add_flag("--centre", command->centre, "Subtract each signal's mean first (also if the model was learned so)");
-  app.add_option("--max-patches", command->patches.max_patches, "Pictures: patches drawn at random; default: all");
+  command->signal_flags = {
+      app.add_flag("--centre", command->centre, "Subtract each signal's mean first (also if the model was learned so)"),
+      app.add_option("--max-patches", command->patches.max_patches, "Pictures: patches drawn at random; default: all")};
   add_image(app, command->patches.image, "all pages");
+  const char* group = "Recordings, for patterns that riata learn wrote";
+  command->recording_flags = add_recording_flags(app, command->recording, group);
+  command->recording_flags.push_back(
+      app.add_option(
+             "--n-times-window", command->n_times_window,
+             "Samples of the windows that recordings are cut into; default: ten patterns, or a trial where that is shorter")
+          ->check(CLI::PositiveNumber)
+          ->group(group));
   add_training_options(app, *command);
   app.footer("Example: riata train --kind step --n-layers 20 --reg 0.5max --dictionary D.npy --data X.npy -o net.safetensors");
   return [command] { return command->run(); };

@@ -1,4 +1,4 @@
-#include "riata/operators/convolutional_dictionary.hpp"
+#include "convolution.hpp"
 
 #include "arrays.hpp"
 #include "encode_result.hpp"
@@ -10,16 +10,6 @@
 
 namespace riata::python {
 namespace {
-
-/// Atoms as Python passes them: kernels (n_atoms, n_channels * n_times_atom), or u and v of atoms of rank one.
-template <Scalar T>
-ConvolutionalDictionary<T> make_dictionary(const Array2<T>& kernels_or_v, const std::optional<Array2<T>>& u, Index n_channels,
-                                           Index n_times, const std::string& boundary) {
-  const RecordingShape shape{n_channels, n_times, parse<Boundary>(boundary, "boundary")};
-  Matrix<T> time = view<T>(kernels_or_v);
-  if (!u) return {std::move(time), shape};
-  return ConvolutionalDictionary<T>::rank_one(Matrix<T>(view<T>(*u)), std::move(time), shape);
-}
 
 /// Per pattern (trials, times, amplitudes).
 nb::list events_to_python(const std::vector<std::vector<PatternEvent>>& events) {
@@ -45,7 +35,7 @@ void bind_convolution_in(nb::module_& m) {
          const std::string& boundary, const PythonReg& reg, bool as_csr, const nb::dict& given) {
         const auto options = to_options<ConvEncodeOptions>(given);
         const Reg weight = to_reg(reg);
-        const auto D = make_dictionary<T>(atoms, u, n_channels, static_cast<Index>(X.shape(1)) / n_channels, boundary);
+        const auto D = make_convolution<T>(atoms, u, n_channels, static_cast<Index>(X.shape(1)) / n_channels, boundary);
         CsrRows<T> rows;
         ConvEncodeResult<T> result = without_gil([&] {
           auto coded = conv_encode<T>(view<T>(X), D, weight, options);
@@ -70,7 +60,7 @@ void bind_convolution_in(nb::module_& m) {
       [](const Array2<T>& X, const Array2<T>& atoms, const std::optional<Array2<T>>& u, Index n_channels,
          const std::string& boundary, bool positive) {
         return to_numpy(without_gil([&] {
-          const auto D = make_dictionary<T>(atoms, u, n_channels, static_cast<Index>(X.shape(1)) / n_channels, boundary);
+          const auto D = make_convolution<T>(atoms, u, n_channels, static_cast<Index>(X.shape(1)) / n_channels, boundary);
           return reg_max<T>(view<T>(X), D, {.positive = positive});
         }));
       },
@@ -80,7 +70,7 @@ void bind_convolution_in(nb::module_& m) {
       [](const Array2<T>& Z, const Array2<T>& atoms, const std::optional<Array2<T>>& u, Index n_channels, Index n_times,
          const std::string& boundary) {
         return to_numpy(without_gil([&] {
-          const auto D = make_dictionary<T>(atoms, u, n_channels, n_times, boundary);
+          const auto D = make_convolution<T>(atoms, u, n_channels, n_times, boundary);
           Matrix<T> X(D.signal_size(), static_cast<Index>(Z.shape(0)));
           D.apply(view<T>(Z), X);
           return X;
@@ -92,7 +82,7 @@ void bind_convolution_in(nb::module_& m) {
       [](const Array2<T>& Z, const Array2<T>& atoms, const std::optional<Array2<T>>& u, Index n_channels, Index n_times,
          const std::string& boundary, double min_amplitude) {
         return events_to_python(without_gil([&] {
-          return pattern_events<T>(view<T>(Z), make_dictionary<T>(atoms, u, n_channels, n_times, boundary), min_amplitude);
+          return pattern_events<T>(view<T>(Z), make_convolution<T>(atoms, u, n_channels, n_times, boundary), min_amplitude);
         }));
       },
       array_arg("Z"), array_arg("atoms"), array_arg("u").none(), nb::arg("n_channels"), nb::arg("n_times"), nb::arg("boundary"),
@@ -102,7 +92,7 @@ void bind_convolution_in(nb::module_& m) {
       [](const Array2<T>& X, const Array2<T>& Z, const Array2<T>& atoms, const std::optional<Array2<T>>& u, Index n_channels,
          const std::string& boundary) {
         ExplainedVariance explained = without_gil([&] {
-          const auto D = make_dictionary<T>(atoms, u, n_channels, static_cast<Index>(X.shape(1)) / n_channels, boundary);
+          const auto D = make_convolution<T>(atoms, u, n_channels, static_cast<Index>(X.shape(1)) / n_channels, boundary);
           return explained_variance<T>(view<T>(X), view<T>(Z), D);
         });
         return nb::make_tuple(to_numpy(std::move(explained.per_atom)), explained.total);

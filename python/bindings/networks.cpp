@@ -10,14 +10,15 @@
 #include <utility>
 
 #include "arrays.hpp"
+#include "convolution.hpp"
 #include "encode_result.hpp"
 #include "history.hpp"
 #include "module.hpp"
 #include "options.hpp"
 #include "riata/core/sentence.hpp"
 #include "riata/learning/train.hpp"
-#include "riata/operators/analytic_weight.hpp"
 #include "riata/networks/network_file.hpp"
+#include "riata/operators/analytic_weight.hpp"
 #include "riata/solvers/certificate.hpp"
 
 namespace riata::python {
@@ -29,6 +30,18 @@ template <class T>
 using AnyArray = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
 template <Scalar T>
 using OptionalArray2 = std::optional<Array2<T>>;
+
+/// What the binding gives as options, and the pair beside.
+NetworkOptions to_network_options(const nb::dict& given, const std::optional<std::pair<double, double>>& support_selection) {
+  auto options = to_options<NetworkOptions>(given);
+  if (support_selection) options.support_selection = SupportSelection{support_selection->first, support_selection->second};
+  return options;
+}
+
+template <Scalar T>
+const ConvolutionalDictionary<T>* convolution_of(const Network<T>& net) {
+  return dynamic_cast<const ConvolutionalDictionary<T>*>(&net.dictionary());
+}
 
 /// The array of a parameter: (columns, rows), or (rows) where there is one column.
 template <Scalar T>
@@ -86,18 +99,46 @@ void bind_network(nb::module_& m, const char* name) {
           "__init__",
           [](Net* self, const std::string& kind, const Array2<T>& dictionary, int n_layers,
              const std::optional<std::pair<double, double>>& support_selection, const nb::dict& given) {
-            auto options = to_options<NetworkOptions>(given);
-            if (support_selection)
-              options.support_selection = SupportSelection{support_selection->first, support_selection->second};
+            const NetworkOptions options = to_network_options(given, support_selection);
             auto D = own_dictionary<T>(dictionary);
             without_gil([&] { new (self) Net(kind, std::move(D), n_layers, options); });
           },
           nb::arg("kind"), array_arg("dictionary"), nb::arg("n_layers"), nb::arg("support_selection").none(), nb::arg("options"))
+      .def_static(
+          "of_convolution",
+          [](const std::string& kind, const Array2<T>& kernels_or_v, const std::optional<Array2<T>>& u, Index n_channels,
+             const std::string& boundary, int n_layers, const std::optional<std::pair<double, double>>& support_selection,
+             const nb::dict& given) {
+            const NetworkOptions options = to_network_options(given, support_selection);
+            const Index length = static_cast<Index>(kernels_or_v.shape(1)) / (u ? 1 : n_channels);
+            const auto D = make_convolution<T>(kernels_or_v, u, n_channels, length, boundary);
+            return without_gil([&] { return Net(kind, D, n_layers, options); });
+          },
+          nb::arg("kind"), array_arg("kernels_or_v"), array_arg("u").none(), nb::arg("n_channels"), nb::arg("boundary"),
+          nb::arg("n_layers"), nb::arg("support_selection").none(), nb::arg("options"))
+      .def(
+          "over", [](const Net& net, Index n_times) { return net.over(convolution_of(net)->of_length(n_times)); },
+          nb::arg("n_times"))
+      .def_prop_ro("convolution",
+                   [](const Net& net) -> std::optional<std::tuple<Index, Index, std::string>> {
+                     const auto* D = convolution_of(net);
+                     if (D == nullptr) return {};
+                     return std::tuple{D->shape().n_channels, D->atom_times(), std::string(to_string(D->shape().boundary))};
+                   })
+      .def("patterns",
+           [](const Net& net) -> nb::object {
+             const auto& D = *convolution_of(net);
+             if (!D.is_rank_one()) return to_numpy<T>(D.atoms());
+             Parameters<T> parameters = D.parameters();
+             if (D.window().size() > 0) parameters.at("v").array().colwise() *= D.window().array();
+             return nb::make_tuple(to_numpy<T>(std::move(parameters.at("u"))), to_numpy<T>(std::move(parameters.at("v"))));
+           })
       .def("copy", [](const Net& net) { return Net(net); })
       .def_prop_ro("kind", &Net::kind)
       .def_prop_ro("n_layers", &Net::n_layers)
       .def_prop_ro("lipschitz", &Net::lipschitz)
       .def_prop_ro("threshold", [](const Net& net) { return std::string(to_string(net.options().threshold)); })
+      .def_prop_ro("positive", [](const Net& net) { return net.options().positive; })
       .def_prop_ro("groups", [](const Net& net) { return net.options().groups; })
       .def_prop_ro("support_selection",
                    [](const Net& net) -> std::optional<std::pair<double, double>> {
@@ -105,7 +146,12 @@ void bind_network(nb::module_& m, const char* name) {
                      if (!selection) return {};
                      return std::pair{selection->p, selection->p_max};
                    })
-      .def("dictionary", [](const Net& net) { return to_numpy<T>(Matrix<T>(*net.dictionary().matrix())); })
+      .def("dictionary",
+           [](const Net& net) -> nb::object {
+             const auto* D = convolution_of(net);
+             if (D == nullptr) return to_numpy<T>(Matrix<T>(*net.dictionary().matrix()));
+             return to_numpy<T>(D->atoms());
+           })
       .def("parameters", [](const Net& net) { return parameters_to_python<T>(*net.shared_parameters()); })
       .def(
           "set_parameters",
@@ -205,6 +251,14 @@ void bind_network(nb::module_& m, const char* name) {
       .def(
           "import_parameters", [](Net& net, const Path& path) { without_gil([&] { import_parameters<T>(path, net); }); },
           nb::arg("path"));
+  m.def(
+      "conv_analytic_weight",
+      [](const Array2<T>& kernels_or_v, const std::optional<Array2<T>>& u, Index n_channels) {
+        const Index length = static_cast<Index>(kernels_or_v.shape(1)) / (u ? 1 : n_channels);
+        const auto D = make_convolution<T>(kernels_or_v, u, n_channels, length, "valid");
+        return to_numpy<T>(without_gil([&] { return D.analytic_weight(); }));
+      },
+      array_arg("kernels_or_v"), array_arg("u").none(), nb::arg("n_channels"));
   m.def(
       "analytic_weight",
       [](const Array2<T>& D) { return to_numpy<T>(without_gil([&] { return analytic_weight<T>(Matrix<T>(view<T>(D))); })); },

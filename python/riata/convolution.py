@@ -171,7 +171,7 @@ def as_activations(
         raise ValueError(f"{where}: Z has shape {codes.shape} and holds no activations")
     if not np.isfinite(codes).all():
         raise ValueError(f"{where}: Z holds NaN or infinity; expected finite numbers")
-    n_channels = _channels_of(where, atoms)
+    n_channels = channels_of(where, atoms)
     flat = codes.reshape(len(codes), -1)
     kernels, u = as_atoms(where, atoms, flat, n_channels, "Z")
     if codes.shape[1] != len(kernels):
@@ -188,7 +188,8 @@ def as_activations(
     return flat, kernels, u, n_channels, expected
 
 
-def _channels_of(where: str, atoms: Any) -> int:
+def channels_of(where: str, atoms: Any) -> int:
+    """Of patterns."""
     if isinstance(atoms, tuple):
         u, _ = as_pair(where, "atoms", atoms, "a pair (u, v)")
         return as_matrix(where, "u", u, "(n_atoms, n_channels)").shape[1]

@@ -126,7 +126,8 @@ def learn_dictionary(
     backprop : int, optional
         K of "truncated".
     learn_steps : bool
-        Then learn dictionary and step factors together.
+        Then learn dictionary and step factors together: "unrolled" and "truncated" once `tol` ends the first phase, "stochastic"
+        in the last third of `max_iter`.
     init : {"data", "random", "dct"} or array (n_atoms, n_features)
         Where to start; no atom may be zero.
     lipschitz_bound : {"spectral", "frobenius"}

@@ -6,6 +6,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,27 +19,26 @@ from ._arguments import (
     as_float,
     as_float_array,
     as_int,
-    as_mask,
     as_matrix,
     as_metadata,
     as_names,
     as_optional_float,
     as_optional_int,
-    as_optional_like,
     as_options,
     as_pair,
     as_path,
     as_reg,
     as_text,
     as_threads,
-    require_same_precision,
     shown,
 )
+from ._layouts import layout_of
 from ._results import EncodeResult, NetworkGradient, History, TrainingResult
 from .coding import _STATUS_NAMES
+from .convolution import as_atoms, channels_of
 
 _CORES = {np.dtype(np.float32): _riata.NetworkFloat32, np.dtype(np.float64): _riata.NetworkFloat64}
-_DICTIONARY, _CODES = "(n_atoms, n_features)", "(n_signals, n_atoms)"
+_DICTIONARY = "(n_atoms, n_features)"
 
 
 class _Lock:
@@ -71,8 +71,11 @@ class Network:
         layer; "alista" the steps and thresholds; "step" and "fista" the steps; "hessian" a symmetric matrix and a
         threshold per layer; "first_step" the first layer as "coupled", the others as "step"; "facnet" a
         rotation and scales per layer; "iht" as "lista"; "lamp" a weight and a threshold per layer.
-    dictionary : array (n_atoms, n_features)
-        The dictionary; its precision is the network's.
+    dictionary : array (n_atoms, n_features), or (n_atoms, n_channels, n_times_atom), or a pair (u, v)
+        The dictionary; its precision is the network's. Patterns of recordings, as in `conv_encode`, are a convolution: then signals
+        are trials (n_signals, n_channels, n_times) of any length, or (n_signals, n_times) of one channel, and codes are (n_signals,
+        n_atoms, n_positions). Of the kinds above "coupled", "tied", "alista", "step", "fista" and "first_step" take them; weights
+        are patterns too, (n_atoms, n_channels n_times_atom) among the parameters.
     n_layers : int
         Number of layers.
     threshold : {"scalar", "atom"}
@@ -84,12 +87,18 @@ class Network:
         exceed their thresholds; "coupled", "tied" and "alista" alone.
     lipschitz : float, optional
         What the first steps are the inverse of; ||D||_2^2 by default.
+    positive : bool
+        Codes >= 0; not for "facnet", "iht" and "group", nor with `support_selection`.
+    boundary : {"valid", "full", "circular"}
+        Of patterns: where they may lie, as in `conv_encode`.
 
     Attributes
     ----------
-    kind, n_layers, threshold, support_selection, groups, lipschitz
+    kind, n_layers, threshold, support_selection, groups, lipschitz, positive
         As given or found.
-    dictionary : ndarray (n_atoms, n_features)
+    boundary : str or None
+        As given; None where the dictionary is a matrix.
+    dictionary : ndarray (n_atoms, n_features), or (n_atoms, n_channels, n_times_atom)
     reg : float or None
         The weight of the last training, the default of `encode`; None before.
     metadata : dict of str
@@ -117,16 +126,22 @@ class Network:
         support_selection: tuple[float, float] | None = None,
         *,
         lipschitz: float | None = None,
+        positive: bool = False,
+        boundary: str = "valid",
     ) -> None:
         where = "Network"
-        dictionary = as_matrix(where, "dictionary", dictionary, _DICTIONARY)
-        core = _CORES[dictionary.dtype](
-            as_text(where, "kind", kind),
-            dictionary,
-            as_int(where, "n_layers", n_layers),
-            _as_selection(where, support_selection),
-            as_options(where, "Network", locals()),
-        )
+        options = as_options(where, where, locals())
+        kind, n_layers = as_text(where, "kind", kind), as_int(where, "n_layers", n_layers)
+        selection, boundary = _as_selection(where, support_selection), as_text(where, "boundary", boundary)
+        if isinstance(dictionary, tuple) or np.ndim(dictionary) == 3:
+            kernels, u, n_channels = _as_patterns(where, "dictionary", dictionary)
+            make = _CORES[kernels.dtype].of_convolution
+            core = make(kind, kernels, u, n_channels, boundary, n_layers, selection, options)
+        else:
+            if boundary != "valid":
+                raise ValueError(f"{where}: boundary = {boundary!r}, but the dictionary is a matrix; boundaries are for patterns")
+            dictionary = as_matrix(where, "dictionary", dictionary, _DICTIONARY)
+            core = _CORES[dictionary.dtype](kind, dictionary, n_layers, selection, options)
         self._begin(core, None, {})
 
     @classmethod
@@ -169,7 +184,13 @@ class Network:
     groups = property(lambda self: np.array(self._core.groups, dtype=np.int64) if self._core.groups else None)
     support_selection = property(lambda self: self._core.support_selection)
     lipschitz = property(lambda self: self._core.lipschitz)
-    dictionary = property(lambda self: self._core.dictionary())
+    positive = property(lambda self: self._core.positive)
+    boundary = property(lambda self: None if self._core.convolution is None else self._core.convolution[2])
+
+    @property
+    def dictionary(self) -> Array:
+        atoms, shape = self._core.dictionary(), self._core.convolution
+        return atoms if shape is None else atoms.reshape(len(atoms), *shape[:2])
 
     def fit(
         self,
@@ -268,12 +289,12 @@ class Network:
         """
         where = "Network.fit"
         options = as_options(where, where, locals())
-        X = self._signals(where, X)
+        layout = layout_of(self._core)
+        core, rows = layout.signals(where, self._core.copy(), X)  # which takes its place at the end
+        mask, X = layout.mask(where, mask, X, rows), rows
         n_threads = options["n_threads"]
-        core = self._core.copy()  # which takes its place at the end
-        mask = as_mask(where, mask, X)
         start, weight = core.parameters(), core.resolve_reg(X, as_reg(where, reg), n_threads, mask, options.get("seed", 0))
-        targets = as_optional_like(where, "targets", targets, "X", X, _CODES)
+        targets = layout.rows_of_codes(where, "targets", targets, X)
         callback = as_callback(where, callback)
         record = {"loss": loss, "mode": mode, "optimizer": optimizer}
         try:
@@ -345,8 +366,9 @@ class Network:
         certify, safeguard = as_bool(where, "certify", certify), as_bool(where, "safeguard", safeguard)
         guards = {"finish": as_optional_float(where, "finish", finish), "safeguard": safeguard}
         if not certify and guards == {"finish": None, "safeguard": False}:
-            return self._run("encode", X, reg, n_layers, init, n_threads, mask)
+            return layout_of(self._core).codes(self._run("encode", X, reg, n_layers, init, n_threads, mask))
         fields = self._run("encode", X, reg, n_layers, init, n_threads, mask, **guards)
+        fields["codes"] = layout_of(self._core).codes(fields["codes"])
         fields |= {"status": _STATUS_NAMES[fields["status"]], "method": self.kind, "trace": None}
         return EncodeResult(**fields) if certify else fields["codes"]
 
@@ -371,7 +393,7 @@ class Network:
         -------
         list of ndarray (n_signals, n_atoms)
         """
-        return self._run("outputs", X, reg, n_layers, init, n_threads, mask)
+        return [layout_of(self._core).codes(Z) for Z in self._run("outputs", X, reg, n_layers, init, n_threads, mask)]
 
     def loss(
         self,
@@ -430,8 +452,9 @@ class Network:
             value, parameters, reg, signals, codes.
         """
         where = "Network.gradient"
-        X = self._signals(where, X)
         core, trained, _ = self._state
+        layout = layout_of(core)
+        core, rows = layout.signals(where, core, X)
         if wrt is None:
             names = core.trainable(0, self.n_layers if n_layers is None else as_int(where, "n_layers", n_layers))
         else:
@@ -439,21 +462,27 @@ class Network:
         if targets is not None and cotangent is not None:
             raise ValueError(f"{where}: targets and cotangent are both given; expected one: a loss, or what multiplies the codes")
         others = {"reg", "signals", "codes"}
-        return NetworkGradient(
+        gradient = NetworkGradient(
             **core.gradient(
-                X,
+                rows,
                 _weight(where, reg, trained),
                 parameters=names - others,
                 wrt_reg="reg" in names,
                 wrt_signals="signals" in names,
                 codes="codes" in names,
-                targets=as_optional_like(where, "targets", targets, "X", X, _CODES),
-                cotangent=as_optional_like(where, "cotangent", cotangent, "X", X, _CODES),
+                targets=layout.rows_of_codes(where, "targets", targets, rows),
+                cotangent=layout.rows_of_codes(where, "cotangent", cotangent, rows),
                 n_layers=as_optional_int(where, "n_layers", n_layers),
                 n_threads=as_threads(where, n_threads),
-                mask=as_mask(where, mask, X),
+                mask=layout.mask(where, mask, X, rows),
             )
         )
+        shaped = {}
+        if gradient.signals is not None:
+            shaped["signals"] = layout.like_signals(gradient.signals, X)
+        if gradient.codes is not None:
+            shaped["codes"] = layout.codes(gradient.codes)
+        return replace(gradient, **shaped)
 
     def parameters(self) -> dict[str, Array]:
         """Copies of the parameters, named "layer.0.weight"; what all layers share has no layer in its name.
@@ -520,44 +549,45 @@ class Network:
         with self._changes:
             self._core.import_parameters(path)
 
-    def _signals(self, where: str, X: Any) -> Array:
-        array = as_matrix(where, "X", X)
-        dictionary = self.dictionary
-        require_same_precision(where, "the dictionary", dictionary, dictionary, "X", X, array)
-        return array
-
     def _run(self, name: str, X: Any, reg: Any, n_layers: Any, init: Any, n_threads: Any, mask: Any, **guards: Any) -> Any:
         where = f"Network.{name}"
-        X = self._signals(where, X)
         core, trained, _ = self._state
+        layout = layout_of(core)
+        core, rows = layout.signals(where, core, X)
         return getattr(core, name + "_certified" * bool(guards))(
-            X,
+            rows,
             _weight(where, reg, trained),
             n_layers=as_optional_int(where, "n_layers", n_layers),
-            init=as_optional_like(where, "init", init, "X", X, _CODES),
+            init=layout.rows_of_codes(where, "init", init, rows),
             n_threads=as_threads(where, n_threads),
-            mask=as_mask(where, mask, X),
+            mask=layout.mask(where, mask, X, rows),
             **guards,
         )
 
     def __getstate__(self) -> dict[str, Any]:
         core, reg, metadata = self._state
-        arguments = (self.kind, self.dictionary, self.n_layers, self.threshold, self.groups, self.support_selection)
+        dictionary = self.dictionary if self.boundary is None else self._patterns()
+        arguments = (self.kind, dictionary, self.n_layers, self.threshold, self.groups, self.support_selection)
+        options = {"lipschitz": self.lipschitz, "positive": self.positive, "boundary": self.boundary or "valid"}
         attributes = {name: value for name, value in vars(self).items() if name not in ("_state", "_changes")}
         attributes |= {"reg": reg, "metadata": dict(metadata)}  # not shared with a copy
-        return {"arguments": arguments, "lipschitz": self.lipschitz, "parameters": core.parameters(), "attributes": attributes}
+        return {"arguments": arguments, "options": options, "parameters": core.parameters(), "attributes": attributes}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        Network.__init__(self, *state["arguments"], lipschitz=state["lipschitz"])
+        Network.__init__(self, *state["arguments"], **state.get("options", {"lipschitz": state.get("lipschitz")}))
         Network.set_parameters(self, state["parameters"])
         attributes = dict(state["attributes"])
         self.reg, self.metadata = attributes.pop("reg"), attributes.pop("metadata")
         vars(self).update(attributes)
 
+    def _patterns(self) -> Array | tuple[Array, Array]:
+        return self._core.patterns() if isinstance(self._core.patterns(), tuple) else self.dictionary
+
     def __repr__(self) -> str:
-        (n_atoms, n_features), reg = self.dictionary.shape, self.reg
+        (n_atoms, *size), reg = self.dictionary.shape, self.reg
+        atoms = f"atoms of {size[0]} features" if len(size) == 1 else f"patterns of {size[1]} samples in {size[0]} channels"
         trained = "" if reg is None else f", trained at reg = {reg:.4g}"
-        return f"Network({self.kind!r}, {self.n_layers} layers, {n_atoms} atoms of {n_features} features{trained})"
+        return f"Network({self.kind!r}, {self.n_layers} layers, {n_atoms} {atoms}{trained})"
 
 
 def load_network(path: str | os.PathLike[str]) -> Network:
@@ -589,16 +619,17 @@ def load_network(path: str | os.PathLike[str]) -> Network:
 def analytic_weight(D: Any) -> Array:
     """The weight least coherent with the dictionary: argmin ||W^T D||_F with <w_j, d_j> = 1 for every atom.
 
-    In closed form, for any shape and rank: W_j = P D_j / (D_j^T P D_j) with P = (D D^T)^+.
+    In closed form, for any shape and rank: W_j = P D_j / (D_j^T P D_j) with P = (D D^T)^+. Of patterns, the W_k least coherent
+    with all translates of all patterns: the same, with their translates, cut to a pattern's support, as the columns of D.
 
     Parameters
     ----------
-    D : array (n_atoms, n_features)
-        Dictionary.
+    D : array (n_atoms, n_features), or (n_atoms, n_channels, n_times_atom), or a pair (u, v)
+        Dictionary, or patterns as in `conv_encode`.
 
     Returns
     -------
-    ndarray (n_atoms, n_features)
+    ndarray (n_atoms, n_features), or (n_atoms, n_channels, n_times_atom)
 
     Examples
     --------
@@ -607,7 +638,18 @@ def analytic_weight(D: Any) -> Array:
     >>> bool(np.allclose((riata.analytic_weight(D) * D).sum(axis=1), 1))
     True
     """
-    return _riata.analytic_weight(as_matrix("analytic_weight", "D", D, _DICTIONARY))
+    where = "analytic_weight"
+    if isinstance(D, tuple) or np.ndim(D) == 3:
+        kernels, u, n_channels = _as_patterns(where, "D", D)
+        return _riata.conv_analytic_weight(kernels, u, n_channels).reshape(len(kernels), n_channels, -1)
+    return _riata.analytic_weight(as_matrix(where, "D", D, _DICTIONARY))
+
+
+def _as_patterns(where: str, name: str, patterns: Any) -> tuple[Array, Array | None, int]:
+    """Kernels as rows and None, or v and u; and their channels."""
+    n_channels = channels_of(where, patterns)
+    like = patterns[1] if isinstance(patterns, tuple) and len(patterns) == 2 else patterns
+    return *as_atoms(where, patterns, as_float_array(where, name, like), n_channels, name), n_channels
 
 
 def _weight(where: str, reg: Any, trained: float | None) -> Any:

@@ -133,7 +133,7 @@ def learn_patterns(
     backprop : int, optional
         K of "truncated".
     learn_steps : bool
-        Of "unrolled" and "truncated": then learn patterns and step factors together.
+        As in `learn_dictionary`: then learn patterns and step factors together.
     coder_tol : float, optional
         Relative duality gap of exact activations.
     validation, max_no_improvement, least_gain, shuffle

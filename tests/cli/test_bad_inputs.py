@@ -43,7 +43,7 @@ CASES = [
     (LEARN + "--method truncated --backprop 21", 2, "backprop = 21, must be between 0 and n_layers = 20"),
     (LEARN + "--backprop 3", 2, "backprop is for method 'truncated' alone"),
     (LEARN + "--method alternating --learn-steps", 2,
-     "learn_steps needs a method that differentiates layers ('unrolled' or 'truncated')"),
+     "learn_steps needs a method that differentiates layers ('unrolled', 'truncated' or 'stochastic')"),
     (LEARN + "--method alternating_exact --loss least_squares", 2,
      "loss = 'least_squares' needs unrolled layers; 'alternating_exact' minimises the lasso loss"),
     (LEARN + "--algorithm newton", 2, "algorithm = 'newton', must be 'fista' or 'ista'"),

@@ -243,14 +243,24 @@ def test_naming_the_penalty_of_a_model_keeps_all_of_it(riata, tmp_path):
     ("options", "expected"),
     [
         (["--penalty", "elastic_net"], "m.safetensors was learned with penalty = 'elastic_net', and networks are trained for"),
-        (["--positive"], "m.safetensors was learned with positive codes"),
+        (["--positive", "--penalty", "group", "--groups", "g.npy"], "m.safetensors was learned with positive codes of groups"),
     ],
 )
-def test_networks_are_not_trained_for_the_penalty_of_another_model(riata, options, expected):
+def test_networks_are_not_trained_for_the_penalty_of_another_model(riata, tmp_path, options, expected):
+    np.save(tmp_path / "g.npy", np.arange(24) // 3)
     riata.json("learn", "X.npy", "-o", "m.safetensors", "--n-atoms", 24, "--reg", "0.1max", "--max-iter", 2, *options)
     train = ("train", "--n-layers", 2, "--dictionary", "m.safetensors", "--data", "X.npy", "-o", "n.safetensors", "--max-iter", 1)
     done = riata.run(*train, "--kind", "step")
     assert done.returncode == 2 and expected in done.stderr
+
+
+def test_networks_of_a_model_with_positive_codes_have_positive_codes(riata, tmp_path):
+    riata.json("learn", "X.npy", "-o", "m.safetensors", "--n-atoms", 24, "--reg", "0.1max", "--max-iter", 2, "--positive")
+    train = ("train", "--n-layers", 2, "--dictionary", "m.safetensors", "--data", "X.npy", "-o", "n.safetensors", "--max-iter", 1)
+    riata.json(*train, "--kind", "step")
+    riata.json("infer", "n.safetensors", "X.npy", "-o", "Z.npy")
+    codes = np.load(tmp_path / "Z.npy")
+    assert codes.min() == 0 and codes.max() > 0
 
 
 def test_networks_are_trained_for_the_groups_of_a_model(riata, tmp_path):

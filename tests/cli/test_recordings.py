@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from riata import _riata
+from riata import Network, _riata, load_network
 
 RATE, N_CHANNELS, N_TIMES = 100, 3, 1200
 NAMES = ("EEG Fp1", "EEG Cz", "EEG O2")
@@ -371,3 +371,58 @@ def test_memory_does_not_grow_with_the_array(riata, tmp_path):
     peak = riata.peak_megabytes("learn", "x.npy", "-o", "p.safetensors", "--n-atoms", 1, "--duration", 8, "--max-iter", 1,
                                 "--n-times-window", 20, "--n-threads", 1)
     assert peak < 110
+
+
+@pytest.mark.parametrize("kind", ["step", "alista", "coupled"])
+def test_networks_over_patterns_are_trained_and_run(riata, tmp_path, digital, recording, kind):
+    riata(*LEARN)
+    train = ("train", "--data", "x.edf", "--kind", kind, "--n-layers", 4, "--dictionary", "p.safetensors", "-o", "n.safetensors")
+    report = riata.json(*train, "--max-iter", 10, "--n-times-window", 100)
+    assert report["n_signals"] == N_TIMES // 100 and report["n_atoms"] == 2 and report["value"] < report["initial_value"]
+    assert report["reg"] == pytest.approx(float(_riata.load_patterns(bytes(tmp_path / "p.safetensors"))["metadata"]["reg"]))
+
+    net = load_network(tmp_path / "n.safetensors")
+    X = volts(digital)
+    windows = np.ascontiguousarray(X.reshape(3, -1, 100).swapaxes(0, 1))
+    of_python = Network(kind, _patterns(tmp_path), 4, positive=True)
+    assert of_python.fit(windows, report["reg"], max_iter=10).value == report["value"]
+    np.testing.assert_array_equal(net.encode(windows), of_python.encode(windows))
+
+    report = riata.json("infer", "n.safetensors", "x.edf", "-o", "a.npz", "--finish", 1e-6)
+    Z = scipy.sparse.load_npz(tmp_path / "a.npz")
+    assert report["n_not_converged"] == 0 and Z.shape == (2, N_TIMES - 24) and Z.data.min() > 0
+    assert report["gap"] <= 1e-6 * 0.5 * np.sum(X**2)
+    riata("infer", "n.safetensors", "x.edf", "-o", "a.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), net.encode(X[np.newaxis])[0])
+    text = riata("info", "n.safetensors")
+    assert "patterns of 25 samples" in text and kind in text
+
+    riata("train", "--data", "x.edf", "--init", "n.safetensors", "-o", "m.safetensors", "--max-iter", 2)
+    assert riata("train", *train[3:], "--max-iter", 0).endswith("for 2 patterns of 25 samples in 3 channels, not trained\n")
+
+
+def _patterns(folder):
+    model = _riata.load_patterns(bytes(folder / "p.safetensors"))
+    return model["u"], model["v"]
+
+
+@pytest.mark.parametrize("command, sentence", [
+    (("train", "--data", "x.edf", "--kind", "step", "--n-layers", 2, "--dictionary", "p.safetensors", "--centre"),
+     "--centre is for signals and pictures, and p.safetensors holds patterns of recordings"),
+    (("train", "--data", "x.edf", "--kind", "lista", "--n-layers", 2, "--dictionary", "p.safetensors"),
+     "needs a dictionary that is a matrix"),
+    (("train", "--data", "x.edf", "--kind", "step", "--n-layers", 2, "--dictionary", "p.safetensors", "--n-times-window", 9),
+     "--n-times-window 9 is shorter than the patterns of p.safetensors, which have 25 samples"),
+    (("train", "--data", "two.npy", "--kind", "step", "--n-layers", 2, "--dictionary", "p.safetensors"),
+     "two.npy has 2 channels but the patterns of p.safetensors have 3; they must be equal"),
+    (("train", "--data", "X.npy", "--kind", "step", "--n-layers", 2, "--dictionary", "D.npy", "--reg", 1, "--rate", 9),
+     "--rate is for recordings, and D.npy holds no patterns"),
+])
+def test_training_over_patterns_refuses_in_a_sentence(riata, tmp_path, digital, recording, command, sentence):
+    riata(*LEARN)
+    np.save(tmp_path / "two.npy", volts(digital)[:2])
+    np.save(tmp_path / "X.npy", np.ones((5, 4)))
+    np.save(tmp_path / "D.npy", np.eye(4))
+    done = riata.run(*command, "-o", "n.safetensors")
+    assert done.returncode == 2 and sentence in done.stderr and done.stderr.count("\n") == 1
+    assert not (tmp_path / "n.safetensors").exists()

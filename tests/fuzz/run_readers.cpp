@@ -6,6 +6,7 @@
 #include "riata/learning/pattern_model.hpp"
 #include "riata/learning/train.hpp"
 #include "riata/networks/network_file.hpp"
+#include "riata/operators/convolutional_dictionary.hpp"
 
 namespace riata::fuzz {
 namespace {
@@ -50,6 +51,12 @@ Files networks(const fs::path& folder) {
     files.push_back(
         written(folder / "net.safetensors", [&](const fs::path& path) { save_network<double>(path.string(), stored); }));
   }
+  const auto D = ConvolutionalDictionary<double>::rank_one(some_matrix(2, 2), some_matrix(3, 2), {.n_channels = 2, .n_times = 8},
+                                                           tukey_window<double>(3));
+  for (const char* kind : {"coupled", "alista", "first_step"})
+    files.push_back(written(folder / "net.safetensors", [&](const fs::path& path) {
+      save_network<double>(path.string(), {.network = Network<double>(kind, D, 2, {.positive = true})});
+    }));
   return files;
 }
 

@@ -45,6 +45,7 @@ std::vector<LearnOptions> all_methods(int max_iter) {
       {.method = truncated, .backprop = 2, .learn_steps = true},
       {.method = alternating_exact},
       {.method = stochastic, .batch_size = 50},
+      {.method = stochastic, .batch_size = 50, .learn_steps = true},
       {.method = online, .batch_size = 50, .validation = 0.2},
       {.method = pudle_ls, .batch_size = 50, .threshold = Threshold::decay, .decay_every = 20, .learning_rate = 0.03},
       {.method = pudle_dec, .threshold = Threshold::hard, .learning_rate = 0.03},
@@ -118,6 +119,9 @@ TYPED_TEST(LearnDictionary, FindsAPlantedDictionary_ByEveryMethodUnderEachConstr
       const auto norms = result.dictionary.colwise().norm().eval();
       EXPECT_LE(norms.maxCoeff(), 1 + 4 * epsilon<T>) << describe(options);
       EXPECT_TRUE(constraint == Constraint::unit_ball || norms.minCoeff() > 1 - 4 * epsilon<T>) << describe(options);
+      if (options.learn_steps) {
+        EXPECT_NE(result.steps, std::vector<double>(8, 1.0)) << describe(options);
+      }
       if (!falls) continue;  // values are those of other batches, or steps unverified
       double before = result.initial_value;
       for (const double value : result.history.value) EXPECT_LT(value, std::exchange(before, value)) << describe(options);

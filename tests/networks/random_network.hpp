@@ -16,7 +16,7 @@ struct KindCase {
 
   std::string describe() const {
     return kind + (options.threshold == ThresholdShape::atom ? ", a threshold per atom" : "") +
-           (options.support_selection ? ", support selection" : "");
+           (options.support_selection ? ", support selection" : "") + (options.positive ? ", positive" : "");
   }
 };
 
@@ -44,7 +44,12 @@ inline std::vector<KindCase> network_cases() {
           {"iht"},
           {"lamp"},
           {"group", {.groups = groups_of_eight}},
-          {"fista"}};
+          {"fista"},
+          {"step", {.positive = true}},
+          {"lista", {.positive = true}},
+          {"coupled", {.threshold = atom, .positive = true}},
+          {"alista", {.positive = true}},
+          {"fista", {.positive = true}}};
 }
 
 inline double largest_difference(const Eigen::MatrixXd& A, const Eigen::MatrixXd& B) { return (A - B).cwiseAbs().maxCoeff(); }

@@ -62,7 +62,8 @@ TEST(NetworksOverAnyDictionary, AreTrained) {
 TEST(NetworksOverAnyDictionary, NeedAMatrix_WhereTheirKindMultipliesWithIt) {
   const Convolution<double> D(Draw(23).atoms(4, 3), 15);
   EXPECT_EQ(refusal_of([&] { Network<double>("coupled", D, 3); }),
-            "Network: the kind 'coupled' needs a dictionary that is a matrix, which this one is not; 'facnet', 'fista', 'step' "
+            "Network: the kind 'coupled' needs a dictionary that is a matrix or a convolution, which this one is not; 'facnet', "
+            "'fista', 'step' "
             "serve any");
   for (const std::string& kind : network_kinds<double>())
     if (!std::ranges::count(of_any_dictionary, kind)) {

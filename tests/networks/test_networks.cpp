@@ -27,11 +27,13 @@ double lipschitz(const MatrixXd& D) {
 
 // K steps of the classical algorithms, as their papers write them, for one signal.
 
-VectorXd ista(const MatrixXd& D, const VectorXd& x, double reg, int n_steps) {
+double shrunk(double v, double threshold, bool positive) { return positive && v < 0 ? 0 : soft(v, threshold); }
+
+VectorXd ista(const MatrixXd& D, const VectorXd& x, double reg, int n_steps, bool positive) {
   const double L = lipschitz(D);
   VectorXd z = VectorXd::Zero(D.cols());
   for (int k = 0; k < n_steps; ++k)
-    z = (z - D.transpose() * (D * z - x) / L).unaryExpr([&](double v) { return soft(v, reg / L); }).eval();
+    z = (z - D.transpose() * (D * z - x) / L).unaryExpr([&](double v) { return shrunk(v, reg / L, positive); }).eval();
   return z;
 }
 
@@ -51,13 +53,13 @@ VectorXd group_ista(const MatrixXd& D, const VectorXd& x, double reg, int n_step
   return z;
 }
 
-VectorXd fista(const MatrixXd& D, const VectorXd& x, double reg, int n_steps) {
+VectorXd fista(const MatrixXd& D, const VectorXd& x, double reg, int n_steps, bool positive) {
   const double L = lipschitz(D);
   VectorXd z = VectorXd::Zero(D.cols()), y = z;
   double t = 1;
   for (int k = 0; k < n_steps; ++k) {
     const VectorXd before = z;
-    z = (y - D.transpose() * (D * y - x) / L).unaryExpr([&](double v) { return soft(v, reg / L); });
+    z = (y - D.transpose() * (D * y - x) / L).unaryExpr([&](double v) { return shrunk(v, reg / L, positive); });
     const double t_next = (1 + std::sqrt(1 + 4 * t * t)) / 2;
     y = z + (t - 1) / t_next * (z - before);
     t = t_next;
@@ -85,11 +87,11 @@ VectorXd approximate_message_passing(const MatrixXd& D, const VectorXd& x, int n
   return z;
 }
 
-VectorXd analytic_ista(const MatrixXd& D, const MatrixXd& W, const VectorXd& x, double reg, int n_steps) {
+VectorXd analytic_ista(const MatrixXd& D, const MatrixXd& W, const VectorXd& x, double reg, int n_steps, bool positive) {
   const double L = lipschitz(D);
   VectorXd z = VectorXd::Zero(D.cols());
   for (int k = 0; k < n_steps; ++k)
-    z = (z - W.transpose() * (D * z - x) / L).unaryExpr([&](double v) { return soft(v, reg / L); }).eval();
+    z = (z - W.transpose() * (D * z - x) / L).unaryExpr([&](double v) { return shrunk(v, reg / L, positive); }).eval();
   return z;
 }
 
@@ -104,12 +106,13 @@ TEST(Networks, AtTheStart_AreTheClassicalAlgorithms) {
       const MatrixXd Z = net.encode(X, reg, {.n_layers = depth});
       EXPECT_GT((Z.array() != 0).count(), 3) << kind.describe();
       for (Index i = 0; i < X.cols(); ++i) {
-        const VectorXd expected = kind.kind == "group"    ? group_ista(D, X.col(i), reg, depth)
-                                  : kind.kind == "iht"    ? iterative_hard_thresholding(D, X.col(i), reg, depth)
-                                  : kind.kind == "fista"  ? fista(D, X.col(i), reg, depth)
-                                  : kind.kind == "lamp"   ? approximate_message_passing(D, X.col(i), depth)
-                                  : kind.kind == "alista" ? analytic_ista(D, net.parameters().at("weight"), X.col(i), reg, depth)
-                                                          : ista(D, X.col(i), reg, depth);
+        const VectorXd expected =
+            kind.kind == "group"    ? group_ista(D, X.col(i), reg, depth)
+            : kind.kind == "iht"    ? iterative_hard_thresholding(D, X.col(i), reg, depth)
+            : kind.kind == "fista"  ? fista(D, X.col(i), reg, depth, kind.options.positive)
+            : kind.kind == "lamp"   ? approximate_message_passing(D, X.col(i), depth)
+            : kind.kind == "alista" ? analytic_ista(D, net.parameters().at("weight"), X.col(i), reg, depth, kind.options.positive)
+                                    : ista(D, X.col(i), reg, depth, kind.options.positive);
         EXPECT_LE(largest_difference(Z.col(i), expected), 1e-12) << kind.describe() << ", depth " << depth;
       }
     }

@@ -59,7 +59,7 @@ TEST(Training, LossFallsAtEveryStepOfAStage_AndEndsBelowIstasAtEqualDepth) {
         EXPECT_GE(value.size(), 1U) << about;
         EXPECT_LT(result.value, before) << about;
         if (starts_as_ista(kind.kind) && !kind.options.support_selection && kind.kind != "group") {
-          const double ista = Network<double>("step", problem.D, 4).loss(problem.X, 0.1);
+          const double ista = Network<double>("step", problem.D, 4, {.positive = kind.options.positive}).loss(problem.X, 0.1);
           EXPECT_LE(result.value, ista) << about;
         }
       }
@@ -67,7 +67,10 @@ TEST(Training, LossFallsAtEveryStepOfAStage_AndEndsBelowIstasAtEqualDepth) {
 
 TEST(Training, Supervised_And_Semi_ApproachTheirTargets) {
   const Problem problem = draw_problem(2);
-  const MatrixXd solutions = encode<double>(problem.X, DenseDictionary(problem.D), 0.05, {.tol = 1e-10}).codes;
+  const auto solve = [&](bool positive) {
+    return encode<double>(problem.X, DenseDictionary(problem.D), 0.05, {.tol = 1e-10, .penalty = {.positive = positive}}).codes;
+  };
+  const MatrixXd of_any_sign = solve(false), positive = solve(true);
   for (const KindCase& kind : network_cases()) {
     if (kind.kind == "group") continue;
     Network<double> supervised(kind.kind, problem.D, 3, kind.options), semi = supervised, by_hand = supervised;
@@ -76,7 +79,8 @@ TEST(Training, Supervised_And_Semi_ApproachTheirTargets) {
     EXPECT_LT(result.value, before) << kind.describe();
     EXPECT_EQ(result.value, supervised.loss(problem.X, 0.05, {}, problem.Z));
     train<double>(semi, problem.X, 0.05, {.loss = TrainingLoss::semi, .max_iter = 10});
-    train<double>(by_hand, problem.X, 0.05, {.loss = TrainingLoss::supervised, .max_iter = 10}, solutions);
+    train<double>(by_hand, problem.X, 0.05, {.loss = TrainingLoss::supervised, .max_iter = 10},
+                  kind.options.positive ? positive : of_any_sign);
     EXPECT_TRUE(semi.parameters() == by_hand.parameters()) << kind.describe();
   }
 }

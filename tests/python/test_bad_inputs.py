@@ -344,7 +344,7 @@ LEARNING = [
     (
         lambda: learn(X, method="alternating", learn_steps=True),
         ValueError,
-        "learn_steps needs a method that differentiates layers ('unrolled' or 'truncated')",
+        "learn_steps needs a method that differentiates layers ('unrolled', 'truncated' or 'stochastic')",
     ),
     (lambda: learn(X, init="svd"), ValueError, "init = 'svd', must be 'data', 'random' or 'dct'"),
     (

@@ -141,7 +141,9 @@ struct LearnOptions {
   int max_no_improvement = 10;  ///< looks at those, every 10 iterations, without a better one that end the run
   double least_gain = 0;        ///< a look is better by more than that share of the best one
   bool shuffle = true;          ///< false: mini-batches are all signals in their order, again and again
-  bool learn_steps = false;     ///< second phase: dictionary and step factors together
+  /// Second phase: dictionary and step factors together. Of `unrolled` and `truncated` where the first one ends by tol; of
+  /// `stochastic` the last third of max_iter, as published.
+  bool learn_steps = false;
   LipschitzBound lipschitz_bound = LipschitzBound::spectral;
   bool return_extrapolated = false;       ///< replay of the published code: codes are FISTA's extrapolated points
   Reduction reduction = Reduction::mean;  ///< of `history.value`; the iterates are the same
@@ -199,7 +201,7 @@ inline constexpr auto described<LearnOptions> = std::tuple{
     Option{"least_gain", &LearnOptions::least_gain, rule::not_negative,
            "A look is better by more than that share of the best objective", Role::limits},
     Option{"shuffle", &LearnOptions::shuffle},
-    Option{"learn_steps", &LearnOptions::learn_steps, rule::anything, "Then learn dictionary and step factors together"},
+    Option{"learn_steps", &LearnOptions::learn_steps, rule::anything, "Then learn dictionary and step factors together: unrolled, truncated, stochastic"},
     Option{"lipschitz_bound", &LearnOptions::lipschitz_bound},
     Option{"return_extrapolated", &LearnOptions::return_extrapolated},
     Option{"reduction", &LearnOptions::reduction},

@@ -106,7 +106,7 @@ class Landmarks {
     const bool has_groups = net_.traits().groups;
     if (!has_groups || D.matrix())
       return Network<T>(has_groups ? "group" : "step", D, n_layers,
-                        {.groups = net_.options().groups, .lipschitz = net_.lipschitz()})
+                        {.groups = net_.options().groups, .positive = net_.options().positive, .lipschitz = net_.lipschitz()})
           .loss(batch_, reg_, {.execution = execution_}, targets_);
     const UnrolledOptions layers{.n_layers = n_layers,
                                  .algorithm = Layers::ista,
@@ -268,6 +268,7 @@ std::string fingerprint(const Network<T>& net, const Batch<T>& batch, double reg
               {"n_layers", net.n_layers()},
               {"lipschitz", net.lipschitz()},
               {"groups", net.options().groups},
+              {"positive", net.options().positive},
               {"reg", reg},
               {"learning_rate", rate_of(o)}});
   if (const auto& selection = net.options().support_selection) run["support_selection"] = {selection->p, selection->p_max};

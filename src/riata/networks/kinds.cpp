@@ -19,21 +19,33 @@ template <Scalar T>
 struct Registry {
   std::shared_mutex mutex = {};
   std::map<std::string, NetworkKind<T>> kinds{
-      {"lista", kind_of<T, ListaRow<T>>({.atom_thresholds = true})},
-      {"coupled",
-       kind_of<T, CoupledRow<T>>(
-           {.atom_thresholds = true, .support_selection = true, .any_atoms = true, .any_length = true, .weights = true})},
-      {"tied", kind_of<T, TiedRow<T>>(
-                   {.atom_thresholds = true, .support_selection = true, .any_atoms = true, .any_length = true, .weights = true})},
-      {"alista", kind_of<T, AlistaRow<T>>(
-                     {.support_selection = true, .any_atoms = true, .any_length = true, .weights = true, .fixed = {"weight"}})},
-      {"step", kind_of<T, StepRow<T>>({.any_dictionary = true, .any_length = true, .weights = true})},
-      {"fista", kind_of<T, FistaRow<T>>({.any_dictionary = true, .any_length = true, .weights = true, .rebuilds = true})},
-      {"hessian", kind_of<T, HessianRow<T>>({.atom_thresholds = true, .weights = true})},
-      {"first_step", kind_of<T, FirstStepRow<T>>({.any_atoms = true, .any_length = true, .weights = true})},
+      {"lista", kind_of<T, ListaRow<T>>({.atom_thresholds = true, .positive = true})},
+      {"coupled", kind_of<T, CoupledRow<T>>({.atom_thresholds = true,
+                                             .support_selection = true,
+                                             .positive = true,
+                                             .any_atoms = true,
+                                             .any_length = true,
+                                             .weights = true})},
+      {"tied", kind_of<T, TiedRow<T>>({.atom_thresholds = true,
+                                       .support_selection = true,
+                                       .positive = true,
+                                       .any_atoms = true,
+                                       .any_length = true,
+                                       .weights = true})},
+      {"alista", kind_of<T, AlistaRow<T>>({.support_selection = true,
+                                           .positive = true,
+                                           .any_atoms = true,
+                                           .any_length = true,
+                                           .weights = true,
+                                           .fixed = {"weight"}})},
+      {"step", kind_of<T, StepRow<T>>({.positive = true, .any_dictionary = true, .any_length = true, .weights = true})},
+      {"fista", kind_of<T, FistaRow<T>>(
+                    {.positive = true, .any_dictionary = true, .any_length = true, .weights = true, .rebuilds = true})},
+      {"hessian", kind_of<T, HessianRow<T>>({.atom_thresholds = true, .positive = true, .weights = true})},
+      {"first_step", kind_of<T, FirstStepRow<T>>({.positive = true, .any_atoms = true, .any_length = true, .weights = true})},
       {"facnet", kind_of<T, FacnetRow<T>>({.any_dictionary = true, .weights = true})},
       {"iht", kind_of<T, IhtRow<T>>()},
-      {"lamp", kind_of<T, LampRow<T>>()},
+      {"lamp", kind_of<T, LampRow<T>>({.positive = true})},
       {"group", kind_of<T, CoupledRow<T>>({.groups = true, .any_atoms = true, .weights = true})},
   };
 };

@@ -17,6 +17,7 @@ struct KindTraits {
   bool atom_thresholds = false;      ///< takes ThresholdShape::atom
   bool support_selection = false;    ///< takes a SupportSelection
   bool groups = false;               ///< needs groups, and its penalty is that of the groups
+  bool positive = false;             ///< its codes can be kept >= 0
   bool any_dictionary = false;       ///< asks for products with D alone: it need not be a matrix
   bool any_atoms = false;            ///< asks for its atoms beside (Dictionary::unstructured): a matrix or a convolution
   bool any_length = false;           ///< its parameters serve convolutions of any length of signals

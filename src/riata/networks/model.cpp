@@ -20,7 +20,7 @@ std::optional<int> layer_of(std::string_view name) {
 
 template <Scalar T>
 PenaltyOptions NetworkModel<T>::penalty() const {
-  if (options.groups.empty()) return {};
+  if (options.groups.empty()) return {.positive = options.positive};
   return {.kind = PenaltyKind::group, .groups = options.groups};
 }
 

@@ -40,6 +40,7 @@ struct NetworkOptions {
   ThresholdShape threshold = ThresholdShape::scalar;  ///< atom: lista, coupled, tied and hessian alone
   std::vector<std::int64_t> groups = {};  ///< group, and it alone: one label >= 0 per atom; atoms with equal labels are a group
   std::optional<SupportSelection> support_selection = {};  ///< coupled, tied and alista alone
+  bool positive = false;                                   ///< codes >= 0; not for facnet, iht, group, nor with support_selection
   std::optional<double> lipschitz = {};  ///< L > 0, of which the first steps are the inverse; by default ||D||_2^2 to rounding
   bool operator==(const NetworkOptions&) const = default;
 };
@@ -49,6 +50,7 @@ inline constexpr auto described<NetworkOptions> =
     std::tuple{Option{"threshold", &NetworkOptions::threshold, rule::anything,
                       "One threshold per layer, or one per layer and atom: lista, coupled, tied and hessian"},
                Option{"groups", &NetworkOptions::groups},
+               Option{"positive", &NetworkOptions::positive, rule::anything, "Codes must be >= 0; not for facnet, iht and group"},
                Option{"lipschitz", &NetworkOptions::lipschitz, rule::positive,
                       "What the first steps are the inverse of; default: ||D||_2^2"}};
 

@@ -27,6 +27,9 @@ void require_options(const std::string& kind, const KindTraits& traits, const Ne
   if (const auto& selection = options.support_selection)
     require(selection->p > 0 && selection->p <= selection->p_max && selection->p_max <= 100,
             "support_selection = ({}, {}), must be (p, p_max) with 0 < p <= p_max <= 100", selection->p, selection->p_max);
+  require(!options.positive || traits.positive, "positive = true, but the kind '{}' does not keep codes positive", kind);
+  require(!options.positive || !options.support_selection,
+          "positive = true, but support_selection leaves entries of either sign; give one of them");
   require(options.groups.empty() || traits.groups, "groups are given, but the kind '{}' has none; group does", kind);
   if (traits.groups) PenaltyOptions{.kind = PenaltyKind::group, .groups = options.groups}.validate(n_atoms);
   if (options.lipschitz)

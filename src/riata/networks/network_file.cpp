@@ -2,6 +2,7 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -58,8 +59,8 @@ using Metadata = std::map<std::string, std::string>;
 /// Without what the file itself says, which is not the caller's to give, nor among the text that he gets back.
 Metadata free_text(Metadata metadata) {
   for (const char* key :
-       {"format", "format_version", "kind", "network", "n_layers", "threshold", "lipschitz", "reg", "support_selection_p",
-        "support_selection_p_max", "conventions", "dictionary", "n_channels", "n_times", "boundary"})
+       {"format", "format_version", "kind", "network", "n_layers", "threshold", "lipschitz", "reg", "positive",
+        "support_selection_p", "support_selection_p_max", "conventions", "dictionary", "n_channels", "n_times", "boundary"})
     metadata.erase(key);
   return metadata;
 }
@@ -84,7 +85,6 @@ template <Scalar T>
 void become_network(const Dictionary<T>& D, const std::string& path, TensorFile& file) {
   const PenaltyOptions penalty = stored_penalty(file, path, D.code_size());
   const char* other = penalty.kind != PenaltyKind::l1                           ? to_string(penalty.kind)
-                      : penalty.positive                                        ? "positive"
                       : !penalty.weights.empty()                                ? "weights"
                       : text_of(file.metadata, "return_extrapolated") == "true" ? "return_extrapolated"
                                                                                 : nullptr;
@@ -104,6 +104,7 @@ void become_network(const Dictionary<T>& D, const std::string& path, TensorFile&
     file.tensors[parameter_name(k, "step")] = {{1}, std::vector<T>{static_cast<T>(s[static_cast<std::size_t>(k)] / L)}};
   for (const char* key : {"support_selection_p", "support_selection_p_max"}) file.metadata.erase(key);
   file.metadata["network"] = is_ista ? "step" : "fista";
+  if (penalty.positive) file.metadata["positive"] = "true";
   file.metadata["n_layers"] = std::to_string(n_layers);
   file.metadata["threshold"] = to_string(ThresholdShape::scalar);
   file.metadata["lipschitz"] = formatted("{}", L);
@@ -136,11 +137,11 @@ void require_tensors(const TensorFile& file, const std::string& kind, const Matr
             kind, n_layers, shown(name));
 }
 
-/// The same, given the parameters of a network of one layer, for kinds whose layers are alike.
+/// The same, given the parameters of a network of one layer or two, for kinds whose layers after the first are alike.
 template <Scalar T>
 void require_layers(const TensorFile& file, const Parameters<T>& first, int n_layers, const std::string& path) {
   for (const auto& [name, values] : first)
-    for (int t = 0; layer_of(name) && t < n_layers; ++t) {
+    for (int t = layer_of(name).value_or(n_layers); t < (layer_of(name) == 0 ? 1 : n_layers); ++t) {
       const std::string needed = parameter_name(t, std::string_view(name).substr(parameter_name(0, "").size()));
       const auto tensor = file.tensors.find(needed);
       require(tensor != file.tensors.end(), "{}: tensor '{}' is missing", path, needed);
@@ -179,6 +180,7 @@ void save_network(const std::string& path, const StoredNetwork<T>& stored) {
   file.metadata["n_layers"] = std::to_string(net.n_layers());
   file.metadata["threshold"] = to_string(net.options().threshold);
   file.metadata["lipschitz"] = formatted("{}", net.lipschitz());
+  if (net.options().positive) file.metadata["positive"] = "true";
   file.metadata["conventions"] =
       "rows of `dictionary` are atoms; codes and signals are rows, which weights multiply "
       "from the right";
@@ -208,6 +210,7 @@ StoredNetwork<T> load_over(const Dictionary<T>& D, const TensorFile& file, const
   };
   const std::string kind = text("network"), threshold = text("threshold");
   naming(path, [&] { options.threshold = parse<ThresholdShape>(threshold, "threshold"); });
+  options.positive = text_of(file.metadata, "positive") == "true";
   if (file.metadata.contains("support_selection_p"))
     options.support_selection = SupportSelection{.p = number<double>(file, "support_selection_p", path),
                                                  .p_max = number<double>(file, "support_selection_p_max", path)};
@@ -220,7 +223,8 @@ StoredNetwork<T> load_over(const Dictionary<T>& D, const TensorFile& file, const
   if (const auto atoms = D.matrix())
     require_tensors<T>(file, kind, *atoms, n_layers, options, path);
   else
-    require_layers(file, naming(path, [&] { return Network<T>::shapes(kind, D, 1, options); }), n_layers, path);
+    require_layers(file, naming(path, [&] { return Network<T>::shapes(kind, D, std::min(n_layers, 2), options); }), n_layers,
+                   path);
   Parameters<T> parameters = naming(path, [&] { return Network<T>::shapes(kind, D, n_layers, options); });
   for (auto& [name, values] : parameters) {
     const auto tensor = file.tensors.find(name);

@@ -58,8 +58,9 @@ std::unique_ptr<Dictionary<T>> stored_convolution(const NamedTensors& tensors, c
       return std::make_unique<ConvolutionalDictionary<T>>(stored_part<T>(tensors, "kernels", where), shape);
     Vector<T> window;
     if (tensors.contains(prefix + "window")) window = stored_part<T>(tensors, "window", where).reshaped();
-    return std::make_unique<ConvolutionalDictionary<T>>(ConvolutionalDictionary<T>::rank_one(
-        stored_part<T>(tensors, "u", where), stored_part<T>(tensors, "v", where), shape, std::move(window)));
+    Matrix<T> u = stored_part<T>(tensors, "u", where), v = stored_part<T>(tensors, "v", where);
+    return std::make_unique<ConvolutionalDictionary<T>>(
+        ConvolutionalDictionary<T>::rank_one(std::move(u), std::move(v), shape, std::move(window)));
   } catch (const std::invalid_argument& refused) {
     const std::string sentence = refused.what();
     refuse(sentence.starts_with(where) ? sentence : where + ": " + sentence);
