@@ -16,6 +16,7 @@
 
 #include "riata/core/check.hpp"
 #include "riata/core/error.hpp"
+#include "riata/core/idle_threads.hpp"
 #include "riata/core/instruction_set.hpp"
 #include "riata/core/stopping.hpp"
 
@@ -63,8 +64,20 @@ struct Here {
   std::int64_t next_ask = 0;
   const Team* team = nullptr;
   bool may_ask = true;
+  int n_idle = 0;  // threads of parallel_for() that a task of it may use beside its own
 };
 constinit thread_local Here here;
+
+/// While it lives, tasks on this thread may use so many threads more.
+class IdleThreads {
+ public:
+  explicit IdleThreads(int n) : before_(here.n_idle) { here.n_idle = n; }
+  IdleThreads(const IdleThreads&) = delete;
+  ~IdleThreads() { here.n_idle = before_; }
+
+ private:
+  int before_;
+};
 
 void leave_if_team_stopped() {
   for (const Team* team = here.team; team != nullptr; team = team->outer)
@@ -134,12 +147,14 @@ void leave_if_stopped() {
 }
 
 void parallel_for(Index n_tasks, const Execution& execution, const std::function<void(Index, int)>& task) {
-  const int n_threads = static_cast<int>(std::min<Index>(resolve_threads(execution.n_threads), std::max<Index>(n_tasks, 1)));
+  const int n_allowed = resolve_threads(execution.n_threads);
+  const int n_threads = static_cast<int>(std::min<Index>(n_allowed, std::max<Index>(n_tasks, 1)));
   const InstructionSet set = instruction_set();
   const StopScope scope(execution);
   leave_if_team_stopped();
   ask();
   if (n_threads == 1) {
+    const IdleThreads idle(n_tasks == 1 ? n_allowed - 1 : 0);
     for (Index i = 0; i < n_tasks; ++i) {
       leave_if_team_stopped();
       ask();
@@ -167,6 +182,10 @@ void parallel_for(Index n_tasks, const Execution& execution, const std::function
     here = before;
   }
   if (team.failure) std::rethrow_exception(team.failure);
+}
+
+void parallel_within(Index n_parts, const std::function<void(Index)>& part) {
+  parallel_for(n_parts, {.n_threads = here.n_idle + 1}, [&](Index i, int) { part(i); });
 }
 
 void run_beside(const std::function<void()>& work) {
