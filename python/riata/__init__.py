@@ -50,6 +50,7 @@ from .learning import learn_dictionary, load_model, recovery_score, save_model, 
 from .networks import Network, analytic_weight, load_network
 from .neuro import sparse_inverse, whitener
 from .patterns import explained_variance, learn_patterns, load_patterns, pattern_events, save_patterns
+from .total_variation import prox_tv, prox_tv_vjp
 from .unrolling import UnrolledEncoder, unrolled_encode, unrolled_gradient
 
 if TYPE_CHECKING:
@@ -121,6 +122,8 @@ __all__ = [
     "omp",
     "pattern_events",
     "plot",
+    "prox_tv",
+    "prox_tv_vjp",
     "psnr",
     "recovery_score",
     "reg_max",

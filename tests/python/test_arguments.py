@@ -70,6 +70,8 @@ CALLS = {
     "joint_encode": (riata.joint_encode, dict(X=X, D=D, reg=0.1)),
     "joint_reg_max": (riata.joint_reg_max, dict(X=X, D=D)),
     "joint_certificate": (riata.joint_certificate, dict(X=X, D=D, Z=Z, reg=0.1)),
+    "prox_tv": (riata.prox_tv, dict(Y=X, weight=0.1)),
+    "prox_tv_vjp": (riata.prox_tv_vjp, dict(Y=X, weight=0.1, cotangent=X)),
     "unrolled_encode": (riata.unrolled_encode, dict(X=X, D=D, reg=0.1, n_layers=3)),
     "unrolled_gradient": (riata.unrolled_gradient, dict(X=X, D=D, reg=0.1, n_layers=3)),
     "UnrolledEncoder": (riata.UnrolledEncoder, dict(D=D, n_layers=3)),

@@ -110,6 +110,8 @@ KEPT = {
     "joint_encode": dict(X=NO_DEFAULT, D=NO_DEFAULT, reg=NO_DEFAULT, tol=1e-6, max_iter=100000),
     "joint_reg_max": dict(X=NO_DEFAULT, D=NO_DEFAULT, group_size=1),
     "joint_certificate": dict(X=NO_DEFAULT, D=NO_DEFAULT, Z=NO_DEFAULT, reg=NO_DEFAULT, group_size=1),
+    "prox_tv": dict(Y=NO_DEFAULT, weight=NO_DEFAULT, n_threads=None),
+    "prox_tv_vjp": dict(Y=NO_DEFAULT, weight=NO_DEFAULT, cotangent=NO_DEFAULT, n_threads=None),
     "sparse_inverse": dict(
         M=NO_DEFAULT, G=NO_DEFAULT, noise_cov=NO_DEFAULT, reg=NO_DEFAULT, depth=0.8, penalty="group"
     ),
@@ -255,7 +257,7 @@ def test_everything_public_has_a_docstring_and_type_hints():
 
 
 def test_every_parameter_is_documented():
-    for name in [*PENALISED[:3], *PENALISED[7:], "lasso_path", "omp", "lars", "validation_curve", "denoise", "conv_encode", "learn_patterns", "pattern_events", "explained_variance", "ConvolutionalDictionaryLearning", "joint_encode", "sparse_inverse"]:
+    for name in [*PENALISED[:3], *PENALISED[7:], "lasso_path", "omp", "lars", "validation_curve", "denoise", "conv_encode", "learn_patterns", "pattern_events", "explained_variance", "ConvolutionalDictionaryLearning", "joint_encode", "sparse_inverse", "prox_tv"]:
         section = inspect.getdoc(function(name)).split("Returns\n")[0]
         documented = {
             word.strip()

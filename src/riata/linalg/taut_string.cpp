@@ -113,18 +113,21 @@ Index TautString::merge(Index n_blocks) {
 template <Scalar T>
 void TautString::solve(Index n, const T* y, double weight, const T* per_jump, T* u) {
   if (n == 0) return;
-  const auto [least, largest] = std::minmax_element(y, y + n);
-  if (*least == *largest || weight == 0) {
+  const Eigen::Map<const Vector<T>> given(y, n);
+  const T least = given.minCoeff(), largest = given.maxCoeff();
+  if (least == largest || weight == 0) {
     if (u != y) std::copy(y, y + n, u);
     return;
   }
   reserve(n);
-  const double low = static_cast<double>(*least), high = static_cast<double>(*largest), size = std::max(std::abs(low), high);
+  const double low = static_cast<double>(least), high = static_cast<double>(largest), size = std::max(std::abs(low), high);
   const int e = size > 0x1p500 || size < 0x1p-500 ? std::ilogb(size) : 0;  // so that no sum leaves the range
   const auto in_unit = [e](double v) { return e == 0 ? v : std::ldexp(v, -e); };
-  for (Index t = 0; t < n; ++t) y_[static_cast<std::size_t>(t)] = in_unit(static_cast<double>(y[t]));
+  Eigen::Map<Vector<double>> centred(y_.get(), n);
+  centred = given.template cast<double>();
+  if (e != 0) centred = centred.unaryExpr(in_unit).eval();
   const double mean = even_sum(n, y_.get()) / static_cast<double>(n);
-  for (Index t = 0; t < n; ++t) y_[static_cast<std::size_t>(t)] -= mean;
+  centred.array() -= mean;
   // No running sum of y - u is as large, so that larger weights change nothing, and their rounding does not count.
   const double most = 2 * static_cast<double>(n) * (in_unit(high) - in_unit(low));
   Index n_blocks = 0;
@@ -150,6 +153,10 @@ template <Scalar T>
 double even_sum(Index n, const T* v) {
   constexpr Index part = 1024, n_lanes = 8;
   double total = 0;
+  if (n < 2 * n_lanes) {
+    for (Index i = 0; i < n; ++i) total += static_cast<double>(v[i]);
+    return total;
+  }
   for (Index first = 0; first < n; first += part) {
     const Index count = std::min(part, n - first), whole = count / n_lanes * n_lanes;
     double lanes[n_lanes] = {};
