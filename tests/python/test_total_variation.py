@@ -66,6 +66,58 @@ def test_float32_stays_float32():
         riata.prox_tv_vjp(single, 0.5, Y)
 
 
+HRF = (np.arange(12) / 3) ** 3 * np.exp(-np.arange(12) / 1.5)
+A = np.array([[HRF[t - s] if 0 <= t - s < 12 else 0.0 for s in range(40)] for t in range(40)])
+X = Y @ A.T + 0.1 * RNG.standard_normal((6, 40))
+
+
+def certified_gap(x, A, u, reg):
+    """P(u) less the dual objective at the residual without its part along A 1, scaled until it is feasible."""
+    a, r = A.sum(1), x - A @ u
+    r_hat = r - (a @ r) / (a @ a) * a
+    theta = r_hat * min(1.0, reg / np.abs(np.cumsum(A.T @ r_hat)[:-1]).max())
+    return 0.5 * r @ r + reg * tv(u) - 0.5 * x @ x + 0.5 * (x - theta) @ (x - theta)
+
+
+@pytest.mark.parametrize("operator", [A, HRF], ids=["matrix", "kernel"])
+@pytest.mark.parametrize("method", ["auto", "working-set", "synthesis", "apgd", "condat-vu"])
+def test_solutions_are_certified(method, operator):
+    result = riata.tv_solve(X, operator, "0.1max", method, tol=1e-7)
+    assert (result.status == "converged").all() and result.signals.shape == (6, 40)
+    assert np.allclose(result.reg, 0.1 * riata.tv_reg_max(X, operator), rtol=1e-12)
+    for x, u, reg, gap, objective in zip(X, result.signals, result.reg, result.gap, result.objective):
+        assert certified_gap(x, A, u, reg) <= 1.001e-7 * 0.5 * x @ x
+        assert gap == pytest.approx(certified_gap(x, A, u, reg), abs=1e-12 * x @ x)
+        assert objective == pytest.approx(0.5 * ((x - A @ u) ** 2).sum() + reg * tv(u), rel=1e-12)
+
+
+def test_from_reg_max_on_solutions_are_constant():
+    largest = riata.tv_reg_max(X, HRF)
+    assert (np.ptp(riata.tv_solve(X, HRF, largest).signals, axis=1) == 0).all()
+    assert (np.ptp(riata.tv_solve(X, HRF, 0.99 * largest, tol=1e-12).signals, axis=1) > 0).all()
+
+
+def test_masked_samples_are_as_if_removed():
+    mask = np.ones(40, bool)
+    mask[[3, 17, 18, 30]] = False
+    hidden = X.copy()
+    hidden[:, ~mask] = np.nan
+    expected = riata.tv_solve(X[:, mask], A[mask], "0.2max", tol=1e-10)
+    for given in (mask, np.tile(mask, (6, 1))):
+        result = riata.tv_solve(hidden, HRF, "0.2max", tol=1e-10, mask=given)
+        assert np.allclose(result.objective, expected.objective, rtol=1e-9)
+    each = np.tile(mask, (6, 1))
+    each[0, 5] = False
+    result = riata.tv_solve(hidden, HRF, "0.2max", tol=1e-8, mask=each)
+    assert result.method == "apgd" and np.allclose(result.objective[1:], expected.objective[1:], rtol=1e-6)
+
+
+def test_float32_is_certified_in_float64():
+    result = riata.tv_solve(X.astype(np.float32), HRF.astype(np.float32), "0.1max", tol=1e-4)
+    assert result.signals.dtype == np.float32 and (result.status == "converged").all()
+    assert repr(result).startswith("TvResult(6 signals by 'working-set', 6 converged")
+
+
 @pytest.mark.parametrize(
     "call, sentence",
     [
@@ -75,6 +127,12 @@ def test_float32_stays_float32():
         (lambda: riata.prox_tv(Y, 1, jump_weights=[1.0]), "jump_weights has 1 entries, expected 39, one between two of 40 samples"),
         (lambda: riata.prox_tv(np.full(5, np.nan), 1), "prox_tv: Y holds nan at signal 0, sample 0; expected finite numbers"),
         (lambda: riata.prox_tv(np.zeros((3, 0)), 1), "prox_tv: Y has no samples"),
+        (lambda: riata.tv_solve(X, A[:5], 0.1), r"tv_solve: operator has shape \(5, 40\), expected \(40, n_times\), as X has samples"),
+        (lambda: riata.tv_solve(X, A[None], 0.1), r"operator has shape \(1, 40, 40\), expected \(n_observed, n_times\), or"),
+        (lambda: riata.tv_solve(X, HRF, 0.0), "reg = 0, must be > 0 and finite"),
+        (lambda: riata.tv_solve(X, HRF, 1, "fista"), "method = 'fista'"),
+        (lambda: riata.tv_solve(X, HRF, 1, mask=np.ones(39)), r"mask has shape \(39,\), expected \(40,\) or the signals' \(6, 40\)"),
+        (lambda: riata.tv_solve(X, HRF * np.nan, 1), "operator: the kernel holds nan at entry 0; expected finite numbers"),
         (lambda: riata.prox_tv_vjp(Y, 1, Y[0]), r"cotangent has shape \(40,\), expected that of Y, \(6, 40\)"),
     ],
 )
