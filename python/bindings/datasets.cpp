@@ -1,6 +1,8 @@
 #include "arrays.hpp"
 #include "module.hpp"
+#include "operator.hpp"
 #include "options.hpp"
+#include "riata/datasets/blocks.hpp"
 #include "riata/datasets/generators.hpp"
 
 namespace riata::python {
@@ -28,6 +30,14 @@ void bind_of_arrays(nb::module_& m) {
         return to_numpy(without_gil([&] { return datasets::perturbed<T>(view<T>(D), relative, seed); }));
       },
       array_arg("D"), nb::arg("relative"), nb::arg("seed"));
+  m.def(
+      "blocks",
+      [](const PythonOperator<T>& given, Index n_times, const nb::dict& given_options) {
+        const auto options = to_options<datasets::BlocksOptions>(given_options);
+        datasets::Blocks<T> made = without_gil([&] { return datasets::blocks<T>(*to_operator<T>(given, n_times), options); });
+        return nb::make_tuple(to_numpy(std::move(made.signals)), to_numpy(std::move(made.activity)));
+      },
+      array_arg("operator"), nb::arg("n_times"), nb::arg("options"));
 }
 
 /// Calls generate<float>() or generate<double>().
@@ -49,6 +59,7 @@ nb::object to_python(datasets::Planted<T>&& problem) {
 
 void bind_datasets(nb::module_& m) {
   describe_options<datasets::PlantedOptions>(m, "datasets.planted");
+  describe_options<datasets::BlocksOptions>(m, "datasets.blocks");
   bind_of_arrays<float>(m);
   bind_of_arrays<double>(m);
   m.def(

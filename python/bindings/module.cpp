@@ -11,6 +11,7 @@ NB_MODULE(_riata, m) {
   riata::python::bind_implicit(m);
   riata::python::bind_convolution(m);
   riata::python::bind_joint(m);
+  riata::python::bind_total_variation(m);
   riata::python::bind_unrolled(m);
   riata::python::bind_networks(m);
   riata::python::bind_learning(m);

@@ -18,6 +18,7 @@ void bind_networks(nanobind::module_& m);
 void bind_neuro(nanobind::module_& m);
 void bind_operators(nanobind::module_& m);
 void bind_solvers(nanobind::module_& m);
+void bind_total_variation(nanobind::module_& m);
 void bind_unrolled(nanobind::module_& m);
 
 }  // namespace riata::python

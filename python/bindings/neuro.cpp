@@ -3,6 +3,7 @@
 #include "arrays.hpp"
 #include "module.hpp"
 #include "options.hpp"
+#include "riata/neuro/hrf.hpp"
 #include "riata/neuro/whitening.hpp"
 
 namespace riata::python {
@@ -38,6 +39,12 @@ void bind_neuro(nb::module_& m) {
         return fields;
       },
       array_arg("M"), array_arg("G"), array_arg("noise_cov"), array_arg("reg"), nb::arg("options"));
+  m.def(
+      "hrf",
+      [](double tr, const std::string& model, double dilation) {
+        return to_numpy(hrf(tr, parse<HrfModel>(model, "model"), dilation));
+      },
+      nb::arg("tr"), nb::arg("model"), nb::arg("dilation"));
   m.def(
       "whitener",
       [](const Array2<double>& noise_cov, const std::vector<std::string>& channel_types, double rank_tol) {

@@ -36,6 +36,7 @@ from ._results import (
     StepTrace,
     StreamResult,
     TrainingResult,
+    TvResult,
     UnrolledGradient,
     UnrolledStability,
     ValidationCurve,
@@ -48,8 +49,9 @@ from .imaging import DenoiseResult, average_patches, denoise, extract_patches, p
 from .joint import joint_certificate, joint_encode, joint_reg_max
 from .learning import learn_dictionary, load_model, recovery_score, save_model, validation_curve
 from .networks import Network, analytic_weight, load_network
-from .neuro import sparse_inverse, whitener
+from .neuro import hrf, sparse_inverse, whitener
 from .patterns import explained_variance, learn_patterns, load_patterns, pattern_events, save_patterns
+from .total_variation import prox_tv, prox_tv_vjp, tv_reg_max, tv_solve
 from .unrolling import UnrolledEncoder, unrolled_encode, unrolled_gradient
 
 if TYPE_CHECKING:
@@ -85,6 +87,7 @@ __all__ = [
     "StepTrace",
     "StreamResult",
     "TrainingResult",
+    "TvResult",
     "UnrolledEncoder",
     "UnrolledGradient",
     "UnrolledStability",
@@ -103,6 +106,7 @@ __all__ = [
     "encode_stream",
     "explained_variance",
     "extract_patches",
+    "hrf",
     "hypergradient",
     "implicit_gradient",
     "implicit_jvp",
@@ -121,12 +125,16 @@ __all__ = [
     "omp",
     "pattern_events",
     "plot",
+    "prox_tv",
+    "prox_tv_vjp",
     "psnr",
     "recovery_score",
     "reg_max",
     "save_model",
     "save_patterns",
     "sparse_inverse",
+    "tv_reg_max",
+    "tv_solve",
     "unrolled_encode",
     "unrolled_gradient",
     "unrolled_stability",

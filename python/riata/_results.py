@@ -291,6 +291,39 @@ class ConvEncodeResult:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class TvResult:
+    """Signals that are constant but for jumps, and what they are worth; returned by `tv_solve`.
+
+    Attributes
+    ----------
+    signals : ndarray (n_signals, n_times)
+        In the precision of the observations.
+    reg : ndarray (n_signals,)
+        The weights themselves, also where a fraction was asked for.
+    objective, gap : ndarray (n_signals,)
+        Objective and duality gap in float64, recomputed at the signals; the gap is in units of the objective.
+    n_iter : ndarray (n_signals,) of int
+        Iterations; of "working-set" knots of the path, or sweeps.
+    status : ndarray (n_signals,)
+        "converged"; "max_iter", or "stalled" by rounding, where the gap is still above the tolerance.
+    method : str
+        The one that ran.
+    """
+
+    signals: Array
+    reg: Array
+    objective: Array
+    gap: Array
+    n_iter: Array
+    status: Array
+    method: str
+
+    def __repr__(self) -> str:
+        n_done = int((self.status == "converged").sum())
+        return f"TvResult({len(self.gap)} signals by {self.method!r}, {n_done} converged, largest gap {self.gap.max(initial=0.0):.2g})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class JointResult:
     """Codes that share their support; returned by `joint_encode`.
 

@@ -11,6 +11,7 @@ from . import _riata
 from ._arguments import (
     Array,
     as_float,
+    as_float_array,
     as_matrices,
     as_matrix,
     as_options,
@@ -21,7 +22,9 @@ from ._arguments import (
 )
 
 __all__ = [
+    "Blocks",
     "Planted",
+    "blocks",
     "dct_dictionary",
     "gaussian_dictionary",
     "perturbed",
@@ -216,6 +219,70 @@ def planted(
             _is_single(where, dtype), as_options(where, "datasets.planted", locals())
         )
     )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Blocks:
+    """Block activity and how it is seen; returned by `blocks`.
+
+    Attributes
+    ----------
+    signals : ndarray (n_signals, n_observed)
+        With noise.
+    activity : ndarray (n_signals, n_times)
+    """
+
+    signals: Array
+    activity: Array
+
+    def __repr__(self) -> str:
+        return f"Blocks({len(self.signals)} signals of {self.signals.shape[1]} samples)"
+
+
+def blocks(
+    operator: Any,
+    n_signals: int = 1000,
+    n_times: int = 250,
+    density: float = 0.05,
+    snr_db: float = 0.0,
+    random_state: Any = 0,
+) -> Blocks:
+    """Activity that is constant but for jumps, seen through a known operator with white noise.
+
+    Parameters
+    ----------
+    operator : array (n_observed, n_times) or (n_times_kernel,)
+        As in `riata.tv_solve`: a matrix, or the kernel of a causal filter such as `riata.hrf`. It decides the precision.
+    n_signals : int
+        Signals.
+    n_times : int
+        Samples of a signal, where the operator is a kernel.
+    density : float
+        Jumps per sample; their sizes are standard normal.
+    snr_db : float
+        20 log10 of the signal's norm over the noise's, exactly so in each signal.
+    random_state : int, RandomState, Generator or None
+        Seed.
+
+    Returns
+    -------
+    Blocks
+        signals, activity.
+
+    Examples
+    --------
+    >>> import riata
+    >>> riata.datasets.blocks(riata.hrf(tr=0.735), n_signals=10)
+    Blocks(10 signals of 250 samples)
+    """
+    where = "blocks"
+    given = as_float_array(where, "operator", operator)
+    if given.ndim not in (1, 2) or given.size == 0:
+        raise ValueError(
+            f"{where}: operator has shape {given.shape}, expected (n_observed, n_times), or (n_times_kernel,) of a kernel"
+        )
+    size = as_size(where, "n_times", n_times)
+    return Blocks(*_riata.blocks(given, size, as_options(where, "datasets.blocks", locals())))
 
 
 def perturbed(D: Any, relative: float = 0.5, random_state: Any = 0) -> Array:

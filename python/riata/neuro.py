@@ -1,4 +1,4 @@
-"""Sources of magneto- and electroencephalographic fields."""
+"""Sources of magneto- and electroencephalographic fields, and the response that functional MRI sees."""
 
 from __future__ import annotations
 
@@ -121,6 +121,38 @@ def whitener(noise_cov: Any, channel_types: Sequence[Any] | None = None, rank_to
     where = "whitener"
     noise_cov = _as_double(where, "noise_cov", noise_cov, "(n_channels, n_channels)")
     return _riata.whitener(noise_cov, _as_types(where, channel_types), as_float(where, "rank_tol", rank_tol))
+
+
+def hrf(tr: float, model: str = "spm", dilation: float = 1.0) -> Array:
+    """The haemodynamic response: what a short burst of activity does to the signal of functional MRI.
+
+    The kernel that `tv_solve` takes.
+
+    Parameters
+    ----------
+    tr : float
+        Seconds between two samples, 0.01 to 10.
+    model : {"spm", "glover"}
+        SPM's difference of two gamma densities, which peaks at 5 s; or that of Glover (1999), at 5.4 s.
+    dilation : float
+        0.25 to 4: the response is that of dilation times as late, so above 1 it is faster.
+
+    Returns
+    -------
+    ndarray (n_times_kernel,)
+        Its first 32 / dilation seconds in float64, from 0 on, scaled to a sum of 1: lasting activity of 1 ends as a signal of 1.
+
+    Examples
+    --------
+    >>> import riata
+    >>> h = riata.hrf(tr=0.5)
+    >>> int(h.argmax()) * 0.5, len(h)
+    (5.0, 65)
+    """
+    where = "hrf"
+    return _riata.hrf(
+        as_float(where, "tr", tr), as_text(where, "model", model), as_float(where, "dilation", dilation)
+    )
 
 
 def _as_double(where: str, name: str, value: Any, shape: str) -> Array:

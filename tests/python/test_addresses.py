@@ -82,6 +82,12 @@ CALLS = {
        for m in ("stochastic", "unrolled", "alternating_exact")},
     "pattern_events": lambda Z, D: riata.pattern_events(Z[:FEW, None], D[:1, :7].copy(), 0.1, return_amplitudes=True),
     "explained_variance": lambda X, D, Z: riata.explained_variance(X[:FEW], D[:1, :7].copy(), Z[:FEW, None, :31].copy()),
+    "prox_tv": lambda X, PER_SIGNAL: riata.prox_tv(X, PER_SIGNAL),
+    "prox_tv_vjp": lambda X, T, WEIGHTS: riata.prox_tv_vjp(X, 0.1, T, jump_weights=WEIGHTS[:36]),
+    **{f"tv_solve {m}": lambda X, D, m=m: riata.tv_solve(X, D.T.copy(), "0.2max", m, max_iter=50)
+       for m in ("working-set", "synthesis", "apgd", "condat-vu")},
+    "tv_reg_max": lambda X, D: riata.tv_reg_max(X, D[0]),
+    "hrf": lambda: riata.hrf(0.7),
     "joint_encode": lambda X, D: riata.joint_encode(X, D, 0.5, max_iter=50),
     "joint_reg_max": lambda X, D: (riata.joint_reg_max(X, D), riata.joint_reg_max(X, D, group_size=5)),
     "joint_certificate": lambda X, D, Z: riata.joint_certificate(X, D, Z, 0.5),

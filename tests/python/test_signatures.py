@@ -110,6 +110,11 @@ KEPT = {
     "joint_encode": dict(X=NO_DEFAULT, D=NO_DEFAULT, reg=NO_DEFAULT, tol=1e-6, max_iter=100000),
     "joint_reg_max": dict(X=NO_DEFAULT, D=NO_DEFAULT, group_size=1),
     "joint_certificate": dict(X=NO_DEFAULT, D=NO_DEFAULT, Z=NO_DEFAULT, reg=NO_DEFAULT, group_size=1),
+    "prox_tv": dict(Y=NO_DEFAULT, weight=NO_DEFAULT, n_threads=None),
+    "prox_tv_vjp": dict(Y=NO_DEFAULT, weight=NO_DEFAULT, cotangent=NO_DEFAULT, n_threads=None),
+    "hrf": dict(tr=NO_DEFAULT, model="spm", dilation=1.0),
+    "tv_solve": dict(X=NO_DEFAULT, operator=NO_DEFAULT, reg=NO_DEFAULT, method="auto", tol=1e-6, mask=None),
+    "tv_reg_max": dict(X=NO_DEFAULT, operator=NO_DEFAULT, mask=None),
     "sparse_inverse": dict(
         M=NO_DEFAULT, G=NO_DEFAULT, noise_cov=NO_DEFAULT, reg=NO_DEFAULT, depth=0.8, penalty="group"
     ),
@@ -255,7 +260,7 @@ def test_everything_public_has_a_docstring_and_type_hints():
 
 
 def test_every_parameter_is_documented():
-    for name in [*PENALISED[:3], *PENALISED[7:], "lasso_path", "omp", "lars", "validation_curve", "denoise", "conv_encode", "learn_patterns", "pattern_events", "explained_variance", "ConvolutionalDictionaryLearning", "joint_encode", "sparse_inverse"]:
+    for name in [*PENALISED[:3], *PENALISED[7:], "lasso_path", "omp", "lars", "validation_curve", "denoise", "conv_encode", "learn_patterns", "pattern_events", "explained_variance", "ConvolutionalDictionaryLearning", "joint_encode", "sparse_inverse", "prox_tv", "tv_solve"]:
         section = inspect.getdoc(function(name)).split("Returns\n")[0]
         documented = {
             word.strip()
@@ -266,7 +271,7 @@ def test_every_parameter_is_documented():
         assert set(inspect.signature(function(name)).parameters) <= documented, name
 
 
-NOT_IN_PYTHON = {"encode": {"check_every"}, "encode_stream": {"check_every", "record"}, "lasso_path": {"penalty", "l1_ratio", "groups"},
+NOT_IN_PYTHON = {"encode": {"check_every"}, "tv_solve": {"check_every"}, "encode_stream": {"check_every", "record"}, "lasso_path": {"penalty", "l1_ratio", "groups"},
                  "lars": {"penalty", "l1_ratio", "groups"},
                  "implicit_gradient": {"penalty", "l1_ratio", "groups"},
                  "unrolled_stability": {"return_extrapolated", "penalty", "l1_ratio", "groups", "decay"},
