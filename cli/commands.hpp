@@ -16,6 +16,7 @@ Task add_denoise(CLI::App& app);
 Task add_learn(CLI::App& app);
 Task add_encode(CLI::App& app);
 Task add_train(CLI::App& app);
+Task add_train_denoiser(CLI::App& app);  ///< in its place, of --kind conv-denoise
 Task add_infer(CLI::App& app);
 Task add_info(CLI::App& app);
 

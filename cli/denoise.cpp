@@ -13,6 +13,7 @@
 #include "outputs.hpp"
 #include "progress.hpp"
 #include "riata/core/check.hpp"
+#include "riata/imaging/conv_denoiser.hpp"
 #include "riata/learning/model.hpp"
 #include "riata/version.hpp"
 
@@ -20,11 +21,12 @@ namespace riata::cli {
 namespace {
 
 struct Denoise {
-  std::string input, output, mask, reference, model_out;
+  std::string input, output, mask, reference, model_out, network;
   DenoiseOptions options;
   ReadImageOptions image;
   double peak = 255;
-  bool keep_dct = false;
+  bool keep_dct = false, shift_average = false;
+  std::vector<const CLI::Option*> learning_flags;  // that a network has no use for
   std::optional<double> max_time;
   Talk talk;
 
@@ -37,7 +39,8 @@ struct Denoise {
     std::optional<double> psnr_in, psnr_out;
     std::size_t n_missing = 0;
   };
-  DenoiseResult clean(const Picture& noisy);
+  DenoiseResult clean(Picture&& noisy);
+  void load_net();
   std::vector<Picture> read_beside(const std::string& file, const std::vector<Image>& pages) const;
   Cleaned clean_page(Image& page, const Picture* clean_picture);
   void save(const DenoiseResult& result) const;
@@ -45,15 +48,34 @@ struct Denoise {
   nlohmann::ordered_json json_of(const Cleaned& page) const;
   std::string text_of(const Cleaned& page) const;
 
+  std::optional<ConvDenoiser> net_;
   double learning_s_ = 0;  // of the pages before
   bool is_heard_ = false;  // the signal that ended the learning
 };
 
-const char* Denoise::method() const { return keep_dct ? "dct" : to_string(options.method); }
+const char* Denoise::method() const { return net_ ? "network" : keep_dct ? "dct" : to_string(options.method); }
+
+void Denoise::load_net() {
+  for (const CLI::Option* flag : learning_flags)
+    require(network.empty() || flag->count() == 0, "{} is for dictionaries learned from the picture, not for --network",
+            flag->get_name());
+  require(!shift_average || !network.empty(), "--shift-average is for --network");
+  if (!network.empty()) net_ = load_conv_denoiser(network);
+}
 
 /// Ctrl-C and --max-time end the learning, that of later pages after one iteration; a picture is then cleaned with the best
 /// dictionary so far. Ctrl-C while it is cleaned ends all.
-DenoiseResult Denoise::clean(const Picture& noisy) {
+DenoiseResult Denoise::clean(Picture&& noisy) {
+  if (net_) {
+    DenoiseResult result;
+    result.sigma = options.sigma.value_or(net_->sigma);
+    result.reg = net_->reg;
+    result.n_layers = net_->n_layers;
+    const Execution execution{.n_threads = options.execution.n_threads, .stop_requested = interrupt_requested};
+    result.picture =
+        net_->denoise(std::move(noisy), {.sigma = result.sigma, .shift_average = shift_average, .execution = execution});
+    return result;
+  }
   Progress progress(!talk.quiet);
   bool out_of_time = false;
   double seconds = 0;
@@ -116,7 +138,7 @@ Picture to_mask(const Picture& picture) {
 }
 
 Denoise::Cleaned Denoise::clean_page(Image& page, const Picture* clean_picture) {
-  const Picture noisy = to_picture(page);
+  Picture noisy = to_picture(page);
   const double largest = page.is_float() ? peak : 255;
   Cleaned cleaned;
   if (clean_picture) cleaned.psnr_in = psnr(noisy, *clean_picture, largest);  // also: the shapes agree, before the long work
@@ -124,7 +146,7 @@ Denoise::Cleaned Denoise::clean_page(Image& page, const Picture* clean_picture) 
     cleaned.psnr_in.reset();  // what is missing has no value
     cleaned.n_missing = static_cast<std::size_t>(std::ranges::count(options.mask->samples, 0.0f));
   }
-  cleaned.result = clean(noisy);
+  cleaned.result = clean(std::move(noisy));
   page = to_image(cleaned.result.picture, page);
   if (clean_picture) cleaned.psnr_out = psnr(to_picture(page), *clean_picture, largest);
   return cleaned;
@@ -132,6 +154,13 @@ Denoise::Cleaned Denoise::clean_page(Image& page, const Picture* clean_picture) 
 
 nlohmann::ordered_json Denoise::json_of(const Cleaned& page) const {
   const DenoiseResult& result = page.result;
+  if (net_)
+    return {{"psnr_in", decibels(page.psnr_in)},
+            {"psnr_out", decibels(page.psnr_out)},
+            {"n_layers", result.n_layers},
+            {"sigma", result.sigma},
+            {"method", method()},
+            {"network", network}};
   return {{"psnr_in", decibels(page.psnr_in)},
           {"psnr_out", decibels(page.psnr_out)},
           {"n_atoms", result.dictionary.cols()},
@@ -149,9 +178,11 @@ nlohmann::ordered_json Denoise::json_of(const Cleaned& page) const {
 
 std::string Denoise::text_of(const Cleaned& page) const {
   const DenoiseResult& result = page.result;
-  std::string text =
-      formatted("sigma {:.4g}{}, {} atoms of {} x {}, {}", result.sigma, options.sigma || options.mask ? "" : " (estimated)",
-                result.dictionary.cols(), result.patch, result.patch, counted(result.history.value.size(), "iteration"));
+  std::string text = net_ ? formatted("sigma {:.4g}, {} kernels of {} x {}", result.sigma, net_->kernels.cols(),
+                                      net_->kernel_size(), net_->kernel_size())
+                          : formatted("sigma {:.4g}{}, {} atoms of {} x {}, {}", result.sigma,
+                                      options.sigma || options.mask ? "" : " (estimated)", result.dictionary.cols(), result.patch,
+                                      result.patch, counted(result.history.value.size(), "iteration"));
   if (options.mask) text += formatted(", {} filled", counted(page.n_missing, "pixel"));
   if (page.psnr_out) text += formatted(", {:.2f} dB", *page.psnr_out);
   if (page.psnr_in) text += formatted(" (noisy: {:.2f} dB)", *page.psnr_in);
@@ -162,10 +193,11 @@ int Denoise::run() {
   const auto start = std::chrono::steady_clock::now();
   options.learn = !keep_dct;
   if (!mask.empty()) options.mask.emplace();
+  load_net();
   options.validate();
   require(std::isfinite(peak) && peak > 0, "peak = {}, must be > 0 and finite", peak);
   if (max_time) check_rule("max_time", *max_time, false, rule::some_seconds);
-  require_good_outputs({input, mask, reference}, {output, model_out});
+  require_good_outputs({input, mask, reference, network}, {output, model_out});
   if (!model_out.empty()) require_extension(model_out, {".safetensors"}, "models");
   std::vector<Image> pages = read_images(input, image);
   require_writable_as(output, pages);
@@ -213,20 +245,32 @@ Task add_denoise(CLI::App& app) {
       ->type_name("FILE")
       ->required();
   add_output(app, command->output, "The cleaned picture: .png, .jpg or .tif (several pages, floating point)");
-  add_options(app, options);
-  app.add_option("--mask", command->mask,
-                 "A picture (no JPEG) of the same sides, page by page, black (0) where a pixel is missing: it is filled; without "
-                 "noise the "
-                 "others stay as they are")
+  std::vector<const CLI::Option*>& learning = command->learning_flags;
+  add_options(app, options, [&](CLI::Option* option) {
+    if (option->get_name() != "--sigma") learning.push_back(option);
+  });
+  app.add_option("--network", command->network,
+                 "Clean by a network that riata train --kind conv-denoise wrote, at its sigma unless --sigma is given")
       ->type_name("FILE");
+  app.add_flag("--shift-average", command->shift_average,
+               "Of --network: the mean over all shifts of its positions, better and as many times slower");
+  learning.push_back(
+      app.add_option(
+             "--mask", command->mask,
+             "A picture (no JPEG) of the same sides, page by page, black (0) where a pixel is missing: it is filled; without "
+             "noise the "
+             "others stay as they are")
+          ->type_name("FILE"));
   app.add_option("--reference", command->reference, "The clean picture, to report psnr_in and psnr_out")->type_name("FILE");
   app.add_option("--peak", command->peak, "Largest value of a floating-point picture, for psnr_in and psnr_out alone")
       ->capture_default_str();
-  add_choice(app, "method", options.method, "Gradient through the layers, or of the dictionary alone",
-             {LearningMethod::unrolled, LearningMethod::alternating});
-  app.add_flag("--dct", command->keep_dct, "No learning: keep the overcomplete DCT that learning starts from");
-  app.add_option("--model-out", command->model_out, "Also write the dictionary: .safetensors")->type_name("FILE");
-  app.add_option("--max-time", command->max_time, "Seconds of learning, at most");
+  learning.push_back(add_choice(app, "method", options.method, "Gradient through the layers, or of the dictionary alone",
+                                {LearningMethod::unrolled, LearningMethod::alternating}));
+  learning.push_back(
+      app.add_flag("--dct", command->keep_dct, "No learning: keep the overcomplete DCT that learning starts from"));
+  learning.push_back(
+      app.add_option("--model-out", command->model_out, "Also write the dictionary: .safetensors")->type_name("FILE"));
+  learning.push_back(app.add_option("--max-time", command->max_time, "Seconds of learning, at most"));
   add_image(app, command->image, "all pages, each with a dictionary of its own");
   add_threads(app, options.execution.n_threads);
   add_talk(app, command->talk);

@@ -28,7 +28,17 @@ struct Command {
   Task run;
 };
 
-std::vector<Command> add_commands(CLI::App& app) {
+/// --kind conv-denoise, whose options are others.
+bool trains_a_denoiser(int argc, char** argv) {
+  const std::string_view kind = "conv-denoise";
+  for (int k = 1; k < argc; ++k) {
+    const std::string_view word = argv[k];
+    if ((word == "--kind" && k + 1 < argc && argv[k + 1] == kind) || word == formatted("--kind={}", kind)) return true;
+  }
+  return false;
+}
+
+std::vector<Command> add_commands(CLI::App& app, bool trains_a_denoiser) {
   const auto add = [&app](const char* name, const char* purpose, Task (*add_options)(CLI::App&)) {
     CLI::App* command = app.add_subcommand(name, purpose);
     Task run = add_options(*command);
@@ -39,7 +49,8 @@ std::vector<Command> add_commands(CLI::App& app) {
           add("learn", "Learn a dictionary from signals or patches of pictures, or patterns of recordings", add_learn),
           add("encode", "Sparse codes of signals or a picture's patches in a dictionary, or when patterns occur in a recording",
               add_encode),
-          add("train", "Train a network that codes signals in a few layers", add_train),
+          add("train", "Train a network that codes signals in a few layers, or one that denoises pictures",
+              trains_a_denoiser ? add_train_denoiser : add_train),
           add("infer", "Codes of signals, or of a picture's patches, by a trained network", add_infer),
           add("info", "Describe models, networks, recordings, arrays and pictures, or riata itself", add_info)};
 }
@@ -93,7 +104,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", formatted("riata {}", version));
   app.require_subcommand(0, 1);  // run() refuses none: CLI11 would not name an unknown one
   app.footer("Each command has its own help: riata denoise --help");
-  const std::vector<Command> commands = add_commands(app);
+  const std::vector<Command> commands = add_commands(app, trains_a_denoiser(argc, argv));
   try {
     return run(app, commands, argc, argv);
   } catch (const CLI::ParseError& failure) {

@@ -327,8 +327,10 @@ void add_network_options(CLI::App& app, Train& command) {
     command.shape.push_back(option);
     return option;
   };
-  settled(app.add_option("--kind", command.kind, "What the layers are"))
-      ->type_name(formatted("{}", fmt::join(network_kinds<double>(), "|")));
+  settled(app.add_option("--kind", command.kind,
+                         "What the layers are; conv-denoise, which cleans pictures, has options of its own: riata train --kind "
+                         "conv-denoise --help"))
+      ->type_name(formatted("{}|conv-denoise", fmt::join(network_kinds<double>(), "|")));
   settled(app.add_option("--n-layers", command.n_layers, "Layers N"));
   settled(app.add_option("--dictionary", command.dictionary,
                          "A model or patterns (.safetensors) or an array (n_atoms, n_features): .npy, .npz"))

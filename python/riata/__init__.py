@@ -57,11 +57,13 @@ from .unrolling import UnrolledEncoder, unrolled_encode, unrolled_gradient
 if TYPE_CHECKING:
     from . import plot
     from .estimators import LISTA, DictionaryLearning, MiniBatchDictionaryLearning, SparseCoder
+    from .image_estimators import ConvDenoiser
     from .pattern_estimators import ConvolutionalDictionaryLearning
 
 __all__ = [
     "LISTA",
     "CodeBlock",
+    "ConvDenoiser",
     "ConvEncodeResult",
     "ConvolutionalDictionaryLearning",
     "DenoiseResult",
@@ -144,6 +146,7 @@ __all__ = [
 
 # scikit-learn takes a second to import and matplotlib may be absent, so what needs them comes when asked for.
 _LAZY = {
+    "ConvDenoiser": ".image_estimators",
     "ConvolutionalDictionaryLearning": ".pattern_estimators",
     "LISTA": ".estimators",
     "DictionaryLearning": ".estimators",

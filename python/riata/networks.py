@@ -590,8 +590,8 @@ class Network:
         return f"Network({self.kind!r}, {self.n_layers} layers, {n_atoms} {atoms}{trained})"
 
 
-def load_network(path: str | os.PathLike[str]) -> Network:
-    """Read a network that `Network.save` or the command `riata` wrote, or a model whose steps were learned with
+def load_network(path: str | os.PathLike[str]) -> Any:
+    """Read a network that `Network.save`, `ConvDenoiser.save` or the command `riata` wrote, or a model whose steps were learned with
     plain l1: of kind "step", or "fista" where its layers were.
 
     Parameters
@@ -601,7 +601,7 @@ def load_network(path: str | os.PathLike[str]) -> Network:
 
     Returns
     -------
-    Network
+    Network, or ConvDenoiser
 
     Examples
     --------
@@ -613,7 +613,12 @@ def load_network(path: str | os.PathLike[str]) -> Network:
     ...     riata.load_network(path)
     Network('coupled', 3 layers, 128 atoms of 64 features)
     """
-    return Network._of(*_riata.load_network(as_path("load_network", "path", path)))
+    file = as_path("load_network", "path", path)
+    if os.fspath(path).endswith(".safetensors") and _riata.holds_conv_denoiser(file):
+        from .image_estimators import ConvDenoiser
+
+        return ConvDenoiser._of(_riata.load_conv_denoiser(file))
+    return Network._of(*_riata.load_network(file))
 
 
 def analytic_weight(D: Any) -> Array:

@@ -6,6 +6,7 @@
 #include "riata/core/stopping.hpp"
 #include "riata/datasets/blocks.hpp"
 #include "riata/datasets/generators.hpp"
+#include "riata/imaging/conv_denoiser.hpp"
 #include "riata/imaging/denoise.hpp"
 #include "riata/io/arrays.hpp"
 #include "riata/io/images.hpp"

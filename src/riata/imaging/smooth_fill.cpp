@@ -5,19 +5,12 @@
 #include <utility>
 
 #include "riata/core/stopping.hpp"
+#include "riata/imaging/mirrored.hpp"
 
 namespace riata {
 namespace {
 
 constexpr int sweeps = 20;  // per size: the mistakes left are long waves, which the coarser planes have settled
-
-/// Position i of an axis of n pixels that is mirrored about its first and its last.
-Index mirrored(Index i, Index n) {
-  if (n == 1) return 0;
-  const Index period = 2 * (n - 1);
-  i = (i % period + period) % period;
-  return std::min(i, period - i);
-}
 
 /// Where the five pixels around each of n stand on the mirrored axis.
 std::vector<std::array<Index, 5>> neighbours(Index n) {

@@ -75,7 +75,8 @@ Sums<T> UnrolledDirection<T>::look(const Sample<T>& sample, const Question<T>& q
   const double b = options_.hard_threshold.value_or(0), reg = options_.hard_threshold ? b * b / 2 * *network.lipschitz : reg_;
   Sums<T> sums;
   const bool wants_codes = question.codes || question.statistics, steps = question.gradient.contains("steps");
-  if (question.gradient.empty() && !wants_codes) {
+  const OptionalMatrixRef<T> targets = sample.targets ? OptionalMatrixRef<T>(*sample.targets) : std::nullopt;
+  if (question.gradient.empty() && !wants_codes && !targets) {
     sums.value = unrolled_loss<T>(batch, *D, reg, network, {.loss = options_.loss, .reduction = options_.reduction});
     return sums;
   }
@@ -89,7 +90,8 @@ Sums<T> UnrolledDirection<T>::look(const Sample<T>& sample, const Question<T>& q
                                       .reg = false,
                                       .signals = false,
                                       .codes = wants_codes,
-                                      .usage = scales || question.usage});
+                                      .usage = scales || question.usage},
+                                     targets);
   sums.value = result.value;
   sums.gradient = std::move(result.parameters);
   const double counted = options_.reduction == Reduction::mean ? static_cast<double>(batch.size()) : 1;

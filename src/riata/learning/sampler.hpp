@@ -12,11 +12,11 @@
 
 namespace riata {
 
-/// A batch, and what supervised losses hold its codes against.
+/// A batch, and what supervised losses hold its codes against, or what those of signals hold D z against.
 template <Scalar T>
 struct Sample {
   Batch<T> batch;
-  OptionalKeptRef<T> targets = {};  ///< n_atoms x n_signals, or none
+  OptionalKeptRef<T> targets = {};  ///< n_atoms x n_signals, or n_features x n_signals; or none
 };
 
 /// Its batches are a function of (seed, iteration), so there is nothing to store: all questions of one iteration see the same, in
