@@ -48,8 +48,8 @@ struct SharedWeight {
   Matrix<T> theta;
 };
 
-/// Signals of a tile: some 64 KB, so that long signals go one by one.
-Index signals_of_tile(Index n_times) { return std::clamp<Index>(8192 / std::max<Index>(n_times, 1), 1, 128); }
+/// Signals of a tile: some 256 KB, so that long signals go one by one.
+Index signals_of_tile(Index n_times) { return std::clamp<Index>(32768 / std::max<Index>(n_times, 1), 1, 128); }
 
 template <Scalar T>
 void require_fit(const char* where, const char* name, const ConstMatrixRef<T>& Y, const TvWeight<T>& weight) {
@@ -95,11 +95,9 @@ void TotalVariation<T>::prox(MatrixRef<T> V, const Thresholds<T>& thresholds) {
 template <Scalar T>
 void TotalVariation<T>::prox(const ConstMatrixRef<T>& Y, const Thresholds<T>& thresholds, MatrixRef<T> U) {
   const bool is_per_jump = thresholds.is_per_atom();
-  for (Index i = 0; i < Y.cols(); ++i) {
-    const double rho = static_cast<double>(thresholds.rho(i));
-    string_.solve(Y.rows(), Y.col(i).data(), is_per_jump ? rho : rho * theta_of(thresholds, 0),
-                  is_per_jump ? thresholds.theta->data() : nullptr, U.col(i).data());
-  }
+  const Vector<double> weights = thresholds.rho.template cast<double>() * (is_per_jump ? 1.0 : theta_of(thresholds, 0));
+  string_.solve(Y.rows(), Y.cols(), Y.data(), Y.outerStride(), weights.data(), is_per_jump ? thresholds.theta->data() : nullptr,
+                U.data(), U.outerStride());
 }
 
 template <Scalar T>
