@@ -54,33 +54,33 @@ Vector<double> hump(Index length) {
   return h / h.norm();
 }
 
-using Real = long double;
-using RealVector = Eigen::Matrix<Real, Eigen::Dynamic, 1>;
+using Precise = long double;
+using PreciseVector = Eigen::Matrix<Precise, Eigen::Dynamic, 1>;
 
 double tv_of(const Vector<double>& u) { return (u.tail(u.size() - 1) - u.head(u.size() - 1)).cwiseAbs().sum(); }
 
-double objective_of(const Matrix<double>& A, const Vector<double>& x, const Vector<double>& u, double reg) {
+double tv_objective_of(const Matrix<double>& A, const Vector<double>& x, const Vector<double>& u, double reg) {
   return 0.5 * (x - A * u).squaredNorm() + reg * tv_of(u);
 }
 
 /// P(u) - (1/2 ||x||^2 - 1/2 ||x - theta||^2), theta the residual without its part along A 1, scaled until it is feasible.
-double gap_of(const Matrix<double>& A, const Vector<double>& x, const Vector<double>& u, double reg) {
-  const RealVector a = A.cast<Real>().rowwise().sum(), r = x.cast<Real>() - A.cast<Real>() * u.cast<Real>();
-  const RealVector orthogonal = r - (a.dot(r) / a.squaredNorm()) * a, c = A.cast<Real>().transpose() * orthogonal;
-  Real sum = 0, largest = 0, penalty = 0;
+double tv_gap_of(const Matrix<double>& A, const Vector<double>& x, const Vector<double>& u, double reg) {
+  const PreciseVector a = A.cast<Precise>().rowwise().sum(), r = x.cast<Precise>() - A.cast<Precise>() * u.cast<Precise>();
+  const PreciseVector orthogonal = r - (a.dot(r) / a.squaredNorm()) * a, c = A.cast<Precise>().transpose() * orthogonal;
+  Precise sum = 0, largest = 0, penalty = 0;
   for (Index t = 0; t + 1 < u.size(); ++t) {
     sum += c(t);
     largest = std::max(largest, std::abs(sum));
-    penalty += std::abs(Real(u(t + 1)) - Real(u(t)));
+    penalty += std::abs(Precise(u(t + 1)) - Precise(u(t)));
   }
-  const RealVector theta = orthogonal * std::min<Real>(1, reg / largest);
-  const Real dual = 0.5L * x.cast<Real>().squaredNorm() - 0.5L * (x.cast<Real>() - theta).squaredNorm();
+  const PreciseVector theta = orthogonal * std::min<Precise>(1, reg / largest);
+  const Precise dual = 0.5L * x.cast<Precise>().squaredNorm() - 0.5L * (x.cast<Precise>() - theta).squaredNorm();
   return static_cast<double>(0.5L * r.squaredNorm() + reg * penalty - dual);
 }
 
 /// The largest violation of the optimality conditions: running sums w of A^T (x - A u) in [-reg, reg], -reg sign(jump) at jumps, and
 /// 0 at the end.
-double kkt_of(const Matrix<double>& A, const Vector<double>& x, const Vector<double>& u, double reg) {
+double tv_kkt_of(const Matrix<double>& A, const Vector<double>& x, const Vector<double>& u, double reg) {
   const Vector<double> c = A.transpose() * (x - A * u);
   double w = 0, worst = 0;
   for (Index t = 0; t < u.size(); ++t) {
@@ -104,13 +104,13 @@ TEST(TvSolve, SignalsAreOptimal_AndTheirGapsAreWhatTheySay) {
     EXPECT_EQ(result.method, TvSolver::working_set);
     for (Index i = 0; i < 150; ++i) {
       const Vector<double> x = p.X.col(i), u = result.signals.col(i);
-      const double size = 0.5 * x.squaredNorm(), reg = 0.1 * largest(i), gap = gap_of(p.A, x, u, reg);
+      const double size = 0.5 * x.squaredNorm(), reg = 0.1 * largest(i), gap = tv_gap_of(p.A, x, u, reg);
       EXPECT_NEAR(result.reg(i), reg, 1e-14 * reg);
       EXPECT_EQ(result.status[static_cast<std::size_t>(i)], Status::converged) << m << " x " << k << ", " << i;
       EXPECT_LE(gap, 1e-10 * size);
       EXPECT_NEAR(result.gap(i), gap, 1e-13 * size);
-      EXPECT_NEAR(result.objective(i), objective_of(p.A, x, u, reg), 1e-13 * size);
-      EXPECT_LE(kkt_of(p.A, x, u, reg), 1e-4 * largest(i) + 1e-12) << m << " x " << k << ", " << i;
+      EXPECT_NEAR(result.objective(i), tv_objective_of(p.A, x, u, reg), 1e-13 * size);
+      EXPECT_LE(tv_kkt_of(p.A, x, u, reg), 1e-4 * largest(i) + 1e-12) << m << " x " << k << ", " << i;
     }
   }
 }
@@ -126,7 +126,7 @@ TEST(TvSolve, AllMethodsFindTheSameOptimum) {
       for (Index i = 0; i < p.X.cols(); ++i) {
         const double size = 0.5 * p.X.col(i).squaredNorm();
         EXPECT_EQ(result.status[static_cast<std::size_t>(i)], Status::converged) << to_string(method);
-        EXPECT_LE(gap_of(p.A, p.X.col(i), result.signals.col(i), result.reg(i)), 1.001e-10 * size) << to_string(method);
+        EXPECT_LE(tv_gap_of(p.A, p.X.col(i), result.signals.col(i), result.reg(i)), 1.001e-10 * size) << to_string(method);
         EXPECT_NEAR(result.objective(i), best(i), 1e-10 * size) << to_string(method);
       }
     }
@@ -208,7 +208,7 @@ TEST(TvSolve, MasksPerSignalAndWeightsAreThoseOfTheDataFit) {
     const Vector<double> root = W.col(i).cwiseSqrt();
     const Matrix<double> weighted = root.asDiagonal() * p.A;
     const Vector<double> x = root.cwiseProduct(p.X.col(i)), u = together.signals.col(i);
-    EXPECT_LE(gap_of(weighted, x, u, together.reg(i)), 1.01e-11 * 0.5 * x.squaredNorm()) << i;
+    EXPECT_LE(tv_gap_of(weighted, x, u, together.reg(i)), 1.01e-11 * 0.5 * x.squaredNorm()) << i;
     const Matrix<double> own = W.col(i);
     const auto alone = tv_solve<double>(p.X.col(i), A, Reg::fraction_of_max(0.2), {.tol = 1e-11}, ConstMatrixRef<double>(own));
     EXPECT_EQ(alone.method, TvSolver::working_set);
@@ -227,7 +227,7 @@ TEST(TvSolve, ConvolutionIsItsMatrix) {
              multiplied = tv_solve<double>(X, DenseDictionary<double>(M), Reg::fraction_of_max(0.1), {.tol = 1e-9});
   for (Index i = 0; i < 40; ++i) {
     const double size = 0.5 * X.col(i).squaredNorm();
-    EXPECT_LE(gap_of(M, X.col(i), filtered.signals.col(i), filtered.reg(i)), 1.001e-9 * size);
+    EXPECT_LE(tv_gap_of(M, X.col(i), filtered.signals.col(i), filtered.reg(i)), 1.001e-9 * size);
     EXPECT_NEAR(filtered.objective(i), multiplied.objective(i), 1e-9 * size);
   }
 }
@@ -240,7 +240,7 @@ TEST(TvSolve, FloatIsCertifiedInDouble) {
   const auto result = tv_solve<float>(X, DenseDictionary<float>(A), Reg::fraction_of_max(0.1), {.tol = 1e-4});
   for (Index i = 0; i < 200; ++i) {
     const double size = 0.5 * Xd.col(i).squaredNorm(),
-                 gap = gap_of(Ad, Xd.col(i), result.signals.col(i).cast<double>(), result.reg(i));
+                 gap = tv_gap_of(Ad, Xd.col(i), result.signals.col(i).cast<double>(), result.reg(i));
     EXPECT_EQ(result.status[static_cast<std::size_t>(i)], Status::converged) << i;
     EXPECT_LE(gap, 1e-4 * size) << i;
     EXPECT_NEAR(result.gap(i), gap, 1e-12 * size) << i;
@@ -308,9 +308,9 @@ TEST(TvCertificate, BoundsTheDistanceToTheOptimum) {
     const TvCertificate certificate = tv_certificate<double>(p.X, A, U, regs);
     for (Index i = 0; i < 30; ++i) {
       const double size = 0.5 * p.X.col(i).squaredNorm(), reg = best.reg(i);
-      EXPECT_NEAR(certificate.objective(i), objective_of(p.A, p.X.col(i), U.col(i), reg),
+      EXPECT_NEAR(certificate.objective(i), tv_objective_of(p.A, p.X.col(i), U.col(i), reg),
                   1e-12 * (size + certificate.objective(i)));
-      EXPECT_NEAR(certificate.gap(i), gap_of(p.A, p.X.col(i), U.col(i), reg), 1e-12 * (size + certificate.objective(i)));
+      EXPECT_NEAR(certificate.gap(i), tv_gap_of(p.A, p.X.col(i), U.col(i), reg), 1e-12 * (size + certificate.objective(i)));
       EXPECT_GE(certificate.gap(i), certificate.objective(i) - best.objective(i) - 1e-13 * size);
     }
   }
