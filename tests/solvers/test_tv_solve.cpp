@@ -78,8 +78,8 @@ double tv_gap_of(const Matrix<double>& A, const Vector<double>& x, const Vector<
   return static_cast<double>(0.5L * r.squaredNorm() + reg * penalty - dual);
 }
 
-/// The largest violation of the optimality conditions: running sums w of A^T (x - A u) in [-reg, reg], -reg sign(jump) at jumps, and
-/// 0 at the end.
+/// The largest violation of the optimality conditions: running sums w of A^T (x - A u) in [-reg, reg], -reg sign(jump) at jumps,
+/// and 0 at the end.
 double tv_kkt_of(const Matrix<double>& A, const Vector<double>& x, const Vector<double>& u, double reg) {
   const Vector<double> c = A.transpose() * (x - A * u);
   double w = 0, worst = 0;

@@ -1,5 +1,5 @@
-// Eight signals at a time through the direct algorithm of Condat (IEEE Signal Process. Lett. 20(11), 2013), which finds the blocks of
-// a taut string (taut_string.hpp) of one weight with a step per sample, and some twice. Compiled for AVX-512 alone.
+// Eight signals at a time through the direct algorithm of Condat (IEEE Signal Process. Lett. 20(11), 2013), which finds the blocks
+// of a taut string (taut_string.hpp) of one weight with a step per sample, and some twice. Compiled for AVX-512 alone.
 #pragma once
 
 #include <cstdint>

@@ -11,8 +11,8 @@ struct TvIterations {
   double lipschitz;                ///< >= ||A||_2^2
   const TvOptions& options;        ///< method: pgd, apgd or condat_vu
 
-  /// U holds the start and receives the signals, whose gaps are at most `target`, or which reached max_iter. `weights` of X's shape,
-  /// or 0 x 0.
+  /// U holds the start and receives the signals, whose gaps are at most `target`, or which reached max_iter. `weights` of X's
+  /// shape, or 0 x 0.
   void solve(const ConstMatrixRef<double>& X, const ConstMatrixRef<double>& weights, const Vector<double>& reg,
              const Vector<double>& target, Matrix<double>& U, Vector<int>& n_iter) const;
 };

@@ -2,10 +2,10 @@
 //
 //   u_i = argmin_u  P(u) = 1/2 ||x_i - A u||^2 + reg_i sum_t |u_{t+1} - u_t|,     i = 1, ..., n_signals.
 //
-// With u = L z, L the running sum, this is a Lasso in the columns of A L whose first one, A 1, costs nothing: taken out of the other
-// columns and of x it leaves a Lasso without (free_atoms.hpp), which many signals share. The other methods work on u itself: proximal
-// gradient with the exact prox of total variation, plain or accelerated (Beck and Teboulle, 2009, with gradient restart), and the
-// primal-dual iteration of Condat (2013) and Vu (2013), with sigma = ||A||^2 / 8 and tau = 1 / ||A||^2.
+// With u = L z, L the running sum, this is a Lasso in the columns of A L whose first one, A 1, costs nothing: taken out of the
+// other columns and of x it leaves a Lasso without (free_atoms.hpp), which many signals share. The other methods work on u itself:
+// proximal gradient with the exact prox of total variation, plain or accelerated (Beck and Teboulle, 2009, with gradient restart),
+// and the primal-dual iteration of Condat (2013) and Vu (2013), with sigma = ||A||^2 / 8 and tau = 1 / ||A||^2.
 #pragma once
 
 #include <vector>
@@ -59,9 +59,10 @@ struct TvResult {
   TvSolver method;             ///< the one that ran
 };
 
-/// X is n_observed x n_signals, A maps n_times to n_observed: a matrix, or a CausalConvolution. `mask`: weights in [0, 1] of the data
-/// fit, n_observed x 1 for all signals or of X's shape; what it hides with 0 may be anything. A fraction is of each signal's own
-/// tv_reg_max(). Where A takes constants to 0, that of u is 0. Neither signals nor certificates depend on the number of threads.
+/// X is n_observed x n_signals, A maps n_times to n_observed: a matrix, or a CausalConvolution. `mask`: weights in [0, 1] of the
+/// data fit, n_observed x 1 for all signals or of X's shape; what it hides with 0 may be anything. A fraction is of each signal's
+/// own tv_reg_max(). Where A takes constants to 0, that of u is 0. Neither signals nor certificates depend on the number of
+/// threads.
 /// @throws std::invalid_argument if sizes disagree, an entry is not finite, or reg is not > 0
 template <Scalar T>
 TvResult<T> tv_solve(const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& A, const Reg& reg,

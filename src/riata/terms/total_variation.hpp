@@ -35,8 +35,8 @@ class TotalVariation {
   /// Vector-Jacobian product of prox at its output U: H, the cotangent of U, becomes that of what prox was given.
   void prox_vjp(const ConstMatrixRef<T>& U, const Thresholds<T>& thresholds, MatrixRef<T> H,
                 const ThresholdCotangents<T>& cotangents) const;
-  /// As prox_vjp() of one column; adds the cotangents of theta to `jumps`, of n_times - 1 entries, if there are any, and returns that
-  /// of rho.
+  /// As prox_vjp() of one column; adds the cotangents of theta to `jumps`, of n_times - 1 entries, if there are any, and returns
+  /// that of rho.
   double prox_vjp(const ConstVectorRef<T>& u, const Thresholds<T>& thresholds, Index signal, VectorRef<T> h,
                   std::span<double> jumps) const;
   /// Jacobian-vector product at the output u of one column: h, the tangent of what prox was given, becomes that of u. `drho` is the
@@ -60,8 +60,8 @@ struct TvWeight {
   Vector<T> per_jump;    ///< n_times - 1 entries >= 0; or none: ones
 };
 
-/// argmin_u 1/2 ||y_i - u||^2 + weight_i sum_t per_jump_t |u_{t+1} - u_t| for each column of Y, n_times x n_signals. The bits do not
-/// depend on the number of threads.
+/// argmin_u 1/2 ||y_i - u||^2 + weight_i sum_t per_jump_t |u_{t+1} - u_t| for each column of Y, n_times x n_signals. The bits do
+/// not depend on the number of threads.
 /// @throws std::invalid_argument if sizes disagree, an entry is not finite, or a weight is < 0
 template <Scalar T>
 Matrix<T> prox_tv(const NonDeduced<ConstMatrixRef<T>>& Y, const TvWeight<T>& weight, const Execution& execution = {});
