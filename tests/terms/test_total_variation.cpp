@@ -283,6 +283,31 @@ TEST(TotalVariation, PenaltyAgreesWithTheFunctions) {
   EXPECT_NEAR(slope.col(0).dot(H.col(0)), (g.value(right) - g.value(left)) / (2 * step), 1e-8);
 }
 
+TEST(TotalVariation, LeastSubgradientIsZeroAtTheOptimum_AndElsewhereWhatAShortProximalStepGoes) {
+  Draw draw(7011);
+  const Matrix<double> Y = draw.normal_matrix(60, 8);
+  const Vector<double> rho = draw.normal_vector(8).cwiseAbs();
+  const Matrix<double> jumps = draw.normal_matrix(59, 1).cwiseAbs(), none;
+  TotalVariation<double> g;
+  for (const Matrix<double>* theta : {&none, &jumps}) {
+    const Thresholds<double> weights(rho, theta->size() > 0 ? theta : nullptr);
+    Matrix<double> U = Y;
+    g.prox(U, weights);
+    Matrix<double> H = U - Y;  // the gradient of 1/2 ||u - y||^2
+    g.least_subgradient(U, weights, H);
+    EXPECT_LE(H.cwiseAbs().maxCoeff(), 1e-13);
+
+    // (u - prox(u - step f'(u))) / step, whose blocks are those of u and no longer change with the step.
+    const double step = 1e-4;
+    const Matrix<double> slope = draw.normal_matrix(60, 8);
+    H = slope;
+    g.least_subgradient(U, weights, H);
+    Matrix<double> after = U - step * slope;
+    g.prox(after, Thresholds<double>(step * rho, theta->size() > 0 ? theta : nullptr));
+    EXPECT_LE((H - (U - after) / step).cwiseAbs().maxCoeff(), 1e-10);
+  }
+}
+
 TEST(TotalVariation, BadInputsAreRefused) {
   const Matrix<double> Y = Matrix<double>::Ones(4, 3);
   Matrix<double> holed = Y;

@@ -152,6 +152,29 @@ void TotalVariation<T>::prox_jvp(const ConstVectorRef<T>& u, const Thresholds<T>
 }
 
 template <Scalar T>
+void TotalVariation<T>::least_subgradient(const ConstMatrixRef<T>& U, const Thresholds<T>& thresholds, MatrixRef<T> H) {
+  const bool is_per_jump = thresholds.is_per_atom();
+  for (Index i = 0; i < U.cols(); ++i) {
+    const ConstVectorRef<T> u = U.col(i);
+    const double rho = static_cast<double>(thresholds.rho(i)), weight = is_per_jump ? rho : rho * theta_of(thresholds, 0);
+    const auto pull = [&](Index t) { return sign_after(u, t) * rho * theta_of(thresholds, t); };  // of the jump after sample t
+    for (Index first = 0, end = 0; first < u.size(); first = end) {
+      for (end = first + 1; end < u.size() && u(end) == u(first);) ++end;
+      Vector<double> steepest = -H.col(i).segment(first, end - first).template cast<double>();
+      if (first > 0) steepest(0) -= pull(first - 1);
+      if (end < u.size()) steepest(end - first - 1) += pull(end - 1);
+      const Index n_jumps = end - first - 1;
+      const Vector<double> factors =
+          is_per_jump ? Vector<double>(thresholds.theta->col(0).segment(first, n_jumps).template cast<double>())
+                      : Vector<double>();
+      string_.solve(end - first, 1, steepest.data(), end - first, &weight, is_per_jump ? factors.data() : nullptr,
+                    steepest.data(), end - first);
+      H.col(i).segment(first, end - first) = -steepest.template cast<T>();
+    }
+  }
+}
+
+template <Scalar T>
 void TotalVariation<T>::add_subgradient(const ConstMatrixRef<T>& U, const ConstVectorRef<T>& scales, MatrixRef<T> H) const {
   for (Index i = 0; i < U.cols(); ++i)
     for (Index t = 0; t + 1 < U.rows(); ++t)

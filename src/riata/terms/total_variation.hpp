@@ -43,6 +43,9 @@ class TotalVariation {
   /// tangent of rho, `dtheta` that of theta per jump, or empty.
   void prox_jvp(const ConstVectorRef<T>& u, const Thresholds<T>& thresholds, Index signal, VectorRef<T> h, double drho,
                 std::span<const double> dtheta) const;
+  /// H, the gradient of a smooth f at U, becomes the subgradient of f(u) + sum_t w_t |u_{t+1} - u_t| of least norm, exactly: 0 at
+  /// an optimum. On a block it is -prox(-h), with what the jumps at its ends pull taken from h there.
+  void least_subgradient(const ConstMatrixRef<T>& U, const Thresholds<T>& thresholds, MatrixRef<T> H);
   /// H += scale_i g'(u_i), sign(0) = 0.
   void add_subgradient(const ConstMatrixRef<T>& U, const ConstVectorRef<T>& scales, MatrixRef<T> H) const;
 
