@@ -119,10 +119,11 @@ def tv_solve(
         n_times = n_observed. In the precision of X.
     reg : float, str or array (n_signals,)
         The weight, in the unit of A^T X; or a fraction of each signal's own `tv_reg_max`, such as "0.1max".
-    method : {"auto", "working-set", "synthesis", "pgd", "apgd", "condat-vu"}
+    method : {"auto", "working-set", "synthesis", "pgd", "apgd", "condat-vu", "dual", "admm"}
         "working-set" solves for the jumps, a Lasso whose offset costs nothing, by its path or coordinate descent, "synthesis" the
-        same by FISTA. The others work on the signals: proximal gradient with `prox_tv`, plain or accelerated, and the primal-dual
-        iteration of Condat and Vu. "auto" is the first, or "apgd" with a mask per signal or beyond 8192 samples.
+        same by FISTA. The others work on the signals: proximal gradient with `prox_tv`, plain or accelerated, the primal-dual
+        iteration of Condat and Vu, accelerated proximal gradient on the dual problem, for operators with independent columns, and
+        ADMM. "auto" is the first, or "apgd" with a mask per signal or beyond 8192 samples.
     tol : float
         A signal is done when its duality gap is at most tol * 1/2 ||x||^2.
     mask : array (n_observed,) or (n_signals, n_observed), optional

@@ -41,6 +41,8 @@ struct JumpAtoms {
   Vector<double> shares;
 };
 
+bool needs_inverse(TvSolver method) { return method == TvSolver::dual || method == TvSolver::admm; }
+
 template <Scalar T>
 class TvRun {
  public:
@@ -96,7 +98,10 @@ class TvRun {
   }
 
   void iterate() {
-    const TvIterations iterations{problem_.A(), problem_.response(), problem_.squared_norm(), options_};
+    std::unique_ptr<const TvInverse> inverse;
+    if (needs_inverse(options_.method) && problem_.n_times() > 1)
+      inverse = std::make_unique<TvInverse>(problem_.A(), problem_.response(), problem_.squared_norm(), options_.method);
+    const TvIterations iterations{problem_.A(), problem_.response(), problem_.squared_norm(), options_, inverse.get()};
     problem_.for_each_tile(reg_, options_.execution, [&](TvTile<T>& tile, TvTileCertificate& certificate) {
       const Index n = tile.size();
       Matrix<double> U = Vector<double>::Ones(problem_.n_times()) * certificate.constants().transpose();

@@ -25,18 +25,21 @@ enum class TvSolver {
   synthesis,    ///< FISTA on that Lasso
   pgd,          ///< proximal gradient on u
   apgd,         ///< the same, accelerated
-  condat_vu
+  condat_vu,
+  dual,  ///< accelerated proximal gradient on the dual problem of Chambolle (2004); for A with independent columns
+  admm   ///< on the jumps, with rho = ||A||^2 / 4
 };
 template <>
 inline constexpr Name<TvSolver> names<TvSolver>[] = {{TvSolver::automatic, "auto"},      {TvSolver::working_set, "working-set"},
                                                      {TvSolver::synthesis, "synthesis"}, {TvSolver::pgd, "pgd"},
-                                                     {TvSolver::apgd, "apgd"},           {TvSolver::condat_vu, "condat-vu"}};
+                                                     {TvSolver::apgd, "apgd"},           {TvSolver::condat_vu, "condat-vu"},
+                                                     {TvSolver::dual, "dual"},           {TvSolver::admm, "admm"}};
 
 struct TvOptions {
   TvSolver method = TvSolver::automatic;
   double tol = 1e-6;      ///< a signal is done when gap <= tol * 1/2 ||x||^2; 0: as far as it goes
   int max_iter = 100000;  ///< iterations, or knots or sweeps of the Lasso's solver; reaching it is a Status
-  int check_every = 10;   ///< iterations between gap evaluations of pgd, apgd and condat_vu
+  int check_every = 10;   ///< iterations between gap evaluations of the methods from pgd on
   Execution execution = {};
   void validate() const;  ///< @throws std::invalid_argument naming the field, its value and the rule
 };
