@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "riata/core/stopping.hpp"
+
 namespace riata {
 namespace {
 
@@ -99,6 +101,7 @@ Index TautString::find_blocks(Index n, const double* signal, const WeightAt& wei
     rejoin(piece);
   };
   for (Index t = 0; t < n; ++t) {
+    if (t % 65536 == 65535) leave_if_stopped();
     const double y = signal[t], at = t + 1 < n ? weight_at(t) : 0;
     Piece above{y + (at - before), 1, y, before, at};
     while (u_end > u_head && U[u_end - 1].rise * above.length >= above.rise * U[u_end - 1].length) prepend(above, U[--u_end]);

@@ -199,7 +199,10 @@ TvInverse::TvInverse(const Dictionary<double>& A, const Vector<double>& response
     matrix(t + 1, t) -= rho;
   }
   if (response.isZero(0)) matrix.array() += rho / static_cast<double>(k);  // of the offset, which then means nothing
-  matrix = Eigen::LLT<Matrix<double>>(Matrix<double>(matrix)).solve(Matrix<double>::Identity(k, k));
+  const auto size = static_cast<double>(k);
+  matrix = run_stoppable(2 * size * size * size, [given = std::move(matrix)] {
+    return Matrix<double>(Eigen::LLT<Matrix<double>>(given).solve(Matrix<double>::Identity(given.rows(), given.cols())));
+  });
 }
 
 void TvIterations::solve(const ConstMatrixRef<double>& X, const ConstMatrixRef<double>& weights, const Vector<double>& reg,

@@ -7,6 +7,7 @@
 
 #include "riata/core/check.hpp"
 #include "riata/core/memory.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/linalg/kernels.hpp"
 #include "riata/solvers/batch_encoder.hpp"
 #include "riata/solvers/tv_iterations.hpp"
@@ -27,6 +28,7 @@ struct JumpAtoms {
     shares.setZero(k);
     const double square = fixed_order_dot(a.size(), a.data(), a.data());
     for (Index j = 0; j < k; ++j) {
+      leave_if_stopped();
       const double norm = atoms.col(j).norm();
       for (int time = 0; time < 2 && square > 0; ++time) {  // the second for what rounding left of the first
         const double part = fixed_order_dot(a.size(), a.data(), atoms.col(j).data()) / square;
