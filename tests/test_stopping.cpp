@@ -16,8 +16,8 @@
 #include "riata/learning/learn_dictionary.hpp"
 #include "riata/learning/recovery.hpp"
 #include "riata/learning/train.hpp"
-#include "riata/operators/analytic_weight.hpp"
 #include "riata/neuro/sparse_inverse.hpp"
+#include "riata/operators/analytic_weight.hpp"
 #include "riata/optim/line_search.hpp"
 #include "riata/solvers/certificate.hpp"
 #include "riata/solvers/debias.hpp"
@@ -27,6 +27,8 @@
 #include "riata/solvers/joint.hpp"
 #include "riata/solvers/lars.hpp"
 #include "riata/solvers/omp.hpp"
+#include "riata/solvers/tv_solve.hpp"
+#include "riata/terms/total_variation.hpp"
 #include "riata/unrolled/jacobian.hpp"
 #include "riata/unrolled/stability.hpp"
 #include "riata/unrolled/unrolled.hpp"
@@ -136,6 +138,15 @@ Calls Problem::solvers() const {
   calls["lasso_objective"] = [=, this](const Execution& e) { lasso_objective<double>(X, D, Z, reg, {}, e); };
   calls["lasso_certificate"] = [=, this](const Execution& e) { lasso_certificate<double>(X, D, Z, reg, {}, e); };
   calls["kkt_violation"] = [=, this](const Execution& e) { kkt_violation<double>(X, D, Z, reg, {}, e); };
+  for (const TvSolver method :
+       {TvSolver::working_set, TvSolver::synthesis, TvSolver::pgd, TvSolver::apgd, TvSolver::condat_vu, TvSolver::admm})
+    calls[std::string("tv_solve ") + to_string(method)] = [=, this](const Execution& e) {
+      tv_solve<double>(X, D, Reg::fraction_of_max(0.01), {.method = method, .tol = tol, .max_iter = max_iter, .execution = e});
+    };
+  calls["tv_certificate"] = [=, this](const Execution& e) { tv_certificate<double>(X, D, Z, reg, {}, e); };
+  calls["tv_reg_max"] = [=, this](const Execution& e) { tv_reg_max<double>(X, D, {}, e); };
+  calls["prox_tv"] = [=, this](const Execution& e) { prox_tv<double>(X, 1.0, e); };
+  calls["prox_tv_vjp"] = [=, this](const Execution& e) { prox_tv_vjp<double>(X, 1.0, X, e); };
   calls["sparse_inverse"] = [=, this](const Execution& e) {
     sparse_inverse(X, D.atoms(), Matrix<double>::Identity(X.rows(), X.rows()), Reg::fraction_of_max(0.01),
                    {.tol = tol, .max_iter = max_iter, .execution = e});

@@ -252,7 +252,8 @@ def blocks(
     Parameters
     ----------
     operator : array (n_observed, n_times) or (n_times_kernel,)
-        As in `riata.tv_solve`: a matrix, or the kernel of a causal filter such as `riata.hrf`. It decides the precision.
+        As in `riata.tv_solve`: a matrix, or the kernel of a causal filter such as `riata.hrf`. It decides the
+        precision.
     n_signals : int
         Signals.
     n_times : int
@@ -279,7 +280,8 @@ def blocks(
     given = as_float_array(where, "operator", operator)
     if given.ndim not in (1, 2) or given.size == 0:
         raise ValueError(
-            f"{where}: operator has shape {given.shape}, expected (n_observed, n_times), or (n_times_kernel,) of a kernel"
+            f"{where}: operator has shape {given.shape}, expected (n_observed, n_times), or (n_times_kernel,) "
+            "of a kernel"
         )
     size = as_size(where, "n_times", n_times)
     return Blocks(*_riata.blocks(given, size, as_options(where, "datasets.blocks", locals())))

@@ -140,7 +140,8 @@ def hrf(tr: float, model: str = "spm", dilation: float = 1.0) -> Array:
     Returns
     -------
     ndarray (n_times_kernel,)
-        Its first 32 / dilation seconds in float64, from 0 on, scaled to a sum of 1: lasting activity of 1 ends as a signal of 1.
+        Its first 32 / dilation seconds in float64, from 0 on, scaled to a sum of 1: lasting activity of 1 ends as
+        a signal of 1.
 
     Examples
     --------

@@ -119,15 +119,18 @@ def tv_solve(
         n_times = n_observed. In the precision of X.
     reg : float, str or array (n_signals,)
         The weight, in the unit of A^T X; or a fraction of each signal's own `tv_reg_max`, such as "0.1max".
-    method : {"auto", "working-set", "synthesis", "pgd", "apgd", "condat-vu"}
-        "working-set" solves for the jumps, a Lasso whose offset costs nothing, by its path or coordinate descent, "synthesis" the
-        same by FISTA. The others work on the signals: proximal gradient with `prox_tv`, plain or accelerated, and the primal-dual
-        iteration of Condat and Vu. "auto" is the first, or "apgd" with a mask per signal or beyond 8192 samples.
+    method : {"auto", "working-set", "synthesis", "pgd", "apgd", "condat-vu", "dual", "admm"}
+        "working-set" solves for the jumps, a Lasso whose offset costs nothing, by its path or coordinate
+        descent, "synthesis" the same by FISTA. The others work on the signals: proximal gradient with `prox_tv`,
+        plain or accelerated, the primal-dual iteration of Condat and Vu, accelerated proximal gradient on the
+        dual problem, for operators with independent columns, and ADMM. "auto" is the first, or "apgd" with a
+        mask per signal or beyond 8192 samples.
     tol : float
         A signal is done when its duality gap is at most tol * 1/2 ||x||^2.
     mask : array (n_observed,) or (n_signals, n_observed), optional
-        Which samples were seen, as booleans, or weights in [0, 1] of the data fit, which 1/2 ||x||^2 in `tol` has too. What is
-        hidden may be anything, also NaN. One for each signal is for the methods "apgd", "pgd" and "condat-vu".
+        Which samples were seen, as booleans, or weights in [0, 1] of the data fit, which 1/2 ||x||^2 in `tol`
+        has too. What is hidden may be anything, also NaN. One for each signal is for the methods "apgd", "pgd"
+        and "condat-vu".
     max_iter : int
         Iterations, or knots or sweeps of "working-set".
     n_threads : int, optional
@@ -178,9 +181,14 @@ def _as_problem(where: str, X: Any, operator: Any) -> tuple[Array, Array]:
     given = as_float_array(where, "operator", operator)
     require_same_precision(where, "X", X, signals, "operator", operator, given)
     if given.ndim not in (1, 2) or given.size == 0:
-        raise ValueError(f"{where}: operator has shape {given.shape}, expected (n_observed, n_times), or (n_times_kernel,) of a kernel")
+        raise ValueError(
+            f"{where}: operator has shape {given.shape}, expected (n_observed, n_times), or (n_times_kernel,) "
+            "of a kernel"
+        )
     if given.ndim == 2 and len(given) != signals.shape[1]:
-        raise ValueError(f"{where}: operator has shape {given.shape}, expected ({signals.shape[1]}, n_times), as X has samples")
+        raise ValueError(
+            f"{where}: operator has shape {given.shape}, expected ({signals.shape[1]}, n_times), as X has samples"
+        )
     if given.ndim == 1 and signals.shape[1] == 0:
         raise ValueError(f"{where}: X has shape {signals.shape} and holds no samples")
     return signals, given
@@ -192,7 +200,9 @@ def _as_rows_of(where: str, mask: Any, signals: Array) -> Array | None:
         return None
     array = as_float_array(where, "mask", mask)
     if array.shape not in (signals.shape, signals.shape[1:]):
-        raise ValueError(f"{where}: mask has shape {array.shape}, expected {signals.shape[1:]} or the signals' {signals.shape}")
+        raise ValueError(
+            f"{where}: mask has shape {array.shape}, expected {signals.shape[1:]} or the signals' {signals.shape}"
+        )
     return array.reshape(-1, signals.shape[1]).astype(signals.dtype, copy=False)
 
 

@@ -80,7 +80,7 @@ def certified_gap(x, A, u, reg):
 
 
 @pytest.mark.parametrize("operator", [A, HRF], ids=["matrix", "kernel"])
-@pytest.mark.parametrize("method", ["auto", "working-set", "synthesis", "apgd", "condat-vu"])
+@pytest.mark.parametrize("method", ["auto", "working-set", "synthesis", "apgd", "condat-vu", "admm"])
 def test_solutions_are_certified(method, operator):
     result = riata.tv_solve(X, operator, "0.1max", method, tol=1e-7)
     assert (result.status == "converged").all() and result.signals.shape == (6, 40)

@@ -5,18 +5,18 @@
 namespace riata::testing {
 namespace {
 
-using Real = long double;
+using Precise = long double;
 
 struct Knot {
-  Real x, value;
+  Precise x, value;
 };
 
 /// Where a function that rises with slope 1 outside of its knots takes `value`.
-Real where(const std::vector<Knot>& f, Real value) {
+Precise where(const std::vector<Knot>& f, Precise value) {
   if (value <= f.front().value) return f.front().x - (f.front().value - value);
   for (std::size_t k = 1; k < f.size(); ++k)
     if (value <= f[k].value) {
-      const Real rise = f[k].value - f[k - 1].value;
+      const Precise rise = f[k].value - f[k - 1].value;
       return rise == 0 ? f[k].x : f[k - 1].x + (f[k].x - f[k - 1].x) * ((value - f[k - 1].value) / rise);
     }
   return f.back().x + (value - f.back().value);
@@ -37,30 +37,31 @@ Vector<double> block_means(const Vector<double>& u, const Vector<double>& h, con
   Vector<double> means(u.size());
   for (std::size_t b = 0; b + 1 < starts.size(); ++b) {
     const Index first = starts[b], end = starts[b + 1];
-    Real sum = 0;
+    Precise sum = 0;
     for (Index t = first; t < end; ++t) sum += h(t);
-    if (end < u.size()) sum += u(end) > u(end - 1) ? Real(pulls(end - 1)) : -Real(pulls(end - 1));
-    if (first > 0) sum -= u(first) > u(first - 1) ? Real(pulls(first - 1)) : -Real(pulls(first - 1));
-    means.segment(first, end - first).setConstant(static_cast<double>(sum / static_cast<Real>(end - first)));
+    if (end < u.size()) sum += u(end) > u(end - 1) ? Precise(pulls(end - 1)) : -Precise(pulls(end - 1));
+    if (first > 0) sum -= u(first) > u(first - 1) ? Precise(pulls(first - 1)) : -Precise(pulls(first - 1));
+    means.segment(first, end - first).setConstant(static_cast<double>(sum / static_cast<Precise>(end - first)));
   }
   return means;
 }
 
 Vector<double> exact_prox_tv(const Vector<double>& y, const std::vector<double>& weights) {
   const Index n = y.size();
-  std::vector<Real> low(static_cast<std::size_t>(n)), high(static_cast<std::size_t>(n)), u(static_cast<std::size_t>(n));
-  std::vector<Knot> f{{Real(y(0)), 0}};
-  const Real most = static_cast<Real>(n) * (Real(y.maxCoeff()) - Real(y.minCoeff())) + 1;  // no dual variable is as large
+  std::vector<Precise> low(static_cast<std::size_t>(n)), high(static_cast<std::size_t>(n)), u(static_cast<std::size_t>(n));
+  std::vector<Knot> f{{Precise(y(0)), 0}};
+  const Precise most =
+      static_cast<Precise>(n) * (Precise(y.maxCoeff()) - Precise(y.minCoeff())) + 1;  // no dual variable is as large
   for (Index t = 0; t + 1 < n; ++t) {
     const auto i = static_cast<std::size_t>(t);
-    const Real w = std::min<Real>(weights[i], most);
+    const Precise w = std::min<Precise>(weights[i], most);
     low[i] = where(f, -w);
     high[i] = where(f, w);
     std::vector<Knot> next{{low[i], -w}};
     for (const Knot& knot : f)
       if (knot.value > -w && knot.value < w) next.push_back(knot);
     next.push_back({high[i], w});
-    for (Knot& knot : next) knot.value += knot.x - Real(y(t + 1));
+    for (Knot& knot : next) knot.value += knot.x - Precise(y(t + 1));
     f = std::move(next);
   }
   u.back() = where(f, 0);

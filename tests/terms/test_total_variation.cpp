@@ -7,6 +7,7 @@
 #include <limits>
 #include <string>
 
+#include "support/instruction_sets.hpp"
 #include "support/long.hpp"
 #include "support/precision.hpp"
 #include "support/random_arrays.hpp"
@@ -16,7 +17,7 @@
 namespace riata::testing {
 namespace {
 
-enum class Shape { noise, constant, alternating, steps, walk, ramp, integers, wave, count };
+enum class Shape { noise, constant, alternating, steps, walk, ramp, integers, wave, fan, count };
 
 Vector<double> draw_signal(Draw& draw, Shape shape, Index n) {
   Vector<double> y(n);
@@ -41,6 +42,9 @@ Vector<double> draw_signal(Draw& draw, Shape shape, Index n) {
         break;
       case Shape::integers:
         y(t) = draw.integer(-3, 3);
+        break;
+      case Shape::fan:  // which sends those back who look for the next jump by starting over
+        y(t) = level / (1 + 10 * static_cast<double>(t) / static_cast<double>(n));
         break;
       case Shape::wave:
         y(t) = std::sin(0.05 * static_cast<double>(t)) + 0.1 * draw.normal();
@@ -100,12 +104,15 @@ TEST(TotalVariation, ProxIsThatOfAnotherExactSolver) {
   const int n_signals = is_long() ? 10000 : 400;
   for (int i = 0; i < n_signals; ++i) {
     const Problem p = draw_problem(draw, is_long() ? 10000 : 1000);
-    const Vector<double> u = prox_tv<double>(p.y, p.weights());
     const Vector<double> expected = exact_prox_tv(p.y, p.all());
-    const double error = (u - expected).cwiseAbs().maxCoeff();
-    ASSERT_LE(error, 1e-12 * p.size()) << "signal " << i << " of " << p.y.size() << " samples, weight " << p.weight;
-    const double length = static_cast<double>(p.y.size());
-    ASSERT_LE(dual_violation(p, u), 1e-14 * length * p.size()) << "signal " << i;
+    for (const InstructionSet set : available_sets()) {
+      const UseInstructionSet use(set);
+      const Vector<double> u = prox_tv<double>(p.y, p.weights());
+      const double error = (u - expected).cwiseAbs().maxCoeff();
+      ASSERT_LE(error, 1e-12 * p.size()) << "signal " << i << " of " << p.y.size() << " samples, weight " << p.weight;
+      const double length = static_cast<double>(p.y.size());
+      ASSERT_LE(dual_violation(p, u), 1e-14 * length * p.size()) << "signal " << i << ", " << to_string(set);
+    }
   }
 }
 
@@ -131,10 +138,11 @@ TEST(TotalVariation, ProxOfLongAndHostileSignalsTakesLinearTime) {
     const Problem p{.y = draw_signal(draw, shape, n), .weight = 50, .jumps = {}};
     EXPECT_LE(dual_violation(p, prox_tv<double>(p.y, p.weights())), 1e-10 * p.size() * static_cast<double>(n));
   }
-  // A fan, which sends back those who look for the next jump by starting over.
-  Problem fan{.y = Vector<double>(n), .weight = 1e5, .jumps = {}};
-  for (Index t = 0; t < n; ++t) fan.y(t) = 1 / (1 + 1e-3 * static_cast<double>(t));
+  const Problem fan{.y = draw_signal(draw, Shape::fan, n), .weight = 100, .jumps = {}};
   EXPECT_LE(dual_violation(fan, prox_tv<double>(fan.y, fan.weights())), 1e-10 * static_cast<double>(n));
+  const Matrix<double> fans = fan.y(Eigen::seqN(0, 4000, 250)).replicate(1, 200);  // by no means 700 times as long as others
+  const Matrix<double> together = prox_tv<double>(fans, 10.0);
+  EXPECT_EQ(together.col(0), together.col(199));
 }
 
 TEST(TotalVariation, ProxFollowsTheUnitOfSignalAndWeight) {
@@ -273,6 +281,31 @@ TEST(TotalVariation, PenaltyAgreesWithTheFunctions) {
   g.add_subgradient(Y.col(0), Vector<double>::Constant(1, 1.0), slope);
   const Vector<double> right = Y.col(0) + step * H.col(0), left = Y.col(0) - step * H.col(0);
   EXPECT_NEAR(slope.col(0).dot(H.col(0)), (g.value(right) - g.value(left)) / (2 * step), 1e-8);
+}
+
+TEST(TotalVariation, LeastSubgradientIsZeroAtTheOptimum_AndElsewhereWhatAShortProximalStepGoes) {
+  Draw draw(7011);
+  const Matrix<double> Y = draw.normal_matrix(60, 8);
+  const Vector<double> rho = draw.normal_vector(8).cwiseAbs();
+  const Matrix<double> jumps = draw.normal_matrix(59, 1).cwiseAbs(), none;
+  TotalVariation<double> g;
+  for (const Matrix<double>* theta : {&none, &jumps}) {
+    const Thresholds<double> weights(rho, theta->size() > 0 ? theta : nullptr);
+    Matrix<double> U = Y;
+    g.prox(U, weights);
+    Matrix<double> H = U - Y;  // the gradient of 1/2 ||u - y||^2
+    g.least_subgradient(U, weights, H);
+    EXPECT_LE(H.cwiseAbs().maxCoeff(), 1e-13);
+
+    // (u - prox(u - step f'(u))) / step, whose blocks are those of u and no longer change with the step.
+    const double step = 1e-4;
+    const Matrix<double> slope = draw.normal_matrix(60, 8);
+    H = slope;
+    g.least_subgradient(U, weights, H);
+    Matrix<double> after = U - step * slope;
+    g.prox(after, Thresholds<double>(step * rho, theta->size() > 0 ? theta : nullptr));
+    EXPECT_LE((H - (U - after) / step).cwiseAbs().maxCoeff(), 1e-10);
+  }
 }
 
 TEST(TotalVariation, BadInputsAreRefused) {

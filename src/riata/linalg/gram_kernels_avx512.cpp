@@ -5,5 +5,6 @@
 #include "riata/linalg/gram_kernels.inc"
 #include "riata/linalg/path_kernels.inc"
 #include "riata/linalg/convolution_kernels.inc"
+#include "riata/linalg/taut_string_kernels.inc"
 // clang-format on
 #endif

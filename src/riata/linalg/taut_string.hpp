@@ -8,11 +8,16 @@
 //   u_B = mean(y_B) + (w_r s_r - w_l s_l) / |B|,      s_l and s_r the signs of the jumps before and after the block B.
 //
 // Neighbouring blocks whose values contradict the sign between them, by rounding, are one.
+//
+// Where the processor has the vectors, signals of one weight, but for long ones, take the blocks from the direct algorithm of eight
+// signals at a time (taut_string_kernels.hpp). That has signals which it goes over again and again; those go to the hulls.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include "riata/core/types.hpp"
+#include "riata/linalg/taut_string_kernels.hpp"
 
 namespace riata {
 
@@ -24,20 +29,34 @@ class TautString {
   TautString& operator=(TautString&&) noexcept;
   ~TautString();
 
-  /// u, which may be y, of n entries. w_t = weight, times per_jump[t] of n - 1 entries where they are given; all >= 0 and finite.
+  /// Columns of U, which may be Y, of n entries each. w_t = weights[i] for signal i, times per_jump[t]
+  /// of n - 1 entries where they are given; all >= 0 and finite. No bit depends on the other signals.
   template <Scalar T>
-  void solve(Index n, const T* y, double weight, const T* per_jump, T* u);
+  void solve(Index n, Index n_signals, const T* Y, Index stride_Y, const double* weights, const T* per_jump, T* U,
+             Index stride_U);
 
  private:
   struct Piece;
   struct Block;
-  void reserve(Index n);
+  struct Signal;
+  static Index lane_stride(Index n);
+  void reserve(Index n, Index n_lanes);
+  template <Scalar T>
+  bool centre(Index n, const T* y, double weight, T* u, Signal& signal, double* centred);
+  template <Scalar T>
+  void solve_by_hulls(Index n, const Signal& signal, const double* centred, const T* per_jump, T* u);
+  template <Scalar T>
+  void solve_in_lanes(AdvanceTautLanes advance, Index n, Index n_signals, const T* Y, Index stride_Y, const double* weights, T* U,
+                      Index stride_U);
+  template <Scalar T>
+  void write(Index n_blocks, const Signal& signal, const double* centred, T* u);
   template <class WeightAt>
-  Index find_blocks(Index n, const WeightAt& weight_at);
-  Index merge(Index n_blocks);
+  Index find_blocks(Index n, const double* y, const WeightAt& weight_at);
+  Index merge(Index n_blocks, const double* y);
 
-  Index room_ = 0;
-  std::unique_ptr<double[]> y_, weights_;   // in the unit and without the mean
+  Index room_ = 0, lane_room_ = 0;
+  std::unique_ptr<double[]> y_, weights_;   // in the unit and without the mean; y_ of all lanes
+  std::unique_ptr<std::int64_t[]> ends_;    // of blocks, of all lanes
   std::unique_ptr<Piece[]> lower_, upper_;  // hulls
   std::unique_ptr<Block[]> blocks_;
 };

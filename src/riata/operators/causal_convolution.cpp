@@ -21,15 +21,19 @@ CausalConvolution<T>::CausalConvolution(Vector<T> kernel, Index n_times) : kerne
 template <Scalar T>
 void CausalConvolution<T>::apply(const ConstMatrixRef<T>& Z, MatrixRef<T> X) const {
   X.setZero();
-  for (Index i = 0; i < Z.cols(); ++i)
+  for (Index i = 0; i < Z.cols(); ++i) {
+    leave_if_stopped();
     for (Index l = 0; l < kernel_.size(); ++l) add_scaled(n_times_ - l, kernel_(l), Z.col(i).data(), X.col(i).data() + l);
+  }
 }
 
 template <Scalar T>
 void CausalConvolution<T>::adjoint(const ConstMatrixRef<T>& R, MatrixRef<T> Z) const {
   Z.setZero();
-  for (Index i = 0; i < R.cols(); ++i)
+  for (Index i = 0; i < R.cols(); ++i) {
+    leave_if_stopped();
     for (Index l = 0; l < kernel_.size(); ++l) add_scaled(n_times_ - l, kernel_(l), R.col(i).data() + l, Z.col(i).data());
+  }
 }
 
 template <Scalar T>
@@ -37,6 +41,7 @@ double CausalConvolution<T>::squared_norm() const {
   const Index length = kernel_.size(), n = 16 * length;
   double largest = 0;
   for (Index f = 0; f <= n / 2; ++f) {
+    if (f % 1024 == 0) leave_if_stopped();
     std::complex<double> sum = 0;
     const std::complex<double> turn = std::polar(1.0, -2 * std::numbers::pi * static_cast<double>(f) / static_cast<double>(n));
     for (Index l = length - 1; l >= 0; --l) sum = sum * turn + static_cast<double>(kernel_(l));  // Horner

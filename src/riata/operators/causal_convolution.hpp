@@ -1,4 +1,5 @@
-// A known filter of what came before: x_t = sum_l h_l u_{t - l}, of n_times samples in and out; a code before the first sample is 0.
+// A known filter of what came before: x_t = sum_l h_l u_{t - l}, of n_times samples in and out; a code before the first sample is
+// 0.
 #pragma once
 
 #include "riata/operators/dictionary.hpp"

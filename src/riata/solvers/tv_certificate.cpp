@@ -12,7 +12,7 @@
 namespace riata {
 namespace {
 
-constexpr double roundoff = std::numeric_limits<double>::epsilon();
+constexpr double tv_roundoff = std::numeric_limits<double>::epsilon();
 
 /// The running sums of v; the largest magnitude of all but the last.
 double largest_running_sum(Index n, const double* v) {
@@ -87,7 +87,7 @@ void TvTileCertificate::evaluate(const ConstMatrixRef<double>& X, const ConstMat
     const double* const c = correlations_.col(i).data();
     const auto u = U.col(i);
     // Rounding may hide this much of a running sum: the dual point keeps clear of it.
-    const double hidden = n_times > 1 ? 4 * roundoff * std::sqrt(static_cast<double>(n_times) * squares_(i)) * norm_ : 0.0;
+    const double hidden = n_times > 1 ? 4 * tv_roundoff * std::sqrt(static_cast<double>(n_times) * squares_(i)) * norm_ : 0.0;
     const double largest = largest_running_sum(n_times, c) + hidden, s = largest > reg(i) ? reg(i) / largest : 1.0;
     double penalty = 0, products = 0, w = 0;
     for (Index t = 0; t + 1 < n_times; ++t) {
@@ -109,7 +109,7 @@ void TvTileCertificate::fit_constants(const ConstMatrixRef<double>& X, const Con
     if (weights.size() > 0) residuals_.col(i) = (weights.col(i).array() == 0).select(0.0, residuals_.col(i));
     const double before = residuals_.col(i).norm();
     constants_(i) = project(i, weights);
-    if (residuals_.col(i).norm() <= 4 * static_cast<double>(X.rows()) * roundoff * before) residuals_.col(i).setZero();
+    if (residuals_.col(i).norm() <= 4 * static_cast<double>(X.rows()) * tv_roundoff * before) residuals_.col(i).setZero();
   }
 }
 

@@ -78,8 +78,8 @@ class TvProblem {
   /// @throws std::invalid_argument unless reg fits the signals
   void require_fits(const Reg& reg) const;
 
-  /// Calls work(tile, certificate) for the tiles of the signals [first, first + n). Where `fitted`, the certificate holds their best
-  /// constants and what those leave, and the tile reg_max, which a reg that is a fraction needs.
+  /// Calls work(tile, certificate) for the tiles of the signals [first, first + n). Where `fitted`, the certificate holds their
+  /// best constants and what those leave, and the tile reg_max, which a reg that is a fraction needs.
   template <class Work>
   void for_each_tile(const Reg& reg, Index first, Index n, const Execution& execution, const Work& work,
                      bool fitted = true) const {

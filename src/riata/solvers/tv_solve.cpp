@@ -7,6 +7,7 @@
 
 #include "riata/core/check.hpp"
 #include "riata/core/memory.hpp"
+#include "riata/core/stopping.hpp"
 #include "riata/linalg/kernels.hpp"
 #include "riata/solvers/batch_encoder.hpp"
 #include "riata/solvers/tv_iterations.hpp"
@@ -27,6 +28,7 @@ struct JumpAtoms {
     shares.setZero(k);
     const double square = fixed_order_dot(a.size(), a.data(), a.data());
     for (Index j = 0; j < k; ++j) {
+      leave_if_stopped();
       const double norm = atoms.col(j).norm();
       for (int time = 0; time < 2 && square > 0; ++time) {  // the second for what rounding left of the first
         const double part = fixed_order_dot(a.size(), a.data(), atoms.col(j).data()) / square;
@@ -40,6 +42,8 @@ struct JumpAtoms {
   Matrix<double> atoms;
   Vector<double> shares;
 };
+
+bool needs_inverse(TvSolver method) { return method == TvSolver::dual || method == TvSolver::admm; }
 
 template <Scalar T>
 class TvRun {
@@ -96,7 +100,10 @@ class TvRun {
   }
 
   void iterate() {
-    const TvIterations iterations{problem_.A(), problem_.response(), problem_.squared_norm(), options_};
+    std::unique_ptr<const TvInverse> inverse;
+    if (needs_inverse(options_.method) && problem_.n_times() > 1)
+      inverse = std::make_unique<TvInverse>(problem_.A(), problem_.response(), problem_.squared_norm(), options_.method);
+    const TvIterations iterations{problem_.A(), problem_.response(), problem_.squared_norm(), options_, inverse.get()};
     problem_.for_each_tile(reg_, options_.execution, [&](TvTile<T>& tile, TvTileCertificate& certificate) {
       const Index n = tile.size();
       Matrix<double> U = Vector<double>::Ones(problem_.n_times()) * certificate.constants().transpose();

@@ -2,10 +2,10 @@
 //
 //   u_i = argmin_u  P(u) = 1/2 ||x_i - A u||^2 + reg_i sum_t |u_{t+1} - u_t|,     i = 1, ..., n_signals.
 //
-// With u = L z, L the running sum, this is a Lasso in the columns of A L whose first one, A 1, costs nothing: taken out of the other
-// columns and of x it leaves a Lasso without (free_atoms.hpp), which many signals share. The other methods work on u itself: proximal
-// gradient with the exact prox of total variation, plain or accelerated (Beck and Teboulle, 2009, with gradient restart), and the
-// primal-dual iteration of Condat (2013) and Vu (2013), with sigma = ||A||^2 / 8 and tau = 1 / ||A||^2.
+// With u = L z, L the running sum, this is a Lasso in the columns of A L whose first one, A 1, costs nothing: taken out of the
+// other columns and of x it leaves a Lasso without (free_atoms.hpp), which many signals share. The other methods work on u itself:
+// proximal gradient with the exact prox of total variation, plain or accelerated (Beck and Teboulle, 2009, with gradient restart),
+// and the primal-dual iteration of Condat (2013) and Vu (2013), with sigma = ||A||^2 / 8 and tau = 1 / ||A||^2.
 #pragma once
 
 #include <vector>
@@ -25,18 +25,21 @@ enum class TvSolver {
   synthesis,    ///< FISTA on that Lasso
   pgd,          ///< proximal gradient on u
   apgd,         ///< the same, accelerated
-  condat_vu
+  condat_vu,
+  dual,  ///< accelerated proximal gradient on the dual problem of Chambolle (2004); for A with independent columns
+  admm   ///< on the jumps, with rho = ||A||^2 / 4
 };
 template <>
 inline constexpr Name<TvSolver> names<TvSolver>[] = {{TvSolver::automatic, "auto"},      {TvSolver::working_set, "working-set"},
                                                      {TvSolver::synthesis, "synthesis"}, {TvSolver::pgd, "pgd"},
-                                                     {TvSolver::apgd, "apgd"},           {TvSolver::condat_vu, "condat-vu"}};
+                                                     {TvSolver::apgd, "apgd"},           {TvSolver::condat_vu, "condat-vu"},
+                                                     {TvSolver::dual, "dual"},           {TvSolver::admm, "admm"}};
 
 struct TvOptions {
   TvSolver method = TvSolver::automatic;
   double tol = 1e-6;      ///< a signal is done when gap <= tol * 1/2 ||x||^2; 0: as far as it goes
   int max_iter = 100000;  ///< iterations, or knots or sweeps of the Lasso's solver; reaching it is a Status
-  int check_every = 10;   ///< iterations between gap evaluations of pgd, apgd and condat_vu
+  int check_every = 10;   ///< iterations between gap evaluations of the methods from pgd on
   Execution execution = {};
   void validate() const;  ///< @throws std::invalid_argument naming the field, its value and the rule
 };
@@ -59,9 +62,10 @@ struct TvResult {
   TvSolver method;             ///< the one that ran
 };
 
-/// X is n_observed x n_signals, A maps n_times to n_observed: a matrix, or a CausalConvolution. `mask`: weights in [0, 1] of the data
-/// fit, n_observed x 1 for all signals or of X's shape; what it hides with 0 may be anything. A fraction is of each signal's own
-/// tv_reg_max(). Where A takes constants to 0, that of u is 0. Neither signals nor certificates depend on the number of threads.
+/// X is n_observed x n_signals, A maps n_times to n_observed: a matrix, or a CausalConvolution. `mask`: weights in [0, 1] of the
+/// data fit, n_observed x 1 for all signals or of X's shape; what it hides with 0 may be anything. A fraction is of each signal's
+/// own tv_reg_max(). Where A takes constants to 0, that of u is 0. Neither signals nor certificates depend on the number of
+/// threads.
 /// @throws std::invalid_argument if sizes disagree, an entry is not finite, or reg is not > 0
 template <Scalar T>
 TvResult<T> tv_solve(const NonDeduced<ConstMatrixRef<T>>& X, const Dictionary<T>& A, const Reg& reg,

@@ -48,8 +48,8 @@ struct SharedWeight {
   Matrix<T> theta;
 };
 
-/// Signals of a tile: some 64 KB, so that long signals go one by one.
-Index signals_of_tile(Index n_times) { return std::clamp<Index>(8192 / std::max<Index>(n_times, 1), 1, 128); }
+/// Signals of a tile: some 256 KB, so that long signals go one by one.
+Index signals_of_tile(Index n_times) { return std::clamp<Index>(32768 / std::max<Index>(n_times, 1), 1, 128); }
 
 template <Scalar T>
 void require_fit(const char* where, const char* name, const ConstMatrixRef<T>& Y, const TvWeight<T>& weight) {
@@ -95,11 +95,9 @@ void TotalVariation<T>::prox(MatrixRef<T> V, const Thresholds<T>& thresholds) {
 template <Scalar T>
 void TotalVariation<T>::prox(const ConstMatrixRef<T>& Y, const Thresholds<T>& thresholds, MatrixRef<T> U) {
   const bool is_per_jump = thresholds.is_per_atom();
-  for (Index i = 0; i < Y.cols(); ++i) {
-    const double rho = static_cast<double>(thresholds.rho(i));
-    string_.solve(Y.rows(), Y.col(i).data(), is_per_jump ? rho : rho * theta_of(thresholds, 0),
-                  is_per_jump ? thresholds.theta->data() : nullptr, U.col(i).data());
-  }
+  const Vector<double> weights = thresholds.rho.template cast<double>() * (is_per_jump ? 1.0 : theta_of(thresholds, 0));
+  string_.solve(Y.rows(), Y.cols(), Y.data(), Y.outerStride(), weights.data(), is_per_jump ? thresholds.theta->data() : nullptr,
+                U.data(), U.outerStride());
 }
 
 template <Scalar T>
@@ -151,6 +149,29 @@ void TotalVariation<T>::prox_jvp(const ConstVectorRef<T>& u, const Thresholds<T>
     const double pulled = (end < u.size() ? pull(end - 1) : 0.0) - (first > 0 ? pull(first - 1) : 0.0);
     h.segment(first, end - first).setConstant(static_cast<T>(mean + pulled / static_cast<double>(end - first)));
   });
+}
+
+template <Scalar T>
+void TotalVariation<T>::least_subgradient(const ConstMatrixRef<T>& U, const Thresholds<T>& thresholds, MatrixRef<T> H) {
+  const bool is_per_jump = thresholds.is_per_atom();
+  for (Index i = 0; i < U.cols(); ++i) {
+    const ConstVectorRef<T> u = U.col(i);
+    const double rho = static_cast<double>(thresholds.rho(i)), weight = is_per_jump ? rho : rho * theta_of(thresholds, 0);
+    const auto pull = [&](Index t) { return sign_after(u, t) * rho * theta_of(thresholds, t); };  // of the jump after sample t
+    for (Index first = 0, end = 0; first < u.size(); first = end) {
+      for (end = first + 1; end < u.size() && u(end) == u(first);) ++end;
+      Vector<double> steepest = -H.col(i).segment(first, end - first).template cast<double>();
+      if (first > 0) steepest(0) -= pull(first - 1);
+      if (end < u.size()) steepest(end - first - 1) += pull(end - 1);
+      const Index n_jumps = end - first - 1;
+      const Vector<double> factors =
+          is_per_jump ? Vector<double>(thresholds.theta->col(0).segment(first, n_jumps).template cast<double>())
+                      : Vector<double>();
+      string_.solve(end - first, 1, steepest.data(), end - first, &weight, is_per_jump ? factors.data() : nullptr,
+                    steepest.data(), end - first);
+      H.col(i).segment(first, end - first) = -steepest.template cast<T>();
+    }
+  }
 }
 
 template <Scalar T>

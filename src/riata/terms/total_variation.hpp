@@ -35,14 +35,17 @@ class TotalVariation {
   /// Vector-Jacobian product of prox at its output U: H, the cotangent of U, becomes that of what prox was given.
   void prox_vjp(const ConstMatrixRef<T>& U, const Thresholds<T>& thresholds, MatrixRef<T> H,
                 const ThresholdCotangents<T>& cotangents) const;
-  /// As prox_vjp() of one column; adds the cotangents of theta to `jumps`, of n_times - 1 entries, if there are any, and returns that
-  /// of rho.
+  /// As prox_vjp() of one column; adds the cotangents of theta to `jumps`, of n_times - 1 entries, if there are any, and returns
+  /// that of rho.
   double prox_vjp(const ConstVectorRef<T>& u, const Thresholds<T>& thresholds, Index signal, VectorRef<T> h,
                   std::span<double> jumps) const;
   /// Jacobian-vector product at the output u of one column: h, the tangent of what prox was given, becomes that of u. `drho` is the
   /// tangent of rho, `dtheta` that of theta per jump, or empty.
   void prox_jvp(const ConstVectorRef<T>& u, const Thresholds<T>& thresholds, Index signal, VectorRef<T> h, double drho,
                 std::span<const double> dtheta) const;
+  /// H, the gradient of a smooth f at U, becomes the subgradient of f(u) + sum_t w_t |u_{t+1} - u_t| of least norm, exactly: 0 at
+  /// an optimum. On a block it is -prox(-h), with what the jumps at its ends pull taken from h there.
+  void least_subgradient(const ConstMatrixRef<T>& U, const Thresholds<T>& thresholds, MatrixRef<T> H);
   /// H += scale_i g'(u_i), sign(0) = 0.
   void add_subgradient(const ConstMatrixRef<T>& U, const ConstVectorRef<T>& scales, MatrixRef<T> H) const;
 
@@ -60,8 +63,8 @@ struct TvWeight {
   Vector<T> per_jump;    ///< n_times - 1 entries >= 0; or none: ones
 };
 
-/// argmin_u 1/2 ||y_i - u||^2 + weight_i sum_t per_jump_t |u_{t+1} - u_t| for each column of Y, n_times x n_signals. The bits do not
-/// depend on the number of threads.
+/// argmin_u 1/2 ||y_i - u||^2 + weight_i sum_t per_jump_t |u_{t+1} - u_t| for each column of Y, n_times x n_signals. The bits do
+/// not depend on the number of threads.
 /// @throws std::invalid_argument if sizes disagree, an entry is not finite, or a weight is < 0
 template <Scalar T>
 Matrix<T> prox_tv(const NonDeduced<ConstMatrixRef<T>>& Y, const TvWeight<T>& weight, const Execution& execution = {});
