@@ -23,7 +23,7 @@ BUILD_PACKAGES := g++ cmake ninja-build ca-certificates python3 python3-dev pyth
 NEED := tools/need_packages.sh
 CONFIGURE = @mkdir -p build; $(CMAKE) --preset release > build/configure.log || { cat build/configure.log; exit 1; }
 
-.PHONY: help demo build test test-long test-cpp test-python test-torch test-asan test-tsan fuzz wheel sdist test-wheel bench bench-classics bench-convolution bench-learners bench-networks bench-patterns bench-recordings bench-roofline bench-scaling \
+.PHONY: help demo build test test-long test-cpp test-python test-torch test-asan test-tsan fuzz wheel sdist test-wheel bench bench-classics bench-convolution bench-learners bench-networks bench-patterns bench-recordings bench-roofline bench-scaling bench-tv \
   reproduce docs lint format install uninstall deb test-deb clean packages
 
 help: ## this list
@@ -127,6 +127,11 @@ bench-patterns: build ## patterns learned from recordings, beside alphacsc; PROG
 
 bench-recordings: build ## recordings of hours: time and memory of learning patterns and of coding; ARGS="--minutes 15 60 --learn-only 300"
 	$(PY) bench/long_recordings.py $(ARGS)
+
+bench-tv: build bench/.venv/ready ## the prox of total variation beside proxTV; ARGS="--rounds 5"
+	@$(NEED) liblapacke-dev
+	bench/.venv/bin/python -m pip install -q prox_tv==3.2.1
+	bench/.venv/bin/python bench/total_variation.py $(ARGS)
 
 bench-scaling: build ## time and memory against the number of signals, one thread against two
 	$(PY) bench/scaling.py
