@@ -139,14 +139,19 @@ Sums<T> ExactDirection<T>::look(const Sample<T>& sample, const Question<T>& ques
     for (Index first = 0; first < batch.size(); first += block) {
       const Index n = std::min(block, batch.size() - first);
       const Vector<T> reg = Vector<T>::Zero(n);
-      fit(first, {seen.X().middleCols(first, n), reg, seen.weights(first, n)}, codes_.middleCols(first, n), nothing,
-          {.parameters = sums.gradient, .signals = nothing, .reg = {}, .dictionary = true});
+      parallel_for(1, execution, [&](Index, int) {
+        fit(first, {seen.X().middleCols(first, n), reg, seen.weights(first, n)}, codes_.middleCols(first, n), nothing,
+            {.parameters = sums.gradient, .signals = nothing, .reg = {}, .dictionary = true});
+      });
     }
     for (auto& [name, g] : sums.gradient)
       if (reduction_ == Reduction::mean) g /= static_cast<T>(batch.size());
   }
   if (question.statistics) sums.statistics = statistics_of(batch, codes_);
-  if (question.usage) sums.usage = codes_.template cast<double>().rowwise().squaredNorm();
+  if (question.usage) {
+    const Vector<double> usage = codes_.template cast<double>().rowwise().squaredNorm();
+    sums.usage = usage.reshaped(usage.size() / D->n_atoms(), D->n_atoms()).colwise().sum().transpose();
+  }
   if (question.codes) sums.codes = codes_;
   return sums;
 }
