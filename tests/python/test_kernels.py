@@ -20,7 +20,7 @@ def kernels(n_channels=1):
     y, x = np.mgrid[-2:3, -2:3]
     window = np.exp(-(x**2 + y**2) / 3)
     atoms = np.stack([np.stack([k * window * (1 if c == 0 else -1) for c in range(n_channels)]) for k in (1 + 0 * x, x, x * y)])
-    return atoms / np.linalg.norm(atoms, axis=(1, 2, 3), keepdims=True)
+    return atoms / np.sqrt((atoms**2).sum(axis=(1, 2, 3), keepdims=True))
 
 
 def planted(shape, n_channels=1, seed=1, noise=0.02):

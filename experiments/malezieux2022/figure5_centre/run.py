@@ -46,7 +46,7 @@ def scores(runs: list[np.ndarray]) -> np.ndarray:
 
 def fit(noisy: np.ndarray, n_atoms: int, size: int, max_iter: int, rng: np.random.Generator):
     start = rng.random((n_atoms, 1, size, size))
-    start /= np.linalg.norm(start, axis=(1, 2, 3), keepdims=True)
+    start /= np.sqrt((start**2).sum(axis=(1, 2, 3), keepdims=True))
     learned = riata.learn_kernels(noisy, n_atoms, size, REG, n_layers=LAYERS, boundary="valid", init=start, max_iter=max_iter, tol=1e-5,
                                   replace_atoms=False)
     model = riata.ConvolutionalDictionaryLearning2D(n_atoms, size, boundary="valid", transform_tol=1e-3)

@@ -7,6 +7,7 @@
 #include "riata/core/stopping.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/linalg/norms.hpp"
+#include "riata/operators/convolutional_dictionary_2d.hpp"
 #include "riata/optim/checkpoint.hpp"
 #include "riata/optim/parameters.hpp"
 #include "riata/solvers/certificate.hpp"
@@ -38,7 +39,8 @@ UnrolledDirection<T>::UnrolledDirection(const Dictionary<T>& D, double reg, Unro
     : D_(D.at({})), reg_(reg), options_(std::move(options)) {
   if (options_.lipschitz_bound == LipschitzBound::frobenius) require_matrix(*D_, "lipschitz_bound = 'frobenius'");
   const Parameters<T> parameters = D_->parameters();
-  require(!options_.scale_by_usage || (D_->matrix() && parameters.contains("dictionary")),
+  const bool has_kernels = dynamic_cast<const ConvolutionalDictionary2D<T>*>(D_.get()) != nullptr;
+  require(!options_.scale_by_usage || (D_->matrix() && parameters.contains("dictionary")) || has_kernels,
           "scale_by_usage needs atoms, a matrix that is the parameter 'dictionary'; this dictionary has {}",
           names_in(parameters));
   require(!options_.hard_threshold || (options_.loss == Loss::least_squares && options_.network.penalty == PenaltyOptions{}),
@@ -93,12 +95,14 @@ Sums<T> UnrolledDirection<T>::look(const Sample<T>& sample, const Question<T>& q
   sums.value = result.value;
   sums.gradient = std::move(result.parameters);
   const double counted = options_.reduction == Reduction::mean ? static_cast<double>(batch.size()) : 1;
-  if (question.usage)
-    sums.usage = counted * result.usage.reshaped(result.usage.size() / D->n_atoms(), D->n_atoms()).colwise().sum().transpose();
+  const Vector<double> usage =
+      result.usage.reshaped(result.usage.size() / D->n_atoms(), D->n_atoms()).colwise().sum().transpose();
+  if (question.usage) sums.usage = counted * usage;
   if (scales) {
-    const double floor = 0.1 * result.usage.mean();
-    for (Index j = 0; j < result.usage.size(); ++j)
-      if (result.usage(j) + floor > 0) sums.gradient["dictionary"].col(j) /= static_cast<T>(result.usage(j) + floor);
+    Matrix<T>& gradient = sums.gradient[D->matrix() ? "dictionary" : "kernels"];
+    const double floor = 0.1 * usage.mean();
+    for (Index j = 0; j < usage.size(); ++j)
+      if (usage(j) + floor > 0) gradient.col(j) /= static_cast<T>(usage(j) + floor);
   }
   if (steps) sums.gradient["steps"] = result.steps.template cast<T>();
   keep_asked(sums, question);

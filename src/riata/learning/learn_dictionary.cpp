@@ -238,6 +238,7 @@ std::unique_ptr<Direction<T>> make_direction(const Dictionary<T>& D, std::option
                                .loss = loss_of(o),
                                .reduction = o.reduction,
                                .backprop = backprop,
+                               .scale_by_usage = as_kernels(D) != nullptr && moves == MovesBy::line_search,
                                .lipschitz_bound = o.lipschitz_bound,
                                .step = o.step,
                                .hard_threshold = hard ? std::optional(reg) : std::nullopt,
