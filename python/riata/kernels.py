@@ -84,7 +84,8 @@ def learn_kernels(
         Side of a kernel, in pixels.
     reg : float or str
         Weight of the codes, in the unit of the pictures; a fraction such as "0.1max" is of the 0.99 quantile of the smallest weight
-        that leaves nothing of a picture, or of a crop, at the initial kernels.
+        that leaves nothing of a picture, or of a crop, at the initial kernels. Where pictures have a mean that is mostly the mean's:
+        subtract it first, or take a smaller fraction, for finer detail.
     method : {"unrolled", "stochastic", "truncated", "alternating", "alternating_exact"}
         On all pictures: gradient through all layers; through the last `backprop`; with the codes held; or alternating with exact
         codes. "stochastic": on mini-batches of random crops, through all layers, with a line search on each (Malezieux et al., 2022).

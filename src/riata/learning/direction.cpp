@@ -100,9 +100,9 @@ Sums<T> UnrolledDirection<T>::look(const Sample<T>& sample, const Question<T>& q
   if (question.usage) sums.usage = counted * usage;
   if (scales) {
     Matrix<T>& gradient = sums.gradient[D->matrix() ? "dictionary" : "kernels"];
-    const double floor = 0.1 * usage.mean();
+    const double mean = usage.mean(), floor = 0.1 * mean, unit = D->matrix() ? 1 : mean;
     for (Index j = 0; j < usage.size(); ++j)
-      if (usage(j) + floor > 0) gradient.col(j) /= static_cast<T>(usage(j) + floor);
+      if (usage(j) + floor > 0) gradient.col(j) /= static_cast<T>((usage(j) + floor) / unit);
   }
   if (steps) sums.gradient["steps"] = result.steps.template cast<T>();
   keep_asked(sums, question);
