@@ -15,6 +15,7 @@ NB_MODULE(_riata, m) {
   riata::python::bind_unrolled(m);
   riata::python::bind_networks(m);
   riata::python::bind_learning(m);
+  riata::python::bind_kernels(m);
   riata::python::bind_patterns(m);
   riata::python::bind_pattern_files(m);
   riata::python::bind_imaging(m);

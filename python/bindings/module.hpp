@@ -11,6 +11,7 @@ void bind_imaging(nanobind::module_& m);
 void bind_implicit(nanobind::module_& m);
 void bind_convolution(nanobind::module_& m);
 void bind_joint(nanobind::module_& m);
+void bind_kernels(nanobind::module_& m);
 void bind_learning(nanobind::module_& m);
 void bind_pattern_files(nanobind::module_& m);
 void bind_patterns(nanobind::module_& m);

@@ -5,7 +5,7 @@ n_atoms), and the objective per signal is 1/2 ||x - z D||^2 + reg ||z||_1. float
 become float64, and arrays in C order are read in place.
 
 Estimators with scikit-learn's interface: `SparseCoder`, `DictionaryLearning`, `MiniBatchDictionaryLearning`, `LISTA`, and for
-recordings `ConvolutionalDictionaryLearning`. Pictures: `riata.plot`.
+recordings `ConvolutionalDictionaryLearning`, for pictures `ConvolutionalDictionaryLearning2D`. Plots: `riata.plot`.
 Inside PyTorch models: `riata.torch`. With MNE-Python's objects: `riata.mne`.
 """
 
@@ -24,6 +24,7 @@ from ._results import (
     HyperGradient,
     ImplicitGradient,
     JointResult,
+    KernelsResult,
     LarsResult,
     LassoPath,
     LearnResult,
@@ -47,6 +48,7 @@ from .convolution import conv_decode, conv_encode, conv_reg_max
 from .derivatives import code_jacobian, hypergradient, implicit_gradient, implicit_jvp, unrolled_stability
 from .imaging import DenoiseResult, average_patches, denoise, extract_patches, psnr
 from .joint import joint_certificate, joint_encode, joint_reg_max
+from .kernels import learn_kernels
 from .learning import learn_dictionary, load_model, recovery_score, save_model, validation_curve
 from .networks import Network, analytic_weight, load_network
 from .neuro import hrf, sparse_inverse, whitener
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from . import plot
     from .estimators import LISTA, DictionaryLearning, MiniBatchDictionaryLearning, SparseCoder
     from .image_estimators import ConvDenoiser
+    from .kernel_estimators import ConvolutionalDictionaryLearning2D
     from .pattern_estimators import ConvolutionalDictionaryLearning
 
 __all__ = [
@@ -66,6 +69,7 @@ __all__ = [
     "ConvDenoiser",
     "ConvEncodeResult",
     "ConvolutionalDictionaryLearning",
+    "ConvolutionalDictionaryLearning2D",
     "DenoiseResult",
     "DictionaryLearning",
     "EncodeResult",
@@ -74,6 +78,7 @@ __all__ = [
     "HyperGradient",
     "ImplicitGradient",
     "JointResult",
+    "KernelsResult",
     "LarsResult",
     "LassoPath",
     "LearnResult",
@@ -120,6 +125,7 @@ __all__ = [
     "lasso_objective",
     "lasso_path",
     "learn_dictionary",
+    "learn_kernels",
     "learn_patterns",
     "load_model",
     "load_network",
@@ -148,6 +154,7 @@ __all__ = [
 _LAZY = {
     "ConvDenoiser": ".image_estimators",
     "ConvolutionalDictionaryLearning": ".pattern_estimators",
+    "ConvolutionalDictionaryLearning2D": ".kernel_estimators",
     "LISTA": ".estimators",
     "DictionaryLearning": ".estimators",
     "MiniBatchDictionaryLearning": ".estimators",

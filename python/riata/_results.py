@@ -720,6 +720,54 @@ class PatternsResult:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class KernelsResult:
+    """Learned kernels of pictures; returned by `learn_kernels`.
+
+    Attributes
+    ----------
+    atoms : ndarray (n_atoms, channels, kernel_size, kernel_size)
+        The kernels, in the precision of the pictures, without unit and of norm one.
+    reg : float
+        The weight used, as a number in the pictures' unit.
+    history : History
+        As of `LearnResult`; of "stochastic" the values are those of each batch before its step.
+    initial_value : float
+        The objective before the first step; NaN if it is not known.
+    n_replaced : int
+        Kernels that were replaced.
+    status : str
+        As of `LearnResult`.
+    steps : ndarray (n_layers,)
+        Step factors of the layers; ones unless they were learned, empty for exact codes.
+    boundary : str
+        Where kernels were allowed to lie.
+    stride : int
+        Pixels from one position to the next.
+    positive : bool
+        Whether codes were kept non-negative.
+    """
+
+    atoms: Array
+    reg: float
+    history: History
+    initial_value: float
+    n_replaced: int
+    status: str
+    steps: Array
+    boundary: str = "full"
+    stride: int = 1
+    positive: bool = False
+
+    def __repr__(self) -> str:
+        n_atoms, n_channels, size, _ = self.atoms.shape
+        channels = "" if n_channels == 1 else f" of {n_channels} channels"
+        return (
+            f"KernelsResult({n_atoms} kernels of {size} x {size} pixels{channels}, {_counted(len(self.history.value))}, "
+            f"reg {self.reg:.3g}, status='{self.status}')"
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class PatternModel:
     """What a file of patterns holds; returned by `load_patterns`.
 

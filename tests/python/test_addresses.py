@@ -80,6 +80,8 @@ CALLS = {
     "conv_decode": lambda Z, D: riata.conv_decode(Z[:FEW, None], D[:1, :7].copy()),
     **{f"learn_patterns {m}": lambda X, m=m: riata.learn_patterns(X[:FEW].reshape(2, 3, 37), 3, 7, rank_one=m == "stochastic", method=m, n_layers=5, max_iter=3)
        for m in ("stochastic", "unrolled", "alternating_exact")},
+    **{f"learn_kernels {m}": lambda IMAGE, m=m: riata.learn_kernels(IMAGE, 3, 5, method=m, n_layers=5, max_iter=3)
+       for m in ("stochastic", "unrolled", "alternating_exact")},
     "pattern_events": lambda Z, D: riata.pattern_events(Z[:FEW, None], D[:1, :7].copy(), 0.1, return_amplitudes=True),
     "explained_variance": lambda X, D, Z: riata.explained_variance(X[:FEW], D[:1, :7].copy(), Z[:FEW, None, :31].copy()),
     "prox_tv": lambda X, PER_SIGNAL: riata.prox_tv(X, PER_SIGNAL),
@@ -122,6 +124,7 @@ CALLS = {
     "SparseCoder": lambda X, D: estimate(riata.SparseCoder(D), X),
     "DictionaryLearning": lambda X: estimate(riata.DictionaryLearning(20, n_layers=4, max_iter=2, random_state=0), X),
     "ConvolutionalDictionaryLearning": lambda X: estimate(riata.ConvolutionalDictionaryLearning(2, 7, n_layers=4, max_iter=2), X[:FEW]),
+    "ConvolutionalDictionaryLearning2D": lambda IMAGE: estimate(riata.ConvolutionalDictionaryLearning2D(2, 5, n_layers=4, max_iter=2), IMAGE),
     "LISTA": lambda X, D: estimate(riata.LISTA(D, n_layers=2, reg=0.1, max_iter=3), X),
 }
 ARRAYS = {"X": X, "D": D, "Z": Z, "T": X[::-1], "E": D[::-1], "WEIGHTS": WEIGHTS, "PER_SIGNAL": PER_SIGNAL, "IMAGE": IMAGE,

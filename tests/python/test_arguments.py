@@ -32,7 +32,7 @@ def network():
     return riata.Network(**NETWORK)
 
 
-def fitted(make):
+def fitted(make, X=X):
     """The estimator's constructor, then fit and transform: scikit-learn checks when fitting."""
 
     def call(**options):
@@ -86,6 +86,7 @@ CALLS = {
     "hypergradient": (riata.hypergradient, dict(X=X, D=D, reg=0.1, X_held_out=X)),
     "learn_dictionary": (riata.learn_dictionary, dict(X=X, n_atoms=6, reg=0.1, n_layers=3) | FEW),
     "learn_patterns": (riata.learn_patterns, dict(X=X, n_atoms=2, n_times_atom=3, n_layers=3) | FEW),
+    "learn_kernels": (riata.learn_kernels, dict(images=IMAGE, n_atoms=2, kernel_size=3, n_layers=3) | FEW),
     "save_patterns": (riata.save_patterns, dict(path="patterns.safetensors", patterns=riata.learn_patterns(X, 2, 3, **FEW))),
     "load_patterns": (riata.load_patterns, dict(path="patterns.safetensors")),
     "pattern_events": (riata.pattern_events, dict(Z=Z[:, None], atoms=D[:1, :3])),
@@ -126,6 +127,8 @@ CALLS = {
     "DictionaryLearning": (fitted(riata.DictionaryLearning), dict(n_components=6, alpha=0.1, n_layers=3) | FEW),
     "ConvolutionalDictionaryLearning": (
         fitted(riata.ConvolutionalDictionaryLearning), dict(n_components=2, n_times_atom=3, n_layers=3) | FEW),
+    "ConvolutionalDictionaryLearning2D": (
+        fitted(riata.ConvolutionalDictionaryLearning2D, IMAGE), dict(n_components=2, kernel_size=3, n_layers=3) | FEW),
     "LISTA": (fitted(riata.LISTA), dict(dictionary=D, kind="coupled", n_layers=2, reg=0.1) | FEW),
 }
 

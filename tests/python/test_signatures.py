@@ -107,6 +107,31 @@ KEPT = {
     "pattern_events": dict(Z=NO_DEFAULT, atoms=NO_DEFAULT, min_amplitude=0.3, n_times=None, boundary="valid", return_amplitudes=False),
     "explained_variance": dict(X=NO_DEFAULT, atoms=NO_DEFAULT, Z=NO_DEFAULT, boundary="valid"),
     "ConvolutionalDictionaryLearning": dict(n_components=NO_DEFAULT, n_times_atom=NO_DEFAULT),
+    "learn_kernels": dict(
+        images=NO_DEFAULT,
+        n_atoms=NO_DEFAULT,
+        kernel_size=8,
+        reg="0.1max",
+        method="unrolled",
+        n_layers=20,
+        boundary="full",
+        mask=None,
+        positive=False,
+        stride=1,
+        crop_size=None,
+        batch_size=None,
+        max_iter=300,
+        max_time=None,
+        tol=1e-6,
+        init="data",
+        checkpoint=None,
+        checkpoint_every=10,
+        resume=False,
+        random_state=0,
+        n_threads=None,
+        callback=None,
+    ),
+    "ConvolutionalDictionaryLearning2D": dict(n_components=NO_DEFAULT, kernel_size=8),
     "joint_encode": dict(X=NO_DEFAULT, D=NO_DEFAULT, reg=NO_DEFAULT, tol=1e-6, max_iter=100000),
     "joint_reg_max": dict(X=NO_DEFAULT, D=NO_DEFAULT, group_size=1),
     "joint_certificate": dict(X=NO_DEFAULT, D=NO_DEFAULT, Z=NO_DEFAULT, reg=NO_DEFAULT, group_size=1),
@@ -260,7 +285,7 @@ def test_everything_public_has_a_docstring_and_type_hints():
 
 
 def test_every_parameter_is_documented():
-    for name in [*PENALISED[:3], *PENALISED[7:], "lasso_path", "omp", "lars", "validation_curve", "denoise", "conv_encode", "learn_patterns", "pattern_events", "explained_variance", "ConvolutionalDictionaryLearning", "joint_encode", "sparse_inverse", "prox_tv", "tv_solve"]:
+    for name in [*PENALISED[:3], *PENALISED[7:], "lasso_path", "omp", "lars", "validation_curve", "denoise", "conv_encode", "learn_patterns", "pattern_events", "explained_variance", "ConvolutionalDictionaryLearning", "joint_encode", "sparse_inverse", "prox_tv", "tv_solve", "learn_kernels", "ConvolutionalDictionaryLearning2D"]:
         section = inspect.getdoc(function(name)).split("Returns\n")[0]
         documented = {
             word.strip()
@@ -278,6 +303,8 @@ NOT_IN_PYTHON = {"encode": {"check_every"}, "tv_solve": {"check_every"}, "encode
                  "learn_patterns": {"forgetting", "threshold", "decay", "decay_every", "step", "learning_rate", "eps", "least_code",
                                     "lipschitz_bound", "return_extrapolated", "constraint", "centre", "replace_atoms", "weights", "penalty",
                                     "l1_ratio", "groups"},
+                 "learn_kernels": {"forgetting", "threshold", "decay", "decay_every", "step", "learning_rate", "eps", "least_code", "n_nonzero",
+                                   "lipschitz_bound", "return_extrapolated", "constraint", "centre", "weights", "penalty", "l1_ratio", "groups"},
                  "learn_dictionary": {"forgetting", "decay", "decay_every", "step", "learning_rate", "eps", "least_code"}}  # fmt: skip
 
 
@@ -326,6 +353,8 @@ def test_an_old_name_is_refused_with_the_new_one(call, now):
         "estimators",
         "imaging",
         "joint",
+        "kernel_estimators",
+        "kernels",
         "learning",
         "networks",
         "neuro",

@@ -7,6 +7,7 @@
 #include "riata/core/stopping.hpp"
 #include "riata/linalg/blas.hpp"
 #include "riata/linalg/norms.hpp"
+#include "riata/operators/convolutional_dictionary_2d.hpp"
 #include "riata/optim/checkpoint.hpp"
 #include "riata/optim/parameters.hpp"
 #include "riata/solvers/certificate.hpp"
@@ -38,7 +39,8 @@ UnrolledDirection<T>::UnrolledDirection(const Dictionary<T>& D, double reg, Unro
     : D_(D.at({})), reg_(reg), options_(std::move(options)) {
   if (options_.lipschitz_bound == LipschitzBound::frobenius) require_matrix(*D_, "lipschitz_bound = 'frobenius'");
   const Parameters<T> parameters = D_->parameters();
-  require(!options_.scale_by_usage || (D_->matrix() && parameters.contains("dictionary")),
+  const bool has_kernels = dynamic_cast<const ConvolutionalDictionary2D<T>*>(D_.get()) != nullptr;
+  require(!options_.scale_by_usage || (D_->matrix() && parameters.contains("dictionary")) || has_kernels,
           "scale_by_usage needs atoms, a matrix that is the parameter 'dictionary'; this dictionary has {}",
           names_in(parameters));
   require(!options_.hard_threshold || (options_.loss == Loss::least_squares && options_.network.penalty == PenaltyOptions{}),
@@ -95,12 +97,14 @@ Sums<T> UnrolledDirection<T>::look(const Sample<T>& sample, const Question<T>& q
   sums.value = result.value;
   sums.gradient = std::move(result.parameters);
   const double counted = options_.reduction == Reduction::mean ? static_cast<double>(batch.size()) : 1;
-  if (question.usage)
-    sums.usage = counted * result.usage.reshaped(result.usage.size() / D->n_atoms(), D->n_atoms()).colwise().sum().transpose();
+  const Vector<double> usage =
+      result.usage.reshaped(result.usage.size() / D->n_atoms(), D->n_atoms()).colwise().sum().transpose();
+  if (question.usage) sums.usage = counted * usage;
   if (scales) {
-    const double floor = 0.1 * result.usage.mean();
-    for (Index j = 0; j < result.usage.size(); ++j)
-      if (result.usage(j) + floor > 0) sums.gradient["dictionary"].col(j) /= static_cast<T>(result.usage(j) + floor);
+    Matrix<T>& gradient = sums.gradient[D->matrix() ? "dictionary" : "kernels"];
+    const double mean = usage.mean(), floor = 0.1 * mean, unit = D->matrix() ? 1 : mean;
+    for (Index j = 0; j < usage.size(); ++j)
+      if (usage(j) + floor > 0) gradient.col(j) /= static_cast<T>((usage(j) + floor) / unit);
   }
   if (steps) sums.gradient["steps"] = result.steps.template cast<T>();
   keep_asked(sums, question);
@@ -141,14 +145,19 @@ Sums<T> ExactDirection<T>::look(const Sample<T>& sample, const Question<T>& ques
     for (Index first = 0; first < batch.size(); first += block) {
       const Index n = std::min(block, batch.size() - first);
       const Vector<T> reg = Vector<T>::Zero(n);
-      fit(first, {seen.X().middleCols(first, n), reg, seen.weights(first, n)}, codes_.middleCols(first, n), nothing,
-          {.parameters = sums.gradient, .signals = nothing, .reg = {}, .dictionary = true});
+      parallel_for(1, execution, [&](Index, int) {
+        fit(first, {seen.X().middleCols(first, n), reg, seen.weights(first, n)}, codes_.middleCols(first, n), nothing,
+            {.parameters = sums.gradient, .signals = nothing, .reg = {}, .dictionary = true});
+      });
     }
     for (auto& [name, g] : sums.gradient)
       if (reduction_ == Reduction::mean) g /= static_cast<T>(batch.size());
   }
   if (question.statistics) sums.statistics = statistics_of(batch, codes_);
-  if (question.usage) sums.usage = codes_.template cast<double>().rowwise().squaredNorm();
+  if (question.usage) {
+    const Vector<double> usage = codes_.template cast<double>().rowwise().squaredNorm();
+    sums.usage = usage.reshaped(usage.size() / D->n_atoms(), D->n_atoms()).colwise().sum().transpose();
+  }
   if (question.codes) sums.codes = codes_;
   return sums;
 }

@@ -59,7 +59,7 @@ struct UnrolledDirectionOptions {
   std::optional<int> backprop = {};  ///< K; by default N
   /// Divide the gradient of atom j by u_j + mean(u) / 10, u_j the mean of z_j^2 over the batch. The loss is nearly quadratic
   /// in an atom with that curvature, so steps near 1 suit atoms used often and seldom alike, whatever the signals' unit. Atoms
-  /// are the columns of the parameter "dictionary".
+  /// are the columns of the parameter "dictionary", or kernels of pictures, whose gradients keep their unit: times mean(u).
   bool scale_by_usage = false;
   LipschitzBound lipschitz_bound = LipschitzBound::spectral;
   std::optional<double> step = {};            ///< alpha of the layers; absent: 1 / L

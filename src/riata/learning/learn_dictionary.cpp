@@ -10,6 +10,7 @@
 #include "riata/learning/activation_direction.hpp"
 #include "riata/learning/admm_direction.hpp"
 #include "riata/learning/decided.hpp"
+#include "riata/learning/kernel_atoms.hpp"
 #include "riata/learning/pattern_atoms.hpp"
 #include "riata/learning/pattern_pursuit_direction.hpp"
 #include "riata/learning/pursuit_direction.hpp"
@@ -196,6 +197,12 @@ const ConvolutionalDictionary<T>* as_patterns(const Dictionary<T>& D) {
   return patterns != nullptr && patterns->shape().boundary == Boundary::valid ? patterns : nullptr;
 }
 
+/// D where its atoms are kernels in pictures.
+template <Scalar T>
+const ConvolutionalDictionary2D<T>* as_kernels(const Dictionary<T>& D) {
+  return dynamic_cast<const ConvolutionalDictionary2D<T>*>(&D);
+}
+
 ConvPursuitOptions pursuit_of(const LearnOptions& o) {
   return {.n_nonzero = *o.n_nonzero, .positive = o.penalty.positive, .execution = {.n_threads = o.execution.n_threads}};
 }
@@ -213,9 +220,9 @@ std::unique_ptr<Direction<T>> make_direction(const Dictionary<T>& D, std::option
       return std::make_unique<ActivationDirection<T>>(
           *patterns, reg, ConvEncodeOptions{.tol = o.coder_tol.value_or(change ? 1e-2 : 1e-4), .positive = o.penalty.positive},
           o.reduction);
-    return std::make_unique<ExactDirection<T>>(
-        D, reg, EncodeOptions{.tol = o.coder_tol.value_or(change ? 1e-2 : 1e-8), .penalty = o.penalty}, o.reduction,
-        change ? CodesOf::changing_batches : CodesOf::one_batch);
+    const double tol = change ? 1e-2 : as_kernels(D) != nullptr ? 1e-4 : 1e-8;
+    return std::make_unique<ExactDirection<T>>(D, reg, EncodeOptions{.tol = o.coder_tol.value_or(tol), .penalty = o.penalty},
+                                               o.reduction, change ? CodesOf::changing_batches : CodesOf::one_batch);
   }
   if (codes == CodesBy::admm) return std::make_unique<AdmmDirection<T>>(D, reg, o.penalty, o.reduction);
   if (codes == CodesBy::hard_thresholding)
@@ -237,6 +244,7 @@ std::unique_ptr<Direction<T>> make_direction(const Dictionary<T>& D, std::option
                                .loss = loss_of(o),
                                .reduction = o.reduction,
                                .backprop = backprop,
+                               .scale_by_usage = as_kernels(D) != nullptr && moves == MovesBy::line_search,
                                .lipschitz_bound = o.lipschitz_bound,
                                .step = o.step,
                                .hard_threshold = hard ? std::optional(reg) : std::nullopt,
@@ -323,6 +331,21 @@ AtomReplacement<T> replacement_of(const std::shared_ptr<const Dictionary<T>>& D,
   return {.parameter = dynamic_cast<const ConvolutionalDictionary<T>&>(*D).is_rank_one() ? "v" : "kernels", .put = put};
 }
 
+/// Of kernels, which D is.
+template <Scalar T>
+AtomReplacement<T> kernel_replacement_of(const std::shared_ptr<const Dictionary<T>>& D, double reg, const LearnOptions& o) {
+  const auto put = [D, reg, o](Parameters<T>& at, const std::vector<bool>& unused, const Batch<T>& batch, Index iteration) {
+    constexpr int n_layers = 30;
+    const auto code = [&](const Batch<T>& X, const Dictionary<T>& kernels) {
+      return unrolled_encode<T>(X, kernels, reg,
+                                {.n_layers = n_layers, .penalty = o.penalty, .execution = {.n_threads = o.execution.n_threads}});
+    };
+    const Index call = iteration / AtomPolicy().check_every;
+    return mend_kernels<T>(at, dynamic_cast<const ConvolutionalDictionary2D<T>&>(*D), unused, batch, call, code);
+  };
+  return {.parameter = "kernels", .put = put};
+}
+
 /// A run that may begin, and what its result needs to say.
 template <Scalar T>
 struct Prepared {
@@ -354,6 +377,12 @@ Prepared<T> prepare(const Signals<T>& signals, const Dictionary<T>& init, const 
     if (batches != BatchesOf::all) phases.front().max_iter = share_before_steps(o.max_iter);
   }
   const ConvolutionalDictionary<T>* const patterns = as_patterns(*D);
+  const bool has_kernels = as_kernels(*D) != nullptr && reg.has_value();
+  AtomReplacement<T> replacement;
+  if (patterns != nullptr)
+    replacement = replacement_of<T>(D, reg, o);
+  else if (has_kernels)
+    replacement = kernel_replacement_of<T>(D, *reg, o);
   const bool by_activations = patterns != nullptr && (codes == CodesBy::exact || o.method == LearningMethod::ksvd);
   require(by_activations || codes != CodesBy::pursuit || !o.penalty.positive,
           "method '{}' has no penalty, and its codes any sign", to_string(o.method));
@@ -375,10 +404,10 @@ Prepared<T> prepare(const Signals<T>& signals, const Dictionary<T>& init, const 
           .make_tangent = [D](const Parameters<T>& at, Parameters<T>& g) { D->make_tangent(at, g); },
           .check = [D, constraint = o.constraint](const Parameters<T>& p,
                                                   const std::string& where) { check_parameters(*D, p, constraint, where); },
-          .atoms = {.replace = o.replace_atoms && (has_atoms || patterns != nullptr),
+          .atoms = {.replace = o.replace_atoms && (has_atoms || patterns != nullptr || has_kernels),
                     .non_negative = o.constraint == Constraint::non_negative,
                     .seed = o.seed},
-          .replacement = patterns == nullptr ? AtomReplacement<T>() : replacement_of<T>(D, reg, o),
+          .replacement = std::move(replacement),
           .validation = {.patience = 10 * o.max_no_improvement, .least_gain = o.least_gain},
           .checkpoint = std::move(checkpoint),
           .execution = o.execution});

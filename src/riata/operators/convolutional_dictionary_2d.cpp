@@ -108,6 +108,13 @@ Index ConvolutionalDictionary2D<T>::n_bands() const {
 }
 
 template <Scalar T>
+void ConvolutionalDictionary2D<T>::for_each_band(const std::function<void(Index)>& work) const {
+  constexpr Index worth_threads = 1 << 24;  // multiplications, about a millisecond's
+  if (n_positions() * kernels_.size() >= worth_threads) return parallel_within(n_bands(), work);
+  for (Index i = 0; i < n_bands(); ++i) work(i);
+}
+
+template <Scalar T>
 template <class Work>
 void ConvolutionalDictionary2D<T>::for_each_block(const Band& band, const Work& work) const {
   const Index rows_at_once = std::max<Index>(1, positions_of_a_block / n_cols_);
@@ -206,7 +213,7 @@ void ConvolutionalDictionary2D<T>::apply(const ConstMatrixRef<T>& Z, MatrixRef<T
   own.strips.resize(static_cast<std::size_t>(n_bands()));
   for (Index i = 0; i < Z.cols(); ++i) {
     const Eigen::Map<const Matrix<T>> z(Z.col(i).data(), n_positions(), n_atoms());
-    parallel_within(n_bands(), [&, strips = own.strips.data()](Index part) {
+    for_each_band([&, strips = own.strips.data()](Index part) {
       auto& scratch = PictureScratch<T>::of_thread();
       const Band band = this->band(part);
       const Index n_rows = band_height(band);
@@ -247,7 +254,7 @@ void ConvolutionalDictionary2D<T>::adjoint(const ConstMatrixRef<T>& R, MatrixRef
   for (Index i = 0; i < R.cols(); ++i) {
     pad(R.col(i).data(), own.whole.data());
     Eigen::Map<Matrix<T>> z(Z.col(i).data(), n_positions(), n_atoms());
-    parallel_within(n_bands(), [&, padded = own.whole.data()](Index part) {
+    for_each_band([&, padded = own.whole.data()](Index part) {
       auto& scratch = PictureScratch<T>::of_thread();
       for_each_block(band(part), [&](const Block& block) {
         find_patches(padded, block, scratch.patches);
@@ -269,7 +276,7 @@ void ConvolutionalDictionary2D<T>::accumulate_gradient(T scale, const ConstMatri
   for (Index i = 0; i < R.cols(); ++i) {
     pad(R.col(i).data(), own.whole.data());
     const Eigen::Map<const Matrix<T>> z(Z.col(i).data(), n_positions(), n_atoms());
-    parallel_within(n_bands(), [&, padded = own.whole.data(), strips = own.strips.data()](Index part) {
+    for_each_band([&, padded = own.whole.data(), strips = own.strips.data()](Index part) {
       auto& scratch = PictureScratch<T>::of_thread();
       Matrix<T>& sums = strips[part];
       sums.setZero(kernels_.rows(), kernels_.cols());

@@ -6,6 +6,7 @@
 // row; its code the feature maps of one kernel after another, row after row.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 
@@ -44,7 +45,7 @@ class ConvolutionalDictionary2D final : public Dictionary<T> {
   Index signal_size() const override { return shape_.n_channels * shape_.height * shape_.width; }
   Index code_size() const override { return n_positions() * n_atoms(); }
   Index n_atoms() const override { return kernels_.cols(); }
-  // Threads that signals leave idle share a picture: bands of rows, which its size alone decides.
+  // Threads that signals leave idle share a large picture: bands of rows, which its size alone decides.
   void apply(const ConstMatrixRef<T>& Z, MatrixRef<T> X) const override;
   void adjoint(const ConstMatrixRef<T>& R, MatrixRef<T> Z) const override;
   /// The largest eigenvalue over a grid of N >= 16 M frequencies a side, M = floor((l - 1) / s), over cos(pi M / N)^2, which bounds
@@ -75,6 +76,8 @@ class ConvolutionalDictionary2D final : public Dictionary<T> {
   Index n_bands() const;
   Band band(Index i) const { return {i * n_rows_ / n_bands(), (i + 1) * n_rows_ / n_bands()}; }
   Index band_height(const Band& band) const { return (band.end - band.first - 1) * shape_.stride + size_; }
+  /// work(i) for every band; on several threads where that is worth it.
+  void for_each_band(const std::function<void(Index)>& work) const;
   template <class Work>
   void for_each_block(const Band& band, const Work& work) const;
   /// The picture as the kernels meet it from all positions, channel after channel, and a band of such added back to it: adjoint.

@@ -17,7 +17,8 @@ namespace riata {
 inline constexpr Index solver_tile = 128;
 /// Those with weights of their own come one by one.
 inline Index signals_per_tile(const PenaltyOptions& options, Index n_atoms) {
-  return options.has_weights_per_signal(n_atoms) ? 1 : solver_tile;
+  constexpr Index large = 1 << 16;  // pictures and long recordings, one at a time
+  return options.has_weights_per_signal(n_atoms) || n_atoms >= large ? 1 : solver_tile;
 }
 
 /// ||D_j||, or of what is no matrix a bound on it.
