@@ -138,6 +138,10 @@ Picture to_mask(const Picture& picture) {
 }
 
 Denoise::Cleaned Denoise::clean_page(Image& page, const Picture* clean_picture) {
+  require(!net_ || options.sigma || page.is_float() != net_->grey_levels,
+          "--sigma is required: {} is {}, and {} was trained on pictures {}", input,
+          page.is_float() ? "floating point, in a unit of its own" : "in 8-bit grey levels", network,
+          net_ && net_->grey_levels ? "in 8-bit grey levels" : "of another unit");
   Picture noisy = to_picture(page);
   const double largest = page.is_float() ? peak : 255;
   Cleaned cleaned;

@@ -26,6 +26,7 @@ struct Infer {
   Execution execution;
   ReadImageOptions image;
   RecordingFlags recording;
+  std::vector<const CLI::Option*> picture_flags, recording_flags;
   Talk talk;
 
   int run();
@@ -54,6 +55,10 @@ int Infer::infer(const StoredNetwork<T>& stored) {
   require(reg.has_value(), "--reg is required: {} was not trained", network);
   const int depth = n_layers.value_or(net.n_layers());
   require(depth >= 1 && depth <= net.n_layers(), "n_layers = {}, must be between 1 and the network's {}", depth, net.n_layers());
+  for (const CLI::Option* flag : D.matrix() ? recording_flags : picture_flags)
+    require(flag->count() == 0, "{} is for {}", flag->get_name(),
+            D.matrix() ? "recordings, and " + network + " holds no patterns"
+                       : "pictures, and " + network + " is over patterns of recordings");
   if (!D.matrix()) return infer_recording(stored);
   AnyMatrix signals = read_signals_for(D.signal_size(), precision_of<T>(), network, {input}, {.image = image});
   if (text_of(stored.metadata, "centred") == "true") centre(signals);
@@ -160,8 +165,9 @@ Task add_infer(CLI::App& app) {
                  "network's code");
   app.add_flag("--safeguard", command->guards.safeguard,
                "Run ISTA of as many layers alongside; each signal gets the code of the lower objective");
-  add_image(app, command->image, "all pages");
-  add_recording_flags(app, command->recording, "Recordings, for networks over patterns, whose channels they are by name");
+  command->picture_flags = add_image(app, command->image, "all pages");
+  command->recording_flags =
+      add_recording_flags(app, command->recording, "Recordings, for networks over patterns, whose channels they are by name");
   add_threads(app, command->execution.n_threads);
   add_talk(app, command->talk);
   app.footer("Example: riata infer net.safetensors X.npy -o Z.npy");

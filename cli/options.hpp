@@ -67,9 +67,10 @@ inline CLI::Option* add_groups(CLI::App& app, std::string& file) {
 }
 
 /// Which page of a picture, and how large a one.
-inline void add_image(CLI::App& app, ReadImageOptions& image, const char* without_page) {
-  app.add_option("--page", image.page, formatted("Pictures: the page of a TIFF, from 1; default: {}", without_page));
-  app.add_option("--max-pixels", image.max_pixels, "Pictures with more, all pages together, are refused")->capture_default_str();
+inline std::vector<const CLI::Option*> add_image(CLI::App& app, ReadImageOptions& image, const char* without_page) {
+  return {app.add_option("--page", image.page, formatted("Pictures: the page of a TIFF, from 1; default: {}", without_page)),
+          app.add_option("--max-pixels", image.max_pixels, "Pictures with more, all pages together, are refused")
+              ->capture_default_str()};
 }
 
 /// --n-layers for n_layers

@@ -144,6 +144,11 @@ StoredNetwork<T> Train::fresh(const PatternModel<T>& patterns) {
   require(reg || options.max_iter == 0, "--reg is required: {} does not say with which weight it was learned", dictionary);
   network.positive = network.positive || patterns.positive;
   const Index window = n_times_window.value_or(10 * patterns.n_times_atom());
+  require(
+      find_network_kind<T>(kind).traits.any_length,
+      "--kind {} takes no patterns, whose recordings have any length; choose coupled, tied, alista, step, fista or first_step",
+      kind);
+  require(window <= Index{1} << 31, "--n-times-window {} is more than 2147483648 samples", window);
   require(window >= patterns.n_times_atom(), "--n-times-window {} is shorter than the patterns of {}, which have {} samples",
           window, dictionary, patterns.n_times_atom());
   StoredNetwork<T> stored{.network = Network<T>(kind, patterns.dictionary(window), *n_layers, network)};
@@ -167,6 +172,8 @@ Matrix<T> Train::read_windows(StoredNetwork<T>& stored) const {
   const PatternModel<T> patterns = patterns_of<T>(stored, atoms_name());
   std::vector<RecordingFile<T>> files;
   Index window = n_times_window.value_or(10 * patterns.n_times_atom());
+  require(window >= patterns.n_times_atom(), "--n-times-window {} is shorter than the patterns of {}, which have {} samples",
+          window, atoms_name(), patterns.n_times_atom());
   for (const std::string& name : data) {
     files.push_back(open_recording_of<T>(patterns, atoms_name(), name, recording));
     if (!n_times_window) window = std::min(window, files.back().recording->n_times());
@@ -230,10 +237,10 @@ int Train::write_start(StoredNetwork<T> stored) const {
 
 template <Scalar T>
 int Train::train(StoredNetwork<T> stored) {
+  const bool is_of_recordings = !stored.network.dictionary().matrix();
+  require_flags(is_of_recordings);
   if (options.max_iter == 0) return write_start(std::move(stored));
   Network<T>& net = stored.network;
-  const bool is_of_recordings = !net.dictionary().matrix();
-  require_flags(is_of_recordings);
   AnyMatrix signals;
   if (is_of_recordings)
     signals = read_windows(stored);
@@ -375,7 +382,7 @@ Task add_train(CLI::App& app) {
   command->signal_flags = {
       app.add_flag("--centre", command->centre, "Subtract each signal's mean first (also if the model was learned so)"),
       app.add_option("--max-patches", command->patches.max_patches, "Pictures: patches drawn at random; default: all")};
-  add_image(app, command->patches.image, "all pages");
+  for (const CLI::Option* flag : add_image(app, command->patches.image, "all pages")) command->signal_flags.push_back(flag);
   const char* group = "Recordings, for patterns that riata learn wrote";
   command->recording_flags = add_recording_flags(app, command->recording, group);
   command->recording_flags.push_back(

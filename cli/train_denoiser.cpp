@@ -68,8 +68,13 @@ int TrainDenoiser::run() {
   options.execution.stop_requested = interrupt_requested;
   const std::vector<std::string> files = picture_files(data);
   std::vector<Picture> pictures;
+  std::size_t n_floats = 0;
   for (const std::string& file : files) {
-    pictures.push_back(to_picture(read_image(file)));
+    const Image image = read_image(file);
+    n_floats += image.is_float() ? 1 : 0;
+    require(n_floats == 0 || n_floats == pictures.size() + 1, "{} is {}, and those before it are not; sigma has one unit", file,
+            image.is_float() ? "floating point" : "in 8-bit grey levels");
+    pictures.push_back(to_picture(image));
     const Picture& picture = pictures.back();
     require(std::min(picture.height, picture.width) >= options.crop,
             "{} has {} x {} pixels (height x width), must have at least the {} x {} of --crop", file, picture.height,
@@ -88,8 +93,8 @@ int TrainDenoiser::run() {
   const std::size_t n_last = std::min<std::size_t>(n_updates, 100);
   double last = 0;
   for (std::size_t i = n_updates - n_last; i < n_updates; ++i) last += history.value[i] / static_cast<double>(n_last);
+  denoiser.grey_levels = n_floats == 0;
   denoiser.metadata = {{"riata_version", version},
-                       {"gradient", to_string(options.gradient)},
                        {"seed", formatted("{}", options.seed)},
                        {"n_pictures", formatted("{}", pictures.size())},
                        {"n_iter", formatted("{}", n_updates)},
@@ -119,9 +124,8 @@ int TrainDenoiser::run() {
           counted(static_cast<std::size_t>(denoiser.n_layers), "layer"), *sigma, pictures.size(), n_last, last,
           counted(n_updates, "update"), to_string(status), seconds));
   if (const double L = denoiser.squared_norm(); denoiser.step * L > 2 && !talk.quiet)
-    say(formatted(
-        "riata train: step = {} is above 2 / ||D||^2 = {:.3g}, where layers may diverge; try a smaller --step or --gradient ls",
-        denoiser.step, 2 / L));
+    say(formatted("riata train: step = {} is above 2 / ||D||^2 = {:.3g}, where layers may diverge; try a smaller --step",
+                  denoiser.step, 2 / L));
   if (!is_stopped) return ok;
   say(formatted("riata train: interrupted after {}; the network so far is in {}{}", counted(n_updates, "update"), output,
                 options.checkpoint.empty() ? "" : " (--resume continues)"));

@@ -33,6 +33,8 @@ nb::dict denoiser_to_python(ConvDenoiser&& denoiser) {
   fields["reg"] = denoiser.reg;
   fields["step"] = denoiser.step;
   fields["sigma"] = denoiser.sigma;
+  fields["grey_levels"] = denoiser.grey_levels;
+  fields["gradient"] = to_string(denoiser.gradient);
   fields["metadata"] = denoiser.metadata;
   return fields;
 }
@@ -45,6 +47,8 @@ ConvDenoiser to_denoiser(const nb::dict& fields) {
           .reg = nb::cast<double>(fields["reg"]),
           .step = nb::cast<double>(fields["step"]),
           .sigma = nb::cast<double>(fields["sigma"]),
+          .grey_levels = nb::cast<bool>(fields["grey_levels"]),
+          .gradient = parse<ConvGradient>(nb::cast<std::string>(fields["gradient"]), "gradient"),
           .metadata = nb::cast<std::map<std::string, std::string>>(fields["metadata"])};
 }
 

@@ -110,6 +110,10 @@ void bind_network(nb::module_& m, const char* name) {
              const std::string& boundary, int n_layers, const std::optional<std::pair<double, double>>& support_selection,
              const nb::dict& given) {
             const NetworkOptions options = to_network_options(given, support_selection);
+            require(find_network_kind<T>(kind).traits.any_length || kind == "lista",
+                    "Network: the parameters of the kind '{}' are those of one length of signals, and patterns take any; choose "
+                    "'coupled', 'tied', 'alista', 'step', 'fista' or 'first_step'",
+                    kind);
             const Index length = static_cast<Index>(kernels_or_v.shape(1)) / (u ? 1 : n_channels);
             const auto D = make_convolution<T>(kernels_or_v, u, n_channels, length, boundary);
             return without_gil([&] { return Net(kind, D, n_layers, options); });

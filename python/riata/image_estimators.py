@@ -20,7 +20,7 @@ from .imaging import _as_picture, _as_pixels, _colours, _from_pixels
 
 __all__ = ["ConvDenoiser"]
 
-_OF_FILE = ("stride", "n_layers", "threshold", "reg", "step")
+_OF_FILE = ("stride", "n_layers", "threshold", "reg", "step", "gradient")
 
 
 class ConvDenoiser(TransformerMixin, BaseEstimator):
@@ -59,8 +59,8 @@ class ConvDenoiser(TransformerMixin, BaseEstimator):
         File from which a killed run resumes, bit for bit.
     checkpoint_every : int
         Updates between writes.
-    resume : bool
-        Start from the checkpoint if it exists.
+    resume, resume_inexact, overwrite_checkpoint : bool
+        Start from the checkpoint if it exists, and the rest as in `learn_dictionary`.
     n_jobs : int, optional
         Threads; all by default. The results do not depend on it.
     callback : callable, optional
@@ -109,6 +109,8 @@ class ConvDenoiser(TransformerMixin, BaseEstimator):
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: int = 100,
         resume: bool = False,
+        resume_inexact: bool = False,
+        overwrite_checkpoint: bool = False,
         n_jobs: int | None = None,
         callback: Callable[[Any], Any] | None = None,
         random_state: Any = 0,
@@ -132,6 +134,8 @@ class ConvDenoiser(TransformerMixin, BaseEstimator):
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
         self.resume = resume
+        self.resume_inexact = resume_inexact
+        self.overwrite_checkpoint = overwrite_checkpoint
         self.n_jobs = n_jobs
         self.callback = callback
         self.random_state = random_state
@@ -152,9 +156,13 @@ class ConvDenoiser(TransformerMixin, BaseEstimator):
         """
         where = "ConvDenoiser.fit"
         given = {name: value for name, value in self.get_params(deep=False).items() if name not in ("shift_average", "callback", "n_jobs")}
-        given |= {"n_threads": _n_threads(self), "resume_inexact": False, "overwrite_checkpoint": False}
+        given |= {"n_threads": _n_threads(self)}
         options = as_options(where, "ConvDenoiser", given)
-        pictures = [_as_pixels(where, picture)[0] for picture in _as_pictures(where, images)]
+        given_pictures = _as_pictures(where, images)
+        is_grey = [picture.dtype.kind != "f" for picture in given_pictures]
+        if any(is_grey) != all(is_grey):
+            raise TypeError(f"{where}: some pictures hold integers and some floats; expected one unit, as sigma has")
+        pictures = [_as_pixels(where, picture)[0] for picture in given_pictures]
         fields = _riata.train_conv_denoiser(pictures, as_float(where, "sigma", sigma), as_callback(where, self.callback), options)
         self.history_ = History(**fields.pop("history"))
         self.n_iter_ = len(self.history_.value)
@@ -162,11 +170,11 @@ class ConvDenoiser(TransformerMixin, BaseEstimator):
         if fields["step"] * (squared_norm := fields.pop("squared_norm")) > 2:
             warnings.warn(
                 f"{where}: step = {fields['step']} is above 2 / ||D||^2 = {2 / squared_norm:.3g}, where layers may diverge; try a "
-                "smaller step or gradient='ls'",
+                "smaller step",
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        self._take(fields)
+        self._take(fields | {"grey_levels": is_grey[0]})
         return self
 
     def _take(self, fields: dict[str, Any]) -> None:
@@ -194,9 +202,14 @@ class ConvDenoiser(TransformerMixin, BaseEstimator):
         check_is_fitted(self, "denoiser_")
         shift_average, sigma = as_bool(where, "shift_average", self.shift_average), as_optional_float(where, "sigma", sigma)
         cleaned = []
+        kernels = np.ascontiguousarray(self.kernels_.reshape(len(self.kernels_), -1))
+        fields = self.denoiser_ | {"kernels": kernels, "sigma": self.sigma_}
         for picture in _as_pictures(where, images):
+            if sigma is None and (picture.dtype.kind != "f") != fields["grey_levels"]:
+                trained = "integers, in 8-bit grey levels" if fields["grey_levels"] else "floats, in a unit of their own"
+                raise ValueError(f"{where}: the picture holds {picture.dtype}, but those of training held {trained}; give sigma in its unit")
             pixels, unit = _as_pixels(where, picture)
-            samples = _riata.conv_denoise(pixels, self.denoiser_, sigma, shift_average, _n_threads(self))
+            samples = _riata.conv_denoise(pixels, fields, sigma, shift_average, _n_threads(self))
             cleaned.append(picture.copy())
             colours = _colours(cleaned[-1])
             colours[...] = _from_pixels(samples.reshape(colours.shape), unit, picture.dtype)

@@ -229,7 +229,7 @@ class Network:
 
         Parameters
         ----------
-        X : array (n_signals, n_features)
+        X : array (n_signals, n_features), over patterns (n_signals, n_channels, n_times)
             Signals, in the dictionary's precision.
         reg : float or str
             Weight of the penalty; a fraction such as "0.1max" is of the 0.99 quantile of the signals' `reg_max`.
@@ -337,13 +337,13 @@ class Network:
 
         Parameters
         ----------
-        X : array (n_signals, n_features)
+        X : array (n_signals, n_features), over patterns (n_signals, n_channels, n_times)
             Signals, in the dictionary's precision.
         reg : float, array (n_signals,) or str, optional
             Weight of the penalty; that of the last training by default.
         n_layers : int, optional
             The first layers alone.
-        init : array (n_signals, n_atoms), optional
+        init : array (n_signals, n_atoms), over patterns (n_signals, n_atoms, n_positions), optional
             Where the first layer starts; zero by default.
         n_threads : int, optional
             All cores by default.
@@ -614,7 +614,7 @@ def load_network(path: str | os.PathLike[str]) -> Any:
     Network('coupled', 3 layers, 128 atoms of 64 features)
     """
     file = as_path("load_network", "path", path)
-    if os.fspath(path).endswith(".safetensors") and _riata.holds_conv_denoiser(file):
+    if file.endswith(b".safetensors") and _riata.holds_conv_denoiser(file):
         from .image_estimators import ConvDenoiser
 
         return ConvDenoiser._of(_riata.load_conv_denoiser(file))
@@ -625,7 +625,8 @@ def analytic_weight(D: Any) -> Array:
     """The weight least coherent with the dictionary: argmin ||W^T D||_F with <w_j, d_j> = 1 for every atom.
 
     In closed form, for any shape and rank: W_j = P D_j / (D_j^T P D_j) with P = (D D^T)^+. Of patterns, the W_k least coherent
-    with all translates of all patterns: the same, with their translates, cut to a pattern's support, as the columns of D.
+    with all translates of all patterns: the same, with their translates, cut to a pattern's support, as the columns of D, and
+    P = (D D^T + rho I)^-1, rho 0.01 of the largest eigenvalue, as smooth patterns need.
 
     Parameters
     ----------

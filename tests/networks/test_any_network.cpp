@@ -64,7 +64,7 @@ TEST(NetworksOverAnyDictionary, NeedAMatrix_WhereTheirKindMultipliesWithIt) {
   EXPECT_EQ(refusal_of([&] { Network<double>("coupled", D, 3); }),
             "Network: the kind 'coupled' needs a dictionary that is a matrix or a convolution, which this one is not; 'facnet', "
             "'fista', 'step' "
-            "serve any");
+            "serve it");
   for (const std::string& kind : network_kinds<double>())
     if (!std::ranges::count(of_any_dictionary, kind)) {
       EXPECT_THAT(refusal_of([&] { Network<double>(kind, D, 3); }), ::testing::HasSubstr("needs a dictionary that is a matrix"));

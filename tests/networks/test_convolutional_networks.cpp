@@ -205,7 +205,7 @@ TEST_F(ConvolutionalNetworkFileErrors, DamagedFiles_AreRefusedInASentence) {
   };
   const std::vector<BadInput> rows{
       {path + ": metadata 'n_times' is missing", damaged([](auto& f) { f.metadata.erase("n_times"); })},
-      {path + ": metadata 'n_times' is '-3', expected a whole number >= 1",
+      {path + ": metadata 'n_times' is '-3', expected a whole number between 1 and 2^40",
        damaged([](auto& f) { f.metadata["n_times"] = "-3"; })},
       {path + ": convolutional dictionary: signals have 4 samples, must have at least 5, as kernels have",
        damaged([](auto& f) { f.metadata["n_times"] = "4"; })},
@@ -217,8 +217,8 @@ TEST_F(ConvolutionalNetworkFileErrors, DamagedFiles_AreRefusedInASentence) {
        damaged([](auto& f) { f.metadata.erase("dictionary"); })},
       {path + ": tensor 'dictionary.u' is missing", damaged([](auto& f) { f.tensors.erase("dictionary.kernels"); })},
       {path + ": tensor 'layer.1.weight' is missing", damaged([](auto& f) { f.tensors.erase("layer.1.weight"); })},
-      {path +
-           ": the parameters of the kind 'facnet' are those of one length of signals; C++ loads it, given a dictionary like it",
+      {path + ": the parameters of the kind 'facnet' are those of one length of signals; give load_network() a dictionary like "
+              "its own",
        damaged([](auto& f) { f.metadata["network"] = "facnet"; })},
   };
   for (const auto& [sentence, call] : rows) EXPECT_EQ(refusal_of(call), sentence);

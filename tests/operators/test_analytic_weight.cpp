@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <Eigen/Eigenvalues>
 #include <algorithm>
+#include <cmath>
 
 #include "riata/operators/convolutional_dictionary.hpp"
 #include "support/decompositions.hpp"
@@ -85,7 +87,10 @@ TEST(AnalyticWeight, OfAConvolution_IsThatOfItsTranslates) {
       rank_one(8, 6, 3)};  // more channels than atoms: the kernels span three
   for (const auto& D : dictionaries) {
     const MatrixXd W = D.analytic_weight(), atoms = D.atoms(), all = translates(atoms, D.shape().n_channels);
-    const MatrixXd expected = analytic_weight<double>(all).leftCols(D.n_atoms());
+    const double rho = 0.01 * (all * all.transpose()).eval().selfadjointView<Eigen::Lower>().eigenvalues().maxCoeff();
+    MatrixXd with_rho(all.rows(), all.cols() + all.rows());
+    with_rho << all, std::sqrt(rho) * MatrixXd::Identity(all.rows(), all.rows());
+    const MatrixXd expected = analytic_weight<double>(with_rho).leftCols(D.n_atoms());
     EXPECT_LE((W - expected).norm(), 1e-9 * expected.norm()) << atoms.rows();
     EXPECT_LT((W.transpose() * all).norm(), (atoms.transpose() * all).norm() / atoms.colwise().squaredNorm().minCoeff());
     for (Eigen::Index k = 0; k < D.n_atoms(); ++k) EXPECT_NEAR(W.col(k).dot(atoms.col(k)), 1, 1e-12);

@@ -66,12 +66,12 @@ def test_it_removes_noise_and_keeps_shapes_and_types(model):
     np.testing.assert_allclose(np.linalg.norm(model.kernels_, axis=(1, 2)), 1, rtol=1e-6)
 
     as_bytes = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
-    of_bytes = model.transform(as_bytes)
+    of_bytes = model.transform(as_bytes, sigma=25)
     assert of_bytes.dtype == np.uint8 and np.abs(of_bytes.astype(float) - model.transform(as_bytes.astype(float))).max() <= 0.51
     words = as_bytes.astype(np.uint16) * 257
-    assert np.abs(model.transform(words) / 257 - of_bytes).max() <= 0.51
+    assert np.abs(model.transform(words, sigma=25) / 257 - of_bytes).max() <= 0.51
     with_alpha = np.stack([as_bytes, as_bytes, as_bytes, 7 + 0 * as_bytes], axis=2)
-    of_alpha = model.transform(with_alpha)
+    of_alpha = model.transform(with_alpha, sigma=25)
     assert (of_alpha[..., 3] == 7).all() and (of_alpha[..., 0] == of_bytes).all()
     assert [x.shape for x in model.transform([noisy, noisy[:30]])] == [(51, 48), (30, 48)]
     np.testing.assert_array_equal(model.transform(np.stack([noisy, clean])), [cleaned, model.transform(clean)])
@@ -97,6 +97,39 @@ def test_it_is_the_same_for_any_threads_and_resumes(tmp_path):
     resumed = riata.ConvDenoiser(8, 6, 3, **few, **checkpoint, resume=True, n_jobs=2).fit(PICTURES, 25)
     np.testing.assert_array_equal(resumed.kernels_, whole.kernels_)
     assert seen == list(whole.history_.value[:5])
+
+
+def test_sigma_has_the_unit_of_the_pictures(model, tmp_path):
+    with pytest.raises(ValueError, match="the picture holds uint8, but those of training held floats"):
+        model.transform(np.zeros((20, 20), np.uint8))
+    of_bytes = riata.ConvDenoiser(8, 6, 3, **SMALL | {"max_iter": 2}, gradient="dec").fit([p.astype(np.uint8) for p in PICTURES], 25)
+    of_bytes.save(tmp_path / "net.safetensors")
+    stored = riata.load_network(tmp_path / "net.safetensors")
+    assert stored.gradient == "dec"
+    with pytest.raises(ValueError, match="the picture holds float64, but those of training held integers"):
+        stored.transform(np.zeros((20, 20)))
+    with pytest.raises(TypeError, match="some pictures hold integers and some floats"):
+        riata.ConvDenoiser(8, 6, 3, **SMALL).fit([PICTURES[0], PICTURES[1].astype(np.uint8)], 25)
+
+
+@pytest.mark.parametrize("sigma", [1e-42, 1e39])
+def test_a_sigma_beyond_single_precision_is_refused(model, sigma):
+    with pytest.raises(ValueError, match="leaves single precision"):
+        model.transform(PICTURES[0], sigma)
+
+
+def test_a_network_that_diverges_is_refused(model):
+    wild = riata.ConvDenoiser(8, 6, 3)
+    wild._take(model.denoiser_ | {"step": 50.0, "n_layers": 200})
+    with pytest.raises(ValueError, match="the network diverges on this picture: step = 50 is above 2"):
+        wild.transform(PICTURES[0])
+
+
+def test_a_run_does_not_resume_on_pictures_of_another_shape(tmp_path):
+    few = SMALL | {"max_iter": 3, "checkpoint": tmp_path / "c.safetensors", "resume": True}
+    riata.ConvDenoiser(8, 6, 3, **few).fit([PICTURES[0]], 25)
+    with pytest.raises(ValueError, match="pictures_hash"):
+        riata.ConvDenoiser(8, 6, 3, **few).fit([PICTURES[0].reshape(60, 50)], 25)
 
 
 def test_a_step_that_may_diverge_is_told():

@@ -110,11 +110,36 @@ def test_analytic_weight_is_that_of_the_translates(problem):
         for part, whole in ((np.s_[lag:], np.s_[:-lag]), (np.s_[:-lag], np.s_[lag:])):
             translates.append(np.zeros_like(atoms))
             translates[-1][:, :, part] = atoms[:, :, whole]
-    expected = riata.analytic_weight(np.concatenate(translates).reshape(-1, N_CHANNELS * LENGTH))[:N_ATOMS]
+    translates = np.concatenate(translates).reshape(-1, N_CHANNELS * LENGTH)
+    ridge = np.sqrt(0.01 * np.linalg.eigvalsh(translates.T @ translates)[-1]) * np.eye(N_CHANNELS * LENGTH)
+    expected = riata.analytic_weight(np.concatenate([translates, ridge]))[:N_ATOMS]
     np.testing.assert_allclose(W.reshape(N_ATOMS, -1), expected, rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(
         riata.Network("alista", (u, v), 2).parameters()["weight"], W.reshape(N_ATOMS, -1), rtol=1e-8, atol=1e-12
     )
+
+
+def test_alista_of_smooth_patterns_starts_near_ista():
+    random, t = np.random.default_rng(2), np.arange(50) / 50
+    v = np.stack([np.sin(2 * np.pi * f * t + p) * np.exp(-(((t - 0.5) / 0.2) ** 2)) for f, p in ((2, 0.3), (4, 1.0), (1, 0.0))])
+    v /= np.linalg.norm(v, axis=1, keepdims=True)
+    u = random.standard_normal((3, 4))
+    u /= np.linalg.norm(u, axis=1, keepdims=True)
+    Z = np.where(random.random((20, 3, 351)) < 0.01, 1.5, 0)
+    X = riata.conv_decode(Z, (u, v))
+    X += 0.1 * X.std() * random.standard_normal(X.shape)
+    alista, ista = riata.Network("alista", (u, v), 10), riata.Network("step", (u, v), 10)
+    reg = 0.1 * float(riata.conv_reg_max(X, (u, v)).max())
+    assert alista.loss(X, reg) < 1.5 * ista.loss(X, reg)
+    assert alista.fit(X, reg, max_iter=60).value < ista.loss(X, reg)
+
+
+def test_training_does_not_resume_over_another_boundary(problem, tmp_path):
+    atoms, X = problem
+    few = dict(max_iter=4, checkpoint=tmp_path / "c.safetensors", checkpoint_every=1, resume=True)
+    riata.Network("coupled", atoms, 3).fit(X, 0.1, **few)
+    with pytest.raises(ValueError, match="map_hash"):
+        riata.Network("coupled", atoms, 3, boundary="full").fit(X, 0.1, **few)
 
 
 def test_bad_inputs_get_a_sentence(problem):
@@ -125,6 +150,7 @@ def test_bad_inputs_get_a_sentence(problem):
         (lambda: net.encode(X[:, :, :5], 0.1), "Network.encode: X has 5 samples, must have at least 6, as patterns have"),
         (lambda: net.encode(X, 0.1, init=np.zeros((40, 3))), "Network.encode: init has shape (40, 3), expected (40, 3, n_positions)"),
         (lambda: riata.Network("lista", atoms, 2), "Network: the kind 'lista' needs a dictionary that is a matrix"),
+        (lambda: riata.Network("facnet", atoms, 2), "Network: the parameters of the kind 'facnet' are those of one length of signals"),
         (lambda: riata.Network("step", atoms, 2, boundary="open"), "boundary = 'open', must be 'valid', 'full' or 'circular'"),
         (lambda: riata.Network("step", np.eye(3), 2, boundary="full"), "Network: boundary = 'full', but the dictionary is a matrix"),
         (lambda: riata.Network("iht", np.eye(3), 2, positive=True), "positive = true, but the kind 'iht' does not keep codes"),

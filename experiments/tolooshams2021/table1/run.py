@@ -5,7 +5,7 @@ random, noise of sigma = 25 drawn anew, Adam with rate 1e-4 and eps 1e-3, 172 80
 the values of 400). Tested on pictures of BSD68 with noise of sigma = 25: PSNR with each picture's own maximum as the peak, results
 clipped to [0, 1]. The pictures come from $RIATA_DATA (default ../shared/data), folder images, which has 34 of the 68: BM3D's mean there, 28.25 dB,
 beside its published one over all, 28.57, tells what the difference of the sets is. "tiny" is a small network on crops of the
-pictures that ship with riata.
+pictures that ship with riata, "small" 1 500 updates of the published one.
 
 Each row is one run, which resumes from its checkpoint in the output; rows found in table1.csv are not run again. "hour" trains
 both gradients for lambda = 0.16 by 20 000 updates at ten times the rate; "paper" is the published schedule for that lambda.

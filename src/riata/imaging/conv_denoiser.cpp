@@ -122,7 +122,7 @@ class StripNetwork {
       if (is_soft)
         z[j] = std::copysign(std::max(std::abs(v) - theta, 0.0F), v);
       else
-        z[j] = std::abs(v) > theta ? v : 0.0F;
+        z[j] = std::abs(v) <= theta ? 0.0F : v;
     }
   }
 
@@ -138,14 +138,14 @@ std::string fingerprint_of(const std::vector<Picture>& pictures, double sigma, c
   nlohmann::json all = decided_by(options);
   std::uint64_t hash = 0;
   for (const Picture& picture : pictures)
-    hash = hash * 1099511628211ull ^
+    hash = (hash * 1099511628211ull + static_cast<std::uint64_t>(picture.width)) * 1099511628211ull ^
            hash_of<float>(Eigen::Map<const Matrix<float>>(picture.samples.data(), picture.width, picture.height));
   all.update({{"run", "conv_denoiser"}, {"sigma", sigma}, {"pictures", pictures.size()}, {"pictures_hash", hash}});
   return all.dump();
 }
 
 const char* const free_keys[] = {"format",   "format_version", "kind", "conventions", "stride",
-                                 "n_layers", "threshold",      "reg",  "step",        "sigma"};
+                                 "n_layers", "threshold",      "reg",  "step",        "sigma", "unit", "gradient"};
 
 template <class N>
 N number_in(const std::map<std::string, std::string>& metadata, const char* key, const std::string& where) {
@@ -197,6 +197,8 @@ Picture ConvDenoiser::denoise(Picture picture, const ConvDenoiserRun& run) const
   require(noise > 0 && std::isfinite(noise), "ConvDenoiser: sigma = {}, must be > 0 and finite", noise);
   const StopScope scope(run.execution);
   const auto scale = static_cast<float>(published_sigma / noise);
+  require(std::isnormal(scale) && std::isnormal(1 / scale),
+          "ConvDenoiser: sigma = {:.2g} leaves single precision; choose another unit", noise);
   const Index n_shifts = run.shift_average ? stride : 1;
   const auto share = 1 / (scale * static_cast<float>(n_shifts * n_shifts));
   for (Index c = 0; c < C; ++c) {
@@ -213,6 +215,10 @@ Picture ConvDenoiser::denoise(Picture picture, const ConvDenoiserRun& run) const
       for (Index i = 0; i < height; ++i)
         for (Index j = 0; j < width; ++j) x(i * width + j) = scale * sample(mirrored(i - down, H), mirrored(j - right, W));
       StripNetwork(*this, height, width, run.execution).run(x);
+      require(
+          x.allFinite(),
+          "ConvDenoiser: the network diverges on this picture: step = {} is above 2 / ||D||^2 = {:.3g}, or samples are too large",
+          step, 2 / squared_norm());
       for (Index i = 0; i < H; ++i)
         for (Index j = 0; j < W; ++j) {
           const float v = share * x((i + down) * width + j + right);
@@ -277,7 +283,8 @@ ConvDenoiserResult train_conv_denoiser(const std::vector<Picture>& pictures, dou
                        .threshold = options.threshold,
                        .reg = reg,
                        .step = options.step,
-                       .sigma = sigma},
+                       .sigma = sigma,
+                       .gradient = options.gradient},
           .history = std::move(trained.history),
           .status = trained.status};
 }
@@ -295,6 +302,8 @@ void save_conv_denoiser(const std::string& path, const ConvDenoiser& denoiser) {
   file.metadata["threshold"] = to_string(denoiser.threshold);
   for (const auto& [key, value] : {std::pair{"reg", denoiser.reg}, {"step", denoiser.step}, {"sigma", denoiser.sigma}})
     file.metadata[key] = formatted("{}", value);
+  file.metadata["unit"] = denoiser.grey_levels ? "8-bit grey levels" : "own";
+  file.metadata["gradient"] = to_string(denoiser.gradient);
   file.metadata["conventions"] = "pictures times 25/255/sigma; z <- shrink(z - step D^T (D z - y)), clean = D z";
   write_model_file(path, "conv_denoiser", std::move(file));
 }
@@ -308,7 +317,7 @@ ConvDenoiser load_conv_denoiser(const std::string& path) {
   require(found != file.tensors.end(), "{}: tensor 'kernels' is missing", path);
   Tensor& kernels = found->second;
   require(kernels.shape.size() == 3 && kernels.shape[1] == kernels.shape[2],
-          "{}: 'kernels' has {} dimensions, expected 3: (n_filters, kernel_size, kernel_size)", path, kernels.shape.size());
+          "{}: 'kernels' has not the shape (n_filters, kernel_size, kernel_size)", path);
   kernels.shape = {kernels.shape[0], kernels.shape[1] * kernels.shape[2]};
   ConvDenoiser denoiser{.kernels = get_matrix<float>(file.tensors, "kernels", path)};
   denoiser.stride = number_in<Index>(file.metadata, "stride", path);
@@ -318,9 +327,11 @@ ConvDenoiser load_conv_denoiser(const std::string& path) {
   denoiser.sigma = number_in<double>(file.metadata, "sigma", path);
   try {
     denoiser.threshold = parse<ConvThreshold>(text_of(file.metadata, "threshold"), "threshold");
+    denoiser.gradient = parse<ConvGradient>(text_of(file.metadata, "gradient"), "gradient");
   } catch (const std::invalid_argument& refused) {
     refuse(path + ": " + refused.what());
   }
+  denoiser.grey_levels = text_of(file.metadata, "unit") != "own";
   denoiser.metadata = std::move(file.metadata);
   for (const char* key : free_keys) denoiser.metadata.erase(key);
   denoiser.validate(path);

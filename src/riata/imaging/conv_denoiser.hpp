@@ -57,11 +57,13 @@ struct ConvDenoiserOptions {
 
 template <>
 inline constexpr auto described<ConvDenoiserOptions> = std::tuple{
-    Option{"n_filters", &ConvDenoiserOptions::n_filters, rule::at_least_one, "Kernels of the dictionary"},
+    Option{"n_filters", &ConvDenoiserOptions::n_filters,
+           Rule{[](double v) { return v >= 1 && v <= 65536; }, "must be between 1 and 65536"}, "Kernels of the dictionary"},
     Option{"kernel_size", &ConvDenoiserOptions::kernel_size,
            Rule{[](double v) { return v >= 2 && v <= 64; }, "must be between 2 and 64"}, "Their side in pixels"},
     Option{"stride", &ConvDenoiserOptions::stride, rule::at_least_one, "Pixels from one position to the next"},
-    Option{"n_layers", &ConvDenoiserOptions::n_layers, rule::some_layers, "Steps of ISTA"},
+    Option{"n_layers", &ConvDenoiserOptions::n_layers,
+           Rule{[](double v) { return v >= 1 && v <= 10000; }, "must be between 1 and 10000"}, "Steps of ISTA"},
     Option{"threshold", &ConvDenoiserOptions::threshold, rule::anything, "Soft, or hard"},
     Option{"reg", &ConvDenoiserOptions::reg, rule::positive,
            "lambda, or the hard threshold, of pictures scaled so that sigma is 25/255; default: 0.16, or 0.05"},
@@ -71,7 +73,8 @@ inline constexpr auto described<ConvDenoiserOptions> = std::tuple{
     Option{"learning_rate", &ConvDenoiserOptions::learning_rate, rule::positive, "Of Adam"},
     Option{"eps", &ConvDenoiserOptions::eps, rule::positive, "Of Adam"},
     Option{"crop", &ConvDenoiserOptions::crop, rule::at_least_one, "Side of the crops in pixels"},
-    Option{"batch_size", &ConvDenoiserOptions::batch_size, rule::at_least_one, "Crops of an update"},
+    Option{"batch_size", &ConvDenoiserOptions::batch_size,
+           Rule{[](double v) { return v >= 1 && v <= 65536; }, "must be between 1 and 65536"}, "Crops of an update"},
     Option{"flips", &ConvDenoiserOptions::flips, rule::anything, "Mirror crops at random"},
     Option{"max_iter", &ConvDenoiserOptions::max_iter, rule::at_least_one, "Updates, at most", Role::limits},
     Option{"max_time", &ConvDenoiserOptions::max_time, rule::some_seconds, "Seconds, at most", Role::limits},
@@ -99,6 +102,8 @@ struct ConvDenoiser {
   int n_layers = 15;
   ConvThreshold threshold = ConvThreshold::soft;
   double reg = 0.16, step = 0.1, sigma = 25;         ///< sigma in the unit of the pictures of training
+  bool grey_levels = true;                           ///< that unit is 8-bit grey levels, or else the pictures' own
+  ConvGradient gradient = ConvGradient::ls;          ///< that it was trained by
   std::map<std::string, std::string> metadata = {};  ///< free text
 
   Index kernel_size() const;

@@ -95,6 +95,8 @@ void LearnOptions::validate() const {
   require(!learn_steps || method == LearningMethod::unrolled || method == LearningMethod::truncated ||
               method == LearningMethod::stochastic,
           "learn_steps needs a method that differentiates layers ('unrolled', 'truncated' or 'stochastic')");
+  require(!learn_steps || batches == BatchesOf::all || max_iter >= 3,
+          "max_iter = {}, must be >= 3 with learn_steps, which has its last third", max_iter);
   require(!learn_steps || penalty.kind == PenaltyKind::l1 || penalty.kind == PenaltyKind::group,
           "learn_steps is for the penalties 'l1' and 'group', not for '{}'", to_string(penalty.kind));
   require(loss == Loss::lasso || !(is_exact || codes == CodesBy::admm),
@@ -115,7 +117,8 @@ struct Signals {
 /// Of the iterations on mini-batches with learn_steps, which no tol ends: 10 of 15 epochs of Malezieux et al.
 int share_before_steps(int max_iter) { return max_iter - max_iter / 3; }
 
-/// Everything that decides the iterates; limits (max_iter, tol, max_time) and threads may change between runs.
+/// Everything that decides the iterates; limits (max_iter but where steps are learned on mini-batches, tol, max_time) and threads
+/// may change between runs.
 template <Scalar T>
 std::string fingerprint(const Signals<T>& signals, const Dictionary<T>& init, std::optional<double> reg, const LearnOptions& o) {
   const Batch<T>& batch = signals.some;

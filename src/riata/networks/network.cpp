@@ -97,10 +97,12 @@ Network<T>::Network(std::string kind, std::shared_ptr<const Dictionary<T>> dicti
   require(n_layers >= 1 && n_layers <= most_layers, "n_layers = {}, must be between 1 and {}", n_layers, most_layers);
   const bool serves = row.traits.any_dictionary || model_.dictionary().matrix().has_value() ||
                       (row.traits.any_atoms && model_.dictionary().unstructured() != nullptr);
-  if (!serves)
-    refuse(formatted("Network: the kind '{}' needs a dictionary that is a matrix{}, which this one is not; '{}' serve any", kind_,
+  if (!serves) {
+    const bool is_convolution = model_.dictionary().unstructured() != nullptr;
+    refuse(formatted("Network: the kind '{}' needs a dictionary that is a matrix{}, which this one is not; '{}' serve it", kind_,
                      row.traits.any_atoms ? " or a convolution" : "",
-                     fmt::join(kinds_with<T>(&KindTraits::any_dictionary), "', '")));
+                     fmt::join(kinds_with<T>(is_convolution ? &KindTraits::any_length : &KindTraits::any_dictionary), "', '")));
+  }
   require_options<T>(kind_, row.traits, model_.options, model_.n_atoms());
   const double norm_sq = model_.options.lipschitz.value_or(model_.dictionary().squared_norm());
   require(norm_sq > 0, "Network: the dictionary is zero");

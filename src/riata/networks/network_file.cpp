@@ -210,7 +210,10 @@ StoredNetwork<T> load_over(const Dictionary<T>& D, const TensorFile& file, const
   };
   const std::string kind = text("network"), threshold = text("threshold");
   naming(path, [&] { options.threshold = parse<ThresholdShape>(threshold, "threshold"); });
-  options.positive = text_of(file.metadata, "positive") == "true";
+  const std::string sign = text_of(file.metadata, "positive");
+  require(sign.empty() || sign == "true" || sign == "false", "{}: metadata 'positive' is '{}', expected 'true' or 'false'", path,
+          shown(sign));
+  options.positive = sign == "true";
   if (file.metadata.contains("support_selection_p"))
     options.support_selection = SupportSelection{.p = number<double>(file, "support_selection_p", path),
                                                  .p_max = number<double>(file, "support_selection_p_max", path)};
@@ -250,9 +253,10 @@ StoredNetwork<T> load_network(const std::string& path) {
   if (has_learned_steps(file)) become_network<T>(*dictionary, path, file);
   if (!dictionary->matrix()) {
     const std::string kind = text_of(file.metadata, "network");
-    require(naming(path, [&] { return find_network_kind<T>(kind); }).traits.any_length,
-            "{}: the parameters of the kind '{}' are those of one length of signals; C++ loads it, given a dictionary like it",
-            path, kind);
+    require(
+        naming(path, [&] { return find_network_kind<T>(kind); }).traits.any_length,
+        "{}: the parameters of the kind '{}' are those of one length of signals; give load_network() a dictionary like its own",
+        path, kind);
   }
   return load_over<T>(*dictionary, file, path);
 }

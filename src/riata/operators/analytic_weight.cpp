@@ -11,6 +11,7 @@ namespace riata {
 namespace {
 
 constexpr Index most_entries = 6000;  // of a kernel, whose square is the size of M
+constexpr double ridge = 0.01;        // rho, of the largest eigenvalue of M
 
 /// Kernels (channel after channel, L samples each) as combinations of as few channels as span them: A_k = basis reduced_k.
 struct SpannedChannels {
@@ -91,8 +92,7 @@ Matrix<T> ConvolutionalDictionary<T>::analytic_weight() const {
       "{} x {}; take fewer samples or fewer channels",
       L, basis.cols(), A.rows(), A.rows(), most_entries, most_entries);
   const auto [values, Q] = symmetric_eigen(gram_of_translates(A, basis.cols()));
-  const double least = static_cast<double>(values.size()) * Eigen::NumTraits<double>::epsilon() * values.maxCoeff();
-  const Vector<double> inverse = (values.array() > least).select(values.cwiseInverse(), 0.0);
+  const Vector<double> inverse = (values.array() + ridge * values.maxCoeff()).inverse();
   const Matrix<double> projected = Q.transpose() * A;
   const Matrix<double> PA = Q * (inverse.asDiagonal() * projected);
   Matrix<T> W(v_.rows() / n_rows_ * C, K);

@@ -9,10 +9,11 @@
 // Of a convolution, Dictionary::analytic_weight(): the kernels w_k least coherent with all translates T_s d_j of all kernels, of
 // signals that are long,
 //
-//   w_k = argmin sum_js <w, T_s d_j>^2  subject to  <w, d_k> = 1:    w_k = P d_k / (d_k^T P d_k),    P = M^+,
+//   w_k = argmin sum_js <w, T_s d_j>^2 + rho ||w||^2  subject to  <w, d_k> = 1:    w_k = P d_k / (d_k^T P d_k),    P = (M + rho)^-1,
 //   M[(c, l), (c', l')] = sum_js (T_s d_j)(c, l) (T_s d_j)(c', l') = R_cc'(l' - l),    R_cc'(s) = sum_jl d_j(c, l) d_j(c', l + s),
 //
-// over translates that meet the kernels' own support; the published code takes gradient steps over frequencies and crops.
+// over translates that meet the kernels' own support, with rho = 0.01 lambda_max(M): of smooth kernels M is nearly singular, and without
+// rho W would make noise thousands of times as large; the published code takes gradient steps over frequencies and crops.
 #pragma once
 
 #include "riata/core/types.hpp"

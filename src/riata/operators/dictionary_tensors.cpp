@@ -33,7 +33,7 @@ Index size_of_shape(const DictionaryText& metadata, const char* key, const std::
   Index size = 0;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), size);
   require(parsed.ec == std::errc() && parsed.ptr == text.data() + text.size() && size >= 1 && size <= most,
-          "{}: metadata '{}' is '{}', expected a whole number >= 1", where, key, shown(text));
+          "{}: metadata '{}' is '{}', expected a whole number between 1 and 2^40", where, key, shown(text));
   return size;
 }
 

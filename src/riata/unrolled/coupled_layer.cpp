@@ -6,6 +6,11 @@
 #include "riata/linalg/kernels.hpp"
 
 namespace riata {
+namespace {
+
+constexpr Index large_tile = Index{1} << 20;  // entries of codes
+
+}  // namespace
 
 template <Scalar T>
 CoupledLayer<T>::CoupledLayer(const Dictionary<T>& D, Shrink<T> shrink, const CoupledParts<T>& parts, const PassRoom& room)
@@ -16,13 +21,14 @@ CoupledLayer<T>::CoupledLayer(const Dictionary<T>& D, Shrink<T> shrink, const Co
       first_kept_(room.n_layers - room.stored),
       r_(static_cast<std::size_t>(std::max(room.stored, 1))),
       transposed_(parts.weight && !parts.weight_map ? Matrix<T>(parts.weight->values.transpose()) : Matrix<T>()),
-      pull_(D.code_size(), room.tile),
+      lends_room_(room.stored == 0 && parts.schedule == nullptr && D.code_size() * room.tile > large_tile),
+      pull_(D.code_size(), lends_room_ ? 0 : room.tile),
       Wh_(D.signal_size(), room.stored > 0 ? room.tile : 0),
       before_(D.code_size(), matrix_ ? room.tile : 0),
       h_(D.code_size(), parts.schedule == nullptr && room.stored > 0 ? room.tile : 0),
       rho_(room.tile),
       rho_gradient_(static_cast<std::size_t>(room.tile)) {
-  for (Matrix<T>& r : r_) r.resize(D.signal_size(), room.tile);  // memory that nobody has touched yet
+  for (Matrix<T>& r : r_) r.resize(D.signal_size(), lends_room_ ? 0 : room.tile);  // memory that nobody has touched yet
   if (parts.weight_map) map_parameter_ = parts.weight_map->parameters().begin()->first;
   if (const auto& theta = parts.threshold; theta && theta->values.size() > 1 && D.n_atoms() < D.code_size())
     spread_theta_ = theta->values.transpose().replicate(D.code_size() / D.n_atoms(), 1).reshaped(D.code_size(), 1);
@@ -51,6 +57,10 @@ template <Scalar T>
 void CoupledLayer<T>::forward(const TileInput<T>& input, const LayerState<T>& before, const LayerState<T>& after) {
   const Index n = input.X.cols(), m = D_.code_size();
   const T alpha = static_cast<T>(this->alpha(before.number));
+  if (lends_room_) {
+    pull_.resize(m, n);
+    r_.front().resize(D_.signal_size(), n);
+  }
   auto r = residual(before.number, n), pull = pull_.leftCols(n);
   if (before.number == 0) starts_from_zero_ = before.z.isZero(0);
   if (before.number == 0) was_dense_ = false;
@@ -76,6 +86,10 @@ void CoupledLayer<T>::forward(const TileInput<T>& input, const LayerState<T>& be
   MatrixRef<T> z = after.z;
   shrink_.forward(z, thresholds(input, before.number),
                   [&](Index i) { gradient_step(m, before.z.col(i).data(), alpha, pull.col(i).data(), z.col(i).data()); });
+  if (lends_room_) {
+    pull_.resize(m, 0);
+    r_.front().resize(D_.signal_size(), 0);
+  }
 }
 
 /// The shrinkage backward; theta of an atom is that of all entries of the code that are its own.

@@ -70,6 +70,7 @@ class CoupledLayer : public Layer<T> {
   std::string map_parameter_;      // of the map that W is
   Matrix<T> spread_theta_;         // theta of each entry of the code, where an atom has several
   Matrix<T> transposed_;           // W^T: OpenBLAS multiplies small matrices as they lie, unless transposed
+  const bool lends_room_;          // large signals of which nothing is kept: the room of a layer is that of the next
   Matrix<T> pull_, Wh_;
   SparseColumns<T> before_, h_;  // the layer's input and the cotangent of a
   Vector<T> rho_;
