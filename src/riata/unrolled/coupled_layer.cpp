@@ -24,14 +24,21 @@ CoupledLayer<T>::CoupledLayer(const Dictionary<T>& D, Shrink<T> shrink, const Co
       lends_room_(room.stored == 0 && parts.schedule == nullptr && D.code_size() * room.tile > large_tile),
       pull_(D.code_size(), lends_room_ ? 0 : room.tile),
       Wh_(D.signal_size(), room.stored > 0 ? room.tile : 0),
-      before_(D.code_size(), matrix_ ? room.tile : 0),
-      h_(D.code_size(), parts.schedule == nullptr && room.stored > 0 ? room.tile : 0),
+      before_(matrix_ ? D.code_size() : 0, matrix_ ? room.tile : 0),
+      h_(goes_back_sparse(parts, room) ? D.code_size() : 0, goes_back_sparse(parts, room) ? room.tile : 0),
       rho_(room.tile),
       rho_gradient_(static_cast<std::size_t>(room.tile)) {
   for (Matrix<T>& r : r_) r.resize(D.signal_size(), lends_room_ ? 0 : room.tile);  // memory that nobody has touched yet
   if (parts.weight_map) map_parameter_ = parts.weight_map->parameters().begin()->first;
   if (const auto& theta = parts.threshold; theta && theta->values.size() > 1 && D.n_atoms() < D.code_size())
     spread_theta_ = theta->values.transpose().replicate(D.code_size() / D.n_atoms(), 1).reshaped(D.code_size(), 1);
+}
+
+/// May the cotangent be multiplied on its support? By a weight or D that is a matrix.
+template <Scalar T>
+bool CoupledLayer<T>::goes_back_sparse(const CoupledParts<T>& parts, const PassRoom& room) const {
+  const bool by_matrix = !parts.weight_map && (parts.weight || matrix_);
+  return by_matrix && room.stored > 0;
 }
 
 template <Scalar T>

@@ -50,6 +50,7 @@ class CoupledLayer : public Layer<T> {
                 const LayerState<T>& cotangent, const LayerGradients<T>& gradients) override;
 
  private:
+  bool goes_back_sparse(const CoupledParts<T>& parts, const PassRoom& room) const;
   double alpha(int layer) const;
   double reg_share(int layer) const;
   Thresholds<T> thresholds(const TileInput<T>& input, int layer);
