@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -70,19 +71,18 @@ class StripNetwork {
             strip.height, ConvolutionalDictionary2D<float>(net.kernels, {1, strip.height, width, Boundary::valid, net.stride}));
   }
 
-  /// x, row after row, becomes D z_T.
-  void run(Matrix<float>& x) {
-    Matrix<float> r = -x;
+  /// D z_T, row after row; write_signal(r) writes -x, so that one plane suffices.
+  Matrix<float> run(const std::function<void(Matrix<float>&)>& write_signal) {
+    Matrix<float> r(height_ * width_, 1);
     for (Strip& strip : strips_) strip.z.setZero(dictionary(strip).code_size(), 1);
     for (int t = 0; t < net_.n_layers; ++t) {
-      if (t > 0) {
-        r = -x;
-        add_made(r);
-      }
+      write_signal(r);
+      if (t > 0) add_made(r);
       for_each([&](Strip& strip) { move(strip, r); });
     }
-    x.setZero();
-    add_made(x);
+    r.setZero();
+    add_made(r);
+    return r;
   }
 
  private:
@@ -144,8 +144,8 @@ std::string fingerprint_of(const std::vector<Picture>& pictures, double sigma, c
   return all.dump();
 }
 
-const char* const free_keys[] = {"format",   "format_version", "kind", "conventions", "stride",
-                                 "n_layers", "threshold",      "reg",  "step",        "sigma", "unit", "gradient"};
+const char* const free_keys[] = {"format", "format_version", "kind",  "conventions", "stride",  "n_layers", "threshold",
+                                 "reg",    "step",           "sigma", "unit",        "gradient"};
 
 template <class N>
 N number_in(const std::map<std::string, std::string>& metadata, const char* key, const std::string& where) {
@@ -211,10 +211,10 @@ Picture ConvDenoiser::denoise(Picture picture, const ConvDenoiserRun& run) const
       // So many mirrored pixels stand before the picture.
       const Index down = shift / n_shifts, right = shift % n_shifts;
       const Index height = to_cover(H + down, l, stride), width = to_cover(W + right, l, stride);
-      Matrix<float> x(height * width, 1);
-      for (Index i = 0; i < height; ++i)
-        for (Index j = 0; j < width; ++j) x(i * width + j) = scale * sample(mirrored(i - down, H), mirrored(j - right, W));
-      StripNetwork(*this, height, width, run.execution).run(x);
+      const Matrix<float> x = StripNetwork(*this, height, width, run.execution).run([&](Matrix<float>& r) {
+        for (Index i = 0; i < height; ++i)
+          for (Index j = 0; j < width; ++j) r(i * width + j) = -scale * sample(mirrored(i - down, H), mirrored(j - right, W));
+      });
       require(
           x.allFinite(),
           "ConvDenoiser: the network diverges on this picture: step = {} is above 2 / ||D||^2 = {:.3g}, or samples are too large",
