@@ -592,7 +592,7 @@ class Network:
 
 def load_network(path: str | os.PathLike[str]) -> Any:
     """Read a network that `Network.save`, `ConvDenoiser.save` or the command `riata` wrote, or a model whose steps were learned with
-    plain l1: of kind "step", or "fista" where its layers were.
+    l1, also positive: of kind "step", or "fista" where its layers were.
 
     Parameters
     ----------

@@ -1,7 +1,6 @@
 #include "riata/imaging/conv_denoiser.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <functional>
 #include <map>
@@ -146,18 +145,6 @@ std::string fingerprint_of(const std::vector<Picture>& pictures, double sigma, c
 
 const char* const free_keys[] = {"format", "format_version", "kind",  "conventions", "stride",  "n_layers", "threshold",
                                  "reg",    "step",           "sigma", "unit",        "gradient"};
-
-template <class N>
-N number_in(const std::map<std::string, std::string>& metadata, const char* key, const std::string& where) {
-  const auto found = metadata.find(key);
-  require(found != metadata.end(), "{}: metadata '{}' is missing", where, key);
-  const std::string& text = found->second;
-  N value{};
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
-  require(parsed.ec == std::errc() && parsed.ptr == text.data() + text.size(), "{}: metadata '{}' is '{}', expected a number",
-          where, key, shown(text));
-  return value;
-}
 
 }  // namespace
 
@@ -320,11 +307,11 @@ ConvDenoiser load_conv_denoiser(const std::string& path) {
           "{}: 'kernels' has not the shape (n_filters, kernel_size, kernel_size)", path);
   kernels.shape = {kernels.shape[0], kernels.shape[1] * kernels.shape[2]};
   ConvDenoiser denoiser{.kernels = get_matrix<float>(file.tensors, "kernels", path)};
-  denoiser.stride = number_in<Index>(file.metadata, "stride", path);
-  denoiser.n_layers = number_in<int>(file.metadata, "n_layers", path);
-  denoiser.reg = number_in<double>(file.metadata, "reg", path);
-  denoiser.step = number_in<double>(file.metadata, "step", path);
-  denoiser.sigma = number_in<double>(file.metadata, "sigma", path);
+  denoiser.stride = number_of<Index>(file.metadata, "stride", path);
+  denoiser.n_layers = number_of<int>(file.metadata, "n_layers", path);
+  denoiser.reg = number_of<double>(file.metadata, "reg", path);
+  denoiser.step = number_of<double>(file.metadata, "step", path);
+  denoiser.sigma = number_of<double>(file.metadata, "sigma", path);
   try {
     denoiser.threshold = parse<ConvThreshold>(text_of(file.metadata, "threshold"), "threshold");
     denoiser.gradient = parse<ConvGradient>(text_of(file.metadata, "gradient"), "gradient");

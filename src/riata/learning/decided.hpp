@@ -5,6 +5,9 @@
 
 #include "riata/core/names.hpp"
 #include "riata/core/option.hpp"
+#include "riata/datasets/generators.hpp"
+#include "riata/operators/dictionary.hpp"
+#include "riata/optim/checkpoint.hpp"
 
 namespace riata {
 
@@ -22,6 +25,14 @@ nlohmann::json decided_by(const Options& options) {
       all[row.name] = value;
   });
   return all;
+}
+
+/// Of what D makes of a fixed code: dictionaries with equal parameters may be other maps.
+template <Scalar T>
+std::uint64_t hash_of_map(const Dictionary<T>& D) {
+  Matrix<T> image(D.signal_size(), 1);
+  D.apply(datasets::gaussian_dictionary<T>(D.code_size(), 1, 0), image);
+  return hash_of<T>(image);
 }
 
 }  // namespace riata

@@ -133,10 +133,8 @@ std::string fingerprint(const Signals<T>& signals, const Dictionary<T>& init, st
   if (reg) all["reg"] = *reg;
   if (o.learn_steps && parts_of(o.method).batches != BatchesOf::all)
     all["iterations_before_steps"] = share_before_steps(o.max_iter);
-  if (!init.matrix()) {  // equal parameters may be those of another map
-    Matrix<T> image(init.signal_size(), 1);
-    init.apply(datasets::gaussian_dictionary<T>(init.code_size(), 1, 0), image);
-    all["map_hash"] = hash_of<T>(image);
+  if (!init.matrix()) {
+    all["map_hash"] = hash_of_map(init);
     for (const auto& [name, values] : init.parameters()) all["parameters"][name] = {values.cols(), values.rows()};
   }
   if (batch.is_weighted()) all["mask_hash"] = hash_of<T>(*batch.weights);

@@ -9,7 +9,6 @@
 #include "riata/core/check.hpp"
 #include "riata/core/error.hpp"
 #include "riata/core/stopping.hpp"
-#include "riata/datasets/generators.hpp"
 #include "riata/learning/decided.hpp"
 #include "riata/learning/network_direction.hpp"
 #include "riata/operators/units.hpp"
@@ -272,11 +271,7 @@ std::string fingerprint(const Network<T>& net, const Batch<T>& batch, double reg
               {"positive", net.options().positive},
               {"reg", reg},
               {"learning_rate", rate_of(o)}});
-  if (!net.dictionary().matrix()) {  // equal parameters may be those of another map
-    Matrix<T> image(net.dictionary().signal_size(), 1);
-    net.dictionary().apply(datasets::gaussian_dictionary<T>(net.dictionary().code_size(), 1, 0), image);
-    run["map_hash"] = hash_of<T>(image);
-  }
+  if (!net.dictionary().matrix()) run["map_hash"] = hash_of_map(net.dictionary());
   if (const auto& selection = net.options().support_selection) run["support_selection"] = {selection->p, selection->p_max};
   if (o.mode != TrainingMode::oneshot) run["steps_of_all_stages"] = o.max_iter, run["tol"] = o.tol;
   if (batch.is_weighted()) run["mask_hash"] = hash_of<T>(*batch.weights);

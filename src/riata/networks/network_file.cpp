@@ -3,7 +3,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 #include "riata/core/check.hpp"
@@ -29,19 +28,6 @@ TensorFile read_network(const std::string& path) {
   require(kind == "network" || has_learned_steps(file), "{} holds a {}, expected a network", path,
           kind.empty() ? "model of no kind" : shown(kind));
   return file;
-}
-
-/// A number of the metadata.
-template <class N>
-N number(const TensorFile& file, const std::string& key, const std::string& path) {
-  const auto found = file.metadata.find(key);
-  require(found != file.metadata.end(), "{}: metadata '{}' is missing", path, key);
-  N value{};
-  const std::string& text = found->second;
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
-  require(parsed.ec == std::errc() && parsed.ptr == text.data() + text.size(), "{}: metadata '{}' is '{}', expected a number",
-          path, key, shown(text));
-  return value;
 }
 
 /// Puts the file's name before what is refused.
@@ -93,7 +79,7 @@ void become_network(const Dictionary<T>& D, const std::string& path, TensorFile&
           other ? other : "");
   const std::vector<double> s = get_vector<double>(file.tensors, "steps", path);
   const auto n_layers = static_cast<int>(std::min<std::size_t>(s.size(), most_layers + 1));  // too many: the network says so
-  require(text_of(file.metadata, "n_layers").empty() || number<std::size_t>(file, "n_layers", path) == s.size(),
+  require(text_of(file.metadata, "n_layers").empty() || number_of<std::size_t>(file.metadata, "n_layers", path) == s.size(),
           "{}: metadata 'n_layers' is {}, but there are {} steps", path, shown(text_of(file.metadata, "n_layers")), s.size());
   const std::string algorithm = text_of(file.metadata, "algorithm");
   const bool is_ista = !algorithm.empty() && naming(path, [&] { return parse<Layers>(algorithm, "algorithm"); }) == Layers::ista;
@@ -202,7 +188,7 @@ void save_network(const std::string& path, const StoredNetwork<T>& stored) {
 
 template <Scalar T>
 StoredNetwork<T> load_over(const Dictionary<T>& D, const TensorFile& file, const std::string& path) {
-  NetworkOptions options{.lipschitz = number<double>(file, "lipschitz", path)};
+  NetworkOptions options{.lipschitz = number_of<double>(file.metadata, "lipschitz", path)};
   const auto text = [&](const std::string& key) {
     const auto found = file.metadata.find(key);
     require(found != file.metadata.end(), "{}: metadata '{}' is missing", path, key);
@@ -215,14 +201,14 @@ StoredNetwork<T> load_over(const Dictionary<T>& D, const TensorFile& file, const
           shown(sign));
   options.positive = sign == "true";
   if (file.metadata.contains("support_selection_p"))
-    options.support_selection = SupportSelection{.p = number<double>(file, "support_selection_p", path),
-                                                 .p_max = number<double>(file, "support_selection_p_max", path)};
+    options.support_selection = SupportSelection{.p = number_of<double>(file.metadata, "support_selection_p", path),
+                                                 .p_max = number_of<double>(file.metadata, "support_selection_p_max", path)};
   if (const auto groups = file.tensors.find("groups"); groups != file.tensors.end()) {
     const auto* labels = std::get_if<std::vector<std::int64_t>>(&groups->second.data);
     require(labels != nullptr && groups->second.shape.size() == 1, "{}: tensor 'groups' is no list of int64", path);
     options.groups = *labels;
   }
-  const int n_layers = number<int>(file, "n_layers", path);
+  const int n_layers = number_of<int>(file.metadata, "n_layers", path);
   if (const auto atoms = D.matrix())
     require_tensors<T>(file, kind, *atoms, n_layers, options, path);
   else
@@ -239,7 +225,7 @@ StoredNetwork<T> load_over(const Dictionary<T>& D, const TensorFile& file, const
   StoredNetwork<T> stored{
       .network = naming(path, [&] { return Network<T>::with_parameters(kind, D, n_layers, options, std::move(parameters)); })};
   if (file.metadata.contains("reg")) {
-    stored.reg = number<double>(file, "reg", path);
+    stored.reg = number_of<double>(file.metadata, "reg", path);
     require(std::isfinite(*stored.reg) && *stored.reg > 0, "{}: metadata 'reg' is {}, must be > 0 and finite", path, *stored.reg);
   }
   stored.metadata = free_text(file.metadata);

@@ -26,7 +26,7 @@ struct StoredNetwork {
 template <Scalar T>
 void save_network(const std::string& path, const StoredNetwork<T>& stored);
 
-/// A model whose steps were learned with plain l1 (learning/model.hpp) is one, too: of kind `step`, or `fista` where its layers
+/// A model whose steps were learned with l1 (learning/model.hpp) is one, too: of kind `step`, or `fista` where its layers
 /// were.
 /// @throws riata::Error if the file cannot be read; std::invalid_argument if it is corrupt, no network, of a future format
 /// version, or of the other precision
